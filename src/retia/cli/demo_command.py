@@ -1,0 +1,54 @@
+"""The command that shows what retia does: a real search, within ninety seconds."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from retia.cli.options import json_option
+from retia.cli.output import print_json, show
+
+if TYPE_CHECKING:
+    from retia.study import Study
+
+__all__ = ["demo"]
+
+
+@click.command()
+@click.option("--directory", type=click.Path(file_okay=False, path_type=Path), default=Path("retia-demo"), show_default=True, help="Where the files go.")
+@click.option("--trials", type=click.IntRange(2), default=24, show_default=True, help="How many architectures to train; the random control trains as many.")
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="How many processes train.")
+@click.option("--epochs", type=click.IntRange(1), default=15, show_default=True, help="How long each architecture trains.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Where the randomness comes from.")
+@json_option
+def demo(directory: Path, trials: int, workers: int, epochs: int, seed: int, as_json: bool) -> None:
+    """Search a small network for handwritten digits, within 90 seconds; run it again and it resumes."""
+    from retia.cli.demo import main
+    from retia.report import overview, save_plots, summary
+
+    directory.mkdir(parents=True, exist_ok=True)
+    if not as_json:
+        click.echo(f"Searching a small convolutional network on scikit-learn's handwritten digits: {trials} architectures, and {trials} at random beside them.")
+    study = main(directory, trials=trials, workers=workers, epochs=epochs, seed=seed)
+    plots = save_plots(study, directory / "plots")
+    exported = _export(study, directory / "best")
+    chosen = study.best
+    if as_json:
+        print_json({**overview(study), "test_accuracy": chosen.metrics["test_accuracy"], "plots": [str(path) for path in plots], "exported": str(exported)})
+        return
+    click.echo()
+    show(summary(study))
+    click.echo(
+        f"\nThe most accurate model is that of trial {chosen.number}: {chosen.metrics['accuracy']:.4f} on the validation part that the search saw, "
+        f"{chosen.metrics['test_accuracy']:.4f} on the held-out test part that it never saw, {chosen.metrics['params']:,.0f} parameters."
+    )
+    click.echo(f"\nstudy    {study.storage}  (retia trials --storage {study.storage} digits)")
+    for path in plots:
+        click.echo(f"plot     {path}")
+    click.echo(f"model    {exported}  (weights.safetensors, architecture.json, program.pt2: runs with torch alone)")
+
+
+def _export(study: "Study", directory: Path) -> Path:
+    import retia
+
+    return retia.export(study.best, directory, retia.datasets.digits().test[0][:2])

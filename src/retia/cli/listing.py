@@ -1,0 +1,157 @@
+"""The commands that read a storage: studies, trials, show, best. They never import torch."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from retia.cli.options import json_option, name_option, open_study, storage_option
+from retia.cli.output import columns, print_json, show
+
+if TYPE_CHECKING:
+    from retia.study import Study
+    from retia.trial import Trial
+
+__all__ = ["best", "show_trial", "studies", "trials"]
+
+
+@click.command()
+@storage_option
+@json_option
+def studies(storage: str, as_json: bool) -> None:
+    """List the studies of a storage."""
+    from datetime import UTC, datetime
+
+    from retia.storage import Database
+
+    found = Database(storage).studies()
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": study.name,
+                    "created": study.created,
+                    "trials": dict(study.trials),
+                    "stop_reason": study.stop_reason,
+                    "objectives": [{"metric": objective.metric, "direction": objective.direction} for objective in study.objectives],
+                }
+                for study in found
+            ]
+        )
+        return
+    rows = [
+        (
+            study.name,
+            datetime.fromtimestamp(study.created, UTC).astimezone().strftime("%Y-%m-%d %H:%M"),
+            ", ".join(str(objective) for objective in study.objectives),
+            ", ".join(f"{count} {state}" for state, count in study.trials.items() if count) or "none",
+            study.stop_reason or "",
+        )
+        for study in found
+    ]
+    click.echo(columns(("name", "created", "objectives", "trials", "stopped"), rows) if rows else f"no study in '{storage}'")
+
+
+@click.command()
+@click.argument("name", required=False)
+@storage_option
+@click.option("--state", type=click.Choice(["running", "completed", "failed", "infeasible"]), help="Only the trials in that state.")
+@click.option("--last", type=click.IntRange(1), metavar="N", help="Only the last N trials.")
+@json_option
+def trials(name: str | None, storage: str, state: str | None, last: int | None, as_json: bool) -> None:
+    """List the trials of a study, a line each; * marks the Pareto front (or the best)."""
+    from retia.report import record
+
+    study = open_study(storage, name)
+    chosen = [trial for trial in study.trials if state is None or trial.state == state]
+    chosen = chosen[-last:] if last else chosen
+    if as_json:
+        print_json([record(trial) for trial in chosen])
+    else:
+        click.echo(_lines(study, chosen))
+
+
+@click.command("show")
+@click.argument("number", type=int)
+@storage_option
+@name_option
+@json_option
+def show_trial(number: int, storage: str, name: str | None, as_json: bool) -> None:
+    """Show one trial: its architecture, metrics, progress, and the error if it failed."""
+    from retia.report import record
+
+    trial = find(open_study(storage, name), number)
+    if as_json:
+        print_json(record(trial))
+    else:
+        _show(open_study(storage, name), trial)
+
+
+@click.command()
+@storage_option
+@name_option
+@json_option
+def best(storage: str, name: str | None, as_json: bool) -> None:
+    """Show what came out of a study: the best trial, the Pareto front, and what was gained."""
+    from retia.report import overview, summary
+
+    study = open_study(storage, name)
+    if as_json:
+        print_json(overview(study))
+        return
+    show(summary(study))
+    if study.history.best is not None:
+        _show(study, study.history.best)
+
+
+def find(study: "Study", number: int) -> "Trial":
+    """Return the trial of a number.
+
+    Raises:
+        StudyError: If there is none.
+    """
+    from retia.errors import StudyError
+
+    for trial in study.trials:
+        if trial.number == number:
+            return trial
+    msg = f"Study '{study.name}' has no trial {number}: it has {len(study.trials)}, from 0 on. List them with retia trials."
+    raise StudyError(msg)
+
+
+def _lines(study: "Study", chosen: "list[Trial]") -> str:
+    from retia.report import compact, duration, metric_names, number
+
+    if not chosen:
+        return f"no such trial in study '{study.name}'"
+    front = {trial.number for trial in study.history.front}
+    names = metric_names(study.objectives, chosen)
+    rows = [
+        (
+            f"{trial.number}{'*' if trial.number in front else ' '}",
+            trial.state,
+            *(number(trial.metrics[name]) if name in trial.metrics else "" for name in names),
+            "" if trial.seconds is None else duration(trial.seconds),
+            compact(trial.architecture),
+        )
+        for trial in chosen
+    ]
+    return columns(("trial ", "state", *names, "time", "architecture"), rows, right=frozenset(["trial ", *names, "time"]))
+
+
+def _show(study: "Study", trial: "Trial") -> None:
+    from rich.text import Text
+
+    from retia.report import architecture_table, duration, number
+
+    seconds = "" if trial.seconds is None else f", {duration(trial.seconds)}"
+    show(Text(f"trial {trial.number} of study '{study.name}' ({trial.state}{seconds})", style="bold"))
+    for name, value in trial.metrics.items():
+        show(Text(f"  {name}: {number(value)}"))
+    show(architecture_table(trial.architecture, space=study.space))
+    if trial.progress:
+        steps = [", ".join(f"{name} {number(value)}" for name, value in step.items()) for step in trial.progress]
+        show(Text(f"progress, {len(steps)} reports, the last: {steps[-1]}"))
+    if trial.directory is not None and trial.directory.exists():
+        show(Text(f"files: {trial.directory}"))
+    if trial.error:
+        show(Text(trial.error.rstrip(), style="red"))

@@ -1,0 +1,67 @@
+"""The options that several commands share."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from retia.errors import StudyError
+
+if TYPE_CHECKING:
+    from retia.study import Study
+
+__all__ = ["DEFAULT_STORAGE", "json_option", "name_option", "open_study", "storage_option"]
+
+DEFAULT_STORAGE = "retia.db"
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def storage_option(command: Command) -> Command:
+    """Add --storage."""
+    return click.option(
+        "--storage",
+        metavar="FILE|URL",
+        envvar="RETIA_STORAGE",
+        default=DEFAULT_STORAGE,
+        show_default=True,
+        show_envvar=True,
+        help="Where the studies are.",
+    )(command)
+
+
+def name_option(command: Command) -> Command:
+    """Add --name."""
+    return click.option("--name", help="Which study; needed where the storage holds several.")(command)
+
+
+def json_option(command: Command) -> Command:
+    """Add --json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")(command)
+
+
+def open_study(storage: str, name: str | None) -> "Study":
+    """Open a stored study: the named one, or the only one there is (random controls apart).
+
+    Raises:
+        StudyError: If no name is given and there are several, or none.
+        StorageError: If the storage can't be read, or has no study of that name.
+    """
+    from retia.study import Study
+
+    return Study.open(storage, only_name(storage) if name is None else name)
+
+
+def only_name(storage: str) -> str:
+    """Return the name of the only study in a storage."""
+    from retia.storage import Database
+
+    names = Database(storage).names()
+    own = [name for name in names if not (name.endswith("/random") and name.removesuffix("/random") in names)]
+    if not own:
+        msg = f"The storage '{storage}' holds no study. Run one with retia run FILE.py --storage {storage}."
+        raise StudyError(msg)
+    if len(own) > 1:
+        msg = f"The storage '{storage}' holds {len(own)} studies: {', '.join(own)}. Say which with --name."
+        raise StudyError(msg)
+    return own[0]

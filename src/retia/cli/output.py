@@ -1,0 +1,63 @@
+"""What the commands print: JSON for machines, text columns and rich tables for people."""
+
+import json
+import os
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = ["columns", "json_alone", "print_json", "show"]
+
+
+def print_json(value: Any) -> None:
+    """Print a JSON value: all that a command with --json writes to standard output."""
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+@contextmanager
+def json_alone(as_json: bool) -> Generator[None]:  # noqa: FBT001  (a flag of the command line, passed on)
+    """Send what anything else prints, worker processes too, to standard error, so that standard output holds JSON alone."""
+    if not as_json:
+        yield
+        return
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def show(*parts: "RenderableType") -> None:
+    """Print rich tables and texts; without colours, and as wide as they need, where the output is no terminal."""
+    import shutil
+
+    from rich.console import Console
+
+    stream = click.get_text_stream("stdout")
+    terminal = stream.isatty()
+    console = Console(file=stream, width=None if terminal else max(shutil.get_terminal_size().columns, 160), highlight=False)
+    for part in parts:
+        console.print(part)
+
+
+def columns(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: frozenset[str] = frozenset()) -> str:
+    """Return rows as aligned text: a rich table takes seconds for ten thousand of them, this takes none.
+
+    Args:
+        headings: The names of the columns.
+        rows: One text for each column.
+        right: The headings of the columns that are aligned to the right.
+    """
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    form = "  ".join(f"{{:{'>' if heading in right else '<'}{width}}}" for heading, width in zip(headings, widths, strict=True)).format
+    return "\n".join(form(*row).rstrip() for row in (headings, *rows))

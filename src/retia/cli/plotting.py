@@ -1,0 +1,26 @@
+"""The command that draws a study."""
+
+from pathlib import Path
+
+import click
+
+from retia.cli.options import json_option, name_option, open_study, storage_option
+from retia.cli.output import print_json
+
+__all__ = ["plot"]
+
+
+@click.command()
+@storage_option
+@name_option
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("retia-plots"), show_default=True, help="The folder for the files.")
+@json_option
+def plot(storage: str, name: str | None, out: Path, as_json: bool) -> None:
+    """Draw a study as PNG files: progress, Pareto front, parameter importance."""
+    from retia.report import save_plots
+
+    paths = [str(path) for path in save_plots(open_study(storage, name), out)]
+    if as_json:
+        print_json(paths)
+    else:
+        click.echo("\n".join(paths))

@@ -1,0 +1,188 @@
+"""The commands that run a file of the user: run, check."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from retia.cli.options import json_option
+from retia.cli.output import json_alone, print_json, show
+from retia.cli.user_code import UserFile, accepted, load_file, user_code
+from retia.errors import EvaluationError, StudyError
+
+if TYPE_CHECKING:
+    from retia.study import Study
+
+__all__ = ["check", "configured", "run", "study_of"]
+
+INTERRUPTED = 130
+
+file_argument = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+set_option = click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Replace a field of the evaluator, or pass an argument to main().")
+
+
+@click.command()
+@file_argument
+@click.option("--trials", type=click.IntRange(1), help="How many trials the study is to have in all.")
+@click.option("--workers", type=click.IntRange(1), help="How many processes evaluate.")
+@click.option("--storage", metavar="FILE|URL", help="Where the study is kept; the file's own, else RETIA_STORAGE, else retia.db.")
+@click.option("--name", help="The name of the study.")
+@click.option("--seed", type=int, help="Where the randomness comes from.")
+@click.option("--timeout", type=float, metavar="SECONDS", help="When to start no more trials.")
+@set_option
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+@json_option
+@click.pass_context
+def run(ctx: click.Context, file: Path, settings: tuple[str, ...], quiet: bool, as_json: bool, **options: Any) -> None:
+    """Run the search that FILE defines.
+
+    FILE defines `study`, a retia.Study (and may define `strategy` and `trials`); or `main`, a function that is called with
+    those of the options that are given, under their names. The same command again resumes.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    values = parse_settings(settings)
+    with json_alone(as_json):
+        loaded = load_file(file)
+        if loaded.get("study") is not None:
+            study = _run_study(loaded, given, values, quiet=quiet)
+        else:
+            study = _run_main(loaded, given | values | ({"progress": False} if quiet else {}))
+    _finish(ctx, study, as_json=as_json)
+
+
+@click.command()
+@file_argument
+@set_option
+@json_option
+def check(file: Path, settings: tuple[str, ...], as_json: bool) -> None:
+    """Try what FILE defines without training: build and run the baseline and a few random architectures."""
+    import retia
+
+    with json_alone(as_json):
+        loaded = load_file(file)
+        study = study_of(loaded, values=parse_settings(settings))
+        with user_code(loaded.path):
+            lines = retia.check(study)
+    if as_json:
+        print_json({"file": str(file), "checked": lines})
+    else:
+        click.echo("\n".join(f"ok: {line}" for line in lines))
+
+
+def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
+    """Read `--set field=value`: the value as JSON, or as text where it is none."""
+    values: dict[str, Any] = {}
+    for setting in settings:
+        field, sign, text = setting.partition("=")
+        if not sign or not field.isidentifier():
+            msg = f"--set takes field=value, got {setting!r}."
+            raise click.UsageError(msg)
+        try:
+            values[field] = json.loads(text)
+        except ValueError:
+            values[field] = text
+    return values
+
+
+def study_of(loaded: UserFile, *, given: Mapping[str, Any] | None = None, values: Mapping[str, Any] | None = None) -> "Study":
+    """Return the study that a file defines, with the options of the command line in place of its own.
+
+    Raises:
+        StudyError: If the file defines no study.
+    """
+    from retia.study import Study
+
+    study = loaded.get("study")
+    if not isinstance(study, Study):
+        found = "a main() alone" if study is None and callable(loaded.get("main")) else "neither" if study is None else repr(study)
+        msg = (
+            f"{loaded.path.name} must define `study`, a retia.Study, for this command; it defines {found}. "
+            f"Write study = retia.Study(space, evaluator, maximize=...) in it; retia run takes a main() as well."
+        )
+        raise StudyError(msg)
+    return configured(study, given or {}, values or {})
+
+
+def configured(study: "Study", given: Mapping[str, Any], values: Mapping[str, Any]) -> "Study":
+    """Return the study with another storage, name, seed, or other fields of its evaluator.
+
+    Raises:
+        EvaluationError: If the evaluator has no such field.
+    """
+    changes: dict[str, Any] = {name: given[name] for name in ("storage", "name", "seed") if name in given}
+    if values:
+        evaluator = study.evaluator
+        if not dataclasses.is_dataclass(evaluator) or isinstance(evaluator, type):
+            msg = f"--set replaces fields of a dataclass evaluator such as Classification; this one is {evaluator!r}, which has none."
+            raise EvaluationError(msg)
+        fields = [field.name for field in dataclasses.fields(evaluator) if field.init]
+        if unknown := [name for name in values if name not in fields]:
+            msg = f"{type(evaluator).__name__} has no field '{unknown[0]}'. Its fields are {', '.join(fields)}."
+            raise EvaluationError(msg)
+        changes["evaluator"] = dataclasses.replace(evaluator, **values)
+    return study.replace(**changes) if changes else study
+
+
+def _run_study(loaded: UserFile, given: dict[str, Any], values: dict[str, Any], *, quiet: bool) -> "Study":
+    import os
+
+    import retia
+    from retia.cli.options import DEFAULT_STORAGE
+    from retia.report import Progress
+
+    defined = study_of(loaded)
+    if defined.storage is None:
+        given.setdefault("storage", os.environ.get("RETIA_STORAGE", DEFAULT_STORAGE))
+    trials = given.get("trials", loaded.get("trials"))
+    if not isinstance(trials, int):
+        msg = f"How many trials? {loaded.path.name} defines no `trials`: give --trials N, or write trials = 50 in it."
+        raise StudyError(msg)
+    with user_code(loaded.path):
+        study = configured(defined, given, values)
+        checked = retia.check(study)
+        if not quiet:
+            click.echo("\n".join(f"checked: {line}" for line in checked), err=True)
+        strategy = loaded.get("strategy") or retia.RegularizedEvolution()
+        with Progress() as progress:
+            study.run(
+                strategy,
+                trials=trials,
+                workers=given.get("workers", 1),
+                timeout=given.get("timeout"),
+                observer=None if quiet else progress,
+            )
+    return study
+
+
+def _run_main(loaded: UserFile, options: dict[str, Any]) -> Any:
+    main = loaded.get("main")
+    if not callable(main):
+        msg = (
+            f"{loaded.path.name} must define `study`, a retia.Study, or `main`, a function that runs a search; it defines neither. "
+            f"Write study = retia.Study(space, evaluator, maximize=...) in it."
+        )
+        raise StudyError(msg)
+    accepted(main, options, loaded.path)
+    with user_code(loaded.path):
+        return main(**options)
+
+
+def _finish(ctx: click.Context, study: Any, *, as_json: bool) -> None:
+    from retia.report import overview, summary
+    from retia.study import Study
+
+    if not isinstance(study, Study):
+        if as_json:
+            print_json(None)
+        return
+    if as_json:
+        print_json(overview(study))
+    else:
+        show(summary(study))
+    if study.stop_reason == "interrupted":
+        where = f"what has ended is in '{study.storage}': the same command resumes" if study.storage else "it was in memory only: give --storage to keep one"
+        click.secho(f"interrupted; {where}.", fg="yellow", err=True)
+        ctx.exit(INTERRUPTED)

@@ -1,0 +1,107 @@
+"""The user's FILE.py: loaded as Python would run it, its errors shown as the user's own."""
+
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from retia.errors import RetiaError, StudyError
+
+__all__ = ["UserCodeError", "UserFile", "accepted", "load_file", "user_code"]
+
+
+class UserCodeError(Exception):
+    """Code of the user raised; the message is its traceback, from the user's file on."""
+
+
+@dataclass(frozen=True)
+class UserFile:
+    """A file of the user: its path and the module that it became."""
+
+    path: Path
+    module: ModuleType
+
+    def get(self, name: str) -> Any:
+        """Return what the file defines under a name, or None."""
+        return getattr(self.module, name, None)
+
+
+def load_file(path: Path) -> UserFile:
+    """Run the file as a module of its own, with its folder first on the import path, as `python FILE.py` has it.
+
+    The module is not `__main__`, so what stands under `if __name__ == "__main__":` does not run. What the file defines
+    travels to worker processes by value.
+
+    Raises:
+        UserCodeError: If the file can't be parsed, or raises.
+    """
+    import cloudpickle
+
+    path = path.resolve()
+    folder = str(path.parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    name = path.stem if path.stem.isidentifier() and path.stem not in sys.modules else f"{path.stem}_file"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        msg = f"'{path}' is no Python file. Give a file whose name ends in .py."
+        raise StudyError(msg)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        with user_code(path):
+            spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    cloudpickle.register_pickle_by_value(module)
+    return UserFile(path, module)
+
+
+@contextmanager
+def user_code(path: Path) -> Generator[None]:
+    """Turn an error of the user's code into its own traceback, without the frames above the file.
+
+    retia's own errors pass, with a note that says which line of the file led to them.
+
+    Raises:
+        UserCodeError: If the code raises anything but an error of retia's.
+    """
+    try:
+        yield
+    except RetiaError as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        if lines:
+            error.add_note(f"(from {path.name}, line {lines[-1]})")
+        raise
+    except Exception as error:
+        raise UserCodeError(_trimmed(error, path)) from error
+
+
+def accepted(function: Callable[..., Any], options: Mapping[str, Any], path: Path) -> None:
+    """Check that a function takes the options as keywords.
+
+    Raises:
+        StudyError: If it does not take one of them.
+    """
+    parameters = inspect.signature(function).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    names = [parameter.name for parameter in parameters if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)]
+    if unknown := [name for name in options if name not in names]:
+        listed = ", ".join(names) if names else "none"
+        msg = f"main() in {path.name} has no parameter '{unknown[0]}' (it has: {listed}). Add it to the function, or leave the option out."
+        raise StudyError(msg)
+
+
+def _trimmed(error: Exception, path: Path) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename != str(path):
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace)).rstrip()

@@ -1,0 +1,58 @@
+"""An executor without processes or threads."""
+
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any, ParamSpec, TypeVar
+
+from retia.execute.progress import emitting_to
+
+__all__ = ["InProcess"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class InProcess(Executor):
+    """Runs each call where it is submitted, before `submit` returns.
+
+    An exception is kept in the future; what is none, such as KeyboardInterrupt, leaves `submit`.
+
+    Attributes:
+        on_message: Hears, with the call's future, what the call emits; what it raises is raised in the call.
+    """
+
+    def __init__(self) -> None:
+        self.on_message: Callable[[Future[Any], Any], None] | None = None
+        self._closed = False
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run the call and return its finished future.
+
+        Raises:
+            RuntimeError: If the executor was shut down.
+        """
+        if self._closed:
+            msg = "The executor was shut down and takes no more calls. Make a new one: InProcess()."
+            raise RuntimeError(msg)
+        future: Future[T] = Future()
+        future.set_running_or_notify_cancel()
+
+        def tell(message: Any) -> None:
+            if self.on_message is not None:
+                self.on_message(future, message)
+
+        with emitting_to(tell):
+            try:
+                result = fn(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - whatever a call raises is its outcome
+                # Without this frame, which refers to the future, or the two keep each other (and the call's model) alive.
+                traceback = error.__traceback__
+                future.set_exception(error.with_traceback(traceback and traceback.tb_next))
+            else:
+                future.set_result(result)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more calls; none is left to wait for."""
+        del wait, cancel_futures
+        self._closed = True

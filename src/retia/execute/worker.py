@@ -1,0 +1,125 @@
+"""A worker process, from the inside: it loads functions, calls them, and sends back what comes of it."""
+
+import os
+import pickle
+import signal
+import sys
+from collections.abc import Callable
+from io import TextIOWrapper
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from threading import Lock, Thread
+from traceback import format_exception
+from typing import Any
+
+import cloudpickle
+
+from retia.errors import EvaluationError
+from retia.execute.progress import emitting_to
+from retia.execute.wire import CALL, ERROR, FORGET, FUNCTION, LOADED, MESSAGE, READY, RESULT, STOP, pack, unpack
+
+__all__ = ["main"]
+
+
+def main(descriptor: int) -> None:
+    """Serve the parent at the other end of the socket until it says stop, or is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is the parent's to handle
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(line_buffering=True)  # nothing printed is lost when the process is killed
+    connection = Connection(descriptor)
+    inbox: SimpleQueue[bytes] = SimpleQueue()
+    Thread(target=_read, args=(connection, inbox), name="retia-parent", daemon=True).start()
+    _serve(inbox, _Parent(connection))
+
+
+class _Parent:
+    """The way back, for calls that may emit from several threads."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = Lock()
+
+    def send(self, kind: bytes, body: bytes = b"") -> None:
+        with self._lock:
+            self._connection.send_bytes(pack(kind, body=body))
+
+    def tell(self, message: Any) -> None:
+        self.send(MESSAGE, _dumped(message, "message that a call emitted"))
+
+
+def _read(connection: Connection, inbox: SimpleQueue[bytes]) -> None:
+    """Pass on what the parent sends, and end the process, busy or not, when the parent is gone."""
+    try:
+        while True:
+            inbox.put(connection.recv_bytes())
+    except (EOFError, OSError):
+        os.killpg(0, signal.SIGKILL)  # with whatever processes the call has started
+
+
+def _serve(inbox: SimpleQueue[bytes], parent: _Parent) -> None:
+    functions: dict[int, Callable[..., Any]] = {}
+    parent.send(READY)
+    while True:
+        kind, number, body = unpack(inbox.get())
+        if kind == FUNCTION:
+            functions[number] = _load(body)
+            parent.send(LOADED)
+        elif kind == FORGET:
+            del functions[number]
+        elif kind == CALL:
+            parent.send(*_outcome(functions[number], body, parent))
+        elif kind == STOP:
+            return
+        del body  # a large function is not kept twice
+
+
+def _outcome(function: Callable[..., Any], arguments: memoryview, parent: _Parent) -> tuple[bytes, bytes]:
+    try:
+        args, kwargs = pickle.loads(arguments)
+        with emitting_to(parent.tell):
+            result = function(*args, **kwargs)
+    except Exception as error:  # noqa: BLE001 - whatever a call raises is its outcome
+        return ERROR, _dumped_error(error)
+    try:
+        return RESULT, _dumped(result, "result of a call")
+    except EvaluationError as error:
+        return ERROR, _dumped_error(error)
+
+
+def _load(body: memoryview) -> Callable[..., Any]:
+    try:
+        return pickle.loads(body)
+    except Exception as error:  # noqa: BLE001 - unpickling runs code of the user's
+        text = (
+            f"A worker process can't load the function: {type(error).__name__}: {error}. Workers import by the parent's sys.path; "
+            f"put what the function needs in a module found there, or define it in the script or notebook itself."
+        )
+
+    def unloadable(*_: object, **__: object) -> None:
+        raise EvaluationError(text)
+
+    return unloadable
+
+
+def _dumped(value: Any, what: str) -> bytes:
+    try:
+        return cloudpickle.dumps(value)
+    except Exception as error:
+        msg = (
+            f"The {what} can't be sent from its worker process: {type(value).__name__}: {type(error).__name__}: {error}. "
+            f"Use numbers, strings, arrays and containers of them, and write larger things to files."
+        )
+        raise EvaluationError(msg) from error
+
+
+def _dumped_error(error: Exception) -> bytes:
+    """Return the error and its traceback as text, or what can be said of an error that doesn't survive a pickle."""
+    traceback = error.__traceback__
+    text = "".join(format_exception(type(error), error, traceback and traceback.tb_next))
+    try:
+        body = cloudpickle.dumps((error, text))
+        pickle.loads(body)
+    except Exception:  # noqa: BLE001 - pickling runs code of the user's
+        body = cloudpickle.dumps((EvaluationError(f"{type(error).__qualname__}: {error}"), text))
+    return body

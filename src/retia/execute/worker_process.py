@@ -1,0 +1,160 @@
+"""A worker process, as its parent sees it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, Pipe
+from threading import Thread
+from typing import Any, Final
+
+from retia.execute.wire import CALL, FORGET, STOP, pack
+
+__all__ = ["Call", "Function", "WorkerProcess", "threads_environment"]
+
+KEPT_FUNCTIONS: Final = 8
+_THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+_SIGNALS: Final = {
+    "SIGKILL": ", as the system does when memory runs out",
+    "SIGSEGV": ", a crash in native code",
+    "SIGBUS": ", a crash in native code",
+    "SIGABRT": ", an abort in native code",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Function:
+    """A function that workers keep: its number, and the frame that brings it to them."""
+
+    number: int
+    frame: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A submitted call: its future, its function, and its arguments as a pickle."""
+
+    future: Future[Any]
+    function: Function
+    arguments: bytes
+
+
+class WorkerProcess:
+    """A process that runs one call at a time, and the connection to it.
+
+    It is no child of `multiprocessing`, which would run the user's script again: an interpreter of its own, with this
+    one's sys.path, in a session of its own, so that ctrl-C in the terminal doesn't reach it.
+
+    Args:
+        environment: Its environment variables.
+        on_exit: Called, in a thread, when the process has ended.
+
+    Attributes:
+        ready: Whether the process is up, so that it reads what it is sent.
+        call: What it runs.
+        deadline: When to kill it, by `time.monotonic`.
+        fate: Why it is being killed, to be told to the call.
+        lost: Whether the connection is at its end.
+    """
+
+    def __init__(self, environment: Mapping[str, str], on_exit: Callable[[], None]) -> None:
+        self.connection, theirs = Pipe()
+        self.ready = False
+        self.call: Call | None = None
+        self.deadline: float | None = None
+        self.fate: Exception | None = None
+        self.lost = False
+        self.stopping = False
+        self._functions: dict[int, None] = {}
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _program(theirs)],
+                stdin=subprocess.DEVNULL,
+                env=environment,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        except OSError:
+            self.connection.close()
+            raise
+        finally:
+            theirs.close()
+        Thread(target=self._reap, args=(on_exit,), name="retia-reaper", daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
+    @property
+    def exited(self) -> bool:
+        """Whether the process has ended."""
+        return self._process.returncode is not None
+
+    @property
+    def idle(self) -> bool:
+        """Whether the process waits for a call."""
+        return self.ready and self.call is None and not (self.stopping or self.lost or self.exited or self.fate)
+
+    @property
+    def ending(self) -> str:
+        """How the process ended, in words."""
+        code = self._process.returncode
+        if code >= 0:
+            return f"it exited with status {code}"
+        name = next((known.name for known in signal.Signals if known == -code), f"signal {-code}")
+        return f"it was killed by {name}{_SIGNALS.get(name, '')}"
+
+    def start(self, call: Call) -> bool:
+        """Send a call, and say whether its function is new to the process, which tells when it has loaded it.
+
+        Raises:
+            OSError: If the process is gone.
+        """
+        self.call = call
+        number = call.function.number
+        new = number not in self._functions
+        if new:
+            if len(self._functions) >= KEPT_FUNCTIONS:
+                oldest = next(iter(self._functions))
+                self.connection.send_bytes(pack(FORGET, oldest))
+                del self._functions[oldest]
+            self.connection.send_bytes(call.function.frame)
+        else:
+            del self._functions[number]
+        self._functions[number] = None  # the last is the latest used
+        self.connection.send_bytes(pack(CALL, number, call.arguments))
+        return new
+
+    def stop(self) -> None:
+        """Let the process end; it must be idle, or not up yet."""
+        self.stopping = True
+        if not self.ready:
+            self.kill()
+            return
+        with suppress(OSError):  # it is gone already
+            self.connection.send_bytes(pack(STOP))
+
+    def kill(self) -> None:
+        """End the process, and whatever processes it has started, at once."""
+        if not self.exited:
+            with suppress(ProcessLookupError, PermissionError):  # it ended by itself just now
+                os.killpg(self.pid, signal.SIGKILL)
+
+    def _reap(self, on_exit: Callable[[], None]) -> None:
+        self._process.wait()
+        on_exit()
+
+
+def threads_environment(threads: int) -> dict[str, str]:
+    """Return this process's environment variables, with the numeric libraries told to use so many threads."""
+    return {**os.environ, **dict.fromkeys(_THREADS, str(threads))}
+
+
+def _program(connection: Connection) -> str:
+    path = [entry for entry in sys.path if isinstance(entry, str)]  # pyright: ignore[reportUnnecessaryIsInstance]
+    return f"import sys; sys.path[:] = {path!r}; from retia.execute.worker import main; main({connection.fileno()})"

@@ -1,0 +1,163 @@
+"""Cells: small graphs of operations, as NASNet and DARTS search them."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from retia.errors import SpaceError
+from retia.nn.factory import Candidates, Factory, construct
+from retia.nn.layer_choice import layer_choice
+from retia.space import ALWAYS, Reference, Subset, Tracer, active_recorder, apply, choice, condition_where, declare, scope
+
+__all__ = ["Cell", "Node", "Operations", "cell"]
+
+Operations: TypeAlias = "Candidates | Callable[[int, int], Candidates]"
+"""Candidates for every edge, or a function of node and predecessor that gives those of an edge."""
+
+
+class Node(nn.Module):
+    """The sum of operations, each on one of the states before it."""
+
+    def __init__(self, operations: Sequence[nn.Module], inputs: Sequence[int]) -> None:
+        super().__init__()
+        self.operations = nn.ModuleList(operations)
+        self.inputs = tuple(inputs)
+
+    def forward(self, states: Sequence[Tensor]) -> Tensor:
+        """Sum the operations' outputs, which have one shape."""
+        outputs = [operation(states[i]) for operation, i in zip(self.operations, self.inputs, strict=True)]
+        total = outputs[0]
+        for output in outputs[1:]:
+            total = total + output
+        return total
+
+    def extra_repr(self) -> str:
+        """Show where the operations' inputs come from."""
+        return f"inputs={self.inputs}"
+
+
+class Cell(nn.Module):
+    """A graph of nodes over some inputs, whose nodes' outputs are concatenated.
+
+    Attributes:
+        outputs: How many nodes are concatenated: the cell's output has `outputs` times the channels of a node.
+    """
+
+    def __init__(self, preprocess: Sequence[nn.Module], nodes: Sequence[Node], concat: Sequence[int], *, outputs: int, dim: int) -> None:
+        super().__init__()
+        self.preprocess = nn.ModuleList(preprocess)
+        self.nodes = nn.ModuleList(nodes)
+        self.concat = tuple(concat)
+        self.outputs = outputs
+        self.dim = dim
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Compute the nodes one after the other and concatenate those that count, along `dim`."""
+        states = [step(x) for step, x in zip(self.preprocess, inputs, strict=True)]
+        for node in self.nodes:
+            states.append(node(states))
+        offset = len(inputs)
+        return torch.cat([states[offset + i] for i in self.concat], self.dim)
+
+
+def cell(  # noqa: PLR0913  # the nouns of the NASNet and DARTS papers
+    label: str,
+    operations: Operations,
+    *,
+    nodes: int = 4,
+    inputs: int = 2,
+    operations_per_node: int = 2,
+    distinct: bool = True,
+    concat: Literal["all", "loose"] = "all",
+    preprocess: Sequence[Factory] | None = None,
+    dim: int = 1,
+) -> Cell:
+    """Search a cell: each node sums operations on some of the cell's inputs and of the nodes before it.
+
+    Cells with the same label in the same scope share their choices, so that a network stacks one cell.
+
+    Args:
+        label: The cell's name, unique in its scope; its parameters are named `label/node/...`.
+        operations: Candidates for every edge (as of `layer_choice`), or a function `(node, predecessor) -> candidates`, for
+            edges that differ, such as a stride on the edges from the cell's inputs (predecessors 0 to `inputs - 1`).
+        nodes: The number of nodes.
+        inputs: The number of tensors that the cell is called with.
+        operations_per_node: How many operations a node sums; a node with fewer predecessors takes them all.
+        distinct: Whether a node's operations have distinct predecessors (DARTS): `label/node/inputs` is the set of them, and
+            `label/node/op/predecessor` the operation on each. Otherwise (NASNet) every operation chooses its own,
+            `label/node/input/i` and `label/node/op/i`, and the order of two operations counts as a difference.
+        concat: "all" concatenates every node; "loose" those that no other node uses.
+        preprocess: A factory for each input, applied before the nodes; identity if not given.
+        dim: The dimension of the concatenation.
+
+    Raises:
+        SpaceError: If a number is below 1, `concat` is unknown, or there is not one preprocessor for each input.
+
+    References:
+        Zoph et al., Learning Transferable Architectures for Scalable Image Recognition, 2018, section 3; Liu et al., DARTS, 2019, section 2.1.
+    """
+    if min(nodes, inputs, operations_per_node) < 1:
+        msg = f"A cell needs at least one node, input and operation, got nodes={nodes}, inputs={inputs}, operations_per_node={operations_per_node}."
+        raise SpaceError(msg)
+    if concat not in ("all", "loose"):
+        msg = f"The concat of a cell is 'all' or 'loose', got {concat!r}."
+        raise SpaceError(msg)
+    if preprocess is not None and len(preprocess) != inputs:
+        msg = f"The cell '{label}' has {inputs} inputs and needs as many preprocessors, got {len(preprocess)}."
+        raise SpaceError(msg)
+
+    def candidates(node: int, predecessor: int) -> Candidates:
+        return operations(node, predecessor) if callable(operations) else operations
+
+    steps = [nn.Identity()] * inputs if preprocess is None else [construct(f"{label}/preprocess", i, step) for i, step in enumerate(preprocess)]
+    built: list[Node] = []
+    with scope(label):
+        for node in range(nodes):
+            with scope(str(node)):
+                if distinct:
+                    built.append(_distinct_node(node, inputs + node, operations_per_node, candidates))
+                else:
+                    built.append(_free_node(node, inputs + node, operations_per_node, candidates))
+    used = tuple(node.inputs for node in built)
+    if concat == "all":
+        return Cell(steps, built, range(nodes), outputs=nodes, dim=dim)
+    return Cell(steps, built, loose_ends(inputs, used), outputs=apply(_count_loose_ends, inputs, used), dim=dim)
+
+
+def loose_ends(inputs: int, used: Sequence[Sequence[int]]) -> list[int]:
+    """Return the nodes that no node uses, given which states each one uses."""
+    taken = {state for states in used for state in states}
+    return [node for node in range(len(used)) if inputs + node not in taken]
+
+
+def _count_loose_ends(inputs: int, used: Sequence[Sequence[int]]) -> int:
+    return len(loose_ends(inputs, used))
+
+
+def _distinct_node(node: int, predecessors: int, count: int, candidates: Callable[[int, int], Candidates]) -> Node:
+    recorder = active_recorder()
+    every = tuple(range(predecessors))
+    chosen = declare("inputs", Subset(every, least=count, most=count)) if count < predecessors else every
+    if not isinstance(recorder, Tracer):
+        return Node([layer_choice(f"op/{i}", candidates(node, i)) for i in chosen], chosen)
+    operations: list[nn.Module] = []
+    for i in every:
+        condition = ALWAYS
+        if count < predecessors:
+            label = recorder.qualify("inputs")
+            condition = condition_where(Reference(label), {label: recorder.parameters[label].domain}, lambda taken, i=i: i in taken)
+        with recorder.given(condition):
+            operations.append(layer_choice(f"op/{i}", candidates(node, i)))
+    return Node(operations, chosen)
+
+
+def _free_node(node: int, predecessors: int, count: int, candidates: Callable[[int, int], Candidates]) -> Node:
+    operations: list[nn.Module] = []
+    inputs: list[int] = []
+    for i in range(count):
+        predecessor = choice(f"input/{i}", range(predecessors)) if predecessors > 1 else 0
+        inputs.append(predecessor)
+        operations.append(layer_choice(f"op/{i}", candidates(node, predecessor)))
+    return Node(operations, inputs)

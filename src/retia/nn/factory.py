@@ -1,0 +1,68 @@
+"""Factories: what a user gives where a module is to be made."""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from torch import nn
+
+from retia.errors import RetiaError, SpaceError
+
+__all__ = ["Candidates", "Factory", "construct", "named"]
+
+Factory: TypeAlias = "Callable[[], nn.Module] | nn.Module"
+"""A class or function that makes a module, or a module, of which a copy is taken."""
+
+Candidates: TypeAlias = "Mapping[str, Factory] | Sequence[Factory]"
+
+
+def named(label: str, candidates: Candidates) -> dict[str | int, Factory]:
+    """Return candidates by name: their keys; for a list the names of the classes, or the positions where these are not distinct.
+
+    Raises:
+        SpaceError: If there is no candidate, or one is neither a module nor callable.
+    """
+    if isinstance(candidates, Mapping):
+        factories: dict[str | int, Factory] = dict(candidates)
+    else:
+        listed = list(candidates)
+        names: list[Any] = [_name(factory) for factory in listed]
+        if None in names or len(set(names)) < len(names):
+            names = list(range(len(listed)))
+        factories = dict(zip(names, listed, strict=True))
+    if not factories:
+        msg = f"layer_choice({label!r}) needs at least one candidate, got none."
+        raise SpaceError(msg)
+    for name, factory in factories.items():
+        if not callable(factory):
+            msg = f"Candidate {name!r} of '{label}' must be a module or a function that makes one, got {factory!r}. For a skip use nn.Identity."
+            raise SpaceError(msg)
+    return factories
+
+
+def construct(label: str, name: str | int, factory: Factory) -> nn.Module:
+    """Make a candidate's module.
+
+    Raises:
+        SpaceError: If it can't be built, or is no module; the message carries which candidate it was.
+    """
+    if isinstance(factory, nn.Module):
+        return copy.deepcopy(factory)
+    try:
+        module = factory()
+    except RetiaError:
+        raise
+    except Exception as error:
+        msg = f"Candidate {name!r} of '{label}' can't be built: {type(error).__name__}: {error}"
+        raise SpaceError(msg) from error
+    if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
+        msg = f"Candidate {name!r} of '{label}' must make a torch.nn.Module, got {module!r}. For a skip use nn.Identity."
+        raise SpaceError(msg)
+    return module
+
+
+def _name(factory: Factory) -> str | None:
+    if isinstance(factory, nn.Module):
+        return type(factory).__name__
+    name = getattr(factory, "__name__", None)
+    return None if name == "<lambda>" else name

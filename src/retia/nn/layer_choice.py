@@ -1,0 +1,48 @@
+"""A choice between layers."""
+
+from torch import nn
+
+from retia.errors import SpaceError
+from retia.nn.factory import Candidates, construct, named
+from retia.space import Categorical, Clause, Condition, Tracer, active_recorder, declare, scope
+
+__all__ = ["layer_choice"]
+
+
+def layer_choice(label: str, candidates: Candidates, *, default: str | int | None = None) -> nn.Module:
+    """Choose one of several layers.
+
+    Parameters declared inside a candidate exist only while it is chosen; they are named `label/candidate/...`.
+
+    Args:
+        label: The parameter's name, unique in its scope.
+        candidates: Factories (classes, functions without arguments, or modules, which are copied) by name; or a list, whose
+            names are those of the classes, or 0, 1, 2, ... where these are not distinct.
+        default: The name of the candidate outside a search, and of the baseline; the first if not given.
+
+    Returns:
+        The chosen module itself, as a plain constructor call would have made it.
+
+    Raises:
+        SpaceError: If there is no candidate, one can't be built or makes no module, or the default is none of them.
+
+    >>> layer_choice("act", {"relu": nn.ReLU, "gelu": nn.GELU})
+    ReLU()
+    """
+    factories = named(label, candidates)
+    if default is not None and default not in factories:
+        msg = f"The default of layer_choice({label!r}) must be one of {list(factories)}, got {default!r}."
+        raise SpaceError(msg)
+    names = tuple(factories)
+    domain = Categorical(names, default=names[0] if default is None else default)
+    chosen = declare(label, domain)
+    recorder = active_recorder()
+    if not isinstance(recorder, Tracer):
+        with scope(label), scope(str(chosen)):
+            return construct(label, chosen, factories[chosen])
+    modules: dict[str | int, nn.Module] = {}
+    for name, factory in factories.items():
+        condition = Condition(((Clause(recorder.qualify(label), frozenset({name})),),))
+        with recorder.given(condition), scope(label), scope(str(name)):
+            modules[name] = construct(recorder.qualify(label), name, factory)
+    return modules[names[0] if default is None else default]

@@ -1,0 +1,154 @@
+"""The model space: a search space that a plain constructor describes, and that builds its models."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import nn
+
+from retia.errors import RetiaError, SpaceError
+from retia.nn.seeding import seeded
+from retia.space import Builder, Domain, SearchSpace, Tracer, Value
+from retia.space import explore as explore_constructor
+
+__all__ = ["ModelSpace"]
+
+
+class ModelSpace(SearchSpace):
+    """The architectures of a model, found by running its constructor once, on the `meta` device: no memory, no time.
+
+    Args:
+        factory: What makes the model: an `nn.Module` class or a function. Its choices are the parameters of the space.
+        args: What the factory is called with.
+        explore: Whether to trace the constructor for every value of every choice, one at a time, so as to find choices that
+            Python's own control flow (`if`, `for`) makes only for some values of others.
+        kwargs: What the factory is called with.
+
+    Raises:
+        SpaceError: If the constructor fails, makes no module, or declares choices that contradict each other.
+
+    Warns:
+        UserWarning: If the constructor can't run on `meta` (it reads values of tensors) and was traced on the CPU instead.
+
+    >>> class Net(nn.Sequential):
+    ...     def __init__(self):
+    ...         width = choice("width", [8, 16])
+    ...         super().__init__(nn.Linear(4, width), layer_choice("act", [nn.ReLU, nn.Tanh]), nn.Linear(width, 2))
+    >>> from retia.nn import layer_choice
+    >>> from retia.space import choice
+    >>> space = ModelSpace(Net)
+    >>> space.size()
+    4
+    >>> space.build({"width": 16, "act": "Tanh"})
+    Net(
+      (0): Linear(in_features=4, out_features=16, bias=True)
+      (1): Tanh()
+      (2): Linear(in_features=16, out_features=2, bias=True)
+    )
+    """
+
+    def __init__(self, factory: Callable[..., nn.Module], *args: Any, explore: bool = False, **kwargs: Any) -> None:
+        if not callable(factory):
+            msg = f"A ModelSpace takes the class of a model or a function that makes it, got {factory!r}. Give the class, not an instance of it."
+            raise SpaceError(msg)
+        self._factory = factory
+        self._args = args
+        self._kwargs = kwargs
+        self._beside: frozenset[str] = frozenset()
+        super().__init__(explore_constructor(self._trace) if explore else self._trace({}).parameters.values())
+
+    @property
+    def name(self) -> str:
+        """The name of the class or function that makes the models."""
+        return getattr(self._factory, "__name__", type(self._factory).__name__)
+
+    def extend(self, domains: Mapping[str, Domain]) -> Self:
+        """Return the space with further parameters, which the constructor does not ask for.
+
+        Raises:
+            SpaceError: If a label exists already.
+        """
+        space = super().extend(domains)
+        space._beside = self._beside | domains.keys()
+        return space
+
+    def build(self, architecture: Mapping[str, Value], device: str | torch.device | None = None, seed: int | None = None) -> nn.Module:
+        """Build the model of an architecture: what the constructor makes with these values, and nothing else.
+
+        Args:
+            architecture: One of the space.
+            device: Where its tensors are made; "meta" makes none.
+            seed: Seeds the weights, and leaves torch's generator as it was; None draws from it, as torch does.
+
+        Raises:
+            ArchitectureError: If the architecture is not one of the space.
+            SpaceError: If the constructor fails, or its choices are not those that were traced.
+        """
+        architecture = self.validate(architecture)
+        builder = Builder(architecture, self._parameters)
+        with builder.recording(), torch.device(device) if device is not None else nullcontext(), seeded(seed):
+            try:
+                model = self._factory(*self._args, **self._kwargs)
+            except RetiaError:
+                raise
+            except Exception as error:
+                msg = f"The constructor of {self.name} fails for {dict(architecture)}: {type(error).__name__}: {error}"
+                raise SpaceError(msg) from error
+        if len(builder.asked) + len(self._beside) < len(architecture):
+            unasked = next(label for label in architecture if label not in builder.asked and label not in self._beside)
+            msg = (
+                f"The constructor of {self.name} did not ask for '{unasked}' with {dict(architecture)}, though tracing saw it: Python's own "
+                f"control flow (if, range) over another choice decides whether it is declared. Two architectures would build the same model. "
+                f"Use layer_choice or repeat, or let ModelSpace(..., explore=True) trace the constructor for every value."
+            )
+            raise SpaceError(msg)
+        return model
+
+    def load(self, architecture: Mapping[str, Value], path: Path, device: str | torch.device | None = None) -> nn.Module:
+        """Build a model and load its weights from a safetensors file, in evaluation mode.
+
+        Raises:
+            SpaceError: If the file's tensors are not those of the model.
+        """
+        from safetensors.torch import load_model
+
+        model = self.build(architecture, device=device, seed=0)
+        try:
+            load_model(model, path, device=str(device or "cpu"))
+        except RuntimeError as error:
+            msg = f"The weights in {path} are not those of this architecture: {error}. Has the code of {self.name} changed since they were saved?"
+            raise SpaceError(msg) from error
+        return model.eval()
+
+    def _trace(self, overrides: Mapping[str, Value]) -> Tracer:
+        try:
+            return self._trace_on("meta", overrides)
+        except Exception as error:  # noqa: BLE001  # whatever a constructor raises on meta, the CPU decides whether it is an error
+            if isinstance(error, RetiaError) and error.__cause__ is None:
+                raise
+            tracer = self._trace_on("cpu", overrides)
+            reason = error.__cause__ or error
+            warnings.warn(
+                f"{self.name} can't be constructed on the meta device ({type(reason).__name__}: {reason}), "
+                f"so it was traced on the CPU, with its largest weights in memory.",
+                stacklevel=4,
+            )
+            return tracer
+
+    def _trace_on(self, device: str, overrides: Mapping[str, Value]) -> Tracer:
+        tracer = Tracer(overrides)
+        with tracer.recording(), torch.device(device), seeded(0):
+            try:
+                model = self._factory(*self._args, **self._kwargs)
+            except RetiaError:
+                raise
+            except Exception as error:
+                msg = f"The constructor of {self.name} fails while it is traced: {type(error).__name__}: {error}"
+                raise SpaceError(msg) from error
+        if not isinstance(model, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
+            msg = f"{self.name} must make a torch.nn.Module, got {model!r}."
+            raise SpaceError(msg)
+        return tracer

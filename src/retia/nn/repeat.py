@@ -1,0 +1,74 @@
+"""A searchable number of blocks."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from torch import nn
+
+from retia.errors import SpaceError
+from retia.space import Integer, Tracer, active_recorder, condition_where, declare, expression_of, scope, symbolic, values_of
+
+__all__ = ["Depth", "repeat"]
+
+Depth: TypeAlias = "int | tuple[int, int] | range"
+"""A number of blocks, fixed or symbolic; (least, most), both included; or a range, as Python reads it."""
+
+
+def repeat(label: str, factory: Callable[[int], nn.Module], depth: Depth) -> nn.Sequential:
+    """Stack a searchable number of blocks, one after the other.
+
+    Parameters declared inside block 2 exist only while there are more than two blocks; they are named `label/2/...`.
+    For blocks that are all alike, make the choice outside and use it inside.
+
+    Args:
+        label: The name of the depth, unique in its scope.
+        factory: Makes the block of an index, from 0.
+        depth: The number of blocks: an int, a choice made elsewhere, `(least, most)` with both included, or a `range`. 0 is allowed.
+
+    Raises:
+        SpaceError: If a depth is negative or the range is empty.
+
+    >>> len(repeat("body", lambda i: nn.Linear(8, 8), (1, 4)))
+    1
+    """
+    recorder = active_recorder()
+    count = _declared(label, depth)
+    with scope(label):
+        if not isinstance(recorder, Tracer) or not symbolic(count):
+            return nn.Sequential(*(_block(factory, i) for i in range(count)))
+        expression = expression_of(count)
+        domains = {name: recorder.parameters[name].domain for name in expression.labels}
+        depths = [number for _, number in values_of(expression, domains)]
+        if min(depths) < 0:
+            msg = f"The depth of '{recorder.qualify(label)}' can't be negative, but {expression} can be {min(depths)}."
+            raise SpaceError(msg)
+        blocks: list[nn.Module] = []
+        for i in range(max(depths)):
+            condition = condition_where(expression, domains, lambda number, i=i: number > i)
+            with recorder.given(condition):
+                blocks.append(_block(factory, i))
+        return nn.Sequential(*blocks)
+
+
+def _declared(label: str, depth: Depth) -> int:
+    if isinstance(depth, int):
+        if depth < 0:
+            msg = f"The depth of '{label}' can't be negative, got {depth}."
+            raise SpaceError(msg)
+        return depth
+    if isinstance(depth, range):
+        if not depth or depth.step < 0:
+            msg = f"The depth of '{label}' needs an ascending range that is not empty, got {depth}."
+            raise SpaceError(msg)
+        least, most, step = depth[0], depth[-1], depth.step
+    else:
+        (least, most), step = depth, 1
+    if least < 0 or least > most:
+        msg = f"The depth of '{label}' needs 0 <= least <= most, got {depth}."
+        raise SpaceError(msg)
+    return least if least == most else declare(label, Integer(least, most, step=step))
+
+
+def _block(factory: Callable[[int], nn.Module], index: int) -> nn.Module:
+    with scope(str(index)):
+        return factory(index)

@@ -1,0 +1,36 @@
+"""Reports of a study: progress while it runs, tables, data rows, comparisons, plots. Knows no torch."""
+
+from retia.report.comparison import Comparison, Gain, against_baseline, against_random
+from retia.report.importance import importance
+from retia.report.notebook import to_html
+from retia.report.number import compact, duration, number
+from retia.report.overview import overview
+from retia.report.plots import plot_importance, plot_pareto, plot_progress, save_plots
+from retia.report.progress import Progress
+from retia.report.records import record, records
+from retia.report.tables import architecture_table, metric_names, space_table, summary, trials_table
+
+__all__ = [
+    "Comparison",
+    "Gain",
+    "Progress",
+    "against_baseline",
+    "against_random",
+    "architecture_table",
+    "compact",
+    "duration",
+    "importance",
+    "metric_names",
+    "number",
+    "overview",
+    "plot_importance",
+    "plot_pareto",
+    "plot_progress",
+    "record",
+    "records",
+    "save_plots",
+    "space_table",
+    "summary",
+    "to_html",
+    "trials_table",
+]

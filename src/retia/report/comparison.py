@@ -1,0 +1,186 @@
+"""What a search gained: over its baseline, and over random search at the same budget."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from retia.report.number import number
+from retia.study import Study
+from retia.trial import Objective, Trial, hypervolume
+
+__all__ = ["Comparison", "Gain", "against_baseline", "against_random"]
+
+
+@dataclass(frozen=True)
+class Gain:
+    """One objective, here and there.
+
+    Args:
+        objective: The metric and its direction.
+        value: The metric of `trial`, the best that the search found.
+        trial: The number of that trial.
+        reference: The metric that it is compared with.
+        reference_trial: The number of the trial that has it.
+    """
+
+    objective: Objective
+    value: float
+    trial: int
+    reference: float
+    reference_trial: int
+
+    @property
+    def gained(self) -> float:
+        """By how much the value is better than the reference; negative if it is worse."""
+        sign = 1.0 if self.objective.direction == "maximize" else -1.0
+        return sign * (self.value - self.reference)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object."""
+        return {
+            "metric": self.objective.metric,
+            "direction": self.objective.direction,
+            "value": self.value,
+            "trial": self.trial,
+            "reference": self.reference,
+            "reference_trial": self.reference_trial,
+            "gained": self.gained,
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A search beside something else.
+
+    Args:
+        against: What it is compared with.
+        gains: One for each objective for which there is something to compare.
+        budget: How many trials of either side count; None where the other side has one only.
+        volumes: With several objectives, the hypervolumes of the two fronts, this search's first, as shares of the box
+            between the best and the worst of each objective that either side has seen.
+        corner: The reference point of the hypervolumes: the worst value of each objective, by its metric.
+    """
+
+    against: str
+    gains: tuple[Gain, ...]
+    budget: int | None = None
+    volumes: tuple[float, float] | None = None
+    corner: tuple[tuple[str, float], ...] = ()
+
+    def lines(self) -> list[str]:
+        """Return the comparison in words, as plain about a loss as about a gain."""
+        return self._against_random() if self.budget is not None else self._against_baseline()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object."""
+        return {
+            "against": self.against,
+            "budget": self.budget,
+            "gains": [gain.to_json() for gain in self.gains],
+            "hypervolume": None if self.volumes is None else {"search": self.volumes[0], "reference": self.volumes[1], "corner": dict(self.corner)},
+        }
+
+    def _against_baseline(self) -> list[str]:
+        if not any(gain.gained > 0 for gain in self.gains):
+            exception = "no trial is better" if len(self.gains) == 1 else "no trial is better in one objective and no worse in the others"
+            return [f"nothing gained over {self.against}: {exception} ({self._references()})"]
+        lines: list[str] = []
+        for gain in self.gains:
+            others = " or ".join(other.objective.metric for other in self.gains if other is not gain)
+            kept = f", no worse in {others}" if others else ""
+            if gain.gained > 0:
+                lines.append(f"{_sentence(gain, self.against)}{kept} (trial {gain.trial})")
+            else:
+                lines.append(f"{gain.objective.metric}: nothing gained over {self.against} ({number(gain.reference)}){kept and f' by a trial{kept[1:]}'}")
+        return lines
+
+    def _against_random(self) -> list[str]:
+        lines: list[str] = []
+        for gain in self.gains:
+            metric = gain.objective.metric
+            if gain.gained > 0:
+                lines.append(f"{_sentence(gain, self.against)} (trial {gain.trial})")
+            elif gain.gained < 0:
+                lines.append(f"{metric}: nothing gained, {self.against} did better ({number(gain.reference)}, here {number(gain.value)})")
+            else:
+                lines.append(f"{metric}: nothing gained, {self.against} reached {number(gain.value)} too")
+        if self.volumes is not None:
+            ours, theirs = self.volumes
+            verdict = "larger than" if ours > theirs else "smaller than" if ours < theirs else "the same as"
+            corner = ", ".join(f"{metric} {number(value)}" for metric, value in self.corner)
+            lines.append(f"front: hypervolume {verdict} random search's, {ours:.1%} against {theirs:.1%} (reference point {corner}; 100% is the ideal)")
+        return lines
+
+    def _references(self) -> str:
+        return ", ".join(f"{gain.objective.metric} {number(gain.reference)}" for gain in self.gains)
+
+
+def against_baseline(study: Study) -> Comparison | None:
+    """Compare with the baseline: for each objective, the best trial that is no worse than the baseline in the others.
+
+    Returns:
+        None if the study has no completed baseline.
+    """
+    baseline = study.baseline_trial
+    if baseline is None or baseline.state != "completed":
+        return None
+    history = study.history
+    base = history.losses(baseline)
+    gains: list[Gain] = []
+    for m, objective in enumerate(study.objectives):
+        no_worse = [
+            trial
+            for trial in history.front
+            if all(ours <= theirs for i, (ours, theirs) in enumerate(zip(history.losses(trial), base, strict=True)) if i != m)
+        ]
+        best = min(no_worse, key=lambda trial, m=m: (history.losses(trial)[m], trial.number), default=baseline)
+        gains.append(Gain(objective, best.metrics[objective.metric], best.number, baseline.metrics[objective.metric], baseline.number))
+    return Comparison("the baseline", tuple(gains))
+
+
+def against_random(study: Study) -> Comparison | None:
+    """Compare with the random search that the study keeps as its control, each by its first trials, equally many.
+
+    Returns:
+        None if there is no control, or either side has no feasible trial.
+    """
+    control = study.control
+    if control is None:
+        return None
+    ended, theirs = [t for t in study.trials if t.finished], [t for t in control.trials if t.finished]
+    budget = min(len(ended), len(theirs))
+    mine = [trial for trial in ended[:budget] if study.history.feasible(trial)]
+    other = [trial for trial in theirs[:budget] if study.history.feasible(trial)]
+    if not mine or not other:
+        return None
+    gains = tuple(_extreme_gain(objective, mine, other) for objective in study.objectives)
+    if len(study.objectives) == 1:
+        return Comparison("random search", gains, budget=budget)
+    volumes, corner = _volumes(study.objectives, mine, other)
+    return Comparison("random search", gains, budget=budget, volumes=volumes, corner=corner)
+
+
+def _extreme_gain(objective: Objective, mine: Sequence[Trial], other: Sequence[Trial]) -> Gain:
+    best, theirs = (min(trials, key=lambda trial: (objective.loss(trial.metrics), trial.number)) for trials in (mine, other))
+    return Gain(objective, best.metrics[objective.metric], best.number, theirs.metrics[objective.metric], theirs.number)
+
+
+def _volumes(
+    objectives: Sequence[Objective], mine: Sequence[Trial], other: Sequence[Trial]
+) -> tuple[tuple[float, float], tuple[tuple[str, float], ...]]:
+    points = [[[objective.loss(trial.metrics) for objective in objectives] for trial in trials] for trials in (mine, other)]
+    everything = [*points[0], *points[1]]
+    worst = [max(column) for column in zip(*everything, strict=True)]
+    spans = [high - min(column) or 1.0 for high, column in zip(worst, zip(*everything, strict=True), strict=True)]
+    scaled = [[[(x - high) / span for x, high, span in zip(row, worst, spans, strict=True)] for row in rows] for rows in points]
+    ours, theirs = (hypervolume(rows, [0.0] * len(objectives)) for rows in scaled)
+    corner = tuple((objective.metric, high if objective.direction == "minimize" else -high) for objective, high in zip(objectives, worst, strict=True))
+    return (ours, theirs), corner
+
+
+def _sentence(gain: Gain, against: str) -> str:
+    metric, amount = gain.objective.metric, number(abs(gain.value - gain.reference))
+    if gain.objective.direction == "minimize" and gain.value > 0 and gain.reference / gain.value >= 1.2:
+        return f"{metric}: {number(gain.value)}, {gain.reference / gain.value:.1f} times less than {against} ({number(gain.reference)})"
+    word = "higher" if gain.objective.direction == "maximize" else "lower"
+    return f"{metric}: {number(gain.value)}, {amount} {word} than {against} ({number(gain.reference)})"

@@ -1,0 +1,48 @@
+"""Numbers, durations and architectures as a reader wants them."""
+
+from collections.abc import Mapping
+
+__all__ = ["compact", "duration", "number"]
+
+
+def number(value: float) -> str:
+    """Return a metric for reading: whole numbers with separators, others with four significant digits.
+
+    >>> number(12345.0), number(0.98611), number(1234.5), number(0.0000123)
+    ('12,345', '0.9861', '1,234', '1.23e-05')
+    """
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time span for reading.
+
+    >>> duration(0.5), duration(75), duration(3725)
+    ('0.5 s', '1:15', '1:02:05')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def compact(architecture: Mapping[str, object]) -> str:
+    """Return an architecture on one line.
+
+    >>> compact({"width": 16, "act": "relu", "nodes": (0, 2)})
+    'width=16 act=relu nodes=(0,2)'
+    """
+    return " ".join(f"{label}={_value(value)}" for label, value in architecture.items())
+
+
+def _value(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, tuple):
+        return "(" + ",".join(_value(item) for item in value) + ")"
+    return str(value)

@@ -1,0 +1,28 @@
+"""What came out of a study, as one JSON object."""
+
+from typing import Any
+
+from retia.report.comparison import against_baseline, against_random
+from retia.report.records import record
+from retia.study import Study
+
+__all__ = ["overview"]
+
+
+def overview(study: Study) -> dict[str, Any]:
+    """Return the outcome of a study as a JSON object: what `retia run --json` prints."""
+    history = study.history
+    baseline, random = against_baseline(study), against_random(study)
+    return {
+        "name": study.name,
+        "storage": study.storage,
+        "objectives": [{"metric": objective.metric, "direction": objective.direction} for objective in study.objectives],
+        "constraints": [str(constraint) for constraint in study.constraints],
+        "seed": study.seed,
+        "trials": {state: history.count(state) for state in ("running", "completed", "failed", "infeasible")},
+        "stop_reason": study.stop_reason,
+        "best": None if history.best is None else record(history.best),
+        "front": [record(trial) for trial in history.front],
+        "against_baseline": None if baseline is None else baseline.to_json(),
+        "against_random": None if random is None else random.to_json(),
+    }

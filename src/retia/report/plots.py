@@ -1,0 +1,202 @@
+"""Plots of a study: progress, Pareto front, parameter importance."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from retia.errors import StudyError
+from retia.report.importance import LEAST, importance
+from retia.report.number import number
+from retia.study import Study
+from retia.trial import Objective, Trial, nondominated
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["plot_importance", "plot_pareto", "plot_progress", "save_plots"]
+
+
+def plot_progress(study: Study, metric: str | None = None) -> "Figure":
+    """Plot the best value so far over the trials, beside the baseline and the random control.
+
+    Args:
+        study: The study.
+        metric: Which objective; the first if not given.
+
+    Raises:
+        StudyError: If the metric is no objective, or no trial is feasible.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    from retia.report.chart import BASELINE, FRONT, MUTED, RANDOM, Chart
+
+    objective = _objective(study, metric)
+    feasible = _feasible(study)
+    name = objective.metric
+    chart = Chart(f"{study.name}: best {name} so far")
+    axes = chart.axes_of_plot
+    axes.scatter([t.number + 1 for t in feasible], [t.metrics[name] for t in feasible], s=16, color=MUTED, label="trials", zorder=2)
+    if study.control is not None:
+        _best_so_far(axes, objective, study.control, color=RANDOM, label="random search, best so far", style="--")
+    _best_so_far(axes, objective, study, color=FRONT, label=f"{study.name}, best so far", style="-")
+    baseline = study.baseline_trial
+    if baseline is not None and baseline.state == "completed":
+        axes.axhline(baseline.metrics[name], color=BASELINE, linestyle=":", linewidth=1.3, label="baseline", zorder=1)
+    axes.set_xlabel("trials")
+    axes.set_ylabel(_axis(objective))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _scale(axes, [[t.metrics[name] for t in feasible]], "y")
+    chart.add_legend()
+    return chart
+
+
+def plot_pareto(study: Study, x: str | None = None, y: str | None = None) -> "Figure":
+    """Plot all trials by two objectives, with the Pareto front, the baseline, and the front of the random control.
+
+    Args:
+        study: The study.
+        x: The objective on the horizontal axis; the second if not given.
+        y: The objective on the vertical axis; the first if not given.
+
+    Raises:
+        StudyError: If the study has one objective, a metric is none, or no trial is feasible.
+    """
+    from retia.report.chart import BASELINE, FRONT, FRONT_RANDOM, MUTED, RANDOM, Chart
+
+    if len(study.objectives) < 2:
+        msg = f"A Pareto front needs two objectives, study '{study.name}' has {study.objectives[0]}. Use plot_progress."
+        raise StudyError(msg)
+    across = _objective(study, x or next(o.metric for o in study.objectives if o.metric != (y or study.objectives[0].metric)))
+    up = _objective(study, y or next(o.metric for o in study.objectives if o.metric != across.metric))
+    feasible = _feasible(study)
+    chart = Chart(f"{study.name}: {up.metric} against {across.metric}")
+    axes = chart.axes_of_plot
+    axes.scatter(*_points(feasible, across, up), s=18, color=MUTED, label="trials", zorder=2)
+    _staircase(axes, feasible, across, up, color=FRONT, label="Pareto front", style="-")
+    baseline = study.baseline_trial
+    if baseline is not None and baseline.state == "completed":
+        axes.scatter(*_points([baseline], across, up), s=190, marker="*", color=BASELINE, edgecolors="white", label="baseline", zorder=5)
+    if study.control is not None and (theirs := [t for t in study.control.trials if study.control.history.feasible(t)]):
+        axes.scatter(*_points(theirs, across, up), s=14, color=RANDOM, marker="x", linewidths=0.9, alpha=0.6, label="random search", zorder=2)
+        _staircase(axes, theirs, across, up, color=FRONT_RANDOM, label="random search's front", style="--")
+    axes.set_xlabel(_axis(across))
+    axes.set_ylabel(_axis(up))
+    _scale(axes, _points(feasible, across, up)[:1], "x")
+    chart.add_legend()
+    return chart
+
+
+def plot_importance(study: Study, metric: str | None = None, *, most: int = 15) -> "Figure":
+    """Plot how much each parameter explains of a metric.
+
+    Args:
+        study: The study.
+        metric: The metric to explain; the first objective if not given.
+        most: The most parameters to show.
+
+    Raises:
+        StudyError: If too few trials have completed with the metric.
+    """
+    from retia.report.chart import FRONT, Chart
+
+    name = study.objectives[0].metric if metric is None else metric
+    shares = list(importance(study, name).items())[:most]
+    chart = Chart(f"{study.name}: what {name} depends on", height=1.2 + 0.3 * len(shares))
+    axes = chart.axes_of_plot
+    bars = axes.barh([label for label, _ in shares], [share for _, share in shares], color=FRONT, height=0.65)
+    axes.bar_label(bars, [f"{share:.0%}" for _, share in shares], padding=3, fontsize=8)
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.grid(visible=False, axis="y")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.set_xlabel("importance (share of the explained variation)")
+    return chart
+
+
+def save_plots(study: Study, directory: str | Path) -> list[Path]:
+    """Save every plot that the study has enough trials for, as PNG files.
+
+    Args:
+        study: The study.
+        directory: Where to; made if missing.
+
+    Returns:
+        The files: progress.png, pareto.png with several objectives, importance.png from four completed trials on.
+
+    Raises:
+        StudyError: If no trial is feasible.
+    """
+    figures = {"progress": plot_progress(study)}
+    if len(study.objectives) > 1:
+        figures["pareto"] = plot_pareto(study)
+    if study.history.count("completed") >= LEAST:
+        figures["importance"] = plot_importance(study)
+    folder = Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}.png" for name in figures]
+    for path, figure in zip(paths, figures.values(), strict=True):
+        figure.savefig(path)
+    return paths
+
+
+def _objective(study: Study, metric: str | None) -> Objective:
+    known = {objective.metric: objective for objective in study.objectives}
+    if metric is None:
+        return study.objectives[0]
+    if metric not in known:
+        msg = f"'{metric}' is no objective of study '{study.name}'. Take one of {list(known)}."
+        raise StudyError(msg)
+    return known[metric]
+
+
+def _feasible(study: Study) -> list[Trial]:
+    feasible = [trial for trial in study.trials if study.history.feasible(trial)]
+    if not feasible:
+        msg = f"Study '{study.name}' has no feasible completed trial, so there is nothing to plot. Run more trials, or look at the errors of these."
+        raise StudyError(msg)
+    return feasible
+
+
+def _best_so_far(axes: "Axes", objective: Objective, study: Study, *, color: str, label: str, style: str) -> None:
+    numbers: list[int] = []
+    values: list[float] = []
+    for trial in study.trials:
+        if not study.history.feasible(trial):
+            continue
+        value = trial.metrics[objective.metric]
+        if not values or objective.loss(trial.metrics) < objective.loss({objective.metric: values[-1]}):
+            numbers.append(trial.number + 1)
+            values.append(value)
+    if values:
+        numbers.append(max(len(study.trials), numbers[-1]))
+        values.append(values[-1])
+        axes.step(numbers, values, where="post", color=color, linestyle=style, linewidth=2, label=label, zorder=4)
+
+
+def _staircase(axes: "Axes", trials: Sequence[Trial], across: Objective, up: Objective, *, color: str, label: str, style: str) -> None:
+    front = [trials[i] for i in nondominated([(across.loss(t.metrics), up.loss(t.metrics)) for t in trials])]
+    front.sort(key=lambda trial: across.loss(trial.metrics))
+    xs, ys = _points(front, across, up)
+    axes.plot(xs, ys, linestyle=style, linewidth=1.6, color=color, marker="o", markersize=5, label=label, zorder=4, drawstyle="steps-post")
+
+
+def _points(trials: Sequence[Trial], across: Objective, up: Objective) -> tuple[list[float], list[float]]:
+    return [trial.metrics[across.metric] for trial in trials], [trial.metrics[up.metric] for trial in trials]
+
+
+def _axis(objective: Objective) -> str:
+    return f"{objective.metric} ({'higher' if objective.direction == 'maximize' else 'lower'} is better)"
+
+
+def _scale(axes: "Axes", columns: Sequence[Sequence[float]], axis: str) -> None:
+    """Use a logarithmic scale where values span more than a factor of 20, and write large numbers with separators."""
+    values = [value for column in columns for value in column]
+    logarithmic = min(values) > 0 and max(values) / min(values) > 20
+    scaled = axes.xaxis if axis == "x" else axes.yaxis
+    if logarithmic and axis == "x":
+        axes.set_xscale("log")
+    elif logarithmic:
+        axes.set_yscale("log")
+    if max(abs(value) for value in values) >= 1000:
+        scaled.set_major_formatter(lambda value, _: number(value))

@@ -1,0 +1,135 @@
+"""Progress: what a study is doing, live on a terminal and as plain lines elsewhere."""
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from retia.report.number import duration, number
+from retia.study import Event, Study
+
+__all__ = ["Progress"]
+
+
+class Progress:
+    """An observer that shows how far a study is: `study.run(..., observer=progress)`.
+
+    On a terminal it is a live display, redrawn four times a second by a thread of its own; elsewhere a plain line every few
+    seconds. An event costs the same however many trials there are. It writes to standard error, so that standard output
+    stays the program's own. Leave it by `with`, or let the study's "stopped" event end it.
+
+    Args:
+        console: Where to write; standard error if not given.
+        interval_s: The least time between two plain lines.
+        clock: What tells the time, in seconds.
+    """
+
+    def __init__(self, console: Console | None = None, *, interval_s: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console or Console(stderr=True)
+        self._interval_s = interval_s
+        self._clock = clock
+        self._live: Live | None = None
+        self._study: Study | None = None
+        self._target = 0
+        self._began = self._printed = 0.0
+        self._ended_now = 0
+        self._unprinted = False
+
+    def __call__(self, event: Event) -> None:
+        """Take up what happened."""
+        self._target = event.target
+        if event.study is not self._study:
+            self._start(event)
+        if event.kind == "ended":
+            self._ended_now += 1
+            self._unprinted = True
+            if self._live is None and self._clock() - self._printed >= self._interval_s:
+                self._print()
+        elif event.kind == "stopped":
+            self._stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stop()
+
+    def _start(self, event: Event) -> None:
+        self._stop()
+        study = self._study = event.study
+        self._began = self._printed = self._clock()
+        self._ended_now = 0
+        self._unprinted = False
+        done = len(study.history) - study.history.count("running")
+        if event.kind == "resumed":
+            self._say(f"resumed study '{study.name}': {done} of {self._target} trials done")
+        else:
+            self._say(f"started study '{study.name}': {self._target} trials")
+        if self._console.is_terminal:
+            self._live = Live(get_renderable=self._draw, console=self._console, refresh_per_second=4)
+            self._live.start()
+
+    def _stop(self) -> None:
+        if self._study is None:
+            return
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        elif self._unprinted:
+            self._print()
+        if self._study.stop_reason:
+            self._say(f"study '{self._study.name}' stopped: {self._study.stop_reason}")
+        self._study = None
+
+    def _print(self) -> None:
+        if self._study is not None:
+            self._printed = self._clock()
+            self._unprinted = False
+            self._say("  ".join((f"{self._done(self._study)}/{self._target}", *self._rate(self._study), self._counts(self._study), self._bests(self._study))))
+
+    def _draw(self) -> Table:
+        table = Table.grid(padding=(0, 2))
+        if (study := self._study) is None:  # the last redraw, after the study has stopped
+            return table
+        head = Table.grid(padding=(0, 2))
+        bar = ProgressBar(total=max(self._target, 1), completed=self._done(study), width=32)
+        head.add_row(Text(study.name, style="bold"), bar, f"{self._done(study)}/{self._target}", *self._rate(study))
+        table.add_row(head)
+        table.add_row(Text(self._counts(study), style="dim"))
+        table.add_row(Text(self._bests(study)))
+        return table
+
+    def _done(self, study: Study) -> int:
+        return len(study.history) - study.history.count("running")
+
+    def _rate(self, study: Study) -> tuple[str, ...]:
+        elapsed = self._clock() - self._began
+        if not self._ended_now or elapsed <= 0:
+            return ("",)
+        rate = self._ended_now / elapsed
+        speed = f"{rate:.1f} trials/s" if rate >= 1 else f"{1 / rate:.1f} s/trial"
+        left = self._target - self._done(study)
+        return (speed, f"{duration(left / rate)} left") if left > 0 else (speed,)
+
+    def _counts(self, study: Study) -> str:
+        front = f", Pareto front {len(study.history.front)}" if len(study.objectives) > 1 else ""
+        return ", ".join(f"{study.history.count(state)} {state}" for state in ("running", "failed", "infeasible")) + front
+
+    def _bests(self, study: Study) -> str:
+        front = study.history.front
+        if not front:
+            return "best: none yet"
+        bests: list[str] = []
+        for objective in study.objectives:  # the front holds the best of each objective
+            best = min(front, key=lambda trial, objective=objective: objective.loss(trial.metrics))
+            bests.append(f"{objective.metric} {number(best.metrics[objective.metric])} (trial {best.number})")
+        return "best " + ", ".join(bests)
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,54 @@
+"""A study as flat rows, for a data frame or a CSV file."""
+
+from typing import Any
+
+from retia.study import Study
+from retia.trial import Trial
+
+__all__ = ["record", "records"]
+
+
+def records(study: Study) -> list[dict[str, Any]]:
+    """Return one flat row for each trial, all with the same keys: `pandas.DataFrame(records(study))`.
+
+    Metrics are under `metrics.<name>`, the architecture's values under `architecture.<label>`; None where a trial has none.
+    """
+    front = {trial.number for trial in study.history.front}
+    trials = list(study.trials)
+    metrics = dict.fromkeys(name for trial in trials for name in trial.metrics)
+    labels = dict.fromkeys(label for trial in trials for label in trial.architecture)
+    return [
+        {
+            "number": trial.number,
+            "state": trial.state,
+            "front": trial.number in front,
+            "fidelity": trial.fidelity,
+            "parent": trial.parent,
+            "started": trial.started,
+            "ended": trial.ended,
+            "seconds": trial.seconds,
+            "error": trial.error,
+            **{f"metrics.{name}": trial.metrics.get(name) for name in metrics},
+            **{f"architecture.{label}": trial.architecture.get(label) for label in labels},
+        }
+        for trial in trials
+    ]
+
+
+def record(trial: Trial) -> dict[str, Any]:
+    """Return one trial as a JSON object, nested as it is stored."""
+    return {
+        "number": trial.number,
+        "state": trial.state,
+        "metrics": dict(trial.metrics),
+        "architecture": dict(trial.architecture),
+        "key": trial.architecture.key,
+        "fidelity": trial.fidelity,
+        "parent": trial.parent,
+        "started": trial.started,
+        "ended": trial.ended,
+        "seconds": trial.seconds,
+        "error": trial.error,
+        "progress": [dict(step) for step in trial.progress],
+        "directory": None if trial.directory is None else str(trial.directory),
+    }

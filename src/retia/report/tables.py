@@ -1,0 +1,135 @@
+"""A study, an architecture and a space as tables for the terminal."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Group
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from retia.report.comparison import against_baseline, against_random
+from retia.report.number import compact, duration, number
+from retia.space import Architecture, SearchSpace
+from retia.study import Study
+from retia.trial import Objective, Trial
+
+__all__ = ["architecture_table", "metric_names", "outcome", "space_table", "summary", "trials_table"]
+
+STYLES = {"completed": "green", "running": "cyan", "failed": "red", "infeasible": "yellow"}
+
+
+def summary(study: Study) -> Group:
+    """Return what came out of a study: why it stopped, its best trials, and what it gained over the baseline and over chance."""
+    several = len(study.objectives) > 1
+    shown = _front(study) if several else study.top(5)
+    parts: list[Table | Text] = [Text(outcome(study), style="bold")]
+    if shown:
+        heading = f"Pareto front: {len(shown)} of {study.history.count('completed')} trials" if several else "best trials"
+        parts.append(trials_table(study, shown, title=heading, short=True))
+    else:
+        parts.append(Text(_nothing(study), style="yellow"))
+    baseline, random = against_baseline(study), against_random(study)
+    if baseline is not None:
+        parts.append(_section("over the baseline", baseline.lines()))
+    elif study.baseline_trial is not None:
+        parts.append(_section("over the baseline", [f"nothing to compare: the baseline is {study.baseline_trial.state}"]))
+    if random is not None:
+        parts.append(_section(f"over random search at the same budget, {random.budget} trials each", random.lines()))
+    return Group(*parts)
+
+
+def outcome(study: Study) -> str:
+    """Return in one line what a study wants, how many trials it has, and why it stopped."""
+    history = study.history
+    counts = ", ".join(f"{history.count(state)} {state}" for state in STYLES if history.count(state) or state == "completed")
+    wants = ", ".join(str(objective) for objective in study.objectives)
+    bounds = "".join(f", {constraint}" for constraint in study.constraints)
+    reason = f"; stopped: {study.stop_reason}" if study.stop_reason else ""
+    return f"study '{study.name}' ({wants}{bounds}): {len(history)} trials, {counts}{reason}"
+
+
+def trials_table(
+    study: Study, trials: Sequence[Trial] | None = None, *, title: str | None = None, limit: int | None = None, short: bool = False
+) -> Table:
+    """Return trials as a table.
+
+    Args:
+        study: The study that they are of.
+        trials: Which; all of the study if not given.
+        title: What stands above it.
+        limit: The most rows; the last ones are shown, and the caption counts the rest.
+        short: Whether to leave out state and other metrics than the objectives.
+    """
+    rows = list(study.trials if trials is None else trials)
+    shown = rows if limit is None else rows[len(rows) - min(limit, len(rows)) :]
+    front = {trial.number for trial in study.history.front}
+    names = [objective.metric for objective in study.objectives] if short else metric_names(study.objectives, shown)
+    caption = f"the last {len(shown)} of {len(rows)} trials" if len(shown) < len(rows) else None
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", caption=caption, caption_justify="left")
+    table.add_column("trial", justify="right", no_wrap=True)
+    if not short:
+        table.add_column("state", no_wrap=True)
+    arrows = {objective.metric: f" {_arrow(objective)}" for objective in study.objectives}
+    for name in names:
+        table.add_column(escape(f"{name}{arrows.get(name, '')}"), justify="right", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("architecture", overflow="fold")
+    for trial in shown:
+        state = [] if short else [Text(trial.state, style=STYLES[trial.state])]
+        values = [number(trial.metrics[name]) if name in trial.metrics else "" for name in names]
+        seconds = "" if trial.seconds is None else duration(trial.seconds)
+        style = "bold" if trial.number in front and not short else ""
+        base = " (baseline)" if study.baseline_trial is not None and trial.number == study.baseline_trial.number else ""
+        table.add_row(str(trial.number), *state, *values, seconds, Text(compact(trial.architecture) + base), style=style)
+    return table
+
+
+def architecture_table(architecture: Architecture, *, space: SearchSpace | None = None) -> Table:
+    """Return an architecture as a table: each label with its value and, given the space, what else it could be."""
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("parameter")
+    table.add_column("value")
+    if space is not None:
+        table.add_column("of")
+    for label, value in architecture.items():
+        known = [] if space is None else [Text(str(space.parameters[label].domain) if label in space.parameters else "")]
+        table.add_row(Text(label), Text(str(value)), *known)
+    return table
+
+
+def space_table(space: SearchSpace) -> Table:
+    """Return a space as a table: each label with its domain and the condition under which it is active."""
+    table = Table(box=box.SIMPLE_HEAD, title=Text(str(space).splitlines()[0]), title_justify="left", title_style="bold")
+    for heading in ("parameter", "domain", "active"):
+        table.add_column(heading)
+    for parameter in space.parameters.values():
+        table.add_row(Text(parameter.label), Text(str(parameter.domain)), Text(str(parameter.condition)))
+    for restriction in space.restrictions:
+        table.add_row(Text("where"), Text(restriction.description), "")
+    return table
+
+
+def metric_names(objectives: Sequence[Objective], trials: Sequence[Trial]) -> list[str]:
+    """Return the metrics of some trials: the objectives first, the rest in the order of appearance."""
+    return list(dict.fromkeys([*(objective.metric for objective in objectives), *(name for trial in trials for name in trial.metrics)]))
+
+
+def _front(study: Study) -> list[Trial]:
+    return sorted(study.pareto, key=lambda trial: (study.objectives[0].loss(trial.metrics), trial.number))
+
+
+def _arrow(objective: Objective) -> str:
+    return "↑" if objective.direction == "maximize" else "↓"
+
+
+def _section(heading: str, lines: Sequence[str]) -> Text:
+    body = "".join(f"\n  {line}" for line in lines)
+    return Text.assemble((f"gained {heading}", "bold"), body)
+
+
+def _nothing(study: Study) -> str:
+    if not study.history.count("completed"):
+        return "no trial has completed, so there is no best one"
+    bounds = ", ".join(str(constraint) for constraint in study.constraints)
+    return f"no completed trial meets the constraints ({bounds})"

@@ -1,0 +1,56 @@
+"""What may vary: domains, architectures, expressions, declarations, search spaces. Knows no torch."""
+
+from retia.space.architecture import Architecture
+from retia.space.condition import ALWAYS, Clause, Condition
+from retia.space.deciding import condition_where, values_of
+from retia.space.declare import apply, choice, declare, integer, real, scope, subset
+from retia.space.domain import Categorical, Domain, Integer, Real, Subset, Value, domain_from_json, freeze
+from retia.space.explore import explore
+from retia.space.expression import Expression, Reference, evaluate
+from retia.space.parameter import Parameter
+from retia.space.recorder import Builder, Recorder, active_recorder
+from retia.space.search_space import Restriction, SearchSpace
+from retia.space.symbolic import SymbolicFloat, SymbolicInt, SymbolicStr, concrete, expression_of, lift, symbolic
+from retia.space.tracer import Tracer
+
+__all__ = [
+    "ALWAYS",
+    "Architecture",
+    "Builder",
+    "Categorical",
+    "Clause",
+    "Condition",
+    "Domain",
+    "Expression",
+    "Integer",
+    "Parameter",
+    "Real",
+    "Recorder",
+    "Reference",
+    "Restriction",
+    "SearchSpace",
+    "Subset",
+    "SymbolicFloat",
+    "SymbolicInt",
+    "SymbolicStr",
+    "Tracer",
+    "Value",
+    "active_recorder",
+    "apply",
+    "choice",
+    "concrete",
+    "condition_where",
+    "declare",
+    "domain_from_json",
+    "evaluate",
+    "explore",
+    "expression_of",
+    "freeze",
+    "integer",
+    "lift",
+    "real",
+    "scope",
+    "subset",
+    "symbolic",
+    "values_of",
+]

@@ -1,0 +1,112 @@
+"""An architecture: one value for each active parameter; immutable, hashable, JSON."""
+
+import hashlib
+import html
+import json
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
+from typing import Self
+
+from retia.space.domain import Value, freeze
+
+__all__ = ["Architecture"]
+
+
+class Architecture(Mapping[str, Value]):
+    """A label -> value mapping that never changes.
+
+    Two architectures are equal if they hold the same values, whatever the order.
+
+    >>> a = Architecture({"width": 16, "kernel": 3})
+    >>> a == Architecture({"kernel": 3, "width": 16}), a["width"]
+    (True, 16)
+    >>> a.to_json()
+    '{"kernel":3,"width":16}'
+    >>> a.key
+    '2f2d6c6b8a2f0a5f'
+
+    Raises:
+        SpaceError: If a value is no JSON scalar or tuple of them.
+    """
+
+    __slots__ = ("_hash", "_key", "_values")
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        self._values: dict[str, Value] = {label: freeze(value) for label, value in values.items()}
+        self._hash: int | None = None
+        self._key: str | None = None
+
+    @classmethod
+    def trusted(cls, values: dict[str, Value]) -> Self:
+        """Wrap values that are known to be frozen, without a copy; the caller gives the dictionary away."""
+        architecture = cls.__new__(cls)
+        architecture._values = values
+        architecture._hash = None
+        architecture._key = None
+        return architecture
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(json.loads(text))
+
+    def to_json(self) -> str:
+        """Return the canonical JSON: sorted labels, no spaces."""
+        return json.dumps(self._values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    @property
+    def key(self) -> str:
+        """A hash of the canonical JSON, 16 hexadecimal digits, stable over processes and versions."""
+        if self._key is None:
+            self._key = hashlib.blake2b(self.to_json().encode(), digest_size=8).hexdigest()
+        return self._key
+
+    def __getitem__(self, label: str) -> Value:
+        return self._values[label]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __contains__(self, label: object) -> bool:
+        return label in self._values
+
+    # The dictionary's own views are several times as quick as those of Mapping.
+    def keys(self) -> KeysView[str]:
+        """The labels."""
+        return self._values.keys()
+
+    def values(self) -> ValuesView[Value]:
+        """The values."""
+        return self._values.values()
+
+    def items(self) -> ItemsView[str, Value]:
+        """The pairs of label and value."""
+        return self._values.items()
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = hash(frozenset(self._values.items()))
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Architecture):
+            return self._values == other._values
+        if isinstance(other, Mapping):
+            return self._values == other
+        return NotImplemented
+
+    def __reduce__(self) -> tuple[type[Self], tuple[dict[str, Value]]]:
+        return type(self), (self._values,)
+
+    def __repr__(self) -> str:
+        return f"Architecture({self._values!r})"
+
+    def __str__(self) -> str:
+        width = max((len(label) for label in self._values), default=0)
+        return "\n".join(f"{label:<{width}}  {value}" for label, value in self._values.items())
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><td>{html.escape(label)}</td><td>{html.escape(str(value))}</td></tr>" for label, value in self._values.items())
+        return f"<table><tr><th>parameter</th><th>value</th></tr>{rows}</table>"

@@ -1,0 +1,79 @@
+"""Conditions: when a parameter is active."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from retia.space.domain import Value, freeze
+
+__all__ = ["ALWAYS", "Clause", "Condition", "Conjunction"]
+
+
+@dataclass(frozen=True)
+class Clause:
+    """Holds while the parameter `label` is active and has one of `values`."""
+
+    label: str
+    values: frozenset[Value]
+
+    def __str__(self) -> str:
+        shown = sorted(self.values, key=repr)
+        return f"{self.label}={shown[0]}" if len(shown) == 1 else f"{self.label} in {{{', '.join(str(value) for value in shown)}}}"
+
+
+Conjunction: TypeAlias = tuple[Clause, ...]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Holds if all clauses of at least one alternative hold: a disjunctive normal form.
+
+    The condition with one empty alternative always holds.
+    """
+
+    alternatives: tuple[Conjunction, ...] = ((),)
+
+    @property
+    def always(self) -> bool:
+        """Whether the condition holds for every architecture."""
+        return () in self.alternatives
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """The parameters that the condition asks about."""
+        return frozenset(clause.label for conjunction in self.alternatives for clause in conjunction)
+
+    def holds(self, values: Mapping[str, Value]) -> bool:
+        """Whether the condition holds, given the values of the active parameters before it."""
+        for conjunction in self.alternatives:
+            for clause in conjunction:
+                if clause.label not in values or values[clause.label] not in clause.values:
+                    break
+            else:
+                return True
+        return False
+
+    def __or__(self, other: "Condition") -> "Condition":
+        """Return the condition that holds where either does."""
+        if self.always or other.always:
+            return ALWAYS
+        return Condition(tuple(dict.fromkeys((*self.alternatives, *other.alternatives))))
+
+    def to_json(self) -> list[list[list[Any]]]:
+        """Return a JSON array that `from_json` reads."""
+        return [
+            [[clause.label, sorted(clause.values, key=repr)] for clause in conjunction] for conjunction in self.alternatives
+        ]
+
+    @classmethod
+    def from_json(cls, data: Sequence[Sequence[Sequence[Any]]]) -> "Condition":
+        """Read what `to_json` wrote."""
+        return cls(tuple(tuple(Clause(label, frozenset(freeze(value) for value in values)) for label, values in row) for row in data))
+
+    def __str__(self) -> str:
+        if self.always:
+            return "always"
+        return " or ".join(" and ".join(str(clause) for clause in conjunction) for conjunction in self.alternatives)
+
+
+ALWAYS = Condition()

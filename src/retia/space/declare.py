@@ -1,0 +1,124 @@
+"""Declarations: what a user writes in a plain constructor to say what may change."""
+
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar, cast
+
+from retia.errors import SpaceError
+from retia.space.domain import Categorical, Domain, Integer, Real, Subset
+from retia.space.expression import Call
+from retia.space.recorder import active_recorder
+from retia.space.symbolic import concrete, expression_of, lift, symbolic
+
+__all__ = ["apply", "choice", "declare", "integer", "real", "scope", "subset"]
+
+T = TypeVar("T")
+_UNSET: Any = ...
+
+
+def declare(label: str, domain: Domain) -> Any:
+    """Declare a parameter of any domain and return its value.
+
+    Outside a search it is the default. While a space is traced it is a symbolic value, which is an int, float or str
+    like any other; while a model is built, the plain value of the architecture.
+
+    Raises:
+        SpaceError: If the label is declared in the same scope with another domain.
+    """
+    recorder = active_recorder()
+    if recorder is None:
+        return domain.default
+    label = recorder.qualify(label)
+    return recorder.declare(label, domain)
+
+
+def choice(label: str, values: Iterable[T], *, default: T = _UNSET) -> T:
+    """Choose one of several values.
+
+    Args:
+        label: The parameter's name, unique in its scope. The same label with the same values is the same choice.
+        values: Distinct numbers, strings, bools, None, or tuples of these.
+        default: The value outside a search, and of the baseline; the first if not given.
+
+    Raises:
+        SpaceError: If there is no value, one stands twice, the default is not among them, or the label is in use.
+
+    >>> choice("width", [16, 32, 64])
+    16
+    """
+    if isinstance(values, Mapping | str):
+        msg = (
+            f"The values of choice({label!r}, ...) are a list, got {values!r}. To choose between modules use "
+            f"layer_choice({label!r}, {{name: factory}}); to choose between other objects choose a name and look the object up."
+        )
+        raise SpaceError(msg)
+    try:
+        domain = Categorical(tuple(values), default=cast("Any", default))  # pyright: ignore[reportArgumentType]  # checked inside
+    except SpaceError as error:
+        msg = f"choice({label!r}): {error}"
+        raise SpaceError(msg) from None
+    return declare(label, domain)
+
+
+def integer(label: str, low: int, high: int, *, step: int = 1, log: bool = False, default: int = _UNSET) -> int:
+    """Choose a whole number between two bounds, both included.
+
+    Raises:
+        SpaceError: If the bounds don't fit, or the label is in use.
+    """
+    return declare(label, Integer(low, high, step=step, log=log, default=default))
+
+
+def real(label: str, low: float, high: float, *, log: bool = False, default: float = _UNSET) -> float:
+    """Choose a number between two bounds.
+
+    Raises:
+        SpaceError: If the bounds don't fit, or the label is in use.
+    """
+    return declare(label, Real(low, high, log=log, default=default))
+
+
+def subset(label: str, items: Iterable[T], *, least: int = 0, most: int = _UNSET, default: tuple[T, ...] = _UNSET) -> tuple[T, ...]:
+    """Choose some of several items.
+
+    Raises:
+        SpaceError: If the items are not distinct, the bounds don't fit, or the label is in use.
+    """
+    return declare(label, Subset(tuple(items), least=least, most=most, default=default))  # pyright: ignore[reportArgumentType]
+
+
+def apply(function: Callable[..., T], *arguments: Any) -> T:
+    """Call a function so that the result still follows the choices among the arguments.
+
+    Python's own `max`, `int` and `round`, a rounding to multiples of 8, a table look-up: whatever is no arithmetic loses
+    the trace of a choice unless it goes through here. Tuples and lists of choices are looked into.
+
+    Raises:
+        SpaceError: If the result is none that can be symbolic.
+
+    >>> apply(max, choice("width", [16, 32]), 24)
+    24
+    """
+    value = function(*(concrete(argument) for argument in arguments))
+    if not any(symbolic(argument) for argument in arguments):
+        return value
+    if not isinstance(value, int | float | str | tuple):
+        msg = f"apply({getattr(function, '__name__', function)}) must return a number, a string or a tuple of these, got {value!r}."
+        raise SpaceError(msg)
+    return lift(value, Call(function, tuple(expression_of(argument) for argument in arguments)))
+
+
+@contextmanager
+def scope(name: str) -> Generator[None]:
+    """Put the labels declared inside below `name`: `stage1/width`.
+
+    Raises:
+        SpaceError: If the name is no non-empty string.
+    """
+    recorder = active_recorder()
+    if recorder is None:
+        yield
+        return
+    recorder.qualify(name)
+    with recorder.scope(name):
+        yield

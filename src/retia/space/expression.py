@@ -1,0 +1,120 @@
+"""Expressions over parameters: small picklable trees that compute a value from an architecture."""
+
+import operator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Call", "Expression", "Item", "Operation", "Reference", "evaluate"]
+
+
+class Expression(ABC):
+    """A value that depends on an architecture."""
+
+    @property
+    @abstractmethod
+    def labels(self) -> frozenset[str]:
+        """The parameters it depends on."""
+
+    @abstractmethod
+    def evaluate(self, values: Mapping[str, Any]) -> Any:
+        """Compute it from the values of the parameters."""
+
+
+def evaluate(term: Any, values: Mapping[str, Any]) -> Any:
+    """Compute a term, which is an expression, a tuple or list that may hold some, or a constant."""
+    if isinstance(term, Expression):
+        return term.evaluate(values)
+    if isinstance(term, tuple | list):
+        return type(term)(evaluate(item, values) for item in term)  # pyright: ignore[reportUnknownVariableType]
+    return term
+
+
+def _labels(terms: Any) -> frozenset[str]:
+    if isinstance(terms, Expression):
+        return terms.labels
+    if isinstance(terms, tuple | list):
+        return frozenset[str]().union(*map(_labels, terms))
+    return frozenset()
+
+
+@dataclass(frozen=True)
+class Reference(Expression):
+    """The value of a parameter."""
+
+    label: str
+
+    @property
+    def labels(self) -> frozenset[str]:
+        return frozenset({self.label})
+
+    def evaluate(self, values: Mapping[str, Any]) -> Any:
+        return values[self.label]
+
+    def __str__(self) -> str:
+        return self.label
+
+
+_SIGNS = {
+    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**",
+    "lshift": "<<", "rshift": ">>", "and_": "&", "or_": "|", "xor": "^", "neg": "-", "pos": "+", "invert": "~",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Operation(Expression):
+    """An operator of Python, by its name in the `operator` module, and its operands."""
+
+    name: str
+    operands: tuple[Any, ...]
+
+    @property
+    def labels(self) -> frozenset[str]:
+        return _labels(self.operands)
+
+    def evaluate(self, values: Mapping[str, Any]) -> Any:
+        return getattr(operator, self.name)(*evaluate(self.operands, values))
+
+    def __str__(self) -> str:
+        shown = [f"({operand})" if isinstance(operand, Operation) else str(operand) for operand in self.operands]
+        sign = _SIGNS.get(self.name)
+        if sign is None:
+            return f"{self.name}({', '.join(map(str, self.operands))})"
+        return f"{sign}{shown[0]}" if len(shown) == 1 else f" {sign} ".join(shown)
+
+
+@dataclass(frozen=True)
+class Call(Expression):
+    """A function of the user's, by reference, and its arguments."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+    @property
+    def labels(self) -> frozenset[str]:
+        return _labels(self.arguments)
+
+    def evaluate(self, values: Mapping[str, Any]) -> Any:
+        return self.function(*evaluate(self.arguments, values))
+
+    def __str__(self) -> str:
+        return f"{getattr(self.function, '__name__', self.function)}({', '.join(map(str, self.arguments))})"
+
+
+@dataclass(frozen=True)
+class Item(Expression):
+    """One item of a value that is a tuple."""
+
+    of: Expression
+    index: int
+
+    @property
+    def labels(self) -> frozenset[str]:
+        return self.of.labels
+
+    def evaluate(self, values: Mapping[str, Any]) -> Any:
+        return self.of.evaluate(values)[self.index]
+
+    def __str__(self) -> str:
+        return f"{self.of}[{self.index}]"

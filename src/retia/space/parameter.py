@@ -1,0 +1,61 @@
+"""A parameter: a labelled thing that varies."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from retia.errors import SpaceError
+from retia.space.condition import ALWAYS, Condition
+from retia.space.domain import Domain
+
+__all__ = ["Parameter", "in_order"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A label, its legal values, and the condition under which it is part of an architecture."""
+
+    label: str
+    domain: Domain
+    condition: Condition = ALWAYS
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.label, str) or not self.label:  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
+            msg = f"A label is a non-empty string, got {self.label!r}."
+            raise SpaceError(msg)
+
+
+def in_order(parameters: Iterable[Parameter]) -> dict[str, Parameter]:
+    """Return the parameters by label, each after those that its condition asks about, otherwise as they came.
+
+    Raises:
+        SpaceError: If a label stands twice, a condition asks about an unknown label or value, or conditions form a circle.
+    """
+    given = list(parameters)
+    known = {parameter.label: parameter for parameter in given}
+    if len(known) < len(given):
+        twice = next(p.label for i, p in enumerate(given) if any(p.label == q.label for q in given[:i]))
+        msg = f"The label {twice!r} stands twice. A label names one parameter: rename one, or put it in a scope of its own."
+        raise SpaceError(msg)
+    for parameter in given:
+        for clause in (clause for conjunction in parameter.condition.alternatives for clause in conjunction):
+            if clause.label not in known:
+                msg = f"The condition of '{parameter.label}' asks about '{clause.label}', which is no parameter of the space."
+                raise SpaceError(msg)
+            domain = known[clause.label].domain
+            if foreign := [value for value in clause.values if not domain.contains(value)]:
+                msg = f"The condition of '{parameter.label}' asks whether '{clause.label}' is {foreign[0]!r}, which is not in {domain}."
+                raise SpaceError(msg)
+    ordered: dict[str, Parameter] = {}
+    waiting = given
+    while waiting:
+        later = list[Parameter]()
+        for parameter in waiting:
+            if parameter.condition.labels <= ordered.keys():
+                ordered[parameter.label] = parameter
+            else:
+                later.append(parameter)
+        if len(later) == len(waiting):
+            msg = f"The conditions of {[parameter.label for parameter in later]} depend on each other in a circle."
+            raise SpaceError(msg)
+        waiting = later
+    return ordered

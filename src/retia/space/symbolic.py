@@ -1,0 +1,175 @@
+"""Symbolic values: numbers and strings that are the real thing and remember the expression they came from.
+
+A `SymbolicInt` is an `int`, so any constructor takes it, and `width * 2` is again a symbolic int. What leaves the types
+(`int(width * 0.75)`, `max(a, b)`, `range(depth)`) is a plain value that has forgotten where it came from; `apply` keeps it.
+"""
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from retia.space.expression import Expression, Item, Operation
+from retia.space.recorder import active_recorder
+
+__all__ = ["SymbolicFloat", "SymbolicInt", "SymbolicStr", "concrete", "expression_of", "lift", "symbolic"]
+
+
+def expression_of(value: Any) -> Any:
+    """Return the expression behind a symbolic value, also inside tuples and lists; anything else as it is."""
+    if isinstance(value, SymbolicInt | SymbolicFloat | SymbolicStr):
+        return value.expression
+    if isinstance(value, tuple | list):
+        return type(value)(expression_of(item) for item in value)  # pyright: ignore[reportUnknownVariableType]
+    return value
+
+
+def symbolic(value: Any) -> bool:
+    """Whether the value is symbolic, or a tuple or list that holds a symbolic value."""
+    if isinstance(value, tuple | list):
+        return any(symbolic(item) for item in value)  # pyright: ignore[reportUnknownVariableType]
+    return isinstance(value, SymbolicInt | SymbolicFloat | SymbolicStr)
+
+
+def concrete(value: Any) -> Any:
+    """Return the plain value of a symbolic one, also inside tuples and lists; anything else as it is."""
+    for kind, plain in ((SymbolicInt, int), (SymbolicFloat, float), (SymbolicStr, str)):
+        if isinstance(value, kind):
+            return plain(value)
+    if isinstance(value, tuple | list):
+        return type(value)(concrete(item) for item in value)  # pyright: ignore[reportUnknownVariableType]
+    return value
+
+
+def lift(value: Any, expression: Expression) -> Any:
+    """Return `value` as a symbolic value with the expression, where its type has one; else as it is.
+
+    A tuple is lifted item by item. A bool becomes a symbolic int, for bool can't be subclassed.
+    """
+    if isinstance(value, int):
+        return SymbolicInt(value, expression)
+    if isinstance(value, float):
+        return SymbolicFloat(value, expression)
+    if isinstance(value, str):
+        return SymbolicStr(value, expression)
+    if isinstance(value, tuple):
+        return tuple(lift(item, Item(expression, i)) for i, item in enumerate(value))  # pyright: ignore[reportUnknownVariableType]
+    return value
+
+
+def _operation(name: str, operands: tuple[Any, ...]) -> Any:
+    function = getattr(operator, name)
+    value = function(*(concrete(operand) for operand in operands))
+    return lift(value, Operation(name, tuple(expression_of(operand) for operand in operands)))
+
+
+def _binary(name: str, *, reflected: bool) -> Callable[[Any, Any], Any]:
+    def method(self: Any, other: Any) -> Any:
+        if not isinstance(other, int | float):
+            return NotImplemented
+        return _operation(name, (other, self) if reflected else (self, other))
+
+    return method
+
+
+def _unary(name: str) -> Callable[[Any], Any]:
+    return lambda self: _operation(name, (self,))
+
+
+def _comparison(name: str, base: type) -> Callable[..., Any]:
+    plain = getattr(base, name)
+
+    def method(self: Any, *others: Any) -> Any:
+        recorder = active_recorder()
+        if recorder is not None:
+            recorder.note_branch(self.expression.labels)
+        return plain(self, *others)
+
+    return method
+
+
+def _rebuild(kind: type, value: Any, expression: Expression) -> Any:
+    return kind(value, expression)
+
+
+class SymbolicInt(int):
+    """An int that remembers the expression it came from."""
+
+    expression: Expression
+
+    def __new__(cls, value: int, expression: Expression) -> "SymbolicInt":
+        self = int.__new__(cls, value)
+        self.expression = expression
+        return self
+
+    __hash__ = int.__hash__
+
+    def __copy__(self) -> "SymbolicInt":
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "SymbolicInt":
+        return self
+
+    def __reduce__(self) -> Any:
+        return _rebuild, (type(self), int(self), self.expression)
+
+
+class SymbolicFloat(float):
+    """A float that remembers the expression it came from."""
+
+    expression: Expression
+
+    def __new__(cls, value: float, expression: Expression) -> "SymbolicFloat":
+        self = float.__new__(cls, value)
+        self.expression = expression
+        return self
+
+    __hash__ = float.__hash__
+
+    def __copy__(self) -> "SymbolicFloat":
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "SymbolicFloat":
+        return self
+
+    def __reduce__(self) -> Any:
+        return _rebuild, (type(self), float(self), self.expression)
+
+
+class SymbolicStr(str):
+    """A string that remembers the expression it came from."""
+
+    expression: Expression
+    __slots__ = ("expression",)
+
+    def __new__(cls, value: str, expression: Expression) -> "SymbolicStr":
+        self = str.__new__(cls, value)
+        self.expression = expression
+        return self
+
+    __hash__ = str.__hash__
+
+    def __copy__(self) -> "SymbolicStr":
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "SymbolicStr":
+        return self
+
+    def __reduce__(self) -> Any:
+        return _rebuild, (type(self), str(self), self.expression)
+
+
+def _equip(kind: type, base: type, *, binary: str, unary: str, comparisons: str) -> None:
+    for name in binary.split():
+        stem = name.rstrip("_")
+        setattr(kind, f"__{stem}__", _binary(name, reflected=False))
+        setattr(kind, f"__r{stem}__", _binary(name, reflected=True))
+    for name in unary.split():
+        setattr(kind, f"__{name}__", _unary(name))
+    for name in comparisons.split():
+        setattr(kind, f"__{name}__", _comparison(f"__{name}__", base))
+
+
+_ARITHMETIC, _COMPARISONS = "add sub mul truediv floordiv mod pow", "eq ne lt le gt ge"
+_equip(SymbolicInt, int, binary=f"{_ARITHMETIC} lshift rshift and_ or_ xor", unary="neg pos invert abs", comparisons=f"{_COMPARISONS} bool")
+_equip(SymbolicFloat, float, binary=_ARITHMETIC, unary="neg pos abs", comparisons=f"{_COMPARISONS} bool")
+_equip(SymbolicStr, str, binary="", unary="", comparisons=_COMPARISONS)

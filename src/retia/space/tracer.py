@@ -1,0 +1,84 @@
+"""Finding the parameters of a constructor by running it once."""
+
+from collections.abc import Collection, Generator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from retia.errors import SpaceError
+from retia.space.condition import ALWAYS, Condition
+from retia.space.domain import Categorical, Domain, Subset, Value
+from retia.space.expression import Reference
+from retia.space.parameter import Parameter
+from retia.space.recorder import Recorder
+from retia.space.symbolic import lift
+
+__all__ = ["Tracer"]
+
+
+class Tracer(Recorder):
+    """Answers with symbolic values, the greatest of each domain, and keeps the parameters with their conditions.
+
+    Args:
+        overrides: Values to answer with instead of the greatest.
+    """
+
+    def __init__(self, overrides: Mapping[str, Value] | None = None) -> None:
+        super().__init__()
+        self.parameters: dict[str, Parameter] = {}
+        self.compared: set[str] = set()
+        self._overrides = overrides or {}
+        self._condition = ALWAYS
+
+    def declare(self, label: str, domain: Domain) -> Any:
+        """Record the parameter and return a symbolic value.
+
+        Raises:
+            SpaceError: If the label has been declared with another domain.
+        """
+        known = self.parameters.get(label)
+        if known is not None and known.domain != domain:
+            msg = (
+                f"The label '{label}' is declared twice with different domains: {known.domain} and {domain}. "
+                f"Rename one, put it in a scope of its own (with retia.scope('name'):), or give both the same values to share the choice."
+            )
+            raise SpaceError(msg)
+        condition = self._condition if known is None else known.condition | self._condition
+        self.parameters[label] = Parameter(label, domain, condition)
+        value = self._overrides[label] if label in self._overrides else greatest(domain)
+        return lift(value, Reference(label))
+
+    def note_branch(self, labels: Collection[str]) -> None:
+        """Remember the parameters whose values the constructor compared."""
+        self.compared.update(labels)
+
+    @contextmanager
+    def given(self, condition: Condition) -> Generator[None]:
+        """Declare inside what exists only while the condition holds."""
+        outer = self._condition
+        self._condition = self._both(outer, condition)
+        try:
+            yield
+        finally:
+            self._condition = outer
+
+    def _both(self, outer: Condition, inner: Condition) -> Condition:
+        if inner.always:
+            return outer
+        asked = [self.parameters[label].condition for label in inner.labels]
+        if outer.always or (asked and all(condition == outer for condition in asked)):
+            return inner  # a clause holds only while its parameter is active, which says all that the outer condition does
+        rows = (tuple(dict.fromkeys((*a, *b))) for a in outer.alternatives for b in inner.alternatives)
+        return Condition(tuple(dict.fromkeys(rows)))
+
+
+def greatest(domain: Domain) -> Value:
+    """Return the greatest value of a domain: the one that needs the most room; the first where values have no order."""
+    match domain:
+        case Categorical(values=values):
+            if all(isinstance(value, int | float) for value in values):
+                return max(values)  # pyright: ignore[reportArgumentType]  # numbers alone
+            return values[0]
+        case Subset(items=items, most=most):
+            return items[:most]
+        case _:
+            return domain.high

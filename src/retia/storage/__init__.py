@@ -1,0 +1,8 @@
+"""The record of a study: what it is and what became of each trial, in memory, SQLite or PostgreSQL."""
+
+from retia.storage.database import Database, StudySummary
+from retia.storage.header import Header
+from retia.storage.memory import MemoryRecord
+from retia.storage.record import StudyRecord
+
+__all__ = ["Database", "Header", "MemoryRecord", "StudyRecord", "StudySummary"]

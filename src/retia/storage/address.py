@@ -1,0 +1,86 @@
+"""Where a storage is: a path or a URL, told apart before any database is touched."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from retia.errors import StorageError
+
+__all__ = ["Address", "Mode"]
+
+Mode: TypeAlias = Literal["create", "write", "read"]
+
+_POSTGRESQL = ("postgresql", "postgresql+psycopg", "postgres")
+
+
+@dataclass(frozen=True)
+class Address:
+    """The place of a database.
+
+    Args:
+        path: The file, for SQLite.
+        url: The URL, for PostgreSQL.
+        timeout_s: How long to wait for another process's lock.
+    """
+
+    path: Path | None
+    url: str
+    timeout_s: float
+
+    @classmethod
+    def parse(cls, storage: str | Path, timeout_s: float) -> "Address":
+        """Read `"study.db"`, a path, `"sqlite:///study.db"` or `"postgresql://user:password@host/database"`.
+
+        Raises:
+            StorageError: If it is neither, or names an SQLite database in memory.
+        """
+        if isinstance(storage, str) and "://" in storage:
+            scheme, rest = storage.split("://", 1)
+            if scheme in _POSTGRESQL:
+                return cls(None, f"postgresql+psycopg://{rest}", timeout_s)
+            if scheme != "sqlite":
+                msg = (
+                    f"A storage is a file or a URL that starts with 'sqlite:///' or 'postgresql://', got {_without_password(storage)!r}. "
+                    f"For SQLite the file's path alone will do: storage='study.db'."
+                )
+                raise StorageError(msg)
+            if rest and not rest.startswith("/"):
+                msg = f"An SQLite URL has three slashes before a path, got {storage!r}. Write 'sqlite:///{rest}', or the path alone."
+                raise StorageError(msg)
+            storage = rest[1:]
+        if str(storage) in ("", ":memory:"):
+            msg = f"A storage must be a file or a PostgreSQL URL, got {str(storage)!r}. For a study in memory leave storage out."
+            raise StorageError(msg)
+        return cls(Path(storage).expanduser().absolute(), "", timeout_s)
+
+    def check(self, mode: Mode) -> None:
+        """Look whether a file's place can be used at all.
+
+        Raises:
+            StorageError: If its directory is missing, it is no file, or it is missing or may not be written where `mode` needs it.
+        """
+        if self.path is None:
+            return
+        parent = self.path.parent
+        if not parent.is_dir():
+            msg = f"The storage {self} must lie in a directory that exists, and {parent} is none. Make it, or choose another place."
+            raise StorageError(msg)
+        if self.path.is_dir():
+            msg = f"A storage is a file, and {self} is a directory. Name a file in it: {self.path / 'study.db'}"
+            raise StorageError(msg)
+        if mode != "create" and not self.path.exists():
+            msg = f"There is no storage {self}. Check the path; a study with storage='{self}' makes it."
+            raise StorageError(msg)
+        for place in () if mode == "read" else (parent, self.path):  # the directory too: SQLite puts its log beside the file
+            if place.exists() and not os.access(place, os.W_OK):
+                msg = f"The storage {self} can't be written: no right to write {place}. Change the rights, or choose another place."
+                raise StorageError(msg)
+
+    def __str__(self) -> str:
+        return str(self.path) if self.path is not None else _without_password(self.url)
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)

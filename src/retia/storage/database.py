@@ -1,0 +1,197 @@
+"""A storage of studies: one SQLite file, or one PostgreSQL database."""
+
+import json
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from retia.errors import StorageError
+from retia.storage.address import Address
+from retia.storage.header import Header
+from retia.storage.record import StudyRecord
+from retia.trial import Objective
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from retia.storage.connection import Connection
+
+__all__ = ["Database", "StudySummary"]
+
+
+@dataclass(frozen=True)
+class StudySummary:
+    """A study at a glance.
+
+    Args:
+        name: The study's name.
+        created: When it was first opened, in seconds since 1970.
+        trials: How many trials are in each state; a state without trials is not there.
+        stop_reason: Why it stopped; None while it runs, and if its process died.
+        objectives: What it improves.
+    """
+
+    name: str
+    created: float
+    trials: Mapping[str, int]
+    stop_reason: str | None
+    objectives: tuple[Objective, ...]
+
+
+class Database:
+    """The studies of one storage.
+
+    Several processes may open it at once, and one study of it, too. Nothing is connected, and SQLAlchemy not imported, before a
+    study is opened or asked for.
+
+    >>> str(Database("postgresql://me:secret@host/studies"))
+    'postgresql+psycopg://me:***@host/studies'
+
+    Args:
+        storage: A file's path, `"sqlite:///study.db"`, or `"postgresql://user:password@host/database"`.
+        timeout_s: How long to wait for another process's lock on an SQLite file.
+
+    Raises:
+        StorageError: If `storage` is none of these.
+    """
+
+    def __init__(self, storage: str | Path, *, timeout_s: float = 30.0) -> None:
+        self._address = Address.parse(storage, timeout_s)
+
+    def open(self, header: Header) -> StudyRecord:
+        """Open the study of the header's name, and make it if there is none.
+
+        An existing study keeps its own header; compare it: `record.header.differences(header)`.
+
+        Raises:
+            StorageError: If the storage can't be read and written.
+        """
+        import sqlalchemy as sa
+
+        from retia.storage.connection import Connection
+        from retia.storage.schema import studies
+        from retia.storage.stored import insert_new
+
+        connection = Connection(self._address, "create")
+        try:
+            find = sa.select(studies.c.id).where(studies.c.name == header.name)
+            if connection.execute(find).first() is None:
+                row = {"name": header.name, "header": json.dumps(header.to_json()), "created": time.time()}
+                connection.execute(insert_new(studies, connection.dialect), row)
+            return self._record(connection, header.name, writable=True)
+        except BaseException:
+            connection.close()
+            raise
+
+    def load(self, name: str) -> StudyRecord:
+        """Open a study to look at it: the record refuses to write.
+
+        Raises:
+            StorageError: If there is no study of that name, or the storage can't be read.
+        """
+        from retia.storage.connection import Connection
+
+        connection = Connection(self._address, "read")
+        try:
+            return self._record(connection, name, writable=False)
+        except BaseException:
+            connection.close()
+            raise
+
+    def amend(self, header: Header) -> None:
+        """Replace the header of the study of that name: its trials stay, and go on under the new one.
+
+        Raises:
+            StorageError: If there is no study of that name, or the storage can't be written.
+        """
+        import sqlalchemy as sa
+
+        from retia.storage.connection import Connection
+        from retia.storage.schema import studies
+
+        connection = Connection(self._address, "write")
+        try:
+            change = sa.update(studies).where(studies.c.name == header.name).values(header=json.dumps(header.to_json()))
+            if connection.execute(change).rowcount == 0:
+                raise StorageError(self._unknown(header.name, connection))
+        finally:
+            connection.close()
+
+    def names(self) -> list[str]:
+        """Return the studies' names, the oldest first.
+
+        Raises:
+            StorageError: If the storage is missing or can't be read.
+        """
+        with self._reading() as connection:
+            return _names(connection)
+
+    def studies(self) -> list[StudySummary]:
+        """Return every study at a glance, the oldest first.
+
+        Raises:
+            StorageError: If the storage is missing or can't be read.
+        """
+        import sqlalchemy as sa
+
+        from retia.storage.schema import studies, trials
+
+        groups = (trials.c.study, trials.c.state)
+        counts = sa.select(*groups, sa.func.count().label("trials")).group_by(*groups).subquery()
+        query = (
+            sa.select(studies, counts.c.state, counts.c.trials)
+            .select_from(studies.outerjoin(counts, counts.c.study == studies.c.id))
+            .order_by(studies.c.id, counts.c.state)
+        )
+        with self._reading() as connection:
+            rows = connection.execute(query).all()
+        return [_summary(list(of_study)) for _, of_study in groupby(rows, key=lambda row: row.id)]
+
+    def __str__(self) -> str:
+        return str(self._address)
+
+    def __repr__(self) -> str:
+        return f"Database({str(self)!r})"
+
+    def _record(self, connection: "Connection", name: str, *, writable: bool) -> StudyRecord:
+        import sqlalchemy as sa
+
+        from retia.storage.schema import studies
+        from retia.storage.stored import DatabaseRecord
+
+        row = connection.execute(sa.select(studies.c.id, studies.c.header).where(studies.c.name == name)).first()
+        if row is None:
+            raise StorageError(self._unknown(name, connection))
+        header = Header.from_json(json.loads(row.header))
+        return DatabaseRecord(self._address, study=row.id, header=header, connection=connection, writable=writable)
+
+    def _unknown(self, name: str, connection: "Connection") -> str:
+        return f"There is no study '{name}' in {self}. Name one of {_names(connection)}."
+
+    @contextmanager
+    def _reading(self) -> Generator["Connection", None, None]:
+        from retia.storage.connection import Connection
+
+        connection = Connection(self._address, "read")
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+def _names(connection: "Connection") -> list[str]:
+    import sqlalchemy as sa
+
+    from retia.storage.schema import studies
+
+    return [row.name for row in connection.execute(sa.select(studies.c.name).order_by(studies.c.id))]
+
+
+def _summary(rows: "Sequence[sa.Row[Any]]") -> StudySummary:
+    study = rows[0]
+    counts = {row.state: row.trials for row in rows if row.state is not None}
+    return StudySummary(study.name, study.created, counts, study.stop_reason, Header.from_json(json.loads(study.header)).objectives)

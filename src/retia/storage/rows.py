@@ -1,0 +1,95 @@
+"""A trial as a row of JSON and numbers, and back. Nothing is unpickled."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+from retia.errors import StorageError, StudyError
+from retia.space import Architecture, Value, freeze
+from retia.trial import Progress, State, Trial
+
+__all__ = ["COLUMNS", "ending_of", "row_of", "trial_of"]
+
+COLUMNS = ("number", "architecture", "state", "metrics", "fidelity", "parent", "error", "started", "ended", "progress")
+"""What `trial_of` reads, in its order."""
+
+
+_STATES: dict[str, State] = {state: state for state in get_args(State)}
+
+
+def row_of(trial: Trial) -> dict[str, Any]:
+    """Return the columns of a trial, less the study and the run."""
+    return {
+        "number": trial.number,
+        # Not the canonical JSON: the labels keep their order, on which a strategy may depend.
+        "architecture": json.dumps(dict(trial.architecture.items())),
+        "key": trial.architecture.key,
+        "fidelity": trial.fidelity,
+        "parent": trial.parent,
+        **ending_of(trial),
+    }
+
+
+def ending_of(trial: Trial) -> dict[str, Any]:
+    """Return the columns that the end of a trial changes."""
+    return {
+        "state": trial.state,
+        "metrics": _numbers_to_json(trial.metrics),
+        "error": None if trial.error is None else _storable(trial.error),
+        "progress": "[]" if not trial.progress else f"[{', '.join(_numbers_to_json(one) for one in trial.progress)}]",
+        "started": trial.started,
+        "ended": trial.ended,
+    }
+
+
+def trial_of(row: Sequence[Any]) -> Trial:
+    """Read the `COLUMNS` that `row_of` wrote.
+
+    Raises:
+        StorageError: If they make no trial.
+    """
+    number, architecture, state, metrics, fidelity, parent, error, started, ended, progress = row
+    try:
+        return Trial(
+            number,
+            _architecture(architecture),
+            _STATES[state],
+            metrics=_numbers(json.loads(metrics)),
+            fidelity=fidelity,
+            parent=parent,
+            error=error,
+            started=started,
+            ended=ended,
+            progress=_progress(progress),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError, StudyError) as cause:
+        reason = f"{type(cause).__name__}: {cause}"
+        msg = f"Trial {number} in the storage can't be read ({reason}). Another program changed its row; restore it or delete the row."
+        raise StorageError(msg) from cause
+
+
+def _architecture(text: str) -> Architecture:
+    values: dict[str, Value] = {**json.loads(text)}
+    if "[" in text:
+        values = {label: freeze(value) for label, value in values.items()}
+    return Architecture.trusted(values)
+
+
+def _progress(text: str) -> Progress:
+    return () if text == "[]" else tuple(_numbers(one) for one in json.loads(text))
+
+
+def _numbers_to_json(numbers: Mapping[str, float]) -> str:
+    """Write numbers as JSON; one that is not finite, which JSON has no word for, as the string that `float` reads."""
+    plain = {name: value if math.isfinite(value) else str(float(value)) for name, value in numbers.items()}
+    return json.dumps(plain, default=float)
+
+
+def _numbers(stored: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(value) if isinstance(value, str) else value for name, value in stored.items()}
+
+
+def _storable(text: str) -> str:
+    # PostgreSQL stores no zero character, and neither database half of a surrogate pair; both occur in tracebacks of odd data.
+    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()

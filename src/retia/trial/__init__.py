@@ -1,0 +1,28 @@
+"""The records of a search: proposals, trials, objectives, constraints and the history that strategies see."""
+
+from retia.trial.history import History
+from retia.trial.objective import Constraint, ConstraintsLike, Objective, constraints_from, objectives_from
+from retia.trial.pareto import crowding_distance, dominates, hypervolume, nondominated, nondominated_ranks
+from retia.trial.proposal import Proposal
+from retia.trial.run import Run
+from retia.trial.trial import WEIGHTS, Progress, State, Trial
+
+__all__ = [
+    "WEIGHTS",
+    "Constraint",
+    "ConstraintsLike",
+    "History",
+    "Objective",
+    "Progress",
+    "Proposal",
+    "Run",
+    "State",
+    "Trial",
+    "constraints_from",
+    "crowding_distance",
+    "dominates",
+    "hypervolume",
+    "nondominated",
+    "nondominated_ranks",
+    "objectives_from",
+]

@@ -1,0 +1,134 @@
+"""Objectives and constraints: what a study wants of the metrics, and what it accepts."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from retia.errors import StudyError
+
+__all__ = ["Constraint", "ConstraintsLike", "Objective", "constraints_from", "objectives_from"]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A metric and the direction in which it is better."""
+
+    metric: str
+    direction: Literal["maximize", "minimize"]
+
+    def loss(self, metrics: Mapping[str, float]) -> float:
+        """Return the metric turned so that lower is better."""
+        value = metrics[self.metric]
+        return value if self.direction == "minimize" else -value
+
+    def __str__(self) -> str:
+        return f"{self.direction} {self.metric}"
+
+
+def objectives_from(maximize: str | Sequence[str] | None, minimize: str | Sequence[str] | None) -> tuple[Objective, ...]:
+    """Return the objectives, those to maximize first.
+
+    Raises:
+        StudyError: If there is none, or a metric stands twice.
+    """
+    up = [maximize] if isinstance(maximize, str) else list(maximize or ())
+    down = [minimize] if isinstance(minimize, str) else list(minimize or ())
+    objectives = (*(Objective(name, "maximize") for name in up), *(Objective(name, "minimize") for name in down))
+    if not objectives:
+        msg = "A study needs an objective. Name the metrics to improve: maximize='accuracy', or minimize=['loss', 'params']."
+        raise StudyError(msg)
+    names = [*up, *down]
+    if len(set(names)) < len(names):
+        msg = f"A metric is one objective at most, got {names}. Remove the one that stands twice."
+        raise StudyError(msg)
+    return objectives
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A bound on a metric, both ends included.
+
+    >>> Constraint("params", upper=100_000).holds({"params": 99_000})
+    True
+    >>> print(Constraint.parse("latency_ms <= 4.5"))
+    latency_ms <= 4.5
+
+    Raises:
+        StudyError: If there is no bound, or the lower one is above the upper.
+    """
+
+    metric: str
+    upper: float | None = None
+    lower: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.upper is None and self.lower is None:
+            msg = f"A constraint on '{self.metric}' needs a bound: Constraint('{self.metric}', upper=...) or lower=...."
+            raise StudyError(msg)
+        if self.upper is not None and self.lower is not None and self.lower > self.upper:
+            msg = f"A constraint needs lower <= upper, got {self}."
+            raise StudyError(msg)
+
+    @classmethod
+    def parse(cls, text: str) -> "Constraint":
+        """Read `"params <= 100_000"` or `"accuracy >= 0.9"`.
+
+        Raises:
+            StudyError: If the text is neither.
+        """
+        match = re.fullmatch(r"\s*([\w./-]+)\s*(<=|>=)\s*(\S+)\s*", text)
+        try:
+            metric, sign, bound = match.groups() if match else ("", "", "")
+            value = float(bound)
+        except ValueError:
+            msg = f"A constraint reads 'metric <= number' or 'metric >= number', got {text!r}."
+            raise StudyError(msg) from None
+        return cls(metric, upper=value) if sign == "<=" else cls(metric, lower=value)
+
+    def holds(self, metrics: Mapping[str, float]) -> bool:
+        """Whether the metric is within the bounds."""
+        return self.violation(metrics) == 0
+
+    def violation(self, metrics: Mapping[str, float]) -> float:
+        """Return by which share of the bound the metric is beyond it; 0 within."""
+        value, worst = metrics[self.metric], 0.0
+        if self.upper is not None and value > self.upper:
+            worst = (value - self.upper) / max(abs(self.upper), 1e-12)
+        if self.lower is not None and value < self.lower:
+            worst = (self.lower - value) / max(abs(self.lower), 1e-12)
+        return worst
+
+    def __str__(self) -> str:
+        low = f"{self.lower:.12g} <= " if self.lower is not None and self.upper is not None else ""
+        bound = f" <= {self.upper:.12g}" if self.upper is not None else f" >= {self.lower:.12g}"
+        return f"{low}{self.metric}{bound}"
+
+
+ConstraintsLike: TypeAlias = "Mapping[str, float | tuple[float, float]] | Sequence[Constraint | str] | str | Constraint | None"
+"""`["params <= 1e6"]`, `{"params": 1e6}`, `{"latency_ms": (1, 4)}`, or `Constraint` objects."""
+
+
+def constraints_from(constraints: ConstraintsLike) -> tuple[Constraint, ...]:
+    """Return the constraints that a user wrote in any of the accepted forms.
+
+    Raises:
+        StudyError: If one can't be read.
+    """
+    if constraints is None:
+        return ()
+    if isinstance(constraints, str | Constraint):
+        constraints = [constraints]
+    if isinstance(constraints, Mapping):
+        return tuple(_bounds(metric, bound) for metric, bound in constraints.items())
+    return tuple(Constraint.parse(one) if isinstance(one, str) else one for one in constraints)
+
+
+def _bounds(metric: str, bound: Any) -> Constraint:
+    lower, upper = bound if isinstance(bound, tuple) else (None, bound)
+    for value in (lower, upper):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value)):
+            msg = f"The bound of '{metric}' must be a number (the greatest allowed) or a pair (least, greatest), got {bound!r}."
+            raise StudyError(msg)
+    return Constraint(metric, upper=upper, lower=lower)

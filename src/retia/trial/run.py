@@ -1,0 +1,47 @@
+"""What an evaluator is told about the trial it serves."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from retia.rng import stream
+from retia.space import SearchSpace
+
+__all__ = ["Run"]
+
+
+def _nobody(metrics: Mapping[str, float], step: float | None) -> None:
+    del metrics, step
+
+
+@dataclass(frozen=True)
+class Run:
+    """The circumstances of one evaluation.
+
+    Args:
+        space: The space that the architecture is of; a `ModelSpace` builds it: `run.space.build(architecture)`.
+        seed: The trial's own seed; the same trial of the same study always gets the same.
+        device: Where to train, such as "cpu" or "cuda:0"; None leaves it to the evaluator.
+        fidelity: How much budget to spend, in the evaluator's own unit; None means all.
+        directory: A folder of the trial's own for files that should outlive it, made on demand; None where nothing is kept.
+        listener: Who hears what is reported.
+    """
+
+    space: SearchSpace
+    seed: int = 0
+    device: str | None = None
+    fidelity: float | None = None
+    directory: Path | None = None
+    listener: Callable[[Mapping[str, float], float | None], None] = field(default=_nobody, repr=False)
+
+    @cached_property
+    def rng(self) -> np.random.Generator:
+        """The trial's own random numbers."""
+        return stream(self.seed, "run")
+
+    def report(self, metrics: Mapping[str, float], step: float | None = None) -> None:
+        """Tell how far the evaluation has come: metrics so far, after `step` epochs or the like."""
+        self.listener(metrics, step)

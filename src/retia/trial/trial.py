@@ -1,0 +1,104 @@
+"""A trial: one evaluation of one architecture, as it is stored."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from retia.errors import StudyError
+from retia.space import Architecture, SearchSpace
+
+__all__ = ["Progress", "State", "Trial"]
+
+State: TypeAlias = Literal["running", "completed", "failed", "infeasible"]
+Progress: TypeAlias = tuple[dict[str, float], ...]
+"""What an evaluator reported on the way: one dictionary a report, with "step" where it gave one."""
+
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The record of one evaluation.
+
+    A completed trial has metrics, all finite; a failed one has an error; an infeasible one has the costs for which it was
+    rejected before training. Anything else can't be built.
+
+    Raises:
+        StudyError: If the state and the rest contradict each other.
+    """
+
+    number: int
+    architecture: Architecture
+    state: State = "running"
+    metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+    fidelity: float | None = None
+    parent: int | None = None
+    error: str | None = None
+    started: float = 0.0
+    ended: float | None = None
+    progress: Progress = ()
+    directory: Path | None = field(default=None, compare=False, repr=False)
+    space: SearchSpace | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.state in ("completed", "infeasible"):
+            wrong = {name: value for name, value in self.metrics.items() if not math.isfinite(value)}
+            if wrong or not self.metrics:
+                msg = f"Trial {self.number} can't be {self.state} with {wrong or 'no metrics'}: metrics are finite numbers, at least one."
+                raise StudyError(msg)
+        if self.state == "failed" and not self.error:
+            msg = f"Trial {self.number} can't have failed without an error."
+            raise StudyError(msg)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the trial has ended, in whatever way."""
+        return self.state != "running"
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the trial took, from start to end."""
+        return None if self.ended is None else self.ended - self.started
+
+    def end(self, state: State, *, at: float, metrics: Mapping[str, float] | None = None, error: str | None = None, progress: Progress = ()) -> "Trial":
+        """Return the trial as it ended."""
+        return replace(self, state=state, ended=at, metrics=metrics or {}, error=error, progress=progress)
+
+    def build(self, device: str | None = None, seed: int | None = None) -> Any:
+        """Build the trial's model, with fresh weights: a plain `nn.Module`.
+
+        Raises:
+            StudyError: If the study was opened without the space that made it.
+        """
+        return self._model_space("build").build(self.architecture, device=device, seed=seed)
+
+    def load(self, device: str | None = None) -> Any:
+        """Build the trial's model with its trained weights, in evaluation mode.
+
+        Raises:
+            StudyError: If the study was opened without its space, or the evaluator kept no weights.
+        """
+        space = self._model_space("load")
+        path = None if self.directory is None else self.directory / WEIGHTS
+        if path is None or not path.exists():
+            msg = (
+                f"Trial {self.number} has no trained weights (looked for {path}). Classification and Regression keep them; "
+                f"an evaluator of yours can, with retia.save_weights(model, run). Otherwise build() the model and train it."
+            )
+            raise StudyError(msg)
+        return space.load(self.architecture, path, device=device)
+
+    def _model_space(self, verb: str) -> Any:
+        if not hasattr(self.space, "build"):
+            msg = (
+                f"Trial {self.number} can't {verb} a model: its space ({type(self.space).__name__}) builds none. "
+                f"Open the study with the ModelSpace that made it: retia.Study(space, evaluator, storage=..., name=...)."
+            )
+            raise StudyError(msg)
+        return self.space
+
+    def __str__(self) -> str:
+        metrics = ", ".join(f"{name} {value:.6g}" for name, value in self.metrics.items())
+        return f"trial {self.number} ({self.state}): {metrics or (self.error or '').strip().rpartition(chr(10))[2]}\n{self.architecture}"
