@@ -1,1 +1,117 @@
-"""x"""
+"""Neural architecture search in PyTorch: plain modules with `choice()`, searched for what you can afford.
+
+    study = retia.search(Net, retia.Classification(train, valid), trials=50, maximize="accuracy", minimize="params")
+    model = study.best.build()
+
+Names that need torch are imported when they are first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from retia.errors import ArchitectureError, EvaluationError, RetiaError, SpaceError, StorageError, StudyError
+from retia.space import (
+    Architecture,
+    Categorical,
+    Integer,
+    Parameter,
+    Real,
+    SearchSpace,
+    Subset,
+    apply,
+    choice,
+    integer,
+    real,
+    scope,
+    subset,
+)
+
+if TYPE_CHECKING:
+    from retia import datasets
+    from retia.cost import Costs
+    from retia.evaluate import Classification, Regression, export, save_weights
+    from retia.execute import InProcess, Processes
+    from retia.nn import ModelSpace, cell, input_choice, layer_choice, parameter, repeat
+    from retia.search import check, search
+    from retia.strategy import GridSearch, LocalSearch, Random, RegularizedEvolution
+    from retia.study import Study, architecture_evaluator
+    from retia.trial import Constraint, Objective, Proposal, Run, Trial
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Architecture",
+    "ArchitectureError",
+    "Categorical",
+    "Classification",
+    "Constraint",
+    "Costs",
+    "EvaluationError",
+    "GridSearch",
+    "InProcess",
+    "Integer",
+    "LocalSearch",
+    "ModelSpace",
+    "Objective",
+    "Parameter",
+    "Processes",
+    "Proposal",
+    "Random",
+    "Real",
+    "RegularizedEvolution",
+    "Regression",
+    "RetiaError",
+    "Run",
+    "SearchSpace",
+    "SpaceError",
+    "StorageError",
+    "Study",
+    "StudyError",
+    "Subset",
+    "Trial",
+    "apply",
+    "architecture_evaluator",
+    "cell",
+    "check",
+    "choice",
+    "datasets",
+    "export",
+    "input_choice",
+    "integer",
+    "layer_choice",
+    "parameter",
+    "real",
+    "repeat",
+    "save_weights",
+    "scope",
+    "search",
+    "subset",
+]
+
+_HOMES = {
+    "retia.cost": "Costs",
+    "retia.evaluate": "Classification Regression export save_weights",
+    "retia.execute": "InProcess Processes",
+    "retia.nn": "ModelSpace cell input_choice layer_choice parameter repeat",
+    "retia.search": "check search",
+    "retia.strategy": "GridSearch LocalSearch Random RegularizedEvolution",
+    "retia.study": "Study architecture_evaluator",
+    "retia.trial": "Constraint Objective Proposal Run Trial",
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "datasets":
+        return import_module("retia.datasets")
+    if name not in _HOME:
+        msg = f"module 'retia' has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(import_module(_HOME[name]), name)
+    # Kept, so that the next access is direct; `retia.search` is the function then, not the module of that name.
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

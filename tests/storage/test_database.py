@@ -1,5 +1,6 @@
 """A storage of studies."""
 
+import gc
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -93,7 +94,8 @@ def test_a_loaded_study_is_read_only(path: Path, record: StudyRecord) -> None:
     assert sql(path, "SELECT count(*) FROM runs") == [(1,)], "a reader left a run"
 
 
-def test_an_unknown_study_is_told_with_those_there_are(path: Path, record: StudyRecord) -> None:
+@pytest.mark.usefixtures("record")
+def test_an_unknown_study_is_told_with_those_there_are(path: Path) -> None:
     unknown = r"There is no study 'exmaple' in .*study.db. Name one of \['example'\]"
     with pytest.raises(StorageError, match=unknown):
         Database(path).load("exmaple")
@@ -101,7 +103,8 @@ def test_an_unknown_study_is_told_with_those_there_are(path: Path, record: Study
         Database(path).amend(example_header("exmaple"))
 
 
-def test_a_newer_storage_is_refused(path: Path, record: StudyRecord) -> None:
+@pytest.mark.usefixtures("record")
+def test_a_newer_storage_is_refused(path: Path) -> None:
     sql(path, "UPDATE retia_schema SET version = 2")
     newer = r"study.db has schema version 2, and this retia reads version 1. Upgrade retia"
     for use in (Database(path).names, lambda: Database(path).open(example_header())):
@@ -133,7 +136,8 @@ def test_an_empty_database_can_be_filled_but_not_read(path: Path) -> None:
     assert Database(path).names() == ["example"]
 
 
-def test_a_lock_that_stays_is_told(path: Path, record: StudyRecord) -> None:
+@pytest.mark.usefixtures("record")
+def test_a_lock_that_stays_is_told(path: Path) -> None:
     with closing(sqlite3.connect(path)) as holder:
         holder.execute("BEGIN IMMEDIATE")
         impatient = Database(path, timeout_s=0.05).open(example_header())
@@ -197,3 +201,14 @@ def test_nothing_is_unpickled(path: Path, record: StudyRecord) -> None:
     record.begin(example_trial(0))
     kinds = {kind for row in sql(path, "SELECT * FROM trials, runs, studies") for kind in map(type, row)}
     assert kinds <= {int, float, str, type(None)}
+
+
+def test_a_forgotten_record_stops_its_thread(path: Path) -> None:
+    record = Database(path).open(example_header())
+    before = set(threading.enumerate())
+    record.begin(example_trial(0))
+    (beating,) = set(threading.enumerate()) - before
+    del record
+    gc.collect()
+    beating.join(5)
+    assert not beating.is_alive()

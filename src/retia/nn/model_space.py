@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Self
 
@@ -106,6 +106,10 @@ class ModelSpace(SearchSpace):
             )
             raise SpaceError(msg)
         return model
+
+    def seeded(self, seed: int) -> AbstractContextManager[None]:
+        """Seed torch inside, and restore its generators afterwards."""
+        return seeded(seed)
 
     def load(self, architecture: Mapping[str, Value], path: Path, device: str | torch.device | None = None) -> nn.Module:
         """Build a model and load its weights from a safetensors file, in evaluation mode.

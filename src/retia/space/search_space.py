@@ -5,6 +5,7 @@ import difflib
 import html
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -241,6 +242,15 @@ class SearchSpace:
             )
             raise SpaceError(msg)
         return sum(1 for _ in self.enumerate())
+
+    def size_before_restrictions(self) -> int | float:
+        """Return the number of architectures that there would be without `where`; never enumerates."""
+        return math.inf if any(isinstance(p.domain, Real) for p in self._parameters.values()) else self._size
+
+    def seeded(self, seed: int) -> AbstractContextManager[None]:
+        """Seed, inside, the libraries with which the space builds; a plain space builds nothing."""
+        del seed
+        return nullcontext()
 
     def enumerate(self) -> Iterator[Architecture]:
         """Yield every architecture once, lazily, in a stable order: the last parameter varies first.

@@ -135,11 +135,11 @@ class Connection:
         elif "not a database" in reason:
             msg = f"The file {self.address} is not an SQLite database. Choose another file for the study; this one is left as it is."
         elif self.sqlite:
-            msg = (
-                f"The storage {self.address} can't be used ({reason}). Check the file, its directory and the disk; what was written is kept."
-            )
+            msg = f"The storage {self.address} can't be used ({reason}). Check the file, its directory and the disk."
         else:
-            msg = f"The database {self.address} can't be used ({reason}). Check that the server runs, and the URL's user, host and database."
+            msg = (
+                f"The database {self.address} can't be used ({reason}). Check that the server runs, and the URL's user, host and database."
+            )
         return StorageError(msg)
 
 

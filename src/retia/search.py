@@ -1,0 +1,143 @@
+"""One call for a whole search, and the dry run before it."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any
+
+from retia.errors import StudyError
+from retia.rng import stream
+from retia.space import SearchSpace, Value
+from retia.strategy import RegularizedEvolution, Strategy
+from retia.study import CostEvaluator, Study
+from retia.trial import ConstraintsLike
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["check", "search"]
+
+
+def search(  # noqa: PLR0913  # the one call that puts the parts together
+    space: "SearchSpace | Callable[[], nn.Module]",
+    evaluator: Any,
+    strategy: Strategy | None = None,
+    *,
+    trials: int,
+    maximize: str | Sequence[str] | None = None,
+    minimize: str | Sequence[str] | None = None,
+    constraints: ConstraintsLike = None,
+    storage: str | os.PathLike[str] | None = None,
+    name: str = "study",
+    seed: int = 0,
+    baseline: Mapping[str, Value] | None = None,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    timeout: float | None = None,
+    costs: CostEvaluator | None = None,
+    device: str | None = None,
+    directory: str | os.PathLike[str] | None = None,
+    control: bool = False,
+    force: bool = False,
+    progress: bool = True,
+) -> Study:
+    """Search a space for its best architectures: a `Study` and its `run` in one, with progress shown and a dry run first.
+
+    Args:
+        space: A `ModelSpace`, a `SearchSpace`, or the class of a model.
+        evaluator: What judges: `Classification(...)`, a function `model -> metrics`, or one marked with `architecture_evaluator`.
+        strategy: What proposes; `RegularizedEvolution()` if not given.
+        trials: How many trials the study is to have, with those of earlier runs.
+        maximize: The metrics to maximize.
+        minimize: The metrics to minimize.
+        constraints: What can be afforded, such as `["params <= 1e6"]`.
+        storage: A file (SQLite) or URL to keep the study in; the same storage and name resume it.
+        name: The study's name.
+        seed: Where all randomness comes from.
+        baseline: The architecture of trial 0; the space's default if not given.
+        workers: How many evaluations run at once, in processes of their own.
+        executor: Where they run instead.
+        timeout: Seconds after which no more trials are started.
+        costs: What counts costs before training; parameters, and with a known input shape FLOPs, if not given.
+        device: Where models are built and trained.
+        directory: Where the evaluators' files go.
+        control: Whether to run random search at the same budget as well, as `study.control`.
+        force: Whether to go on with a stored study though its space, evaluator or seed has changed.
+        progress: Whether to show progress.
+
+    Raises:
+        RetiaError: As `Study`, `Study.run` and `check` do.
+    """
+    study = Study(
+        as_space(space),
+        evaluator,
+        maximize=maximize,
+        minimize=minimize,
+        constraints=constraints,
+        storage=storage,
+        name=name,
+        seed=seed,
+        baseline=baseline,
+        costs=costs,
+        device=device,
+        directory=directory,
+        force=force,
+    )
+    study = with_costs(study)
+    check(study)
+    from retia.report import Progress
+
+    with Progress() as display:
+        observer = display if progress else None
+        study.run(strategy or RegularizedEvolution(), trials=trials, workers=workers, executor=executor, timeout=timeout, observer=observer)
+        if control and study.stop_reason != "interrupted":
+            study.run_control(trials=trials, workers=workers, executor=executor, observer=observer)
+    return study
+
+
+def check(study: Study, *, architectures: int = 3) -> list[str]:
+    """Try a study without training: build the baseline and a few random architectures, and run them on the `meta` device.
+
+    Returns:
+        What was checked, a line each.
+
+    Raises:
+        SpaceError: If a model can't be built, or its parts don't fit; the message names the architecture and the module.
+    """
+    rng = stream(study.seed, "check")
+    drawn = [study.baseline, *(study.space.sample(rng) for _ in range(architectures))]
+    lines = [f"space: {len(study.space)} parameters", f"objectives: {', '.join(map(str, study.objectives))}"]
+    if not hasattr(study.space, "build"):
+        return [*lines, "no models to build: the evaluator judges architectures"]
+    from retia.cost import dry_run
+
+    example = getattr(study.costs, "example", None)
+    for architecture in dict.fromkeys(drawn):
+        dry_run(study.space, architecture, example)
+    done = "built and run on the meta device" if example is not None else "built on the meta device (the input shape is not known, so they were not run)"
+    return [*lines, f"{len(dict.fromkeys(drawn))} architectures, the baseline and random ones: {done}"]
+
+
+def as_space(space: Any) -> SearchSpace:
+    """Return a space as it is, or the model space of a class or function.
+
+    Raises:
+        StudyError: If it is neither.
+    """
+    if isinstance(space, SearchSpace):
+        return space
+    if callable(space) and not hasattr(space, "state_dict") or isinstance(space, type):
+        from retia.nn import ModelSpace
+
+        return ModelSpace(space)
+    msg = f"A search takes a ModelSpace, a SearchSpace or the class of a model, got {type(space).__name__}. Give the class Net, not the instance Net()."
+    raise StudyError(msg)
+
+
+def with_costs(study: Study) -> Study:
+    """Return the study with its models' parameters counted, if it builds models and its evaluator counts nothing itself."""
+    if study.costs is not None or not hasattr(study.space, "build"):
+        return study
+    from retia.cost import Costs
+
+    return study.replace(costs=Costs())

@@ -1,0 +1,48 @@
+"""Random search."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from retia.space import Architecture, SearchSpace
+from retia.strategy.unseen import sample_unseen
+from retia.trial import History, Proposal
+
+__all__ = ["Random"]
+
+
+@dataclass(frozen=True)
+class Random:
+    """Draw architectures at random, without repetition, until the space is exhausted.
+
+    Args:
+        uniform: "choices" draws each active parameter uniformly; "architectures" gives every architecture the same
+            probability (see `SearchSpace.sample`).
+
+    Reference:
+        Li and Talwalkar, Random Search and Reproducibility for Neural Architecture Search, 2019: the baseline that every
+        strategy has to beat.
+    """
+
+    uniform: Literal["choices", "architectures"] = "choices"
+
+    def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
+        """Return `n` random architectures that are not in the history; fewer when no more are left."""
+        drawn: dict[Architecture, None] = {}
+        for _ in range(n):
+            architecture = self._draw(space, history, drawn, rng)
+            if architecture is None:
+                break
+            drawn[architecture] = None
+        return [Proposal(architecture) for architecture in drawn]
+
+    def _draw(self, space: SearchSpace, history: History, drawn: dict[Architecture, None], rng: np.random.Generator) -> Architecture | None:
+        if self.uniform == "architectures":
+            for _ in range(100):
+                architecture = space.sample(rng, uniform="architectures")
+                if architecture not in history and architecture not in drawn:
+                    return architecture
+        seen = history.architectures | drawn.keys() if drawn else history.architectures
+        return sample_unseen(space, seen, rng)

@@ -1,0 +1,33 @@
+"""Architectures that have not been proposed yet."""
+
+from collections.abc import Set as AbstractSet
+
+import numpy as np
+
+from retia.space import Architecture, SearchSpace
+
+__all__ = ["sample_unseen"]
+
+TRIES = 100
+LISTABLE = 1_000_000
+"""The largest space that is listed to find what is left of it."""
+
+
+def sample_unseen(space: SearchSpace, seen: AbstractSet[Architecture], rng: np.random.Generator) -> Architecture | None:
+    """Draw an architecture that is not in `seen`; None if there is none left.
+
+    It samples until one is new. Where that does not come about, in a space of at most a million architectures, one of
+    those that are left is drawn uniformly. In a larger space, whose samples repeat themselves, it tries a hundred times longer.
+    """
+    for _ in range(TRIES):
+        architecture = space.sample(rng)
+        if architecture not in seen:
+            return architecture
+    if space.size_before_restrictions() <= LISTABLE:
+        left = [architecture for architecture in space.enumerate() if architecture not in seen]
+        return left[int(rng.integers(len(left)))] if left else None
+    for _ in range(100 * TRIES):
+        architecture = space.sample(rng)
+        if architecture not in seen:
+            return architecture
+    return None

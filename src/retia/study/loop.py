@@ -1,0 +1,230 @@
+"""The loop of a study: propose, check, evaluate, record, until there is a reason to stop."""
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass, field, replace
+
+from retia.errors import EvaluationError, StudyError
+from retia.rng import stream, stream_seed
+from retia.space import Architecture, SearchSpace
+from retia.storage import StudyRecord
+from retia.strategy import Strategy
+from retia.study.job import Job, Outcome, Task
+from retia.trial import History, Proposal, Run, Trial
+
+__all__ = ["EXHAUSTED", "INTERRUPTED", "Loop"]
+
+TRIALS_DONE = "trials done"
+TIMED_OUT = "timeout"
+EXHAUSTED = "search space exhausted"
+INTERRUPTED = "interrupted"
+FAILURES = "too many failures"
+REPEATING = "the strategy repeats itself"
+INFEASIBLE = "no feasible architecture found"
+
+REPEATS = 100
+"""How many times in a row a strategy may propose what is known already."""
+REJECTIONS = 1_000
+"""How many architectures in a row may miss the constraints."""
+LEAST_FAILURES = 5
+"""How many trials may fail before their share counts; more than half is too much."""
+
+
+@dataclass
+class Loop:
+    """One run of a study.
+
+    Args:
+        space: What is searched.
+        history: The study's trials, which the loop extends.
+        record: Where they are stored.
+        strategy: What proposes.
+        job: What evaluates.
+        seed: The study's seed.
+        baseline: The architecture of trial 0.
+        target: How many trials the study is to have, infeasible ones not counted.
+        deadline: When to start no more trials, as of `time.monotonic`.
+        place: Adds to a trial what is not stored: its space and its directory.
+        tell: Hears when a trial starts or ends.
+    """
+
+    space: SearchSpace
+    history: History
+    record: StudyRecord
+    strategy: Strategy
+    job: Job
+    seed: int
+    baseline: Architecture
+    target: int
+    deadline: float
+    place: Callable[[Trial], Trial]
+    tell: Callable[[str, Trial], None]
+    _claimed: deque[Trial] = field(default_factory=deque[Trial], init=False)
+    _running: dict[Future[Outcome], Trial] = field(default_factory=dict[Future[Outcome], Trial], init=False)
+    _rejected: int = field(default=0, init=False)
+    _seen_costs: dict[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]], init=False)
+
+    def run(self, executor: Executor, slots: int) -> str:
+        """Run until there is a reason to stop, and return it.
+
+        Raises:
+            EvaluationError: If the first evaluation shows that the evaluator breaks its contract.
+            StudyError: If no architecture meets the constraints.
+        """
+        self._claimed.extend(self.place(trial) for trial in self.record.claim())
+        for trial in self._claimed:
+            self.history.record(trial)
+        while True:
+            reason = self._fill(executor, slots)
+            if not self._running:
+                return self._stopped(reason)
+            for future in self._ended():
+                self._finish(self._running.pop(future), future)
+
+    # --- starting trials
+
+    def _fill(self, executor: Executor, slots: int) -> str:
+        """Start trials until every slot is taken; return why no more were started."""
+        while len(self._running) < slots:
+            reason = self._reason()
+            if reason is not None:
+                return reason
+            trials, reason = self._next(slots - len(self._running))
+            if reason:
+                return reason
+            for trial, costs in trials:
+                self._submit(executor, trial, costs)
+            if any(future.done() for future in self._running):  # it ran here: its result is news to the strategy
+                return ""
+        return ""
+
+    def _reason(self) -> str | None:
+        if self._claimed:
+            return None
+        if time.monotonic() >= self.deadline:
+            return TIMED_OUT
+        failed = self.history.count("failed")
+        done = self.history.count("completed") + failed
+        if failed >= LEAST_FAILURES and failed * 2 > done:
+            return FAILURES
+        if done + self.history.count("running") >= self.target:
+            return TRIALS_DONE
+        if self._rejected >= REJECTIONS:
+            return INFEASIBLE
+        return None
+
+    def _next(self, n: int) -> tuple[list[tuple[Trial, Mapping[str, float] | None]], str]:
+        """Return trials to evaluate, with their costs if these were counted; none if all were rejected, or for the given reason."""
+        if self._claimed:
+            return [(self._claimed.popleft(), None)], ""
+        for trial in self.record.refresh():
+            self.history.record(self.place(trial))
+        if not len(self.history):
+            proposals: Sequence[Proposal] = [Proposal(self.baseline)]
+        else:
+            room = self.target - sum(self.history.count(state) for state in ("completed", "failed", "running"))
+            proposals, reason = self._proposals(min(n, room))
+            if not proposals:
+                return [], reason
+        started: list[tuple[Trial, Mapping[str, float] | None]] = []
+        for proposal in proposals:
+            costs = self._costs(proposal)
+            trial = self._begin(proposal, costs)
+            if trial is not None and not trial.finished:
+                started.append((trial, costs))
+        return started, ""
+
+    def _proposals(self, n: int) -> tuple[Sequence[Proposal], str]:
+        """Ask the strategy for what has not been evaluated; a known proposal is answered from the records by asking again."""
+        for attempt in range(REPEATS):
+            rng = stream(self.seed, "propose", len(self.history), attempt)
+            proposals = self.strategy.propose(self.space, self.history, n, rng)
+            if not proposals:
+                return [], EXHAUSTED
+            fresh: dict[tuple[Architecture, float | None], Proposal] = {}
+            for proposal in proposals:
+                valid = replace(proposal, architecture=self.space.validate(proposal.architecture))
+                if self.history.find(valid.architecture, valid.fidelity) is None:
+                    fresh.setdefault((valid.architecture, valid.fidelity), valid)
+            if fresh:
+                return list(fresh.values()), ""
+        return [], REPEATING
+
+    def _costs(self, proposal: Proposal) -> Mapping[str, float] | None:
+        """Count the costs before training, if a constraint asks for one."""
+        costs = self.job.costs
+        if costs is None or not any(constraint.metric in costs.metrics for constraint in self.history.constraints):
+            return None
+        counted = costs(proposal.architecture, Run(self.space, fidelity=proposal.fidelity))
+        for name, value in counted.items():
+            low, high = self._seen_costs.get(name, (value, value))
+            self._seen_costs[name] = min(low, value), max(high, value)
+        return counted
+
+    def _begin(self, proposal: Proposal, costs: Mapping[str, float] | None) -> Trial | None:
+        """Record the trial under the next number; None if another process took the number and the architecture may be known now."""
+        number = len(self.history)
+        misses = costs is not None and any(
+            not constraint.holds(costs) for constraint in self.history.constraints if constraint.metric in costs
+        )
+        started = time.time()
+        trial = Trial(number, proposal.architecture, fidelity=proposal.fidelity, parent=proposal.parent, started=started)
+        if misses and number:  # the baseline is evaluated whatever it costs: it is what the others are compared with
+            trial = trial.end("infeasible", at=started, metrics=costs)
+        if not self.record.begin(trial):
+            for other in self.record.refresh():
+                self.history.record(self.place(other))
+            return None
+        trial = self.place(trial)
+        self.history.record(trial)
+        self._rejected = self._rejected + 1 if trial.finished else 0
+        if trial.finished:
+            self.tell("ended", trial)
+        return trial
+
+    def _submit(self, executor: Executor, trial: Trial, costs: Mapping[str, float] | None) -> None:
+        self.tell("started", trial)
+        seed = stream_seed(self.seed, "train", trial.number)
+        task = Task(trial.architecture, seed, trial.fidelity, trial.directory, costs)
+        self._running[executor.submit(self.job, task)] = trial
+
+    # --- ending trials
+
+    def _ended(self) -> list[Future[Outcome]]:
+        done = [future for future in self._running if future.done()]
+        return done or list(wait(self._running, return_when=FIRST_COMPLETED).done)
+
+    def _finish(self, trial: Trial, future: Future[Outcome]) -> None:
+        try:
+            outcome = future.result()
+        except Exception as error:  # noqa: BLE001  # a worker that died, a time limit: the trial's own failure
+            outcome = Outcome(error=f"{type(error).__name__}: {error}")
+        if outcome.error is None:
+            ended = trial.end("completed", at=time.time(), metrics=outcome.metrics, progress=outcome.progress)
+        else:
+            ended = trial.end("failed", at=time.time(), error=outcome.error, progress=outcome.progress)
+        first = self.history.count("completed") + self.history.count("failed") == 0
+        self.record.finish(ended)
+        self.history.record(ended)
+        self.tell("ended", ended)
+        if first and outcome.broken is not None:
+            raise EvaluationError(outcome.broken)
+
+    # --- stopping
+
+    def _stopped(self, reason: str) -> str:
+        """Return the reason, unless the study ends for want of an architecture that meets the constraints."""
+        trained = [trial for trial in self.history.evaluated if trial.state == "completed"]
+        starved = reason in (INFEASIBLE, EXHAUSTED, REPEATING) and self.history.count("infeasible") and self.history.best is None
+        if not starved or len(trained) > 1:
+            return reason
+        bounds = " and ".join(str(constraint) for constraint in self.history.constraints)
+        seen = ", ".join(f"{name} from {low:,.6g} to {high:,.6g}" for name, (low, high) in self._seen_costs.items() if math.isfinite(low))
+        msg = (
+            f"No architecture meets {bounds}: {self.history.count('infeasible')} were tried, with {seen}. "
+            f"Loosen the bound, or widen the space to where it can be met."
+        )
+        raise StudyError(msg)

@@ -1,0 +1,396 @@
+"""A study: all trials of one search, stored."""
+
+import os
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from retia.errors import StudyError
+from retia.execute import executor_for
+from retia.rng import stream_seed
+from retia.space import Architecture, SearchSpace, Value
+from retia.storage import Database, Header, MemoryRecord, StudyRecord
+from retia.strategy import Random, Strategy
+from retia.study.evaluator import Costed, CostEvaluator, Evaluator, Searchable, Supplying, as_evaluator, describe
+from retia.study.event import Event, Observer
+from retia.study.job import Job
+from retia.study.loop import INTERRUPTED, Loop
+from retia.trial import ConstraintsLike, History, Objective, Trial, constraints_from, hypervolume, objectives_from
+
+__all__ = ["Study"]
+
+
+class Study:
+    """All trials of one search: what is searched, how it is judged, and what came of it so far.
+
+    Args:
+        space: What is searched.
+        evaluator: What judges: a function of the model, one marked with `architecture_evaluator`, or an `Evaluator`.
+        maximize: The metrics to maximize.
+        minimize: The metrics to minimize.
+        constraints: Bounds on metrics, such as `["params <= 1e6"]`. Bounds on costs are checked before training.
+        storage: Where the trials are kept: a file for SQLite, or a URL; None keeps them in memory.
+        name: The study's name in the storage. The same storage and name resume it.
+        seed: Where all randomness of the study comes from.
+        baseline: The architecture of trial 0, with which the others are compared; the space's default if not given.
+        costs: What counts costs before training; taken from the evaluator if it offers it.
+        device: Where models are built and trained; None leaves it to the evaluator.
+        directory: Where the evaluators' files go; beside the storage if not given, or, without one, in a temporary folder.
+        force: Whether to go on with a stored study though its space, evaluator or seed has changed.
+
+    Raises:
+        StudyError: If there is no objective, a constraint can't be read, or an objective is none of the evaluator's metrics.
+        EvaluationError: If the evaluator is none.
+        ArchitectureError: If the baseline is not of the space.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        evaluator: Any,
+        *,
+        maximize: str | Sequence[str] | None = None,
+        minimize: str | Sequence[str] | None = None,
+        constraints: ConstraintsLike = None,
+        storage: str | os.PathLike[str] | None = None,
+        name: str = "study",
+        seed: int = 0,
+        baseline: Mapping[str, Value] | None = None,
+        costs: CostEvaluator | None = None,
+        device: str | None = None,
+        directory: str | os.PathLike[str] | None = None,
+        force: bool = False,
+    ) -> None:
+        self._arguments: dict[str, Any] = {key: value for key, value in locals().items() if key != "self"}
+        self.evaluator: Evaluator = as_evaluator(evaluator)
+        if not isinstance(space, SearchSpace):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
+            msg = f"A study searches a SearchSpace or a ModelSpace, got {space!r}. Wrap the class: retia.ModelSpace(Net)."
+            raise StudyError(msg)
+        self.space = space.extend(self.evaluator.parameters()) if isinstance(self.evaluator, Searchable) else space
+        self.objectives = objectives_from(maximize, minimize)
+        self.constraints = constraints_from(constraints)
+        self.storage = None if storage is None else os.fspath(storage)
+        self.name = name
+        self.seed = seed
+        self.device = device
+        self.costs = costs if costs is not None or not isinstance(self.evaluator, Costed) else self.evaluator.costs()
+        self._check_metrics()
+        self._given_directory = None if directory is None else Path(directory)
+        self._force = force
+        self._control: Study | None = None
+        self._stop_reason: str | None = None
+        if baseline is None:
+            self.baseline = self.space.default()
+        else:  # fields of the evaluator that are searched need not be given
+            self.baseline = self.space.validate({**_defaults(self.space, space), **baseline})
+
+    @classmethod
+    def open(cls, storage: str | os.PathLike[str], name: str | None = None) -> Self:
+        """Open a stored study to look at, without the code that made it. It can't run, and its trials build no models.
+
+        Args:
+            storage: The file or URL.
+            name: Which study; may be left out if there is but one.
+
+        Raises:
+            StorageError: If there is no such study.
+            StudyError: If no name is given and there are several studies.
+        """
+        database = Database(os.fspath(storage))
+        if name is None:
+            names = [one for one in database.names() if not one.endswith("/random")]
+            if len(names) != 1:
+                msg = f"The storage '{os.fspath(storage)}' holds {len(names)} studies: {names}. Say which: name=..."
+                raise StudyError(msg)
+            name = names[0]
+        record = database.load(name)
+        header = record.header
+        study = cls(
+            SearchSpace.from_json(header.space),
+            _Gone(header.evaluator),
+            maximize=[one.metric for one in header.objectives if one.direction == "maximize"],
+            minimize=[one.metric for one in header.objectives if one.direction == "minimize"],
+            constraints=header.constraints,
+            storage=storage,
+            name=name,
+            seed=header.seed,
+            baseline=header.baseline,
+        )
+        vars(study)["_record"] = record
+        study._stop_reason = next((one.stop_reason for one in database.studies() if one.name == name), None)
+        return study
+
+    def replace(self, **changes: Any) -> "Study":
+        """Return the study as it would be with other arguments."""
+        return Study(**{**self._arguments, **changes})
+
+    # --- running
+
+    def run(
+        self,
+        strategy: Strategy,
+        *,
+        trials: int,
+        workers: int | None = None,
+        executor: Executor | None = None,
+        timeout: float | None = None,
+        observer: Observer | None = None,
+    ) -> str:
+        """Evaluate what the strategy proposes until the study has `trials` trials, and return why it stopped.
+
+        The number counts all completed and failed trials of the study, the baseline and those of earlier runs among them;
+        architectures that are rejected for a constraint cost nothing and do not count. Call it with a greater number to
+        extend a study.
+
+        Args:
+            strategy: What proposes.
+            trials: How many trials the study is to have.
+            workers: How many evaluations run at once; more than one run in processes of their own.
+            executor: Where they run instead: anything with the interface of `concurrent.futures.Executor`.
+            timeout: Seconds after which no more trials are started.
+            observer: Hears what happens.
+
+        Raises:
+            StudyError: If the stored study is another, the study was opened without its code, or no architecture is feasible.
+            EvaluationError: If the first evaluation shows that the evaluator breaks its contract.
+            StorageError: If the storage can't be written.
+        """
+        if isinstance(self.evaluator, _Gone):
+            msg = f"The study '{self.name}' was opened without its code, so it can't run. Make it from its space and evaluator, with the same storage and name."
+            raise StudyError(msg)
+        if trials < 1 or (timeout is not None and timeout <= 0):
+            msg = f"A run needs at least one trial and a positive timeout, got trials={trials}, timeout={timeout}."
+            raise StudyError(msg)
+        if isinstance(strategy, type) or not hasattr(strategy, "propose"):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
+            msg = f"A strategy is an object with a method propose, such as retia.Random(), got {strategy!r}."
+            raise StudyError(msg)
+        record, history = self._record, self.history
+        for trial in record.refresh():
+            history.record(self._place(trial))
+        self._stop_reason = None
+
+        def tell(kind: Any, trial: Trial | None = None) -> None:
+            if observer is not None:
+                observer(Event(kind, self, trial, trials))
+
+        needed = [*(one.metric for one in self.objectives), *(one.metric for one in self.constraints)]
+        loop = Loop(
+            space=self.space,
+            history=history,
+            record=record,
+            strategy=strategy,
+            job=Job(self.space, self.evaluator, self.costs, tuple(dict.fromkeys(needed)), self.device),
+            seed=self.seed,
+            baseline=self.baseline,
+            target=trials,
+            deadline=time.monotonic() + timeout if timeout is not None else float("inf"),
+            place=self._place,
+            tell=tell,
+        )
+        tell("resumed" if len(history) else "opened")
+        chosen = executor_for(workers or 1) if executor is None else executor
+        slots = workers or getattr(chosen, "max_workers", None) or getattr(chosen, "_max_workers", 1)
+        finished = False
+        try:
+            self._stop_reason = loop.run(chosen, slots)
+            finished = True
+        except KeyboardInterrupt:
+            self._stop_reason = INTERRUPTED
+        finally:
+            if executor is None:
+                chosen.shutdown(wait=finished, cancel_futures=True)
+            record.close(self._stop_reason)
+        tell("stopped")
+        return self._stop_reason
+
+    def run_control(self, *, trials: int, workers: int | None = None, executor: Executor | None = None, observer: Observer | None = None) -> "Study":
+        """Run random search at the same budget, as the study `name/random`, to tell what the strategy was worth.
+
+        It has the same baseline as trial 0, and random numbers of its own.
+
+        Raises:
+            StudyError: As `run`.
+        """
+        control = self.replace(name=f"{self.name}/random", seed=stream_seed(self.seed, "control"))
+        self._control = control
+        control.run(Random(), trials=trials, workers=workers, executor=executor, observer=observer)
+        return control
+
+    # --- results
+
+    @property
+    def history(self) -> History:
+        """All trials, indexed."""
+        return self._history
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials, in the order of their numbers."""
+        return list(self.history)
+
+    @property
+    def best(self) -> Trial:
+        """The best feasible trial by the first objective; ties go to the next objectives.
+
+        Raises:
+            StudyError: If no trial completed, or none meets the constraints.
+        """
+        if self.history.best is None:
+            raise StudyError(self._nothing())
+        return self.history.best
+
+    @property
+    def pareto(self) -> list[Trial]:
+        """The feasible trials that no other dominates."""
+        return list(self.history.front)
+
+    def top(self, k: int) -> list[Trial]:
+        """Return the `k` best feasible trials; with several objectives by front, then by how lonely they are in it."""
+        return self.history.ranked([trial for trial in self.history.evaluated if self.history.feasible(trial)])[:k]
+
+    def hypervolume(self, reference: Mapping[str, float]) -> float:
+        """Return the volume between the Pareto front and a reference point, which names a value for every objective.
+
+        Raises:
+            StudyError: If an objective is missing.
+        """
+        if missing := [one.metric for one in self.objectives if one.metric not in reference]:
+            msg = f"The reference point needs a value for every objective; '{missing[0]}' is missing in {dict(reference)}."
+            raise StudyError(msg)
+        return hypervolume([self.history.losses(trial) for trial in self.pareto], [one.loss(reference) for one in self.objectives])
+
+    @property
+    def baseline_trial(self) -> Trial | None:
+        """Trial 0, once it has started."""
+        return self.history[0] if len(self.history) else None
+
+    @property
+    def control(self) -> "Study | None":
+        """The random search at the same budget, if there is one."""
+        if self._control is None and self.storage is not None:
+            name = f"{self.name}/random"
+            if name in Database(self.storage).names():
+                self._control = Study.open(self.storage, name)
+        return self._control
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why the last run stopped; None before and during one."""
+        return self._stop_reason
+
+    @cached_property
+    def directory(self) -> Path:
+        """Where the evaluators' files go: a folder of each trial's own is below it."""
+        if self._given_directory is not None:
+            return self._given_directory
+        if self.storage is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="retia-", ignore_cleanup_errors=True)
+            return Path(self._temporary.name)
+        if "://" in self.storage and not self.storage.startswith("sqlite"):
+            return Path("retia-files") / self.name
+        path = self.storage.removeprefix("sqlite:///")
+        return Path(path).absolute().with_suffix(".files") / self.name
+
+    def __repr__(self) -> str:
+        return f"<Study '{self.name}': {len(self.history)} trials, {', '.join(map(str, self.objectives))}>"
+
+    def _repr_html_(self) -> str:
+        names = [one.metric for one in self.objectives]
+        head = "".join(f"<th>{name}</th>" for name in ("trial", *names, "architecture"))
+        rows = "".join(
+            f"<tr><td>{trial.number}</td>{''.join(f'<td>{trial.metrics[name]:.6g}</td>' for name in names)}<td>{dict(trial.architecture)}</td></tr>"
+            for trial in self.top(10)
+        )
+        return f"<p>{self!r}</p><table><tr>{head}</tr>{rows}</table>".replace("<Study", "Study").replace("'>", "'")
+
+    # --- inside
+
+    @cached_property
+    def _record(self) -> StudyRecord:
+        header = Header(
+            name=self.name,
+            space=self.space.to_json(),
+            evaluator=describe(self.evaluator),
+            objectives=self.objectives,
+            constraints=self.constraints,
+            seed=self.seed,
+            baseline=dict(self.baseline),
+        )
+        if self.storage is None:
+            return MemoryRecord(header)
+        database = Database(self.storage)
+        record = database.open(header)
+        if differences := record.header.differences(header):
+            if not self._force:
+                record.close(None)
+                lines = "\n  ".join(differences)
+                msg = (
+                    f"The study '{self.name}' in '{self.storage}' is another than this one:\n  {lines}\n"
+                    f"Take another name=, change it back, or go on all the same with force=True (--force): its old trials then stand beside the new."
+                )
+                raise StudyError(msg)
+            database.amend(header)
+        return record
+
+    @cached_property
+    def _history(self) -> History:
+        return History(self.objectives, self.constraints, map(self._place, self._record.refresh()))
+
+    def _place(self, trial: Trial) -> Trial:
+        # A frozen record gets its surroundings, which are not part of it: quicker than dataclasses.replace.
+        object.__setattr__(trial, "space", self.space)
+        object.__setattr__(trial, "directory", self._root / f"{trial.number:05d}")
+        return trial
+
+    @cached_property
+    def _root(self) -> Path:
+        return self.directory
+
+    def _check_metrics(self) -> None:
+        """Find an objective that no metric supplies before anything is trained, where the evaluator says what it returns."""
+        if not isinstance(self.evaluator, Supplying):
+            return
+        supplied = {*self.evaluator.metrics_supplied, *(self.costs.metrics if self.costs is not None else ())}
+        for wanted in (*self.objectives, *self.constraints):
+            if wanted.metric not in supplied:
+                kind = "objective" if isinstance(wanted, Objective) else "constraint"
+                msg = f"The {kind} '{wanted}' asks for a metric that nothing supplies. There are {sorted(supplied)}: name one of them."
+                raise StudyError(msg)
+
+    def _nothing(self) -> str:
+        completed, failed = self.history.count("completed"), self.history.count("failed")
+        if completed:
+            bounds = " and ".join(str(constraint) for constraint in self.constraints)
+            return f"None of the {completed} completed trials of '{self.name}' meets {bounds}. Loosen the bound, or search on."
+        if failed:
+            error = next(trial.error or "" for trial in self.history if trial.state == "failed")
+            return f"No trial of '{self.name}' completed; {failed} failed, the first with:\n{error}"
+        return f"The study '{self.name}' has no completed trial yet. Run it: study.run(strategy, trials=...)."
+
+
+class _Gone:
+    """Stands for an evaluator whose code is not here."""
+
+    def __init__(self, description: Mapping[str, Any]) -> None:
+        self._description = dict(description)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what was stored."""
+        return self._description
+
+    def __call__(self, architecture: Architecture, run: Any) -> Mapping[str, float]:
+        """Raise, for there is no code.
+
+        Raises:
+            StudyError: Always.
+        """
+        msg = "The study was opened without its code, so nothing can be evaluated."
+        raise StudyError(msg)
+
+
+def _defaults(space: SearchSpace, without: SearchSpace) -> dict[str, Value]:
+    return {label: parameter.domain.default for label, parameter in space.parameters.items() if label not in without.parameters}
