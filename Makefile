@@ -1,0 +1,36 @@
+PYTHON ?= python3
+STAMP := .venv/.installed
+
+.PHONY: install test demo lint types imports bench clean
+
+install: $(STAMP)
+
+# The stamp is written last: an install that was interrupted starts again from a new environment.
+$(STAMP): pyproject.toml constraints.txt
+	rm -f $(STAMP)
+	test -x .venv/bin/pip && .venv/bin/pip --version > /dev/null 2>&1 || { rm -rf .venv; $(PYTHON) -m venv .venv; }
+	.venv/bin/pip install --quiet --constraint constraints.txt torch
+	.venv/bin/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $(STAMP)
+
+test: install
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest $(ARGS)
+
+demo: install
+	.venv/bin/retia demo
+
+lint: install
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+types: install
+	.venv/bin/pyright
+
+imports: install
+	.venv/bin/lint-imports
+
+bench: install
+	for script in benchmarks/*.py; do OMP_NUM_THREADS=1 .venv/bin/python $$script || exit 1; done
+
+clean:
+	rm -rf .venv
