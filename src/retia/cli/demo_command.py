@@ -22,7 +22,10 @@ __all__ = ["demo"]
 @click.option("--seed", type=int, default=0, show_default=True, help="Where the randomness comes from.")
 @json_option
 def demo(directory: Path, trials: int, workers: int, epochs: int, seed: int, as_json: bool) -> None:
-    """Search a small network for handwritten digits, within 90 seconds; run it again and it resumes."""
+    """Search a small network for handwritten digits.
+
+    It takes less than 90 seconds on two cores, and compares with random search. Run it again and it resumes.
+    """
     from retia.cli.demo import main
     from retia.report import overview, save_plots, summary
 

@@ -1,6 +1,7 @@
 """The command that exports a trained model."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,6 +10,9 @@ from retia.cli.output import json_alone, print_json
 from retia.cli.running import file_argument, study_of
 from retia.cli.user_code import load_file, user_code
 from retia.errors import StudyError
+
+if TYPE_CHECKING:
+    from retia.study import Study
 
 __all__ = ["export"]
 
@@ -21,7 +25,11 @@ __all__ = ["export"]
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder for the files.")
 @json_option
 def export(file: Path, storage: str | None, name: str | None, number: int | None, out: Path, as_json: bool) -> None:
-    """Export a trained model of the study that FILE defines: weights.safetensors, architecture.json, program.pt2."""
+    """Export a trained model.
+
+    FILE is the file that defined the study. Writes weights.safetensors, architecture.json and program.pt2, a program that runs
+    with torch alone.
+    """
     import retia
     from retia.cli.listing import find
 
@@ -32,7 +40,7 @@ def export(file: Path, storage: str | None, name: str | None, number: int | None
         study = study_of(loaded, given=given)
         trial = study.best if number is None else find(study, number)
         with user_code(loaded.path):
-            folder = retia.export(trial, out, _example(study.evaluator))
+            folder = retia.export(trial, out, _example(study))
     files = sorted(str(path) for path in folder.iterdir())
     if as_json:
         print_json({"trial": trial.number, "files": files})
@@ -41,11 +49,15 @@ def export(file: Path, storage: str | None, name: str | None, number: int | None
         click.echo("\n".join(files))
 
 
-def _example(evaluator: object) -> object:
-    if not hasattr(evaluator, "example"):
+def _example(study: "Study") -> Any:
+    """Return what the study's costs know of the models' input."""
+    from retia.search import with_costs
+
+    example = getattr(with_costs(study).costs, "example", None)
+    if example is None:
         msg = (
-            f"An export needs an example input, and {type(evaluator).__name__} has no data to take one from. "
-            f"Export from Python: retia.export(study.best, directory, example)."
+            f"An export needs an example input, and the study's evaluator ({type(study.evaluator).__name__}) has no data to take one from. "
+            f"Give the study costs=retia.Costs(input_shape), or export from Python: retia.export(study.best, directory, example)."
         )
         raise StudyError(msg)
-    return evaluator.example()
+    return example

@@ -58,7 +58,10 @@ def studies(storage: str, as_json: bool) -> None:
 @click.option("--last", type=click.IntRange(1), metavar="N", help="Only the last N trials.")
 @json_option
 def trials(name: str | None, storage: str, state: str | None, last: int | None, as_json: bool) -> None:
-    """List the trials of a study, a line each; * marks the Pareto front (or the best)."""
+    """List the trials of a study.
+
+    A * marks those of the Pareto front; with one objective, the best.
+    """
     from retia.report import record
 
     study = open_study(storage, name)
@@ -76,7 +79,10 @@ def trials(name: str | None, storage: str, state: str | None, last: int | None, 
 @name_option
 @json_option
 def show_trial(number: int, storage: str, name: str | None, as_json: bool) -> None:
-    """Show one trial: its architecture, metrics, progress, and the error if it failed."""
+    """Show one trial in full.
+
+    Its architecture, metrics, progress and files, and the error if it failed.
+    """
     from retia.report import record
 
     trial = find(open_study(storage, name), number)
@@ -91,7 +97,10 @@ def show_trial(number: int, storage: str, name: str | None, as_json: bool) -> No
 @name_option
 @json_option
 def best(storage: str, name: str | None, as_json: bool) -> None:
-    """Show what came out of a study: the best trial, the Pareto front, and what was gained."""
+    """Show what came out of a study.
+
+    The Pareto front or the best trials, what was gained over the baseline and over random search, and the best architecture.
+    """
     from retia.report import overview, summary
 
     study = open_study(storage, name)

@@ -21,7 +21,7 @@ def print_json(value: Any) -> None:
 
 
 @contextmanager
-def json_alone(as_json: bool) -> Generator[None]:  # noqa: FBT001  (a flag of the command line, passed on)
+def json_alone(as_json: bool) -> Generator[None]:
     """Send what anything else prints, worker processes too, to standard error, so that standard output holds JSON alone."""
     if not as_json:
         yield
@@ -43,9 +43,7 @@ def show(*parts: "RenderableType") -> None:
 
     from rich.console import Console
 
-    stream = click.get_text_stream("stdout")
-    terminal = stream.isatty()
-    console = Console(file=stream, width=None if terminal else max(shutil.get_terminal_size().columns, 160), highlight=False)
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else max(shutil.get_terminal_size().columns, 160), highlight=False)
     for part in parts:
         console.print(part)
 

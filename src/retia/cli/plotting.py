@@ -16,7 +16,10 @@ __all__ = ["plot"]
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("retia-plots"), show_default=True, help="The folder for the files.")
 @json_option
 def plot(storage: str, name: str | None, out: Path, as_json: bool) -> None:
-    """Draw a study as PNG files: progress, Pareto front, parameter importance."""
+    """Draw a study as PNG files.
+
+    progress.png, pareto.png with several objectives, and importance.png.
+    """
     from retia.report import save_plots
 
     paths = [str(path) for path in save_plots(open_study(storage, name), out)]

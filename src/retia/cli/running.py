@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "configured", "run", "study_of"]
 
-INTERRUPTED = 130
+INTERRUPTED, INTERRUPTED_CODE = "interrupted", 130
 
 file_argument = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 set_option = click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Replace a field of the evaluator, or pass an argument to main().")
@@ -33,6 +33,8 @@ set_option = click.option("--set", "settings", multiple=True, metavar="FIELD=VAL
 @click.option("--seed", type=int, help="Where the randomness comes from.")
 @click.option("--timeout", type=float, metavar="SECONDS", help="When to start no more trials.")
 @set_option
+@click.option("--control", is_flag=True, default=None, help="Run random search at the same budget as well, to compare.")
+@click.option("--force", is_flag=True, default=None, help="Go on with a stored study though its space, evaluator or seed has changed.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @json_option
 @click.pass_context
@@ -58,14 +60,19 @@ def run(ctx: click.Context, file: Path, settings: tuple[str, ...], quiet: bool, 
 @set_option
 @json_option
 def check(file: Path, settings: tuple[str, ...], as_json: bool) -> None:
-    """Try what FILE defines without training: build and run the baseline and a few random architectures."""
-    import retia
+    """Try what FILE defines, without training.
+
+    Builds the baseline and a few random architectures, and runs them on torch's meta device, so that parts that don't fit are
+    found before a search is.
+    """
+    from retia.search import check as check_study
+    from retia.search import with_costs
 
     with json_alone(as_json):
         loaded = load_file(file)
         study = study_of(loaded, values=parse_settings(settings))
         with user_code(loaded.path):
-            lines = retia.check(study)
+            lines = check_study(with_costs(study))
     if as_json:
         print_json({"file": str(file), "checked": lines})
     else:
@@ -112,7 +119,7 @@ def configured(study: "Study", given: Mapping[str, Any], values: Mapping[str, An
     Raises:
         EvaluationError: If the evaluator has no such field.
     """
-    changes: dict[str, Any] = {name: given[name] for name in ("storage", "name", "seed") if name in given}
+    changes: dict[str, Any] = {name: given[name] for name in ("storage", "name", "seed", "force") if name in given}
     if values:
         evaluator = study.evaluator
         if not dataclasses.is_dataclass(evaluator) or isinstance(evaluator, type):
@@ -129,9 +136,11 @@ def configured(study: "Study", given: Mapping[str, Any], values: Mapping[str, An
 def _run_study(loaded: UserFile, given: dict[str, Any], values: dict[str, Any], *, quiet: bool) -> "Study":
     import os
 
-    import retia
     from retia.cli.options import DEFAULT_STORAGE
     from retia.report import Progress
+    from retia.search import check as check_study
+    from retia.search import with_costs
+    from retia.strategy import RegularizedEvolution
 
     defined = study_of(loaded)
     if defined.storage is None:
@@ -141,19 +150,22 @@ def _run_study(loaded: UserFile, given: dict[str, Any], values: dict[str, Any], 
         msg = f"How many trials? {loaded.path.name} defines no `trials`: give --trials N, or write trials = 50 in it."
         raise StudyError(msg)
     with user_code(loaded.path):
-        study = configured(defined, given, values)
-        checked = retia.check(study)
+        study = with_costs(configured(defined, given, values))
+        checked = check_study(study)
         if not quiet:
             click.echo("\n".join(f"checked: {line}" for line in checked), err=True)
-        strategy = loaded.get("strategy") or retia.RegularizedEvolution()
+        strategy = loaded.get("strategy") or RegularizedEvolution()
         with Progress() as progress:
+            observer = None if quiet else progress
             study.run(
                 strategy,
                 trials=trials,
-                workers=given.get("workers", 1),
+                workers=given.get("workers"),
                 timeout=given.get("timeout"),
-                observer=None if quiet else progress,
+                observer=observer,
             )
+            if given.get("control") and study.stop_reason != INTERRUPTED:
+                study.run_control(trials=trials, workers=given.get("workers"), observer=observer)
     return study
 
 
@@ -182,7 +194,7 @@ def _finish(ctx: click.Context, study: Any, *, as_json: bool) -> None:
         print_json(overview(study))
     else:
         show(summary(study))
-    if study.stop_reason == "interrupted":
+    if study.stop_reason == INTERRUPTED:
         where = f"what has ended is in '{study.storage}': the same command resumes" if study.storage else "it was in memory only: give --storage to keep one"
         click.secho(f"interrupted; {where}.", fg="yellow", err=True)
-        ctx.exit(INTERRUPTED)
+        ctx.exit(INTERRUPTED_CODE)

@@ -8,7 +8,7 @@ from retia.report.number import number
 from retia.study import Study
 from retia.trial import Objective, Trial, hypervolume
 
-__all__ = ["Comparison", "Gain", "against_baseline", "against_random"]
+__all__ = ["Comparison", "Gain", "against_baseline", "against_random", "spent"]
 
 
 @dataclass(frozen=True)
@@ -129,9 +129,7 @@ def against_baseline(study: Study) -> Comparison | None:
     gains: list[Gain] = []
     for m, objective in enumerate(study.objectives):
         no_worse = [
-            trial
-            for trial in history.front
-            if all(ours <= theirs for i, (ours, theirs) in enumerate(zip(history.losses(trial), base, strict=True)) if i != m)
+            trial for trial in history.front if all(ours <= theirs for i, (ours, theirs) in enumerate(zip(history.losses(trial), base, strict=True)) if i != m)
         ]
         best = min(no_worse, key=lambda trial, m=m: (history.losses(trial)[m], trial.number), default=baseline)
         gains.append(Gain(objective, best.metrics[objective.metric], best.number, baseline.metrics[objective.metric], baseline.number))
@@ -147,9 +145,9 @@ def against_random(study: Study) -> Comparison | None:
     control = study.control
     if control is None:
         return None
-    ended, theirs = [t for t in study.trials if t.finished], [t for t in control.trials if t.finished]
-    budget = min(len(ended), len(theirs))
-    mine = [trial for trial in ended[:budget] if study.history.feasible(trial)]
+    ours, theirs = spent(study), spent(control)
+    budget = min(len(ours), len(theirs))
+    mine = [trial for trial in ours[:budget] if study.history.feasible(trial)]
     other = [trial for trial in theirs[:budget] if study.history.feasible(trial)]
     if not mine or not other:
         return None
@@ -160,14 +158,17 @@ def against_random(study: Study) -> Comparison | None:
     return Comparison("random search", gains, budget=budget, volumes=volumes, corner=corner)
 
 
+def spent(study: Study) -> list[Trial]:
+    """Return the trials that used up budget, in order: the completed and the failed; an infeasible one was not evaluated."""
+    return [trial for trial in study.trials if trial.state in ("completed", "failed")]
+
+
 def _extreme_gain(objective: Objective, mine: Sequence[Trial], other: Sequence[Trial]) -> Gain:
     best, theirs = (min(trials, key=lambda trial: (objective.loss(trial.metrics), trial.number)) for trials in (mine, other))
     return Gain(objective, best.metrics[objective.metric], best.number, theirs.metrics[objective.metric], theirs.number)
 
 
-def _volumes(
-    objectives: Sequence[Objective], mine: Sequence[Trial], other: Sequence[Trial]
-) -> tuple[tuple[float, float], tuple[tuple[str, float], ...]]:
+def _volumes(objectives: Sequence[Objective], mine: Sequence[Trial], other: Sequence[Trial]) -> tuple[tuple[float, float], tuple[tuple[str, float], ...]]:
     points = [[[objective.loss(trial.metrics) for objective in objectives] for trial in trials] for trials in (mine, other)]
     everything = [*points[0], *points[1]]
     worst = [max(column) for column in zip(*everything, strict=True)]

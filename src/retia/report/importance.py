@@ -38,10 +38,7 @@ def importance(study: Study, metric: str | None = None) -> dict[str, float]:
         msg = f"No trial of study '{study.name}' has the metric '{name}'. Take one of {metrics}."
         raise StudyError(msg)
     if len(known) < LEAST:
-        msg = (
-            f"Parameter importance needs at least {LEAST} completed trials, study '{study.name}' has {len(known)} with '{name}'. "
-            f"Run more trials first."
-        )
+        msg = f"Parameter importance needs at least {LEAST} completed trials, study '{study.name}' has {len(known)} with '{name}'. Run more trials first."
         raise StudyError(msg)
     features = np.stack([study.space.encode(trial.architecture) for trial in known])  # (N, F)
     targets = np.array([trial.metrics[name] for trial in known])  # (N,)

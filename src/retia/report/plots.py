@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retia.errors import StudyError
+from retia.report.comparison import spent
 from retia.report.importance import LEAST, importance
 from retia.report.number import number
 from retia.study import Study
@@ -36,7 +37,8 @@ def plot_progress(study: Study, metric: str | None = None) -> "Figure":
     name = objective.metric
     chart = Chart(f"{study.name}: best {name} so far")
     axes = chart.axes_of_plot
-    axes.scatter([t.number + 1 for t in feasible], [t.metrics[name] for t in feasible], s=16, color=MUTED, label="trials", zorder=2)
+    shown = [(i, trial.metrics[name]) for i, trial in enumerate(spent(study), 1) if trial.state == "completed"]
+    axes.scatter([i for i, _ in shown], [value for _, value in shown], s=16, color=MUTED, label="trials", zorder=2)
     if study.control is not None:
         _best_so_far(axes, objective, study.control, color=RANDOM, label="random search, best so far", style="--")
     _best_so_far(axes, objective, study, color=FRONT, label=f"{study.name}, best so far", style="-")
@@ -65,7 +67,7 @@ def plot_pareto(study: Study, x: str | None = None, y: str | None = None) -> "Fi
     from retia.report.chart import BASELINE, FRONT, FRONT_RANDOM, MUTED, RANDOM, Chart
 
     if len(study.objectives) < 2:
-        msg = f"A Pareto front needs two objectives, study '{study.name}' has {study.objectives[0]}. Use plot_progress."
+        msg = f"A Pareto front needs two objectives, study '{study.name}' has one: {', '.join(map(str, study.objectives))}. Use plot_progress."
         raise StudyError(msg)
     across = _objective(study, x or next(o.metric for o in study.objectives if o.metric != (y or study.objectives[0].metric)))
     up = _objective(study, y or next(o.metric for o in study.objectives if o.metric != across.metric))
@@ -82,7 +84,7 @@ def plot_pareto(study: Study, x: str | None = None, y: str | None = None) -> "Fi
         _staircase(axes, theirs, across, up, color=FRONT_RANDOM, label="random search's front", style="--")
     axes.set_xlabel(_axis(across))
     axes.set_ylabel(_axis(up))
-    _scale(axes, _points(feasible, across, up)[:1], "x")
+    _scale(axes, [[trial.metrics[across.metric] for trial in feasible]], "x")
     chart.add_legend()
     return chart
 
@@ -161,15 +163,16 @@ def _feasible(study: Study) -> list[Trial]:
 def _best_so_far(axes: "Axes", objective: Objective, study: Study, *, color: str, label: str, style: str) -> None:
     numbers: list[int] = []
     values: list[float] = []
-    for trial in study.trials:
+    trials = spent(study)
+    for i, trial in enumerate(trials, 1):
         if not study.history.feasible(trial):
             continue
         value = trial.metrics[objective.metric]
         if not values or objective.loss(trial.metrics) < objective.loss({objective.metric: values[-1]}):
-            numbers.append(trial.number + 1)
+            numbers.append(i)
             values.append(value)
     if values:
-        numbers.append(max(len(study.trials), numbers[-1]))
+        numbers.append(len(trials))
         values.append(values[-1])
         axes.step(numbers, values, where="post", color=color, linestyle=style, linewidth=2, label=label, zorder=4)
 

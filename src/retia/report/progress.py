@@ -66,7 +66,7 @@ class Progress:
         self._began = self._printed = self._clock()
         self._ended_now = 0
         self._unprinted = False
-        done = len(study.history) - study.history.count("running")
+        done = self._done(study)
         if event.kind == "resumed":
             self._say(f"resumed study '{study.name}': {done} of {self._target} trials done")
         else:
@@ -106,7 +106,7 @@ class Progress:
         return table
 
     def _done(self, study: Study) -> int:
-        return len(study.history) - study.history.count("running")
+        return study.history.count("completed") + study.history.count("failed")  # what is infeasible was not evaluated
 
     def _rate(self, study: Study) -> tuple[str, ...]:
         elapsed = self._clock() - self._began

@@ -49,9 +49,7 @@ def outcome(study: Study) -> str:
     return f"study '{study.name}' ({wants}{bounds}): {len(history)} trials, {counts}{reason}"
 
 
-def trials_table(
-    study: Study, trials: Sequence[Trial] | None = None, *, title: str | None = None, limit: int | None = None, short: bool = False
-) -> Table:
+def trials_table(study: Study, trials: Sequence[Trial] | None = None, *, title: str | None = None, limit: int | None = None, short: bool = False) -> Table:
     """Return trials as a table.
 
     Args:

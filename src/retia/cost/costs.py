@@ -1,0 +1,65 @@
+"""Costs as an evaluator: cheap, and run before training."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from retia.cost.count import count, count_parameters
+from retia.cost.example import Example, ExampleLike
+from retia.errors import EvaluationError
+from retia.space import Architecture
+from retia.trial import Run
+
+__all__ = ["Costs"]
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Count what an architecture's model costs, on a `meta` build: nothing is allocated, nothing is computed.
+
+    It supplies `params`, and with a known input also `flops` and `macs` of one sample (see `Count`).
+
+    Args:
+        input_shape: The shape of one sample, without the batch dimension; or example tensors, with it, of which only shapes and
+            dtypes are kept.
+        dtype: The dtype of an input given by its shape; float32 if not given.
+
+    Raises:
+        EvaluationError: If the input is neither; when called, if the space builds no models.
+    """
+
+    input_shape: "ExampleLike | None" = None
+    dtype: torch.dtype | None = None
+
+    def __post_init__(self) -> None:
+        if self.input_shape is not None:
+            object.__setattr__(self, "input_shape", Example.of(self.input_shape, dtype=self.dtype))
+
+    @property
+    def example(self) -> Example | None:
+        """What the model takes as input, if it is known."""
+        return None if self.input_shape is None else Example.of(self.input_shape)
+
+    @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of the metrics."""
+        return ("params",) if self.input_shape is None else ("params", "flops", "macs")
+
+    def __call__(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
+        """Count the costs of one architecture."""
+        space: Any = run.space
+        if not hasattr(space, "build"):
+            msg = f"Costs counts models, but the space ({type(space).__name__}) builds none. Search a ModelSpace, or leave costs out."
+            raise EvaluationError(msg)
+        model = space.build(architecture, device="meta")
+        if self.example is None:
+            return {"params": float(count_parameters(model))}
+        counted = count(model, self.example)
+        return {"params": float(counted.params), "flops": float(counted.flops), "macs": float(counted.macs)}
+
+    def describe(self) -> dict[str, Any]:
+        """Return the settings as JSON."""
+        return {"type": "Costs", "input": None if self.example is None else str(self.example)}

@@ -1,0 +1,64 @@
+"""Small real data that ships with scikit-learn."""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from retia.errors import EvaluationError
+
+__all__ = ["Split", "diabetes", "digits"]
+
+Pair: TypeAlias = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Data in three parts: one to train on, one by which the search judges, one that it never sees; each as (x, y)."""
+
+    train: Pair
+    valid: Pair
+    test: Pair
+
+
+def digits(*, valid: float = 0.2, test: float = 0.2, seed: int = 0) -> Split:
+    """Return the 1,797 handwritten digits of the UCI repository: x (N, 1, 8, 8) in [0, 1], y (N,) from 0 to 9.
+
+    Every part has the same share of each digit.
+
+    Raises:
+        EvaluationError: If the shares leave no data to train on.
+    """
+    from sklearn.datasets import load_digits
+
+    data: Any = load_digits()
+    x = torch.tensor(data.images / 16.0, dtype=torch.float32).unsqueeze(1)
+    y = torch.tensor(data.target, dtype=torch.int64)
+    return _split(x, y, valid=valid, test=test, seed=seed, stratify=data.target)
+
+
+def diabetes(*, valid: float = 0.2, test: float = 0.2, seed: int = 0) -> Split:
+    """Return 442 patients: x (N, 10), standardized; y (N, 1), the disease's progression after a year, standardized.
+
+    Raises:
+        EvaluationError: If the shares leave no data to train on.
+    """
+    from sklearn.datasets import load_diabetes
+
+    data: Any = load_diabetes(scaled=False)
+    x, y = (torch.tensor((part - part.mean(0)) / part.std(0), dtype=torch.float32) for part in (data.data, data.target))
+    return _split(x, y.unsqueeze(1), valid=valid, test=test, seed=seed, stratify=None)
+
+
+def _split(x: Tensor, y: Tensor, *, valid: float, test: float, seed: int, stratify: Any) -> Split:
+    from sklearn.model_selection import train_test_split
+
+    if not (valid > 0 and test > 0 and valid + test < 1):
+        msg = f"The shares of validation and test data are positive and leave some to train on, got valid={valid}, test={test}."
+        raise EvaluationError(msg)
+    rest, held = train_test_split(np.arange(len(x)), test_size=test, random_state=seed, stratify=stratify)
+    inner = None if stratify is None else stratify[rest]
+    train, judged = train_test_split(rest, test_size=valid / (1 - test), random_state=seed, stratify=inner)
+    return Split(*((x[torch.as_tensor(index)], y[torch.as_tensor(index)]) for index in (train, judged, held)))

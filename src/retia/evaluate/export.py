@@ -1,0 +1,66 @@
+"""Getting a searched model out."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+import torch
+from safetensors.torch import save_model
+from torch import Tensor
+
+from retia.errors import EvaluationError
+from retia.trial import WEIGHTS, Trial
+
+__all__ = ["export"]
+
+
+def export(trial: Trial, directory: str | Path, example: Tensor | Sequence[Tensor] | Mapping[str, Tensor]) -> Path:
+    """Write a trained model so that it needs torch alone, or its class alone.
+
+    `program.pt2` is a `torch.export` program (`torch.export.load(path).module()`), with a free batch size where the model allows
+    it; `weights.safetensors` holds the weights; `architecture.json` the choices, metrics and where they come from.
+
+    Args:
+        trial: A trial with trained weights.
+        directory: Where the three files go.
+        example: Inputs with a batch dimension of at least two.
+
+    Raises:
+        StudyError: If the trial has no trained weights, or the study was opened without its space.
+        EvaluationError: If torch can't export the model.
+    """
+    model = trial.load()
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    if isinstance(example, Mapping):
+        args, kwargs = (), dict(cast("Mapping[str, Tensor]", example))
+    else:
+        args, kwargs = ((example,) if isinstance(example, Tensor) else tuple(example)), {}
+    tensors = [*args, *kwargs.values()]
+    try:
+        program = _program(model, args, kwargs, free=all(len(tensor) > 1 for tensor in tensors))
+    except Exception as error:
+        msg = f"torch can't export the model of trial {trial.number}: {type(error).__name__}: {error}"
+        raise EvaluationError(msg) from error
+    torch.export.save(program, directory / "program.pt2")
+    save_model(model, str(directory / WEIGHTS))
+    facts = {
+        "architecture": json.loads(trial.architecture.to_json()),
+        "metrics": dict(trial.metrics),
+        "trial": trial.number,
+        "inputs": [[list(tensor.shape), str(tensor.dtype)] for tensor in tensors],
+    }
+    (directory / "architecture.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return directory
+
+
+def _program(model: torch.nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor], *, free: bool) -> torch.export.ExportedProgram:
+    if free:
+        batch = torch.export.Dim("batch")
+        shapes = (*({0: batch} for _ in args), *({0: batch} for _ in kwargs))
+        try:
+            return torch.export.export(model, args, kwargs, dynamic_shapes=shapes)
+        except Exception:  # noqa: BLE001  # the model asks for one batch size: then it is the example's
+            pass
+    return torch.export.export(model, args, kwargs)

@@ -1,0 +1,305 @@
+"""Evaluators that train a model on labelled data."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from typing import Any, Literal, Self, TypeAlias, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import MeanAbsoluteError, Metric, R2Score
+from torchmetrics.classification import MulticlassAccuracy
+
+from retia.cost import Costs, Example
+from retia.errors import EvaluationError
+from retia.evaluate.data import Data, LoadedData, TensorData, as_data, describe_data
+from retia.evaluate.optimization import OptimizerLike, ScheduleLike
+from retia.evaluate.training import MetricFactory, Recipe, Trainer
+from retia.evaluate.weights import save_weights
+from retia.nn import seeded
+from retia.space import Architecture, Categorical, Domain, Integer, Real, Subset
+from retia.trial import Run
+
+__all__ = ["Classification", "Regression", "Supervised"]
+
+T = TypeVar("T")
+Searched: TypeAlias = T | Categorical | Integer | Real
+"""A setting, or the domain from which the search chooses it."""
+
+Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Supervised(ABC):
+    """Trains a model and measures it on validation data; see `Classification` and `Regression`."""
+
+    train: Data = field(kw_only=False)
+    valid: Data = field(kw_only=False)
+    test: Data | None = None
+    epochs: Searched[int] = 10
+    batch_size: Searched[int] = 64
+    lr: Searched[float] = 1e-3
+    optimizer: Searched[OptimizerLike] = "adamw"
+    weight_decay: Searched[float] = 1e-2
+    momentum: Searched[float] = 0.9
+    schedule: Searched[ScheduleLike] = "cosine"
+    warmup_epochs: Searched[int] = 0
+    clip_norm: Searched[float] | None = None
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    patience: int | None = None
+    metrics: Mapping[str, Metric | Callable[[], Metric]] = field(default_factory=dict[str, "Metric | Callable[[], Metric]"])
+    loss: Loss | None = None
+    device: str | None = None
+    keep_weights: bool = True
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 1), ("batch_size", 1), ("lr", 0.0), ("weight_decay", 0.0), ("warmup_epochs", 0), ("patience", 1), ("clip_norm", 0.0)):
+            value = getattr(self, name)
+            if isinstance(value, int | float) and (value < least or (value == 0 and name in ("lr", "clip_norm"))):
+                bound = "positive" if least == 0.0 and name != "weight_decay" else f"at least {least}"
+                msg = f"'{name}' of {type(self).__name__} must be {bound}, got {value!r}."
+                raise EvaluationError(msg)
+        if self.precision not in ("auto", "float32", "bfloat16", "float16"):
+            msg = f"'precision' is 'auto', 'float32', 'bfloat16' or 'float16', got {self.precision!r}."
+            raise EvaluationError(msg)
+        for name in ("train", "valid", "test"):
+            if getattr(self, name) is not None:
+                self._data(name)
+
+    # --- what the two kinds differ in
+
+    @property
+    @abstractmethod
+    def goal(self) -> tuple[str, bool]:
+        """The metric by which the best epoch is known, and whether more of it is better."""
+
+    @property
+    @abstractmethod
+    def class_targets(self) -> bool:
+        """Whether targets are class numbers."""
+
+    @abstractmethod
+    def training_loss(self) -> Loss:
+        """The loss that is trained on."""
+
+    @abstractmethod
+    def judged_loss(self) -> Loss:
+        """The loss that is reported, without smoothing."""
+
+    @abstractmethod
+    def own_metrics(self) -> dict[str, MetricFactory]:
+        """The metrics that are always there."""
+
+    # --- what the study may ask
+
+    @property
+    def metrics_supplied(self) -> tuple[str, ...]:
+        """The names of all metrics."""
+        judged = (*self.own_metrics(), *self.metrics, "loss")
+        tested = tuple(f"test_{name}" for name in judged) if self.test is not None else ()
+        return (*judged, *tested, "train_seconds", *self.costs().metrics)
+
+    def parameters(self) -> Mapping[str, Domain]:
+        """Return the settings that are searched, by field."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, Categorical | Integer | Real | Subset)}
+
+    def costs(self) -> Costs:
+        """Return what counts a model's costs on the shape of this data."""
+        x, _ = self._data("train").first()
+        return Costs(Example.of(x))
+
+    def describe(self) -> dict[str, Any]:
+        """Return the settings as JSON; data by shape and checksum."""
+        return {"type": type(self).__name__, **{one.name: _described(one.name, getattr(self, one.name)) for one in fields(self)}}
+
+    # --- evaluating
+
+    def __call__(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
+        """Build the architecture's model, train it, and return the metrics of its best epoch.
+
+        Raises:
+            EvaluationError: If the space builds no models, or training diverges.
+        """
+        chosen = {name: architecture[name] for name in self.parameters()}
+        return self._chosen(chosen)._evaluate(architecture, run)
+
+    def _chosen(self, values: Mapping[str, Any]) -> Self:
+        return replace(self, **values) if values else self
+
+    def _evaluate(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
+        space: Any = run.space
+        if not hasattr(space, "build"):
+            msg = f"{type(self).__name__} trains models, but the space ({type(space).__name__}) builds none. Search a ModelSpace."
+            raise EvaluationError(msg)
+        device = torch.device(run.device or self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        with seeded(run.seed):
+            model: nn.Module = space.build(architecture)
+            trainer = Trainer(model, self._recipe(device, run.fidelity), device=device, seed=run.seed)
+            metrics = trainer.fit(self._data("train"), self._data("valid"), run.report)
+            if self.test is not None:
+                metrics |= {f"test_{name}": value for name, value in trainer.judge(self._data("test")).items()}
+        if self.keep_weights:
+            save_weights(trainer.model, run)
+        return {**metrics, "train_seconds": trainer.seconds, "params": float(sum(one.numel() for one in model.parameters()))}
+
+    def _recipe(self, device: torch.device, fidelity: float | None) -> Recipe:
+        auto = torch.bfloat16 if device.type == "cuda" else None
+        precision = {"auto": auto, "float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[self.precision]
+        return Recipe(
+            loss=self.loss or self.training_loss(),
+            judged_loss=self.loss or self.judged_loss(),
+            metrics={**self.own_metrics(), **{name: partial(_fresh, metric) for name, metric in self.metrics.items()}},
+            goal=self.goal,
+            epochs=cast("int", self.epochs) if fidelity is None else max(1, round(fidelity)),
+            batch_size=cast("int", self.batch_size),
+            optimizer=cast("OptimizerLike", self.optimizer),
+            lr=cast("float", self.lr),
+            weight_decay=cast("float", self.weight_decay),
+            momentum=cast("float", self.momentum),
+            schedule=cast("ScheduleLike", self.schedule),
+            warmup_epochs=cast("int", self.warmup_epochs),
+            clip_norm=cast("float | None", self.clip_norm),
+            precision=precision,
+            patience=self.patience,
+        )
+
+    def _data(self, name: str) -> TensorData | LoadedData:
+        return as_data(name, getattr(self, name), whole_targets=self.class_targets)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classification(Supervised):
+    """Train a classifier: a model that returns a score for each class, (B, classes).
+
+    It supplies `accuracy` and `loss` (cross-entropy) on the validation data, both of the epoch with the best accuracy, whose weights
+    are kept; with `test` data `test_accuracy` and `test_loss` of the same weights; and `train_seconds`, `params`, `flops`, `macs`.
+    A trial's fidelity is its number of epochs. Models with 2d convolutions train in channels-last order.
+
+    Every setting may be a domain, such as `lr=Real(1e-4, 1e-1, log=True)`: then it is searched along with the architecture, as the
+    parameter of that name.
+
+    Args:
+        train: `(x, y)` tensors or arrays, a `Dataset`, or a `DataLoader`. Tensors are batched without any Python for each sample.
+        valid: The same, to judge by.
+        test: The same, for measuring only.
+        epochs: How often the training data is seen.
+        batch_size: Of tensors and `Dataset`s; a `DataLoader` has its own.
+        lr: The learning rate.
+        optimizer: "adamw", "sgd", or a function `(parameters, lr) -> Optimizer`.
+        weight_decay: Of weights of two or more dimensions.
+        momentum: Of "sgd" (Nesterov).
+        schedule: "cosine" (to 0), "constant", or a function `(optimizer, steps) -> LRScheduler`, stepped after each batch.
+        warmup_epochs: Over how many epochs the learning rate rises from 0.
+        clip_norm: The greatest norm of the gradient.
+        precision: "auto" is bfloat16 autocast on a GPU and float32 elsewhere.
+        patience: Stop after so many epochs without a better accuracy.
+        metrics: Further torchmetrics, by name: a metric (a copy is taken) or a function that makes one.
+        loss: A function `(outputs, targets) -> loss` in place of cross-entropy.
+        device: Where to train; a GPU if there is one, if not given.
+        keep_weights: Whether the trained weights are saved with the trial, for `trial.load()`.
+        label_smoothing: Of the cross-entropy that is trained on.
+
+    Raises:
+        EvaluationError: If a setting or the data can't be.
+    """
+
+    label_smoothing: Searched[float] = 0.0
+
+    @property
+    def goal(self) -> tuple[str, bool]:
+        """Accuracy, the more the better."""
+        return "accuracy", True
+
+    @property
+    def class_targets(self) -> bool:
+        """They are."""
+        return True
+
+    def training_loss(self) -> Loss:
+        """Cross-entropy with label smoothing."""
+        return partial(nn.functional.cross_entropy, label_smoothing=cast("float", self.label_smoothing))
+
+    def judged_loss(self) -> Loss:
+        """Cross-entropy."""
+        return nn.functional.cross_entropy
+
+    def own_metrics(self) -> dict[str, MetricFactory]:
+        """Accuracy."""
+        return {"accuracy": _accuracy}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regression(Supervised):
+    """Train a model that returns numbers of the shape of the targets.
+
+    It supplies `loss` (mean squared error), `mae` and `r2` on the validation data, of the epoch with the least loss, whose weights
+    are kept. The rest is as of `Classification`.
+
+    Raises:
+        EvaluationError: If a setting or the data can't be.
+    """
+
+    @property
+    def goal(self) -> tuple[str, bool]:
+        """Loss, the less the better."""
+        return "loss", False
+
+    @property
+    def class_targets(self) -> bool:
+        """They are not."""
+        return False
+
+    def training_loss(self) -> Loss:
+        """Mean squared error."""
+        return _squared_error
+
+    def judged_loss(self) -> Loss:
+        """Mean squared error."""
+        return _squared_error
+
+    def own_metrics(self) -> dict[str, MetricFactory]:
+        """Mean absolute error, and the coefficient of determination."""
+        return {"mae": _absolute_error, "r2": _determination}
+
+
+def _accuracy(outputs: Tensor) -> Metric:
+    if outputs.ndim != 2 or outputs.shape[1] < 2:
+        msg = f"A classifier returns a score for each class, shape (B, classes), got {tuple(outputs.shape)}. Has the model its head?"
+        raise EvaluationError(msg)
+    return MulticlassAccuracy(num_classes=outputs.shape[1], average="micro")
+
+
+def _absolute_error(outputs: Tensor) -> Metric:
+    del outputs
+    return MeanAbsoluteError()
+
+
+def _determination(outputs: Tensor) -> Metric:
+    del outputs
+    return R2Score()
+
+
+def _squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
+    if outputs.shape != targets.shape:
+        msg = f"A regression's outputs have the shape of its targets, {tuple(targets.shape)}, got {tuple(outputs.shape)}."
+        raise EvaluationError(msg)
+    return nn.functional.mse_loss(outputs, targets)
+
+
+def _fresh(metric: Metric | Callable[[], Metric], outputs: Tensor) -> Metric:
+    del outputs
+    return metric.clone() if isinstance(metric, Metric) else metric()
+
+
+def _described(name: str, value: Any) -> Any:
+    if name in ("train", "valid", "test") and value is not None:
+        return describe_data(value)
+    if isinstance(value, Categorical | Integer | Real | Subset):
+        return value.to_json()
+    if isinstance(value, Mapping):
+        return sorted(cast("Mapping[str, Any]", value))
+    if callable(value):
+        return f"{getattr(value, '__module__', '?')}.{getattr(value, '__qualname__', type(value).__qualname__)}"
+    return value

@@ -1,0 +1,131 @@
+"""The training loop."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from retia.errors import EvaluationError
+from retia.evaluate.data import LoadedData, TensorData, forward_arguments
+from retia.evaluate.optimization import OptimizerLike, ScheduleLike, make_optimizer, make_schedule
+
+__all__ = ["Recipe", "Trainer"]
+
+MetricFactory = Callable[[Tensor], Metric]
+"""Makes a metric, given the model's output for a batch, (B, ...)."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained: what stays the same from epoch to epoch.
+
+    Args:
+        loss: Of outputs and targets, for training.
+        metrics: What is measured beside the loss, by name.
+        goal: The metric of the best epoch, and whether more of it is better.
+    """
+
+    loss: Callable[[Tensor, Tensor], Tensor]
+    judged_loss: Callable[[Tensor, Tensor], Tensor]
+    metrics: Mapping[str, MetricFactory]
+    goal: tuple[str, bool]
+    epochs: int
+    batch_size: int
+    optimizer: OptimizerLike
+    lr: float
+    weight_decay: float
+    momentum: float
+    schedule: ScheduleLike
+    warmup_epochs: int
+    clip_norm: float | None
+    precision: torch.dtype | None
+    patience: int | None
+
+
+class Trainer:
+    """Trains one model by a recipe."""
+
+    def __init__(self, model: nn.Module, recipe: Recipe, *, device: torch.device, seed: int) -> None:
+        self.model = model.to(device)
+        self.recipe = recipe
+        self.device = device
+        self.seconds = 0.0
+        self._generator = torch.Generator().manual_seed(seed)
+        self._images = any(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in model.modules())
+        if self._images:  # convolutions run up to half again as quick on the CPU, and on tensor cores
+            self.model.to(memory_format=torch.channels_last)
+        self._scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == torch.float16)
+
+    def fit(self, train: TensorData | LoadedData, valid: TensorData | LoadedData, report: Callable[[Mapping[str, float], float], None]) -> dict[str, float]:
+        """Train, keep the weights of the best epoch, and return its metrics on the validation data.
+
+        Raises:
+            EvaluationError: If the loss becomes NaN or infinite.
+        """
+        recipe, started = self.recipe, time.perf_counter()
+        optimizer = make_optimizer(recipe.optimizer, self.model, lr=recipe.lr, weight_decay=recipe.weight_decay, momentum=recipe.momentum)
+        steps = train.steps(recipe.batch_size)
+        schedule = make_schedule(recipe.schedule, optimizer, steps=steps * recipe.epochs, warmup=steps * recipe.warmup_epochs)
+        name, more = recipe.goal
+        best: dict[str, float] = {}
+        weights: dict[str, Tensor] = {}
+        waited = 0
+        for epoch in range(1, recipe.epochs + 1):
+            self._epoch(train, optimizer, schedule, epoch)
+            metrics = self.judge(valid)
+            report(metrics, epoch)
+            if not best or (metrics[name] > best[name] if more else metrics[name] < best[name]):
+                best, waited = metrics, 0
+                weights = {key: tensor.detach().clone() for key, tensor in self.model.state_dict().items()}
+            else:
+                waited += 1
+                if recipe.patience is not None and waited >= recipe.patience:
+                    break
+        self.model.load_state_dict(weights)
+        self.seconds = time.perf_counter() - started
+        return best
+
+    def judge(self, data: TensorData | LoadedData) -> dict[str, float]:
+        """Return the metrics of the model as it is, in evaluation mode."""
+        self.model.eval()
+        total, count = 0.0, 0
+        metrics: dict[str, Metric] = {}
+        with torch.inference_mode():
+            for x, y in data.batches(self.device, 4 * self.recipe.batch_size):
+                outputs = self._outputs(x).float()
+                if not metrics:
+                    metrics = {name: factory(outputs).to(self.device) for name, factory in self.recipe.metrics.items()}
+                total += float(self.recipe.judged_loss(outputs, y)) * len(y)
+                count += len(y)
+                for metric in metrics.values():
+                    metric.update(outputs, y)
+        return {**{name: float(metric.compute()) for name, metric in metrics.items()}, "loss": total / count}
+
+    def _epoch(self, data: TensorData | LoadedData, optimizer: torch.optim.Optimizer, schedule: Any, epoch: int) -> None:
+        self.model.train()
+        for step, (x, y) in enumerate(data.batches(self.device, self.recipe.batch_size, generator=self._generator), 1):
+            optimizer.zero_grad(set_to_none=True)
+            loss = self.recipe.loss(self._outputs(x), y)
+            value = loss.item()
+            if not math.isfinite(value):
+                msg = f"The loss became {value} in epoch {epoch}, step {step}. Lower the learning rate (lr={self.recipe.lr:g}), or set clip_norm."
+                raise EvaluationError(msg)
+            self._scaler.scale(loss).backward()
+            if self.recipe.clip_norm is not None:
+                self._scaler.unscale_(optimizer)
+                nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
+            self._scaler.step(optimizer)
+            self._scaler.update()
+            schedule.step()
+
+    def _outputs(self, x: Any) -> Tensor:
+        args, kwargs = forward_arguments(x)
+        if self._images:
+            args = tuple(a.contiguous(memory_format=torch.channels_last) if isinstance(a, Tensor) and a.ndim == 4 else a for a in args)
+        with torch.autocast(self.device.type, dtype=self.recipe.precision, enabled=self.recipe.precision is not None):
+            return self.model(*args, **kwargs)
