@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rich.console  # noqa: F401  # it draws from random's generator while it is imported, and only then
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -13,7 +14,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 
 def _generators():
-    states = {"random": random.getstate(), "numpy": pickle.dumps(np.random.get_state())}
+    states = {"random": random.getstate(), "numpy": pickle.dumps(np.random.get_state())}  # noqa: NPY002  # the one being watched
     if "torch" in sys.modules:
         states["torch"] = bytes(sys.modules["torch"].get_rng_state().numpy())
     return states

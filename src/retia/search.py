@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from retia.errors import StudyError
 from retia.rng import stream
@@ -114,7 +114,11 @@ def check(study: Study, *, architectures: int = 3) -> list[str]:
     example = getattr(study.costs, "example", None)
     for architecture in dict.fromkeys(drawn):
         dry_run(study.space, architecture, example)
-    done = "built and run on the meta device" if example is not None else "built on the meta device (the input shape is not known, so they were not run)"
+    done = (
+        "built and run on the meta device"
+        if example is not None
+        else "built on the meta device (the input shape is not known, so they were not run)"
+    )
     return [*lines, f"{len(dict.fromkeys(drawn))} architectures, the baseline and random ones: {done}"]
 
 
@@ -126,11 +130,14 @@ def as_space(space: Any) -> SearchSpace:
     """
     if isinstance(space, SearchSpace):
         return space
-    if callable(space) and not hasattr(space, "state_dict") or isinstance(space, type):
+    if isinstance(space, type) or (callable(space) and not hasattr(space, "state_dict")):
         from retia.nn import ModelSpace
 
-        return ModelSpace(space)
-    msg = f"A search takes a ModelSpace, a SearchSpace or the class of a model, got {type(space).__name__}. Give the class Net, not the instance Net()."
+        return ModelSpace(cast("Callable[[], nn.Module]", space))
+    msg = (
+        f"A search takes a ModelSpace, a SearchSpace or the class of a model, got {type(space).__name__}. "
+        f"Give the class Net, not the instance Net()."
+    )
     raise StudyError(msg)
 
 

@@ -60,4 +60,5 @@ def _example(study: "Study") -> Any:
             f"Give the study costs=retia.Costs(input_shape), or export from Python: retia.export(study.best, directory, example)."
         )
         raise StudyError(msg)
-    return example
+    positional, named = example.on("cpu", batch=2)
+    return named or positional

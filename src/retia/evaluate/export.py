@@ -38,8 +38,9 @@ def export(trial: Trial, directory: str | Path, example: Tensor | Sequence[Tenso
     else:
         args, kwargs = ((example,) if isinstance(example, Tensor) else tuple(example)), {}
     tensors = [*args, *kwargs.values()]
+    free = {0: torch.export.Dim.AUTO}  # a batch size that the model fixes itself stays the example's
     try:
-        program = _program(model, args, kwargs, free=all(len(tensor) > 1 for tensor in tensors))
+        program = torch.export.export(model, args, kwargs, dynamic_shapes=tuple(free for _ in tensors))
     except Exception as error:
         msg = f"torch can't export the model of trial {trial.number}: {type(error).__name__}: {error}"
         raise EvaluationError(msg) from error
@@ -53,14 +54,3 @@ def export(trial: Trial, directory: str | Path, example: Tensor | Sequence[Tenso
     }
     (directory / "architecture.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     return directory
-
-
-def _program(model: torch.nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor], *, free: bool) -> torch.export.ExportedProgram:
-    if free:
-        batch = torch.export.Dim("batch")
-        shapes = (*({0: batch} for _ in args), *({0: batch} for _ in kwargs))
-        try:
-            return torch.export.export(model, args, kwargs, dynamic_shapes=shapes)
-        except Exception:  # noqa: BLE001  # the model asks for one batch size: then it is the example's
-            pass
-    return torch.export.export(model, args, kwargs)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from retia.errors import SpaceError
 from retia.nn.factory import Candidates, Factory, construct
 from retia.nn.layer_choice import layer_choice
-from retia.space import ALWAYS, Reference, Subset, Tracer, active_recorder, apply, choice, condition_where, declare, scope
+from retia.space import ALWAYS, Reference, Subset, Tracer, active_recorder, apply, choice, concrete, condition_where, declare, scope
 
 __all__ = ["Cell", "Node", "Operations", "cell"]
 
@@ -62,7 +62,7 @@ class Cell(nn.Module):
         return torch.cat([states[offset + i] for i in self.concat], self.dim)
 
 
-def cell(  # noqa: PLR0913  # the nouns of the NASNet and DARTS papers
+def cell(
     label: str,
     operations: Operations,
     *,
@@ -96,13 +96,15 @@ def cell(  # noqa: PLR0913  # the nouns of the NASNet and DARTS papers
         SpaceError: If a number is below 1, `concat` is unknown, or there is not one preprocessor for each input.
 
     References:
-        Zoph et al., Learning Transferable Architectures for Scalable Image Recognition, 2018, section 3; Liu et al., DARTS, 2019, section 2.1.
+        Zoph et al., Learning Transferable Architectures for Scalable Image Recognition, CVPR 2018, section 3.
+        Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019, section 2.1.
     """
     if min(nodes, inputs, operations_per_node) < 1:
-        msg = f"A cell needs at least one node, input and operation, got nodes={nodes}, inputs={inputs}, operations_per_node={operations_per_node}."
+        counts = f"nodes={nodes}, inputs={inputs}, operations_per_node={operations_per_node}"
+        msg = f"The cell '{label}' needs at least one node, input and operation per node, got {counts}."
         raise SpaceError(msg)
     if concat not in ("all", "loose"):
-        msg = f"The concat of a cell is 'all' or 'loose', got {concat!r}."
+        msg = f"The concat of the cell '{label}' is 'all' or 'loose', got {concat!r}."
         raise SpaceError(msg)
     if preprocess is not None and len(preprocess) != inputs:
         msg = f"The cell '{label}' has {inputs} inputs and needs as many preprocessors, got {len(preprocess)}."
@@ -111,9 +113,12 @@ def cell(  # noqa: PLR0913  # the nouns of the NASNet and DARTS papers
     def candidates(node: int, predecessor: int) -> Candidates:
         return operations(node, predecessor) if callable(operations) else operations
 
-    steps = [nn.Identity()] * inputs if preprocess is None else [construct(f"{label}/preprocess", i, step) for i, step in enumerate(preprocess)]
+    steps: list[nn.Module] = [nn.Identity() for _ in range(inputs)]
     built: list[Node] = []
     with scope(label):
+        for i, step in enumerate(preprocess or ()):
+            with scope("preprocess"), scope(str(i)):
+                steps[i] = construct(f"{label}/preprocess", i, step)
         for node in range(nodes):
             with scope(str(node)):
                 if distinct:
@@ -123,7 +128,7 @@ def cell(  # noqa: PLR0913  # the nouns of the NASNet and DARTS papers
     used = tuple(node.inputs for node in built)
     if concat == "all":
         return Cell(steps, built, range(nodes), outputs=nodes, dim=dim)
-    return Cell(steps, built, loose_ends(inputs, used), outputs=apply(_count_loose_ends, inputs, used), dim=dim)
+    return Cell(steps, built, loose_ends(inputs, concrete(used)), outputs=apply(_count_loose_ends, inputs, used), dim=dim)
 
 
 def loose_ends(inputs: int, used: Sequence[Sequence[int]]) -> list[int]:

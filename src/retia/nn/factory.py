@@ -23,7 +23,7 @@ def named(label: str, candidates: Candidates) -> dict[str | int, Factory]:
         SpaceError: If there is no candidate, or one is neither a module nor callable.
     """
     if isinstance(candidates, Mapping):
-        factories: dict[str | int, Factory] = dict(candidates)
+        factories: dict[str | int, Factory] = {**candidates}
     else:
         listed = list(candidates)
         names: list[Any] = [_name(factory) for factory in listed]

@@ -1,10 +1,12 @@
 """A choice between layers."""
 
+from contextlib import nullcontext
+
 from torch import nn
 
 from retia.errors import SpaceError
 from retia.nn.factory import Candidates, construct, named
-from retia.space import Categorical, Clause, Condition, Tracer, active_recorder, declare, scope
+from retia.space import Categorical, Clause, Condition, Tracer, active_recorder, declare
 
 __all__ = ["layer_choice"]
 
@@ -37,12 +39,13 @@ def layer_choice(label: str, candidates: Candidates, *, default: str | int | Non
     domain = Categorical(names, default=names[0] if default is None else default)
     chosen = declare(label, domain)
     recorder = active_recorder()
+    full = label if recorder is None else recorder.qualify(label)
     if not isinstance(recorder, Tracer):
-        with scope(label), scope(str(chosen)):
-            return construct(label, chosen, factories[chosen])
+        with nullcontext() if recorder is None else recorder.scope(f"{label}/{chosen}"):
+            return construct(full, chosen, factories[chosen])
     modules: dict[str | int, nn.Module] = {}
     for name, factory in factories.items():
-        condition = Condition(((Clause(recorder.qualify(label), frozenset({name})),),))
-        with recorder.given(condition), scope(label), scope(str(name)):
-            modules[name] = construct(recorder.qualify(label), name, factory)
+        condition = Condition(((Clause(full, frozenset({name})),),))
+        with recorder.given(condition), recorder.scope(f"{label}/{name}"):
+            modules[name] = construct(full, name, factory)
     return modules[names[0] if default is None else default]

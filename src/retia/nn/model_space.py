@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from retia.errors import RetiaError, SpaceError
-from retia.nn.seeding import seeded
+from retia.nn.placement import placed
+from retia.nn.seeding import preserved, seeded
 from retia.space import Builder, Domain, SearchSpace, Tracer, Value
 from retia.space import explore as explore_constructor
 
@@ -51,14 +52,22 @@ class ModelSpace(SearchSpace):
     """
 
     def __init__(self, factory: Callable[..., nn.Module], *args: Any, explore: bool = False, **kwargs: Any) -> None:
-        if not callable(factory):
+        if isinstance(factory, nn.Module) or not callable(factory):
             msg = f"A ModelSpace takes the class of a model or a function that makes it, got {factory!r}. Give the class, not an instance of it."
             raise SpaceError(msg)
         self._factory = factory
         self._args = args
         self._kwargs = kwargs
         self._beside: frozenset[str] = frozenset()
+        self._meta_error: BaseException | None = None
         super().__init__(explore_constructor(self._trace) if explore else self._trace({}).parameters.values())
+        if self._meta_error is not None:
+            reason, self._meta_error = self._meta_error, None
+            warnings.warn(
+                f"{self.name} can't be constructed on the meta device ({type(reason).__name__}: {reason}), "
+                f"so it was traced on the CPU, with its largest weights in memory.",
+                stacklevel=2,
+            )
 
     @property
     def name(self) -> str:
@@ -80,7 +89,7 @@ class ModelSpace(SearchSpace):
 
         Args:
             architecture: One of the space.
-            device: Where its tensors are made; "meta" makes none.
+            device: Where its tensors are made; "meta" makes none, and fills none: functions of `torch.nn.init` do nothing there.
             seed: Seeds the weights, and leaves torch's generator as it was; None draws from it, as torch does.
 
         Raises:
@@ -89,7 +98,7 @@ class ModelSpace(SearchSpace):
         """
         architecture = self.validate(architecture)
         builder = Builder(architecture, self._parameters)
-        with builder.recording(), torch.device(device) if device is not None else nullcontext(), seeded(seed):
+        with builder.recording(), placed(device), seeded(seed):
             try:
                 model = self._factory(*self._args, **self._kwargs)
             except RetiaError:
@@ -100,9 +109,10 @@ class ModelSpace(SearchSpace):
         if len(builder.asked) + len(self._beside) < len(architecture):
             unasked = next(label for label in architecture if label not in builder.asked and label not in self._beside)
             msg = (
-                f"The constructor of {self.name} did not ask for '{unasked}' with {dict(architecture)}, though tracing saw it: Python's own "
-                f"control flow (if, range) over another choice decides whether it is declared. Two architectures would build the same model. "
-                f"Use layer_choice or repeat, or let ModelSpace(..., explore=True) trace the constructor for every value."
+                f"The constructor of {self.name} did not ask for '{unasked}' with {dict(architecture)}, though tracing saw it: "
+                f"Python's own control flow (if, range) over another choice decides whether it is declared, so that two "
+                f"architectures would build the same model. Use layer_choice or repeat, "
+                f"or let ModelSpace(..., explore=True) trace the constructor for every value."
             )
             raise SpaceError(msg)
         return model
@@ -128,29 +138,33 @@ class ModelSpace(SearchSpace):
         return model.eval()
 
     def _trace(self, overrides: Mapping[str, Value]) -> Tracer:
+        if self._meta_error is not None:
+            return self._trace_on("cpu", overrides)
         try:
             return self._trace_on("meta", overrides)
-        except Exception as error:  # noqa: BLE001  # whatever a constructor raises on meta, the CPU decides whether it is an error
-            if isinstance(error, RetiaError) and error.__cause__ is None:
+        except RetiaError as error:
+            if error.__cause__ is None:
                 raise
+            # Whatever a constructor raises on meta, the CPU decides whether it is an error.
             tracer = self._trace_on("cpu", overrides)
-            reason = error.__cause__ or error
-            warnings.warn(
-                f"{self.name} can't be constructed on the meta device ({type(reason).__name__}: {reason}), "
-                f"so it was traced on the CPU, with its largest weights in memory.",
-                stacklevel=4,
-            )
+            self._meta_error = error.__cause__
             return tracer
 
     def _trace_on(self, device: str, overrides: Mapping[str, Value]) -> Tracer:
         tracer = Tracer(overrides)
-        with tracer.recording(), torch.device(device), seeded(0):
+        with preserved(), tracer.recording(), placed(device):
             try:
                 model = self._factory(*self._args, **self._kwargs)
             except RetiaError:
                 raise
             except Exception as error:
-                msg = f"The constructor of {self.name} fails while it is traced: {type(error).__name__}: {error}"
+                where = f"{dict(overrides)} and the greatest" if overrides else "the greatest"
+                choices = ", ".join(f"{label}: {parameter.domain}" for label, parameter in tracer.parameters.items())
+                msg = (
+                    f"The constructor of {self.name} fails while it is traced, with {where} value of every choice "
+                    f"({choices or 'none so far'}): {type(error).__name__}: {error}. "
+                    f"If those values do not fit together, compute one from another, as in hidden = heads * head_dim."
+                )
                 raise SpaceError(msg) from error
         if not isinstance(model, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
             msg = f"{self.name} must make a torch.nn.Module, got {model!r}."

@@ -14,7 +14,7 @@ def parameter(shape: int | Sequence[int], *, init: Callable[[Tensor], Any] = nn.
 
     Args:
         shape: The sizes; any of them may be a choice, or arithmetic on choices.
-        init: Fills the tensor in place.
+        init: Fills the tensor in place; no gradient is recorded.
 
     >>> parameter((1, 4), init=nn.init.ones_)
     Parameter containing:
@@ -22,5 +22,6 @@ def parameter(shape: int | Sequence[int], *, init: Callable[[Tensor], Any] = nn.
     """
     sizes = (shape,) if isinstance(shape, int) else tuple(shape)
     weight = nn.Parameter(torch.empty(sizes))
-    init(weight)
+    with torch.no_grad():
+        init(weight)
     return weight

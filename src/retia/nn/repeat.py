@@ -26,13 +26,14 @@ def repeat(label: str, factory: Callable[[int], nn.Module], depth: Depth) -> nn.
         depth: The number of blocks: an int, a choice made elsewhere, `(least, most)` with both included, or a `range`. 0 is allowed.
 
     Raises:
-        SpaceError: If a depth is negative or the range is empty.
+        SpaceError: If the depth is none of these, a depth is negative or the range is empty.
 
     >>> len(repeat("body", lambda i: nn.Linear(8, 8), (1, 4)))
     1
     """
     recorder = active_recorder()
-    count = _declared(label, depth)
+    full = label if recorder is None else recorder.qualify(label)
+    count = _declared(full, label, depth)
     with scope(label):
         if not isinstance(recorder, Tracer) or not symbolic(count):
             return nn.Sequential(*(_block(factory, i) for i in range(count)))
@@ -40,7 +41,7 @@ def repeat(label: str, factory: Callable[[int], nn.Module], depth: Depth) -> nn.
         domains = {name: recorder.parameters[name].domain for name in expression.labels}
         depths = [number for _, number in values_of(expression, domains)]
         if min(depths) < 0:
-            msg = f"The depth of '{recorder.qualify(label)}' can't be negative, but {expression} can be {min(depths)}."
+            msg = f"The depth of '{full}' can't be negative, but {expression} can be {min(depths)}."
             raise SpaceError(msg)
         blocks: list[nn.Module] = []
         for i in range(max(depths)):
@@ -50,21 +51,24 @@ def repeat(label: str, factory: Callable[[int], nn.Module], depth: Depth) -> nn.
         return nn.Sequential(*blocks)
 
 
-def _declared(label: str, depth: Depth) -> int:
+def _declared(full: str, label: str, depth: Depth) -> int:
     if isinstance(depth, int):
-        if depth < 0:
-            msg = f"The depth of '{label}' can't be negative, got {depth}."
+        if not symbolic(depth) and depth < 0:
+            msg = f"The depth of '{full}' can't be negative, got {depth}."
             raise SpaceError(msg)
         return depth
     if isinstance(depth, range):
         if not depth or depth.step < 0:
-            msg = f"The depth of '{label}' needs an ascending range that is not empty, got {depth}."
+            msg = f"The depth of '{full}' needs an ascending range that is not empty, got {depth}."
             raise SpaceError(msg)
         least, most, step = depth[0], depth[-1], depth.step
-    else:
+    elif isinstance(depth, tuple) and len(depth) == 2:  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
         (least, most), step = depth, 1
+    else:
+        msg = f"The depth of '{full}' is an int, (least, most) or a range, got {depth!r}. For arithmetic on a choice use //, or retia.apply(int, ...)."
+        raise SpaceError(msg)
     if least < 0 or least > most:
-        msg = f"The depth of '{label}' needs 0 <= least <= most, got {depth}."
+        msg = f"The depth of '{full}' needs 0 <= least <= most, got {depth}."
         raise SpaceError(msg)
     return least if least == most else declare(label, Integer(least, most, step=step))
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 
-__all__ = ["seeded"]
+__all__ = ["preserved", "seeded"]
 
 
 @contextmanager
@@ -18,3 +18,17 @@ def seeded(seed: int | None) -> Generator[None]:
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield
+
+
+@contextmanager
+def preserved() -> Generator[None]:
+    """Put torch's generator back afterwards, if anything moved it.
+
+    Nothing is seeded, so that threads which draw nothing don't disturb each other.
+    """
+    before = torch.get_rng_state()
+    try:
+        yield
+    finally:
+        if not torch.equal(torch.get_rng_state(), before):
+            torch.set_rng_state(before)

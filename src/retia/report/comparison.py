@@ -59,6 +59,7 @@ class Comparison:
         volumes: With several objectives, the hypervolumes of the two fronts, this search's first, as shares of the box
             between the best and the worst of each objective that either side has seen.
         corner: The reference point of the hypervolumes: the worst value of each objective, by its metric.
+        at_a_price: Against the baseline with several objectives: the best of each, whatever it costs in the others.
     """
 
     against: str
@@ -66,6 +67,7 @@ class Comparison:
     budget: int | None = None
     volumes: tuple[float, float] | None = None
     corner: tuple[tuple[str, float], ...] = ()
+    at_a_price: tuple[Gain, ...] = ()
 
     def lines(self) -> list[str]:
         """Return the comparison in words, as plain about a loss as about a gain."""
@@ -77,21 +79,23 @@ class Comparison:
             "against": self.against,
             "budget": self.budget,
             "gains": [gain.to_json() for gain in self.gains],
+            "at_a_price": [gain.to_json() for gain in self.at_a_price],
             "hypervolume": None if self.volumes is None else {"search": self.volumes[0], "reference": self.volumes[1], "corner": dict(self.corner)},
         }
 
     def _against_baseline(self) -> list[str]:
-        if not any(gain.gained > 0 for gain in self.gains):
-            exception = "no trial is better" if len(self.gains) == 1 else "no trial is better in one objective and no worse in the others"
-            return [f"nothing gained over {self.against}: {exception} ({self._references()})"]
         lines: list[str] = []
         for gain in self.gains:
             others = " or ".join(other.objective.metric for other in self.gains if other is not gain)
-            kept = f", no worse in {others}" if others else ""
             if gain.gained > 0:
+                kept = f", no worse in {others}" if others else ""
                 lines.append(f"{_sentence(gain, self.against)}{kept} (trial {gain.trial})")
             else:
-                lines.append(f"{gain.objective.metric}: nothing gained over {self.against} ({number(gain.reference)}){kept and f' by a trial{kept[1:]}'}")
+                kept = f" without losing {others}" if others else ""
+                lines.append(f"{gain.objective.metric}: nothing gained over {self.against} ({number(gain.reference)}){kept}")
+            for extreme in self.at_a_price:
+                if extreme.objective == gain.objective and extreme.gained > max(gain.gained, 0):
+                    lines.append(f"{extreme.objective.metric}: {number(extreme.value)} at best, worse in {others} (trial {extreme.trial})")
         return lines
 
     def _against_random(self) -> list[str]:
@@ -110,9 +114,6 @@ class Comparison:
             corner = ", ".join(f"{metric} {number(value)}" for metric, value in self.corner)
             lines.append(f"front: hypervolume {verdict} random search's, {ours:.1%} against {theirs:.1%} (reference point {corner}; 100% is the ideal)")
         return lines
-
-    def _references(self) -> str:
-        return ", ".join(f"{gain.objective.metric} {number(gain.reference)}" for gain in self.gains)
 
 
 def against_baseline(study: Study) -> Comparison | None:
@@ -133,7 +134,8 @@ def against_baseline(study: Study) -> Comparison | None:
         ]
         best = min(no_worse, key=lambda trial, m=m: (history.losses(trial)[m], trial.number), default=baseline)
         gains.append(Gain(objective, best.metrics[objective.metric], best.number, baseline.metrics[objective.metric], baseline.number))
-    return Comparison("the baseline", tuple(gains))
+    extremes = tuple(_extreme_gain(objective, history.front, [baseline]) for objective in study.objectives) if len(gains) > 1 and history.front else ()
+    return Comparison("the baseline", tuple(gains), at_a_price=extremes)
 
 
 def against_random(study: Study) -> Comparison | None:

@@ -1,17 +1,22 @@
 """What may vary: domains, architectures, expressions, declarations, search spaces. Knows no torch."""
 
 from retia.space.architecture import Architecture
+from retia.space.categorical import Categorical
 from retia.space.condition import ALWAYS, Clause, Condition
 from retia.space.deciding import condition_where, values_of
 from retia.space.declare import apply, choice, declare, integer, real, scope, subset
-from retia.space.domain import Categorical, Domain, Integer, Real, Subset, Value, domain_from_json, freeze
+from retia.space.domain import Domain, domain_from_json
 from retia.space.explore import explore
 from retia.space.expression import Expression, Reference, evaluate
+from retia.space.integer import Integer
 from retia.space.parameter import Parameter
+from retia.space.real import Real
 from retia.space.recorder import Builder, Recorder, active_recorder
 from retia.space.search_space import Restriction, SearchSpace
+from retia.space.subset import Subset
 from retia.space.symbolic import SymbolicFloat, SymbolicInt, SymbolicStr, concrete, expression_of, lift, symbolic
 from retia.space.tracer import Tracer
+from retia.space.value import Value, freeze
 
 __all__ = [
     "ALWAYS",

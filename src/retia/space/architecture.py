@@ -6,7 +6,7 @@ import json
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import Self
 
-from retia.space.domain import Value, freeze
+from retia.space.value import Value, freeze
 
 __all__ = ["Architecture"]
 
@@ -22,7 +22,7 @@ class Architecture(Mapping[str, Value]):
     >>> a.to_json()
     '{"kernel":3,"width":16}'
     >>> a.key
-    '2f2d6c6b8a2f0a5f'
+    '4c9fba9cbc4c5893'
 
     Raises:
         SpaceError: If a value is no JSON scalar or tuple of them.

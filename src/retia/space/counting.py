@@ -12,8 +12,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from retia.space.domain import Value
 from retia.space.parameter import Parameter
+from retia.space.value import Value
 
 __all__ = ["Counting"]
 
@@ -139,4 +139,3 @@ def _pick(weights: Sequence[int], rng: np.random.Generator) -> int:
             return i
         drawn -= weight
     raise AssertionError
-

@@ -6,8 +6,9 @@ from typing import Any
 
 from retia.errors import SpaceError
 from retia.space.condition import Clause, Condition, Conjunction
-from retia.space.domain import Domain, Value
+from retia.space.domain import Domain
 from retia.space.expression import Expression
+from retia.space.value import Value
 
 __all__ = ["condition_where", "values_of"]
 

@@ -5,9 +5,13 @@ from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 from retia.errors import SpaceError
-from retia.space.domain import Categorical, Domain, Integer, Real, Subset
+from retia.space.categorical import Categorical
+from retia.space.domain import Domain
 from retia.space.expression import Call
+from retia.space.integer import Integer
+from retia.space.real import Real
 from retia.space.recorder import active_recorder
+from retia.space.subset import Subset
 from retia.space.symbolic import concrete, expression_of, lift, symbolic
 
 __all__ = ["apply", "choice", "declare", "integer", "real", "scope", "subset"]

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from retia.space.domain import Value
 from retia.space.parameter import Parameter
+from retia.space.value import Value
 
 __all__ = ["enumerate_values"]
 

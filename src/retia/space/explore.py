@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 from retia.errors import SpaceError
 from retia.space.condition import ALWAYS, Clause, Condition, Conjunction
-from retia.space.domain import Real, Value
 from retia.space.parameter import Parameter
+from retia.space.real import Real
 from retia.space.tracer import Tracer, greatest
+from retia.space.value import Value
 
 __all__ = ["explore"]
 
@@ -50,11 +51,13 @@ def explore(trace: Callable[[Mapping[str, Value]], Tracer]) -> list[Parameter]:
     def visit(node: _Node, fixed: Mapping[str, Value], before: Tracer | None) -> None:
         here = node.trace
         for label, parameter in here.parameters.items():
-            varied_before = before is not None and label in before.parameters and not (label in here.compared and label not in before.compared)
+            varied_before = (
+                before is not None and label in before.parameters and not (label in here.compared and label not in before.compared)
+            )
             if varied_before or label in fixed or isinstance(parameter.domain, Real):
                 continue
             values = (value for value in parameter.domain.enumerate() if value != greatest(parameter.domain))
-            children = {value: run({**fixed, label: value}) for value in values}
+            children: dict[Value, _Node] = {value: run({**fixed, label: value}) for value in values}
             changed = {value: child for value, child in children.items() if child.trace.parameters.keys() != here.parameters.keys()}
             if changed:
                 node.children[label] = children

@@ -2,24 +2,28 @@
 
 import copy
 import difflib
-import html
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retia.errors import ArchitectureError, SpaceError
 from retia.space.architecture import Architecture
+from retia.space.categorical import Categorical
 from retia.space.condition import Condition
 from retia.space.counting import Counting
-from retia.space.domain import Categorical, Domain, Real, Value, domain_from_json
+from retia.space.domain import Domain, domain_from_json
+from retia.space.encoding import distance, encode, feature_labels
 from retia.space.enumeration import enumerate_values
 from retia.space.parameter import Parameter, in_order
+from retia.space.real import Real
+from retia.space.rendering import as_html, as_text, size_in_words
+from retia.space.value import Value
 
 __all__ = ["Restriction", "SearchSpace"]
 
@@ -44,15 +48,14 @@ class SearchSpace:
     Raises:
         SpaceError: If labels or conditions contradict each other.
 
+    >>> from retia.space import Categorical, Integer
     >>> space = SearchSpace({"width": Categorical((16, 32)), "depth": Integer(1, 3)})
     >>> space.size(), space.default() == {"width": 16, "depth": 1}
     (6, True)
     """
 
     def __init__(self, parameters: Mapping[str, Domain] | Iterable[Parameter]) -> None:
-        if isinstance(parameters, Mapping):
-            parameters = [Parameter(label, domain) for label, domain in parameters.items()]
-        self._parameters = in_order(parameters)
+        self._parameters = in_order(_listed(parameters))
         self._restrictions: tuple[Restriction, ...] = ()
 
     @property
@@ -72,6 +75,7 @@ class SearchSpace:
 
         Sampling draws until the predicate holds; `size` has to enumerate.
 
+        >>> from retia.space import Integer
         >>> space = SearchSpace({"a": Integer(1, 3), "b": Integer(1, 3)}).where(lambda x: x["a"] < x["b"], "a < b")
         >>> space.size()
         3
@@ -138,10 +142,7 @@ class SearchSpace:
                 raise ArchitectureError(msg)
             value = architecture[label]
             if not parameter.domain.contains(value):
-                msg = (
-                    f"'{label}' takes one of {parameter.domain}, got {value!r}. "
-                    f"Take the architecture from this space, or add the value to the declaration."
-                )
+                msg = f"'{label}' takes one of {parameter.domain}, got {value!r}. Take the architecture from this space, or add the value to the declaration."
                 raise ArchitectureError(msg)
             held[label] = parameter.domain.normalize(value)
         return Architecture.trusted(held)
@@ -328,35 +329,19 @@ class SearchSpace:
         A categorical is one-hot, a subset one number an item, a number its position on its scale. What is not active is
         0; a number that may be inactive has a second feature, 1 while it is active.
         """
-        features: list[float] = []
-        for label, parameter, condition in self._plan:
-            domain, active = parameter.domain, label in architecture
-            features += domain.encode(architecture[label]) if active else [0.0] * domain.width
-            if condition is not None and not isinstance(domain, Categorical):
-                features.append(float(active))
-        return np.array(features)
+        return encode(self._parameters.values(), architecture)
 
     @cached_property
     def feature_labels(self) -> list[str]:
         """The label of each feature of `encode`."""
-        labels: list[str] = []
-        for label, parameter, condition in self._plan:
-            extra = condition is not None and not isinstance(parameter.domain, Categorical)
-            labels += [label] * (parameter.domain.width + extra)
-        return labels
+        return feature_labels(self._parameters.values())
 
     def distance(self, a: Mapping[str, Value], b: Mapping[str, Value]) -> float:
         """Return how far apart two architectures are: the sum of their parameters' distances, each at most 1.
 
         A parameter that only one of them has counts 1. It is a metric.
         """
-        total = 0.0
-        for label, parameter in self._parameters.items():
-            if label in a and label in b:
-                total += parameter.domain.distance(a[label], b[label])
-            elif label in a or label in b:
-                total += 1.0
-        return total
+        return distance(self._parameters.values(), a, b)
 
     # --- as data and as text
 
@@ -384,21 +369,14 @@ class SearchSpace:
         return f"<{type(self).__name__}: {len(self._parameters)} parameters>"
 
     def __str__(self) -> str:
-        rows = [(p.label, str(p.domain), "" if p.condition.always else f"while {p.condition}") for p in self._parameters.values()]
-        wide = [max((len(row[i]) for row in rows), default=0) for i in (0, 1)]
-        lines = [f"{label:<{wide[0]}}  {domain:<{wide[1]}}  {condition}".rstrip() for label, domain, condition in rows]
-        lines += [f"where {restriction.description}" for restriction in self._restrictions]
-        return "\n".join([f"{type(self).__name__}: {len(rows)} parameters, {self._size_in_words()} architectures", *lines])
+        size = size_in_words(self.size_before_restrictions(), restricted=bool(self._restrictions))
+        title = f"{type(self).__name__}: {len(self._parameters)} parameters, {size} architectures"
+        return as_text(title, self._parameters.values(), [restriction.description for restriction in self._restrictions])
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{html.escape(p.label)}</td><td>{html.escape(str(p.domain))}</td><td>{html.escape(str(p.condition))}</td></tr>"
-            for p in self._parameters.values()
-        )
-        return (
-            f"<p>{html.escape(type(self).__name__)}: {self._size_in_words()} architectures</p>"
-            f"<table><tr><th>parameter</th><th>domain</th><th>active</th></tr>{rows}</table>"
-        )
+        size = size_in_words(self.size_before_restrictions(), restricted=bool(self._restrictions))
+        title = f"{type(self).__name__}: {size} architectures"
+        return as_html(title, self._parameters.values(), [restriction.description for restriction in self._restrictions])
 
     # --- inside
 
@@ -448,9 +426,9 @@ class SearchSpace:
         values = {**architecture, label: value}
         return Architecture.trusted(self._complete(values, rng) if label in self._asked else values)
 
-    def _size_in_words(self) -> str:
-        if any(isinstance(parameter.domain, Real) for parameter in self._parameters.values()):
-            return "infinitely many"
-        size = self._size
-        number = f"{size:,}" if size < 10**9 else f"about {size // 10 ** (len(str(size)) - 3) / 100:.2f}e{len(str(size)) - 1}"
-        return f"at most {number}" if self._restrictions else number
+
+def _listed(parameters: Mapping[str, Domain] | Iterable[Parameter]) -> Iterable[Parameter]:
+    if isinstance(parameters, Mapping):
+        domains = cast("Mapping[str, Domain]", parameters)
+        return [Parameter(label, domain) for label, domain in domains.items()]
+    return parameters

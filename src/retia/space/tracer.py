@@ -5,12 +5,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from retia.errors import SpaceError
+from retia.space.categorical import Categorical
 from retia.space.condition import ALWAYS, Condition
-from retia.space.domain import Categorical, Domain, Subset, Value
+from retia.space.domain import Domain
 from retia.space.expression import Reference
 from retia.space.parameter import Parameter
 from retia.space.recorder import Recorder
+from retia.space.subset import Subset
 from retia.space.symbolic import lift
+from retia.space.value import Value
 
 __all__ = ["Tracer"]
 

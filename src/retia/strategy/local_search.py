@@ -81,5 +81,5 @@ def _better(history: History, climb: Sequence[Trial], center: int) -> int | None
     ranked = history.ranked(evaluated)
     if len(history.objectives) == 1:
         return None if ranked[0].number in expanded else ranked[0].number
-    front = set(History(history.objectives, history.constraints, evaluated).front)
-    return next((trial.number for trial in ranked if trial in front and trial.number not in expanded), None)
+    front = {trial.number for trial in History(history.objectives, history.constraints, evaluated).front}
+    return next((trial.number for trial in ranked if trial.number in front - expanded), None)

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from retia.errors import SpaceError
 from retia.space import Architecture, SearchSpace
 from retia.strategy.unseen import sample_unseen
 from retia.trial import History, Proposal
@@ -21,12 +22,20 @@ class Random:
         uniform: "choices" draws each active parameter uniformly; "architectures" gives every architecture the same
             probability (see `SearchSpace.sample`).
 
+    Raises:
+        SpaceError: If `uniform` is neither.
+
     Reference:
         Li and Talwalkar, Random Search and Reproducibility for Neural Architecture Search, 2019: the baseline that every
         strategy has to beat.
     """
 
     uniform: Literal["choices", "architectures"] = "choices"
+
+    def __post_init__(self) -> None:
+        if self.uniform not in ("choices", "architectures"):
+            msg = f"uniform is 'choices' or 'architectures', got {self.uniform!r}."
+            raise SpaceError(msg)
 
     def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
         """Return `n` random architectures that are not in the history; fewer when no more are left."""

@@ -65,9 +65,7 @@ class RegularizedEvolution:
             proposals.append(child)
         return proposals
 
-    def _child(
-        self, space: SearchSpace, history: History, alive: Sequence[Trial], taken: set[Architecture], rng: np.random.Generator
-    ) -> Proposal | None:
+    def _child(self, space: SearchSpace, history: History, alive: Sequence[Trial], taken: set[Architecture], rng: np.random.Generator) -> Proposal | None:
         """Return a child that is new, unless it can't be had in some attempts."""
         parent = tournament_winner(history, alive, self.tournament, rng)
         architecture = parent.architecture

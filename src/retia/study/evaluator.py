@@ -113,7 +113,10 @@ class ModelEvaluator:
         model = space.build(architecture, device=run.device)
         started = time.perf_counter()
         metrics = as_metrics(_last(self.function(model), run), _name(self.function))
-        extra = {"params": float(sum(parameter.numel() for parameter in model.parameters())), "train_seconds": time.perf_counter() - started}
+        extra = {
+            "params": float(sum(parameter.numel() for parameter in model.parameters())),
+            "train_seconds": time.perf_counter() - started,
+        }
         return {**extra, **metrics}
 
     def describe(self) -> dict[str, Any]:
@@ -176,17 +179,22 @@ def as_metrics(result: Any, source: str) -> dict[str, float]:
         EvaluationError: If it is no number and no mapping of names to numbers.
     """
     if isinstance(result, Mapping):
-        metrics = {name: _number(value) for name, value in cast("Mapping[Any, Any]", result).items()}
-        wrong = next((name for name, value in metrics.items() if not isinstance(name, str) or value is None), None)
-        if metrics and wrong is None:
-            return cast("dict[str, float]", metrics)
-        got = f"{wrong!r}: {cast('Any', result)[wrong]!r}" if metrics else "an empty one"
-        msg = f"{source} must return a mapping of names to numbers, got {got}. Return the metrics, such as {{'accuracy': 0.93}}."
-        raise EvaluationError(msg)
+        metrics: dict[str, float] = {}
+        for name, value in cast("Mapping[Any, Any]", result).items():
+            number = _number(value)
+            if number is None or not isinstance(name, str):
+                raise EvaluationError(_no_metrics(source, f"{name!r}: {value!r}"))
+            metrics[name] = number
+        if not metrics:
+            raise EvaluationError(_no_metrics(source, "an empty one"))
+        return metrics
     number = _number(result)
     if number is None:
         hint = " Is a return missing?" if result is None else ""
-        msg = f"{source} must return a number or a mapping of names to numbers, got {result!r}.{hint} Return the metrics, such as {{'accuracy': 0.93}}."
+        msg = (
+            f"{source} must return a number or a mapping of names to numbers, got {result!r}.{hint} "
+            f"Return the metrics, such as {{'accuracy': 0.93}}."
+        )
         raise EvaluationError(msg)
     return {SCORE: number}
 
@@ -228,7 +236,13 @@ def _last(result: Any, run: Run | None) -> Any:
             run.report(as_metrics(last, "A progress report"), step)
 
 
+def _no_metrics(source: str, got: str) -> str:
+    return f"{source} must return a mapping of names to numbers, got {got}. Return the metrics, such as {{'accuracy': 0.93}}."
+
+
 def _number(value: Any) -> float | None:
+    if type(value) is float:
+        return value
     if isinstance(value, bool | str | bytes) or value is None:
         return float(value) if isinstance(value, bool) else None
     try:

@@ -2,10 +2,11 @@
 
 import math
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from retia.errors import EvaluationError, StudyError
 from retia.rng import stream, stream_seed
@@ -29,6 +30,8 @@ REPEATS = 100
 """How many times in a row a strategy may propose what is known already."""
 REJECTIONS = 1_000
 """How many architectures in a row may miss the constraints."""
+POLL_S = 0.1
+"""How often to look whether trials of other processes, for which the strategy waits, have ended."""
 LEAST_FAILURES = 5
 """How many trials may fail before their share counts; more than half is too much."""
 
@@ -74,15 +77,32 @@ class Loop:
             EvaluationError: If the first evaluation shows that the evaluator breaks its contract.
             StudyError: If no architecture meets the constraints.
         """
-        self._claimed.extend(self.place(trial) for trial in self.record.claim())
-        for trial in self._claimed:
-            self.history.record(trial)
+        self._claim()
         while True:
             reason = self._fill(executor, slots)
-            if not self._running:
+            if not self._running and not self._others(reason):
                 return self._stopped(reason)
             for future in self._ended():
                 self._finish(self._running.pop(future), future)
+
+    def _claim(self) -> bool:
+        """Take up the trials of processes that are gone."""
+        claimed = [self.place(trial) for trial in self.record.claim()]
+        for trial in claimed:
+            self.history.record(trial)
+        self._claimed.extend(claimed)
+        return bool(claimed)
+
+    def _others(self, reason: str) -> bool:
+        """Whether to go on for the sake of what other processes run: their trials if they died, their results if these are waited for."""
+        if not self.history.count("running") or reason not in (TRIALS_DONE, EXHAUSTED):
+            return False
+        if self._claim():
+            return True
+        if reason == EXHAUSTED and time.monotonic() < self.deadline:
+            time.sleep(POLL_S)
+            return True
+        return False
 
     # --- starting trials
 
@@ -131,8 +151,10 @@ class Loop:
                 return [], reason
         started: list[tuple[Trial, Mapping[str, float] | None]] = []
         for proposal in proposals:
-            costs = self._costs(proposal)
-            trial = self._begin(proposal, costs)
+            if self.history.find(proposal.architecture, proposal.fidelity) is not None:
+                continue  # another process was quicker
+            costs, error = self._costs(proposal)
+            trial = self._begin(proposal, costs, error)
             if trial is not None and not trial.finished:
                 started.append((trial, costs))
         return started, ""
@@ -146,25 +168,34 @@ class Loop:
                 return [], EXHAUSTED
             fresh: dict[tuple[Architecture, float | None], Proposal] = {}
             for proposal in proposals:
-                valid = replace(proposal, architecture=self.space.validate(proposal.architecture))
-                if self.history.find(valid.architecture, valid.fidelity) is None:
-                    fresh.setdefault((valid.architecture, valid.fidelity), valid)
+                architecture, fidelity = self.space.validate(proposal.architecture), proposal.fidelity
+                if self.history.find(architecture, fidelity) is None:
+                    fresh.setdefault((architecture, fidelity), Proposal(architecture, fidelity, proposal.parent))
             if fresh:
                 return list(fresh.values()), ""
         return [], REPEATING
 
-    def _costs(self, proposal: Proposal) -> Mapping[str, float] | None:
-        """Count the costs before training, if a constraint asks for one."""
+    def _costs(self, proposal: Proposal) -> tuple[Mapping[str, float] | None, str | None]:
+        """Count the costs before training, if a constraint asks for one; return them and the error that came of it.
+
+        Raises:
+            EvaluationError: If they can't be counted for any architecture of the space.
+        """
         costs = self.job.costs
         if costs is None or not any(constraint.metric in costs.metrics for constraint in self.history.constraints):
-            return None
-        counted = costs(proposal.architecture, Run(self.space, fidelity=proposal.fidelity))
+            return None, None
+        try:
+            counted = costs(proposal.architecture, Run(self.space, fidelity=proposal.fidelity))
+        except EvaluationError:
+            raise
+        except Exception:  # noqa: BLE001  # a model that can't be built costs its own trial only
+            return None, traceback.format_exc()
         for name, value in counted.items():
             low, high = self._seen_costs.get(name, (value, value))
             self._seen_costs[name] = min(low, value), max(high, value)
-        return counted
+        return counted, None
 
-    def _begin(self, proposal: Proposal, costs: Mapping[str, float] | None) -> Trial | None:
+    def _begin(self, proposal: Proposal, costs: Mapping[str, float] | None, error: str | None) -> Trial | None:
         """Record the trial under the next number; None if another process took the number and the architecture may be known now."""
         number = len(self.history)
         misses = costs is not None and any(
@@ -174,13 +205,15 @@ class Loop:
         trial = Trial(number, proposal.architecture, fidelity=proposal.fidelity, parent=proposal.parent, started=started)
         if misses and number:  # the baseline is evaluated whatever it costs: it is what the others are compared with
             trial = trial.end("infeasible", at=started, metrics=costs)
+        if error is not None:
+            trial = trial.end("failed", at=started, error=error)
         if not self.record.begin(trial):
             for other in self.record.refresh():
                 self.history.record(self.place(other))
             return None
         trial = self.place(trial)
         self.history.record(trial)
-        self._rejected = self._rejected + 1 if trial.finished else 0
+        self._rejected = self._rejected + 1 if trial.state == "infeasible" else 0
         if trial.finished:
             self.tell("ended", trial)
         return trial
@@ -195,7 +228,9 @@ class Loop:
 
     def _ended(self) -> list[Future[Outcome]]:
         done = [future for future in self._running if future.done()]
-        return done or list(wait(self._running, return_when=FIRST_COMPLETED).done)
+        if done or not self._running:
+            return done
+        return list(wait(self._running, return_when=FIRST_COMPLETED).done)
 
     def _finish(self, trial: Trial, future: Future[Outcome]) -> None:
         try:

@@ -1,7 +1,7 @@
 """A study: all trials of one search, stored."""
 
+import html
 import os
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any, Self
 
 from retia.errors import StudyError
-from retia.execute import executor_for
+from retia.execute import Processes, executor_for
 from retia.rng import stream_seed
-from retia.space import Architecture, SearchSpace, Value
+from retia.space import SearchSpace, Value
 from retia.storage import Database, Header, MemoryRecord, StudyRecord
 from retia.strategy import Random, Strategy
+from retia.study.directory import directory_of, temporary_directory
 from retia.study.evaluator import Costed, CostEvaluator, Evaluator, Searchable, Supplying, as_evaluator, describe
 from retia.study.event import Event, Observer
 from retia.study.job import Job
 from retia.study.loop import INTERRUPTED, Loop
+from retia.study.stored_evaluator import StoredEvaluator
 from retia.trial import ConstraintsLike, History, Objective, Trial, constraints_from, hypervolume, objectives_from
 
 __all__ = ["Study"]
@@ -48,7 +50,7 @@ class Study:
         ArchitectureError: If the baseline is not of the space.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the user-facing call
         self,
         space: SearchSpace,
         evaluator: Any,
@@ -111,7 +113,7 @@ class Study:
         header = record.header
         study = cls(
             SearchSpace.from_json(header.space),
-            _Gone(header.evaluator),
+            StoredEvaluator(header.evaluator),
             maximize=[one.metric for one in header.objectives if one.direction == "maximize"],
             minimize=[one.metric for one in header.objectives if one.direction == "minimize"],
             constraints=header.constraints,
@@ -159,8 +161,11 @@ class Study:
             EvaluationError: If the first evaluation shows that the evaluator breaks its contract.
             StorageError: If the storage can't be written.
         """
-        if isinstance(self.evaluator, _Gone):
-            msg = f"The study '{self.name}' was opened without its code, so it can't run. Make it from its space and evaluator, with the same storage and name."
+        if isinstance(self.evaluator, StoredEvaluator):
+            msg = (
+                f"The study '{self.name}' was opened without its code, so it can't run. "
+                f"Make it from its space and evaluator, with the same storage and name."
+            )
             raise StudyError(msg)
         if trials < 1 or (timeout is not None and timeout <= 0):
             msg = f"A run needs at least one trial and a positive timeout, got trials={trials}, timeout={timeout}."
@@ -191,23 +196,22 @@ class Study:
             place=self._place,
             tell=tell,
         )
-        tell("resumed" if len(history) else "opened")
         chosen = executor_for(workers or 1) if executor is None else executor
-        slots = workers or getattr(chosen, "max_workers", None) or getattr(chosen, "_max_workers", 1)
-        finished = False
         try:
-            self._stop_reason = loop.run(chosen, slots)
-            finished = True
+            tell("resumed" if len(history) else "opened")
+            reason = self._stop_reason = loop.run(chosen, workers or _slots(chosen))
         except KeyboardInterrupt:
-            self._stop_reason = INTERRUPTED
+            reason = self._stop_reason = INTERRUPTED
         finally:
             if executor is None:
-                chosen.shutdown(wait=finished, cancel_futures=True)
+                _let_go(chosen, cut_off=self._stop_reason in (None, INTERRUPTED))
             record.close(self._stop_reason)
         tell("stopped")
-        return self._stop_reason
+        return reason
 
-    def run_control(self, *, trials: int, workers: int | None = None, executor: Executor | None = None, observer: Observer | None = None) -> "Study":
+    def run_control(
+        self, *, trials: int, workers: int | None = None, executor: Executor | None = None, observer: Observer | None = None
+    ) -> "Study":
         """Run random search at the same budget, as the study `name/random`, to tell what the strategy was worth.
 
         It has the same baseline as trial 0, and random numbers of its own.
@@ -215,7 +219,8 @@ class Study:
         Raises:
             StudyError: As `run`.
         """
-        control = self.replace(name=f"{self.name}/random", seed=stream_seed(self.seed, "control"))
+        directory = None if self._given_directory is None else self._given_directory / "random"
+        control = self.replace(name=f"{self.name}/random", seed=stream_seed(self.seed, "control"), directory=directory)
         self._control = control
         control.run(Random(), trials=trials, workers=workers, executor=executor, observer=observer)
         return control
@@ -287,25 +292,20 @@ class Study:
         """Where the evaluators' files go: a folder of each trial's own is below it."""
         if self._given_directory is not None:
             return self._given_directory
-        if self.storage is None:
-            self._temporary = tempfile.TemporaryDirectory(prefix="retia-", ignore_cleanup_errors=True)
-            return Path(self._temporary.name)
-        if "://" in self.storage and not self.storage.startswith("sqlite"):
-            return Path("retia-files") / self.name
-        path = self.storage.removeprefix("sqlite:///")
-        return Path(path).absolute().with_suffix(".files") / self.name
+        return temporary_directory() if self.storage is None else directory_of(self.storage, self.name)
 
     def __repr__(self) -> str:
         return f"<Study '{self.name}': {len(self.history)} trials, {', '.join(map(str, self.objectives))}>"
 
     def _repr_html_(self) -> str:
         names = [one.metric for one in self.objectives]
-        head = "".join(f"<th>{name}</th>" for name in ("trial", *names, "architecture"))
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in ("trial", *names, "architecture"))
         rows = "".join(
-            f"<tr><td>{trial.number}</td>{''.join(f'<td>{trial.metrics[name]:.6g}</td>' for name in names)}<td>{dict(trial.architecture)}</td></tr>"
+            f"<tr>{''.join(f'<td>{html.escape(str(cell))}</td>' for cell in (trial.number, *numbers, dict(trial.architecture)))}</tr>"
             for trial in self.top(10)
+            for numbers in [[f"{trial.metrics[name]:.6g}" for name in names]]
         )
-        return f"<p>{self!r}</p><table><tr>{head}</tr>{rows}</table>".replace("<Study", "Study").replace("'>", "'")
+        return f"<p>{html.escape(repr(self))}</p><table><tr>{head}</tr>{rows}</table>"
 
     # --- inside
 
@@ -330,7 +330,8 @@ class Study:
                 lines = "\n  ".join(differences)
                 msg = (
                     f"The study '{self.name}' in '{self.storage}' is another than this one:\n  {lines}\n"
-                    f"Take another name=, change it back, or go on all the same with force=True (--force): its old trials then stand beside the new."
+                    f"Take another name=, change it back, or go on all the same with force=True (--force): "
+                    f"its old trials then stand beside the new."
                 )
                 raise StudyError(msg)
             database.amend(header)
@@ -343,12 +344,8 @@ class Study:
     def _place(self, trial: Trial) -> Trial:
         # A frozen record gets its surroundings, which are not part of it: quicker than dataclasses.replace.
         object.__setattr__(trial, "space", self.space)
-        object.__setattr__(trial, "directory", self._root / f"{trial.number:05d}")
+        object.__setattr__(trial, "directory", self.directory / f"{trial.number:05d}")
         return trial
-
-    @cached_property
-    def _root(self) -> Path:
-        return self.directory
 
     def _check_metrics(self) -> None:
         """Find an objective that no metric supplies before anything is trained, where the evaluator says what it returns."""
@@ -372,24 +369,17 @@ class Study:
         return f"The study '{self.name}' has no completed trial yet. Run it: study.run(strategy, trials=...)."
 
 
-class _Gone:
-    """Stands for an evaluator whose code is not here."""
+def _slots(executor: Executor) -> int:
+    """Return how many calls an executor runs at once, which the standard library's keep to themselves; 1 if it does not tell."""
+    counts = (getattr(executor, name, None) for name in ("max_workers", "_max_workers", "_workers"))
+    return next((count for count in counts if isinstance(count, int)), 1)
 
-    def __init__(self, description: Mapping[str, Any]) -> None:
-        self._description = dict(description)
 
-    def describe(self) -> dict[str, Any]:
-        """Return what was stored."""
-        return self._description
-
-    def __call__(self, architecture: Architecture, run: Any) -> Mapping[str, float]:
-        """Raise, for there is no code.
-
-        Raises:
-            StudyError: Always.
-        """
-        msg = "The study was opened without its code, so nothing can be evaluated."
-        raise StudyError(msg)
+def _let_go(executor: Executor, *, cut_off: bool) -> None:
+    if cut_off and isinstance(executor, Processes):
+        executor.kill_workers()  # what they run stays recorded as running, and is taken up again
+    else:
+        executor.shutdown()
 
 
 def _defaults(space: SearchSpace, without: SearchSpace) -> dict[str, Value]:

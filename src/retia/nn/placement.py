@@ -1,0 +1,46 @@
+"""Where a model's tensors are made while it is built."""
+
+from collections.abc import Callable, Generator, Iterable
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+__all__ = ["placed"]
+
+_FILLING: frozenset[Callable[..., Any]] = frozenset(
+    [
+        *(function for name, function in vars(nn.init).items() if name.endswith("_") and not name.startswith("_")),
+        *(Tensor.zero_, Tensor.fill_, Tensor.normal_, Tensor.uniform_),
+    ]
+)
+
+
+class _Unfilled(TorchFunctionMode):
+    """Skips what fills a tensor on `meta`, which has nothing to fill."""
+
+    def __torch_function__(self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+        if func in _FILLING:
+            tensor = args[0] if args else (kwargs or {}).get("tensor")
+            if isinstance(tensor, Tensor) and tensor.is_meta:
+                return tensor
+        return func(*args, **(kwargs or {}))
+
+
+def placed(device: str | torch.device | None) -> AbstractContextManager[Any]:
+    """Make tensors on a device inside; on `meta` without initialising them.
+
+    None leaves torch as it is, at no cost: any device slows every call of torch inside.
+    """
+    if device is None:
+        return nullcontext()
+    device = torch.device(device)
+    return _on_meta(device) if device.type == "meta" else device
+
+
+@contextmanager
+def _on_meta(device: torch.device) -> Generator[None]:
+    with device, _Unfilled():
+        yield

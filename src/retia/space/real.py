@@ -1,0 +1,123 @@
+"""The domain of a number in an interval."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+
+from retia.errors import SpaceError
+from retia.space.scale import position
+from retia.space.value import Value
+
+__all__ = ["Real"]
+
+
+@dataclass(frozen=True)
+class Real:
+    """A number in [low, high].
+
+    Args:
+        low: The least value.
+        high: The greatest value.
+        log: Whether to sample and measure distance on a logarithmic scale; needs `low > 0`.
+        default: The value of the default architecture; the middle (of the scale) if not given.
+
+    Raises:
+        SpaceError: If the bounds or the default don't fit.
+    """
+
+    low: float
+    high: float
+    log: bool = field(default=False, kw_only=True)
+    default: float = field(default=cast("float", ...), kw_only=True)
+
+    def __post_init__(self) -> None:
+        for name in ("low", "high"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating) or not math.isfinite(value):
+                msg = f"'{name}' of a Real must be a finite number, got {value!r}."
+                raise SpaceError(msg)
+            object.__setattr__(self, name, float(value))
+        if self.low >= self.high:
+            msg = f"A Real needs low < high, got low={self.low}, high={self.high}."
+            raise SpaceError(msg)
+        if self.log and self.low <= 0:
+            msg = f"A logarithmic Real needs low > 0, got {self.low}."
+            raise SpaceError(msg)
+        if self.default is ...:
+            object.__setattr__(self, "default", self.from_unit(0.5))
+        if not self.contains(self.default):
+            msg = f"The default must be in [{self.low}, {self.high}], got {self.default!r}."
+            raise SpaceError(msg)
+        object.__setattr__(self, "default", float(self.default))
+
+    @property
+    def size(self) -> float:
+        """Infinite."""
+        return math.inf
+
+    @property
+    def width(self) -> int:
+        """The length of an encoded value."""
+        return 1
+
+    def contains(self, value: object) -> bool:
+        """Whether `value` is legal."""
+        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+            return False
+        return bool(self.low <= value <= self.high)
+
+    def normalize(self, value: Value) -> float:
+        """Return a legal `value` as a float."""
+        return float(cast("float", value))
+
+    def from_unit(self, unit: float) -> float:
+        """Map a number in [0, 1] to a value, uniformly (in the logarithm if `log`)."""
+        if self.log:
+            low, high = math.log(self.low), math.log(self.high)
+            value = math.exp(low + unit * (high - low))
+        else:
+            value = self.low + unit * (self.high - self.low)
+        return min(max(value, self.low), self.high)
+
+    def sample(self, rng: np.random.Generator) -> float:
+        """Draw a value uniformly (in the logarithm if `log`)."""
+        return self.from_unit(rng.random())
+
+    def mutate(self, value: Value, rng: np.random.Generator) -> float:
+        """Draw a value near `value`: a normal step of a fifth of the scale, reflected at the bounds."""
+        unit = self.encode(value)[0] + rng.normal(0.0, 0.2)
+        unit = abs(unit) % 2
+        moved = self.from_unit(2 - unit if unit > 1 else unit)
+        return moved if moved != value else self.sample(rng)
+
+    def enumerate(self) -> Iterator[float]:
+        """Raise, for the values can't be counted.
+
+        Raises:
+            SpaceError: Always.
+        """
+        msg = f"The values of the real interval {self} can't be enumerated. Use an Integer or a Categorical, or space.discretize(points)."
+        raise SpaceError(msg)
+
+    def neighbours(self, value: Value) -> Iterator[float]:
+        """Yield the values a tenth of the scale below and above, where they lie in the interval."""
+        unit = self.encode(value)[0]
+        return (self.from_unit(near) for near in (unit - 0.1, unit + 0.1) if 0 <= near <= 1)
+
+    def encode(self, value: Value) -> list[float]:
+        """The position between low (0) and high (1), on the domain's scale."""
+        return [position(cast("float", value), self.low, self.high, log=self.log)]
+
+    def distance(self, a: Value, b: Value) -> float:
+        """The difference of the encoded values."""
+        return abs(self.encode(a)[0] - self.encode(b)[0])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object that `domain_from_json` reads."""
+        return {"type": "real", "low": self.low, "high": self.high, "log": self.log, "default": self.default}
+
+    def __str__(self) -> str:
+        return f"[{self.low:g}, {self.high:g}]{' log' if self.log else ''}"

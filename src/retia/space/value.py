@@ -1,0 +1,50 @@
+"""Values: what a parameter may hold."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+
+from retia.errors import SpaceError
+
+__all__ = ["Value", "freeze", "jsonable"]
+
+Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | None"
+"""What a parameter may hold: a JSON scalar, or a tuple of them."""
+
+
+def freeze(value: object) -> Value:
+    """Return `value` as a JSON scalar, or as a tuple for a list of them.
+
+    >>> freeze([1, "same", [None, 0.5]])
+    (1, 'same', (None, 0.5))
+
+    Raises:
+        SpaceError: If `value` is neither, or an infinite number or none.
+    """
+    kind = type(value)
+    if kind is int or kind is str or kind is bool or value is None:
+        return cast("Value", value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            msg = f"A parameter holds finite numbers, which can be stored as JSON, got {value!r}. Take None, or a string, and look the number up."
+            raise SpaceError(msg)
+        return float(value)
+    if isinstance(value, list | tuple):
+        return tuple([freeze(item) for item in cast("Sequence[object]", value)])
+    if isinstance(value, np.generic):
+        return freeze(value.item())
+    for plain in (int, str):  # subclasses, such as a symbolic number or an enum of strings
+        if isinstance(value, plain):
+            return plain(value)
+    msg = (
+        f"A parameter holds a number, a string, a bool, None or a tuple of these, got {value!r}. "
+        f"To choose between modules use layer_choice; to choose between other objects, choose a name and look the object up."
+    )
+    raise SpaceError(msg)
+
+
+def jsonable(value: Value) -> Any:
+    """Return the value as JSON has it, with lists for tuples: the inverse of `freeze`."""
+    return [jsonable(item) for item in value] if isinstance(value, tuple) else value

@@ -1,0 +1,32 @@
+"""What every implementation of a protocol must pass, and fakes that misbehave; for retia's own tests and for yours."""
+
+from retia.testing.fakes import (
+    ConstantEvaluator,
+    FailingEvaluator,
+    FailingStrategy,
+    HashCosts,
+    RepeatingStrategy,
+    ReturningEvaluator,
+)
+from retia.testing.storage import RECORD_LAWS, SHARED_RECORD_LAWS, OpenRecord, RecordLaw, example_header, example_trial
+from retia.testing.strategies import STRATEGY_LAWS, MakeStrategy, StrategyLaw, check_strategy, example_space
+
+__all__ = [
+    "RECORD_LAWS",
+    "SHARED_RECORD_LAWS",
+    "STRATEGY_LAWS",
+    "ConstantEvaluator",
+    "FailingEvaluator",
+    "FailingStrategy",
+    "HashCosts",
+    "MakeStrategy",
+    "OpenRecord",
+    "RecordLaw",
+    "RepeatingStrategy",
+    "ReturningEvaluator",
+    "StrategyLaw",
+    "check_strategy",
+    "example_header",
+    "example_space",
+    "example_trial",
+]

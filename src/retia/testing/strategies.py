@@ -1,0 +1,278 @@
+"""The laws of `Strategy`, for any implementation.
+
+Each law is a function of `make_strategy`, which makes a new instance, always with the same arguments:
+
+    @pytest.mark.parametrize("law", STRATEGY_LAWS, ids=lambda law: law.__name__)
+    def test_strategy(law):
+        law(lambda: MyStrategy(population=5))
+
+`check_strategy(make_strategy)` checks all of them at once, and says which is broken.
+"""
+
+import random
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from retia.rng import stream
+from retia.space import Architecture, Categorical, Clause, Condition, Integer, Parameter, SearchSpace
+from retia.strategy import Strategy
+from retia.study import Study
+from retia.testing.fakes import ConstantEvaluator, FailingEvaluator, HashCosts, unit_of
+from retia.trial import Constraint, History, Objective, Proposal, Run, Trial
+
+__all__ = ["STRATEGY_LAWS", "MakeStrategy", "StrategyLaw", "check_strategy", "example_space"]
+
+MakeStrategy: TypeAlias = Callable[[], Strategy]
+StrategyLaw: TypeAlias = Callable[[MakeStrategy], None]
+
+ACCURACY = (Objective("accuracy", "maximize"),)
+BOTH = (*ACCURACY, Objective("params", "minimize"))
+
+
+def example_space() -> SearchSpace:
+    """Return a finite conditional space of 4 x (1 + 3 x 2) = 28 architectures."""
+    convolution = Condition(((Clause("op", frozenset({"conv"})),),))
+    return SearchSpace(
+        [
+            Parameter("depth", Integer(1, 4)),
+            Parameter("op", Categorical(("skip", "conv"))),
+            Parameter("kernel", Categorical((3, 5, 7)), convolution),
+            Parameter("bias", Categorical((False, True)), convolution),
+        ]
+    )
+
+
+def proposals_are_valid(make_strategy: MakeStrategy) -> None:
+    """Every proposal is an architecture of the space, at most `n` come, and a parent is a trial of the history."""
+    space, strategy, history = example_space(), make_strategy(), History(ACCURACY)
+    for n in (1, 3, 1, 2, 4, 1, 1, 5, 1):
+        proposals = _propose(strategy, space, history, n)
+        assert len(proposals) <= n, f"{n} proposals were asked for, {len(proposals)} came"
+        for proposal in proposals:
+            assert isinstance(proposal, Proposal), f"a proposal is a retia.Proposal, got {proposal!r}"
+            assert proposal.architecture in space, f"{proposal.architecture!r} is not of the space"
+            assert proposal.parent is None or proposal.parent < len(history), f"the parent {proposal.parent} is no trial of the history"
+        for proposal in proposals:
+            _add(history, proposal)
+
+
+def what_it_keeps_is_only_a_cache(make_strategy: MakeStrategy) -> None:
+    """An instance that has lived through forty trials answers like a fresh one, also after it has served another study."""
+    strategy, space = make_strategy(), _wide_space()
+    for seed in (0, 1):
+        history = History(ACCURACY)
+        for _ in range(40):
+            lived = _propose(strategy, space, history, 1, seed)
+            fresh = _propose(make_strategy(), space, _copied(history), 1, seed)
+            assert list(lived) == list(fresh), f"after {len(history)} trials it proposed {lived}, a fresh instance {fresh}"
+            assert lived, f"it proposed nothing after {len(history)} of {space.size()} architectures"
+            _add(history, lived[0])
+
+
+def asking_twice_changes_nothing(make_strategy: MakeStrategy) -> None:
+    """The same question has the same answer: a proposal that was never begun is not lost."""
+    strategy, space, history = make_strategy(), example_space(), History(ACCURACY)
+    for _ in range(12):
+        first, second = (list(_propose(strategy, space, history, 2)) for _ in range(2))
+        assert first == second, f"the same question was answered by {first} and {second}"
+        if first:
+            _add(history, first[0])
+
+
+def randomness_comes_from_the_argument(make_strategy: MakeStrategy) -> None:
+    """Neither Python's nor numpy's global generator is drawn from."""
+    with _watched_generators():
+        _live(make_strategy(), example_space(), trials=12)
+
+
+def the_history_is_only_read(make_strategy: MakeStrategy) -> None:
+    """The trials, their order and the objectives stay as they are."""
+    strategy, space, history = make_strategy(), example_space(), History(ACCURACY)
+    for _ in range(10):
+        before = (list(history), list(history.evaluated), set(history.architectures), list(history.front))
+        proposals = _propose(strategy, space, history, 2)
+        after = (list(history), list(history.evaluated), set(history.architectures), list(history.front))
+        assert before == after, "the history was changed"
+        for proposal in proposals:
+            _add(history, proposal)
+
+
+def a_finite_space_comes_to_an_end(make_strategy: MakeStrategy) -> None:
+    """A study of it proposes every architecture once, and then stops because the space is exhausted."""
+    space = example_space()
+    study = Study(space, _score, maximize="accuracy")
+    reason = study.run(make_strategy(), trials=1000)
+    assert reason == "search space exhausted", f"it stopped because of: {reason}, after {len(study.trials)} of {space.size()} trials"
+    assert {trial.architecture for trial in study.trials} == set(space.enumerate()), "not every architecture was proposed"
+
+
+def a_space_of_one_comes_to_an_end(make_strategy: MakeStrategy) -> None:
+    """Where nothing varies, the baseline is all there is."""
+    study = Study(SearchSpace({"width": Categorical((16,))}), ConstantEvaluator(), maximize="score")
+    assert study.run(make_strategy(), trials=10) == "search space exhausted", "a space of one architecture did not end"
+    assert len(study.trials) == 1, f"{len(study.trials)} trials of one architecture"
+
+
+def a_constant_evaluator_does_not_break_it(make_strategy: MakeStrategy) -> None:
+    """Ties everywhere are no reason to stop."""
+    study = Study(_wide_space(), ConstantEvaluator(), maximize="score")
+    assert study.run(make_strategy(), trials=30) == "trials done", f"it stopped: {study.stop_reason}"
+
+
+def a_failing_evaluator_does_not_break_it(make_strategy: MakeStrategy) -> None:
+    """It goes on though some trials fail, the first included, and learns from the rest."""
+    space = _wide_space()
+    study = Study(space, FailingEvaluator(share=0.15), maximize="score", baseline=_that(space, lambda unit: unit < 0.15))
+    assert study.run(make_strategy(), trials=30) == "trials done", f"it stopped: {study.stop_reason}"
+    assert study.history.count("failed"), "no trial failed, so nothing was tested"
+
+
+def an_all_failing_evaluator_does_not_break_it(make_strategy: MakeStrategy) -> None:
+    """Not one completed trial: it proposes on, and it is the study that gives up."""
+    study = Study(_wide_space(), FailingEvaluator(), maximize="score")
+    assert study.run(make_strategy(), trials=30) == "too many failures", f"it stopped: {study.stop_reason}"
+
+
+def infeasible_trials_do_not_break_it(make_strategy: MakeStrategy) -> None:
+    """With most architectures rejected before training it still finds feasible ones."""
+    study = Study(_wide_space(), _score, maximize="accuracy", constraints=["params <= 300"], costs=HashCosts())
+    assert study.run(make_strategy(), trials=20) == "trials done", f"it stopped: {study.stop_reason}"
+    assert study.history.count("infeasible"), "no trial was rejected, so nothing was tested"
+    assert study.best.metrics["params"] <= 300, "the best trial breaks the constraint"
+
+
+def several_objectives_do_not_break_it(make_strategy: MakeStrategy) -> None:
+    """It serves two objectives, alone and with a constraint."""
+    space, strategy = _wide_space(), make_strategy()
+    for constraints in ((), (Constraint("params", upper=0.5),)):
+        history = History(BOTH, constraints)
+        for _ in range(40):
+            (proposal,) = _propose(strategy, space, history, 1)
+            assert proposal.architecture in space, f"{proposal.architecture!r} is not of the space"
+            _add(history, proposal)
+
+
+def running_trials_do_not_break_it(make_strategy: MakeStrategy) -> None:
+    """It waits or proposes while trials run, and goes on when they have ended; none of the running is proposed for ever."""
+    strategy, space, history = make_strategy(), _wide_space(), History(ACCURACY)
+    running: list[Trial] = []
+    for step in range(60):
+        fresh = (one for one in _propose(strategy, space, history, 3) if one.architecture not in history)
+        running.extend(_begin(history, proposal) for proposal in fresh)
+        if running and (step % 2 or len(running) > 6):
+            _end(history, running.pop(step % len(running)))
+    assert history.count("completed") >= 20, f"it proposed only {len(history)} trials in 60 rounds with others running"
+
+
+def a_study_with_workers_ends_alike(make_strategy: MakeStrategy) -> None:
+    """Asked for several at once it exhausts a finite space, too."""
+    space, strategy, history = example_space(), make_strategy(), History(ACCURACY)
+    for _ in range(200):
+        fresh = [proposal for proposal in _propose(strategy, space, history, 4) if proposal.architecture not in history]
+        if not fresh:
+            break
+        begun = [_begin(history, one) for one in {one.architecture: one for one in fresh}.values()]
+        for trial in reversed(begun):  # the last ends first
+            _end(history, trial)
+    assert len(history) == space.size(), f"it ended after {len(history)} of {space.size()} architectures"
+
+
+STRATEGY_LAWS: tuple[StrategyLaw, ...] = (
+    proposals_are_valid,
+    what_it_keeps_is_only_a_cache,
+    asking_twice_changes_nothing,
+    randomness_comes_from_the_argument,
+    the_history_is_only_read,
+    a_finite_space_comes_to_an_end,
+    a_space_of_one_comes_to_an_end,
+    a_constant_evaluator_does_not_break_it,
+    a_failing_evaluator_does_not_break_it,
+    an_all_failing_evaluator_does_not_break_it,
+    infeasible_trials_do_not_break_it,
+    several_objectives_do_not_break_it,
+    running_trials_do_not_break_it,
+    a_study_with_workers_ends_alike,
+)
+
+
+def check_strategy(make_strategy: MakeStrategy, laws: Sequence[StrategyLaw] = STRATEGY_LAWS) -> None:
+    """Check a strategy against the laws, one after the other.
+
+    Args:
+        make_strategy: Makes a new instance, always with the same arguments.
+        laws: Which.
+
+    Raises:
+        AssertionError: If a law is broken; the message names it and shows how.
+    """
+    for law in laws:
+        try:
+            law(make_strategy)
+        except Exception as error:
+            msg = f"The strategy breaks the law '{law.__name__}' ({(law.__doc__ or '').strip()}): {type(error).__name__}: {error}"
+            raise AssertionError(msg) from error
+
+
+def _wide_space() -> SearchSpace:
+    return SearchSpace({f"op{i}": Categorical(("skip", "conv", "pool")) for i in range(6)})
+
+
+def _score(architecture: Architecture, run: Run) -> Mapping[str, float]:
+    del run
+    return {"accuracy": unit_of(architecture)}
+
+
+def _that(space: SearchSpace, holds: Callable[[float], bool]) -> Architecture:
+    return next(architecture for architecture in space.enumerate() if holds(unit_of(architecture)))
+
+
+def _propose(strategy: Strategy, space: SearchSpace, history: History, n: int, seed: int = 0) -> Sequence[Proposal]:
+    """Ask like a study does: a proposal that is known is answered by other random numbers."""
+    proposals: Sequence[Proposal] = []
+    for attempt in range(100):
+        proposals = strategy.propose(space, history, n, stream(seed, "propose", len(history), attempt))
+        if not proposals or any(one.architecture not in history for one in proposals):
+            break
+    return proposals
+
+
+def _begin(history: History, proposal: Proposal) -> Trial:
+    trial = Trial(len(history), proposal.architecture, parent=proposal.parent, fidelity=proposal.fidelity)
+    history.record(trial)
+    return trial
+
+
+def _end(history: History, trial: Trial) -> None:
+    unit = unit_of(trial.architecture)
+    history.record(trial.end("completed", at=1.0, metrics={"accuracy": unit, "params": unit_of(trial.architecture, "params")}))
+
+
+def _add(history: History, proposal: Proposal) -> None:
+    if proposal.architecture not in history:
+        _end(history, _begin(history, proposal))
+
+
+def _copied(history: History) -> History:
+    return History(history.objectives, history.constraints, list(history))
+
+
+def _live(strategy: Strategy, space: SearchSpace, trials: int) -> History:
+    history = History(ACCURACY)
+    for _ in range(trials):
+        for proposal in _propose(strategy, space, history, 1):
+            _add(history, proposal)
+    return history
+
+
+@contextmanager
+def _watched_generators() -> Generator[None]:
+    def states() -> list[Any]:
+        name, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002  # the global one is what is watched
+        return [random.getstate(), name, bytes(np.asarray(keys)), rest]
+
+    before = states()
+    yield
+    assert before == states(), "a global generator was drawn from; all randomness comes from rng"

@@ -1,0 +1,313 @@
+import functools
+import math
+import re
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from retia.errors import EvaluationError
+from retia.nn import ModelSpace
+from retia.rng import stream
+from retia.space import Architecture, Categorical, SearchSpace, choice
+from retia.study import (
+    ArchitectureEvaluator,
+    Costed,
+    Described,
+    ModelEvaluator,
+    Searchable,
+    Supplying,
+    architecture_evaluator,
+    as_evaluator,
+)
+from retia.study.evaluator import as_metrics, describe
+from retia.trial import Run
+
+SPACE = SearchSpace({"width": Categorical((4, 8))})
+WIDE = Architecture({"width": 8})
+
+
+def net():
+    return nn.Linear(3, choice("width", [4, 8]))
+
+
+def evaluated(evaluator, run=None):
+    """Evaluate the wide model like a study does: with torch seeded, and its generator put back."""
+    run = run or Run(ModelSpace(net))
+    with run.space.seeded(run.seed):
+        return evaluator(WIDE, run)
+
+
+# --- what becomes an evaluator
+
+
+def test_a_function_of_a_model_builds_it_first():
+    seen = []
+
+    def outputs(model):
+        seen.append(model)
+        return {"outputs": model.out_features}
+
+    evaluator = as_evaluator(outputs)
+    assert isinstance(evaluator, ModelEvaluator)
+    metrics = evaluated(evaluator)
+    assert metrics["outputs"] == 8
+    assert type(seen[0]) is nn.Linear
+
+
+def test_params_and_train_seconds_are_always_there():
+    metrics = evaluated(as_evaluator(lambda model: 0.5))
+    assert metrics["score"] == 0.5
+    assert metrics["params"] == 3 * 8 + 8
+    assert 0 <= metrics["train_seconds"] < 10
+
+
+def test_a_function_that_counts_itself_is_believed():
+    metrics = evaluated(as_evaluator(lambda model: {"params": 1, "train_seconds": 2}))
+    assert metrics == {"params": 1, "train_seconds": 2}
+
+
+def test_the_model_is_built_on_the_runs_device():
+    metrics = as_evaluator(lambda model: float(model.weight.is_meta))(WIDE, Run(ModelSpace(net), device="meta"))
+    assert metrics["score"] == 1
+
+
+def test_a_function_of_a_model_needs_a_space_that_builds():
+    def accuracy(model):
+        return 0.5
+
+    with pytest.raises(EvaluationError, match=r"accuracy\(\) takes a model, but the space \(SearchSpace\) builds none.*@retia.architecture_evaluator"):
+        as_evaluator(accuracy)(WIDE, Run(SPACE))
+
+
+def test_a_function_of_two_arguments_is_an_evaluator_as_it_is():
+    def evaluator(architecture, run):
+        return {"score": 1}
+
+    assert as_evaluator(evaluator) is evaluator
+
+
+def test_what_is_adapted_is_not_adapted_twice():
+    for evaluator in (ModelEvaluator(len), ArchitectureEvaluator(len)):
+        assert as_evaluator(evaluator) is evaluator
+
+
+def test_optional_arguments_do_not_count():
+    assert isinstance(as_evaluator(lambda model, epochs=3: epochs), ModelEvaluator)
+    assert isinstance(as_evaluator(functools.partial(lambda data, model: 1, "data")), ModelEvaluator)
+    assert isinstance(as_evaluator(max), ModelEvaluator)  # a builtin that does not show what it takes
+
+
+def test_a_function_of_three_arguments_is_refused():
+    def train(model, data, epochs):
+        return 1
+
+    with pytest.raises(EvaluationError, match=r"train\(\) needs 3 arguments. Fix the others with functools.partial"):
+        as_evaluator(train)
+
+
+@pytest.mark.parametrize("wrong", [3, "accuracy", None, nn.Linear])
+def test_what_is_no_function_is_refused(wrong):
+    with pytest.raises(EvaluationError, match=f"An evaluator is a function model -> metrics.*got {re.escape(repr(wrong))}"):
+        as_evaluator(wrong)
+
+
+# --- functions of the architecture
+
+
+def test_a_marked_function_can_still_be_called():
+    @architecture_evaluator
+    def width(architecture):
+        """The width."""
+        return {"width": architecture["width"]}
+
+    assert width(WIDE) == {"width": 8.0}
+    assert width(WIDE, Run(SPACE)) == {"width": 8.0}
+    assert (width.__name__, width.__doc__) == ("width", "The width.")
+
+
+def test_a_bare_number_is_the_score():
+    assert architecture_evaluator(lambda architecture: 3)(WIDE) == {"score": 3.0}
+
+
+# --- generators
+
+
+def heard_by(evaluator):
+    heard = []
+    metrics = evaluator(WIDE, Run(SPACE, listener=lambda metrics, step: heard.append((dict(metrics), step))))
+    return metrics, heard
+
+
+def test_a_generator_reports_what_it_yields_and_its_last_counts():
+    @architecture_evaluator
+    def training(architecture):
+        for epoch in range(3):
+            yield {"accuracy": epoch / 10}
+
+    metrics, heard = heard_by(training)
+    assert heard == [({"accuracy": 0.0}, 1), ({"accuracy": 0.1}, 2), ({"accuracy": 0.2}, 3)]
+    assert metrics == {"accuracy": 0.2}
+    assert training(WIDE) == {"accuracy": 0.2}
+
+
+def test_what_a_generator_returns_counts_more_than_what_it_yields():
+    @architecture_evaluator
+    def training(architecture):
+        yield 0.25
+        return {"accuracy": 0.9}
+
+    metrics, heard = heard_by(training)
+    assert heard == [({"score": 0.25}, 1)]
+    assert metrics == {"accuracy": 0.9}
+
+
+def test_a_generator_of_models_reports_too():
+    def training(model):
+        yield {"accuracy": 0.5}
+
+    heard = []
+    run = Run(ModelSpace(net), listener=lambda metrics, step: heard.append((dict(metrics), step)))
+    assert evaluated(as_evaluator(training), run)["accuracy"] == 0.5
+    assert heard == [({"accuracy": 0.5}, 1)]
+
+
+def test_a_generator_without_anything_is_no_result():
+    @architecture_evaluator
+    def nothing(architecture):
+        yield from ()
+
+    with pytest.raises(EvaluationError, match=r"nothing\(\) must return a number or a mapping.*got None. Is a return missing\?"):
+        nothing(WIDE)
+
+
+def test_a_progress_report_is_checked_too():
+    @architecture_evaluator
+    def training(architecture):
+        yield "half way"
+
+    with pytest.raises(EvaluationError, match="A progress report must return a number or a mapping of names to numbers, got 'half way'"):
+        heard_by(training)
+
+
+# --- metrics
+
+
+@pytest.mark.parametrize("number", [1, 1.0, True, np.float32(1), np.int64(1), torch.tensor(1), torch.tensor([1.0])])
+def test_whatever_is_a_number_is_a_metric(number):
+    metrics = as_metrics({"accuracy": number}, "f()")
+    assert metrics == {"accuracy": 1.0}
+    assert type(metrics["accuracy"]) is float
+
+
+def test_what_is_not_finite_is_not_judged_here():
+    assert math.isnan(as_metrics(math.nan, "f()")["score"])
+
+
+@pytest.mark.parametrize("wrong", ["0.9", b"0.9", [0.9, 0.8], object()])
+def test_what_is_no_number_is_refused(wrong):
+    with pytest.raises(EvaluationError, match=r"f\(\) must return a number or a mapping of names to numbers, got .*'accuracy': 0.93"):
+        as_metrics(wrong, "f()")
+
+
+def test_none_is_probably_a_missing_return():
+    with pytest.raises(EvaluationError, match=r"got None. Is a return missing\?"):
+        as_metrics(None, "f()")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "got"),
+    [
+        ({}, "an empty one"),
+        ({"accuracy": "high"}, "'accuracy': 'high'"),
+        ({"accuracy": None}, "'accuracy': None"),
+        ({"loss": 1, "accuracy": [1, 2]}, r"'accuracy': \[1, 2\]"),
+        ({"outputs": torch.ones(2)}, r"'outputs': tensor"),
+        ({3: 0.5}, "3: 0.5"),
+    ],
+)
+def test_a_mapping_is_of_names_to_numbers(wrong, got):
+    with pytest.raises(EvaluationError, match=rf"f\(\) must return a mapping of names to numbers, got {got}"):
+        as_metrics(wrong, "f()")
+
+
+# --- descriptions
+
+
+def test_a_function_is_described_by_its_name_and_its_source():
+    @architecture_evaluator
+    def score(architecture):
+        return 1
+
+    described = describe(score)
+    assert described["function"].endswith("test_evaluator.test_a_function_is_described_by_its_name_and_its_source.<locals>.score")
+    assert re.fullmatch("[0-9a-f]{16}", described["source"])
+
+
+def test_comments_and_layout_do_not_change_a_description_but_code_does(tmp_path):
+    def described(body):
+        script = tmp_path / "script.py"
+        script.write_text(f"from retia.study import architecture_evaluator, as_evaluator\n@architecture_evaluator\ndef f(a):\n{body}\nprint(f.describe())")
+        return subprocess.run([sys.executable, script], check=True, capture_output=True, text=True).stdout
+
+    first = described("    return 1 + 2")
+    assert described("    # why\n    return (1 +\n        2)") == first
+    assert described("    return 1 + 3") != first
+
+
+def test_what_has_no_source_is_described_by_its_name():
+    assert as_evaluator(len).describe() == {"function": "builtins.len"}
+    namespace = {}
+    exec("def typed(model): return 1", namespace)
+    assert as_evaluator(namespace["typed"]).describe()["function"].endswith("typed")
+    assert "source" not in as_evaluator(namespace["typed"]).describe()
+
+
+def test_an_object_describes_itself_or_is_known_by_its_type():
+    class Plain:
+        def __call__(self, architecture, run):
+            return {"score": 1}
+
+    class Told(Plain):
+        def describe(self):
+            return {"epochs": 3}
+
+    assert describe(Told()) == {"epochs": 3}
+    assert describe(Plain())["type"].endswith("Plain")
+
+
+def test_abilities_are_recognised_by_their_methods():
+    class Able:
+        metrics_supplied = ("score",)
+
+        def __call__(self, architecture, run): ...
+        def parameters(self): ...
+        def costs(self): ...
+        def describe(self): ...
+
+    for ability in (Searchable, Costed, Supplying, Described):
+        assert isinstance(Able(), ability)
+        assert not isinstance(ArchitectureEvaluator(len), ability) or ability is Described
+
+
+def test_no_torch_is_needed_to_evaluate_architectures():
+    code = """
+        import sys
+        import retia
+        @retia.architecture_evaluator
+        def score(architecture):
+            return architecture["a"]
+        study = retia.Study(retia.SearchSpace({"a": retia.Integer(1, 3)}), score, maximize="score")
+        study.run(retia.Random(), trials=3)
+        print(study.best.metrics, "torch" in sys.modules)
+    """
+    ran = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, capture_output=True, text=True)
+    assert ran.stdout.strip() == "{'score': 3.0} False"
+
+
+def test_a_runs_generator_belongs_to_its_seed():
+    assert Run(SPACE, seed=3).rng.random() == stream(3, "run").random() != Run(SPACE, seed=4).rng.random()
