@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "storage": {"trial", "space"},
     "nn": {"space"},
     "graph": {"nn", "space"},
-    "cost": {"nn", "space"},
+    "cost": {"nn", "trial", "space"},  # its evaluator takes a Run
     "supernet": {"nn", "space"},
     "strategy": {"trial", "space"},
     "execute": {"trial", "space"},

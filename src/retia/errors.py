@@ -1,11 +1,11 @@
 """The errors that retia raises, each of which says what must hold, what did not, and what to do.
 
-    RetiaError
-    ├── SpaceError          (ValueError)    a search space that can't be: a label, a domain, a candidate
-    ├── ArchitectureError   (ValueError)    an architecture that is not one of its space
-    ├── EvaluationError     (RuntimeError)  an evaluator that can't judge: its data, its result
-    ├── StudyError          (RuntimeError)  a study that can't go on: its objectives, a changed space, nothing feasible
-    └── StorageError        (RuntimeError)  a storage that can't be read or written
+RetiaError
+├── SpaceError          (ValueError)    a search space that can't be: a label, a domain, a candidate
+├── ArchitectureError   (ValueError)    an architecture that is not one of its space
+├── EvaluationError     (RuntimeError)  an evaluator that can't judge: its data, its result
+├── StudyError          (RuntimeError)  a study that can't go on: its objectives, a changed space, nothing feasible
+└── StorageError        (RuntimeError)  a storage that can't be read or written
 """
 
 

@@ -16,7 +16,7 @@ def stream(seed: int, *coordinates: str | int) -> np.random.Generator:
     The same seed and coordinates give the same numbers in any process, in any order; other coordinates give
     independent ones.
 
-    >>> stream(0, "propose", 17).integers(100) == stream(0, "propose", 17).integers(100)
+    >>> stream(0, "propose", 17).random() == stream(0, "propose", 17).random()
     True
     """
     return np.random.Generator(np.random.PCG64(_Digest(_digest(seed, coordinates))))  # pyright: ignore[reportArgumentType]  # numpy's stubs forget ISeedSequence

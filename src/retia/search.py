@@ -15,10 +15,10 @@ from retia.trial import ConstraintsLike
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["check", "search"]
+__all__ = ["check", "search", "with_costs"]
 
 
-def search(  # noqa: PLR0913  # the one call that puts the parts together
+def search(  # the one call that puts the parts together
     space: "SearchSpace | Callable[[], nn.Module]",
     evaluator: Any,
     strategy: Strategy | None = None,
@@ -114,11 +114,7 @@ def check(study: Study, *, architectures: int = 3) -> list[str]:
     example = getattr(study.costs, "example", None)
     for architecture in dict.fromkeys(drawn):
         dry_run(study.space, architecture, example)
-    done = (
-        "built and run on the meta device"
-        if example is not None
-        else "built on the meta device (the input shape is not known, so they were not run)"
-    )
+    done = "built and run on the meta device" if example is not None else "built on the meta device (the input shape is not known, so they were not run)"
     return [*lines, f"{len(dict.fromkeys(drawn))} architectures, the baseline and random ones: {done}"]
 
 
@@ -134,10 +130,7 @@ def as_space(space: Any) -> SearchSpace:
         from retia.nn import ModelSpace
 
         return ModelSpace(cast("Callable[[], nn.Module]", space))
-    msg = (
-        f"A search takes a ModelSpace, a SearchSpace or the class of a model, got {type(space).__name__}. "
-        f"Give the class Net, not the instance Net()."
-    )
+    msg = f"A search takes a ModelSpace, a SearchSpace or the class of a model, got {type(space).__name__}. Give the class Net, not the instance Net()."
     raise StudyError(msg)
 
 

@@ -86,9 +86,7 @@ def test_a_place_without_rights_is_refused(locked: str, tmp_path: Path, monkeypa
 
 def test_a_missing_driver_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(
-        StorageError, match=r"needs the PostgreSQL driver psycopg, which is missing. Install it: pip install 'retia\[postgresql\]'"
-    ):
+    with pytest.raises(StorageError, match=r"needs the PostgreSQL driver psycopg, which is missing. Install it: pip install 'retia\[postgresql\]'"):
         Database("postgresql://localhost/db").names()
 
 

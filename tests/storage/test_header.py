@@ -28,9 +28,7 @@ def test_equal_headers_do_not_differ() -> None:
 
 def test_a_changed_space_is_told_label_by_label() -> None:
     when = Condition(((Clause("act", frozenset({"relu"})),),))
-    old = space_of(
-        Parameter("act", Categorical(("relu", "gelu"))), Parameter("width", Categorical((16, 32))), Parameter("gone", Integer(1, 3))
-    )
+    old = space_of(Parameter("act", Categorical(("relu", "gelu"))), Parameter("width", Categorical((16, 32))), Parameter("gone", Integer(1, 3)))
     new = space_of(
         Parameter("act", Categorical(("relu", "gelu"))),
         Parameter("width", Categorical((16, 64)), when),

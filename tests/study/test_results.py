@@ -79,14 +79,14 @@ def test_there_is_no_best_before_a_trial_has_completed():
 def test_there_is_no_best_where_everything_failed():
     study = Study(SPACE, FailingEvaluator(), maximize="score")
     study.run(GridSearch(), trials=5)
-    with pytest.raises(StudyError, match="(?s)No trial of 'study' completed; 5 failed, the first with:\nTraceback.*ArithmeticError: This evaluator fails"):
+    with pytest.raises(StudyError, match=r"(?s)No trial of 'study' completed; 5 failed, the first with:\nTraceback.*ArithmeticError: This evaluator fails"):
         _ = study.best
     assert study.pareto == study.top(3) == []
 
 
 def test_there_is_no_best_where_nothing_meets_the_constraints():
     study = searched(constraints=["accuracy >= 0.95", "params <= 20"])
-    with pytest.raises(StudyError, match="None of the 5 completed trials of 'study' meets accuracy >= 0.95 and params <= 20. Loosen the bound"):
+    with pytest.raises(StudyError, match=r"None of the 5 completed trials of 'study' meets accuracy >= 0\.95 and params <= 20\. Loosen the bound"):
         _ = study.best
 
 

@@ -110,23 +110,22 @@ def test_every_strategy_exhausts_a_space_with_several_at_once(make_strategy):
     assert {trial.architecture for trial in study.trials} == set(SPACE.enumerate())
 
 
-class Slow(Executor):
-    """Ends no call before it must: the most that run at once is what was submitted at once."""
+class InBatches(Executor):
+    """Ends no call before it has got as many as expected, then all of them."""
 
-    def __init__(self, **attributes):
-        self.most = 0
-        self.waiting = []
+    def __init__(self, expected, **attributes):
+        self.most, self.expected, self.waiting = 0, expected, []
         vars(self).update(attributes)
 
     def submit(self, fn, /, *args, **kwargs):
         future = Future()
-        future.done = lambda: self._end_all(future)  # asked by the loop only when its slots are full
+        future.done = self._end_all
         self.waiting.append((future, fn, args))
         self.most = max(self.most, len(self.waiting))
         return future
 
-    def _end_all(self, asked):
-        if len(self.waiting) < getattr(self, "expected", 1):
+    def _end_all(self):
+        if len(self.waiting) < self.expected:
             return False
         for future, fn, args in self.waiting:
             future.done = lambda: True
@@ -140,10 +139,9 @@ class Slow(Executor):
     [({"max_workers": 3}, None, 3), ({"_max_workers": 4}, None, 4), ({"_workers": 2}, None, 2), ({}, None, 1), ({"max_workers": 3}, 5, 5)],
 )
 def test_as_many_run_at_once_as_the_executor_has_workers(attributes, workers, slots):
-    executor = Slow(expected=slots, **attributes)
+    executor = InBatches(slots, **attributes)
     study = Study(SPACE, architecture_evaluator(count), maximize="score")
-    # The baseline runs alone among the first, for nothing else is proposed before it.
-    study.run(GridSearch(), trials=1 + 2 * slots, executor=executor, workers=workers)
+    study.run(GridSearch(), trials=2 * slots, executor=executor, workers=workers)
     assert executor.most == slots
 
 

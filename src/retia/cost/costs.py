@@ -6,10 +6,11 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from torch import nn
 
+from retia.cost.building import judge_build
 from retia.cost.count import count, count_parameters
 from retia.cost.example import Example, ExampleLike
-from retia.errors import EvaluationError
 from retia.space import Architecture
 from retia.trial import Run
 
@@ -19,6 +20,8 @@ __all__ = ["Costs"]
 @dataclass(frozen=True)
 class Costs:
     """Count what an architecture's model costs, on a `meta` build: nothing is allocated, nothing is computed.
+
+    A model that can't be built or run there, because it reads values, is counted on the CPU.
 
     It supplies `params`, and with a known input also `flops` and `macs` of one sample (see `Count`).
 
@@ -49,12 +52,15 @@ class Costs:
         return ("params",) if self.input_shape is None else ("params", "flops", "macs")
 
     def __call__(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
-        """Count the costs of one architecture."""
-        space: Any = run.space
-        if not hasattr(space, "build"):
-            msg = f"Costs counts models, but the space ({type(space).__name__}) builds none. Search a ModelSpace, or leave costs out."
-            raise EvaluationError(msg)
-        model = space.build(architecture, device="meta")
+        """Count the costs of one architecture.
+
+        Raises:
+            EvaluationError: If the space builds no models.
+            SpaceError: If the model can't be built, or can't run on the input.
+        """
+        return judge_build(run.space, architecture, self._judge)
+
+    def _judge(self, model: nn.Module) -> Mapping[str, float]:
         if self.example is None:
             return {"params": float(count_parameters(model))}
         counted = count(model, self.example)

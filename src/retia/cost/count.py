@@ -1,5 +1,6 @@
 """Counting what a model needs: parameters, floating-point operations, multiply-adds."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_any
-from torch.utils.flop_counter import flop_registry
 
 from retia.cost.example import Example
+from retia.cost.formulas import formulas
+from retia.cost.forward import device_of, run_on_zeros
 
 __all__ = ["Count", "count", "count_parameters"]
 
@@ -38,29 +40,60 @@ def count_parameters(model: nn.Module) -> int:
 
 
 def count(model: nn.Module, example: Example) -> Count:
-    """Count a model that is on the `meta` device, for one sample, in evaluation mode.
+    """Count a model for one sample, in evaluation mode; the model stays as it is.
 
-    >>> count(nn.Linear(10, 5, device="meta"), Example.of((10,)))
+    A copy without memory runs on the `meta` device. A model that can't, because it reads values, runs itself, on zeros.
+
+    Raises:
+        SpaceError: If the model can't run on inputs of these shapes; the message names the module.
+
+    >>> count(nn.Linear(10, 5), Example.of((10,)))
     Count(params=55, flops=100, macs=50, uncounted=())
     """
+    device = device_of(model)
+    if device.type != "meta":
+        try:
+            return _count(_on_meta(model), example, torch.device("meta"))
+        except Exception:  # noqa: BLE001, S110  # whatever goes wrong on meta, the model's own device decides whether it is an error
+            pass
+    return _count(model, example, device)
+
+
+def _count(model: nn.Module, example: Example, device: torch.device) -> Count:
     modes = {module: module.training for module in model.modules()}
     model.eval()
-    args, kwargs = example.on("meta", batch=1)
     try:
-        with torch.no_grad(), _Counter() as counter:
-            model(*args, **kwargs)
+        # Off meta, gradients keep torch from its fused kernel for attention, which has no formula.
+        with torch.set_grad_enabled(device.type != "meta"), _Counter() as counter:
+            run_on_zeros(model, example, batch=1, device=device)
     finally:
         for module, training in modes.items():
             module.training = training
     return Count(count_parameters(model), counter.flops, counter.flops // 2, tuple(sorted(counter.uncounted)))
 
 
-_MOVES = {"aten.clone", "aten.copy_", "aten._to_copy", "aten.detach", "aten._unsafe_view", "aten.cat", "aten.stack", "aten.lift_fresh", "aten.contiguous"}
-"""Operators that only move numbers."""
+def _on_meta(model: nn.Module) -> nn.Module:
+    """Return a copy of the model whose tensors are on `meta`; theirs are not copied."""
+    tensors: dict[int, Any] = {}
+    for module in model.modules():
+        for tensor in (*module._parameters.values(), *module._buffers.values(), *vars(module).values()):
+            if isinstance(tensor, nn.Parameter):
+                tensors[id(tensor)] = nn.Parameter(torch.empty_like(tensor, device="meta"), requires_grad=tensor.requires_grad)
+            elif isinstance(tensor, Tensor):
+                tensors[id(tensor)] = torch.empty_like(tensor, device="meta")
+    return copy.deepcopy(model, tensors)
+
+
+_WORDS = """
+_reshape_copy _to_copy _unsafe_view cat clone contiguous copy_ detach embedding empty_like fill_ full_like gather index index_select lift_fresh
+new_empty new_full new_ones new_zeros ones_like pixel_shuffle rand_like randn_like repeat roll stack unsafe_split unsafe_split_with_sizes zero_ zeros_like
+"""
+_MOVES = frozenset(f"aten.{name}" for name in _WORDS.split())
+"""Operators that only make or move numbers."""
 
 
 class _Counter(TorchDispatchMode):
-    """Adds up the formulas that torch has for its operators; an operator made of others is counted by these."""
+    """Adds up the formulas; an operator made of others is counted by these."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +103,7 @@ class _Counter(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
         del types
         kwargs = kwargs or {}
-        formula = flop_registry.get(func._overloadpacket)
+        formula = formulas().get(func._overloadpacket)
         if formula is not None:
             out = func(*args, **kwargs)
             self.flops += int(formula(*args, **kwargs, out_val=out))

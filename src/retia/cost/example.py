@@ -33,8 +33,8 @@ class Example:
         if isinstance(example, Example):
             return example
         if isinstance(example, Mapping):
-            tensors = tuple(cast("Mapping[str, Tensor]", example).values())
-            names = tuple(cast("Mapping[str, Tensor]", example))
+            tensors = tuple(example.values())
+            names = tuple(example)
         elif isinstance(example, Tensor):
             tensors, names = (example,), None
         else:
@@ -50,7 +50,7 @@ class Example:
             raise EvaluationError(msg)
         return cls(tuple(tuple(tensor.shape[1:]) for tensor in tensors), tuple(tensor.dtype for tensor in tensors), names)
 
-    def on(self, device: str, *, batch: int) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
+    def on(self, device: torch.device | str, *, batch: int) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
         """Return positional and named tensors of zeros with a batch dimension."""
         tensors = tuple(torch.zeros(batch, *shape, dtype=dtype, device=device) for shape, dtype in zip(self.shapes, self.dtypes, strict=True))
         if self.names is None:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
 
 import torch
 from safetensors.torch import save_model
@@ -34,7 +33,7 @@ def export(trial: Trial, directory: str | Path, example: Tensor | Sequence[Tenso
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     if isinstance(example, Mapping):
-        args, kwargs = (), dict(cast("Mapping[str, Tensor]", example))
+        args, kwargs = (), dict(example)
     else:
         args, kwargs = ((example,) if isinstance(example, Tensor) else tuple(example)), {}
     tensors = [*args, *kwargs.values()]

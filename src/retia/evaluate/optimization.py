@@ -23,34 +23,32 @@ def make_optimizer(kind: OptimizerLike, model: nn.Module, *, lr: float, weight_d
     """Make the optimizer; biases and normalization weights (of one dimension or none) are not decayed.
 
     Raises:
-        EvaluationError: If the name is unknown.
+        EvaluationError: If the model has nothing to train.
     """
-    if callable(kind):
-        return kind(model.parameters(), lr)
     weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not weights:
+        msg = (
+            f"{type(model).__name__} has no parameter that requires a gradient, so there is nothing to train. Does a choice leave out every layer with weights?"
+        )
+        raise EvaluationError(msg)
+    if callable(kind):
+        return kind(weights, lr)
     groups = [
         {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": weight_decay},
         {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
     ]
+    groups = [group for group in groups if group["params"]]
+    # The fused step takes a third of the time for the small models that a search tries.
+    fused = all(weight.is_floating_point() and weight.device.type in ("cpu", "cuda") for weight in weights)
     if kind == "adamw":
-        return AdamW(groups, lr=lr)
-    if kind == "sgd":
-        return SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0)
-    msg = f"'optimizer' is 'adamw', 'sgd' or a function (parameters, lr) -> Optimizer, got {kind!r}."
-    raise EvaluationError(msg)
+        return AdamW(groups, lr=lr, fused=fused)
+    return SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0, fused=fused)
 
 
 def make_schedule(kind: ScheduleLike, optimizer: Optimizer, *, steps: int, warmup: int) -> LRScheduler:
-    """Make the schedule: a linear rise over `warmup` steps, then constant, or half a cosine down to 0 at `steps`.
-
-    Raises:
-        EvaluationError: If the name is unknown.
-    """
+    """Make the schedule: a linear rise over `warmup` steps, then constant, or half a cosine down to 0 at `steps`."""
     if callable(kind):
         return kind(optimizer, steps)
-    if kind not in ("cosine", "constant"):
-        msg = f"'schedule' is 'cosine', 'constant' or a function (optimizer, steps) -> LRScheduler, got {kind!r}."
-        raise EvaluationError(msg)
 
     def factor(step: int) -> float:
         if step < warmup:

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from typing import Any, Literal, Self, TypeAlias, TypeVar, cast
+from typing import Any, Literal, Self, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,25 +12,22 @@ from torchmetrics import MeanAbsoluteError, Metric, R2Score
 from torchmetrics.classification import MulticlassAccuracy
 
 from retia.cost import Costs, Example
-from retia.errors import EvaluationError
+from retia.errors import ArchitectureError, EvaluationError
 from retia.evaluate.data import Data, LoadedData, TensorData, as_data, describe_data
 from retia.evaluate.optimization import OptimizerLike, ScheduleLike
+from retia.evaluate.settings import Searched, check_settings, describe_setting, is_domain
 from retia.evaluate.training import MetricFactory, Recipe, Trainer
 from retia.evaluate.weights import save_weights
 from retia.nn import seeded
-from retia.space import Architecture, Categorical, Domain, Integer, Real, Subset
+from retia.space import Architecture, Domain
 from retia.trial import Run
 
 __all__ = ["Classification", "Regression", "Supervised"]
 
-T = TypeVar("T")
-Searched: TypeAlias = T | Categorical | Integer | Real
-"""A setting, or the domain from which the search chooses it."""
-
 Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Supervised(ABC):
     """Trains a model and measures it on validation data; see `Classification` and `Regression`."""
 
@@ -54,18 +51,16 @@ class Supervised(ABC):
     keep_weights: bool = True
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("lr", 0.0), ("weight_decay", 0.0), ("warmup_epochs", 0), ("patience", 1), ("clip_norm", 0.0)):
-            value = getattr(self, name)
-            if isinstance(value, int | float) and (value < least or (value == 0 and name in ("lr", "clip_norm"))):
-                bound = "positive" if least == 0.0 and name != "weight_decay" else f"at least {least}"
-                msg = f"'{name}' of {type(self).__name__} must be {bound}, got {value!r}."
-                raise EvaluationError(msg)
-        if self.precision not in ("auto", "float32", "bfloat16", "float16"):
-            msg = f"'precision' is 'auto', 'float32', 'bfloat16' or 'float16', got {self.precision!r}."
+        check_settings(type(self).__name__, self._settings())
+        if self.warmup_epochs != 0 and callable(self.schedule):
+            msg = f"'warmup_epochs' is part of 'cosine' and 'constant', but 'schedule' is a function, {self.schedule!r}. Let the function warm up, with warmup_epochs=0."
+            raise EvaluationError(msg)
+        if clash := {*self.metrics} & {*self.own_metrics(), "loss", "train_seconds", "params", "flops", "macs"}:
+            msg = f"{type(self).__name__} supplies {sorted(clash)} itself, so a metric in 'metrics' needs another name. Rename it."
             raise EvaluationError(msg)
         for name in ("train", "valid", "test"):
             if getattr(self, name) is not None:
-                self._data(name)
+                object.__setattr__(self, name, as_data(name, getattr(self, name), whole_targets=self.class_targets))
 
     # --- what the two kinds differ in
 
@@ -88,6 +83,14 @@ class Supervised(ABC):
         """The loss that is reported, without smoothing."""
 
     @abstractmethod
+    def check_outputs(self, outputs: Tensor, targets: Tensor) -> None:
+        """See that a batch's outputs are what its targets ask for.
+
+        Raises:
+            EvaluationError: If they are not.
+        """
+
+    @abstractmethod
     def own_metrics(self) -> dict[str, MetricFactory]:
         """The metrics that are always there."""
 
@@ -102,8 +105,7 @@ class Supervised(ABC):
 
     def parameters(self) -> Mapping[str, Domain]:
         """Return the settings that are searched, by field."""
-        values = {one.name: getattr(self, one.name) for one in fields(self)}
-        return {name: value for name, value in values.items() if isinstance(value, Categorical | Integer | Real | Subset)}
+        return {name: value for name, value in self._settings().items() if is_domain(value)}
 
     def costs(self) -> Costs:
         """Return what counts a model's costs on the shape of this data."""
@@ -111,8 +113,10 @@ class Supervised(ABC):
         return Costs(Example.of(x))
 
     def describe(self) -> dict[str, Any]:
-        """Return the settings as JSON; data by shape and checksum."""
-        return {"type": type(self).__name__, **{one.name: _described(one.name, getattr(self, one.name)) for one in fields(self)}}
+        """Return the settings that results depend on as JSON; data by shape and checksum."""
+        data = {name: describe_data(self._data(name)) for name in ("train", "valid", "test") if getattr(self, name) is not None}
+        settings = {name: describe_setting(value) for name, value in self._settings().items() if name not in ("device", "keep_weights")}
+        return {"type": type(self).__name__, **data, **settings}
 
     # --- evaluating
 
@@ -120,10 +124,18 @@ class Supervised(ABC):
         """Build the architecture's model, train it, and return the metrics of its best epoch.
 
         Raises:
-            EvaluationError: If the space builds no models, or training diverges.
+            ArchitectureError: If the architecture lacks a setting that is searched.
+            EvaluationError: If the space builds no models, the model has other outputs than the targets ask for, or training diverges.
         """
-        chosen = {name: architecture[name] for name in self.parameters()}
-        return self._chosen(chosen)._evaluate(architecture, run)
+        searched = self.parameters()
+        if missing := searched.keys() - architecture.keys():
+            name = min(missing)
+            msg = (
+                f"'{name}' of {type(self).__name__} is searched ({searched[name]}), but the architecture has no value for it: {dict(architecture)}. "
+                f"Take architectures from the study's space, which space.extend(evaluator.parameters()) makes."
+            )
+            raise ArchitectureError(msg)
+        return self._chosen({name: architecture[name] for name in searched})._evaluate(architecture, run)
 
     def _chosen(self, values: Mapping[str, Any]) -> Self:
         return replace(self, **values) if values else self
@@ -134,6 +146,7 @@ class Supervised(ABC):
             msg = f"{type(self).__name__} trains models, but the space ({type(space).__name__}) builds none. Search a ModelSpace."
             raise EvaluationError(msg)
         device = torch.device(run.device or self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        costs = self.costs()(architecture, run)
         with seeded(run.seed):
             model: nn.Module = space.build(architecture)
             trainer = Trainer(model, self._recipe(device, run.fidelity), device=device, seed=run.seed)
@@ -142,7 +155,7 @@ class Supervised(ABC):
                 metrics |= {f"test_{name}": value for name, value in trainer.judge(self._data("test")).items()}
         if self.keep_weights:
             save_weights(trainer.model, run)
-        return {**metrics, "train_seconds": trainer.seconds, "params": float(sum(one.numel() for one in model.parameters()))}
+        return {**metrics, "train_seconds": trainer.seconds, **costs}
 
     def _recipe(self, device: torch.device, fidelity: float | None) -> Recipe:
         auto = torch.bfloat16 if device.type == "cuda" else None
@@ -150,6 +163,7 @@ class Supervised(ABC):
         return Recipe(
             loss=self.loss or self.training_loss(),
             judged_loss=self.loss or self.judged_loss(),
+            check=self.check_outputs,
             metrics={**self.own_metrics(), **{name: partial(_fresh, metric) for name, metric in self.metrics.items()}},
             goal=self.goal,
             epochs=cast("int", self.epochs) if fidelity is None else max(1, round(fidelity)),
@@ -165,11 +179,14 @@ class Supervised(ABC):
             patience=self.patience,
         )
 
+    def _settings(self) -> dict[str, Any]:
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("train", "valid", "test")}
+
     def _data(self, name: str) -> TensorData | LoadedData:
-        return as_data(name, getattr(self, name), whole_targets=self.class_targets)
+        return getattr(self, name)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Classification(Supervised):
     """Train a classifier: a model that returns a score for each class, (B, classes).
 
@@ -207,6 +224,12 @@ class Classification(Supervised):
 
     label_smoothing: Searched[float] = 0.0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.loss is not None and self.label_smoothing != 0:
+            msg = f"'label_smoothing' is of the cross-entropy, but 'loss' is {self.loss!r}. Smooth in that function, with label_smoothing=0."
+            raise EvaluationError(msg)
+
     @property
     def goal(self) -> tuple[str, bool]:
         """Accuracy, the more the better."""
@@ -225,12 +248,25 @@ class Classification(Supervised):
         """Cross-entropy."""
         return nn.functional.cross_entropy
 
+    def check_outputs(self, outputs: Tensor, targets: Tensor) -> None:
+        """See that there is a score for each class."""
+        if outputs.ndim != 2 or outputs.shape[1] < 2:
+            msg = f"A classifier returns a score for each class, of shape (B, classes), got {tuple(outputs.shape)}. Has the model its head?"
+            raise EvaluationError(msg)
+        known = (self._data(name).classes() for name in ("train", "valid", "test") if getattr(self, name) is not None)
+        if outputs.shape[1] < (needed := max(int(targets.max()) + 1, *known)):
+            msg = (
+                f"The model returns {outputs.shape[1]} scores, but the targets go up to {needed - 1}, so there are at least {needed} classes. "
+                f"Give its head {needed} outputs, or number the classes from 0."
+            )
+            raise EvaluationError(msg)
+
     def own_metrics(self) -> dict[str, MetricFactory]:
         """Accuracy."""
         return {"accuracy": _accuracy}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Regression(Supervised):
     """Train a model that returns numbers of the shape of the targets.
 
@@ -253,11 +289,20 @@ class Regression(Supervised):
 
     def training_loss(self) -> Loss:
         """Mean squared error."""
-        return _squared_error
+        return nn.functional.mse_loss
 
     def judged_loss(self) -> Loss:
         """Mean squared error."""
-        return _squared_error
+        return nn.functional.mse_loss
+
+    def check_outputs(self, outputs: Tensor, targets: Tensor) -> None:
+        """See that the shapes are the same."""
+        if outputs.shape != targets.shape:
+            msg = (
+                f"A regression's outputs have the shape of its targets, {tuple(targets.shape)}, got {tuple(outputs.shape)}. "
+                f"For one number a sample give targets of shape (N, 1), y.unsqueeze(1), or let the model return outputs.squeeze(1)."
+            )
+            raise EvaluationError(msg)
 
     def own_metrics(self) -> dict[str, MetricFactory]:
         """Mean absolute error, and the coefficient of determination."""
@@ -265,9 +310,6 @@ class Regression(Supervised):
 
 
 def _accuracy(outputs: Tensor) -> Metric:
-    if outputs.ndim != 2 or outputs.shape[1] < 2:
-        msg = f"A classifier returns a score for each class, shape (B, classes), got {tuple(outputs.shape)}. Has the model its head?"
-        raise EvaluationError(msg)
     return MulticlassAccuracy(num_classes=outputs.shape[1], average="micro")
 
 
@@ -281,25 +323,6 @@ def _determination(outputs: Tensor) -> Metric:
     return R2Score()
 
 
-def _squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
-    if outputs.shape != targets.shape:
-        msg = f"A regression's outputs have the shape of its targets, {tuple(targets.shape)}, got {tuple(outputs.shape)}."
-        raise EvaluationError(msg)
-    return nn.functional.mse_loss(outputs, targets)
-
-
 def _fresh(metric: Metric | Callable[[], Metric], outputs: Tensor) -> Metric:
     del outputs
     return metric.clone() if isinstance(metric, Metric) else metric()
-
-
-def _described(name: str, value: Any) -> Any:
-    if name in ("train", "valid", "test") and value is not None:
-        return describe_data(value)
-    if isinstance(value, Categorical | Integer | Real | Subset):
-        return value.to_json()
-    if isinstance(value, Mapping):
-        return sorted(cast("Mapping[str, Any]", value))
-    if callable(value):
-        return f"{getattr(value, '__module__', '?')}.{getattr(value, '__qualname__', type(value).__qualname__)}"
-    return value

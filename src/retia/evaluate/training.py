@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torchmetrics import Metric
 
 from retia.errors import EvaluationError
@@ -26,13 +27,16 @@ class Recipe:
 
     Args:
         loss: Of outputs and targets, for training.
+        judged_loss: The same, for measuring.
         metrics: What is measured beside the loss, by name.
+        check: Looks at the first outputs and targets, before anything is trained on them.
         goal: The metric of the best epoch, and whether more of it is better.
     """
 
     loss: Callable[[Tensor, Tensor], Tensor]
     judged_loss: Callable[[Tensor, Tensor], Tensor]
     metrics: Mapping[str, MetricFactory]
+    check: Callable[[Tensor, Tensor], None]
     goal: tuple[str, bool]
     epochs: int
     batch_size: int
@@ -56,47 +60,40 @@ class Trainer:
         self.device = device
         self.seconds = 0.0
         self._generator = torch.Generator().manual_seed(seed)
-        self._images = any(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in model.modules())
-        if self._images:  # convolutions run up to half again as quick on the CPU, and on tensor cores
-            self.model.to(memory_format=torch.channels_last)
+        self._memory_format = torch.preserve_format
+        if any(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in model.modules()):
+            self._memory_format = torch.channels_last  # convolutions run up to half again as quick on the CPU, and on tensor cores
+            self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  # an overload that torch does not declare
         self._scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == torch.float16)
 
     def fit(self, train: TensorData | LoadedData, valid: TensorData | LoadedData, report: Callable[[Mapping[str, float], float], None]) -> dict[str, float]:
         """Train, keep the weights of the best epoch, and return its metrics on the validation data.
 
         Raises:
-            EvaluationError: If the loss becomes NaN or infinite.
+            EvaluationError: If the model has nothing to train, its outputs are not what the targets ask for, or a loss becomes
+                NaN or infinite.
         """
         recipe, started = self.recipe, time.perf_counter()
         optimizer = make_optimizer(recipe.optimizer, self.model, lr=recipe.lr, weight_decay=recipe.weight_decay, momentum=recipe.momentum)
-        steps = train.steps(recipe.batch_size)
-        schedule = make_schedule(recipe.schedule, optimizer, steps=steps * recipe.epochs, warmup=steps * recipe.warmup_epochs)
-        name, more = recipe.goal
-        best: dict[str, float] = {}
-        weights: dict[str, Tensor] = {}
-        waited = 0
-        for epoch in range(1, recipe.epochs + 1):
-            self._epoch(train, optimizer, schedule, epoch)
-            metrics = self.judge(valid)
-            report(metrics, epoch)
-            if not best or (metrics[name] > best[name] if more else metrics[name] < best[name]):
-                best, waited = metrics, 0
-                weights = {key: tensor.detach().clone() for key, tensor in self.model.state_dict().items()}
-            else:
-                waited += 1
-                if recipe.patience is not None and waited >= recipe.patience:
-                    break
-        self.model.load_state_dict(weights)
+        with train.rewound():
+            train, valid = self._placed(train), self._placed(valid)
+            steps = train.steps(recipe.batch_size)
+            schedule = make_schedule(recipe.schedule, optimizer, steps=steps * recipe.epochs, warmup=steps * recipe.warmup_epochs)
+            best = self._epochs(train, valid, optimizer, schedule, report)
         self.seconds = time.perf_counter() - started
         return best
 
     def judge(self, data: TensorData | LoadedData) -> dict[str, float]:
-        """Return the metrics of the model as it is, in evaluation mode."""
+        """Return the metrics of the model as it is, in evaluation mode.
+
+        Raises:
+            EvaluationError: If one is NaN or infinite.
+        """
         self.model.eval()
         total, count = 0.0, 0
         metrics: dict[str, Metric] = {}
-        with torch.inference_mode():
-            for x, y in data.batches(self.device, 4 * self.recipe.batch_size):
+        with torch.no_grad(), data.rewound():
+            for x, y in self._placed(data).batches(4 * self.recipe.batch_size):
                 outputs = self._outputs(x).float()
                 if not metrics:
                     metrics = {name: factory(outputs).to(self.device) for name, factory in self.recipe.metrics.items()}
@@ -106,14 +103,39 @@ class Trainer:
                     metric.update(outputs, y)
         return {**{name: float(metric.compute()) for name, metric in metrics.items()}, "loss": total / count}
 
-    def _epoch(self, data: TensorData | LoadedData, optimizer: torch.optim.Optimizer, schedule: Any, epoch: int) -> None:
+    def _epochs(self, train: TensorData | LoadedData, valid: TensorData | LoadedData, optimizer: Optimizer, schedule: Any, report: Any) -> dict[str, float]:
+        name, more = self.recipe.goal
+        best: dict[str, float] = {}
+        weights: dict[str, Any] = {}
+        waited = 0
+        for epoch in range(1, self.recipe.epochs + 1):
+            self._epoch(train, optimizer, schedule, epoch)
+            metrics = self.judge(valid)
+            if wrong := {metric: value for metric, value in metrics.items() if not math.isfinite(value)}:
+                msg = f"On the validation data of epoch {epoch} the model gives {wrong}. {_remedy(self.recipe.lr)}"
+                raise EvaluationError(msg)
+            report(metrics, epoch)
+            if not best or (metrics[name] > best[name] if more else metrics[name] < best[name]):
+                best, waited = metrics, 0
+                weights = {key: value.detach().clone() if isinstance(value, Tensor) else value for key, value in self.model.state_dict().items()}
+            else:
+                waited += 1
+                if self.recipe.patience is not None and waited >= self.recipe.patience:
+                    break
+        self.model.load_state_dict(weights)
+        return best
+
+    def _epoch(self, data: TensorData | LoadedData, optimizer: Optimizer, schedule: Any, epoch: int) -> None:
         self.model.train()
-        for step, (x, y) in enumerate(data.batches(self.device, self.recipe.batch_size, generator=self._generator), 1):
+        for step, (x, y) in enumerate(data.batches(self.recipe.batch_size, generator=self._generator), 1):
             optimizer.zero_grad(set_to_none=True)
-            loss = self.recipe.loss(self._outputs(x), y)
+            outputs = self._outputs(x)
+            if epoch == step == 1:
+                self.recipe.check(outputs, y)
+            loss = self.recipe.loss(outputs, y)
             value = loss.item()
             if not math.isfinite(value):
-                msg = f"The loss became {value} in epoch {epoch}, step {step}. Lower the learning rate (lr={self.recipe.lr:g}), or set clip_norm."
+                msg = f"The loss became {value} in epoch {epoch}, step {step}. {_remedy(self.recipe.lr)}"
                 raise EvaluationError(msg)
             self._scaler.scale(loss).backward()
             if self.recipe.clip_norm is not None:
@@ -123,9 +145,18 @@ class Trainer:
             self._scaler.update()
             schedule.step()
 
+    def _placed(self, data: TensorData | LoadedData) -> TensorData | LoadedData:
+        return data.placed(self.device, self._memory_format)
+
     def _outputs(self, x: Any) -> Tensor:
         args, kwargs = forward_arguments(x)
-        if self._images:
-            args = tuple(a.contiguous(memory_format=torch.channels_last) if isinstance(a, Tensor) and a.ndim == 4 else a for a in args)
         with torch.autocast(self.device.type, dtype=self.recipe.precision, enabled=self.recipe.precision is not None):
-            return self.model(*args, **kwargs)
+            outputs = self.model(*args, **kwargs)
+        if not isinstance(outputs, Tensor):
+            msg = f"The model returns a {type(outputs).__name__}, but a tensor of outputs is needed. Let its forward return that (of a transformers model, .logits)."
+            raise EvaluationError(msg)
+        return outputs
+
+
+def _remedy(lr: float) -> str:
+    return f"Lower the learning rate (lr={lr:g}), set clip_norm, or look for a division or a logarithm in the model."

@@ -18,11 +18,13 @@ class InProcess(Executor):
     An exception is kept in the future; what is none, such as KeyboardInterrupt, leaves `submit`.
 
     Attributes:
+        max_workers: 1.
         on_message: Hears, with the call's future, what the call emits; what it raises is raised in the call.
     """
 
     def __init__(self) -> None:
         self.on_message: Callable[[Future[Any], Any], None] | None = None
+        self.max_workers = 1
         self._closed = False
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:

@@ -40,6 +40,7 @@ class Processes(Executor):
         threads: How many threads the numeric libraries use in a worker; if None, the processors are shared out.
 
     Attributes:
+        max_workers: The most calls at once.
         on_message: Hears, with the call's future, what a call emits, in a thread of the executor's; what it raises ends the call.
 
     Raises:
@@ -57,7 +58,7 @@ class Processes(Executor):
             msg = "Processes needs Linux or macOS, got Windows. Use workers=1, or executor=concurrent.futures.ProcessPoolExecutor()."
             raise ExecutorError(msg)
         self.on_message: Callable[[Future[Any], Any], None] | None = None
-        self._workers = workers
+        self.max_workers = workers
         self._time_limit_s = time_limit_s
         self._threads = threads or max(1, _processors() // workers)
         self._dispatcher: Dispatcher | None = None
@@ -77,12 +78,12 @@ class Processes(Executor):
         arguments = _pickled((args, kwargs), "The arguments of a call", args)
         with self._lock:
             if self._closed:
-                msg = f"The executor was shut down and takes no more calls. Make a new one: Processes({self._workers})."
+                msg = f"The executor was shut down and takes no more calls. Make a new one: Processes({self.max_workers})."
                 raise RuntimeError(msg)
             call = Call(future, self._function(fn), arguments)
             if self._dispatcher is None:
                 self._dispatcher = Dispatcher(
-                    self._workers,
+                    self.max_workers,
                     time_limit_s=self._time_limit_s,
                     environment=threads_environment(self._threads),
                     on_message=self._tell,

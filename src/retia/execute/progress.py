@@ -1,6 +1,6 @@
 """Progress: what a call says while it runs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -21,7 +21,7 @@ def emit(message: Any) -> None:
 
 
 @contextmanager
-def emitting_to(sink: Callable[[Any], None]) -> Iterator[None]:
+def emitting_to(sink: Callable[[Any], None]) -> Generator[None]:
     """Lead what is emitted within the block to `sink`."""
     token = _sink.set(sink)
     try:

@@ -14,6 +14,7 @@ Factory: TypeAlias = "Callable[[], nn.Module] | nn.Module"
 """A class or function that makes a module, or a module, of which a copy is taken."""
 
 Candidates: TypeAlias = "Mapping[str, Factory] | Sequence[Factory]"
+"""What a layer choice chooses from: factories by name, or a list of them."""
 
 
 def named(label: str, candidates: Candidates) -> dict[str | int, Factory]:

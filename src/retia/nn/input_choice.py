@@ -12,6 +12,7 @@ from retia.space import Subset, declare
 __all__ = ["Reduction", "SelectInputs", "input_choice"]
 
 Reduction: TypeAlias = Literal["sum", "mean", "concat", "none"]
+"""How chosen inputs are joined."""
 
 
 class SelectInputs(nn.Module):

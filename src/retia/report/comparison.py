@@ -1,10 +1,11 @@
 """What a search gained: over its baseline, and over random search at the same budget."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from retia.report.number import number
+from retia.report.number import logarithmic, number
 from retia.study import Study
 from retia.trial import Objective, Trial, hypervolume
 
@@ -57,8 +58,10 @@ class Comparison:
         gains: One for each objective for which there is something to compare.
         budget: How many trials of either side count; None where the other side has one only.
         volumes: With several objectives, the hypervolumes of the two fronts, this search's first, as shares of the box
-            between the best and the worst of each objective that either side has seen.
+            between the best and the worst of each objective that either side has seen; an objective whose values span more than
+            a factor of 20 is measured by its logarithm, as it is drawn.
         corner: The reference point of the hypervolumes: the worst value of each objective, by its metric.
+        logarithms: The metrics that the hypervolumes measure by their logarithm.
         at_a_price: Against the baseline with several objectives: the best of each, whatever it costs in the others.
     """
 
@@ -67,6 +70,7 @@ class Comparison:
     budget: int | None = None
     volumes: tuple[float, float] | None = None
     corner: tuple[tuple[str, float], ...] = ()
+    logarithms: tuple[str, ...] = ()
     at_a_price: tuple[Gain, ...] = ()
 
     def lines(self) -> list[str]:
@@ -80,7 +84,9 @@ class Comparison:
             "budget": self.budget,
             "gains": [gain.to_json() for gain in self.gains],
             "at_a_price": [gain.to_json() for gain in self.at_a_price],
-            "hypervolume": None if self.volumes is None else {"search": self.volumes[0], "reference": self.volumes[1], "corner": dict(self.corner)},
+            "hypervolume": None
+            if self.volumes is None
+            else {"search": self.volumes[0], "reference": self.volumes[1], "corner": dict(self.corner), "logarithms": list(self.logarithms)},
         }
 
     def _against_baseline(self) -> list[str]:
@@ -111,7 +117,7 @@ class Comparison:
         if self.volumes is not None:
             ours, theirs = self.volumes
             verdict = "larger than" if ours > theirs else "smaller than" if ours < theirs else "the same as"
-            corner = ", ".join(f"{metric} {number(value)}" for metric, value in self.corner)
+            corner = ", ".join(f"{metric} {number(value)}{' (by logarithm)' if metric in self.logarithms else ''}" for metric, value in self.corner)
             lines.append(f"front: hypervolume {verdict} random search's, {ours:.1%} against {theirs:.1%} (reference point {corner}; 100% is the ideal)")
         return lines
 
@@ -156,8 +162,7 @@ def against_random(study: Study) -> Comparison | None:
     gains = tuple(_extreme_gain(objective, mine, other) for objective in study.objectives)
     if len(study.objectives) == 1:
         return Comparison("random search", gains, budget=budget)
-    volumes, corner = _volumes(study.objectives, mine, other)
-    return Comparison("random search", gains, budget=budget, volumes=volumes, corner=corner)
+    return _with_volumes(Comparison("random search", gains, budget=budget), mine, other)
 
 
 def spent(study: Study) -> list[Trial]:
@@ -170,15 +175,25 @@ def _extreme_gain(objective: Objective, mine: Sequence[Trial], other: Sequence[T
     return Gain(objective, best.metrics[objective.metric], best.number, theirs.metrics[objective.metric], theirs.number)
 
 
-def _volumes(objectives: Sequence[Objective], mine: Sequence[Trial], other: Sequence[Trial]) -> tuple[tuple[float, float], tuple[tuple[str, float], ...]]:
-    points = [[[objective.loss(trial.metrics) for objective in objectives] for trial in trials] for trials in (mine, other)]
-    everything = [*points[0], *points[1]]
-    worst = [max(column) for column in zip(*everything, strict=True)]
-    spans = [high - min(column) or 1.0 for high, column in zip(worst, zip(*everything, strict=True), strict=True)]
-    scaled = [[[(x - high) / span for x, high, span in zip(row, worst, spans, strict=True)] for row in rows] for rows in points]
-    ours, theirs = (hypervolume(rows, [0.0] * len(objectives)) for rows in scaled)
-    corner = tuple((objective.metric, high if objective.direction == "minimize" else -high) for objective, high in zip(objectives, worst, strict=True))
-    return (ours, theirs), corner
+def _with_volumes(comparison: Comparison, mine: Sequence[Trial], other: Sequence[Trial]) -> Comparison:
+    """Add both hypervolumes, as shares of the box between the worst and the best seen."""
+    everything = [*mine, *other]
+    shares: list[list[float]] = []  # (M, N): 0 for the best value of an objective, 1 for the worst
+    corner: list[tuple[str, float]] = []
+    logarithms: list[str] = []
+    objectives = [gain.objective for gain in comparison.gains]
+    for objective in objectives:
+        values = [trial.metrics[objective.metric] for trial in everything]
+        low, high = min(values), max(values)
+        best, worst = (low, high) if objective.direction == "minimize" else (high, low)
+        scale = math.log if logarithmic(values) else float
+        span = scale(worst) - scale(best) or 1.0
+        shares.append([(scale(value) - scale(best)) / span for value in values])
+        corner.append((objective.metric, worst))
+        logarithms += [objective.metric] if scale is math.log else []
+    points = list(zip(*shares, strict=True))
+    ours, theirs = (hypervolume(part, [1.0] * len(objectives)) for part in (points[: len(mine)], points[len(mine) :]))
+    return replace(comparison, volumes=(ours, theirs), corner=tuple(corner), logarithms=tuple(logarithms))
 
 
 def _sentence(gain: Gain, against: str) -> str:

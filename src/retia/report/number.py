@@ -1,8 +1,8 @@
 """Numbers, durations and architectures as a reader wants them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-__all__ = ["compact", "duration", "number"]
+__all__ = ["compact", "duration", "logarithmic", "number"]
 
 
 def number(value: float) -> str:
@@ -16,6 +16,15 @@ def number(value: float) -> str:
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.4g}"
+
+
+def logarithmic(values: Collection[float]) -> bool:
+    """Whether values are better shown on a logarithmic scale: all positive, and more than a factor of 20 apart.
+
+    >>> logarithmic([770, 44_970]), logarithmic([0.5, 0.99]), logarithmic([0, 100])
+    (True, False, False)
+    """
+    return min(values) > 0 and max(values) / min(values) > 20
 
 
 def duration(seconds: float) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from retia.errors import StudyError
 from retia.report.comparison import spent
 from retia.report.importance import LEAST, importance
-from retia.report.number import number
+from retia.report.number import logarithmic, number
 from retia.study import Study
 from retia.trial import Objective, Trial, nondominated
 
@@ -48,7 +48,7 @@ def plot_progress(study: Study, metric: str | None = None) -> "Figure":
     axes.set_xlabel("trials")
     axes.set_ylabel(_axis(objective))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _scale(axes, [[t.metrics[name] for t in feasible]], "y")
+    _scale(axes, [t.metrics[name] for t in feasible], "y")
     chart.add_legend()
     return chart
 
@@ -84,7 +84,7 @@ def plot_pareto(study: Study, x: str | None = None, y: str | None = None) -> "Fi
         _staircase(axes, theirs, across, up, color=FRONT_RANDOM, label="random search's front", style="--")
     axes.set_xlabel(_axis(across))
     axes.set_ylabel(_axis(up))
-    _scale(axes, [[trial.metrics[across.metric] for trial in feasible]], "x")
+    _scale(axes, [trial.metrics[across.metric] for trial in feasible], "x")
     chart.add_legend()
     return chart
 
@@ -192,14 +192,10 @@ def _axis(objective: Objective) -> str:
     return f"{objective.metric} ({'higher' if objective.direction == 'maximize' else 'lower'} is better)"
 
 
-def _scale(axes: "Axes", columns: Sequence[Sequence[float]], axis: str) -> None:
-    """Use a logarithmic scale where values span more than a factor of 20, and write large numbers with separators."""
-    values = [value for column in columns for value in column]
-    logarithmic = min(values) > 0 and max(values) / min(values) > 20
+def _scale(axes: "Axes", values: Sequence[float], axis: str) -> None:
+    """Use a logarithmic scale where the values ask for one, and write large numbers with separators."""
     scaled = axes.xaxis if axis == "x" else axes.yaxis
-    if logarithmic and axis == "x":
-        axes.set_xscale("log")
-    elif logarithmic:
-        axes.set_yscale("log")
+    if logarithmic(values):
+        (axes.set_xscale if axis == "x" else axes.set_yscale)("log")
     if max(abs(value) for value in values) >= 1000:
         scaled.set_major_formatter(lambda value, _: number(value))

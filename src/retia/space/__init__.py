@@ -12,7 +12,8 @@ from retia.space.integer import Integer
 from retia.space.parameter import Parameter
 from retia.space.real import Real
 from retia.space.recorder import Builder, Recorder, active_recorder
-from retia.space.search_space import Restriction, SearchSpace
+from retia.space.restriction import Restriction
+from retia.space.search_space import SearchSpace
 from retia.space.subset import Subset
 from retia.space.symbolic import SymbolicFloat, SymbolicInt, SymbolicStr, concrete, expression_of, lift, symbolic
 from retia.space.tracer import Tracer

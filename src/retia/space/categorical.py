@@ -26,7 +26,7 @@ class Categorical:
     """
 
     values: tuple[Value, ...]
-    default: Value = field(default=cast("Value", ...), kw_only=True)
+    default: Value = field(default=cast("Any", ...), kw_only=True)
 
     def __post_init__(self) -> None:
         values = tuple(freeze(value) for value in self.values)
@@ -61,13 +61,16 @@ class Categorical:
     def contains(self, value: object) -> bool:
         """Whether `value` is legal."""
         try:
-            return freeze(value) in self._index
-        except SpaceError:
-            return False
+            return value in self._index
+        except TypeError:  # it can't be hashed: a list, which stands for a tuple
+            return any(jsonable(legal) == value for legal in self.values)
 
     def normalize(self, value: Value) -> Value:
         """Return the domain's own spelling of a legal `value`: 3 for 3.0."""
-        return self.values[self._index[freeze(value)]]
+        try:
+            return self.values[self._index[value]]
+        except TypeError:  # it can't be hashed: a list, which stands for a tuple
+            return self.values[self._index[freeze(value)]]
 
     def from_unit(self, unit: float) -> Value:
         """Map a number in [0, 1) to a value, uniformly."""
@@ -79,7 +82,7 @@ class Categorical:
 
     def mutate(self, value: Value, rng: np.random.Generator) -> Value:
         """Draw another value than `value` uniformly."""
-        index = int(rng.integers(len(self.values) - 1))
+        index = int(rng.random() * (len(self.values) - 1))
         return self.values[index + (index >= self._index[value])]
 
     def enumerate(self) -> Iterator[Value]:

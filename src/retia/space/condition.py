@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from retia.space.value import Value, freeze
+from retia.space.value import Value, freeze, jsonable
 
 __all__ = ["ALWAYS", "Clause", "Condition", "Conjunction"]
 
@@ -61,7 +61,7 @@ class Condition:
 
     def to_json(self) -> list[list[list[Any]]]:
         """Return a JSON array that `from_json` reads."""
-        return [[[clause.label, sorted(clause.values, key=repr)] for clause in conjunction] for conjunction in self.alternatives]
+        return [[[clause.label, [jsonable(value) for value in sorted(clause.values, key=repr)]] for clause in conjunction] for conjunction in self.alternatives]
 
     @classmethod
     def from_json(cls, data: Sequence[Sequence[Sequence[Any]]]) -> "Condition":
@@ -75,3 +75,4 @@ class Condition:
 
 
 ALWAYS = Condition()
+"""The condition that holds for every architecture."""

@@ -12,6 +12,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from retia.space.domain import Domain
+from retia.space.integer import Integer
 from retia.space.parameter import Parameter
 from retia.space.value import Value
 
@@ -51,9 +53,14 @@ class Counting:
     def _whole(self) -> Problem:
         place = {parameter.label: i for i, parameter in enumerate(self._parameters)}
         problem: list[Open] = []
+        never: set[int] = set()  # what can't become active, whatever is decided
         for i, parameter in enumerate(self._parameters):
-            alternatives = (tuple((place[clause.label], clause.values) for clause in row) for row in parameter.condition.alternatives)
-            problem.append((i, ((),) if parameter.condition.always else tuple(alternatives)))
+            rows = [tuple((place[clause.label], clause.values) for clause in row) for row in parameter.condition.alternatives]
+            met = tuple(row for row in rows if not any(j in never for j, _ in row))
+            if met:
+                problem.append((i, ((),) if () in met else met))
+            else:
+                never.add(i)
         return tuple(problem)
 
     def _count(self, problem: Problem) -> int:
@@ -88,8 +95,10 @@ class Counting:
         if len(members) == count:
             return members[int(rng.integers(count))]
         named = {value for other, (values, _) in enumerate(groups) if other != chosen for value in values}
-        values = [value for value in self._parameters[index].domain.enumerate() if value not in named]
-        return values[int(rng.integers(count))]
+        values = _values(self._parameters[index].domain)
+        while (value := values[int(rng.integers(len(values)))]) in named:
+            pass
+        return value
 
     @staticmethod
     def _decide(problem: Problem, index: int, value: Value) -> Problem:
@@ -106,6 +115,11 @@ class Counting:
             else:
                 decided.append((i, ((),) if () in open_ else tuple(dict.fromkeys(open_))))
         return tuple(decided)
+
+
+def _values(domain: Domain) -> Sequence[Value]:
+    """Return the values of a finite domain, without a list of them where they are a range."""
+    return range(domain.low, domain.high + 1, domain.step) if isinstance(domain, Integer) else list(domain.enumerate())
 
 
 def _components(problem: Problem) -> Iterable[Problem]:

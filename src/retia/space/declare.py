@@ -56,12 +56,9 @@ def choice(label: str, values: Iterable[T], *, default: T = _UNSET) -> T:
             f"layer_choice({label!r}, {{name: factory}}); to choose between other objects choose a name and look the object up."
         )
         raise SpaceError(msg)
-    try:
-        domain = Categorical(tuple(values), default=cast("Any", default))  # pyright: ignore[reportArgumentType]  # checked inside
-    except SpaceError as error:
-        msg = f"choice({label!r}): {error}"
-        raise SpaceError(msg) from None
-    return declare(label, domain)
+    with _labelled("choice", label):
+        domain = Categorical(tuple(cast("Iterable[Any]", values)), default=cast("Any", default))
+    return cast("T", declare(label, domain))
 
 
 def integer(label: str, low: int, high: int, *, step: int = 1, log: bool = False, default: int = _UNSET) -> int:
@@ -70,7 +67,9 @@ def integer(label: str, low: int, high: int, *, step: int = 1, log: bool = False
     Raises:
         SpaceError: If the bounds don't fit, or the label is in use.
     """
-    return declare(label, Integer(low, high, step=step, log=log, default=default))
+    with _labelled("integer", label):
+        domain = Integer(low, high, step=step, log=log, default=default)
+    return declare(label, domain)
 
 
 def real(label: str, low: float, high: float, *, log: bool = False, default: float = _UNSET) -> float:
@@ -79,7 +78,9 @@ def real(label: str, low: float, high: float, *, log: bool = False, default: flo
     Raises:
         SpaceError: If the bounds don't fit, or the label is in use.
     """
-    return declare(label, Real(low, high, log=log, default=default))
+    with _labelled("real", label):
+        domain = Real(low, high, log=log, default=default)
+    return declare(label, domain)
 
 
 def subset(label: str, items: Iterable[T], *, least: int = 0, most: int = _UNSET, default: tuple[T, ...] = _UNSET) -> tuple[T, ...]:
@@ -88,7 +89,9 @@ def subset(label: str, items: Iterable[T], *, least: int = 0, most: int = _UNSET
     Raises:
         SpaceError: If the items are not distinct, the bounds don't fit, or the label is in use.
     """
-    return declare(label, Subset(tuple(items), least=least, most=most, default=default))  # pyright: ignore[reportArgumentType]
+    with _labelled("subset", label):
+        domain = Subset(tuple(cast("Iterable[Any]", items)), least=least, most=most, default=cast("Any", default))
+    return cast("tuple[T, ...]", declare(label, domain))
 
 
 def apply(function: Callable[..., T], *arguments: Any) -> T:
@@ -110,6 +113,16 @@ def apply(function: Callable[..., T], *arguments: Any) -> T:
         msg = f"apply({getattr(function, '__name__', function)}) must return a number, a string or a tuple of these, got {value!r}."
         raise SpaceError(msg)
     return lift(value, Call(function, tuple(expression_of(argument) for argument in arguments)))
+
+
+@contextmanager
+def _labelled(kind: str, label: str) -> Generator[None]:
+    """Say in a domain's error which declaration it comes from."""
+    try:
+        yield
+    except SpaceError as error:
+        msg = f"{kind}({label!r}): {error}"
+        raise SpaceError(msg) from None
 
 
 @contextmanager

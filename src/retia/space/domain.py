@@ -13,6 +13,7 @@ from retia.space.value import freeze
 __all__ = ["Domain", "domain_from_json"]
 
 Domain: TypeAlias = Categorical | Integer | Real | Subset
+"""The legal values of one parameter."""
 
 _KINDS: dict[str, type[Domain]] = {"categorical": Categorical, "integer": Integer, "real": Real, "subset": Subset}
 

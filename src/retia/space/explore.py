@@ -51,9 +51,7 @@ def explore(trace: Callable[[Mapping[str, Value]], Tracer]) -> list[Parameter]:
     def visit(node: _Node, fixed: Mapping[str, Value], before: Tracer | None) -> None:
         here = node.trace
         for label, parameter in here.parameters.items():
-            varied_before = (
-                before is not None and label in before.parameters and not (label in here.compared and label not in before.compared)
-            )
+            varied_before = before is not None and label in before.parameters and not (label in here.compared and label not in before.compared)
             if varied_before or label in fixed or isinstance(parameter.domain, Real):
                 continue
             values = (value for value in parameter.domain.enumerate() if value != greatest(parameter.domain))

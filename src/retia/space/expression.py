@@ -47,9 +47,11 @@ class Reference(Expression):
 
     @property
     def labels(self) -> frozenset[str]:
+        """The parameters it depends on."""
         return frozenset({self.label})
 
     def evaluate(self, values: Mapping[str, Any]) -> Any:
+        """Look the parameter up."""
         return values[self.label]
 
     def __str__(self) -> str:
@@ -71,9 +73,11 @@ class Operation(Expression):
 
     @property
     def labels(self) -> frozenset[str]:
+        """The parameters it depends on."""
         return _labels(self.operands)
 
     def evaluate(self, values: Mapping[str, Any]) -> Any:
+        """Apply the operator to the operands' values."""
         return getattr(operator, self.name)(*evaluate(self.operands, values))
 
     def __str__(self) -> str:
@@ -93,9 +97,11 @@ class Call(Expression):
 
     @property
     def labels(self) -> frozenset[str]:
+        """The parameters it depends on."""
         return _labels(self.arguments)
 
     def evaluate(self, values: Mapping[str, Any]) -> Any:
+        """Call the function with the arguments' values."""
         return self.function(*evaluate(self.arguments, values))
 
     def __str__(self) -> str:
@@ -111,9 +117,11 @@ class Item(Expression):
 
     @property
     def labels(self) -> frozenset[str]:
+        """The parameters it depends on."""
         return self.of.labels
 
     def evaluate(self, values: Mapping[str, Any]) -> Any:
+        """Take the item of the tuple."""
         return self.of.evaluate(values)[self.index]
 
     def __str__(self) -> str:

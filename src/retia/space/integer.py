@@ -33,7 +33,7 @@ class Integer:
     high: int
     step: int = field(default=1, kw_only=True)
     log: bool = field(default=False, kw_only=True)
-    default: int = field(default=cast("int", ...), kw_only=True)
+    default: int = field(default=cast("Any", ...), kw_only=True)
 
     def __post_init__(self) -> None:
         if self.default is ...:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from retia.errors import SpaceError
 from retia.space.condition import ALWAYS, Condition
 from retia.space.domain import Domain
 
-__all__ = ["Parameter", "in_order"]
+__all__ = ["Parameter", "Step", "in_order"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,10 @@ class Parameter:
         if not isinstance(self.label, str) or not self.label:  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
             msg = f"A label is a non-empty string, got {self.label!r}."
             raise SpaceError(msg)
+
+
+Step: TypeAlias = tuple[str, Parameter, Condition | None]
+"""Label, parameter, and its condition where it is not always active: what a walk over the parameters needs."""
 
 
 def in_order(parameters: Iterable[Parameter]) -> dict[str, Parameter]:

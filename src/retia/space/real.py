@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from retia.errors import SpaceError
+from retia.space.categorical import Categorical
 from retia.space.scale import position
 from retia.space.value import Value
 
@@ -31,7 +32,7 @@ class Real:
     low: float
     high: float
     log: bool = field(default=False, kw_only=True)
-    default: float = field(default=cast("float", ...), kw_only=True)
+    default: float = field(default=cast("Any", ...), kw_only=True)
 
     def __post_init__(self) -> None:
         for name in ("low", "high"):
@@ -106,6 +107,19 @@ class Real:
         """Yield the values a tenth of the scale below and above, where they lie in the interval."""
         unit = self.encode(value)[0]
         return (self.from_unit(near) for near in (unit - 0.1, unit + 0.1) if 0 <= near <= 1)
+
+    def discretize(self, points: int) -> Categorical:
+        """Return `points` values, evenly spaced on the scale; the default is the one nearest to the interval's own.
+
+        Raises:
+            SpaceError: If there is no point.
+        """
+        if points < 1:
+            msg = f"An interval needs at least one point, got points={points}."
+            raise SpaceError(msg)
+        units = [0.5] if points == 1 else [i / (points - 1) for i in range(points)]
+        values = tuple(dict.fromkeys(self.from_unit(unit) for unit in units))
+        return Categorical(values, default=min(values, key=lambda value: self.distance(value, self.default)))
 
     def encode(self, value: Value) -> list[float]:
         """The position between low (0) and high (1), on the domain's scale."""

@@ -87,11 +87,7 @@ class Builder(Recorder):
             SpaceError: If tracing did not see the label, or not with this domain.
         """
         if label not in self._architecture:
-            seen = (
-                "exists in the space, but is not active in this architecture"
-                if label in self._known
-                else "was not seen when the space was traced"
-            )
+            seen = "exists in the space, but is not active in this architecture" if label in self._known else "was not seen when the space was traced"
             msg = (
                 f"The constructor asks for '{label}', which {seen}: {dict(self._architecture)}. Python's own control flow (if, range) over another "
                 f"choice decides whether it is declared, and tracing can't see through that. Use layer_choice or repeat, "

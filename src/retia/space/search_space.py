@@ -1,11 +1,9 @@
 """The search space: which architectures there are."""
 
 import copy
-import difflib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self, cast
 
@@ -14,29 +12,22 @@ from numpy.typing import NDArray
 
 from retia.errors import ArchitectureError, SpaceError
 from retia.space.architecture import Architecture
-from retia.space.categorical import Categorical
 from retia.space.condition import Condition
 from retia.space.counting import Counting
 from retia.space.domain import Domain, domain_from_json
 from retia.space.encoding import distance, encode, feature_labels
 from retia.space.enumeration import enumerate_values
-from retia.space.parameter import Parameter, in_order
+from retia.space.membership import canonical, refuse_superfluous
+from retia.space.parameter import Parameter, Step, in_order
 from retia.space.real import Real
 from retia.space.rendering import as_html, as_text, size_in_words
+from retia.space.restriction import Restriction
 from retia.space.value import Value
 
-__all__ = ["Restriction", "SearchSpace"]
+__all__ = ["SearchSpace"]
 
 TRIES = 10_000
 """How many samples in a row may break a restriction before a space counts as empty."""
-
-
-@dataclass(frozen=True)
-class Restriction:
-    """A predicate that every architecture of the space meets, and what it is called."""
-
-    predicate: Callable[[Architecture], bool]
-    description: str
 
 
 class SearchSpace:
@@ -97,16 +88,13 @@ class SearchSpace:
         return self._with([*self._parameters.values(), *(Parameter(label, domain) for label, domain in domains.items())])
 
     def discretize(self, points: int) -> Self:
-        """Return the space in which every real interval is `points` values, evenly spaced on its scale."""
-        if points < 1:
-            msg = f"An interval needs at least one point, got points={points}."
-            raise SpaceError(msg)
-        units = [0.5] if points == 1 else [i / (points - 1) for i in range(points)]
+        """Return the space in which every real interval is `points` values, evenly spaced on its scale.
 
-        def domain(of: Domain) -> Domain:
-            return Categorical(tuple(dict.fromkeys(of.from_unit(unit) for unit in units))) if isinstance(of, Real) else of
-
-        return self._with([Parameter(p.label, domain(p.domain), p.condition) for p in self._parameters.values()])
+        Raises:
+            SpaceError: If there is no point, or a condition asks about a value of an interval that is none of the points.
+        """
+        domains = {p.label: p.domain.discretize(points) if isinstance(p.domain, Real) else p.domain for p in self._parameters.values()}
+        return self._with([Parameter(p.label, domains[p.label], p.condition) for p in self._parameters.values()])
 
     def _with(self, parameters: Iterable[Parameter]) -> Self:
         space = copy.copy(self)
@@ -118,34 +106,13 @@ class SearchSpace:
 
     # --- membership
 
-    def active(self, values: Mapping[str, Value]) -> Iterator[str]:
-        """Yield the labels that are active given the values, in order."""
-        held: dict[str, Value] = {}
-        for label, parameter in self._parameters.items():
-            if parameter.condition.holds(held):
-                yield label
-                if label in values:
-                    held[label] = values[label]
-
     def canonical(self, architecture: Mapping[str, Value]) -> Architecture:
         """Return the architecture without the parameters that are not active in it.
 
         Raises:
             ArchitectureError: If an active parameter is missing or has an illegal value.
         """
-        held: dict[str, Value] = {}
-        for label, parameter, condition in self._plan:
-            if condition is not None and not condition.holds(held):
-                continue
-            if label not in architecture:
-                msg = f"The architecture lacks '{label}' ({parameter.domain}), which is active: {parameter.condition}. Add a value for it."
-                raise ArchitectureError(msg)
-            value = architecture[label]
-            if not parameter.domain.contains(value):
-                msg = f"'{label}' takes one of {parameter.domain}, got {value!r}. Take the architecture from this space, or add the value to the declaration."
-                raise ArchitectureError(msg)
-            held[label] = parameter.domain.normalize(value)
-        return Architecture.trusted(held)
+        return canonical(self._plan, architecture)
 
     def validate(self, architecture: Mapping[str, Value]) -> Architecture:
         """Return the architecture if it is one of the space.
@@ -153,24 +120,13 @@ class SearchSpace:
         Raises:
             ArchitectureError: If a label is unknown, missing or not active, a value is illegal, or a restriction is broken.
         """
-        canonical = self.canonical(architecture)
-        for label in architecture if len(architecture) > len(canonical) else ():
-            if label not in self._parameters:
-                near = difflib.get_close_matches(label, self._parameters, n=1)
-                hint = f"Did you mean '{near[0]}'?" if near else f"The labels are {list(self._parameters)}."
-                msg = f"The space has no parameter '{label}'. {hint}"
-                raise ArchitectureError(msg)
-            if label not in canonical:
-                msg = (
-                    f"'{label}' is not active in this architecture: it exists only while {self._parameters[label].condition}. "
-                    f"Remove it, or let space.canonical(architecture) do so."
-                )
-                raise ArchitectureError(msg)
+        valid = canonical(self._plan, architecture)
+        refuse_superfluous(self._parameters, architecture, valid)
         for restriction in self._restrictions:
-            if not restriction.predicate(canonical):
-                msg = f"The architecture breaks the restriction '{restriction.description}': {dict(canonical)}."
+            if not restriction.predicate(valid):
+                msg = f"The architecture breaks the restriction '{restriction.description}': {dict(valid)}."
                 raise ArchitectureError(msg)
-        return canonical
+        return valid
 
     def __contains__(self, architecture: object) -> bool:
         """Whether the mapping is an architecture of the space."""
@@ -274,13 +230,14 @@ class SearchSpace:
         Raises:
             SpaceError: If no active parameter has two values, or no mutant meets the restrictions.
         """
-        movable = [label for label in architecture if self._parameters[label].domain.size > 1]
+        values = architecture.unwrapped
+        movable = [label for label in values if label in self._movable]
         if not movable:
             msg = f"No parameter of {dict(architecture)} has a second value, so there is nothing to mutate. Give a choice more values."
             raise SpaceError(msg)
         for _ in range(TRIES):
-            label = movable[int(rng.integers(len(movable)))]
-            value = self._parameters[label].domain.mutate(architecture[label], rng)
+            label = movable[int(rng.random() * len(movable))]
+            value = self._parameters[label].domain.mutate(values[label], rng)
             mutant = self._change(architecture, label, value, rng)
             if self._allows(mutant):
                 return mutant
@@ -348,8 +305,7 @@ class SearchSpace:
     def to_json(self) -> dict[str, Any]:
         """Return the space as a JSON object. Restrictions are code: only their descriptions are kept."""
         parameters = {
-            label: {"domain": parameter.domain.to_json(), "condition": parameter.condition.to_json()}
-            for label, parameter in self._parameters.items()
+            label: {"domain": parameter.domain.to_json(), "condition": parameter.condition.to_json()} for label, parameter in self._parameters.items()
         }
         return {"parameters": parameters, "restrictions": [restriction.description for restriction in self._restrictions]}
 
@@ -357,8 +313,7 @@ class SearchSpace:
     def from_json(cls, data: Mapping[str, Any]) -> "SearchSpace":
         """Read the parameters that `to_json` wrote; the space has no restrictions and builds no models."""
         return SearchSpace(
-            Parameter(label, domain_from_json(entry["domain"]), Condition.from_json(entry["condition"]))
-            for label, entry in data["parameters"].items()
+            Parameter(label, domain_from_json(entry["domain"]), Condition.from_json(entry["condition"])) for label, entry in data["parameters"].items()
         )
 
     def __len__(self) -> int:
@@ -381,7 +336,7 @@ class SearchSpace:
     # --- inside
 
     @cached_property
-    def _plan(self) -> list[tuple[str, Parameter, Condition | None]]:
+    def _plan(self) -> list[Step]:
         """Label, parameter, and the condition where there is one, in order."""
         return [(label, p, None if p.condition.always else p.condition) for label, p in self._parameters.items()]
 
@@ -401,8 +356,13 @@ class SearchSpace:
         """The labels that some condition asks about."""
         return frozenset[str]().union(*(parameter.condition.labels for parameter in self._parameters.values()))
 
+    @cached_property
+    def _movable(self) -> frozenset[str]:
+        """The labels that have a second value."""
+        return frozenset(label for label, parameter in self._parameters.items() if parameter.domain.size > 1)
+
     def _allows(self, architecture: Architecture) -> bool:
-        return all(restriction.predicate(architecture) for restriction in self._restrictions)
+        return not self._restrictions or all(restriction.predicate(architecture) for restriction in self._restrictions)
 
     def _draw(self, rng: np.random.Generator) -> dict[str, Value]:
         values: dict[str, Value] = {}
@@ -423,7 +383,7 @@ class SearchSpace:
         return values
 
     def _change(self, architecture: Architecture, label: str, value: Value, rng: np.random.Generator | None) -> Architecture:
-        values = {**architecture, label: value}
+        values = {**architecture.unwrapped, label: value}
         return Architecture.trusted(self._complete(values, rng) if label in self._asked else values)
 
 

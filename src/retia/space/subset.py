@@ -31,8 +31,8 @@ class Subset:
 
     items: tuple[Value, ...]
     least: int = field(default=0, kw_only=True)
-    most: int = field(default=cast("int", ...), kw_only=True)
-    default: tuple[Value, ...] = field(default=cast("tuple[Value, ...]", ...), kw_only=True)
+    most: int = field(default=cast("Any", ...), kw_only=True)
+    default: tuple[Value, ...] = field(default=cast("Any", ...), kw_only=True)
 
     def __post_init__(self) -> None:
         items = tuple(freeze(item) for item in self.items)
@@ -99,7 +99,7 @@ class Subset:
     def mutate(self, value: Value, rng: np.random.Generator) -> tuple[Value, ...]:
         """Draw one of the neighbours uniformly."""
         options = list(self.neighbours(value))
-        return options[int(rng.integers(len(options)))]
+        return options[int(rng.random() * len(options))]
 
     def enumerate(self) -> Iterator[tuple[Value, ...]]:
         """Yield every subset, the small ones first."""

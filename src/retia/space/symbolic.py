@@ -97,6 +97,7 @@ class SymbolicInt(int):
     expression: Expression
 
     def __new__(cls, value: int, expression: Expression) -> "SymbolicInt":
+        """Make the plain value, and let it remember the expression."""
         self = int.__new__(cls, value)
         self.expression = expression
         return self
@@ -119,6 +120,7 @@ class SymbolicFloat(float):
     expression: Expression
 
     def __new__(cls, value: float, expression: Expression) -> "SymbolicFloat":
+        """Make the plain value, and let it remember the expression."""
         self = float.__new__(cls, value)
         self.expression = expression
         return self
@@ -142,6 +144,7 @@ class SymbolicStr(str):
     __slots__ = ("expression",)
 
     def __new__(cls, value: str, expression: Expression) -> "SymbolicStr":
+        """Make the plain value, and let it remember the expression."""
         self = str.__new__(cls, value)
         self.expression = expression
         return self

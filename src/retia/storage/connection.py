@@ -137,9 +137,7 @@ class Connection:
         elif self.sqlite:
             msg = f"The storage {self.address} can't be used ({reason}). Check the file, its directory and the disk."
         else:
-            msg = (
-                f"The database {self.address} can't be used ({reason}). Check that the server runs, and the URL's user, host and database."
-            )
+            msg = f"The database {self.address} can't be used ({reason}). Check that the server runs, and the URL's user, host and database."
         return StorageError(msg)
 
 

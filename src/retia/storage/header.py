@@ -85,13 +85,13 @@ class Header:
             raise StorageError(msg) from None
 
     def differences(self, other: "Header") -> list[str]:
-        """Return in words what `other` has that this header has not, one line a difference; nothing if they mean the same study.
+        r"""Return in words what `other` has that this header has not, one line a difference; nothing if they mean the same study.
 
         The names are not compared: a study is found by its name.
 
         >>> objectives = (Objective("accuracy", "maximize"),)
         >>> old, new = ({"parameters": {"width": {"domain": {"type": "integer", "low": 1, "high": high}}}} for high in (4, 8))
-        >>> print(*Header("s", old, {"epochs": 1}, objectives).differences(Header("s", new, {"epochs": 5}, objectives)), sep="\\n")
+        >>> print(*Header("s", old, {"epochs": 1}, objectives).differences(Header("s", new, {"epochs": 5}, objectives)), sep="\n")
         space: 'width' was integer(low=1, high=4), is integer(low=1, high=8)
         evaluator: 'epochs' was 1, is 5
         """

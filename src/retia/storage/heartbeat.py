@@ -36,6 +36,4 @@ def _beat(address: Address, run: int, stop: Event, every_s: float) -> None:
             finally:
                 connection.close()
         except StorageError as error:
-            _log.warning(
-                "No sign of life could be written; after %g s of silence another host may take over the trials: %s", GONE_AFTER_S, error
-            )
+            _log.warning("No sign of life could be written; after %g s of silence another host may take over the trials: %s", GONE_AFTER_S, error)

@@ -32,9 +32,7 @@ _FINISH = (
 _EXISTS = sa.select(trials.c.number).where(_OF_NUMBER)
 _NEWER = sa.select(*_SHOWN).where(_OF_STUDY, trials.c.number > sa.bindparam("known")).order_by(trials.c.number)
 _ENDED = (
-    sa.select(*_SHOWN)
-    .where(_OF_STUDY, trials.c.number.in_(sa.bindparam("numbers", expanding=True)), trials.c.state != "running")
-    .order_by(trials.c.number)
+    sa.select(*_SHOWN).where(_OF_STUDY, trials.c.number.in_(sa.bindparam("numbers", expanding=True)), trials.c.state != "running").order_by(trials.c.number)
 )
 _RUNNERS = (
     sa.select(runs.c.id, runs.c.host, runs.c.pid, runs.c.process_started, runs.c.heartbeat, runs.c.ended)
@@ -171,9 +169,7 @@ class DatabaseRecord:
         if self._run is not None:
             return self._run
         if not self._writable:
-            msg = (
-                f"Study '{self.header.name}' in {self._address} was opened to be read only. To write to it, use Database(...).open(header)."
-            )
+            msg = f"Study '{self.header.name}' in {self._address} was opened to be read only. To write to it, use Database(...).open(header)."
             raise StorageError(msg)
         me, connection = Process.current(), self._connection
         values = {"study": self._study, "host": me.host, "pid": me.pid, "process_started": me.started, "heartbeat": connection.now()}

@@ -191,10 +191,7 @@ def as_metrics(result: Any, source: str) -> dict[str, float]:
     number = _number(result)
     if number is None:
         hint = " Is a return missing?" if result is None else ""
-        msg = (
-            f"{source} must return a number or a mapping of names to numbers, got {result!r}.{hint} "
-            f"Return the metrics, such as {{'accuracy': 0.93}}."
-        )
+        msg = f"{source} must return a number or a mapping of names to numbers, got {result!r}.{hint} Return the metrics, such as {{'accuracy': 0.93}}."
         raise EvaluationError(msg)
     return {SCORE: number}
 
@@ -214,8 +211,7 @@ def _needed_arguments(function: Callable[..., Any]) -> int:
     needed = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty]
     if len(needed) not in (1, 2):
         msg = (
-            f"An evaluator takes a model, or an architecture and a run; {_name(function)} needs {len(needed)} arguments. "
-            f"Fix the others with functools.partial."
+            f"An evaluator takes a model, or an architecture and a run; {_name(function)} needs {len(needed)} arguments. Fix the others with functools.partial."
         )
         raise EvaluationError(msg)
     return len(needed)

@@ -30,3 +30,4 @@ class Event:
 
 
 Observer: TypeAlias = Callable[[Event], None]
+"""Hears what happens in a study."""

@@ -96,8 +96,5 @@ class Job:
                 )
         for name, value in metrics.items():
             if not math.isfinite(value):
-                return (
-                    f"The evaluator returned {name}={value}. Metrics are finite numbers: "
-                    f"has the training diverged (lower the learning rate)?"
-                )
+                return f"The evaluator returned {name}={value}. Metrics are finite numbers: has the training diverged (lower the learning rate)?"
         return None

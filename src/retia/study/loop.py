@@ -198,9 +198,7 @@ class Loop:
     def _begin(self, proposal: Proposal, costs: Mapping[str, float] | None, error: str | None) -> Trial | None:
         """Record the trial under the next number; None if another process took the number and the architecture may be known now."""
         number = len(self.history)
-        misses = costs is not None and any(
-            not constraint.holds(costs) for constraint in self.history.constraints if constraint.metric in costs
-        )
+        misses = costs is not None and any(not constraint.holds(costs) for constraint in self.history.constraints if constraint.metric in costs)
         started = time.time()
         trial = Trial(number, proposal.architecture, fidelity=proposal.fidelity, parent=proposal.parent, started=started)
         if misses and number:  # the baseline is evaluated whatever it costs: it is what the others are compared with

@@ -50,7 +50,7 @@ class Study:
         ArchitectureError: If the baseline is not of the space.
     """
 
-    def __init__(  # noqa: PLR0913  # the user-facing call
+    def __init__(  # the user-facing call
         self,
         space: SearchSpace,
         evaluator: Any,
@@ -162,10 +162,7 @@ class Study:
             StorageError: If the storage can't be written.
         """
         if isinstance(self.evaluator, StoredEvaluator):
-            msg = (
-                f"The study '{self.name}' was opened without its code, so it can't run. "
-                f"Make it from its space and evaluator, with the same storage and name."
-            )
+            msg = f"The study '{self.name}' was opened without its code, so it can't run. Make it from its space and evaluator, with the same storage and name."
             raise StudyError(msg)
         if trials < 1 or (timeout is not None and timeout <= 0):
             msg = f"A run needs at least one trial and a positive timeout, got trials={trials}, timeout={timeout}."
@@ -209,9 +206,7 @@ class Study:
         tell("stopped")
         return reason
 
-    def run_control(
-        self, *, trials: int, workers: int | None = None, executor: Executor | None = None, observer: Observer | None = None
-    ) -> "Study":
+    def run_control(self, *, trials: int, workers: int | None = None, executor: Executor | None = None, observer: Observer | None = None) -> "Study":
         """Run random search at the same budget, as the study `name/random`, to tell what the strategy was worth.
 
         It has the same baseline as trial 0, and random numbers of its own.

@@ -1,5 +1,6 @@
 """What every implementation of a protocol must pass, and fakes that misbehave; for retia's own tests and for yours."""
 
+from retia.testing.executors import EXECUTOR_LAWS, ExecutorLaw, MakeExecutor
 from retia.testing.fakes import (
     ConstantEvaluator,
     FailingEvaluator,
@@ -12,13 +13,16 @@ from retia.testing.storage import RECORD_LAWS, SHARED_RECORD_LAWS, OpenRecord, R
 from retia.testing.strategies import STRATEGY_LAWS, MakeStrategy, StrategyLaw, check_strategy, example_space
 
 __all__ = [
+    "EXECUTOR_LAWS",
     "RECORD_LAWS",
     "SHARED_RECORD_LAWS",
     "STRATEGY_LAWS",
     "ConstantEvaluator",
+    "ExecutorLaw",
     "FailingEvaluator",
     "FailingStrategy",
     "HashCosts",
+    "MakeExecutor",
     "MakeStrategy",
     "OpenRecord",
     "RecordLaw",

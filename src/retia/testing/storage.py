@@ -21,7 +21,9 @@ from retia.trial import Constraint, Objective, Trial
 __all__ = ["RECORD_LAWS", "SHARED_RECORD_LAWS", "OpenRecord", "RecordLaw", "example_header", "example_trial"]
 
 OpenRecord: TypeAlias = Callable[[], StudyRecord]
+"""Opens a record of the same study, each time it is called."""
 RecordLaw: TypeAlias = Callable[[OpenRecord], None]
+"""Raises AssertionError where a record breaks it."""
 
 
 def example_header(name: str = "example", **changes: Any) -> Header:
@@ -211,6 +213,7 @@ RECORD_LAWS: tuple[RecordLaw, ...] = (
     only_begun_trials_end,
     what_a_closed_record_left_is_claimed,
 )
+"""What every record must keep."""
 
 SHARED_RECORD_LAWS: tuple[RecordLaw, ...] = (
     trials_survive_unchanged,
@@ -219,3 +222,4 @@ SHARED_RECORD_LAWS: tuple[RecordLaw, ...] = (
     the_first_end_stands,
     a_trial_is_claimed_by_one,
 )
+"""What a record that others share must keep too."""

@@ -26,7 +26,9 @@ from retia.trial import Constraint, History, Objective, Proposal, Run, Trial
 __all__ = ["STRATEGY_LAWS", "MakeStrategy", "StrategyLaw", "check_strategy", "example_space"]
 
 MakeStrategy: TypeAlias = Callable[[], Strategy]
+"""Makes a fresh strategy, with the same arguments each time."""
 StrategyLaw: TypeAlias = Callable[[MakeStrategy], None]
+"""Raises AssertionError where a strategy breaks it."""
 
 ACCURACY = (Objective("accuracy", "maximize"),)
 BOTH = (*ACCURACY, Objective("params", "minimize"))
@@ -196,6 +198,7 @@ STRATEGY_LAWS: tuple[StrategyLaw, ...] = (
     running_trials_do_not_break_it,
     a_study_with_workers_ends_alike,
 )
+"""What every strategy must keep."""
 
 
 def check_strategy(make_strategy: MakeStrategy, laws: Sequence[StrategyLaw] = STRATEGY_LAWS) -> None:

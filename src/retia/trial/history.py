@@ -79,11 +79,11 @@ class History:
 
     def feasible(self, trial: Trial) -> bool:
         """Whether the trial completed and meets every constraint."""
-        return trial.state == "completed" and all(constraint.holds(trial.metrics) for constraint in self.constraints)
+        return trial.state == "completed" and (not self.constraints or all(constraint.holds(trial.metrics) for constraint in self.constraints))
 
     def losses(self, trial: Trial) -> tuple[float, ...]:
         """Return the objectives of a completed trial, turned so that lower is better."""
-        return tuple(objective.loss(trial.metrics) for objective in self.objectives)
+        return tuple([objective.loss(trial.metrics) for objective in self.objectives])
 
     def violation(self, trial: Trial) -> float:
         """Return by how much an evaluated trial misses the constraints, as a sum of shares; 0 if it meets them."""
@@ -120,17 +120,24 @@ class History:
         return [good[i] for i in order] + bad
 
     def record(self, trial: Trial) -> None:
-        """Take up a trial that has started or ended. For the study; a strategy never calls it."""
+        """Take up a trial that has started or ended; one that has ended stays so. For the study; a strategy never calls it."""
         before = self._trials.get(trial.number)
-        if before is not None:
+        if before is None:
+            place = (trial.architecture, trial.fidelity)
+            self._known[place] = min(trial.number, self._known.get(place, trial.number))
+            self._architectures.add(trial.architecture)
+        elif before.finished:
+            return
+        else:
             self._counts[before.state] -= 1
         self._counts[trial.state] += 1
         self._trials[trial.number] = trial
-        self._known.setdefault((trial.architecture, trial.fidelity), trial.number)
-        self._architectures.add(trial.architecture)
-        if trial.state not in ("completed", "infeasible") or (before is not None and before.finished):
+        if trial.state not in ("completed", "infeasible"):
             return
-        insort(self._evaluated, trial, key=_number)
+        if self._evaluated and self._evaluated[-1].number > trial.number:
+            insort(self._evaluated, trial, key=_number)
+        else:
+            self._evaluated.append(trial)
         if self.feasible(trial):
             self._admit(trial)
 
@@ -148,7 +155,7 @@ class History:
         self._front = [*kept, trial]
 
     def _order(self, trial: Trial) -> tuple[bool, float, int]:
-        if self.feasible(trial):
+        if trial.state == "completed" and (not self.constraints or self.feasible(trial)):
             return False, self.objectives[0].loss(trial.metrics), trial.number
         return True, self.violation(trial), trial.number
 

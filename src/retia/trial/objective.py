@@ -56,7 +56,7 @@ class Constraint:
     latency_ms <= 4.5
 
     Raises:
-        StudyError: If there is no bound, or the lower one is above the upper.
+        StudyError: If there is no bound, one is no number, or the lower one is above the upper.
     """
 
     metric: str
@@ -64,6 +64,10 @@ class Constraint:
     lower: float | None = None
 
     def __post_init__(self) -> None:
+        for bound in (self.upper, self.lower):
+            if bound is not None and (isinstance(bound, bool) or not isinstance(bound, int | float) or math.isnan(bound)):
+                msg = f"A bound of '{self.metric}' must be a number, got {bound!r}. Write it as '{self.metric} <= 4.5', or Constraint('{self.metric}', upper=4.5)."
+                raise StudyError(msg)
         if self.upper is None and self.lower is None:
             msg = f"A constraint on '{self.metric}' needs a bound: Constraint('{self.metric}', upper=...) or lower=...."
             raise StudyError(msg)
@@ -122,13 +126,22 @@ def constraints_from(constraints: ConstraintsLike) -> tuple[Constraint, ...]:
         constraints = [constraints]
     if isinstance(constraints, Mapping):
         return tuple(_bounds(metric, bound) for metric, bound in constraints.items())
-    return tuple(Constraint.parse(one) if isinstance(one, str) else one for one in constraints)
+    return tuple(_constraint(one) for one in constraints)
+
+
+def _constraint(one: Constraint | str) -> Constraint:
+    if isinstance(one, str):
+        return Constraint.parse(one)
+    if not isinstance(one, Constraint):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
+        msg = f"A constraint is a text such as 'params <= 1e6', or a Constraint, got {one!r}. With a dictionary: constraints={{'params': 1e6}}."
+        raise StudyError(msg)
+    return one
 
 
 def _bounds(metric: str, bound: Any) -> Constraint:
-    lower, upper = bound if isinstance(bound, tuple) else (None, bound)
-    for value in (lower, upper):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value)):
-            msg = f"The bound of '{metric}' must be a number (the greatest allowed) or a pair (least, greatest), got {bound!r}."
-            raise StudyError(msg)
-    return Constraint(metric, upper=upper, lower=lower)
+    if not isinstance(bound, tuple | list):
+        return Constraint(metric, upper=bound)
+    if len(bound) != 2:
+        msg = f"The bounds of '{metric}' are a number (the greatest allowed) or a pair (least, greatest), got {bound!r}."
+        raise StudyError(msg)
+    return Constraint(metric, lower=bound[0], upper=bound[1])

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -12,10 +12,15 @@ from retia.space import Architecture, SearchSpace
 __all__ = ["Progress", "State", "Trial"]
 
 State: TypeAlias = Literal["running", "completed", "failed", "infeasible"]
+"""Where a trial is in its life."""
+
 Progress: TypeAlias = tuple[dict[str, float], ...]
 """What an evaluator reported on the way: one dictionary a report, with "step" where it gave one."""
 
 WEIGHTS = "weights.safetensors"
+"""The name of the file with a trial's trained weights, in the trial's folder."""
+
+_STATES = ("running", "completed", "failed", "infeasible")
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,9 @@ class Trial:
     space: SearchSpace | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        if self.state not in _STATES:
+            msg = f"The state of trial {self.number} is one of {list(_STATES)}, got {self.state!r}."
+            raise StudyError(msg)
         if self.state in ("completed", "infeasible"):
             wrong = {name: value for name, value in self.metrics.items() if not math.isfinite(value)}
             if wrong or not self.metrics:
@@ -51,6 +59,9 @@ class Trial:
         if self.state == "failed" and not self.error:
             msg = f"Trial {self.number} can't have failed without an error."
             raise StudyError(msg)
+
+    def __hash__(self) -> int:
+        return hash((self.number, self.state, self.architecture))
 
     @property
     def finished(self) -> bool:
@@ -64,7 +75,20 @@ class Trial:
 
     def end(self, state: State, *, at: float, metrics: Mapping[str, float] | None = None, error: str | None = None, progress: Progress = ()) -> "Trial":
         """Return the trial as it ended."""
-        return replace(self, state=state, ended=at, metrics=metrics or {}, error=error, progress=progress)
+        return Trial(
+            self.number,
+            self.architecture,
+            state,
+            metrics or {},
+            self.fidelity,
+            self.parent,
+            error,
+            self.started,
+            at,
+            progress,
+            self.directory,
+            self.space,
+        )
 
     def build(self, device: str | None = None, seed: int | None = None) -> Any:
         """Build the trial's model, with fresh weights: a plain `nn.Module`.

@@ -1,0 +1,37 @@
+"""Building a model to look at it: on `meta`, or where that can't be, on the CPU."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from torch import nn
+
+from retia.errors import ArchitectureError, EvaluationError
+from retia.space import SearchSpace, Value
+
+__all__ = ["judge_build"]
+
+T = TypeVar("T")
+
+
+def judge_build(space: SearchSpace, architecture: Mapping[str, Value], judge: Callable[[nn.Module], T]) -> T:
+    """Return what `judge` says of the architecture's model, built on `meta`.
+
+    If building or judging fails there, as it does for a model that reads values, both are done on the CPU, and what happens
+    there counts.
+
+    Raises:
+        EvaluationError: If the space builds no models.
+        ArchitectureError: If the architecture is not one of the space.
+        SpaceError: If the model can't be built.
+    """
+    builder: Any = space
+    if not hasattr(space, "build"):
+        msg = f"Costs are counted on models, but the space ({type(space).__name__}) builds none. Search a ModelSpace, or leave costs out."
+        raise EvaluationError(msg)
+    try:
+        return judge(builder.build(architecture, device="meta"))
+    except ArchitectureError:
+        raise
+    except Exception:  # noqa: BLE001, S110  # whatever goes wrong on meta, the CPU decides whether it is an error
+        pass
+    return judge(builder.build(architecture, device="cpu", seed=0))

@@ -1,0 +1,100 @@
+"""The settings of an evaluator: plain values, or domains that the search chooses from."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar, cast
+
+from retia.errors import EvaluationError
+from retia.space import Categorical, Integer, Real, Subset
+
+__all__ = ["Searched", "check_settings", "describe_setting", "is_domain"]
+
+T = TypeVar("T")
+Searched: TypeAlias = T | Categorical | Integer | Real
+"""A setting, or the domain from which the search chooses it."""
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """What a number must be."""
+
+    holds: Callable[[Any], bool]
+    words: str
+    whole: bool = False
+
+
+_BOUNDS: Mapping[str, _Bound] = {
+    "epochs": _Bound(lambda value: value >= 1, "a whole number of at least 1", whole=True),
+    "batch_size": _Bound(lambda value: value >= 1, "a whole number of at least 1", whole=True),
+    "patience": _Bound(lambda value: value >= 1, "a whole number of at least 1", whole=True),
+    "warmup_epochs": _Bound(lambda value: value >= 0, "a whole number of at least 0", whole=True),
+    "lr": _Bound(lambda value: value > 0, "a positive number"),
+    "clip_norm": _Bound(lambda value: value > 0, "a positive number"),
+    "weight_decay": _Bound(lambda value: value >= 0, "a number of at least 0"),
+    "momentum": _Bound(lambda value: 0 <= value < 1, "a number from 0 to below 1"),
+    "label_smoothing": _Bound(lambda value: 0 <= value < 1, "a number from 0 to below 1"),
+}
+_NAMES: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "optimizer": (("adamw", "sgd"), " or a function (parameters, lr) -> Optimizer"),
+    "schedule": (("cosine", "constant"), " or a function (optimizer, steps) -> LRScheduler"),
+    "precision": (("auto", "float32", "bfloat16", "float16"), ""),
+}
+_OPTIONAL = ("patience", "clip_norm")
+
+
+def is_domain(value: object) -> bool:
+    """Whether a setting is searched."""
+    return isinstance(value, Categorical | Integer | Real | Subset)
+
+
+def check_settings(owner: str, settings: Mapping[str, Any]) -> None:
+    """See that every setting is one that training can use; of a domain, all its values.
+
+    Args:
+        owner: Whose settings they are, for errors.
+        settings: The values by field; what is not known here is left alone.
+
+    Raises:
+        EvaluationError: If one is not; the message names it.
+    """
+    for name, setting in settings.items():
+        for value in _values(setting):
+            if value is None and name in _OPTIONAL:
+                continue
+            if (bound := _BOUNDS.get(name)) is not None:
+                kinds = int if bound.whole else (int, float)
+                if isinstance(value, bool) or not isinstance(value, kinds) or not bound.holds(value):
+                    msg = f"'{name}' of {owner} must be {bound.words}, got {value!r}{_origin(setting)}."
+                    raise EvaluationError(msg)
+            elif name in _NAMES:
+                names, otherwise = _NAMES[name]
+                if value not in names and not (otherwise and callable(value)):
+                    msg = f"'{name}' of {owner} is {', '.join(map(repr, names))}{otherwise}, got {value!r}{_origin(setting)}."
+                    raise EvaluationError(msg)
+
+
+def describe_setting(value: Any) -> Any:
+    """Return a setting as JSON: a domain by its own, functions by name, what holds metrics by their names."""
+    if isinstance(value, Categorical | Integer | Real | Subset):
+        return value.to_json()
+    if isinstance(value, Mapping):
+        return {name: describe_setting(one) for name, one in sorted(cast("Mapping[str, Any]", value).items())}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    function = getattr(value, "func", value)  # what a functools.partial calls
+    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+
+
+def _values(setting: Any) -> Iterator[Any]:
+    """Yield the values that decide whether all of a setting's are legal."""
+    match setting:
+        case Categorical(values=values):
+            yield from values
+        case Integer(low=low, high=high) | Real(low=low, high=high):
+            yield from (low, high)
+        case _:
+            yield setting
+
+
+def _origin(setting: Any) -> str:
+    return f" from the domain {setting}" if is_domain(setting) else ""
