@@ -27,9 +27,9 @@ class Conv(nn.Module):
         width = retia.choice("width", [16, 32])
         self.body = nn.Sequential(
             *[nn.Conv2d(1, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2)],
-            *[nn.Conv2d(width, 2 * width, 3, padding=1), nn.BatchNorm2d(2 * width), nn.ReLU(), nn.AdaptiveAvgPool2d(1)],
+            *[nn.Conv2d(width, 2 * width, 3, padding=1), nn.BatchNorm2d(2 * width), nn.ReLU()],
         )
-        self.head = nn.Linear(2 * width, 10)
+        self.head = nn.Linear(2 * width * 16, 10)
 
     def forward(self, x):
         return self.head(self.body(x).flatten(1))
@@ -86,18 +86,18 @@ def quick(**settings):
 
 def test_a_small_network_reads_digits():
     data, space = datasets.digits(), ModelSpace(Conv)
-    metrics = evaluated(Classification(data.train, data.valid, test=data.test, epochs=8, lr=1e-2, device="cpu"), space)
+    metrics = evaluated(Classification(data.train, data.valid, test=data.test, epochs=8, lr=5e-3, device="cpu"), space)
     assert metrics["accuracy"] > 0.97
     assert metrics["test_accuracy"] > 0.96
     assert 0 < metrics["loss"] < 0.15
-    macs = 64 * 16 * 9 + 16 * 32 * 16 * 9 + 32 * 10
+    macs = 64 * 16 * 9 + 16 * 32 * 16 * 9 + 512 * 10
     assert (metrics["macs"], metrics["flops"]) == (macs, 2 * macs)
-    assert metrics["params"] == (16 * 9 + 16) + 32 + (32 * 16 * 9 + 32) + 64 + (32 * 10 + 10)
+    assert metrics["params"] == (16 * 9 + 16) + 32 + (32 * 16 * 9 + 32) + 64 + (512 * 10 + 10)
     assert metrics["train_seconds"] > 0
 
 
 def test_a_line_is_found():
-    metrics = evaluated(Regression(line(), line(), epochs=60, lr=0.1, weight_decay=0.0, device="cpu"), LINE)
+    metrics = evaluated(Regression(line(), line(), epochs=40, batch_size=16, lr=0.1, weight_decay=0.0, device="cpu"), LINE)
     assert metrics["loss"] < 1e-4
     assert metrics["mae"] < 1e-2
     assert metrics["r2"] > 0.999
@@ -139,10 +139,10 @@ def test_the_same_seed_gives_the_same_metrics_bit_for_bit():
     ],
 )
 def test_loaders_give_the_same_metrics_too_and_learn(train):
-    evaluator = replace(quick(epochs=6), train=train)
+    evaluator = replace(quick(epochs=15, lr=3e-2), train=train)
     first, second = (without_time(evaluated(evaluator, seed=5)) for _ in range(2))
     assert first == second
-    assert first["accuracy"] > 0.75
+    assert first["accuracy"] > 0.8
 
 
 def test_the_global_generator_is_put_back():
@@ -172,19 +172,18 @@ def test_every_epoch_is_reported_and_the_best_one_returned():
 
 
 def test_the_weights_of_the_best_epoch_are_kept(tmp_path):
+    def cliff(optimizer, steps):
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.2 if step < steps / 2 else 1.5)  # above 1 it diverges
+
     valid, reports = line(32), []
-    # From the perfect start (lr rises far too high), every later epoch is worse than the first.
-    evaluator = Regression(line(), valid, epochs=4, lr=50.0, optimizer="sgd", momentum=0.0, schedule=lambda o, n: _stepped(o, n), device="cpu")
+    evaluator = Regression(line(), valid, epochs=4, lr=1.0, optimizer="sgd", momentum=0.0, schedule=cliff, device="cpu")
     metrics = evaluated(evaluator, LINE, directory=tmp_path, listener=lambda values, step: reports.append(values["loss"]))
-    assert metrics["loss"] == min(reports) < reports[-1]
+    assert metrics["loss"] == min(reports) == reports[2]
+    assert reports[3] > 3 * reports[2]
     trial = Trial(0, LINE.default(), "completed", metrics=metrics, directory=tmp_path, space=LINE)
     model = trial.load()
     with torch.no_grad():
         assert float(nn.functional.mse_loss(model(valid[0]), valid[1])) == pytest.approx(metrics["loss"], rel=1e-5)
-
-
-def _stepped(optimizer, steps):
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.005 if step < steps / 4 else 0.02)
 
 
 def test_test_metrics_are_of_the_kept_weights():
@@ -221,12 +220,10 @@ def test_patience_counts_from_the_best_epoch():
 
 
 def test_label_smoothing_is_trained_on_and_not_reported():
+    untrained = [evaluated(quick(label_smoothing=value, lr=1e-12, optimizer="sgd"))["loss"] for value in (0.0, 0.9)]
+    assert untrained[0] == pytest.approx(untrained[1], rel=1e-6)
     plain, smooth = (evaluated(quick(label_smoothing=value, epochs=8)) for value in (0.0, 0.9))
     assert smooth["loss"] > plain["loss"]
-    model = DENSE.build(DENSE.default(), seed=0).eval()
-    x, y = quadrants(seed=1)
-    started = evaluated(replace(quick(lr=1e-12, epochs=1, label_smoothing=0.9), train=quadrants(2)))
-    assert started["loss"] == pytest.approx(float(nn.functional.cross_entropy(model(x), y)), rel=0.5)
 
 
 def test_the_gradient_is_clipped():
@@ -381,7 +378,7 @@ def test_the_description_is_json_and_changes_with_what_matters():
 
 def test_two_evaluators_compare_and_print_without_their_data():
     evaluator = quick()
-    assert evaluator == evaluator  # noqa: PLR0124
+    assert evaluator == evaluator
     assert evaluator != quick()
     assert "TensorData(x: (200, 2) float32, y: (200,) int64)" in repr(evaluator)
     assert len(repr(evaluator)) < 700

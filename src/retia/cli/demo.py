@@ -22,7 +22,7 @@ class Block(nn.Module):
 class Net(nn.Module):
     def __init__(self, classes: int = 10) -> None:
         super().__init__()
-        width = retia.choice("width", [8, 16, 24, 32], default=16)
+        width = retia.choice("width", [8, 16, 24], default=16)
         self.stem = nn.Conv2d(1, width, 3, padding=1)
         self.body = retia.repeat("body", lambda i: Block(width), (1, 4))
         self.head = nn.Linear(width, classes)
@@ -31,7 +31,7 @@ class Net(nn.Module):
         return self.head(self.body(self.stem(x)).mean((2, 3)))
 
 
-def main(directory: Path, *, trials: int = 24, workers: int = 2, epochs: int = 15, seed: int = 0) -> retia.Study:
+def main(directory: Path, *, trials: int = 24, workers: int = 2, epochs: int = 8, seed: int = 0) -> retia.Study:
     data = retia.datasets.digits()
     return retia.search(
         retia.ModelSpace(Net, classes=10),

@@ -18,7 +18,7 @@ __all__ = ["demo"]
 @click.option("--directory", type=click.Path(file_okay=False, path_type=Path), default=Path("retia-demo"), show_default=True, help="Where the files go.")
 @click.option("--trials", type=click.IntRange(2), default=24, show_default=True, help="How many architectures to train; the random control trains as many.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="How many processes train.")
-@click.option("--epochs", type=click.IntRange(1), default=15, show_default=True, help="How long each architecture trains.")
+@click.option("--epochs", type=click.IntRange(1), default=8, show_default=True, help="How long each architecture trains.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Where the randomness comes from.")
 @json_option
 def demo(directory: Path, trials: int, workers: int, epochs: int, seed: int, as_json: bool) -> None:

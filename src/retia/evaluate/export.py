@@ -30,8 +30,6 @@ def export(trial: Trial, directory: str | Path, example: Tensor | Sequence[Tenso
         EvaluationError: If torch can't export the model.
     """
     model = trial.load()
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
     if isinstance(example, Mapping):
         args, kwargs = (), dict(example)
     else:
@@ -41,8 +39,13 @@ def export(trial: Trial, directory: str | Path, example: Tensor | Sequence[Tenso
     try:
         program = torch.export.export(model, args, kwargs, dynamic_shapes=tuple(free for _ in tensors))
     except Exception as error:
-        msg = f"torch can't export the model of trial {trial.number}: {type(error).__name__}: {error}"
+        msg = (
+            f"torch can't export the model of trial {trial.number}: {type(error).__name__}: {error}\n"
+            f"Let its forward not branch on the values of tensors, or use trial.load(), which needs no export."
+        )
         raise EvaluationError(msg) from error
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
     torch.export.save(program, directory / "program.pt2")
     save_model(model, str(directory / WEIGHTS))
     facts = {

@@ -59,7 +59,7 @@ class Supervised(ABC):
             msg = f"{type(self).__name__} supplies {sorted(clash)} itself, so a metric in 'metrics' needs another name. Rename it."
             raise EvaluationError(msg)
         for name in ("train", "valid", "test"):
-            if getattr(self, name) is not None:
+            if name != "test" or self.test is not None:
                 object.__setattr__(self, name, as_data(name, getattr(self, name), whole_targets=self.class_targets))
 
     # --- what the two kinds differ in
