@@ -98,7 +98,7 @@ def table(done: dict[tuple[str, str, int], Measured]) -> str:
         reference = done["Optuna RandomSampler", storage, least]
         ratio = one.rate(one.wall_s) / reference.rate(reference.wall_s)
         rates = f"{one.rate(one.wall_s):,.0f} | {one.rate(one.process_s):,.0f}"
-        lines.append(f"| {storage} | {trials:,} | {name} | {len(one.wall_s)} | {rates} | {ratio:.1f}x |")
+        lines.append(f"| {storage} | {trials:,} | {name} | {len(one.wall_s)} | {rates} | {ratio:.{2 if ratio < 10 else 0}f}x |")
     return "\n".join(lines)
 
 

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from retia.execute import InProcess, Processes, executor_for
+from retia.execute import InProcess, Processes
 from retia.testing.executors import EXECUTOR_LAWS, ExecutorLaw, MakeExecutor
 
 EXECUTORS = {
@@ -12,8 +12,6 @@ EXECUTORS = {
     "Processes-1": lambda: Processes(1),
     "Processes-2": lambda: Processes(2, time_limit_s=60),
     "ThreadPoolExecutor": lambda: ThreadPoolExecutor(2),
-    "executor_for-1": lambda: executor_for(1),
-    "executor_for-2": lambda: executor_for(2),
 }
 
 

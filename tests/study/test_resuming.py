@@ -234,6 +234,8 @@ SCRIPT = """
         return sum(ord(value) * (i + 1) % 7 for i, value in enumerate(architecture.values()))
 
     study = retia.Study(space, score, maximize="score", storage=storage)
+    print("ready", flush=True)
+    sys.stdin.readline()
     print(study.run(eval(f"retia.{strategy}"), trials=trials), len(evaluated))
 """
 
@@ -246,35 +248,38 @@ def script(tmp_path):
 
     def start(storage, *, trials, strategy, kill_at=0, pause=0.0):
         command = [sys.executable, str(path), str(tmp_path / storage), str(trials), strategy, str(kill_at), str(pause)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     return start
 
 
-def output(process):
-    said, _ = process.communicate(timeout=60)
-    return said.strip(), process.returncode
+def outputs(*processes):
+    """Let them go when all are ready, and return what each said and how it ended."""
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * len(processes)
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    said = [process.communicate(timeout=120)[0].strip() for process in processes]
+    return [(text, process.returncode) for text, process in zip(said, processes, strict=True)]
 
 
 @pytest.mark.parametrize("strategy", ["RegularizedEvolution(5, 2)", "LocalSearch()"])
 def test_kill_9_loses_at_most_what_ran(strategy, script, tmp_path):
-    assert output(script("killed.db", trials=20, strategy=strategy, kill_at=8)) == ("", -9)
+    assert outputs(script("killed.db", trials=20, strategy=strategy, kill_at=8)) == [("", -9)]
     left = Study.open(tmp_path / "killed.db")
     assert [trial.state for trial in left.trials] == ["completed"] * 7 + ["running"]
     assert left.stop_reason is None
-    assert output(script("killed.db", trials=20, strategy=strategy)) == ("trials done 13", 0)
-    assert output(script("whole.db", trials=20, strategy=strategy)) == ("trials done 20", 0)
+    assert outputs(script("killed.db", trials=20, strategy=strategy)) == [("trials done 13", 0)]
+    assert outputs(script("whole.db", trials=20, strategy=strategy)) == [("trials done 20", 0)]
     assert story(Study.open(tmp_path / "killed.db")) == story(Study.open(tmp_path / "whole.db"))
 
 
 def test_two_processes_may_run_one_study(script, tmp_path):
-    script("both.db", trials=1, strategy="Random()").communicate(timeout=60)
-    both = [script("both.db", trials=50, strategy="RegularizedEvolution(8, 3)", pause=0.01) for _ in range(2)]
-    said = [output(process) for process in both]
+    said = outputs(*(script("both.db", trials=50, strategy="RegularizedEvolution(8, 3)", pause=0.01) for _ in range(2)))
     assert [reason.rpartition(" ")[0] for reason, _ in said] == ["trials done"] * 2
     shares = [int(reason.rpartition(" ")[2]) for reason, _ in said]
-    assert sum(shares) == 49
-    assert min(shares) >= 5  # both have worked
+    assert sum(shares) == 50
+    assert min(shares) >= 1  # both have worked
     trials = Study.open(tmp_path / "both.db").trials
     assert [trial.number for trial in trials] == list(range(50))
     assert len({trial.architecture for trial in trials}) == 50
@@ -284,23 +289,24 @@ def test_two_processes_may_run_one_study(script, tmp_path):
 def test_two_processes_exhaust_a_space_together(script, tmp_path):
     """A strategy that waits for the other process's results does not take the space for exhausted."""
     both = [script("both.db", trials=1000, strategy="LocalSearch()", pause=0.01) for _ in range(2)]
-    assert [output(process)[0].rpartition(" ")[0] for process in both] == ["search space exhausted"] * 2
+    assert [said.rpartition(" ")[0] for said, _ in outputs(*both)] == ["search space exhausted"] * 2
     trials = Study.open(tmp_path / "both.db").trials
     assert len(trials) == len({trial.architecture for trial in trials}) == 64
 
 
 def test_the_trial_of_a_process_that_was_killed_meanwhile_is_taken_up(script, tmp_path):
-    killed = script("both.db", trials=30, strategy="Random()", kill_at=4, pause=0.01)
-    other = script("both.db", trials=30, strategy="Random()", pause=0.01)
-    assert output(killed)[1] == -9
-    assert output(other)[0].startswith("trials done")
+    killed = script("both.db", trials=60, strategy="Random()", kill_at=1, pause=0.02)
+    other = script("both.db", trials=60, strategy="Random()", pause=0.02)
+    (_, status), (said, _) = outputs(killed, other)
+    assert status == -9
+    assert said.startswith("trials done")
     trials = Study.open(tmp_path / "both.db").trials
-    assert [trial.state for trial in trials] == ["completed"] * 30
-    assert len({trial.architecture for trial in trials}) == 30
+    assert [trial.state for trial in trials] == ["completed"] * 60
+    assert len({trial.architecture for trial in trials}) == 60
 
 
 def test_what_is_stored_is_data(script, tmp_path):
-    output(script("study.db", trials=3, strategy="Random()"))
+    outputs(script("study.db", trials=3, strategy="Random()"))
     import sqlite3
 
     with sqlite3.connect(tmp_path / "study.db") as connection:

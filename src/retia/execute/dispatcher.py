@@ -102,11 +102,10 @@ class Dispatcher:
         for worker in self._workers:
             if worker.idle and (call := self._next()) is not None:
                 self._start(worker, call)
+        while self._short_of_workers() and (self._hire() or not self._workers):
+            pass
         with self._lock:
             waiting, closing, killing = len(self._pending), self._closing, self._killing
-        starting = sum(not worker.ready for worker in self._workers)
-        for _ in range(min(waiting - starting, self._limit - len(self._workers))):
-            self._hire()
         if closing and not waiting:
             for worker in self._workers:
                 self._dismiss(worker, kill=killing)
@@ -135,11 +134,18 @@ class Dispatcher:
         if self._time_limit_s is not None:
             worker.deadline = monotonic() + self._time_limit_s
 
-    def _hire(self) -> None:
+    def _short_of_workers(self) -> bool:
+        with self._lock:
+            waiting = len(self._pending)
+        return len(self._workers) < self._limit and waiting > sum(not worker.ready for worker in self._workers)
+
+    def _hire(self) -> bool:
         try:
             self._workers.append(WorkerProcess(self._environment, self._wake))
         except OSError as error:
             self._charge_start(f"the system refused: {error}")
+            return False
+        return True
 
     def _charge_start(self, reason: str) -> None:
         """Let the oldest call pay for a worker that didn't start, so that the queue ends even if none ever does."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from retia.execute.progress import emitting_to
@@ -38,23 +39,23 @@ class InProcess(Executor):
             raise RuntimeError(msg)
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()
-
-        def tell(message: Any) -> None:
-            if self.on_message is not None:
-                self.on_message(future, message)
-
-        with emitting_to(tell):
+        with emitting_to(partial(self._tell, future)):
             try:
                 result = fn(*args, **kwargs)
             except Exception as error:  # noqa: BLE001 - whatever a call raises is its outcome
-                # Without this frame, which refers to the future, or the two keep each other (and the call's model) alive.
-                traceback = error.__traceback__
-                future.set_exception(error.with_traceback(traceback and traceback.tb_next))
+                future.set_exception(error)
             else:
                 future.set_result(result)
-        return future
+        try:
+            return future
+        finally:
+            del future  # an exception refers to this frame: with the future in it, the two would keep the call's model alive
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more calls; none is left to wait for."""
         del wait, cancel_futures
         self._closed = True
+
+    def _tell(self, future: Future[Any], message: Any) -> None:
+        if self.on_message is not None:
+            self.on_message(future, message)

@@ -12,7 +12,7 @@ from retia.trial import History, Proposal, Trial
 
 __all__ = ["RegularizedEvolution", "survivors", "tournament_winner"]
 
-TRIES = 20
+TRIES = 10
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class RegularizedEvolution:
     Reference:
         Real et al., Regularized Evolution for Image Classifier Architecture Search, AAAI 2019, algorithm 1. Deviations: the
         defaults are for studies of tens to hundreds of trials (the paper takes 100 and 25, for 20,000); a child that has been
-        proposed before is mutated again, and after 20 attempts a random new architecture takes its place; a trial that ends
+        proposed before is mutated again, and after 10 attempts a random new architecture takes its place; a trial that ends
         late takes the place of its number.
     """
 

@@ -85,6 +85,11 @@ class Loop:
             for future in self._ended():
                 self._finish(self._running.pop(future), future)
 
+    def _hear(self) -> None:
+        """Take up what other processes have begun and ended."""
+        for trial in self.record.refresh():
+            self.history.record(self.place(trial))
+
     def _claim(self) -> bool:
         """Take up the trials of processes that are gone."""
         claimed = [self.place(trial) for trial in self.record.claim()]
@@ -109,6 +114,7 @@ class Loop:
     def _fill(self, executor: Executor, slots: int) -> str:
         """Start trials until every slot is taken; return why no more were started."""
         while len(self._running) < slots:
+            self._hear()
             reason = self._reason()
             if reason is not None:
                 return reason
@@ -140,8 +146,6 @@ class Loop:
         """Return trials to evaluate, with their costs if these were counted; none if all were rejected, or for the given reason."""
         if self._claimed:
             return [(self._claimed.popleft(), None)], ""
-        for trial in self.record.refresh():
-            self.history.record(self.place(trial))
         if not len(self.history):
             proposals: Sequence[Proposal] = [Proposal(self.baseline)]
         else:
@@ -151,11 +155,11 @@ class Loop:
                 return [], reason
         started: list[tuple[Trial, Mapping[str, float] | None]] = []
         for proposal in proposals:
-            if self.history.find(proposal.architecture, proposal.fidelity) is not None:
-                continue  # another process was quicker
             costs, error = self._costs(proposal)
             trial = self._begin(proposal, costs, error)
-            if trial is not None and not trial.finished:
+            if trial is None:
+                break  # another process was quicker: ask anew, knowing what it does
+            if not trial.finished:
                 started.append((trial, costs))
         return started, ""
 
@@ -196,7 +200,7 @@ class Loop:
         return counted, None
 
     def _begin(self, proposal: Proposal, costs: Mapping[str, float] | None, error: str | None) -> Trial | None:
-        """Record the trial under the next number; None if another process took the number and the architecture may be known now."""
+        """Record the trial under the next number; None if another process has taken the number."""
         number = len(self.history)
         misses = costs is not None and any(not constraint.holds(costs) for constraint in self.history.constraints if constraint.metric in costs)
         started = time.time()
@@ -206,8 +210,6 @@ class Loop:
         if error is not None:
             trial = trial.end("failed", at=started, error=error)
         if not self.record.begin(trial):
-            for other in self.record.refresh():
-                self.history.record(self.place(other))
             return None
         trial = self.place(trial)
         self.history.record(trial)
