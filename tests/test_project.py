@@ -51,8 +51,8 @@ MAY_IMPORT = {
     "datasets": set(),
     "report": {"study", "storage", "trial", "space"},
     "dashboard": {"study", "storage", "trial", "space"},
-    "testing": EVERYTHING - {"retia", "cli", "search", "report", "dashboard"},
-    "search": EVERYTHING - {"retia", "cli"},
+    "testing": EVERYTHING - {"retia", "cli", "searching", "report", "dashboard"},
+    "searching": EVERYTHING - {"retia", "cli"},
     "cli": EVERYTHING,
     "retia": EVERYTHING - {"cli"},
 }

@@ -5,7 +5,7 @@ from torch import nn
 
 import retia
 from retia.errors import EvaluationError, SpaceError, StudyError
-from retia.search import check, search
+from retia.searching import check, search
 from retia.space import Categorical, SearchSpace
 from retia.strategy import GridSearch, LocalSearch, Random, RegularizedEvolution
 from retia.study import Study, architecture_evaluator
@@ -208,3 +208,15 @@ def test_a_search_that_can_not_be_judged_says_so_before_anything_else():
         search(SPACE, None, trials=3, maximize="score")
     with pytest.raises(StudyError, match="A study needs an objective"):
         search(SPACE, score, trials=3)
+
+
+def test_no_module_hides_the_function():
+    import importlib
+    import pkgutil
+
+    import retia
+
+    modules = {module.name for module in pkgutil.iter_modules(retia.__path__)}
+    assert modules & set(retia.__all__) == {"datasets"}
+    importlib.import_module("retia.searching")
+    assert callable(retia.search)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from retia.evaluate import Classification, Regression, export, save_weights
     from retia.execute import InProcess, Processes
     from retia.nn import ModelSpace, cell, input_choice, layer_choice, parameter, repeat
-    from retia.search import check, search
+    from retia.searching import check, search
     from retia.strategy import GridSearch, LocalSearch, Random, RegularizedEvolution
     from retia.study import Study, architecture_evaluator
     from retia.trial import Constraint, Objective, Proposal, Run, Trial
@@ -93,7 +93,7 @@ _HOMES = {
     "retia.evaluate": "Classification Regression export save_weights",
     "retia.execute": "InProcess Processes",
     "retia.nn": "ModelSpace cell input_choice layer_choice parameter repeat",
-    "retia.search": "check search",
+    "retia.searching": "check search",
     "retia.strategy": "GridSearch LocalSearch Random RegularizedEvolution",
     "retia.study": "Study architecture_evaluator",
     "retia.trial": "Constraint Objective Proposal Run Trial",
@@ -108,7 +108,7 @@ def __getattr__(name: str) -> Any:
         msg = f"module 'retia' has no attribute {name!r}"
         raise AttributeError(msg)
     value = getattr(import_module(_HOME[name]), name)
-    # Kept, so that the next access is direct; `retia.search` is the function then, not the module of that name.
+    # Kept, so that the next access is direct.
     globals()[name] = value
     return value
 

@@ -22,16 +22,18 @@ class Block(nn.Module):
 class Net(nn.Module):
     def __init__(self, classes: int = 10) -> None:
         super().__init__()
-        width = retia.choice("width", [8, 16, 24], default=16)
+        width = retia.choice("width", [8, 16, 24, 32], default=16)
+        depth = retia.choice("depth", [1, 2, 3, 4], default=2)
         self.stem = nn.Conv2d(1, width, 3, padding=1)
-        self.body = retia.repeat("body", lambda i: Block(width), (1, 4))
+        self.pool = nn.MaxPool2d(2)
+        self.body = retia.repeat("body", lambda i: Block(width), depth)
         self.head = nn.Linear(width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.body(self.stem(x)).mean((2, 3)))
+        return self.head(self.body(self.pool(self.stem(x))).mean((2, 3)))
 
 
-def main(directory: Path, *, trials: int = 24, workers: int = 2, epochs: int = 8, seed: int = 0) -> retia.Study:
+def main(directory: Path, *, trials: int = 24, workers: int = 2, epochs: int = 12, seed: int = 0) -> retia.Study:
     data = retia.datasets.digits()
     return retia.search(
         retia.ModelSpace(Net, classes=10),

@@ -1,15 +1,11 @@
 """The command that shows what retia does: a real search, within ninety seconds."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from retia.cli.options import json_option
 from retia.cli.output import print_json, show
-
-if TYPE_CHECKING:
-    from retia.study import Study
 
 __all__ = ["demo"]
 
@@ -18,7 +14,7 @@ __all__ = ["demo"]
 @click.option("--directory", type=click.Path(file_okay=False, path_type=Path), default=Path("retia-demo"), show_default=True, help="Where the files go.")
 @click.option("--trials", type=click.IntRange(2), default=24, show_default=True, help="How many architectures to train; the random control trains as many.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="How many processes train.")
-@click.option("--epochs", type=click.IntRange(1), default=8, show_default=True, help="How long each architecture trains.")
+@click.option("--epochs", type=click.IntRange(1), default=12, show_default=True, help="How long each architecture trains.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Where the randomness comes from.")
 @json_option
 def demo(directory: Path, trials: int, workers: int, epochs: int, seed: int, as_json: bool) -> None:
@@ -26,6 +22,7 @@ def demo(directory: Path, trials: int, workers: int, epochs: int, seed: int, as_
 
     It takes less than 90 seconds on two cores, and compares with random search. Run it again and it resumes.
     """
+    import retia
     from retia.cli.demo import main
     from retia.report import overview, save_plots, summary
 
@@ -34,8 +31,8 @@ def demo(directory: Path, trials: int, workers: int, epochs: int, seed: int, as_
         click.echo(f"Searching a small convolutional network on scikit-learn's handwritten digits: {trials} architectures, and {trials} at random beside them.")
     study = main(directory, trials=trials, workers=workers, epochs=epochs, seed=seed)
     plots = save_plots(study, directory / "plots")
-    exported = _export(study, directory / "best")
     chosen = study.best
+    exported = retia.export(chosen, directory / "best", retia.datasets.digits().test[0][:2])
     if as_json:
         print_json({**overview(study), "test_accuracy": chosen.metrics["test_accuracy"], "plots": [str(path) for path in plots], "exported": str(exported)})
         return
@@ -49,9 +46,3 @@ def demo(directory: Path, trials: int, workers: int, epochs: int, seed: int, as_
     for path in plots:
         click.echo(f"plot     {path}")
     click.echo(f"model    {exported}  (weights.safetensors, architecture.json, program.pt2: runs with torch alone)")
-
-
-def _export(study: "Study", directory: Path) -> Path:
-    import retia
-
-    return retia.export(study.best, directory, retia.datasets.digits().test[0][:2])

@@ -51,7 +51,7 @@ def export(file: Path, storage: str | None, name: str | None, number: int | None
 
 def _example(study: "Study") -> Any:
     """Return what the study's costs know of the models' input."""
-    from retia.search import with_costs
+    from retia.searching import with_costs
 
     example = getattr(with_costs(study).costs, "example", None)
     if example is None:

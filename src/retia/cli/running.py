@@ -65,14 +65,14 @@ def check(file: Path, settings: tuple[str, ...], as_json: bool) -> None:
     Builds the baseline and a few random architectures, and runs them on torch's meta device, so that parts that don't fit are
     found before a search is.
     """
-    from retia.search import check as check_study
-    from retia.search import with_costs
+    import retia
+    from retia.searching import with_costs
 
     with json_alone(as_json):
         loaded = load_file(file)
         study = study_of(loaded, values=parse_settings(settings))
         with user_code(loaded.path):
-            lines = check_study(with_costs(study))
+            lines = retia.check(with_costs(study))
     if as_json:
         print_json({"file": str(file), "checked": lines})
     else:
@@ -136,10 +136,10 @@ def configured(study: "Study", given: Mapping[str, Any], values: Mapping[str, An
 def _run_study(loaded: UserFile, given: dict[str, Any], values: dict[str, Any], *, quiet: bool) -> "Study":
     import os
 
+    import retia
     from retia.cli.options import DEFAULT_STORAGE
     from retia.report import Progress
-    from retia.search import check as check_study
-    from retia.search import with_costs
+    from retia.searching import with_costs
     from retia.strategy import RegularizedEvolution
 
     defined = study_of(loaded)
@@ -151,7 +151,7 @@ def _run_study(loaded: UserFile, given: dict[str, Any], values: dict[str, Any], 
         raise StudyError(msg)
     with user_code(loaded.path):
         study = with_costs(configured(defined, given, values))
-        checked = check_study(study)
+        checked = retia.check(study)
         if not quiet:
             click.echo("\n".join(f"checked: {line}" for line in checked), err=True)
         strategy = loaded.get("strategy") or RegularizedEvolution()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from retia.report.number import logarithmic, number
+from retia.report.number import difference, logarithmic, number
 from retia.study import Study
 from retia.trial import Objective, Trial, hypervolume
 
@@ -197,7 +197,7 @@ def _with_volumes(comparison: Comparison, mine: Sequence[Trial], other: Sequence
 
 
 def _sentence(gain: Gain, against: str) -> str:
-    metric, amount = gain.objective.metric, number(abs(gain.value - gain.reference))
+    metric, amount = gain.objective.metric, difference(gain.value - gain.reference)
     if gain.objective.direction == "minimize" and gain.value > 0 and gain.reference / gain.value >= 1.2:
         return f"{metric}: {number(gain.value)}, {gain.reference / gain.value:.1f} times less than {against} ({number(gain.reference)})"
     word = "higher" if gain.objective.direction == "maximize" else "lower"

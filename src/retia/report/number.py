@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-__all__ = ["compact", "duration", "logarithmic", "number"]
+__all__ = ["compact", "difference", "duration", "logarithmic", "number"]
 
 
 def number(value: float) -> str:
@@ -18,6 +18,15 @@ def number(value: float) -> str:
     return f"{value:.4g}"
 
 
+def difference(value: float) -> str:
+    """Return how far apart two metrics are, with two significant digits unless it is whole.
+
+    >>> difference(0.008333), difference(-416)
+    ('0.0083', '416')
+    """
+    return number(abs(value) if value == int(value) else float(f"{abs(value):.2g}"))
+
+
 def logarithmic(values: Collection[float]) -> bool:
     """Whether values are better shown on a logarithmic scale: all positive, and more than a factor of 20 apart.
 
@@ -30,11 +39,13 @@ def logarithmic(values: Collection[float]) -> bool:
 def duration(seconds: float) -> str:
     """Return a time span for reading.
 
-    >>> duration(0.5), duration(75), duration(3725)
-    ('0.5 s', '1:15', '1:02:05')
+    >>> duration(0.5), duration(42), duration(75), duration(3725)
+    ('0.5 s', '42 s', '1:15', '1:02:05')
     """
     if seconds < 10:
         return f"{seconds:.1f} s"
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

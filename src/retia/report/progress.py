@@ -37,7 +37,7 @@ class Progress:
         self._live: Live | None = None
         self._study: Study | None = None
         self._target = 0
-        self._began = self._printed = 0.0
+        self._first_end = self._printed = 0.0
         self._ended_now = 0
         self._unprinted = False
 
@@ -48,6 +48,8 @@ class Progress:
             self._start(event)
         if event.kind == "ended":
             self._ended_now += 1
+            if self._ended_now == 1:
+                self._first_end = self._clock()
             self._unprinted = True
             if self._live is None and self._clock() - self._printed >= self._interval_s:
                 self._print()
@@ -63,7 +65,7 @@ class Progress:
     def _start(self, event: Event) -> None:
         self._stop()
         study = self._study = event.study
-        self._began = self._printed = self._clock()
+        self._printed = self._clock()
         self._ended_now = 0
         self._unprinted = False
         done = self._done(study)
@@ -109,10 +111,10 @@ class Progress:
         return study.history.count("completed") + study.history.count("failed")  # what is infeasible was not evaluated
 
     def _rate(self, study: Study) -> tuple[str, ...]:
-        elapsed = self._clock() - self._began
-        if not self._ended_now or elapsed <= 0:
-            return ("",)
-        rate = self._ended_now / elapsed
+        elapsed = self._clock() - self._first_end  # the first trial also waits for the workers to start
+        if self._ended_now < 2 or elapsed <= 0:
+            return ()
+        rate = (self._ended_now - 1) / elapsed
         speed = f"{rate:.1f} trials/s" if rate >= 1 else f"{1 / rate:.1f} s/trial"
         left = self._target - self._done(study)
         return (speed, f"{duration(left / rate)} left") if left > 0 else (speed,)

@@ -1,0 +1,52 @@
+import json
+
+import torch
+
+CODE = """
+    import retia
+    import torch
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            width = retia.choice("width", [4, 8])
+            self.layers = nn.Sequential(nn.Linear(3, width), nn.ReLU(), nn.Linear(width, 2))
+
+        def forward(self, x):
+            return self.layers(x)
+
+
+    x = torch.linspace(-1, 1, 96).reshape(32, 3)
+    y = (x.sum(1) > 0).long()
+    study = retia.Study(retia.ModelSpace(Net), retia.Classification((x, y), (x, y), epochs=1), maximize="accuracy", name="small")
+    strategy = retia.GridSearch()
+    trials = 2
+"""
+
+
+def test_a_trained_model_is_exported(retia, write, folder):
+    write("small.py", CODE)
+    retia("run", "small.py", "--quiet")
+    data = json.loads(retia("export", "small.py", "--number", 1, "--out", "model", "--json").stdout)
+    assert data["trial"] == 1
+    assert [path.rpartition("/")[2] for path in data["files"]] == ["architecture.json", "program.pt2", "weights.safetensors"]
+    program = torch.export.load(folder / "model" / "program.pt2").module()
+    assert program(torch.zeros(5, 3)).shape == (5, 2)
+    assert json.loads((folder / "model" / "architecture.json").read_text())["architecture"] == {"width": 8}
+    best = json.loads(retia("best", "--json").stdout)["best"]["number"]
+    assert retia("export", "small.py", "--out", "best").stdout.splitlines()[0] == f"exported trial {best}:"
+
+
+def test_a_trial_that_is_not_there_is_an_error(retia, write):
+    write("small.py", CODE)
+    retia("run", "small.py", "--quiet", "--name", "other")
+    assert "Study 'other' has no trial 9" in retia("export", "small.py", "--name", "other", "--number", 9, "--out", "model", code=1).stderr
+
+
+def test_a_study_without_data_has_no_example(retia, write, toy):
+    retia("run", toy, "--quiet")
+    error = retia("export", toy, "--out", "model", code=1).stderr
+    assert "An export needs an example input" in error
+    assert "retia.Costs(input_shape)" in error
