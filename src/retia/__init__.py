@@ -9,7 +9,7 @@ Names that need torch are imported when they are first used.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from retia.errors import ArchitectureError, EvaluationError, RetiaError, SpaceError, StorageError, StudyError
+from retia.errors import ArchitectureError, EvaluationError, ExecutorError, RetiaError, SpaceError, StorageError, StudyError, TimeLimitExceeded, WorkerDied
 from retia.space import (
     Architecture,
     Categorical,
@@ -47,6 +47,7 @@ __all__ = [
     "Constraint",
     "Costs",
     "EvaluationError",
+    "ExecutorError",
     "GridSearch",
     "InProcess",
     "Integer",
@@ -68,7 +69,9 @@ __all__ = [
     "Study",
     "StudyError",
     "Subset",
+    "TimeLimitExceeded",
     "Trial",
+    "WorkerDied",
     "apply",
     "architecture_evaluator",
     "cell",

@@ -4,6 +4,9 @@ RetiaError
 ├── SpaceError          (ValueError)    a search space that can't be: a label, a domain, a candidate
 ├── ArchitectureError   (ValueError)    an architecture that is not one of its space
 ├── EvaluationError     (RuntimeError)  an evaluator that can't judge: its data, its result
+│   ├── WorkerDied                      the process that ran it is gone
+│   └── TimeLimitExceeded               it took longer than it may
+├── ExecutorError       (ValueError)    an executor that can't be: no workers, a limit that it can't keep
 ├── StudyError          (RuntimeError)  a study that can't go on: its objectives, a changed space, nothing feasible
 └── StorageError        (RuntimeError)  a storage that can't be read or written
 """
@@ -31,3 +34,15 @@ class StudyError(RetiaError, RuntimeError):
 
 class StorageError(RetiaError, RuntimeError):
     """A storage can't be read, written or understood."""
+
+
+class ExecutorError(RetiaError, ValueError):
+    """An executor is asked for what it can't do."""
+
+
+class WorkerDied(EvaluationError):
+    """The worker process that ran a call died; the call is lost, the executor goes on."""
+
+
+class TimeLimitExceeded(EvaluationError):
+    """A call ran longer than its time limit, and its worker was killed."""

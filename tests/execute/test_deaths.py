@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from retia.execute import Processes, TimeLimitExceeded, WorkerDied, dispatcher
+from retia.errors import TimeLimitExceeded, WorkerDied
+from retia.execute import Processes, dispatcher
 
 
 def die(how):

@@ -3,7 +3,8 @@ import weakref
 
 import pytest
 
-from retia.execute import ExecutorError, InProcess, Processes, emit, executor_for
+from retia.errors import ExecutorError
+from retia.execute import InProcess, Processes, emit, executor_for
 
 
 def test_the_call_runs_before_submit_returns():

@@ -8,8 +8,8 @@ from traceback import format_exception
 
 import pytest
 
-from retia.errors import EvaluationError
-from retia.execute import ExecutorError, Processes, emit
+from retia.errors import EvaluationError, ExecutorError
+from retia.execute import Processes, emit
 from retia.execute.worker_process import KEPT_FUNCTIONS
 
 

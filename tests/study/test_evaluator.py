@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 import math
 import re
@@ -311,3 +312,21 @@ def test_no_torch_is_needed_to_evaluate_architectures():
 
 def test_a_runs_generator_belongs_to_its_seed():
     assert Run(SPACE, seed=3).rng.random() == stream(3, "run").random() != Run(SPACE, seed=4).rng.random()
+
+
+@dataclasses.dataclass
+class Scaled:
+    scale: float
+    names: tuple = ("a", 2)
+    function: object = math.sqrt
+    other: object = dataclasses.field(default_factory=object)
+
+    def __call__(self, architecture, run):
+        return {"score": self.scale}
+
+
+def test_a_dataclass_is_described_by_its_fields():
+    described = describe(Scaled(4))
+    assert described.pop("type").endswith("test_evaluator.Scaled")
+    assert described == {"scale": 4, "names": ["a", 2], "function": "math.sqrt", "other": {"type": "builtins.object"}}
+    assert describe(Scaled(4)) == describe(Scaled(4)) != describe(Scaled(5))

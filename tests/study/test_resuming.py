@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from retia.errors import StorageError, StudyError
+from retia.errors import EvaluationError, StorageError, StudyError
 from retia.space import Categorical, Integer, SearchSpace
 from retia.strategy import GridSearch, LocalSearch, Random, RegularizedEvolution
 from retia.study import Study, architecture_evaluator
@@ -314,3 +314,31 @@ def test_what_is_stored_is_data(script, tmp_path):
     connection.close()
     assert all(set(json.loads(architecture)) == {"op0", "op1", "op2"} for architecture, _ in rows)
     assert all(json.loads(metrics)["score"] >= 0 for _, metrics in rows)
+
+
+def test_an_evaluator_that_broke_its_contract_may_be_mended(tmp_path):
+    @architecture_evaluator
+    def forgetful(architecture):
+        len(architecture)
+
+    with pytest.raises(EvaluationError, match="Is a return missing"):
+        Study(SPACE, forgetful, maximize="score", storage=tmp_path / "s.db").run(Random(), trials=3)
+    mended = Study(SPACE, score, maximize="score", storage=tmp_path / "s.db")
+    assert mended.run(Random(), trials=3) == "trials done"
+    untroubled = Study(SPACE, score, maximize="score")
+    untroubled.run(Random(), trials=3)
+    assert story(mended) == story(untroubled)
+
+    with pytest.raises(StudyError, match="is another than this one"):  # by now it has judged
+        Study(SPACE, forgetful, maximize="score", storage=tmp_path / "s.db").run(Random(), trials=4)
+
+
+def test_mending_is_no_change_of_the_space(tmp_path):
+    @architecture_evaluator
+    def forgetful(architecture):
+        len(architecture)
+
+    with pytest.raises(EvaluationError, match="Is a return missing"):
+        Study(SPACE, forgetful, maximize="score", storage=tmp_path / "s.db").run(Random(), trials=3)
+    with pytest.raises(StudyError, match="space: 'c' is new"):
+        Study(SPACE.extend({"c": Integer(1, 2)}), score, maximize="score", storage=tmp_path / "s.db").run(Random(), trials=3)

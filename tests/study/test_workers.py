@@ -1,6 +1,8 @@
 """Several evaluations at once."""
 
 import os
+import subprocess
+import sys
 import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
@@ -164,3 +166,22 @@ def test_one_worker_in_this_process_is_the_same_as_none():
     studies[0].run(RegularizedEvolution(8, 3), trials=20)
     studies[1].run(RegularizedEvolution(8, 3), trials=20, workers=1)
     assert [one.architecture for one in studies[0].trials] == [one.architecture for one in studies[1].trials]
+
+
+def test_a_marked_function_reaches_the_processes_of_the_standard_library(tmp_path):
+    (tmp_path / "judging.py").write_text("import retia\n\n@retia.architecture_evaluator\ndef judge(architecture):\n    return architecture['a']\n")
+    script = """
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+import judging, retia
+
+if __name__ == "__main__":
+    space = retia.SearchSpace({"a": retia.Integer(1, 9)})
+    study = retia.Study(space, judging.judge, maximize="score")
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+        print(study.run(retia.GridSearch(), trials=9, executor=executor))
+    print(study.best.architecture["a"])
+"""
+    (tmp_path / "main.py").write_text(script)
+    done = subprocess.run([sys.executable, tmp_path / "main.py"], capture_output=True, text=True, check=False, timeout=100)
+    assert done.stdout.split("\n")[:2] == ["trials done", "9"], done.stderr

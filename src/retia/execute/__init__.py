@@ -1,9 +1,8 @@
 """Where trials run: anything with the interface of `concurrent.futures.Executor`; here, in process and in worker processes."""
 
-from retia.execute.errors import ExecutorError, TimeLimitExceeded, WorkerDied
 from retia.execute.executor_for import executor_for
 from retia.execute.in_process import InProcess
 from retia.execute.processes import Processes
 from retia.execute.progress import emit
 
-__all__ = ["ExecutorError", "InProcess", "Processes", "TimeLimitExceeded", "WorkerDied", "emit", "executor_for"]
+__all__ = ["InProcess", "Processes", "emit", "executor_for"]

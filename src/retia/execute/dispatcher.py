@@ -9,8 +9,7 @@ from threading import Lock, Thread, current_thread
 from time import monotonic
 from typing import Any, Final
 
-from retia.errors import EvaluationError
-from retia.execute.errors import TimeLimitExceeded, WorkerDied
+from retia.errors import EvaluationError, TimeLimitExceeded, WorkerDied
 from retia.execute.wire import ERROR, LOADED, MESSAGE, READY, RESULT, unpack
 from retia.execute.worker_process import Call, WorkerProcess
 

@@ -1,6 +1,6 @@
 """The executor that a number of workers asks for."""
 
-from retia.execute.errors import ExecutorError
+from retia.errors import ExecutorError
 from retia.execute.in_process import InProcess
 from retia.execute.processes import Processes
 

@@ -12,9 +12,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import cloudpickle
 
-from retia.errors import EvaluationError
+from retia.errors import EvaluationError, ExecutorError
 from retia.execute.dispatcher import Dispatcher
-from retia.execute.errors import ExecutorError
 from retia.execute.wire import FUNCTION, pack
 from retia.execute.worker_process import KEPT_FUNCTIONS, Call, Function, threads_environment
 

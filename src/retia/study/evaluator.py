@@ -1,11 +1,12 @@
 """What an evaluator is, and how what a user writes becomes one."""
 
 import ast
+import dataclasses
 import hashlib
 import inspect
 import textwrap
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Any, Protocol, cast, runtime_checkable
@@ -200,7 +201,9 @@ def describe(evaluator: Evaluator) -> dict[str, Any]:
     """Return an evaluator's settings as JSON."""
     if isinstance(evaluator, Described):
         return evaluator.describe()
-    return {"type": f"{type(evaluator).__module__}.{type(evaluator).__qualname__}"}
+    fields = dataclasses.fields(evaluator) if dataclasses.is_dataclass(evaluator) else ()
+    settings = {field.name: _setting(getattr(evaluator, field.name)) for field in fields if field.init}
+    return {"type": _qualified(type(evaluator)), **settings}
 
 
 def _needed_arguments(function: Callable[..., Any]) -> int:
@@ -251,8 +254,21 @@ def _name(function: Any) -> str:
     return f"{getattr(function, '__qualname__', None) or type(function).__qualname__}()"
 
 
+def _qualified(function: Any) -> str:
+    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+
+
+def _setting(value: Any) -> Any:
+    """Return a field as JSON: what is none by the name of its type, for its text may differ from process to process."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, tuple | list):
+        return [_setting(item) for item in cast("Sequence[Any]", value)]
+    return _qualified(value) if callable(value) else {"type": _qualified(type(value))}
+
+
 def _described(function: Any) -> dict[str, Any]:
-    description = {"function": f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', type(function).__qualname__)}"}
+    description = {"function": _qualified(function)}
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, TypeError, SyntaxError):  # no source, or a lambda in the middle of a line

@@ -1,10 +1,14 @@
 """What runs where the trials run: one evaluation, whatever comes of it."""
 
 import math
+import pickle
 import traceback
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from pathlib import Path
+
+import cloudpickle
 
 from retia.errors import EvaluationError
 from retia.space import Architecture, SearchSpace
@@ -73,6 +77,10 @@ class Job:
             return Outcome(error=broken, broken=broken, progress=tuple(progress))
         return Outcome(metrics=metrics, progress=tuple(progress))
 
+    def __reduce__(self) -> tuple[Callable[[bytes], "Job"], tuple[bytes]]:
+        # By cloudpickle, so that lambdas and marked functions reach the worker of any executor.
+        return _unpickled, (cloudpickle.dumps(tuple(getattr(self, one.name) for one in fields(self))),)
+
     def _missing_costs(self, task: Task, run: Run, returned: Mapping[str, float]) -> Mapping[str, float]:
         if task.costs is not None:
             return task.costs
@@ -98,3 +106,9 @@ class Job:
             if not math.isfinite(value):
                 return f"The evaluator returned {name}={value}. Metrics are finite numbers: has the training diverged (lower the learning rate)?"
         return None
+
+
+@lru_cache(maxsize=1)
+def _unpickled(pickled: bytes) -> Job:
+    """Return the job, the same object for the same bytes: an executor of the standard library sends it with every task."""
+    return Job(*pickle.loads(pickled))  # noqa: S301  # from the process that runs the study

@@ -241,12 +241,11 @@ class Loop:
             ended = trial.end("completed", at=time.time(), metrics=outcome.metrics, progress=outcome.progress)
         else:
             ended = trial.end("failed", at=time.time(), error=outcome.error, progress=outcome.progress)
-        first = self.history.count("completed") + self.history.count("failed") == 0
+        if outcome.broken is not None and not self.history.count("completed") + self.history.count("failed"):
+            raise EvaluationError(outcome.broken)  # the trial stays as running, and is taken up when the evaluator has been mended
         self.record.finish(ended)
         self.history.record(ended)
         self.tell("ended", ended)
-        if first and outcome.broken is not None:
-            raise EvaluationError(outcome.broken)
 
     # --- stopping
 

@@ -320,7 +320,7 @@ class Study:
         database = Database(self.storage)
         record = database.open(header)
         if differences := record.header.differences(header):
-            if not self._force:
+            if not self._force and not self._mended(database, differences):
                 record.close(None)
                 lines = "\n  ".join(differences)
                 msg = (
@@ -331,6 +331,11 @@ class Study:
                 raise StudyError(msg)
             database.amend(header)
         return record
+
+    def _mended(self, database: Database, differences: Sequence[str]) -> bool:
+        """Whether the evaluator alone has changed, before it judged anything: its first evaluation showed a mistake, say."""
+        ended = sum(count for one in database.studies() if one.name == self.name for state, count in one.trials.items() if state != "running")
+        return not ended and all(line.startswith("evaluator: ") for line in differences)
 
     @cached_property
     def _history(self) -> History:

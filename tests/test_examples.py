@@ -1,0 +1,51 @@
+"""What the README and the examples show is run as it stands, but for fewer trials."""
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def loaded(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_search_of_the_readme(tmp_path):
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    lines = [line for line in block.splitlines() if line.strip()]
+    assert sum(line.startswith((" ", "class")) is False for line in lines) < 15
+    short = block.replace("trials=20", "trials=3").replace("epochs=5", "epochs=1")
+    assert short != block
+    (tmp_path / "readme.py").write_text(f"{short}\nprint(type(model).__name__, len(study.trials), study.stop_reason)\n")
+    done = subprocess.run([sys.executable, "readme.py"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=200)
+    assert done.stdout.split() == ["Net", "3", "trials", "done"], done.stderr
+
+
+def test_digits(capsys):
+    study = loaded("digits").main(trials=3, workers=1)
+    assert [trial.state for trial in study.trials if trial.state != "infeasible"] == ["completed"] * 3
+    assert all(trial.metrics["params"] <= 30_000 for trial in study.pareto)
+    assert all(3e-3 <= trial.architecture["lr"] <= 3e-2 for trial in study.trials)
+    assert "Net, classes of the first test images: [" in capsys.readouterr().out
+
+
+def test_own_training(tmp_path):
+    command = [Path(sys.executable).with_name("retia"), "run", ROOT / "examples" / "own_training.py", "--trials", "4", "--quiet", "--json"]
+    done = subprocess.run([*command, "--storage", tmp_path / "s.db"], capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["stop_reason"] == "trials done"
+
+
+def test_table(capsys):
+    study = loaded("table").main()
+    assert study.stop_reason == "search space exhausted"
+    assert len(study.trials) == 42  # 48, without the six deep ones of width 64
+    assert study.best.architecture in ({"width": 16, "depth": 12}, {"width": 32, "depth": 6})
+    assert "search space exhausted: 42 of 42 architectures" in capsys.readouterr().out
