@@ -118,7 +118,7 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     optuna.logging.disable_default_handler()
     trials = (50, 100) if quick else TRIALS
-    repeats = {**dict.fromkeys(OURS, 1 if quick else 5), **dict.fromkeys(THEIRS, 1 if quick else 3)}
+    repeats = dict.fromkeys((*OURS, *THEIRS), 1 if quick else 5)
     done: dict[tuple[str, str, int], Measured] = {}
     for storage in MOST:
         for count in trials:

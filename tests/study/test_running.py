@@ -410,7 +410,7 @@ def test_a_bound_on_what_training_shows_is_checked_after_it():
 def test_a_space_without_a_feasible_architecture_shows_the_range_that_was_seen(strategy):
     study = Study(SPACE, score, maximize="score", constraints=["params <= 0.5"], costs=HashCosts())
     costs = [HashCosts()(architecture, None)["params"] for architecture in SPACE.enumerate()]
-    says = f"No architecture meets params <= 0.5: 29 were tried, with params from {min(costs):g} to {max(costs):g}. Loosen the bound"
+    says = f"No architecture meets params <= 0.5 (29 tried beside the baseline, with params from {min(costs):g} to {max(costs):g}). Loosen the bound"
     with pytest.raises(StudyError, match=re.escape(says)):
         study.run(strategy, trials=10)
     assert study.history.count("completed") == 1
@@ -419,7 +419,7 @@ def test_a_space_without_a_feasible_architecture_shows_the_range_that_was_seen(s
 def test_a_space_too_large_to_exhaust_gives_up_as_well():
     space = SearchSpace({f"op{i}": Categorical(tuple("abcde")) for i in range(6)})
     study = Study(space, ConstantEvaluator(), maximize="score", constraints=["params <= 0.5"], costs=HashCosts())
-    with pytest.raises(StudyError, match=r"No architecture meets params <= 0\.5: 1000 were tried, with params from 1 to 1,000"):
+    with pytest.raises(StudyError, match=r"No architecture meets params <= 0\.5 \(1000 tried beside the baseline, with params from 1 to 1,000"):
         study.run(Random(), trials=10)
 
 

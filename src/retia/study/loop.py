@@ -258,7 +258,7 @@ class Loop:
         bounds = " and ".join(str(constraint) for constraint in self.history.constraints)
         seen = ", ".join(f"{name} from {low:,.6g} to {high:,.6g}" for name, (low, high) in self._seen_costs.items() if math.isfinite(low))
         msg = (
-            f"No architecture meets {bounds}: {self.history.count('infeasible')} were tried, with {seen}. "
+            f"No architecture meets {bounds} ({self.history.count('infeasible')} tried beside the baseline, with {seen}). "
             f"Loosen the bound, or widen the space to where it can be met."
         )
         raise StudyError(msg)
