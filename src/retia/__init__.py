@@ -9,7 +9,18 @@ Names that need torch are imported when they are first used.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from retia.errors import ArchitectureError, EvaluationError, ExecutorError, RetiaError, SpaceError, StorageError, StudyError, TimeLimitExceeded, WorkerDied
+from retia.errors import (
+    ArchitectureError,
+    EvaluationError,
+    ExecutorError,
+    RetiaError,
+    SpaceError,
+    StorageError,
+    StudyError,
+    TimeLimitExceeded,
+    TrainingDiverged,
+    WorkerDied,
+)
 from retia.space import (
     Architecture,
     Categorical,
@@ -70,6 +81,7 @@ __all__ = [
     "StudyError",
     "Subset",
     "TimeLimitExceeded",
+    "TrainingDiverged",
     "Trial",
     "WorkerDied",
     "apply",

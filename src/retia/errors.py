@@ -4,6 +4,7 @@ RetiaError
 ├── SpaceError          (ValueError)    a search space that can't be: a label, a domain, a candidate
 ├── ArchitectureError   (ValueError)    an architecture that is not one of its space
 ├── EvaluationError     (RuntimeError)  an evaluator that can't judge: its data, its result
+│   ├── TrainingDiverged                the loss became NaN or infinite
 │   ├── WorkerDied                      the process that ran it is gone
 │   └── TimeLimitExceeded               it took longer than it may
 ├── ExecutorError       (ValueError)    an executor that can't be: no workers, a limit that it can't keep
@@ -38,6 +39,10 @@ class StorageError(RetiaError, RuntimeError):
 
 class ExecutorError(RetiaError, ValueError):
     """An executor is asked for what it can't do."""
+
+
+class TrainingDiverged(EvaluationError):
+    """The loss of a training became NaN or infinite: the trial's own failure, not the evaluator's."""
 
 
 class WorkerDied(EvaluationError):

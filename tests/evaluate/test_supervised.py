@@ -14,10 +14,12 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import retia
 from retia import datasets
-from retia.errors import ArchitectureError, EvaluationError, SpaceError
+from retia.errors import ArchitectureError, EvaluationError, SpaceError, TrainingDiverged
 from retia.evaluate import Classification, Regression
 from retia.nn import ModelSpace
 from retia.space import Architecture, Categorical, Integer, Real, SearchSpace
+from retia.strategy import GridSearch
+from retia.study import Study
 from retia.trial import WEIGHTS, Run, Trial
 
 
@@ -389,8 +391,16 @@ def test_two_evaluators_compare_and_print_without_their_data():
 
 def test_a_loss_that_diverges_names_epoch_and_step():
     evaluator = Regression(line(), line(), epochs=50, batch_size=32, lr=1e30, optimizer="sgd", momentum=0.0, schedule="constant", device="cpu")
-    with pytest.raises(EvaluationError, match=r"The loss became (nan|inf) in epoch 1, step 2. Lower the learning rate \(lr=1e\+30\), set clip_norm"):
+    with pytest.raises(TrainingDiverged, match=r"The loss became (nan|inf) in epoch 1, step 2. Lower the learning rate \(lr=1e\+30\), set clip_norm"):
         evaluated(evaluator, LINE)
+
+
+def test_a_training_that_diverges_fails_its_trial_and_not_the_study():
+    evaluator = Regression(line(), line(), epochs=2, lr=Categorical((1e30, 1e-2)), optimizer="sgd", momentum=0.0, schedule="constant", device="cpu")
+    study = Study(LINE, evaluator, minimize="loss")
+    assert study.run(GridSearch(), trials=2) == "trials done"
+    assert [trial.state for trial in study.trials] == ["failed", "completed"]
+    assert "TrainingDiverged: On the validation data of epoch 1 the model gives {" in study.trials[0].error
 
 
 def test_a_validation_loss_that_is_no_number():

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import Metric
 
-from retia.errors import EvaluationError
+from retia.errors import EvaluationError, TrainingDiverged
 from retia.evaluate.data import LoadedData, TensorData, forward_arguments
 from retia.evaluate.optimization import OptimizerLike, ScheduleLike, make_optimizer, make_schedule
 
@@ -70,8 +70,8 @@ class Trainer:
         """Train, keep the weights of the best epoch, and return its metrics on the validation data.
 
         Raises:
-            EvaluationError: If the model has nothing to train, its outputs are not what the targets ask for, or a loss becomes
-                NaN or infinite.
+            EvaluationError: If the model has nothing to train, or its outputs are not what the targets ask for.
+            TrainingDiverged: If a loss becomes NaN or infinite.
         """
         recipe, started = self.recipe, time.perf_counter()
         optimizer = make_optimizer(recipe.optimizer, self.model, lr=recipe.lr, weight_decay=recipe.weight_decay, momentum=recipe.momentum)
@@ -84,11 +84,7 @@ class Trainer:
         return best
 
     def judge(self, data: TensorData | LoadedData) -> dict[str, float]:
-        """Return the metrics of the model as it is, in evaluation mode.
-
-        Raises:
-            EvaluationError: If one is NaN or infinite.
-        """
+        """Return the metrics of the model as it is, in evaluation mode."""
         self.model.eval()
         total, count = 0.0, 0
         metrics: dict[str, Metric] = {}
@@ -113,7 +109,7 @@ class Trainer:
             metrics = self.judge(valid)
             if wrong := {metric: value for metric, value in metrics.items() if not math.isfinite(value)}:
                 msg = f"On the validation data of epoch {epoch} the model gives {wrong}. {_remedy(self.recipe.lr)}"
-                raise EvaluationError(msg)
+                raise TrainingDiverged(msg)
             report(metrics, epoch)
             if not best or (metrics[name] > best[name] if more else metrics[name] < best[name]):
                 best, waited = metrics, 0
@@ -136,7 +132,7 @@ class Trainer:
             value = loss.item()
             if not math.isfinite(value):
                 msg = f"The loss became {value} in epoch {epoch}, step {step}. {_remedy(self.recipe.lr)}"
-                raise EvaluationError(msg)
+                raise TrainingDiverged(msg)
             self._scaler.scale(loss).backward()
             if self.recipe.clip_norm is not None:
                 self._scaler.unscale_(optimizer)

@@ -54,7 +54,7 @@ def construct(label: str, name: str | int, factory: Factory) -> nn.Module:
     except RetiaError:
         raise
     except Exception as error:
-        msg = f"Candidate {name!r} of '{label}' can't be built: {type(error).__name__}: {error}"
+        msg = f"Candidate {name!r} of '{label}' can't be built: {type(error).__name__}: {error}. Give a function without arguments that makes it, such as lambda: nn.Linear(8, 8)."
         raise SpaceError(msg) from error
     if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
         msg = f"Candidate {name!r} of '{label}' must make a torch.nn.Module, got {module!r}. For a skip use nn.Identity."

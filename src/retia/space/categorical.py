@@ -31,7 +31,7 @@ class Categorical:
     def __post_init__(self) -> None:
         values = tuple(freeze(value) for value in self.values)
         if not values:
-            msg = "A choice needs at least one value, got none."
+            msg = "A choice needs at least one value, got none. Give it values: [16, 32]."
             raise SpaceError(msg)
         if len(set(values)) < len(values):
             twice = next(value for i, value in enumerate(values) if value in values[:i])

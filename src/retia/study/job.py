@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cloudpickle
 
-from retia.errors import EvaluationError
+from retia.errors import EvaluationError, TrainingDiverged
 from retia.space import Architecture, SearchSpace
 from retia.study.evaluator import SCORE, CostEvaluator, Evaluator, as_metrics
 from retia.trial import Progress, Run
@@ -69,10 +69,8 @@ class Job:
                 returned = as_metrics(self.evaluator(task.architecture, run), f"The evaluator {type(self.evaluator).__name__}")
             metrics = self._named({**self._missing_costs(task, run, returned), **returned})
             broken = self._broken(metrics)
-        except EvaluationError as error:
-            return Outcome(error=traceback.format_exc(), broken=str(error) if error.__cause__ is None else None, progress=tuple(progress))
-        except Exception:  # noqa: BLE001  # an evaluator may raise anything, and it costs its own trial only
-            return Outcome(error=traceback.format_exc(), progress=tuple(progress))
+        except Exception as error:  # noqa: BLE001  # an evaluator may raise anything, and it costs its own trial only
+            return Outcome(error=traceback.format_exc(), broken=_breach(error), progress=tuple(progress))
         if broken is not None:
             return Outcome(error=broken, broken=broken, progress=tuple(progress))
         return Outcome(metrics=metrics, progress=tuple(progress))
@@ -106,6 +104,12 @@ class Job:
             if not math.isfinite(value):
                 return f"The evaluator returned {name}={value}. Metrics are finite numbers: has the training diverged (lower the learning rate)?"
         return None
+
+
+def _breach(error: Exception) -> str | None:
+    """Return what an error says about how the evaluator is used, if it says that it can't judge this study's models at all."""
+    of_use = isinstance(error, EvaluationError) and not isinstance(error, TrainingDiverged) and error.__cause__ is None
+    return str(error) if of_use else None
 
 
 @lru_cache(maxsize=1)
