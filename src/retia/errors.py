@@ -3,6 +3,7 @@
 RetiaError
 ├── SpaceError          (ValueError)    a search space that can't be: a label, a domain, a candidate
 ├── ArchitectureError   (ValueError)    an architecture that is not one of its space
+├── SupernetError       (ValueError)    a model that can't be a supernet: a choice that its code hides
 ├── EvaluationError     (RuntimeError)  an evaluator that can't judge: its data, its result
 │   ├── TrainingDiverged                the loss became NaN or infinite
 │   ├── WorkerDied                      the process that ran it is gone
@@ -23,6 +24,10 @@ class SpaceError(RetiaError, ValueError):
 
 class ArchitectureError(RetiaError, ValueError):
     """An architecture does not belong to its space."""
+
+
+class SupernetError(RetiaError, ValueError):
+    """A model space can't be a supernet, or a supernet is asked for what it doesn't hold."""
 
 
 class EvaluationError(RetiaError, RuntimeError):

@@ -1,24 +1,31 @@
 """Plain PyTorch with choices: layer choices, repeats, cells, and the model space that traces and builds them."""
 
-from retia.nn.cell import Cell, Node, Operations, cell
+from retia.nn.cell import Cell, ElasticNode, Node, Operations, cell
+from retia.nn.elastic_sequential import ElasticSequential
 from retia.nn.factory import Candidates, Factory
 from retia.nn.input_choice import Reduction, SelectInputs, input_choice
 from retia.nn.layer_choice import layer_choice
+from retia.nn.mixed_layer import MixedLayer
 from retia.nn.model_space import ModelSpace
 from retia.nn.parameter import parameter
 from retia.nn.repeat import Depth, repeat
 from retia.nn.seeding import seeded
+from retia.nn.switch import Switch
 
 __all__ = [
     "Candidates",
     "Cell",
     "Depth",
+    "ElasticNode",
+    "ElasticSequential",
     "Factory",
+    "MixedLayer",
     "ModelSpace",
     "Node",
     "Operations",
     "Reduction",
     "SelectInputs",
+    "Switch",
     "cell",
     "input_choice",
     "layer_choice",

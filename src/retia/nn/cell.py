@@ -1,6 +1,6 @@
 """Cells: small graphs of operations, as NASNet and DARTS search them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, TypeAlias
 
 import torch
@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from retia.errors import SpaceError
 from retia.nn.factory import Candidates, Factory, construct
 from retia.nn.layer_choice import layer_choice
-from retia.space import ALWAYS, Reference, Subset, Tracer, active_recorder, apply, choice, concrete, condition_where, declare, scope
+from retia.nn.switch import Switch
+from retia.space import Reference, Subset, Tracer, active_recorder, apply, choice, condition_where, declare, scope
 
-__all__ = ["Cell", "Node", "Operations", "cell"]
+__all__ = ["Cell", "ElasticNode", "Node", "Operations", "cell"]
 
 Operations: TypeAlias = "Candidates | Callable[[int, int], Candidates]"
 """Candidates for every edge, or a function of node and predecessor that gives those of an edge."""
@@ -23,19 +24,51 @@ class Node(nn.Module):
     def __init__(self, operations: Sequence[nn.Module], inputs: Sequence[int]) -> None:
         super().__init__()
         self.operations = nn.ModuleList(operations)
-        self.inputs = tuple(inputs)
+        self.inputs = inputs
 
     def forward(self, states: Sequence[Tensor]) -> Tensor:
         """Sum the operations' outputs, which have one shape."""
-        outputs = [operation(states[i]) for operation, i in zip(self.operations, self.inputs, strict=True)]
-        total = outputs[0]
-        for output in outputs[1:]:
-            total = total + output
-        return total
+        return _total(operation(states[i]) for operation, i in zip(self.operations, self.inputs, strict=True))
 
     def extra_repr(self) -> str:
         """Show where the operations' inputs come from."""
         return f"inputs={self.inputs}"
+
+
+class ElasticNode(Switch):
+    """A node that holds an operation for every edge that it may use.
+
+    Args:
+        edges: The operations.
+        used: The positions in `edges` of those that the node sums; they may be symbolic.
+        inputs: The state that each of these is given.
+    """
+
+    def __init__(self, edges: Sequence[nn.Module], used: Sequence[int], inputs: Sequence[int]) -> None:
+        super().__init__()
+        self.edges = nn.ModuleList(edges)
+        self.used = used
+        self.inputs = inputs
+
+    def forward(self, states: Sequence[Tensor]) -> Tensor:
+        """Sum the outputs of the operations in use, which have one shape."""
+        return _total(self.edges[edge](states[i]) for edge, i in zip(self.used, self.inputs, strict=True))
+
+    def present(self) -> list[tuple[str, nn.Module]]:
+        """Return the operations in use, by their names in a `Node`."""
+        return [(f"operations.{position}", self.edges[edge]) for position, edge in enumerate(self.used)]
+
+    def extra_repr(self) -> str:
+        """Show which operations are used, and where their inputs come from."""
+        return f"used={self.used}, inputs={self.inputs}"
+
+
+def _total(outputs: Iterable[Tensor]) -> Tensor:
+    remaining = iter(outputs)
+    total = next(remaining)
+    for output in remaining:
+        total = total + output
+    return total
 
 
 class Cell(nn.Module):
@@ -45,11 +78,11 @@ class Cell(nn.Module):
         outputs: How many nodes are concatenated: the cell's output has `outputs` times the channels of a node.
     """
 
-    def __init__(self, preprocess: Sequence[nn.Module], nodes: Sequence[Node], concat: Sequence[int], *, outputs: int, dim: int) -> None:
+    def __init__(self, preprocess: Sequence[nn.Module], nodes: Sequence[nn.Module], concat: Sequence[int], *, outputs: int, dim: int) -> None:
         super().__init__()
         self.preprocess = nn.ModuleList(preprocess)
         self.nodes = nn.ModuleList(nodes)
-        self.concat = tuple(concat)
+        self.concat = concat
         self.outputs = outputs
         self.dim = dim
 
@@ -114,7 +147,7 @@ def cell(
         return operations(node, predecessor) if callable(operations) else operations
 
     steps: list[nn.Module] = [nn.Identity() for _ in range(inputs)]
-    built: list[Node] = []
+    built: list[Node | ElasticNode] = []
     with scope(label):
         for i, step in enumerate(preprocess or ()):
             with scope("preprocess"), scope(str(i)):
@@ -127,42 +160,37 @@ def cell(
                     built.append(_free_node(node, inputs + node, operations_per_node, candidates))
     used = tuple(node.inputs for node in built)
     if concat == "all":
-        return Cell(steps, built, range(nodes), outputs=nodes, dim=dim)
-    return Cell(steps, built, loose_ends(inputs, concrete(used)), outputs=apply(_count_loose_ends, inputs, used), dim=dim)
+        return Cell(steps, built, tuple(range(nodes)), outputs=nodes, dim=dim)
+    ends: tuple[int, ...] = apply(loose_ends, inputs, used)
+    return Cell(steps, built, ends, outputs=apply(len, ends), dim=dim)
 
 
-def loose_ends(inputs: int, used: Sequence[Sequence[int]]) -> list[int]:
+def loose_ends(inputs: int, used: Sequence[Sequence[int]]) -> tuple[int, ...]:
     """Return the nodes that no node uses, given which states each one uses."""
     taken = {state for states in used for state in states}
-    return [node for node in range(len(used)) if inputs + node not in taken]
+    return tuple(node for node in range(len(used)) if inputs + node not in taken)
 
 
-def _count_loose_ends(inputs: int, used: Sequence[Sequence[int]]) -> int:
-    return len(loose_ends(inputs, used))
-
-
-def _distinct_node(node: int, predecessors: int, count: int, candidates: Callable[[int, int], Candidates]) -> Node:
+def _distinct_node(node: int, predecessors: int, count: int, candidates: Callable[[int, int], Candidates]) -> Node | ElasticNode:
     recorder = active_recorder()
     every = tuple(range(predecessors))
-    chosen = declare("inputs", Subset(every, least=count, most=count)) if count < predecessors else every
-    if not isinstance(recorder, Tracer):
+    chosen: tuple[int, ...] = declare("inputs", Subset(every, least=count, most=count)) if count < predecessors else every
+    if count >= predecessors or not isinstance(recorder, Tracer):
         return Node([layer_choice(f"op/{i}", candidates(node, i)) for i in chosen], chosen)
-    operations: list[nn.Module] = []
+    label = recorder.qualify("inputs")
+    edges: list[nn.Module] = []
     for i in every:
-        condition = ALWAYS
-        if count < predecessors:
-            label = recorder.qualify("inputs")
-            condition = condition_where(Reference(label), {label: recorder.parameters[label].domain}, lambda taken, i=i: i in taken)
+        condition = condition_where(Reference(label), {label: recorder.parameters[label].domain}, lambda taken, i=i: i in taken)
         with recorder.given(condition):
-            operations.append(layer_choice(f"op/{i}", candidates(node, i)))
-    return Node(operations, chosen)
+            edges.append(layer_choice(f"op/{i}", candidates(node, i)))
+    return ElasticNode(edges, chosen, chosen)
 
 
-def _free_node(node: int, predecessors: int, count: int, candidates: Callable[[int, int], Candidates]) -> Node:
-    operations: list[nn.Module] = []
-    inputs: list[int] = []
-    for i in range(count):
-        predecessor = choice(f"input/{i}", range(predecessors)) if predecessors > 1 else 0
-        inputs.append(predecessor)
-        operations.append(layer_choice(f"op/{i}", candidates(node, predecessor)))
-    return Node(operations, inputs)
+def _free_node(node: int, predecessors: int, count: int, candidates: Callable[[int, int], Candidates]) -> Node | ElasticNode:
+    inputs = tuple(choice(f"input/{i}", range(predecessors)) if predecessors > 1 else 0 for i in range(count))
+    if predecessors == 1 or not isinstance(active_recorder(), Tracer):
+        return Node([layer_choice(f"op/{i}", candidates(node, predecessor)) for i, predecessor in enumerate(inputs)], inputs)
+    # An edge for each predecessor, for their operations may differ, and so do their weights: position i is given predecessor p.
+    edges = [layer_choice(f"op/{i}", candidates(node, p)) for i in range(count) for p in range(predecessors)]
+    used = tuple(i * predecessors + predecessor for i, predecessor in enumerate(inputs))
+    return ElasticNode(edges, used, inputs)

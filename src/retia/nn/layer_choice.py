@@ -6,6 +6,7 @@ from torch import nn
 
 from retia.errors import SpaceError
 from retia.nn.factory import Candidates, construct, named
+from retia.nn.mixed_layer import MixedLayer
 from retia.space import Categorical, Clause, Condition, Tracer, active_recorder, declare
 
 __all__ = ["layer_choice"]
@@ -23,7 +24,8 @@ def layer_choice(label: str, candidates: Candidates, *, default: str | int | Non
         default: The name of the candidate outside a search, and of the baseline; the first if not given.
 
     Returns:
-        The chosen module itself, as a plain constructor call would have made it.
+        The chosen module itself, as a plain constructor call would have made it; a `MixedLayer` of all while a space is traced
+        and in a supernet.
 
     Raises:
         SpaceError: If there is no candidate, one can't be built or makes no module, or the default is none of them.
@@ -48,4 +50,4 @@ def layer_choice(label: str, candidates: Candidates, *, default: str | int | Non
         condition = Condition(((Clause(full, frozenset({name})),),))
         with recorder.given(condition), recorder.scope(f"{label}/{name}"):
             modules[name] = construct(full, name, factory)
-    return modules[names[0] if default is None else default]
+    return MixedLayer(full, modules, chosen)

@@ -28,6 +28,9 @@ class ModelSpace(SearchSpace):
             Python's own control flow (`if`, `for`) makes only for some values of others.
         kwargs: What the factory is called with.
 
+    Attributes:
+        traced_on: The device that the constructor can be traced on: "meta", or "cpu" where it needs values of tensors.
+
     Raises:
         SpaceError: If the constructor fails, makes no module, or declares choices that contradict each other.
 
@@ -60,9 +63,11 @@ class ModelSpace(SearchSpace):
         self._kwargs = kwargs
         self._beside: frozenset[str] = frozenset()
         self._meta_error: BaseException | None = None
+        self.traced_on = "meta"
         super().__init__(explore_constructor(self._trace) if explore else self._trace({}).parameters.values())
         if self._meta_error is not None:
             reason, self._meta_error = self._meta_error, None
+            self.traced_on = "cpu"
             warnings.warn(
                 f"{self.name} can't be constructed on the meta device ({type(reason).__name__}: {reason}), "
                 f"so it was traced on the CPU, with its largest weights in memory.",
@@ -117,6 +122,27 @@ class ModelSpace(SearchSpace):
             raise SpaceError(msg)
         return model
 
+    def assemble(self, device: str | torch.device | None = None, seed: int | None = None) -> nn.Module:
+        """Run the constructor with symbolic values, the greatest of each choice, and return all that it makes.
+
+        The model has every candidate of every choice and every block, and its modules' attributes hold the symbolic values: it is
+        what a supernet is made of.
+
+        Args:
+            device: Where its tensors are made.
+            seed: Seeds the weights, and leaves torch's generator as it was; None draws from it, as torch does.
+
+        Raises:
+            SpaceError: If the constructor fails.
+        """
+        with seeded(seed):
+            return self._run(Tracer(), device)
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """The parameters that the constructor asks for: all but those that `extend` has added."""
+        return frozenset(self._parameters) - self._beside
+
     def seeded(self, seed: int) -> AbstractContextManager[None]:
         """Seed torch inside, and restore its generators afterwards."""
         return seeded(seed)
@@ -152,13 +178,18 @@ class ModelSpace(SearchSpace):
 
     def _trace_on(self, device: str, overrides: Mapping[str, Value]) -> Tracer:
         tracer = Tracer(overrides)
-        with preserved(), tracer.recording(), placed(device):
+        with preserved():
+            self._run(tracer, device)
+        return tracer
+
+    def _run(self, tracer: Tracer, device: str | torch.device | None) -> nn.Module:
+        with tracer.recording(), placed(device):
             try:
                 model = self._factory(*self._args, **self._kwargs)
             except RetiaError:
                 raise
             except Exception as error:
-                where = f"{dict(overrides)} and the greatest" if overrides else "the greatest"
+                where = f"{dict(tracer.overrides)} and the greatest" if tracer.overrides else "the greatest"
                 choices = ", ".join(f"{label}: {parameter.domain}" for label, parameter in tracer.parameters.items())
                 msg = (
                     f"The constructor of {self.name} fails while it is traced, with {where} value of every choice "
@@ -169,4 +200,4 @@ class ModelSpace(SearchSpace):
         if not isinstance(model, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
             msg = f"{self.name} must make a torch.nn.Module, got {model!r}."
             raise SpaceError(msg)
-        return tracer
+        return model

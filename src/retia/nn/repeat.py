@@ -6,6 +6,7 @@ from typing import TypeAlias
 from torch import nn
 
 from retia.errors import SpaceError
+from retia.nn.elastic_sequential import ElasticSequential
 from retia.space import Integer, Tracer, active_recorder, condition_where, declare, expression_of, scope, symbolic, values_of
 
 __all__ = ["Depth", "repeat"]
@@ -24,6 +25,10 @@ def repeat(label: str, factory: Callable[[int], nn.Module], depth: Depth) -> nn.
         label: The name of the depth, unique in its scope.
         factory: Makes the block of an index, from 0.
         depth: The number of blocks: an int, a choice made elsewhere, `(least, most)` with both included, or a `range`. 0 is allowed.
+
+    Returns:
+        The blocks, called one after the other; an `ElasticSequential` of as many as any architecture has while a space is traced
+        and in a supernet.
 
     Raises:
         SpaceError: If the depth is none of these, a depth is negative or the range is empty.
@@ -48,7 +53,7 @@ def repeat(label: str, factory: Callable[[int], nn.Module], depth: Depth) -> nn.
             condition = condition_where(expression, domains, lambda number, i=i: number > i)
             with recorder.given(condition):
                 blocks.append(_block(factory, i))
-        return nn.Sequential(*blocks)
+        return ElasticSequential(blocks, count)
 
 
 def _declared(full: str, label: str, depth: Depth) -> int:

@@ -7,7 +7,7 @@ from retia.space.deciding import condition_where, values_of
 from retia.space.declare import apply, choice, declare, integer, real, scope, subset
 from retia.space.domain import Domain, domain_from_json
 from retia.space.explore import explore
-from retia.space.expression import Expression, Reference, evaluate
+from retia.space.expression import Expression, Reference, evaluate, labels_of
 from retia.space.integer import Integer
 from retia.space.parameter import Parameter
 from retia.space.real import Real
@@ -15,8 +15,8 @@ from retia.space.recorder import Builder, Recorder, active_recorder
 from retia.space.restriction import Restriction
 from retia.space.search_space import SearchSpace
 from retia.space.subset import Subset
-from retia.space.symbolic import SymbolicFloat, SymbolicInt, SymbolicStr, concrete, expression_of, lift, symbolic
-from retia.space.tracer import Tracer
+from retia.space.symbolic import SymbolicFloat, SymbolicInt, SymbolicStr, SymbolicTuple, concrete, expression_of, lift, symbolic
+from retia.space.tracer import Tracer, greatest
 from retia.space.value import Value, freeze
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "SymbolicFloat",
     "SymbolicInt",
     "SymbolicStr",
+    "SymbolicTuple",
     "Tracer",
     "Value",
     "active_recorder",
@@ -52,7 +53,9 @@ __all__ = [
     "explore",
     "expression_of",
     "freeze",
+    "greatest",
     "integer",
+    "labels_of",
     "lift",
     "real",
     "scope",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Call", "Expression", "Item", "Operation", "Reference", "evaluate"]
+__all__ = ["Call", "Expression", "Item", "Operation", "Reference", "evaluate", "labels_of", "rebuilt"]
 
 
 class Expression(ABC):
@@ -23,20 +23,33 @@ class Expression(ABC):
 
 
 def evaluate(term: Any, values: Mapping[str, Any]) -> Any:
-    """Compute a term, which is an expression, a tuple or list that may hold some, or a constant."""
+    """Compute a term, which is an expression, a tuple, list or dict that may hold some, or a constant."""
     if isinstance(term, Expression):
         return term.evaluate(values)
+    return rebuilt(term, lambda item: evaluate(item, values))
+
+
+def labels_of(term: Any) -> frozenset[str]:
+    """Return the parameters that a term depends on."""
+    if isinstance(term, Expression):
+        return term.labels
+    if isinstance(term, dict):
+        return labels_of(tuple(term.values()))  # pyright: ignore[reportUnknownArgumentType]
     if isinstance(term, tuple | list):
-        return type(term)(evaluate(item, values) for item in term)  # pyright: ignore[reportUnknownVariableType]
-    return term
-
-
-def _labels(terms: Any) -> frozenset[str]:
-    if isinstance(terms, Expression):
-        return terms.labels
-    if isinstance(terms, tuple | list):
-        return frozenset[str]().union(*map(_labels, terms))
+        return frozenset[str]().union(*map(labels_of, term))  # pyright: ignore[reportUnknownArgumentType]
     return frozenset()
+
+
+def rebuilt(container: Any, function: Callable[[Any], Any]) -> Any:
+    """Return a tuple, list or dict with `function` applied to its items; anything else as it is."""
+    if isinstance(container, dict):
+        return {key: function(item) for key, item in container.items()}  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(container, list):
+        return [function(item) for item in container]  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(container, tuple):
+        items = (function(item) for item in container)  # pyright: ignore[reportUnknownVariableType]
+        return container._make(items) if hasattr(container, "_make") else tuple(items)  # pyright: ignore[reportAttributeAccessIssue,reportUnknownVariableType]
+    return container
 
 
 @dataclass(frozen=True)
@@ -74,7 +87,7 @@ class Operation(Expression):
     @property
     def labels(self) -> frozenset[str]:
         """The parameters it depends on."""
-        return _labels(self.operands)
+        return labels_of(self.operands)
 
     def evaluate(self, values: Mapping[str, Any]) -> Any:
         """Apply the operator to the operands' values."""
@@ -98,7 +111,7 @@ class Call(Expression):
     @property
     def labels(self) -> frozenset[str]:
         """The parameters it depends on."""
-        return _labels(self.arguments)
+        return labels_of(self.arguments)
 
     def evaluate(self, values: Mapping[str, Any]) -> Any:
         """Call the function with the arguments' values."""

@@ -1,49 +1,47 @@
-"""Symbolic values: numbers and strings that are the real thing and remember the expression they came from.
+"""Symbolic values: numbers, strings and tuples that are the real thing and remember the expression they came from.
 
 A `SymbolicInt` is an `int`, so any constructor takes it, and `width * 2` is again a symbolic int. What leaves the types
 (`int(width * 0.75)`, `max(a, b)`, `range(depth)`) is a plain value that has forgotten where it came from; `apply` keeps it.
 """
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from retia.space.expression import Expression, Item, Operation
+from retia.space.expression import Expression, Item, Operation, rebuilt
 from retia.space.recorder import active_recorder
 
-__all__ = ["SymbolicFloat", "SymbolicInt", "SymbolicStr", "concrete", "expression_of", "lift", "symbolic"]
+__all__ = ["SymbolicFloat", "SymbolicInt", "SymbolicStr", "SymbolicTuple", "concrete", "expression_of", "lift", "symbolic"]
 
 
 def expression_of(value: Any) -> Any:
-    """Return the expression behind a symbolic value, also inside tuples and lists; anything else as it is."""
-    if isinstance(value, SymbolicInt | SymbolicFloat | SymbolicStr):
+    """Return the expression behind a symbolic value, also inside tuples, lists and dicts; anything else as it is."""
+    if isinstance(value, SymbolicInt | SymbolicFloat | SymbolicStr | SymbolicTuple):
         return value.expression
-    if isinstance(value, tuple | list):
-        return type(value)(expression_of(item) for item in value)  # pyright: ignore[reportUnknownVariableType]
-    return value
+    return rebuilt(value, expression_of)
 
 
 def symbolic(value: Any) -> bool:
-    """Whether the value is symbolic, or a tuple or list that holds a symbolic value."""
+    """Whether the value is symbolic, or a tuple, list or dict that holds a symbolic value."""
+    if isinstance(value, SymbolicInt | SymbolicFloat | SymbolicStr | SymbolicTuple):
+        return True
     if isinstance(value, tuple | list):
-        return any(symbolic(item) for item in value)  # pyright: ignore[reportUnknownVariableType]
-    return isinstance(value, SymbolicInt | SymbolicFloat | SymbolicStr)
+        return any(map(symbolic, value))  # pyright: ignore[reportUnknownArgumentType]
+    return isinstance(value, dict) and any(map(symbolic, value.values()))  # pyright: ignore[reportUnknownArgumentType]
 
 
 def concrete(value: Any) -> Any:
-    """Return the plain value of a symbolic one, also inside tuples and lists; anything else as it is."""
+    """Return the plain value of a symbolic one, also inside tuples, lists and dicts; anything else as it is."""
     for kind, plain in ((SymbolicInt, int), (SymbolicFloat, float), (SymbolicStr, str)):
         if isinstance(value, kind):
             return plain(value)
-    if isinstance(value, tuple | list):
-        return type(value)(concrete(item) for item in value)  # pyright: ignore[reportUnknownVariableType]
-    return value
+    return rebuilt(value, concrete)
 
 
 def lift(value: Any, expression: Expression) -> Any:
     """Return `value` as a symbolic value with the expression, where its type has one; else as it is.
 
-    A tuple is lifted item by item. A bool becomes a symbolic int, for bool can't be subclassed.
+    The items of a tuple are symbolic too. A bool becomes a symbolic int, for bool can't be subclassed.
     """
     if isinstance(value, int):
         return SymbolicInt(value, expression)
@@ -52,7 +50,7 @@ def lift(value: Any, expression: Expression) -> Any:
     if isinstance(value, str):
         return SymbolicStr(value, expression)
     if isinstance(value, tuple):
-        return tuple(lift(item, Item(expression, i)) for i, item in enumerate(value))  # pyright: ignore[reportUnknownVariableType]
+        return SymbolicTuple((lift(item, Item(expression, i)) for i, item in enumerate(value)), expression)  # pyright: ignore[reportUnknownVariableType]
     return value
 
 
@@ -161,6 +159,29 @@ class SymbolicStr(str):
         return _rebuild, (type(self), str(self), self.expression)
 
 
+class SymbolicTuple(tuple[Any, ...]):  # noqa: SLOT001  # a tuple's subclass can have none
+    """A tuple that remembers the expression it came from, and so also how long it is for another architecture."""
+
+    expression: Expression
+
+    def __new__(cls, items: Iterable[Any], expression: Expression) -> "SymbolicTuple":
+        """Make the tuple, and let it remember the expression."""
+        self = tuple.__new__(cls, items)
+        self.expression = expression
+        return self
+
+    __hash__ = tuple.__hash__
+
+    def __copy__(self) -> "SymbolicTuple":
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "SymbolicTuple":
+        return self
+
+    def __reduce__(self) -> Any:
+        return _rebuild, (type(self), tuple(self), self.expression)
+
+
 def _equip(kind: type, base: type, *, binary: str, unary: str, comparisons: str) -> None:
     for name in binary.split():
         stem = name.rstrip("_")
@@ -176,3 +197,4 @@ _ARITHMETIC, _COMPARISONS = "add sub mul truediv floordiv mod pow", "eq ne lt le
 _equip(SymbolicInt, int, binary=f"{_ARITHMETIC} lshift rshift and_ or_ xor", unary="neg pos invert abs", comparisons=f"{_COMPARISONS} bool")
 _equip(SymbolicFloat, float, binary=_ARITHMETIC, unary="neg pos abs", comparisons=f"{_COMPARISONS} bool")
 _equip(SymbolicStr, str, binary="", unary="", comparisons=_COMPARISONS)
+_equip(SymbolicTuple, tuple, binary="", unary="", comparisons=_COMPARISONS)

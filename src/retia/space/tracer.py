@@ -15,7 +15,7 @@ from retia.space.subset import Subset
 from retia.space.symbolic import lift
 from retia.space.value import Value
 
-__all__ = ["Tracer"]
+__all__ = ["Tracer", "greatest"]
 
 
 class Tracer(Recorder):
@@ -29,7 +29,7 @@ class Tracer(Recorder):
         super().__init__()
         self.parameters: dict[str, Parameter] = {}
         self.compared: set[str] = set()
-        self._overrides = overrides or {}
+        self.overrides = overrides or {}
         self._condition = ALWAYS
 
     def declare(self, label: str, domain: Domain) -> Any:
@@ -47,7 +47,7 @@ class Tracer(Recorder):
             raise SpaceError(msg)
         condition = self._condition if known is None else known.condition | self._condition
         self.parameters[label] = Parameter(label, domain, condition)
-        value = self._overrides[label] if label in self._overrides else greatest(domain)
+        value = self.overrides[label] if label in self.overrides else greatest(domain)
         return lift(value, Reference(label))
 
     def note_branch(self, labels: Collection[str]) -> None:
