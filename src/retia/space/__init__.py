@@ -7,7 +7,8 @@ from retia.space.deciding import condition_where, values_of
 from retia.space.declare import apply, choice, declare, integer, real, scope, subset
 from retia.space.domain import Domain, domain_from_json
 from retia.space.explore import explore
-from retia.space.expression import Expression, Reference, evaluate, labels_of
+from retia.space.expression import Call, Expression, Item, Operation, Reference, evaluate, labels_of
+from retia.space.extremes import greatest, least
 from retia.space.integer import Integer
 from retia.space.parameter import Parameter
 from retia.space.real import Real
@@ -16,19 +17,22 @@ from retia.space.restriction import Restriction
 from retia.space.search_space import SearchSpace
 from retia.space.subset import Subset
 from retia.space.symbolic import SymbolicFloat, SymbolicInt, SymbolicStr, SymbolicTuple, concrete, expression_of, lift, symbolic
-from retia.space.tracer import Tracer, greatest
+from retia.space.tracer import Tracer
 from retia.space.value import Value, freeze
 
 __all__ = [
     "ALWAYS",
     "Architecture",
     "Builder",
+    "Call",
     "Categorical",
     "Clause",
     "Condition",
     "Domain",
     "Expression",
     "Integer",
+    "Item",
+    "Operation",
     "Parameter",
     "Real",
     "Recorder",
@@ -56,6 +60,7 @@ __all__ = [
     "greatest",
     "integer",
     "labels_of",
+    "least",
     "lift",
     "real",
     "scope",

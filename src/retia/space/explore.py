@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 from retia.errors import SpaceError
 from retia.space.condition import ALWAYS, Clause, Condition, Conjunction
+from retia.space.extremes import greatest
 from retia.space.parameter import Parameter
 from retia.space.real import Real
-from retia.space.tracer import Tracer, greatest
+from retia.space.tracer import Tracer
 from retia.space.value import Value
 
 __all__ = ["explore"]

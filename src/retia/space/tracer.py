@@ -5,17 +5,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from retia.errors import SpaceError
-from retia.space.categorical import Categorical
 from retia.space.condition import ALWAYS, Condition
 from retia.space.domain import Domain
 from retia.space.expression import Reference
+from retia.space.extremes import greatest
 from retia.space.parameter import Parameter
 from retia.space.recorder import Recorder
-from retia.space.subset import Subset
 from retia.space.symbolic import lift
 from retia.space.value import Value
 
-__all__ = ["Tracer", "greatest"]
+__all__ = ["Tracer"]
 
 
 class Tracer(Recorder):
@@ -72,16 +71,3 @@ class Tracer(Recorder):
             return inner  # a clause holds only while its parameter is active, which says all that the outer condition does
         rows = (tuple(dict.fromkeys((*a, *b))) for a in outer.alternatives for b in inner.alternatives)
         return Condition(tuple(dict.fromkeys(rows)))
-
-
-def greatest(domain: Domain) -> Value:
-    """Return the greatest value of a domain: the one that needs the most room; the first where values have no order."""
-    match domain:
-        case Categorical(values=values):
-            if all(isinstance(value, int | float) for value in values):
-                return max(values)  # pyright: ignore[reportArgumentType]  # numbers alone
-            return values[0]
-        case Subset(items=items, most=most):
-            return items[:most]
-        case _:
-            return domain.high

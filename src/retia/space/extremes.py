@@ -1,0 +1,34 @@
+"""The extreme values of a domain."""
+
+from retia.space.categorical import Categorical
+from retia.space.domain import Domain
+from retia.space.subset import Subset
+from retia.space.value import Value
+
+__all__ = ["greatest", "least"]
+
+
+def greatest(domain: Domain) -> Value:
+    """Return the greatest value of a domain: the one that needs the most room; the first where values have no order."""
+    match domain:
+        case Categorical(values=values):
+            if all(isinstance(value, int | float) for value in values):
+                return max(values)  # pyright: ignore[reportArgumentType]  # numbers alone
+            return values[0]
+        case Subset(items=items, most=most):
+            return items[:most]
+        case _:
+            return domain.high
+
+
+def least(domain: Domain) -> Value:
+    """Return the least value of a domain: the one that needs the least room; the last where values have no order."""
+    match domain:
+        case Categorical(values=values):
+            if all(isinstance(value, int | float) for value in values):
+                return min(values)  # pyright: ignore[reportArgumentType]  # numbers alone
+            return values[-1]
+        case Subset(items=items, least=fewest):
+            return items[len(items) - fewest :]
+        case _:
+            return domain.low

@@ -1,0 +1,127 @@
+"""Assembling a supernet's model: constructed once with symbolic values, its layers made elastic, its slots found."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from retia.errors import SupernetError
+from retia.nn import ModelSpace
+from retia.space import expression_of, labels_of, symbolic
+from retia.supernet.elastic import Elastic, behaviour_of, elastic_version
+from retia.supernet.sizes import RecordedSizes
+from retia.supernet.slots import Slot, Slots, find_slots
+
+__all__ = ["Assembly", "Division", "assemble"]
+
+_CONTAINERS = (nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
+
+
+@dataclass(frozen=True)
+class Division:
+    """What must come out even for every architecture: an attribute of a layer divides another."""
+
+    path: str
+    layer: str
+    divisor: str
+    dividend: str
+    divisor_term: Any
+    dividend_term: Any
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A model that holds every architecture.
+
+    Attributes:
+        model: The model.
+        slots: Its slots.
+        divisions: What must come out even in its layers.
+    """
+
+    model: nn.Module
+    slots: Slots
+    divisions: tuple[Division, ...]
+
+
+def assemble(space: ModelSpace, device: str | torch.device | None = None, seed: int | None = None, *, kernel_transform: bool = False) -> Assembly:
+    """Construct the model of all architectures.
+
+    Args:
+        space: The space of the models.
+        device: Where its tensors are made.
+        seed: Seeds them; None draws from torch's generator.
+        kernel_transform: Whether smaller kernels are learnt linear maps of larger ones.
+
+    Raises:
+        SpaceError: If the constructor fails.
+        SupernetError: If a layer with a searchable tensor has no elastic version, or a function hides a choice.
+    """
+    with RecordedSizes({label: parameter.domain for label, parameter in space.parameters.items()}) as sizes:
+        model = space.assemble(device, seed)
+    slots: dict[int, list[Slot]] = {}
+    for slot in find_slots(model):
+        slots.setdefault(id(slot.owner), []).append(slot)
+    divisions: list[Division] = []
+    for path, module in model.named_modules():
+        _make_elastic(path, module, sizes, slots.get(id(module), []))
+        if isinstance(module, Elastic):
+            divisions += _divisions(path, module)
+    return Assembly(model, Slots(find_slots(model)), tuple(divisions))
+
+
+def _make_elastic(path: str, module: nn.Module, sizes: RecordedSizes, slots: list[Slot]) -> None:
+    tensors: dict[str, Tensor] = {name: t for own in (module._parameters, module._buffers) for name, t in own.items() if t is not None}
+    shapes = {name: sizes.of(tensor) or tuple(tensor.shape) for name, tensor in tensors.items()}
+    searchable = {name: shape for name, shape in shapes.items() if symbolic(shape)}
+    layer = type(module)
+    behaviour = behaviour_of(layer)
+    if not searchable and (behaviour is None or not slots or not tensors):
+        return
+    if behaviour is None:
+        _refuse_torchs_own(path, layer, slots, searchable)
+        behaviour = Elastic
+    module.__class__ = elastic_version(behaviour, layer)
+    assert isinstance(module, Elastic)
+    module.elastic_sizes = shapes
+    module.prepare()
+
+
+def _refuse_torchs_own(path: str, layer: type[nn.Module], slots: list[Slot], searchable: dict[str, tuple[int, ...]]) -> None:
+    """Refuse a layer of torch's, or one derived from it: what it does with a part of its tensors is not for us to guess."""
+    torchs = next((base for base in layer.__mro__ if base.__module__.startswith("torch.") and base not in _CONTAINERS), None)
+    if torchs is None or not issubclass(torchs, nn.Module):
+        return
+    name, labels = _culprit(slots, searchable)
+    what = f"'{path}' ({layer.__name__}) has a searchable '{name}' (label {labels})"
+    if layer is torchs:
+        msg = (
+            f"{what}, but {layer.__name__} has no elastic version. Fix it before the search, give it a constant size, "
+            f"register one with @retia.elastic(nn.{layer.__name__}), or use a multi-trial strategy."
+        )
+    else:
+        msg = (
+            f"{what}. {layer.__name__} derives from {torchs.__name__} and may compute something else, so it is not replaced unasked. "
+            f"Register how it is elastic with @retia.elastic({layer.__name__}), above a class that derives from what {torchs.__name__} uses, "
+            f"give it a constant size, or use a multi-trial strategy."
+        )
+    raise SupernetError(msg)
+
+
+def _culprit(slots: list[Slot], searchable: dict[str, tuple[int, ...]]) -> tuple[str, str]:
+    if slots:
+        name, labels = slots[0].name, slots[0].labels
+    else:
+        name, shape = next(iter(searchable.items()))
+        labels = labels_of(expression_of(shape))
+    return name, ", ".join(f"'{label}'" for label in sorted(labels))
+
+
+def _divisions(path: str, module: Elastic) -> list[Division]:
+    found: list[Division] = []
+    for divisor, dividend in module.divides:
+        terms = expression_of(getattr(module, divisor)), expression_of(getattr(module, dividend))
+        if labels_of(terms):
+            found.append(Division(path, type(module).__name__.removeprefix("Elastic"), divisor, dividend, *terms))
+    return found

@@ -1,0 +1,133 @@
+"""Elastic layers: one set of tensors, of which each architecture uses a part."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any, ClassVar, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Elastic", "behaviour_of", "elastic", "elastic_version", "prefix"]
+
+
+class Elastic(nn.Module):
+    """What makes a layer elastic: whoever reads its tensors, the layer's own `forward` above all, gets the part in use.
+
+    The full tensors stay registered as they were, so optimizers, `state_dict` and `.to` see them, and gradients reach them. A subclass
+    says how a kind of layer differs from the rule, which is that the part is a tensor's first entries along each dimension. It may override up
+    to three methods, and is registered with `@elastic(Layer)`.
+
+    Attributes:
+        elastic_sizes: The shape of each of the layer's tensors for the present architecture.
+        divides: Pairs of attributes, the first of which must divide the second for every architecture.
+    """
+
+    elastic_sizes: dict[str, tuple[int, ...]]
+    divides: ClassVar[Sequence[tuple[str, str]]] = ()
+
+    def prepare(self) -> None:
+        """Rearrange the full tensors once, after the layer has been constructed with symbolic attributes."""
+
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Return the shape of every tensor that the layer has when it is built alone, given its present attributes."""
+        return self.elastic_sizes
+
+    def pieces(self, name: str, shape: tuple[int, ...]) -> Sequence[Tensor]:
+        """Return views of the full tensors which, concatenated along the first dimension, are the part of tensor `name`."""
+        return [prefix(self.full(name), shape)]
+
+    def full(self, name: str) -> Tensor:
+        """Return the full tensor, with the weights of all architectures."""
+        return self._tensors(name)[name]  # pyright: ignore[reportReturnType]  # no tensor of an elastic layer is None
+
+    def part(self, name: str) -> Tensor:
+        """Return the part of a tensor that the present architecture uses."""
+        pieces = self.pieces(name, self.shapes()[name])
+        return pieces[0] if len(pieces) == 1 else torch.cat(list(pieces))
+
+    def _tensors(self, name: str) -> Mapping[str, Tensor | None]:
+        return self._parameters if name in self._parameters else self._buffers
+
+    def __getattr__(self, name: str) -> Any:
+        # Parameters and buffers are not in the instance's own dictionary, so reading one arrives here.
+        if name in self.__dict__.get("elastic_sizes", ()) and self._tensors(name).get(name) is not None:
+            return self.part(name)
+        return super().__getattr__(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # A forward that assigns to a buffer, as in a moving average, means the part.
+        if isinstance(value, Tensor) and name in self.__dict__.get("elastic_sizes", ()) and self._buffers.get(name) is not None:
+            with torch.no_grad():
+                self.part(name).copy_(value)
+            return
+        super().__setattr__(name, value)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        behaviour, layer = type(self).__bases__
+        return _restored, (behaviour, layer), self.__getstate__()
+
+
+L = TypeVar("L", bound=type[Elastic])
+
+_BEHAVIOURS: dict[type[nn.Module], type[Elastic]] = {}
+"""How each kind of layer is elastic: filled by `elastic`, where the classes are defined."""
+
+
+def elastic(*layers: type[nn.Module]) -> Callable[[L], L]:
+    """Register how layers of a class, and of exactly this class, are elastic.
+
+    >>> class Scale(nn.Module):
+    ...     def __init__(self, channels):
+    ...         super().__init__()
+    ...         self.weight = nn.Parameter(torch.ones(channels))
+    >>> @elastic(Scale)
+    ... class LastChannels(Elastic):
+    ...     def pieces(self, name, shape):
+    ...         return [self.full(name)[-shape[0] :]]
+
+    Raises:
+        TypeError: If what is registered is no subclass of `Elastic`, or a layer is no class of modules.
+    """
+    for layer in layers:
+        if not (isinstance(layer, type) and issubclass(layer, nn.Module)):
+            msg = f"elastic(...) takes classes of torch.nn.Module, got {layer!r}."
+            raise TypeError(msg)
+
+    def register(behaviour: L) -> L:
+        if not (isinstance(behaviour, type) and issubclass(behaviour, Elastic)):
+            msg = f"@elastic(...) stands above a subclass of retia.supernet.Elastic, got {behaviour!r}."
+            raise TypeError(msg)
+        for layer in layers:
+            _BEHAVIOURS[layer] = behaviour
+        return behaviour
+
+    return register
+
+
+def behaviour_of(layer: type[nn.Module]) -> type[Elastic] | None:
+    """Return how layers of exactly this class are elastic, if that is known."""
+    return _BEHAVIOURS.get(layer)
+
+
+@cache
+def elastic_version(behaviour: type[Elastic], layer: type[nn.Module]) -> type[Elastic]:
+    """Return the class of a layer's elastic version, which is a subclass of the layer's own."""
+    return type(f"Elastic{layer.__name__}", (behaviour, layer), {"__module__": behaviour.__module__, "__doc__": layer.__doc__})
+
+
+def prefix(tensor: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return a view of the first entries along each dimension.
+
+    >>> prefix(torch.arange(6).view(2, 3), (2, 2))
+    tensor([[0, 1],
+            [3, 4]])
+    """
+    for dim, (size, extent) in enumerate(zip(shape, tensor.shape, strict=True)):
+        if size != extent:
+            tensor = tensor.narrow(dim, 0, size)
+    return tensor
+
+
+def _restored(behaviour: type[Elastic], layer: type[nn.Module]) -> Elastic:
+    kind = elastic_version(behaviour, layer)
+    return kind.__new__(kind)

@@ -1,0 +1,39 @@
+"""How torch's own layers are elastic, where it is by their first entries or by a crop."""
+
+from torch import nn
+
+from retia.supernet.elastic import Elastic, elastic
+
+
+@elastic(
+    nn.Linear,
+    nn.modules.linear.NonDynamicallyQuantizableLinear,  # the output projection of nn.MultiheadAttention
+    nn.Bilinear,
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.BatchNorm3d,
+    nn.SyncBatchNorm,
+    nn.LayerNorm,
+    nn.RMSNorm,
+    nn.InstanceNorm1d,
+    nn.InstanceNorm2d,
+    nn.InstanceNorm3d,
+    nn.Embedding,
+    nn.EmbeddingBag,
+    nn.PReLU,
+    nn.ParameterList,
+    nn.ParameterDict,
+)
+class ElasticPrefix(Elastic):
+    """A layer of which an architecture uses the first channels, features or rows: channels are shared between widths.
+
+    Reference:
+        Yu et al., Slimmable Neural Networks, ICLR 2019, section 3.
+    """
+
+
+@elastic(nn.GroupNorm)
+class ElasticGroupNorm(Elastic):
+    """A group normalization over the first channels."""
+
+    divides = (("num_groups", "num_channels"),)

@@ -1,0 +1,251 @@
+"""What a supernet checks before anything is trained: that every architecture computes what its model built alone would."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten, tree_map
+
+from retia.errors import RetiaError, SupernetError
+from retia.nn import ModelSpace
+from retia.rng import stream
+from retia.space import Architecture, Value, greatest, least
+from retia.supernet.assembly import Assembly, assemble
+from retia.supernet.divisibility import check_divisions
+from retia.supernet.usage import Use, tensors_in_use
+
+__all__ = ["check_supernet", "check_unsaved_buffers", "starting_architecture"]
+
+RANDOM = 4
+"""How many random architectures are tried, besides those that go through the values one after the other."""
+MOST = 12
+"""How many architectures are tried at most."""
+
+_REMEDY = (
+    "A choice passes through Python's own control flow or arithmetic there (int(), max(), round(), if, range), which forgets it: "
+    "use retia.apply(...), layer_choice or repeat, make tensors with their sizes (torch.zeros(1, width)), or use a multi-trial strategy."
+)
+
+
+def check_supernet(space: ModelSpace, example: Any = None) -> bool:
+    """Compare the supernet with the models that the space builds, for extreme, default and other architectures, on `meta`.
+
+    Returns:
+        Whether the model's own code makes modules that some architectures do not have, and skips them in `forward`.
+
+    Raises:
+        SupernetError: If they differ in a name or a shape, some label is in no slot, or sizes do not divide.
+        SpaceError: If the constructor fails for one of the architectures.
+    """
+    assembly = assemble(space, space.traced_on, seed=0)
+    _check_labels(space, assembly)
+    check_divisions(space, assembly.divisions)
+    surplus = False
+    for architecture in architectures_to_try(space):
+        surplus |= _Comparison(space, assembly, architecture, example).check()
+    return surplus
+
+
+def check_unsaved_buffers(space: ModelSpace, assembly: Assembly) -> None:
+    """Compare the values of the buffers that no `state_dict` holds with those of models built alone, for the extremes.
+
+    Raises:
+        SupernetError: If one differs.
+    """
+    if not any(module._non_persistent_buffers_set for module in assembly.model.modules()):
+        return
+    for architecture in _extremes(space):
+        assembly.slots.fill(architecture.unwrapped)
+        uses = {use.name: use for use in tensors_in_use(assembly.model) if not use.persistent}
+        alone = dict(space.build(architecture, seed=0).named_buffers())
+        for name in uses.keys() & alone.keys():
+            part, buffer = uses[name].part, alone[name]
+            if part.device.type != "meta" and not torch.equal(part.to(buffer), buffer):
+                msg = (
+                    f"The buffer '{name}', which is in no state_dict, has other values in the model of {dict(architecture)} built alone than in the "
+                    f"supernet. They are computed from a choice: compute them in forward, or make the buffer persistent; or use a multi-trial strategy."
+                )
+                raise SupernetError(msg)
+
+
+def starting_architecture(space: ModelSpace) -> Architecture:
+    """Return the default architecture; where a restriction forbids it, another."""
+    return next(architectures_to_try(space))
+
+
+def architectures_to_try(space: ModelSpace) -> Iterator[Architecture]:
+    """Yield the default, the extremes, ones that go through the values of every parameter, and random ones, each once."""
+    rng = stream(0, "supernet")
+    tried: set[Architecture] = set()
+    offsets = {label: int(rng.integers(1 << 16)) for label in space.parameters}
+
+    def candidates() -> Iterator[Architecture]:
+        yield from _allowed(space, [{label: parameter.domain.default for label, parameter in space.parameters.items()}])
+        yield from _extremes(space)
+        yield from _allowed(space, ({label: _nth(space, label, i + offsets[label]) for label in space.parameters} for i in range(MOST - RANDOM - 3)))
+        for _ in range(RANDOM):
+            yield space.sample(rng)
+
+    for architecture in candidates():
+        if architecture not in tried:
+            tried.add(architecture)
+            yield architecture
+
+
+def _extremes(space: ModelSpace) -> Iterator[Architecture]:
+    domains = {label: parameter.domain for label, parameter in space.parameters.items()}
+    return _allowed(space, [{label: greatest(domain) for label, domain in domains.items()}, {label: least(domain) for label, domain in domains.items()}])
+
+
+def _allowed(space: ModelSpace, rows: Iterable[Mapping[str, Value]]) -> Iterator[Architecture]:
+    for row in rows:
+        architecture = space.canonical(row)
+        if architecture in space:
+            yield architecture
+
+
+def _nth(space: ModelSpace, label: str, i: int) -> Value:
+    domain = space.parameters[label].domain
+    size = min(domain.size, 1000)
+    return domain.from_unit((i % size + 0.5) / size)
+
+
+def _check_labels(space: ModelSpace, assembly: Assembly) -> None:
+    for label in space.parameters:
+        if label in space.labels and label not in assembly.slots.labels:
+            msg = (
+                f"The choice '{label}' is in no attribute, tensor or layer choice of the supernet, so nothing would follow it. It only steers the "
+                f"constructor (an if, a bool argument, an int() of it), or what it gives is kept in a place that a supernet can't see, such as a "
+                f"closure. Make it a layer_choice or repeat, keep it in an attribute of a module, give it a constant, or use a multi-trial strategy."
+            )
+            raise SupernetError(msg)
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """The supernet beside the model of one architecture, built alone."""
+
+    space: ModelSpace
+    assembly: Assembly
+    architecture: Architecture
+    example: Any
+
+    def check(self) -> bool:
+        """Return whether the supernet has modules more than the model, which it does not run.
+
+        Raises:
+            SupernetError: If the two differ.
+        """
+        alone = self.space.build(self.architecture, device=self.space.traced_on, seed=0)
+        used = self._used()
+        tensors = _tensors(alone)
+        for name, tensor in tensors.items():
+            if name not in used:
+                msg = f"The model of {self._shown} built alone has a tensor '{name}', which the supernet lacks. {_REMEDY}"
+                raise SupernetError(msg)
+            if used[name].shape != tuple(tensor.shape):
+                raise SupernetError(self._shapes_differ(used[name], tuple(tensor.shape)))
+        surplus = [used[name] for name in used if name not in tensors]
+        if surplus and self.example is None:
+            module = self._module(surplus[0])
+            msg = (
+                f"The supernet uses '{surplus[0].name}' of {module} for {self._shown}, but the model built alone has none. Stack blocks with "
+                f"retia.repeat, choose layers with layer_choice. If the code makes modules in a loop and skips some in forward, "
+                f"give Supernet(..., example=...): then the check runs it and sees which ones."
+            )
+            raise SupernetError(msg)
+        if self.example is not None:
+            self._dry_run(alone, surplus)
+        return bool(surplus)
+
+    def _used(self) -> dict[str, Use]:
+        self.assembly.slots.fill(self.architecture.unwrapped)
+        return {use.name: use for use in tensors_in_use(self.assembly.model)}
+
+    def _dry_run(self, alone: nn.Module, surplus: list[Use]) -> None:
+        model = self.assembly.model
+        expected = _outcome(alone, self.example, self.space.traced_on)
+        if isinstance(expected, Exception):
+            msg = f"The model of {self._shown} built alone fails with the example: {type(expected).__name__}: {expected}. Is it what forward takes?"
+            raise SupernetError(msg) from expected
+        called: set[int] = set()
+        hooks = [use.module.register_forward_pre_hook(lambda module, _: called.add(id(module))) for use in surplus]
+        try:
+            found = _outcome(model, self.example, self.space.traced_on)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        if isinstance(found, Exception):
+            msg = (
+                f"The supernet fails for {self._shown} where the model built alone runs: {type(found).__name__}: {found}. Its forward reads a size "
+                f"that does not follow the choices. {_REMEDY}"
+            )
+            raise SupernetError(msg) from found
+        if found != expected:
+            msg = f"For {self._shown} the supernet returns {found}, the model built alone {expected}: forward reads a size that does not follow the choices. {_REMEDY}"
+            raise SupernetError(msg)
+        ran = next((use for use in surplus if id(use.module) in called), None)
+        if ran is not None:
+            msg = (
+                f"The supernet runs {self._module(ran)} for {self._shown}, which the model built alone does not have. The constructor makes it in a plain "
+                f"loop over a choice: stack blocks with retia.repeat, or use a multi-trial strategy."
+            )
+            raise SupernetError(msg)
+
+    def _shapes_differ(self, use: Use, shape: tuple[int, ...]) -> str:
+        label = self._culprit(use.name)
+        follows = f" It does not follow the choice '{label}'." if label else ""
+        return (
+            f"'{use.name}' of {self._module(use)} has the shape {use.shape} in the supernet, but {shape} in the model of {self._shown} "
+            f"built alone.{follows} {_REMEDY}"
+        )
+
+    def _culprit(self, name: str) -> str | None:
+        """Return the first parameter whose value makes the shapes of a tensor differ."""
+        values: dict[str, Value] = {label: greatest(parameter.domain) for label, parameter in self.space.parameters.items()}
+        for label in self.architecture:
+            values[label] = self.architecture[label]
+            architecture = self.space.canonical(values)
+            try:
+                tensor = _tensors(self.space.build(architecture, device=self.space.traced_on, seed=0)).get(name)
+            except RetiaError:
+                continue
+            use = _Comparison(self.space, self.assembly, architecture, None)._used().get(name)
+            if tensor is not None and use is not None and use.shape != tuple(tensor.shape):
+                return label
+        return None
+
+    def _module(self, use: Use) -> str:
+        path = next(path for path, module in self.assembly.model.named_modules() if module is use.module)
+        return f"'{path}' ({type(use.module).__name__.removeprefix('Elastic')})"
+
+    @property
+    def _shown(self) -> str:
+        return str(dict(self.architecture))
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    return {**dict(model.named_parameters(remove_duplicate=False)), **dict(model.named_buffers(remove_duplicate=False))}
+
+
+def _outcome(model: nn.Module, example: Any, device: str) -> Any:
+    """Return the shapes of what a model returns, or what it raises."""
+    args, kwargs = _arguments(tree_map(lambda x: x.to(device) if isinstance(x, Tensor) else x, example))
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            outputs, structure = tree_flatten(model(*args, **kwargs))
+    except Exception as error:  # noqa: BLE001  # whatever a user's forward raises
+        return error
+    finally:
+        model.train(training)
+    return [tuple(output.shape) if isinstance(output, Tensor) else output for output in outputs], str(structure)
+
+
+def _arguments(example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    if isinstance(example, Mapping):
+        return (), dict(example)
+    return (example if isinstance(example, tuple) else (example,)), {}

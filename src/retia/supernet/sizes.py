@@ -1,0 +1,97 @@
+"""The symbolic sizes of tensors, taken down where the tensors are made."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from retia.space import Domain, concrete, expression_of, symbolic, values_of
+
+__all__ = ["RecordedSizes"]
+
+_BY_SIZE: frozenset[Callable[..., Any]] = frozenset(
+    [torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn, Tensor.new_empty, Tensor.new_zeros, Tensor.new_ones]
+)
+"""What makes a tensor of a size, given as one argument or as several."""
+_WITH_VALUE: frozenset[Callable[..., Any]] = frozenset([torch.full, Tensor.new_full])
+"""What makes a tensor of a size, its first argument, filled with a value."""
+
+
+class RecordedSizes(TorchFunctionMode):
+    """Notes, while a constructor runs, which tensors are made with symbolic sizes, and makes them as large as any architecture needs.
+
+    A size such as `64 // groups` is largest where the choice is smallest, so the tensor is not always the one that the
+    greatest values would give. A tensor computed from one of these, of the same shape, follows it.
+
+    Args:
+        domains: The domains of the parameters, by label.
+    """
+
+    def __init__(self, domains: Mapping[str, Domain]) -> None:
+        super().__init__()
+        self._domains = domains
+        self._noted: dict[int, tuple[Tensor, tuple[int, ...]]] = {}
+
+    def __torch_function__(self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+        kwargs = kwargs or {}
+        if func in _BY_SIZE or func in _WITH_VALUE:
+            return self._make(func, args, kwargs)
+        result = func(*args, **kwargs)
+        if self._noted and isinstance(result, Tensor) and self.of(result) is None:
+            for source in args:
+                if isinstance(source, Tensor) and source.shape == result.shape and (sizes := self.of(source)) is not None:
+                    self._note(result, sizes)
+                    break
+        return result
+
+    def of(self, tensor: Tensor) -> tuple[int, ...] | None:
+        """Return the symbolic sizes of a tensor, or of one that shares its memory; None if none are known."""
+        noted = self._noted.get(_address(tensor))
+        if noted is None:
+            return None
+        made, sizes = noted
+        if made.shape == tensor.shape:
+            return sizes
+        # The same but for dimensions of size 1, as unsqueeze makes them.
+        kept = [size for size, extent in zip(sizes, made.shape, strict=True) if extent != 1]
+        if [extent for extent in made.shape if extent != 1] != [extent for extent in tensor.shape if extent != 1]:
+            return None
+        remaining = iter(kept)
+        return tuple(1 if extent == 1 else next(remaining) for extent in tensor.shape)
+
+    def _make(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+        own = (args[0],) if args and isinstance(args[0], Tensor) else ()
+        given = args[len(own) :]
+        size = kwargs.get("size", given)
+        if func in _WITH_VALUE and "size" not in kwargs:
+            size = given[:1]
+        if len(size) == 1 and isinstance(size[0], Sequence):
+            size = size[0]
+        if not symbolic(tuple(size)):
+            return func(*args, **kwargs)
+        extents = tuple(self._extent(one) for one in size)
+        rest = {name: value for name, value in kwargs.items() if name != "size"}
+        values = given[1:] if func in _WITH_VALUE and "size" not in kwargs else ()
+        tensor = func(*own, extents, *values, **rest)
+        self._note(tensor, tuple(size))
+        return tensor
+
+    def _extent(self, size: int) -> int:
+        """Return the largest that a size can be; the greatest values' own where a real interval has too many to look through."""
+        if not symbolic(size):
+            return size
+        expression = expression_of(size)
+        if any(math.isinf(self._domains[label].size) for label in expression.labels):
+            return concrete(size)
+        return max(extent for _, extent in values_of(expression, self._domains))
+
+    def _note(self, tensor: Tensor, sizes: tuple[int, ...]) -> None:
+        # The tensor is kept, so that its address stays its own.
+        self._noted[_address(tensor)] = (tensor, sizes)
+
+
+def _address(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata

@@ -1,0 +1,176 @@
+"""The supernet: one module with the weights of every architecture of a space."""
+
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from retia.errors import SupernetError
+from retia.nn import MixedLayer, ModelSpace
+from retia.space import Architecture, Value
+from retia.supernet.assembly import assemble
+from retia.supernet.self_check import check_supernet, check_unsaved_buffers, starting_architecture
+from retia.supernet.usage import Use, tensors_in_use
+
+__all__ = ["Supernet"]
+
+
+class Supernet(nn.Module):
+    """All architectures of a model space in one module, which share their weights.
+
+    It is made by the constructor that `build` calls, and computes, for the architecture that is activated, what the model
+    built alone computes with the weights that `extract` gives. It checks itself for that before it allocates anything.
+
+    Args:
+        space: The space of the models.
+        example: What `forward` is called with: a tensor, a tuple of arguments, or a mapping of keyword arguments. With it the
+            check also runs the supernet and the models, on the `meta` device, and compares what they return.
+        device: Where the weights are made.
+        seed: Seeds them, and leaves torch's generator as it was; None draws from it, as torch does.
+        kernel_transform: Whether a smaller kernel is the centre of the larger one after a learnt linear map, the identity at first,
+            instead of the centre itself. Its matrices belong to the supernet alone.
+
+    Attributes:
+        space: The space.
+        model: The module with the weights of all architectures.
+        architecture: The one that is activated; at first the default.
+
+    Raises:
+        SupernetError: If some architecture would not compute what its model built alone does: a layer without an elastic version,
+            a choice that the model's own code hides, sizes that do not divide. The message names the module, the label and the remedy.
+        SpaceError: If the constructor fails for some architecture.
+
+    References:
+        Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, ECCV 2020, section 3.
+        Cai et al., Once-for-All: Train One Network and Specialize it for Efficient Deployment, ICLR 2020, section 3.3, for
+        elastic depth, width and kernels, and the kernel transformation.
+
+    >>> import retia
+    >>> class Net(nn.Sequential):
+    ...     def __init__(self):
+    ...         width = retia.choice("width", [8, 16])
+    ...         super().__init__(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 2))
+    >>> supernet = Supernet(ModelSpace(Net), seed=0)
+    >>> supernet.activate({"width": 8})
+    >>> x = torch.ones(1, 4)
+    >>> torch.equal(supernet(x), supernet.subnet()(x))
+    True
+    """
+
+    architecture: Architecture
+    _mixed = False
+
+    def __init__(
+        self, space: ModelSpace, *, example: Any = None, device: str | torch.device | None = None, seed: int | None = None, kernel_transform: bool = False
+    ) -> None:
+        super().__init__()
+        if not isinstance(space, ModelSpace):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
+            msg = f"A supernet is made of a ModelSpace, got {space!r}. Give ModelSpace(Net)."
+            raise SupernetError(msg)
+        self.space = space
+        self._surplus = check_supernet(space, example)
+        assembly = assemble(space, device, seed, kernel_transform=kernel_transform)
+        check_unsaved_buffers(space, assembly)
+        self.model = assembly.model
+        self._slots = assembly.slots
+        self.activate(starting_architecture(space))
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the activated architecture."""
+        return self.model(*args, **kwargs)
+
+    def activate(self, architecture: Mapping[str, Value]) -> None:
+        """Let the supernet compute what the architecture does, from now on.
+
+        Raises:
+            ArchitectureError: If it is not one of the space.
+        """
+        self.architecture = self.space.validate(architecture)
+        self._slots.fill(self.architecture.unwrapped)
+        if self._mixed:
+            self.mix({})
+
+    def mix(self, weights: Mapping[str, Tensor]) -> None:
+        """Let layer choices compute the weighted sum of all their candidates, as differentiable search does.
+
+        Args:
+            weights: For each label of a layer choice, one weight for each candidate in the order of its domain, shape (K,). A
+                choice without weights runs its chosen candidate. `activate` ends all mixtures.
+
+        Raises:
+            SupernetError: If a label is none of a layer choice, or there is not one weight for each candidate.
+        """
+        layers = self._layers_by_label()
+        for label, given in weights.items():
+            if label not in layers:
+                msg = f"'{label}' is no layer choice of this supernet, so there are no candidates to mix. It has {sorted(layers) or 'none'}."
+                raise SupernetError(msg)
+            candidates = len(layers[label][0].candidates)
+            if given.shape != (candidates,):
+                msg = f"'{label}' has {candidates} candidates and needs weights of the shape ({candidates},), got {tuple(given.shape)}."
+                raise SupernetError(msg)
+        for label, mixed in layers.items():
+            for layer in mixed:
+                layer.weights = weights.get(label)
+        self._mixed = bool(weights)
+
+    def extract(self, architecture: Mapping[str, Value] | None = None) -> dict[str, Tensor]:
+        """Return the weights of an architecture, with the names and shapes of the `state_dict` of its model: copies.
+
+        Args:
+            architecture: One of the space; the activated one if not given. Which one is activated stays as it was.
+
+        Raises:
+            ArchitectureError: If it is not one of the space.
+        """
+        with torch.no_grad(), self._activated(architecture):
+            return {use.name: use.part.detach().clone() for use in self.parts()}
+
+    def subnet(self, architecture: Mapping[str, Value] | None = None) -> nn.Module:
+        """Return the plain model of an architecture with its weights: no trace of the supernet, and no memory shared with it.
+
+        It is on the supernet's device, and in its mode of training or evaluation.
+
+        Args:
+            architecture: One of the space; the activated one if not given.
+
+        Raises:
+            ArchitectureError: If it is not one of the space.
+        """
+        chosen = self.architecture if architecture is None else self.space.validate(architecture)
+        weights = self.extract(chosen)
+        device = next((tensor.device for tensor in weights.values()), None)
+        model = self.space.build(chosen, device=device, seed=0)
+        model.load_state_dict(weights)
+        return model.train(self.training)
+
+    def parts(self) -> Iterator[Use]:
+        """Yield what the activated architecture uses of each tensor, by its name in the `state_dict` of its model."""
+        uses = (use for use in tensors_in_use(self.model) if use.persistent)
+        if not self._surplus:
+            return uses
+        # Modules that the model's own code makes in a plain loop, and skips in forward: only its constructor knows which.
+        names = self.space.build(self.architecture, device=self.space.traced_on, seed=0).state_dict().keys()
+        return (use for use in uses if use.name in names)
+
+    @contextmanager
+    def _activated(self, architecture: Mapping[str, Value] | None) -> Generator[None]:
+        """Activate an architecture for a while."""
+        before = self.architecture
+        chosen = before if architecture is None else self.space.validate(architecture)
+        self._slots.fill(chosen.unwrapped)
+        self.architecture = chosen
+        try:
+            yield
+        finally:
+            self._slots.fill(before.unwrapped)
+            self.architecture = before
+
+    def _layers_by_label(self) -> dict[str, list[MixedLayer]]:
+        layers: dict[str, list[MixedLayer]] = {}
+        for module in self.modules():
+            if isinstance(module, MixedLayer):
+                layers.setdefault(module.label, []).append(module)
+        return layers

@@ -1,0 +1,62 @@
+"""Which tensors of a supernet the present architecture uses, by their names in the model built alone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from retia.nn import Switch
+from retia.supernet.elastic import Elastic
+
+__all__ = ["Use", "tensors_in_use"]
+
+
+@dataclass(frozen=True, eq=False)
+class Use:
+    """A tensor that the present architecture uses.
+
+    Attributes:
+        name: Its name in the model built alone, as in its `state_dict`.
+        module: The module that holds it.
+        tensor: Its name in the module.
+        persistent: Whether it is part of a `state_dict`.
+    """
+
+    name: str
+    module: nn.Module
+    tensor: str
+    persistent: bool
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its shape in the model built alone."""
+        if isinstance(self.module, Elastic):
+            return tuple(self.module.shapes()[self.tensor])
+        return tuple(self.part.shape)
+
+    @property
+    def part(self) -> Tensor:
+        """The part of the full tensor that is used."""
+        return self.module.part(self.tensor) if isinstance(self.module, Elastic) else getattr(self.module, self.tensor)
+
+    @property
+    def pieces(self) -> list[Tensor]:
+        """Views of the full tensor that make up the part, along the first dimension."""
+        if isinstance(self.module, Elastic):
+            return list(self.module.pieces(self.tensor, self.shape))
+        return [self.part]
+
+
+def tensors_in_use(module: nn.Module, prefix: str = "") -> Iterator[Use]:
+    """Yield the tensors that the present architecture uses, each with its name in the model built alone."""
+    if isinstance(module, Switch):
+        for name, child in module.present():
+            yield from tensors_in_use(child, f"{prefix}{name}." if name else prefix)
+        return
+    own = [*module._parameters.items(), *module._buffers.items()]
+    names = list(module.shapes()) if isinstance(module, Elastic) else [name for name, tensor in own if tensor is not None]
+    for name in names:
+        yield Use(prefix + name, module, name, persistent=name not in module._non_persistent_buffers_set)
+    for name, child in module._modules.items():
+        if child is not None:
+            yield from tensors_in_use(child, f"{prefix}{name}.")
