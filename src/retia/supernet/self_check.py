@@ -22,6 +22,8 @@ RANDOM = 4
 """How many random architectures are tried, besides those that go through the values one after the other."""
 MOST = 12
 """How many architectures are tried at most."""
+RUNS = 5
+"""How many of them are also run, if the shapes leave no question open."""
 
 _REMEDY = (
     "A choice passes through Python's own control flow or arithmetic there (int(), max(), round(), if, range), which forgets it: "
@@ -43,8 +45,8 @@ def check_supernet(space: ModelSpace, example: Any = None) -> bool:
     _check_labels(space, assembly)
     check_divisions(space, assembly.divisions)
     surplus = False
-    for architecture in architectures_to_try(space):
-        surplus |= _Comparison(space, assembly, architecture, example).check()
+    for i, architecture in enumerate(architectures_to_try(space)):
+        surplus |= _Comparison(space, assembly, architecture, example).check(run=i < RUNS)
     return surplus
 
 
@@ -132,8 +134,11 @@ class _Comparison:
     architecture: Architecture
     example: Any
 
-    def check(self) -> bool:
+    def check(self, *, run: bool) -> bool:
         """Return whether the supernet has modules more than the model, which it does not run.
+
+        Args:
+            run: Whether to run both, if there is an example.
 
         Raises:
             SupernetError: If the two differ.
@@ -156,7 +161,7 @@ class _Comparison:
                 f"give Supernet(..., example=...): then the check runs it and sees which ones."
             )
             raise SupernetError(msg)
-        if self.example is not None:
+        if self.example is not None and (run or surplus):
             self._dry_run(alone, surplus)
         return bool(surplus)
 
@@ -242,7 +247,14 @@ def _outcome(model: nn.Module, example: Any, device: str) -> Any:
         return error
     finally:
         model.train(training)
-    return [tuple(output.shape) if isinstance(output, Tensor) else output for output in outputs], str(structure)
+    return [_comparable(output) for output in outputs], str(structure)
+
+
+def _comparable(output: Any) -> Any:
+    """Return what must be equal of two outputs: a tensor's shape, a plain value, and the class of another object, such as a cache."""
+    if isinstance(output, Tensor):
+        return tuple(output.shape)
+    return output if isinstance(output, bool | int | float | str | None) else type(output).__name__
 
 
 def _arguments(example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:

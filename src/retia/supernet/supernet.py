@@ -12,7 +12,7 @@ from retia.nn import MixedLayer, ModelSpace
 from retia.space import Architecture, Value
 from retia.supernet.assembly import assemble
 from retia.supernet.self_check import check_supernet, check_unsaved_buffers, starting_architecture
-from retia.supernet.usage import Use, tensors_in_use
+from retia.supernet.usage import Use, refuse_mismatch, tensors_in_use
 
 __all__ = ["Supernet"]
 
@@ -125,8 +125,26 @@ class Supernet(nn.Module):
         Raises:
             ArchitectureError: If it is not one of the space.
         """
-        with torch.no_grad(), self._activated(architecture):
+        with torch.no_grad(), self.activated(architecture):
             return {use.name: use.part.detach().clone() for use in self.parts()}
+
+    def copy_into(self, model: nn.Module, architecture: Mapping[str, Value] | None = None) -> None:
+        """Copy the weights of an architecture into a model of it, which must have been built from it.
+
+        Args:
+            model: The model.
+            architecture: One of the space; the activated one if not given. Which one is activated stays as it was.
+
+        Raises:
+            ArchitectureError: If it is not one of the space.
+            SupernetError: If the model is not of that architecture; nothing is copied then.
+        """
+        targets = model.state_dict()
+        with torch.no_grad(), self.activated(architecture):
+            parts = {use.name: use for use in self.parts()}
+            refuse_mismatch(parts, targets, self.architecture)
+            for name, use in parts.items():
+                targets[name].copy_(use.part)
 
     def subnet(self, architecture: Mapping[str, Value] | None = None) -> nn.Module:
         """Return the plain model of an architecture with its weights: no trace of the supernet, and no memory shared with it.
@@ -156,8 +174,12 @@ class Supernet(nn.Module):
         return (use for use in uses if use.name in names)
 
     @contextmanager
-    def _activated(self, architecture: Mapping[str, Value] | None) -> Generator[None]:
-        """Activate an architecture for a while."""
+    def activated(self, architecture: Mapping[str, Value] | None = None) -> Generator[None]:
+        """Activate an architecture inside, and the one before afterwards; mixtures stay.
+
+        Raises:
+            ArchitectureError: If it is not one of the space.
+        """
         before = self.architecture
         chosen = before if architecture is None else self.space.validate(architecture)
         self._slots.fill(chosen.unwrapped)

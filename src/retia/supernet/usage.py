@@ -1,14 +1,16 @@
 """Which tensors of a supernet the present architecture uses, by their names in the model built alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from retia.errors import SupernetError
 from retia.nn import Switch
+from retia.space import Architecture
 from retia.supernet.elastic import Elastic
 
-__all__ = ["Use", "tensors_in_use"]
+__all__ = ["Use", "refuse_mismatch", "tensors_in_use"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,3 +62,24 @@ def tensors_in_use(module: nn.Module, prefix: str = "") -> Iterator[Use]:
     for name, child in module._modules.items():
         if child is not None:
             yield from tensors_in_use(child, f"{prefix}{name}.")
+
+
+def refuse_mismatch(parts: Mapping[str, Use], weights: Mapping[str, Tensor], architecture: Architecture) -> None:
+    """Refuse tensors of other names or shapes than those that an architecture uses.
+
+    Raises:
+        SupernetError: If a name or a shape differs.
+    """
+    shown = dict(architecture)
+    odd = next((name for name in (*parts, *weights) if (name in parts) != (name in weights)), None)
+    if odd is not None:
+        where = "is missing" if odd in parts else "is in no such model"
+        msg = f"These are not the weights of a model of {shown}: '{odd}' {where}. Give the architecture that the model was built from."
+        raise SupernetError(msg)
+    for name, use in parts.items():
+        if tuple(weights[name].shape) != use.shape:
+            msg = (
+                f"These are not the weights of a model of {shown}: '{name}' has the shape {tuple(weights[name].shape)} instead of {use.shape}. "
+                f"Give the architecture that the model was built from."
+            )
+            raise SupernetError(msg)

@@ -11,12 +11,14 @@ from retia.testing.fakes import (
 )
 from retia.testing.storage import RECORD_LAWS, SHARED_RECORD_LAWS, OpenRecord, RecordLaw, example_header, example_trial
 from retia.testing.strategies import STRATEGY_LAWS, MakeStrategy, StrategyLaw, check_strategy, example_space
+from retia.testing.supernets import SUPERNET_LAWS, SupernetLaw, check_supernet
 
 __all__ = [
     "EXECUTOR_LAWS",
     "RECORD_LAWS",
     "SHARED_RECORD_LAWS",
     "STRATEGY_LAWS",
+    "SUPERNET_LAWS",
     "ConstantEvaluator",
     "ExecutorLaw",
     "FailingEvaluator",
@@ -29,7 +31,9 @@ __all__ = [
     "RepeatingStrategy",
     "ReturningEvaluator",
     "StrategyLaw",
+    "SupernetLaw",
     "check_strategy",
+    "check_supernet",
     "example_header",
     "example_space",
     "example_trial",
