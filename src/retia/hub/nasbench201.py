@@ -1,0 +1,155 @@
+"""The NAS-Bench-201 space: one cell of six edges, stacked in a residual network."""
+
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from retia.errors import ArchitectureError
+from retia.nn import layer_choice
+from retia.space import Architecture, Value
+
+__all__ = ["NasBench201", "nasbench201_architecture", "nasbench201_string"]
+
+EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
+"""The edges of the cell, each with its node and the node that it comes from, in the order of the benchmark's tables."""
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+"""The candidates of every edge, as the benchmark names them."""
+
+_OP = f"({'|'.join(OPERATIONS)})"
+_STRING = re.compile(rf"\|{_OP}~0\|\+\|{_OP}~0\|{_OP}~1\|\+\|{_OP}~0\|{_OP}~1\|{_OP}~2\|")
+
+
+class NasBench201(nn.Module):
+    """The networks of NAS-Bench-201: a stem, three stages of cells with a residual block of stride 2 between two, a classifier.
+
+    All cells are alike. Each of the cell's six edges, `edge/1<-0` to `edge/3<-2` (the edge to node 1 from node 0), takes one of five
+    operations, so the space has 5^6 = 15,625 architectures. The default is a 3x3 convolution on every edge.
+
+    Args:
+        channels: The channels of the first stage; the second and the third have twice and four times as many.
+        cells: The number of cells in a stage.
+        classes: The number of classes: 10 and 100 for CIFAR, 120 for ImageNet16-120.
+
+    Reference:
+        Dong and Yang, NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search, ICLR 2020, section 2.1.
+        Deviation: none.
+
+    >>> from retia.nn import ModelSpace
+    >>> ModelSpace(NasBench201).size()
+    15625
+    """
+
+    def __init__(self, channels: int = 16, cells: int = 5, classes: int = 10) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
+        self.stages = nn.Sequential(
+            *(_Cell(channels) for _ in range(cells)),
+            _Reduction(channels, 2 * channels),
+            *(_Cell(2 * channels) for _ in range(cells)),
+            _Reduction(2 * channels, 4 * channels),
+            *(_Cell(4 * channels) for _ in range(cells)),
+        )
+        self.norm = nn.BatchNorm2d(4 * channels)
+        self.classifier = nn.Linear(4 * channels, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits (B, classes) of images (B, 3, H, W)."""
+        x = self.stages(self.stem(x))  # (B, 4 channels, H/4, W/4)
+        x = torch.relu(self.norm(x)).mean((2, 3))  # (B, 4 channels)
+        return self.classifier(x)
+
+
+class _Cell(nn.Module):
+    """A graph of four nodes: the input, and three that each sum an operation on every node before them; the last is the output."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        factories = {
+            "none": _Zero,
+            "skip_connect": nn.Identity,
+            "nor_conv_1x1": lambda: _relu_conv_norm(channels, channels, 1),
+            "nor_conv_3x3": lambda: _relu_conv_norm(channels, channels, 3),
+            "avg_pool_3x3": lambda: nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False),
+        }
+        self.edges = nn.ModuleList(layer_choice(_label(edge), factories, default="nor_conv_3x3") for edge in EDGES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to the same shape."""
+        nodes = [x]
+        for (node, source), operation in zip(EDGES, self.edges, strict=True):
+            output = operation(nodes[source])
+            if node == len(nodes):
+                nodes.append(output)
+            else:
+                nodes[node] = nodes[node] + output
+        return nodes[-1]
+
+
+class _Zero(nn.Module):
+    """Zeros of the input's shape, through which the layers before get gradients of zero, and not none."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to zeros of the same shape."""
+        return 0.0 * x
+
+
+class _Reduction(nn.Module):
+    """A residual block of stride 2, whose shortcut is an average pool and a convolution."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(_relu_conv_norm(inputs, outputs, 3, stride=2), _relu_conv_norm(outputs, outputs, 3))
+        self.shortcut = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(inputs, outputs, 1, bias=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, inputs, H, W) to (B, outputs, H/2, W/2)."""
+        return self.body(x) + self.shortcut(x)
+
+
+def _relu_conv_norm(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(nn.ReLU(), nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs))
+
+
+def nasbench201_string(architecture: Mapping[str, Value]) -> str:
+    """Write an architecture of the space as the benchmark does.
+
+    Raises:
+        ArchitectureError: If an edge's operation is missing or none of the five.
+
+    >>> nasbench201_string({f"edge/{edge}": "skip_connect" for edge in ("1<-0", "2<-0", "2<-1", "3<-0", "3<-1", "3<-2")})
+    '|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|'
+    """
+    for edge in EDGES:
+        label = _label(edge)
+        if label not in architecture or architecture[label] not in OPERATIONS:
+            found = repr(architecture[label]) if label in architecture else "nothing"
+            msg = f"'{label}' takes one of {list(OPERATIONS)}, got {found}. Take the architecture from the NAS-Bench-201 space."
+            raise ArchitectureError(msg)
+    nodes = ([f"{architecture[_label(edge)]}~{edge[1]}" for edge in EDGES if edge[0] == node] for node in (1, 2, 3))
+    return "+".join(f"|{'|'.join(operations)}|" for operations in nodes)
+
+
+def nasbench201_architecture(string: str) -> Architecture:
+    """Read an architecture of the space as the benchmark writes it: the inverse of `nasbench201_string`.
+
+    Raises:
+        ArchitectureError: If the string is not of this form, or an operation is none of the five.
+
+    >>> nasbench201_architecture("|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|none~1|avg_pool_3x3~2|")["edge/2<-1"]
+    'nor_conv_1x1'
+    """
+    match = _STRING.fullmatch(string.strip())
+    if match is None:
+        msg = (
+            f"An architecture of NAS-Bench-201 is written '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|', where each op is one of "
+            f"{list(OPERATIONS)}, got {string!r}. Write all six edges, in this order."
+        )
+        raise ArchitectureError(msg)
+    return Architecture(dict(zip(map(_label, EDGES), match.groups(), strict=True)))
+
+
+def _label(edge: tuple[int, int]) -> str:
+    return f"edge/{edge[0]}<-{edge[1]}"
