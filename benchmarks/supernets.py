@@ -18,7 +18,8 @@ import gc
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +89,12 @@ def steps(rounds: int) -> None:
 def switches(rounds: int) -> None:
     print("\nGoing to the next architecture, ms (aim: a file at least 2.4 times slower, a dictionary 1.1; activate under 1 ms for 100 slots)")
     print(f"{'space':<12} {'slots':>5} {'':<18} {'in place':>9} {'dictionary':>11} {'file':>9} {'ratios':>12} {'ms for 100 slots':>17}")
-    for name in INPUTS:
+    for name, shape in INPUTS.items():
         supernet = Supernet(hub.get(name), seed=0).eval()
         architectures = [supernet.space.sample(stream(0, "switch", i)) for i in range(8)]
         models = [supernet.subnet(architecture) for architecture in architectures]
         weights = [supernet.extract(architecture) for architecture in architectures]
-        inputs = noise(1, *INPUTS[name])
+        inputs = noise(1, *shape)
         slots = len(supernet.slots.all)
         with tempfile.TemporaryDirectory() as folder:
             files = [Path(folder, f"{i}.safetensors") for i in range(len(weights))]
@@ -163,33 +164,37 @@ def mixture(rounds: int) -> None:
 
 def bytes_alive() -> int:
     gc.collect()
-    tensors = [thing for thing in gc.get_objects() if isinstance(thing, Tensor) and thing.device.type == "cpu"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # to ask what an object is wakes deprecated ones
+        tensors = [thing for thing in gc.get_objects() if isinstance(thing, Tensor) and thing.device.type == "cpu"]
     storages = {tensor.untyped_storage()._cdata: tensor.untyped_storage().nbytes() for tensor in tensors}
     return sum(storages.values())
 
 
-def weights_of(space: ModelSpace, architectures: Sequence[Architecture]) -> int:
-    """Return the bytes of all tensors of some models that agree except in layer choices, counting what they share once."""
-    shapes: dict[tuple[str, Any], int] = {}
-    for architecture in architectures:
-        choices = [label for label in architecture if isinstance(architecture[label], str)]
+def everything(space: ModelSpace) -> list[Architecture]:
+    """Return architectures that together have every candidate at its largest: NAS-Bench-201's operations one after the other, and squeeze-excitation."""
+    values = {label: greatest(parameter.domain) for label, parameter in space.parameters.items()}
+    edges = [label for label in values if label.startswith("edge/")]
+    if edges:
+        return [space.canonical({**values, **dict.fromkeys(edges, operation)}) for operation in space.parameters[edges[0]].domain.enumerate()]
+    return [space.canonical({**values, **{label: "se" for label in values if label.endswith("squeeze_excite")}})]
+
+
+def weights_of(space: ModelSpace) -> int:
+    """Return the bytes of the weights of all candidates, counted on models built alone."""
+    sizes: dict[Any, int] = {}
+    for i, architecture in enumerate(everything(space)):
         for name, tensor in space.build(architecture, device="meta").state_dict().items():
-            # What lies under a choice belongs to its candidate; NAS-Bench-201's edges are modules of their own.
-            owner = tuple(architecture[label] for label in choices) if ".edges." in name else ()
-            shapes[name, owner] = tensor.numel() * tensor.element_size()
-    return sum(shapes.values())
+            # What lies on an edge belongs to its operation; the rest is in every model.
+            sizes[name, i if ".edges." in name else None] = tensor.numel() * tensor.element_size()
+    return sum(sizes.values())
 
 
 def memory() -> None:
     print("\nBytes of a supernet against those of all candidates' weights (aim: within 2 %)")
     for name in ("nasbench201", "mobilenetv3", "autoformer"):
         space = hub.get(name)
-        if name == "nasbench201":
-            operations = next(iter(space.parameters.values())).domain.enumerate()
-            every = [space.canonical(dict.fromkeys(space.parameters, operation)) for operation in operations]
-        else:
-            every = [extremes(space)["largest"]]
-        expected = weights_of(space, every)
+        expected = weights_of(space)
         before = bytes_alive()
         supernet = Supernet(space, seed=0)
         found = bytes_alive() - before

@@ -48,3 +48,10 @@ def test_table(capsys):
     assert len(study.trials) == 42  # 48, without the six deep ones of width 64
     assert study.best.architecture in ({"width": 16, "depth": 12}, {"width": 32, "depth": 6})
     assert "search space exhausted: 42 of 42 architectures" in capsys.readouterr().out
+
+
+def test_supernet(capsys):
+    model, scores = loaded("supernet").main(steps=60, candidates=3)
+    assert type(model).__name__ == "Net"
+    assert all(score > 0.15 for score in scores.values())  # ten classes
+    assert "43,906 weights for 252 architectures" in capsys.readouterr().out

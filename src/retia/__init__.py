@@ -17,6 +17,7 @@ from retia.errors import (
     SpaceError,
     StorageError,
     StudyError,
+    SupernetError,
     TimeLimitExceeded,
     TrainingDiverged,
     WorkerDied,
@@ -38,7 +39,7 @@ from retia.space import (
 )
 
 if TYPE_CHECKING:
-    from retia import datasets
+    from retia import datasets, hub
     from retia.cost import Costs
     from retia.evaluate import Classification, Regression, export, save_weights
     from retia.execute import InProcess, Processes
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from retia.searching import check, search
     from retia.strategy import GridSearch, LocalSearch, Random, RegularizedEvolution
     from retia.study import Study, architecture_evaluator
+    from retia.supernet import Supernet, elastic, load_pretrained, recalibrate
     from retia.trial import Constraint, Objective, Proposal, Run, Trial
 
 __version__ = "0.1.0"
@@ -80,6 +82,8 @@ __all__ = [
     "Study",
     "StudyError",
     "Subset",
+    "Supernet",
+    "SupernetError",
     "TimeLimitExceeded",
     "TrainingDiverged",
     "Trial",
@@ -90,12 +94,16 @@ __all__ = [
     "check",
     "choice",
     "datasets",
+    "elastic",
     "export",
+    "hub",
     "input_choice",
     "integer",
     "layer_choice",
+    "load_pretrained",
     "parameter",
     "real",
+    "recalibrate",
     "repeat",
     "save_weights",
     "scope",
@@ -111,14 +119,15 @@ _HOMES = {
     "retia.searching": "check search",
     "retia.strategy": "GridSearch LocalSearch Random RegularizedEvolution",
     "retia.study": "Study architecture_evaluator",
+    "retia.supernet": "Supernet elastic load_pretrained recalibrate",
     "retia.trial": "Constraint Objective Proposal Run Trial",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "datasets":
-        return import_module("retia.datasets")
+    if name in ("datasets", "hub"):
+        return import_module(f"retia.{name}")
     if name not in _HOME:
         msg = f"module 'retia' has no attribute {name!r}"
         raise AttributeError(msg)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Elastic", "behaviour_of", "elastic", "elastic_version", "prefix"]
+__all__ = ["Elastic", "behaviour_of", "elastic", "elastic_version", "prefix", "window"]
 
 
 class Elastic(nn.Module):
@@ -122,10 +122,25 @@ def prefix(tensor: Tensor, shape: Sequence[int]) -> Tensor:
     tensor([[0, 1],
             [3, 4]])
     """
-    for dim, (size, extent) in enumerate(zip(shape, tensor.shape, strict=True)):
-        if size != extent:
-            tensor = tensor.narrow(dim, 0, size)
-    return tensor
+    return window(tensor, (0,) * len(shape), shape)
+
+
+def window(tensor: Tensor, starts: Sequence[int], shape: Sequence[int]) -> Tensor:
+    """Return a view of `shape` entries of a tensor, from an entry in each dimension on.
+
+    >>> window(torch.arange(9).view(3, 3), (1, 0), (2, 2))
+    tensor([[3, 4],
+            [6, 7]])
+    """
+    cut = [dim for dim, (size, extent) in enumerate(zip(shape, tensor.shape, strict=True)) if size != extent]
+    if not cut:
+        return tensor
+    if len(cut) == 1:
+        return tensor.narrow(cut[0], starts[cut[0]], shape[cut[0]])
+    # One view for all dimensions: the gradient is put into its place once, not once for each dimension.
+    strides = tensor.stride()
+    offset = tensor.storage_offset() + sum(start * stride for start, stride in zip(starts, strides, strict=True))
+    return tensor.as_strided(shape, strides, offset)
 
 
 def _restored(behaviour: type[Elastic], layer: type[nn.Module]) -> Elastic:

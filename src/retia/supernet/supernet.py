@@ -74,7 +74,7 @@ class Supernet(nn.Module):
         assembly = assemble(space, device, seed, kernel_transform=kernel_transform)
         check_unsaved_buffers(space, assembly)
         self.model = assembly.model
-        self._slots = assembly.slots
+        self.slots = assembly.slots
         self.activate(starting_architecture(space))
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -88,7 +88,7 @@ class Supernet(nn.Module):
             ArchitectureError: If it is not one of the space.
         """
         self.architecture = self.space.validate(architecture)
-        self._slots.fill(self.architecture.unwrapped)
+        self.slots.fill(self.architecture.unwrapped)
         if self._mixed:
             self.mix({})
 
@@ -182,12 +182,12 @@ class Supernet(nn.Module):
         """
         before = self.architecture
         chosen = before if architecture is None else self.space.validate(architecture)
-        self._slots.fill(chosen.unwrapped)
+        self.slots.fill(chosen.unwrapped)
         self.architecture = chosen
         try:
             yield
         finally:
-            self._slots.fill(before.unwrapped)
+            self.slots.fill(before.unwrapped)
             self.architecture = before
 
     def _layers_by_label(self) -> dict[str, list[MixedLayer]]:
