@@ -1,13 +1,28 @@
 """Supernets: one set of weights for every architecture of a model space."""
 
-import retia.supernet.attention
-import retia.supernet.convolution
-import retia.supernet.layers
-import retia.supernet.recurrent  # noqa: F401  # these register how layers are elastic
-from retia.supernet.elastic import Elastic, elastic, prefix
+from retia.supernet.attention import ElasticAttention
+from retia.supernet.convolution import ElasticConvolution
+from retia.supernet.elastic import Elastic, elastic, prefix, window
+from retia.supernet.layers import ElasticGroupNorm, ElasticPrefix
 from retia.supernet.pretrained import load_pretrained
 from retia.supernet.recalibration import recalibrate
+from retia.supernet.recurrent import ElasticCell, ElasticRecurrent
 from retia.supernet.supernet import Supernet
 from retia.supernet.usage import Use
 
-__all__ = ["Elastic", "Supernet", "Use", "elastic", "load_pretrained", "prefix", "recalibrate"]
+__all__ = [
+    "Elastic",
+    "ElasticAttention",
+    "ElasticCell",
+    "ElasticConvolution",
+    "ElasticGroupNorm",
+    "ElasticPrefix",
+    "ElasticRecurrent",
+    "Supernet",
+    "Use",
+    "elastic",
+    "load_pretrained",
+    "prefix",
+    "recalibrate",
+    "window",
+]

@@ -5,10 +5,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.nn.utils.parametrize import is_parametrized
 
 from retia.errors import SupernetError
 from retia.nn import ModelSpace
 from retia.space import expression_of, labels_of, symbolic
+from retia.supernet.convolution import ElasticConvolution
 from retia.supernet.elastic import Elastic, behaviour_of, elastic_version
 from retia.supernet.sizes import RecordedSizes
 from retia.supernet.slots import Slot, Slots, find_slots
@@ -58,27 +61,44 @@ def assemble(space: ModelSpace, device: str | torch.device | None = None, seed: 
         SpaceError: If the constructor fails.
         SupernetError: If a layer with a searchable tensor has no elastic version, or a function hides a choice.
     """
-    with RecordedSizes({label: parameter.domain for label, parameter in space.parameters.items()}) as sizes:
+    domains = {label: parameter.domain for label, parameter in space.parameters.items()}
+    with RecordedSizes(domains) as sizes:
         model = space.assemble(device, seed)
     slots: dict[int, list[Slot]] = {}
     for slot in find_slots(model):
         slots.setdefault(id(slot.owner), []).append(slot)
     divisions: list[Division] = []
+    transformed = False
     for path, module in model.named_modules():
         _make_elastic(path, module, sizes, slots.get(id(module), []))
         if isinstance(module, Elastic):
             divisions += _divisions(path, module)
+        if kernel_transform and isinstance(module, ElasticConvolution) and symbolic(module.kernel_size):
+            module.transform_kernels(domains)
+            transformed = True
+    if kernel_transform and not transformed:
+        msg = f"kernel_transform=True has nothing to transform: no convolution of {space.name} has a searchable kernel. Leave it out, or search one."
+        raise SupernetError(msg)
     return Assembly(model, Slots(find_slots(model)), tuple(divisions))
 
 
 def _make_elastic(path: str, module: nn.Module, sizes: RecordedSizes, slots: list[Slot]) -> None:
     tensors: dict[str, Tensor] = {name: t for own in (module._parameters, module._buffers) for name, t in own.items() if t is not None}
+    if lazy := next((name for name, tensor in tensors.items() if is_lazy(tensor)), None):
+        msg = f"{where(path)} ({type(module).__name__}) takes the size of its '{lazy}' from the first call, so a supernet can't know it. Give the layer its size."
+        raise SupernetError(msg)
     shapes = {name: sizes.of(tensor) or tuple(tensor.shape) for name, tensor in tensors.items()}
     searchable = {name: shape for name, shape in shapes.items() if symbolic(shape)}
     layer = type(module)
     behaviour = behaviour_of(layer)
     if not searchable and (behaviour is None or not slots or not tensors):
         return
+    if is_parametrized(module):
+        msg = (
+            f"{where(path)} ({layer.__name__.removeprefix('Parametrized')}) has a searchable tensor and a parametrization, such as weight_norm, which computes "
+            f"it from others. Parametrize the models that subnet() returns instead, give the layer a constant size, or use a multi-trial strategy."
+        )
+        raise SupernetError(msg)
     if behaviour is None:
         _refuse_torchs_own(path, layer, slots, searchable)
         behaviour = Elastic
@@ -94,7 +114,7 @@ def _refuse_torchs_own(path: str, layer: type[nn.Module], slots: list[Slot], sea
     if torchs is None or not issubclass(torchs, nn.Module):
         return
     name, labels = _culprit(slots, searchable)
-    what = f"'{path}' ({layer.__name__}) has a searchable '{name}' (label {labels})"
+    what = f"{where(path)} ({layer.__name__}) has a searchable '{name}' (label {labels})"
     if layer is torchs:
         msg = (
             f"{what}, but {layer.__name__} has no elastic version. Fix it before the search, give it a constant size, "
@@ -107,6 +127,11 @@ def _refuse_torchs_own(path: str, layer: type[nn.Module], slots: list[Slot], sea
             f"give it a constant size, or use a multi-trial strategy."
         )
     raise SupernetError(msg)
+
+
+def where(path: str) -> str:
+    """Return a module's path as a sentence has it; that of the whole model is empty."""
+    return f"'{path}'" if path else "The model itself"
 
 
 def _culprit(slots: list[Slot], searchable: dict[str, tuple[int, ...]]) -> tuple[str, str]:

@@ -1,1 +1,88 @@
-"""Elastic attention."""
+"""Elastic attention: the first features of each projection."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from retia.space import expression_of
+from retia.supernet.blocks import blocks
+from retia.supernet.elastic import Elastic, elastic, prefix
+
+__all__ = ["ElasticAttention"]
+
+_STACKED = "in_proj_weight"
+_SEPARATE = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
+
+
+@elastic(nn.MultiheadAttention)
+class ElasticAttention(Elastic):
+    """Attention that uses the first features of the projections of queries, keys and values, split among its present heads.
+
+    Torch keeps the three projections in one tensor where keys and values are as wide as queries, and in three where they are not. If that
+    depends on the architecture, the supernet keeps three.
+    """
+
+    divides = (("num_heads", "embed_dim"),)
+
+    embed_dim: int
+    kdim: int
+    vdim: int
+
+    def prepare(self) -> None:
+        """Keep the projections apart if keys or values may be wider or narrower than queries for some architecture."""
+        stacked = self._parameters[_STACKED]
+        queries, keys, values = (expression_of(width) for width in (self.embed_dim, self.kdim, self.vdim))
+        if stacked is None or queries == keys == values:
+            return
+        self._parameters[_STACKED] = None
+        for name, weight in zip(_SEPARATE, stacked.detach().chunk(3), strict=True):
+            self._parameters[name] = nn.Parameter(weight.clone(), stacked.requires_grad)
+        widths = (self.embed_dim, self.kdim, self.vdim)
+        separate = {name: (self.embed_dim, width) for name, width in zip(_SEPARATE, widths, strict=True)}
+        self.elastic_sizes = {**separate, **{name: shape for name, shape in self.elastic_sizes.items() if name != _STACKED}}
+
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Return the shapes of the tensors, with the projections in one or in three as torch would have them."""
+        if _STACKED in self.elastic_sizes:
+            return self.elastic_sizes
+        if not self._qkv_same_embed_dim:
+            # No larger than what there is: the self-check sees the rest.
+            return {name: tuple(map(min, shape, self.full(name).shape)) for name, shape in self.elastic_sizes.items()}
+        others = {name: shape for name, shape in self.elastic_sizes.items() if name not in _SEPARATE}
+        return {_STACKED: (3 * self.embed_dim, self.embed_dim), **others}
+
+    def pieces(self, name: str, shape: tuple[int, ...]) -> Sequence[Tensor]:
+        """Take the first rows and columns of each projection."""
+        if name == _STACKED and self._parameters[name] is None:
+            return [prefix(self.full(own), (self.embed_dim, self.embed_dim)) for own in _SEPARATE]
+        if name.startswith("in_proj"):
+            return blocks(self.full(name), shape, 3)
+        return [prefix(self.full(name), shape)]
+
+    def part(self, name: str) -> Tensor:
+        """Return the part of a tensor; during `forward`, which reads it several times, the same one."""
+        taken: dict[str, Tensor] | None = self.__dict__.get("_taken")
+        if taken is None:
+            return super().part(name)
+        if name not in taken:
+            taken[name] = super().part(name)
+        return taken[name]
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the layer's own `forward`."""
+        self.__dict__["_taken"] = {}
+        try:
+            return super().forward(*args, **kwargs)
+        finally:
+            self.__dict__.pop("_taken", None)
+
+    @property
+    def _qkv_same_embed_dim(self) -> bool:
+        """Whether torch would have the projections in one tensor: what it decided once, in the constructor."""
+        return self.embed_dim == self.kdim == self.vdim
+
+    def __getattr__(self, name: str) -> Any:
+        if name in (_STACKED, *_SEPARATE) and "elastic_sizes" in self.__dict__:
+            return self.part(name) if name in self.shapes() else None
+        return super().__getattr__(name)

@@ -1,10 +1,16 @@
 """Elastic convolutions: the first channels, and the centre of the kernel."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
-from retia.supernet.elastic import Elastic, elastic, prefix
+from retia.errors import SupernetError
+from retia.space import Call, Domain, expression_of, labels_of, values_of
+from retia.supernet.elastic import Elastic, elastic, prefix, window
 
 __all__ = ["ElasticConvolution"]
 
@@ -15,17 +21,79 @@ class ElasticConvolution(Elastic):
 
     The weight has the shape (out, in / groups, *kernel); a transposed one (in, out / groups, *kernel).
 
+    Attributes:
+        kernels: The sizes between which kernels are transformed, the largest first; none if the centre is used as it is.
+
     Reference:
         Cai et al., Once-for-All, ICLR 2020, section 3.3 (elastic kernel size, elastic width).
     """
 
     divides = (("groups", "in_channels"), ("groups", "out_channels"))
 
+    kernel_size: tuple[int, ...]
+    kernels: tuple[tuple[int, ...], ...] = ()
+
+    def transform_kernels(self, domains: Mapping[str, Domain]) -> None:
+        """Let each smaller kernel be a learnt linear map of the centre of the next larger one, the identity at first.
+
+        A map is a matrix of the shape (k * k, k * k) for a kernel of k * k, a parameter of the supernet's layer that all channels share and no
+        subnet has.
+
+        Args:
+            domains: The domains of the parameters, by label.
+
+        Raises:
+            SupernetError: If of two kernels neither holds the other, as 3 x 5 and 5 x 3.
+
+        Reference:
+            Cai et al., Once-for-All, ICLR 2020, section 3.3 (elastic kernel size). Deviation: kernels may have one to three
+            dimensions, be oblong, and have channels in groups or not; theirs are square and depthwise.
+        """
+        term = expression_of(self.kernel_size)
+        sizes = sorted({size for _, size in values_of(Call(tuple, (term,)), domains)}, reverse=True)
+        weight = self.full("weight")
+        for larger, smaller in pairwise(sizes):
+            if any(a < b for a, b in zip(larger, smaller, strict=True)):
+                msg = (
+                    f"A kernel is made from the centre of the next larger one, but of {larger} and {smaller}, which the choice of {sorted(labels_of(term))} "
+                    f"gives, neither holds the other. Choose kernels that do, such as 3, 5 and 7, or leave kernel_transform off."
+                )
+                raise SupernetError(msg)
+            matrix = torch.eye(math.prod(smaller), dtype=weight.dtype, device=weight.device)
+            self.register_parameter(_name(larger, smaller), nn.Parameter(matrix))
+        self.kernels = tuple(sizes)
+
     def pieces(self, name: str, shape: tuple[int, ...]) -> Sequence[Tensor]:
         """Crop the kernel to its centre, and take the first channels."""
-        tensor = self.full(name)
-        for dim in range(2, len(shape)):
-            surplus = tensor.shape[dim] - shape[dim]
-            if surplus:
-                tensor = tensor.narrow(dim, surplus // 2, shape[dim])
-        return [prefix(tensor, shape)]
+        full = self.full(name)
+        return [window(full, (*(0 for _ in shape[:2]), *_starts(full.shape[2:], shape[2:])), shape)]
+
+    def part(self, name: str) -> Tensor:
+        """Return the part of a tensor that the present architecture uses; of the weight, its kernels transformed if they are to be."""
+        if name == "weight" and self.kernels:
+            return self._transformed(self.shapes()[name])
+        return super().part(name)
+
+    def _transformed(self, shape: tuple[int, ...]) -> Tensor:
+        full = self.full("weight")
+        whole = full.shape[2:]
+        weight = prefix(full, (*shape[:2], *whole))
+        for larger, smaller in pairwise(self.kernels):
+            if larger == shape[2:]:
+                break
+            starts = [inner - outer for inner, outer in zip(_starts(whole, smaller), _starts(whole, larger), strict=True)]
+            centre = window(weight, (0, 0, *starts), (*shape[:2], *smaller))
+            matrix = self._parameters[_name(larger, smaller)]
+            assert matrix is not None
+            weight = linear(centre.flatten(2), matrix).unflatten(2, smaller)  # (out, in / groups, k * k), then with the kernel's own shape
+        return weight
+
+
+def _starts(full: Sequence[int], size: Sequence[int]) -> list[int]:
+    """Return where in a full kernel the centre of a size begins."""
+    return [(whole - extent) // 2 for whole, extent in zip(full, size, strict=True)]
+
+
+def _name(larger: Sequence[int], smaller: Sequence[int]) -> str:
+    """Return the name of the matrix from one size to the next: `kernel_7x7_to_5x5`."""
+    return f"kernel_{'x'.join(map(str, larger))}_to_{'x'.join(map(str, smaller))}"

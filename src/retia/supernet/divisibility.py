@@ -7,7 +7,7 @@ from retia.errors import SupernetError
 from retia.nn import ModelSpace
 from retia.rng import stream
 from retia.space import Architecture, Call, Item, Operation, Reference, Value, evaluate, greatest, labels_of, values_of
-from retia.supernet.assembly import Division
+from retia.supernet.assembly import Division, where
 
 __all__ = ["check_divisions"]
 
@@ -30,7 +30,7 @@ def check_divisions(space: ModelSpace, divisions: Sequence[Division]) -> None:
         if not first:
             values = evaluate((division.divisor_term, division.dividend_term), architecture.unwrapped)
             first = (
-                f"'{division.path}' ({division.layer}) needs its {division.divisor} to divide its {division.dividend}, "
+                f"{where(division.path)} ({division.layer}) needs its {division.divisor} to divide its {division.dividend}, "
                 f"but they are {values[0]} and {values[1]} for {dict(architecture)}."
             )
         constraint = _as_constraint(space, division)

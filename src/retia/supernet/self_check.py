@@ -1,6 +1,6 @@
 """What a supernet checks before anything is trained: that every architecture computes what its model built alone would."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from retia.rng import stream
 from retia.space import Architecture, Value, greatest, least
 from retia.supernet.assembly import Assembly, assemble
 from retia.supernet.divisibility import check_divisions
+from retia.supernet.likeness import Difference, differences, needed
 from retia.supernet.usage import Use, tensors_in_use
 
 __all__ = ["check_supernet", "check_unsaved_buffers", "starting_architecture"]
@@ -26,7 +27,7 @@ RUNS = 5
 """How many of them are also run, if the shapes leave no question open."""
 
 _REMEDY = (
-    "A choice passes through Python's own control flow or arithmetic there (int(), max(), round(), if, range), which forgets it: "
+    "A choice passes through Python's own control flow or arithmetic there (int(), max(), round(), if, range) or a look-up (layers[choice]), which forgets it: "
     "use retia.apply(...), layer_choice or repeat, make tensors with their sizes (torch.zeros(1, width)), or use a multi-trial strategy."
 )
 
@@ -41,12 +42,13 @@ def check_supernet(space: ModelSpace, example: Any = None) -> bool:
         SupernetError: If they differ in a name or a shape, some label is in no slot, or sizes do not divide.
         SpaceError: If the constructor fails for one of the architectures.
     """
-    assembly = assemble(space, space.traced_on, seed=0)
+    device = space.traced_on if example is None else _device_for(space, example)
+    assembly = assemble(space, device, seed=0)
     _check_labels(space, assembly)
     check_divisions(space, assembly.divisions)
     surplus = False
     for i, architecture in enumerate(architectures_to_try(space)):
-        surplus |= _Comparison(space, assembly, architecture, example).check(run=i < RUNS)
+        surplus |= _Comparison(space, assembly, architecture, example, device).check(run=i < RUNS)
     return surplus
 
 
@@ -114,6 +116,12 @@ def _nth(space: ModelSpace, label: str, i: int) -> Value:
     return domain.from_unit((i % size + 0.5) / size)
 
 
+def _device_for(space: ModelSpace, example: Any) -> str:
+    """Return where the example can be run: where the space is traced, or on the CPU if the model reads values of tensors."""
+    alone = space.build(starting_architecture(space), device=space.traced_on, seed=0)
+    return "cpu" if isinstance(_outcome(alone, example, space.traced_on), Exception) else space.traced_on
+
+
 def _check_labels(space: ModelSpace, assembly: Assembly) -> None:
     for label in space.parameters:
         if label in space.labels and label not in assembly.slots.labels:
@@ -133,6 +141,7 @@ class _Comparison:
     assembly: Assembly
     architecture: Architecture
     example: Any
+    device: str
 
     def check(self, *, run: bool) -> bool:
         """Return whether the supernet has modules more than the model, which it does not run.
@@ -143,7 +152,7 @@ class _Comparison:
         Raises:
             SupernetError: If the two differ.
         """
-        alone = self.space.build(self.architecture, device=self.space.traced_on, seed=0)
+        alone = self.space.build(self.architecture, device=self.device, seed=0)
         used = self._used()
         tensors = _tensors(alone)
         for name, tensor in tensors.items():
@@ -163,6 +172,7 @@ class _Comparison:
             raise SupernetError(msg)
         if self.example is not None and (run or surplus):
             self._dry_run(alone, surplus)
+        self._refuse_unlike(alone)
         return bool(surplus)
 
     def _used(self) -> dict[str, Use]:
@@ -171,22 +181,23 @@ class _Comparison:
 
     def _dry_run(self, alone: nn.Module, surplus: list[Use]) -> None:
         model = self.assembly.model
-        expected = _outcome(alone, self.example, self.space.traced_on)
+        expected = _outcome(alone, self.example, self.device)
         if isinstance(expected, Exception):
             msg = f"The model of {self._shown} built alone fails with the example: {type(expected).__name__}: {expected}. Is it what forward takes?"
             raise SupernetError(msg) from expected
+        self._build_another()
         called: set[int] = set()
         hooks = [use.module.register_forward_pre_hook(lambda module, _: called.add(id(module))) for use in surplus]
         try:
-            found = _outcome(model, self.example, self.space.traced_on)
+            found = _outcome(model, self.example, self.device)
         finally:
             for hook in hooks:
                 hook.remove()
         if isinstance(found, Exception):
-            msg = (
-                f"The supernet fails for {self._shown} where the model built alone runs: {type(found).__name__}: {found}. Its forward reads a size "
-                f"that does not follow the choices. {_REMEDY}"
-            )
+            reason = "Its forward reads a size that does not follow the choices"
+            if surplus:
+                reason = f"The constructor makes {self._module(surplus[0])}, which that model does not have, and forward may not be made for it"
+            msg = f"The supernet fails for {self._shown} where the model built alone runs: {type(found).__name__}: {found}. {reason}. {_REMEDY}"
             raise SupernetError(msg) from found
         if found != expected:
             msg = f"For {self._shown} the supernet returns {found}, the model built alone {expected}: forward reads a size that does not follow the choices. {_REMEDY}"
@@ -199,54 +210,93 @@ class _Comparison:
             )
             raise SupernetError(msg)
 
+    def _build_another(self) -> None:
+        """Build another architecture, so that what the constructor keeps outside of the model, in a global say, is not by chance what it should be."""
+        other = next((one for one in _extremes(self.space) if one != self.architecture), None)
+        if other is not None:
+            self.space.build(other, device=self.device, seed=0)
+
+    def _refuse_unlike(self, alone: nn.Module) -> None:
+        """Refuse modules of other classes or with other attributes than the model's: all of them, or those that a call needs, if there is an example."""
+        unlike = self._unlike(alone)
+        if unlike and self.example is not None:
+            unlike = needed(unlike, lambda: self._run_in_both_modes(alone))
+        if unlike:
+            first = (unlike[0].path, unlike[0].name)
+            label = self._culprit(lambda one, model: first in {(difference.path, difference.name) for difference in one._unlike(model)})
+            hint = "" if self.example is not None else " If forward does without it, give Supernet(..., example=...): then the check runs it and sees."
+            raise SupernetError(f"{unlike[0].shown} in the model of {self._shown} built alone.{_follows(label)} {_REMEDY}{hint}")
+
+    def _unlike(self, alone: nn.Module) -> list[Difference]:
+        self.assembly.slots.fill(self.architecture.unwrapped)
+        found = list(differences(self.assembly.model, alone))
+        if found:
+            # What differs between two models of the same architecture, such as a count of instances, has nothing to do with it.
+            again = self.space.build(self.architecture, device=self.device, seed=0)
+            random = {(difference.path, difference.name) for difference in differences(again, alone)}
+            found = [difference for difference in found if (difference.path, difference.name) not in random]
+        return found
+
+    def _run_in_both_modes(self, alone: nn.Module) -> None:
+        with self.space.seeded(0):
+            for model in (self.assembly.model, alone):
+                for training in (False, True):
+                    _outcome(model, self.example, self.device, training=training)
+
     def _shapes_differ(self, use: Use, shape: tuple[int, ...]) -> str:
-        label = self._culprit(use.name)
-        follows = f" It does not follow the choice '{label}'." if label else ""
+        def differs(one: _Comparison, alone: nn.Module) -> bool:
+            tensor, found = _tensors(alone).get(use.name), one._used().get(use.name)
+            return tensor is not None and found is not None and found.shape != tuple(tensor.shape)
+
         return (
             f"'{use.name}' of {self._module(use)} has the shape {use.shape} in the supernet, but {shape} in the model of {self._shown} "
-            f"built alone.{follows} {_REMEDY}"
+            f"built alone.{_follows(self._culprit(differs))} {_REMEDY}"
         )
 
-    def _culprit(self, name: str) -> str | None:
-        """Return the first parameter whose value makes the shapes of a tensor differ."""
+    def _culprit(self, differs: Callable[["_Comparison", nn.Module], bool]) -> str | None:
+        """Return the first parameter whose value makes the supernet differ from the model built alone."""
         values: dict[str, Value] = {label: greatest(parameter.domain) for label, parameter in self.space.parameters.items()}
         for label in self.architecture:
             values[label] = self.architecture[label]
-            architecture = self.space.canonical(values)
+            one = _Comparison(self.space, self.assembly, self.space.canonical(values), None, self.device)
             try:
-                tensor = _tensors(self.space.build(architecture, device=self.space.traced_on, seed=0)).get(name)
+                alone = self.space.build(one.architecture, device=self.device, seed=0)
             except RetiaError:
                 continue
-            use = _Comparison(self.space, self.assembly, architecture, None)._used().get(name)
-            if tensor is not None and use is not None and use.shape != tuple(tensor.shape):
+            if differs(one, alone):
                 return label
         return None
 
     def _module(self, use: Use) -> str:
         path = next(path for path, module in self.assembly.model.named_modules() if module is use.module)
-        return f"'{path}' ({type(use.module).__name__.removeprefix('Elastic')})"
+        where = f"'{path}'" if path else "the model itself"
+        return f"{where} ({type(use.module).__name__.removeprefix('Elastic')})"
 
     @property
     def _shown(self) -> str:
         return str(dict(self.architecture))
 
 
+def _follows(label: str | None) -> str:
+    return f" It does not follow the choice '{label}'." if label else ""
+
+
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
     return {**dict(model.named_parameters(remove_duplicate=False)), **dict(model.named_buffers(remove_duplicate=False))}
 
 
-def _outcome(model: nn.Module, example: Any, device: str) -> Any:
+def _outcome(model: nn.Module, example: Any, device: str, *, training: bool = False) -> Any:
     """Return the shapes of what a model returns, or what it raises."""
     args, kwargs = _arguments(tree_map(lambda x: x.to(device) if isinstance(x, Tensor) else x, example))
-    training = model.training
-    model.eval()
+    before = model.training
+    model.train(training)
     try:
         with torch.no_grad():
             outputs, structure = tree_flatten(model(*args, **kwargs))
     except Exception as error:  # noqa: BLE001  # whatever a user's forward raises
         return error
     finally:
-        model.train(training)
+        model.train(before)
     return [_comparable(output) for output in outputs], str(structure)
 
 

@@ -39,6 +39,8 @@ class RecordedSizes(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in _BY_SIZE or func in _WITH_VALUE:
             return self._make(func, args, kwargs)
+        if func is torch.arange and _counts_from_zero(bounds := _bounds(args, kwargs)):
+            return self._count(bounds["end"], bounds["step"], kwargs)
         result = func(*args, **kwargs)
         if self._noted and isinstance(result, Tensor) and self.of(result) is None:
             for source in args:
@@ -79,6 +81,14 @@ class RecordedSizes(TorchFunctionMode):
         self._note(tensor, tuple(size))
         return tensor
 
+    def _count(self, end: int, step: int, kwargs: dict[str, Any]) -> Tensor:
+        """Count from 0 as far as any architecture does: one that counts less far has the beginning of it."""
+        size = -(-end // step)
+        rest = {name: value for name, value in kwargs.items() if name not in ("start", "end", "step")}
+        tensor = torch.arange(0, self._extent(size) * step, step, **rest)
+        self._note(tensor, (size,))
+        return tensor
+
     def _extent(self, size: int) -> int:
         """Return the largest that a size can be; the greatest values' own where a real interval has too many to look through."""
         if not symbolic(size):
@@ -91,6 +101,17 @@ class RecordedSizes(TorchFunctionMode):
     def _note(self, tensor: Tensor, sizes: tuple[int, ...]) -> None:
         # The tensor is kept, so that its address stays its own.
         self._noted[_address(tensor)] = (tensor, sizes)
+
+
+def _bounds(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the start, end and step that an `arange` is called with."""
+    names = ("end",) if len(args) == 1 else ("start", "end", "step")
+    return {"start": 0, "end": None, "step": 1, **dict(zip(names, args, strict=False)), **kwargs}
+
+
+def _counts_from_zero(bounds: dict[str, Any]) -> bool:
+    start, end, step = bounds["start"], bounds["end"], bounds["step"]
+    return isinstance(end, int) and symbolic(end) and not symbolic((start, step)) and start == 0 and isinstance(step, int) and step > 0
 
 
 def _address(tensor: Tensor) -> int:

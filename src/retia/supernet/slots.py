@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
@@ -11,10 +12,14 @@ from torch import Tensor, nn
 from retia.errors import SupernetError
 from retia.space import Value, evaluate, expression_of, labels_of, symbolic
 
-__all__ = ["Slot", "Slots", "find_slots"]
+__all__ = ["DEPTH", "Slot", "Slots", "attributes_of", "captured", "find_slots", "objects_in"]
 
 _TORCHS_OWN = frozenset(vars(nn.Module()))
 """The attributes that every module has, for its parameters, children and hooks."""
+_HOOKS = frozenset({"_forward_hooks", "_forward_pre_hooks"})
+_NOT_PLAIN = (nn.Module, Tensor, type, ModuleType, FunctionType, MethodType, partial, Enum, int, float, str)
+DEPTH = 3
+"""How deep objects in objects are looked into."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +73,7 @@ class Slots:
             if labels <= values.keys():
                 value = evaluate(term, values)
                 for slot in slots:
-                    # Past __setattr__, which looks for parameters and modules: a slot is neither.
-                    vars(slot.owner)[slot.name] = value
+                    _set(slot.owner, slot.name, value)
 
 
 def find_slots(model: nn.Module) -> list[Slot]:
@@ -82,31 +86,75 @@ def find_slots(model: nn.Module) -> list[Slot]:
     return [slot for path, module in model.named_modules() for slot in _slots_of(module, path, seen, depth=0)]
 
 
+def _set(owner: Any, name: str, value: Any) -> None:
+    # Past __setattr__, which looks for parameters and modules, or refuses: a slot is neither a parameter nor a module.
+    if name in getattr(owner, "__dict__", ()):
+        vars(owner)[name] = value
+    else:
+        object.__setattr__(owner, name, value)
+
+
+def attributes_of(value: Any) -> Mapping[str, Any]:
+    """Return the attributes of an object's own, also of one with `__slots__`."""
+    names = [name for kind in type(value).__mro__ for name in _names_of_slots(kind) if name != "__dict__"]
+    own = getattr(value, "__dict__", {})
+    return {**{name: getattr(value, name) for name in names if hasattr(value, name)}, **own} if names else own
+
+
+def objects_in(value: Any) -> Iterator[Any]:
+    """Yield the plain objects in a value, which have attributes and are no modules, tensors or functions.
+
+    They are the value itself, what tuples, lists and dicts hold, and what functions have captured.
+    """
+    for item in _items(value):
+        if isinstance(item, FunctionType | partial | MethodType):
+            held = [one for one in captured(item) if not isinstance(one, FunctionType | partial | MethodType)]
+            yield from objects_in(held)
+        elif (hasattr(item, "__dict__") or _names_of_slots(type(item))) and not isinstance(item, _NOT_PLAIN):
+            yield item
+
+
+def captured(function: Any) -> list[Any]:
+    """Return what a function has captured: in its closure, as defaults, or as the arguments of a partial call."""
+    if isinstance(function, partial):
+        return [*function.args, *function.keywords.values()]
+    code = getattr(function, "__func__", function)
+    cells = [cell.cell_contents for cell in code.__closure__ or () if cell != type(cell)()]
+    return [*cells, *(code.__defaults__ or ()), *(code.__kwdefaults__ or {}).values()]
+
+
+def _items(value: Any) -> Iterator[Any]:
+    """Yield a value, or what is in it if it is a tuple, list or dict."""
+    if isinstance(value, tuple | list | dict):
+        for item in value.values() if isinstance(value, dict) else value:  # pyright: ignore[reportUnknownVariableType]
+            yield from _items(item)
+    else:
+        yield value
+
+
+def _names_of_slots(kind: type) -> tuple[str, ...]:
+    names = vars(kind).get("__slots__", ())
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
 def _slots_of(owner: Any, path: str, seen: set[int], depth: int) -> Iterator[Slot]:
-    for name, value in vars(owner).items():
-        if name in _TORCHS_OWN and isinstance(owner, nn.Module):
+    for name, value in attributes_of(owner).items():
+        if isinstance(owner, nn.Module) and name in _TORCHS_OWN - _HOOKS:
             continue
         if symbolic(value):
             yield Slot(owner, name, expression_of(value), path)
-        elif isinstance(value, FunctionType | partial | MethodType):
-            _refuse_captured(value, f"{path}.{name}".lstrip("."))
-        elif depth < 3 and _plain_object(value) and id(value) not in seen:
-            seen.add(id(value))
-            yield from _slots_of(value, path, seen, depth + 1)
-
-
-def _plain_object(value: Any) -> bool:
-    return hasattr(value, "__dict__") and not isinstance(value, nn.Module | Tensor | type | ModuleType)
+        for item in _items(value):
+            if isinstance(item, FunctionType | partial | MethodType):
+                _refuse_captured(item, f"{path}.{name}".lstrip("."))
+        if depth < DEPTH:
+            for part in objects_in(value):
+                if id(part) not in seen:
+                    seen.add(id(part))
+                    yield from _slots_of(part, path, seen, depth + 1)
 
 
 def _refuse_captured(function: Any, where: str) -> None:
-    if isinstance(function, partial):
-        held = [*function.args, *function.keywords.values()]
-    else:
-        code = getattr(function, "__func__", function)
-        cells = [cell.cell_contents for cell in code.__closure__ or () if cell != type(cell)()]
-        held = [*cells, *(code.__defaults__ or ()), *(code.__kwdefaults__ or {}).values()]
-    for value in held:
+    for value in captured(function):
         if symbolic(value):
             msg = (
                 f"'{where}' is a function that has captured the choice of {sorted(labels_of(expression_of(value)))}, where a supernet can't set it. "

@@ -1,4 +1,4 @@
-"""Which tensors of a supernet the present architecture uses, by their names in the model built alone."""
+"""Which modules and tensors of a supernet the present architecture uses, by their names in the model built alone."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from retia.nn import Switch
 from retia.space import Architecture
 from retia.supernet.elastic import Elastic
 
-__all__ = ["Use", "refuse_mismatch", "tensors_in_use"]
+__all__ = ["Use", "modules_in_use", "refuse_mismatch", "switches_in_use", "tensors_in_use"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,19 +49,35 @@ class Use:
         return [self.part]
 
 
-def tensors_in_use(module: nn.Module, prefix: str = "") -> Iterator[Use]:
-    """Yield the tensors that the present architecture uses, each with its name in the model built alone."""
+def modules_in_use(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """Yield the modules that the present architecture uses, each with its name in the model built alone; switches themselves are left out."""
     if isinstance(module, Switch):
         for name, child in module.present():
-            yield from tensors_in_use(child, f"{prefix}{name}." if name else prefix)
+            yield from modules_in_use(child, f"{prefix}.{name}".strip("."))
         return
-    own = [*module._parameters.items(), *module._buffers.items()]
-    names = list(module.shapes()) if isinstance(module, Elastic) else [name for name, tensor in own if tensor is not None]
-    for name in names:
-        yield Use(prefix + name, module, name, persistent=name not in module._non_persistent_buffers_set)
+    yield prefix, module
     for name, child in module._modules.items():
         if child is not None:
-            yield from tensors_in_use(child, f"{prefix}{name}.")
+            yield from modules_in_use(child, f"{prefix}.{name}".strip("."))
+
+
+def switches_in_use(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, Switch]]:
+    """Yield the switches among, and around, the modules that the present architecture uses, each with its name in the model built alone."""
+    children = module.present() if isinstance(module, Switch) else module._modules.items()
+    if isinstance(module, Switch):
+        yield prefix, module
+    for name, child in children:
+        if child is not None:
+            yield from switches_in_use(child, f"{prefix}.{name}".strip("."))
+
+
+def tensors_in_use(module: nn.Module) -> Iterator[Use]:
+    """Yield the tensors that the present architecture uses, each with its name in the model built alone."""
+    for path, holder in modules_in_use(module):
+        own = [*holder._parameters.items(), *holder._buffers.items()]
+        names = list(holder.shapes()) if isinstance(holder, Elastic) else [name for name, tensor in own if tensor is not None]
+        for name in names:
+            yield Use(f"{path}.{name}".strip("."), holder, name, persistent=name not in holder._non_persistent_buffers_set)
 
 
 def refuse_mismatch(parts: Mapping[str, Use], weights: Mapping[str, Tensor], architecture: Architecture) -> None:
