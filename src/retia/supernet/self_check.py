@@ -32,7 +32,7 @@ _REMEDY = (
 )
 
 
-def check_supernet(space: ModelSpace, example: Any = None) -> bool:
+def check_supernet(space: ModelSpace, example: Any = None, *, kernel_transform: bool = False) -> bool:
     """Compare the supernet with the models that the space builds, for extreme, default and other architectures, on `meta`.
 
     Returns:
@@ -43,7 +43,7 @@ def check_supernet(space: ModelSpace, example: Any = None) -> bool:
         SpaceError: If the constructor fails for one of the architectures.
     """
     device = space.traced_on if example is None else _device_for(space, example)
-    assembly = assemble(space, device, seed=0)
+    assembly = assemble(space, device, seed=0, kernel_transform=kernel_transform)
     _check_labels(space, assembly)
     check_divisions(space, assembly.divisions)
     surplus = False
@@ -64,7 +64,7 @@ def check_unsaved_buffers(space: ModelSpace, assembly: Assembly) -> None:
         assembly.slots.fill(architecture.unwrapped)
         uses = {use.name: use for use in tensors_in_use(assembly.model) if not use.persistent}
         alone = dict(space.build(architecture, seed=0).named_buffers())
-        for name in uses.keys() & alone.keys():
+        for name in (name for name in uses if name in alone):
             part, buffer = uses[name].part, alone[name]
             if part.device.type != "meta" and not torch.equal(part.to(buffer), buffer):
                 msg = (
@@ -269,8 +269,7 @@ class _Comparison:
 
     def _module(self, use: Use) -> str:
         path = next(path for path, module in self.assembly.model.named_modules() if module is use.module)
-        where = f"'{path}'" if path else "the model itself"
-        return f"{where} ({type(use.module).__name__.removeprefix('Elastic')})"
+        return f"'{path}' ({type(use.module).__name__.removeprefix('Elastic')})"
 
     @property
     def _shown(self) -> str:

@@ -70,7 +70,7 @@ class Supernet(nn.Module):
             msg = f"A supernet is made of a ModelSpace, got {space!r}. Give ModelSpace(Net)."
             raise SupernetError(msg)
         self.space = space
-        self._surplus = check_supernet(space, example)
+        self._surplus = check_supernet(space, example, kernel_transform=kernel_transform)
         assembly = assemble(space, device, seed, kernel_transform=kernel_transform)
         check_unsaved_buffers(space, assembly)
         self.model = assembly.model

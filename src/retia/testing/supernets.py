@@ -164,6 +164,7 @@ SUPERNET_LAWS: tuple[SupernetLaw, ...] = (
     a_subnet_compiles,
     recalibration_gives_a_subnet_its_own_statistics,
 )
+"""What holds for the supernet of any space."""
 
 
 def check_supernet(space: ModelSpace, example: Any) -> None:
