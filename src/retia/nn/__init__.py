@@ -6,6 +6,7 @@ from retia.nn.factory import Candidates, Factory
 from retia.nn.input_choice import Reduction, SelectInputs, input_choice
 from retia.nn.layer_choice import layer_choice
 from retia.nn.mixed_layer import MixedLayer
+from retia.nn.mixture import Mixture, WeightedSum
 from retia.nn.model_space import ModelSpace
 from retia.nn.parameter import parameter
 from retia.nn.repeat import Depth, repeat
@@ -20,12 +21,14 @@ __all__ = [
     "ElasticSequential",
     "Factory",
     "MixedLayer",
+    "Mixture",
     "ModelSpace",
     "Node",
     "Operations",
     "Reduction",
     "SelectInputs",
     "Switch",
+    "WeightedSum",
     "cell",
     "input_choice",
     "layer_choice",

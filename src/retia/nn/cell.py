@@ -42,16 +42,24 @@ class ElasticNode(Switch):
         edges: The operations.
         used: The positions in `edges` of those that the node sums; they may be symbolic.
         inputs: The state that each of these is given.
+        sources: The state that each of `edges` comes from.
+
+    Attributes:
+        weights: While choices are mixed, the weight of each edge, shape (E,): all are summed by them.
     """
 
-    def __init__(self, edges: Sequence[nn.Module], used: Sequence[int], inputs: Sequence[int]) -> None:
+    def __init__(self, edges: Sequence[nn.Module], used: Sequence[int], inputs: Sequence[int], sources: Sequence[int]) -> None:
         super().__init__()
         self.edges = nn.ModuleList(edges)
         self.used = used
         self.inputs = inputs
+        self.sources = sources
+        self.weights: Tensor | None = None
 
     def forward(self, states: Sequence[Tensor]) -> Tensor:
         """Sum the outputs of the operations in use, which have one shape."""
+        if self.weights is not None:
+            return _total(weight * edge(states[i]) for weight, edge, i in zip(self.weights, self.edges, self.sources, strict=True))
         return _total(self.edges[edge](states[i]) for edge, i in zip(self.used, self.inputs, strict=True))
 
     def present(self) -> list[tuple[str, nn.Module]]:
@@ -183,7 +191,7 @@ def _distinct_node(node: int, predecessors: int, count: int, candidates: Callabl
         condition = condition_where(Reference(label), {label: recorder.parameters[label].domain}, lambda taken, i=i: i in taken)
         with recorder.given(condition):
             edges.append(layer_choice(f"op/{i}", candidates(node, i)))
-    return ElasticNode(edges, chosen, chosen)
+    return ElasticNode(edges, chosen, chosen, every)
 
 
 def _free_node(node: int, predecessors: int, count: int, candidates: Callable[[int, int], Candidates]) -> Node | ElasticNode:
@@ -193,4 +201,4 @@ def _free_node(node: int, predecessors: int, count: int, candidates: Callable[[i
     # An edge for each predecessor, for their operations may differ, and so do their weights: position i is given predecessor p.
     edges = [layer_choice(f"op/{i}", candidates(node, p)) for i in range(count) for p in range(predecessors)]
     used = tuple(i * predecessors + predecessor for i, predecessor in enumerate(inputs))
-    return ElasticNode(edges, used, inputs)
+    return ElasticNode(edges, used, inputs, tuple(range(predecessors)) * count)

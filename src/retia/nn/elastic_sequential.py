@@ -1,11 +1,12 @@
 """All blocks of a searchable stack in one module."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
+from retia.errors import SupernetError
 from retia.nn.switch import Switch
 
 __all__ = ["ElasticSequential"]
@@ -17,11 +18,26 @@ class ElasticSequential(nn.Sequential, Switch):  # pyright: ignore[reportIncompa
     Args:
         blocks: As many as the deepest architecture has.
         depth: How many take part; it may be symbolic.
+
+    Attributes:
+        weights: While depths are mixed, the weight of each: a call returns the sum of what the stacks of these depths return, which have one shape.
     """
 
     def __init__(self, blocks: Iterable[nn.Module], depth: int) -> None:
         super().__init__(*blocks)
         self.depth = depth
+        self.weights: Mapping[int, Tensor] | None = None
+
+    def forward(self, input: Any) -> Any:  # noqa: A002  # as torch names it
+        """Call the blocks that take part one after the other."""
+        if self.weights is None:
+            return super().forward(input)
+        outputs = [input]
+        for block in self._modules.values():
+            assert block is not None
+            outputs.append(block(outputs[-1]))
+        terms = [weight * outputs[depth] for depth, weight in self.weights.items()]
+        return sum(terms[1:], terms[0])
 
     def present(self) -> list[tuple[str, nn.Module]]:
         """Return the first `depth` blocks by their positions."""
@@ -31,6 +47,12 @@ class ElasticSequential(nn.Sequential, Switch):  # pyright: ignore[reportIncompa
         return self.depth
 
     def __iter__(self) -> Iterator[nn.Module]:
+        if self.weights is not None:
+            msg = (
+                "A loop over the blocks of a repeat can't be mixed, for what is done with them is not known. Call the stack itself, self.body(x), "
+                "or search the depth by a method that samples paths."
+            )
+            raise SupernetError(msg)
         return islice(iter(self._modules.values()), self.depth)  # pyright: ignore[reportReturnType]  # no block is None
 
     def __getitem__(self, index: Any) -> Any:

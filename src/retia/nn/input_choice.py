@@ -22,6 +22,9 @@ class SelectInputs(nn.Module):
         chosen: The positions of those to take.
         reduction: "sum", "mean", "concat" (along `dim`), or "none" for a list.
         dim: The dimension of "concat".
+
+    Attributes:
+        weights: While choices are mixed, the weight of each input, shape (N,): all are summed by them.
     """
 
     def __init__(self, chosen: tuple[int, ...], *, reduction: Reduction, dim: int) -> None:
@@ -29,9 +32,12 @@ class SelectInputs(nn.Module):
         self.chosen = chosen
         self.reduction = reduction
         self.dim = dim
+        self.weights: Tensor | None = None
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor | list[Tensor]:
         """Join the chosen ones of `inputs`, which have one shape but for `dim` of "concat"."""
+        if self.weights is not None:
+            return torch.stack([weight * x for weight, x in zip(self.weights, inputs, strict=True)]).sum(0)
         taken = [inputs[i] for i in self.chosen]
         if self.reduction == "none":
             return taken

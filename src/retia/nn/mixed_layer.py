@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
+from retia.nn.mixture import Mixture
 from retia.nn.switch import Switch
 
 __all__ = ["MixedLayer"]
 
 
 class MixedLayer(Switch):
-    """All candidates of a layer choice, of which it runs the chosen one, or, while it has `weights`, the weighted sum of all.
+    """All candidates of a layer choice, of which it runs the chosen one, or, while it has a `mixture`, what that makes of all.
 
     What else is asked of it, the chosen candidate answers: its attributes and methods.
 
@@ -21,7 +22,7 @@ class MixedLayer(Switch):
         chosen: The name of the one that runs; it may be symbolic.
 
     Attributes:
-        weights: None, or one weight for each candidate, shape (K,): the candidates' outputs, which have one shape, are summed with them.
+        mixture: How the candidates are weighed, if none is chosen.
     """
 
     def __init__(self, label: str, candidates: Mapping[Any, nn.Module], chosen: str | int) -> None:
@@ -30,7 +31,7 @@ class MixedLayer(Switch):
         self.chosen = chosen
         self.candidates = nn.ModuleList(candidates.values())
         self.positions = {name: i for i, name in enumerate(candidates)}
-        self.weights: Tensor | None = None
+        self.mixture: Mixture | None = None
 
     @property
     def active(self) -> nn.Module:
@@ -39,13 +40,9 @@ class MixedLayer(Switch):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the chosen candidate, or the mixture of all."""
-        if self.weights is None:
+        if self.mixture is None:
             return self.active(*args, **kwargs)
-        terms = (weight * candidate(*args, **kwargs) for weight, candidate in zip(self.weights, self.candidates, strict=True))
-        total = next(terms)
-        for term in terms:
-            total = total + term
-        return total
+        return self.mixture.combine(self.candidates, args, kwargs)  # pyright: ignore[reportArgumentType]  # a module list is a sequence
 
     def present(self) -> list[tuple[str, nn.Module]]:
         """Return the chosen candidate, which stands in the switch's own place."""

@@ -1,9 +1,9 @@
 """Supernets: one set of weights for every architecture of a model space."""
 
 from retia.supernet.attention import ElasticAttention
-from retia.supernet.convolution import ElasticConvolution
+from retia.supernet.convolution import ElasticConvolution, ElasticTransposedConvolution
 from retia.supernet.elastic import Elastic, elastic, prefix, window
-from retia.supernet.layers import ElasticGroupNorm, ElasticPrefix
+from retia.supernet.layers import ElasticEmbedding, ElasticGroupNorm, ElasticParameters, ElasticPrefix
 from retia.supernet.pretrained import load_pretrained
 from retia.supernet.recalibration import recalibrate
 from retia.supernet.recurrent import ElasticCell, ElasticRecurrent
@@ -15,9 +15,12 @@ __all__ = [
     "ElasticAttention",
     "ElasticCell",
     "ElasticConvolution",
+    "ElasticEmbedding",
     "ElasticGroupNorm",
+    "ElasticParameters",
     "ElasticPrefix",
     "ElasticRecurrent",
+    "ElasticTransposedConvolution",
     "Supernet",
     "Use",
     "elastic",

@@ -85,7 +85,9 @@ def assemble(space: ModelSpace, device: str | torch.device | None = None, seed: 
 def _make_elastic(path: str, module: nn.Module, sizes: RecordedSizes, slots: list[Slot]) -> None:
     tensors: dict[str, Tensor] = {name: t for own in (module._parameters, module._buffers) for name, t in own.items() if t is not None}
     if lazy := next((name for name, tensor in tensors.items() if is_lazy(tensor)), None):
-        msg = f"{where(path)} ({type(module).__name__}) takes the size of its '{lazy}' from the first call, so a supernet can't know it. Give the layer its size."
+        msg = (
+            f"{where(path)} ({type(module).__name__}) takes the size of its '{lazy}' from the first call, so a supernet can't know it. Give the layer its size."
+        )
         raise SupernetError(msg)
     shapes = {name: sizes.of(tensor) or tuple(tensor.shape) for name, tensor in tensors.items()}
     searchable = {name: shape for name, shape in shapes.items() if symbolic(shape)}

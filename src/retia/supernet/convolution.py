@@ -15,11 +15,11 @@ from retia.supernet.elastic import Elastic, elastic, prefix, window
 __all__ = ["ElasticConvolution"]
 
 
-@elastic(nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+@elastic(nn.Conv1d, nn.Conv2d, nn.Conv3d)
 class ElasticConvolution(Elastic):
     """A convolution that uses the first channels of its weight, and the centre of its kernel.
 
-    The weight has the shape (out, in / groups, *kernel); a transposed one (in, out / groups, *kernel).
+    The weight has the shape (out, in / groups, *kernel).
 
     Attributes:
         kernels: The sizes between which kernels are transformed, the largest first; none if the centre is used as it is.
@@ -29,6 +29,8 @@ class ElasticConvolution(Elastic):
     """
 
     divides = (("groups", "in_channels"), ("groups", "out_channels"))
+    outputs = 0
+    kernel = 2
 
     kernel_size: tuple[int, ...]
     kernels: tuple[tuple[int, ...], ...] = ()
@@ -87,6 +89,13 @@ class ElasticConvolution(Elastic):
             assert matrix is not None
             weight = linear(centre.flatten(2), matrix).unflatten(2, smaller)  # (out, in / groups, k * k), then with the kernel's own shape
         return weight
+
+
+@elastic(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+class ElasticTransposedConvolution(ElasticConvolution):
+    """A transposed convolution, which differs in its weight: (in, out / groups, *kernel)."""
+
+    outputs = 1
 
 
 def _starts(full: Sequence[int], size: Sequence[int]) -> list[int]:

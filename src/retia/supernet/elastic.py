@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -19,11 +20,17 @@ class Elastic(nn.Module):
 
     Attributes:
         elastic_sizes: The shape of each of the layer's tensors for the present architecture.
+        masks: While sizes are mixed, what entries of a tensor are multiplied by: for each tensor pairs of a dimension and a mask along it.
         divides: Pairs of attributes, the first of which must divide the second for every architecture.
+        outputs: Which dimension of a weight its outputs lie along; None if that is true of all.
+        kernel: From which dimension on a weight has the extents of a kernel, of which the centre is used; None if it has none.
     """
 
     elastic_sizes: dict[str, tuple[int, ...]]
+    masks: Mapping[str, tuple[tuple[int, Tensor], ...]] = MappingProxyType({})
     divides: ClassVar[Sequence[tuple[str, str]]] = ()
+    outputs: ClassVar[int | None] = None
+    kernel: ClassVar[int | None] = None
 
     def prepare(self) -> None:
         """Rearrange the full tensors once, after the layer has been constructed with symbolic attributes."""
@@ -51,7 +58,10 @@ class Elastic(nn.Module):
     def __getattr__(self, name: str) -> Any:
         # Parameters and buffers are not in the instance's own dictionary, so reading one arrives here.
         if name in self.__dict__.get("elastic_sizes", ()) and self._tensors(name).get(name) is not None:
-            return self.part(name)
+            part = self.part(name)
+            for dim, mask in self.masks.get(name, ()):
+                part = part * mask.view(-1, *[1] * (part.ndim - dim - 1))
+            return part
         return super().__getattr__(name)
 
     def __setattr__(self, name: str, value: Any) -> None:

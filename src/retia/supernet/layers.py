@@ -18,11 +18,7 @@ from retia.supernet.elastic import Elastic, elastic
     nn.InstanceNorm1d,
     nn.InstanceNorm2d,
     nn.InstanceNorm3d,
-    nn.Embedding,
-    nn.EmbeddingBag,
     nn.PReLU,
-    nn.ParameterList,
-    nn.ParameterDict,
 )
 class ElasticPrefix(Elastic):
     """A layer of which an architecture uses the first channels, features or rows: channels are shared between widths.
@@ -31,9 +27,24 @@ class ElasticPrefix(Elastic):
         Yu et al., Slimmable Neural Networks, ICLR 2019, section 3.
     """
 
+    outputs = 0
+
+
+@elastic(nn.Embedding, nn.EmbeddingBag)
+class ElasticEmbedding(Elastic):
+    """A table of which an architecture uses the first rows and features."""
+
+    outputs = 1
+
+
+@elastic(nn.ParameterList, nn.ParameterDict)
+class ElasticParameters(Elastic):
+    """Plain parameters, each of which an architecture uses by its first entries."""
+
 
 @elastic(nn.GroupNorm)
 class ElasticGroupNorm(Elastic):
     """A group normalization over the first channels."""
 
+    outputs = 0
     divides = (("num_groups", "num_channels"),)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map
 
 from retia.errors import RetiaError, SupernetError
-from retia.nn import ModelSpace
+from retia.nn import ModelSpace, seeded
 from retia.rng import stream
 from retia.space import Architecture, Value, greatest, least
 from retia.supernet.assembly import Assembly, assemble
@@ -181,6 +181,12 @@ class _Comparison:
 
     def _dry_run(self, alone: nn.Module, surplus: list[Use]) -> None:
         model = self.assembly.model
+        if self.device != "meta":
+            # Where a forward reads values, the shapes it returns may follow from the weights.
+            used = self._used()
+            with torch.no_grad():
+                for name, tensor in _tensors(alone).items():
+                    tensor.copy_(used[name].part)
         expected = _outcome(alone, self.example, self.device)
         if isinstance(expected, Exception):
             msg = f"The model of {self._shown} built alone fails with the example: {type(expected).__name__}: {expected}. Is it what forward takes?"
@@ -238,10 +244,9 @@ class _Comparison:
         return found
 
     def _run_in_both_modes(self, alone: nn.Module) -> None:
-        with self.space.seeded(0):
-            for model in (self.assembly.model, alone):
-                for training in (False, True):
-                    _outcome(model, self.example, self.device, training=training)
+        for model in (self.assembly.model, alone):
+            for training in (False, True):
+                _outcome(model, self.example, self.device, training=training)
 
     def _shapes_differ(self, use: Use, shape: tuple[int, ...]) -> str:
         def differs(one: _Comparison, alone: nn.Module) -> bool:
@@ -290,7 +295,7 @@ def _outcome(model: nn.Module, example: Any, device: str, *, training: bool = Fa
     before = model.training
     model.train(training)
     try:
-        with torch.no_grad():
+        with seeded(0), torch.no_grad():
             outputs, structure = tree_flatten(model(*args, **kwargs))
     except Exception as error:  # noqa: BLE001  # whatever a user's forward raises
         return error

@@ -2,15 +2,17 @@
 
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from retia.errors import SupernetError
-from retia.nn import MixedLayer, ModelSpace
+from retia.nn import Mixture, ModelSpace, WeightedSum
 from retia.space import Architecture, Value
 from retia.supernet.assembly import assemble
+from retia.supernet.mixing import Mixing
 from retia.supernet.self_check import check_supernet, check_unsaved_buffers, starting_architecture
 from retia.supernet.usage import Use, refuse_mismatch, tensors_in_use
 
@@ -60,7 +62,6 @@ class Supernet(nn.Module):
     """
 
     architecture: Architecture
-    _mixed = False
 
     def __init__(
         self, space: ModelSpace, *, example: Any = None, device: str | torch.device | None = None, seed: int | None = None, kernel_transform: bool = False
@@ -88,33 +89,44 @@ class Supernet(nn.Module):
             ArchitectureError: If it is not one of the space.
         """
         self.architecture = self.space.validate(architecture)
-        self.slots.fill(self.architecture.unwrapped)
-        if self._mixed:
-            self.mix({})
+        self._fill()
 
-    def mix(self, weights: Mapping[str, Tensor]) -> None:
-        """Let layer choices compute the weighted sum of all their candidates, as differentiable search does.
+    def mix(self, mixtures: Mapping[str, Mixture | Tensor]) -> None:
+        """Let choices be weighed, as differentiable search does, where activation takes one value of each.
+
+        A layer choice sums its candidates, a stack (`repeat`) the outputs of its depths, an input choice its inputs; a width or kernel
+        runs at its greatest value with the weights multiplied by how likely each entry is in use. `activate` ends all mixtures.
 
         Args:
-            weights: For each label of a layer choice, one weight for each candidate in the order of its domain, shape (K,). A
-                choice without weights runs its chosen candidate. `activate` ends all mixtures.
+            mixtures: For each label weights of its values, in the order of its domain, shape (K,); or a `Mixture`, which also says how a
+                layer choice's candidates are combined. The other choices keep the values that are activated, or their defaults.
 
         Raises:
-            SupernetError: If a label is none of a layer choice, or there is not one weight for each candidate.
+            SupernetError: If a choice can't be weighed, or there is not one weight for each value.
+
+        References:
+            Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019, section 2.2.
+            Wan et al., FBNetV2: Differentiable Neural Architecture Search for Spatial and Channel Dimensions, CVPR 2020, section 3.1, for widths.
+            Stamoulis et al., Single-Path NAS, ECML PKDD 2019, section 3, for kernels. Deviation: the masks are the expected indicators, not
+            thresholded norms.
         """
-        layers = self._layers_by_label()
-        for label, given in weights.items():
-            if label not in layers:
-                msg = f"'{label}' is no layer choice of this supernet, so there are no candidates to mix. It has {sorted(layers) or 'none'}."
+        given: dict[str, Mixture] = {}
+        for label, mixture in mixtures.items():
+            if obstacle := self.mixing.obstacle(label):
+                msg = f"'{label}' {obstacle}, so it can't be mixed. Search it by a method that samples paths, or give it a constant."
                 raise SupernetError(msg)
-            candidates = len(layers[label][0].candidates)
-            if given.shape != (candidates,):
-                msg = f"'{label}' has {candidates} candidates and needs weights of the shape ({candidates},), got {tuple(given.shape)}."
+            given[label] = WeightedSum(mixture) if isinstance(mixture, Tensor) else mixture
+            values = self.mixing.candidates(label)
+            if tuple(given[label].weights.shape) != (values,):
+                msg = f"'{label}' has {values} values and needs weights of the shape ({values},), got {tuple(given[label].weights.shape)}."
                 raise SupernetError(msg)
-        for label, mixed in layers.items():
-            for layer in mixed:
-                layer.weights = weights.get(label)
-        self._mixed = bool(weights)
+        self.mixing.apply(given, self.architecture.unwrapped)
+
+    @cached_property
+    def mixing(self) -> Mixing:
+        """What can be mixed, and how."""
+        domains = {label: parameter.domain for label, parameter in self.space.parameters.items() if label in self.space.labels}
+        return Mixing(self.model, self.slots, domains)
 
     def extract(self, architecture: Mapping[str, Value] | None = None) -> dict[str, Tensor]:
         """Return the weights of an architecture, with the names and shapes of the `state_dict` of its model: copies.
@@ -175,24 +187,24 @@ class Supernet(nn.Module):
 
     @contextmanager
     def activated(self, architecture: Mapping[str, Value] | None = None) -> Generator[None]:
-        """Activate an architecture inside, and the one before afterwards; mixtures stay.
+        """Activate an architecture inside, and the one before afterwards; this ends mixtures.
 
         Raises:
             ArchitectureError: If it is not one of the space.
         """
         before = self.architecture
-        chosen = before if architecture is None else self.space.validate(architecture)
-        self.slots.fill(chosen.unwrapped)
-        self.architecture = chosen
+        self.activate(before if architecture is None else architecture)
         try:
             yield
         finally:
-            self.slots.fill(before.unwrapped)
             self.architecture = before
+            self._fill()
 
-    def _layers_by_label(self) -> dict[str, list[MixedLayer]]:
-        layers: dict[str, list[MixedLayer]] = {}
-        for module in self.modules():
-            if isinstance(module, MixedLayer):
-                layers.setdefault(module.label, []).append(module)
-        return layers
+    def __getstate__(self) -> dict[str, Any]:
+        # What can be mixed is found again in a copy, among modules of its own.
+        return {name: value for name, value in vars(self).items() if name != "mixing"}
+
+    def _fill(self) -> None:
+        if "mixing" in vars(self):
+            self.mixing.clear()
+        self.slots.fill(self.architecture.unwrapped)
