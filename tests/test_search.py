@@ -217,6 +217,6 @@ def test_no_module_hides_the_function():
     import retia
 
     modules = {module.name for module in pkgutil.iter_modules(retia.__path__)}
-    assert modules & set(retia.__all__) == {"datasets"}
+    assert modules & set(retia.__all__) == {"datasets", "hub"}
     importlib.import_module("retia.searching")
     assert callable(retia.search)

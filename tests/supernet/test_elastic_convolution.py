@@ -171,8 +171,8 @@ def test_matrices_are_saved_copied_and_moved_with_the_supernet():
 
 
 def test_a_kernel_that_is_not_searched_has_no_matrices():
-    net = supernet(lambda: nn.Sequential(nn.Conv2d(1, choice("w", [2, 4]), 3), nn.ReLU()), kernel_transform=True)
-    assert not matrices(net)
+    net = supernet(lambda: nn.Sequential(nn.Conv2d(1, choice("w", [2, 4]), 3), nn.Conv2d(4, 2, choice("k", [1, 3]))), kernel_transform=True)
+    assert list(matrices(net)) == ["model.1.kernel_3x3_to_1x1"]
 
 
 def test_kernels_that_do_not_hold_each_other_are_refused():

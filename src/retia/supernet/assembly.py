@@ -64,8 +64,9 @@ def assemble(space: ModelSpace, device: str | torch.device | None = None, seed: 
     domains = {label: parameter.domain for label, parameter in space.parameters.items()}
     with RecordedSizes(domains) as sizes:
         model = space.assemble(device, seed)
+    found = find_slots(model)
     slots: dict[int, list[Slot]] = {}
-    for slot in find_slots(model):
+    for slot in found:
         slots.setdefault(id(slot.owner), []).append(slot)
     divisions: list[Division] = []
     transformed = False
@@ -73,13 +74,15 @@ def assemble(space: ModelSpace, device: str | torch.device | None = None, seed: 
         _make_elastic(path, module, sizes, slots.get(id(module), []))
         if isinstance(module, Elastic):
             divisions += _divisions(path, module)
+            if symbolic(module.elastic_sizes):
+                found.append(Slot(module, "elastic_sizes", expression_of(module.elastic_sizes), path))
         if kernel_transform and isinstance(module, ElasticConvolution) and symbolic(module.kernel_size):
             module.transform_kernels(domains)
             transformed = True
     if kernel_transform and not transformed:
         msg = f"kernel_transform=True has nothing to transform: no convolution of {space.name} has a searchable kernel. Leave it out, or search one."
         raise SupernetError(msg)
-    return Assembly(model, Slots(find_slots(model)), tuple(divisions))
+    return Assembly(model, Slots(found), tuple(divisions))
 
 
 def _make_elastic(path: str, module: nn.Module, sizes: RecordedSizes, slots: list[Slot]) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from retia.errors import SupernetError
@@ -14,9 +15,10 @@ from retia.space import Value, evaluate, expression_of, labels_of, symbolic
 
 __all__ = ["DEPTH", "Slot", "Slots", "attributes_of", "captured", "find_slots", "objects_in"]
 
-_TORCHS_OWN = frozenset(vars(nn.Module()))
-"""The attributes that every module has, for its parameters, children and hooks."""
-_HOOKS = frozenset({"_forward_hooks", "_forward_pre_hooks"})
+_TORCHS_OWN = frozenset(vars(nn.Module())) - {"_forward_hooks", "_forward_pre_hooks"}
+"""The attributes that every module has for its parameters and children; hooks may hold choices."""
+_INERT = frozenset({int, bool, str, float, type(None), torch.dtype, torch.device})
+"""The classes of most attributes, which hold nothing."""
 _NOT_PLAIN = (nn.Module, Tensor, type, ModuleType, FunctionType, MethodType, partial, Enum, int, float, str)
 DEPTH = 3
 """How deep objects in objects are looked into."""
@@ -137,9 +139,15 @@ def _names_of_slots(kind: type) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
 
 
+def _inert(value: Any) -> bool:
+    kind = type(value)
+    return kind in _INERT or (kind in (tuple, list) and all(type(item) in _INERT for item in value)) or (isinstance(value, dict) and not value)
+
+
 def _slots_of(owner: Any, path: str, seen: set[int], depth: int) -> Iterator[Slot]:
+    module = isinstance(owner, nn.Module)
     for name, value in attributes_of(owner).items():
-        if isinstance(owner, nn.Module) and name in _TORCHS_OWN - _HOOKS:
+        if _inert(value) or (module and name in _TORCHS_OWN):
             continue
         if symbolic(value):
             yield Slot(owner, name, expression_of(value), path)
