@@ -21,9 +21,9 @@ __all__ = ["check_supernet", "check_unsaved_buffers", "starting_architecture"]
 
 RANDOM = 4
 """How many random architectures are tried, besides those that go through the values one after the other."""
-MOST = 12
+MOST = 10
 """How many architectures are tried at most."""
-RUNS = 5
+RUNS = 4
 """How many of them are also run, if the shapes leave no question open."""
 
 _REMEDY = (
