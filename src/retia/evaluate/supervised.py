@@ -8,14 +8,17 @@ from typing import Any, Literal, Self, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MeanAbsoluteError, Metric, R2Score
 from torchmetrics.classification import MulticlassAccuracy
 
 from retia.cost import Costs, Example
 from retia.errors import ArchitectureError, EvaluationError
 from retia.evaluate.data import Data, LoadedData, TensorData, as_data, describe_data
-from retia.evaluate.optimization import OptimizerLike, ScheduleLike
+from retia.evaluate.optimization import OptimizerLike, ScheduleLike, make_optimizer, make_schedule
 from retia.evaluate.settings import Searched, check_settings, describe_setting, is_domain
+from retia.evaluate.teaching import Teaching
 from retia.evaluate.training import MetricFactory, Recipe, Trainer
 from retia.evaluate.weights import save_weights
 from retia.nn import seeded
@@ -118,6 +121,40 @@ class Supervised(ABC):
         settings = {name: describe_setting(value) for name, value in self._settings().items() if name not in ("device", "keep_weights")}
         return {"type": type(self).__name__, **data, **settings}
 
+    def teaching(self, device: str | None = None) -> Teaching:
+        """Return how models are taught, for a method that trains a supernet itself.
+
+        Raises:
+            EvaluationError: If a setting is searched: a supernet is trained once.
+        """
+        if searched := self.parameters():
+            name, domain = next(iter(searched.items()))
+            msg = f"'{name}' of {type(self).__name__} is searched ({domain}), but a supernet is trained once, with one value. Give it a value."
+            raise EvaluationError(msg)
+        place = self._device(device)
+        recipe = self._recipe(place, None)
+
+        def optimizer(model: nn.Module) -> Optimizer:
+            return make_optimizer(recipe.optimizer, model, lr=recipe.lr, weight_decay=recipe.weight_decay, momentum=recipe.momentum)
+
+        def schedule(chosen: Optimizer, steps: int) -> LRScheduler:
+            return make_schedule(recipe.schedule, chosen, steps=steps, warmup=round(steps * recipe.warmup_epochs / recipe.epochs))
+
+        return Teaching(
+            train=self._data("train"),
+            valid=self._data("valid"),
+            loss=recipe.loss,
+            check=recipe.check,
+            optimizer=optimizer,
+            schedule=schedule,
+            judge=lambda model: Trainer(model, recipe, device=place, seed=0).judge(self._data("valid")),
+            epochs=recipe.epochs,
+            batch_size=recipe.batch_size,
+            clip_norm=recipe.clip_norm,
+            precision=recipe.precision,
+            device=place,
+        )
+
     # --- evaluating
 
     def __call__(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
@@ -145,7 +182,7 @@ class Supervised(ABC):
         if not hasattr(space, "build"):
             msg = f"{type(self).__name__} trains models, but the space ({type(space).__name__}) builds none. Search a ModelSpace."
             raise EvaluationError(msg)
-        device = torch.device(run.device or self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        device = self._device(run.device)
         costs = self.costs()(architecture, run)
         with seeded(run.seed):
             model: nn.Module = space.build(architecture)
@@ -156,6 +193,9 @@ class Supervised(ABC):
         if self.keep_weights:
             save_weights(trainer.model, run)
         return {**metrics, "train_seconds": trainer.seconds, **costs}
+
+    def _device(self, asked: str | None) -> torch.device:
+        return torch.device(asked or self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     def _recipe(self, device: torch.device, fidelity: float | None) -> Recipe:
         auto = torch.bfloat16 if device.type == "cuda" else None

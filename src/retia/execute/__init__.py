@@ -1,8 +1,8 @@
 """Where trials run: anything with the interface of `concurrent.futures.Executor`; here, in process and in worker processes."""
 
-from retia.execute.executor_for import executor_for
+from retia.execute.executor_for import executor_for, let_go, slots_of
 from retia.execute.in_process import InProcess
 from retia.execute.processes import Processes
 from retia.execute.progress import emit
 
-__all__ = ["InProcess", "Processes", "emit", "executor_for"]
+__all__ = ["InProcess", "Processes", "emit", "executor_for", "let_go", "slots_of"]

@@ -1,10 +1,12 @@
-"""The executor that a number of workers asks for."""
+"""The executor that a number of workers asks for, and what is asked of any."""
+
+from concurrent.futures import Executor
 
 from retia.errors import ExecutorError
 from retia.execute.in_process import InProcess
 from retia.execute.processes import Processes
 
-__all__ = ["executor_for"]
+__all__ = ["executor_for", "let_go", "slots_of"]
 
 
 def executor_for(workers: int, time_limit_s: float | None = None) -> InProcess | Processes:
@@ -22,3 +24,17 @@ def executor_for(workers: int, time_limit_s: float | None = None) -> InProcess |
         )
         raise ExecutorError(msg)
     return InProcess()
+
+
+def slots_of(executor: Executor) -> int:
+    """Return how many calls an executor runs at once, which the standard library's keep to themselves; 1 if it does not tell."""
+    counts = (getattr(executor, name, None) for name in ("max_workers", "_max_workers", "_workers"))
+    return next((count for count in counts if isinstance(count, int)), 1)
+
+
+def let_go(executor: Executor, *, cut_off: bool) -> None:
+    """End an executor; cut off, without waiting for what its workers run."""
+    if cut_off and isinstance(executor, Processes):
+        executor.kill_workers()  # what they run stays recorded as running, and is taken up again
+    else:
+        executor.shutdown()

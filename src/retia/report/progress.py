@@ -53,6 +53,9 @@ class Progress:
             self._unprinted = True
             if self._live is None and self._clock() - self._printed >= self._interval_s:
                 self._print()
+        elif event.kind == "prepared":
+            found = ", ".join(f"{name} {number(value)}" for name, value in event.metrics.items())
+            self._say(f"prepared up to {event.step:g}: {found}" if event.step is not None else f"prepared: {found}")
         elif event.kind == "stopped":
             self._stop()
 

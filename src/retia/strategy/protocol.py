@@ -1,14 +1,14 @@
 """What a strategy is."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from retia.space import SearchSpace
-from retia.trial import History, Proposal
+from retia.trial import History, Proposal, Run
 
-__all__ = ["Strategy"]
+__all__ = ["Prepared", "Strategy"]
 
 
 class Strategy(Protocol):
@@ -29,4 +29,25 @@ class Strategy(Protocol):
 
     def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
         """Return up to `n` proposals; fewer means that it waits for running trials, or has no more."""
+        ...
+
+
+@runtime_checkable
+class Prepared(Protocol):
+    """An optional ability of a strategy: work before the first proposal, such as training a supernet, after which it judges otherwise.
+
+    Laws: it goes on from what it has left in `run.directory`; prepared again, it proposes the same.
+    """
+
+    def prepare(self, evaluator: Any, run: Run) -> Any:
+        """Do the work, and return the evaluator that scores the proposals from then on.
+
+        Args:
+            evaluator: The study's own.
+            run: With the space (restricted to what the study's bounds on costs allow), a seed, the device, a folder, and who hears of progress.
+        """
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Return the settings as JSON: a study's trials are scored by one preparation alone."""
         ...

@@ -1,6 +1,5 @@
 """A study: all trials of one search, stored."""
 
-import html
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -10,16 +9,18 @@ from pathlib import Path
 from typing import Any, Self
 
 from retia.errors import StudyError
-from retia.execute import Processes, executor_for
+from retia.execute import executor_for, let_go, slots_of
 from retia.rng import stream_seed
 from retia.space import SearchSpace, Value
 from retia.storage import Database, Header, MemoryRecord, StudyRecord
-from retia.strategy import Random, Strategy
+from retia.strategy import Listed, Prepared, Random, Strategy
 from retia.study.directory import directory_of, temporary_directory
 from retia.study.evaluator import Costed, CostEvaluator, Evaluator, Searchable, Supplying, as_evaluator, describe
 from retia.study.event import Event, Observer
+from retia.study.html import as_html
 from retia.study.job import Job
 from retia.study.loop import INTERRUPTED, Loop
+from retia.study.preparation import affordable, preparation_run, prepared, refuse_another_preparation
 from retia.study.stored_evaluator import StoredEvaluator
 from retia.trial import ConstraintsLike, History, Objective, Trial, constraints_from, hypervolume, objectives_from
 
@@ -84,6 +85,7 @@ class Study:
         self._given_directory = None if directory is None else Path(directory)
         self._force = force
         self._control: Study | None = None
+        self._prepared_by: Mapping[str, Any] | None = None
         self._stop_reason: str | None = None
         if baseline is None:
             self.baseline = self.space.default()
@@ -170,38 +172,41 @@ class Study:
         if isinstance(strategy, type) or not hasattr(strategy, "propose"):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
             msg = f"A strategy is an object with a method propose, such as retia.Random(), got {strategy!r}."
             raise StudyError(msg)
+        self._bind(strategy)
         record, history = self._record, self.history
         for trial in record.refresh():
             history.record(self._place(trial))
         self._stop_reason = None
 
-        def tell(kind: Any, trial: Trial | None = None) -> None:
+        def tell(kind: Any, trial: Trial | None = None, **more: Any) -> None:
             if observer is not None:
-                observer(Event(kind, self, trial, trials))
+                observer(Event(kind, self, trial, trials, **more))
 
         needed = [*(one.metric for one in self.objectives), *(one.metric for one in self.constraints)]
-        loop = Loop(
-            space=self.space,
-            history=history,
-            record=record,
-            strategy=strategy,
-            job=Job(self.space, self.evaluator, self.costs, tuple(dict.fromkeys(needed)), self.device),
-            seed=self.seed,
-            baseline=self.baseline,
-            target=trials,
-            deadline=time.monotonic() + timeout if timeout is not None else float("inf"),
-            place=self._place,
-            tell=tell,
-        )
         chosen = executor_for(workers or 1) if executor is None else executor
         try:
             tell("resumed" if len(history) else "opened")
-            reason = self._stop_reason = loop.run(chosen, workers or _slots(chosen))
+            space = affordable(self.space, self.costs, self.constraints)
+            evaluator = prepared(strategy, self.evaluator, preparation_run(space, stream_seed(self.seed, "prepare"), self.device, self.directory, tell))
+            loop = Loop(
+                space=self.space,
+                history=history,
+                record=record,
+                strategy=strategy,
+                job=Job(self.space, evaluator, self.costs, tuple(dict.fromkeys(needed)), self.device),
+                seed=self.seed,
+                baseline=self.baseline,
+                target=trials,
+                deadline=time.monotonic() + timeout if timeout is not None else float("inf"),
+                place=self._place,
+                tell=tell,
+            )
+            reason = self._stop_reason = loop.run(chosen, workers or slots_of(chosen))
         except KeyboardInterrupt:
             reason = self._stop_reason = INTERRUPTED
         finally:
             if executor is None:
-                _let_go(chosen, cut_off=self._stop_reason in (None, INTERRUPTED))
+                let_go(chosen, cut_off=self._stop_reason in (None, INTERRUPTED))
             record.close(self._stop_reason)
         tell("stopped")
         return reason
@@ -219,6 +224,21 @@ class Study:
         self._control = control
         control.run(Random(), trials=trials, workers=workers, executor=executor, observer=observer)
         return control
+
+    def run_retrained(self, k: int, *, workers: int | None = None, executor: Executor | None = None, observer: Observer | None = None) -> "Study":
+        """Judge the `k` best architectures anew by the study's own evaluator, as the study `name/retrained`.
+
+        After a search by a supernet that is training them from scratch; both scores are kept.
+
+        Raises:
+            StudyError: If the study has no feasible trial, or as `run`.
+        """
+        if not (winners := [trial.architecture for trial in self.top(k)]):
+            raise StudyError(self._nothing())
+        directory = None if self._given_directory is None else self._given_directory / "retrained"
+        retrained = self.replace(name=f"{self.name}/retrained", directory=directory, baseline=winners[0])
+        retrained.run(Listed(winners), trials=len(winners), workers=workers, executor=executor, observer=observer)
+        return retrained
 
     # --- results
 
@@ -293,23 +313,27 @@ class Study:
         return f"<Study '{self.name}': {len(self.history)} trials, {', '.join(map(str, self.objectives))}>"
 
     def _repr_html_(self) -> str:
-        names = [one.metric for one in self.objectives]
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in ("trial", *names, "architecture"))
-        rows = "".join(
-            f"<tr>{''.join(f'<td>{html.escape(str(cell))}</td>' for cell in (trial.number, *numbers, dict(trial.architecture)))}</tr>"
-            for trial in self.top(10)
-            for numbers in [[f"{trial.metrics[name]:.6g}" for name in names]]
-        )
-        return f"<p>{html.escape(repr(self))}</p><table><tr>{head}</tr>{rows}</table>"
+        return as_html(self)
 
     # --- inside
+
+    def _bind(self, strategy: Strategy) -> None:
+        """Note which preparation scores the trials: one study has but one, and another is a `StudyError`."""
+        by = strategy.describe() if isinstance(strategy, Prepared) else None
+        if by == self._prepared_by:
+            return
+        if "_record" in vars(self):
+            if len(self.history):
+                refuse_another_preparation(self.name, self._prepared_by, strategy)
+            del vars(self)["_record"], vars(self)["_history"]
+        self._prepared_by = by
 
     @cached_property
     def _record(self) -> StudyRecord:
         header = Header(
             name=self.name,
             space=self.space.to_json(),
-            evaluator=describe(self.evaluator),
+            evaluator=describe(self.evaluator) if self._prepared_by is None else {**describe(self.evaluator), "prepared_by": self._prepared_by},
             objectives=self.objectives,
             constraints=self.constraints,
             seed=self.seed,
@@ -367,19 +391,6 @@ class Study:
             error = next(trial.error or "" for trial in self.history if trial.state == "failed")
             return f"No trial of '{self.name}' completed; {failed} failed, the first with:\n{error}"
         return f"The study '{self.name}' has no completed trial yet. Run it: study.run(strategy, trials=...)."
-
-
-def _slots(executor: Executor) -> int:
-    """Return how many calls an executor runs at once, which the standard library's keep to themselves; 1 if it does not tell."""
-    counts = (getattr(executor, name, None) for name in ("max_workers", "_max_workers", "_workers"))
-    return next((count for count in counts if isinstance(count, int)), 1)
-
-
-def _let_go(executor: Executor, *, cut_off: bool) -> None:
-    if cut_off and isinstance(executor, Processes):
-        executor.kill_workers()  # what they run stays recorded as running, and is taken up again
-    else:
-        executor.shutdown()
 
 
 def _defaults(space: SearchSpace, without: SearchSpace) -> dict[str, Value]:
