@@ -44,8 +44,9 @@ if TYPE_CHECKING:
     from retia.evaluate import Classification, Regression, export, save_weights
     from retia.execute import InProcess, Processes
     from retia.nn import ModelSpace, cell, input_choice, layer_choice, parameter, repeat
+    from retia.oneshot import SPOS, FairNAS, Sandwich, SupernetEvaluator
     from retia.searching import check, search
-    from retia.strategy import GridSearch, LocalSearch, Random, RegularizedEvolution
+    from retia.strategy import GridSearch, Listed, LocalSearch, Random, RegularizedEvolution
     from retia.study import Study, architecture_evaluator
     from retia.supernet import Supernet, elastic, load_pretrained, recalibrate
     from retia.trial import Constraint, Objective, Proposal, Run, Trial
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "SPOS",
     "Architecture",
     "ArchitectureError",
     "Categorical",
@@ -61,9 +63,11 @@ __all__ = [
     "Costs",
     "EvaluationError",
     "ExecutorError",
+    "FairNAS",
     "GridSearch",
     "InProcess",
     "Integer",
+    "Listed",
     "LocalSearch",
     "ModelSpace",
     "Objective",
@@ -76,6 +80,7 @@ __all__ = [
     "RegularizedEvolution",
     "RetiaError",
     "Run",
+    "Sandwich",
     "SearchSpace",
     "SpaceError",
     "StorageError",
@@ -84,6 +89,7 @@ __all__ = [
     "Subset",
     "Supernet",
     "SupernetError",
+    "SupernetEvaluator",
     "TimeLimitExceeded",
     "TrainingDiverged",
     "Trial",
@@ -116,8 +122,9 @@ _HOMES = {
     "retia.evaluate": "Classification Regression export save_weights",
     "retia.execute": "InProcess Processes",
     "retia.nn": "ModelSpace cell input_choice layer_choice parameter repeat",
+    "retia.oneshot": "FairNAS SPOS Sandwich SupernetEvaluator",
     "retia.searching": "check search",
-    "retia.strategy": "GridSearch LocalSearch Random RegularizedEvolution",
+    "retia.strategy": "GridSearch Listed LocalSearch Random RegularizedEvolution",
     "retia.study": "Study architecture_evaluator",
     "retia.supernet": "Supernet elastic load_pretrained recalibrate",
     "retia.trial": "Constraint Objective Proposal Run Trial",

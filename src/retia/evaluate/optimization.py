@@ -19,8 +19,16 @@ ScheduleLike: TypeAlias = Literal["cosine", "constant"] | Callable[[Optimizer, i
 """A name, or a function of optimizer and number of steps; it is stepped after each batch."""
 
 
-def make_optimizer(kind: OptimizerLike, model: nn.Module, *, lr: float, weight_decay: float, momentum: float) -> Optimizer:
+def make_optimizer(kind: OptimizerLike, model: nn.Module, *, lr: float, weight_decay: float, momentum: float, partial: bool = False) -> Optimizer:
     """Make the optimizer; biases and normalization weights (of one dimension or none) are not decayed.
+
+    Args:
+        kind: Which.
+        model: Whose weights it trains.
+        lr: The learning rate.
+        weight_decay: Of weights of two or more dimensions.
+        momentum: Of "sgd".
+        partial: Whether a step may leave weights without gradients, as in a supernet.
 
     Raises:
         EvaluationError: If the model has nothing to train.
@@ -42,7 +50,8 @@ def make_optimizer(kind: OptimizerLike, model: nn.Module, *, lr: float, weight_d
     fused = all(weight.is_floating_point() and weight.device.type in ("cpu", "cuda") for weight in weights)
     if kind == "adamw":
         return AdamW(groups, lr=lr, fused=fused)
-    return SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0, fused=fused)
+    # Torch's fused step takes all momenta to be there, or none.
+    return SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0, fused=fused and not partial)
 
 
 def make_schedule(kind: ScheduleLike, optimizer: Optimizer, *, steps: int, warmup: int) -> LRScheduler:

@@ -135,7 +135,7 @@ class Supervised(ABC):
         recipe = self._recipe(place, None)
 
         def optimizer(model: nn.Module) -> Optimizer:
-            return make_optimizer(recipe.optimizer, model, lr=recipe.lr, weight_decay=recipe.weight_decay, momentum=recipe.momentum)
+            return make_optimizer(recipe.optimizer, model, lr=recipe.lr, weight_decay=recipe.weight_decay, momentum=recipe.momentum, partial=True)
 
         def schedule(chosen: Optimizer, steps: int) -> LRScheduler:
             return make_schedule(recipe.schedule, chosen, steps=steps, warmup=round(steps * recipe.warmup_epochs / recipe.epochs))

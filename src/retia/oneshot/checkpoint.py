@@ -1,0 +1,91 @@
+"""Checkpoints: everything that a training needs to go on, as tensors and JSON in one safetensors file."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from retia.errors import StorageError
+
+__all__ = ["load_checkpoint", "save_checkpoint"]
+
+VERSION = 1
+"""The version of the format."""
+
+
+def save_checkpoint(path: Path, state: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
+    """Write a checkpoint, so that at any moment there is a whole one.
+
+    Args:
+        path: The file.
+        state: Tensors, numbers, strings, None, and lists and dicts of them, whose keys may be strings or ints.
+        identity: What it is a checkpoint of, as JSON.
+    """
+    tensors: dict[str, Tensor] = {}
+    header = {"version": VERSION, "identity": identity, "state": _packed(state, tensors)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    save_file(tensors, part, metadata={"retia": json.dumps(header)})
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def load_checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Read a checkpoint; None if there is none.
+
+    Raises:
+        StorageError: If it can't be read, or is one of something else; the message says what differs.
+    """
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, "pt") as file:
+            header = json.loads((file.metadata() or {})["retia"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
+    except (SafetensorError, KeyError, ValueError) as error:
+        msg = f"'{path}' is no checkpoint of a supernet: {type(error).__name__}: {error}. Remove it, or give another directory."
+        raise StorageError(msg) from error
+    if header["version"] != VERSION:
+        msg = f"The checkpoint '{path}' has version {header['version']} of the format, and this retia reads {VERSION}. Remove it, or give another directory."
+        raise StorageError(msg)
+    for name, value in json.loads(json.dumps(identity)).items():
+        if header["identity"].get(name) != value:
+            msg = (
+                f"The checkpoint '{path}' is of another {name}: {_brief(header['identity'].get(name))} instead of {_brief(value)}. "
+                f"Give another directory (or name of the study), or remove it to train anew."
+            )
+            raise StorageError(msg)
+    return _unpacked(header["state"], tensors)
+
+
+def _packed(value: Any, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        name = str(len(tensors))
+        tensors[name] = value.detach().cpu().clone().contiguous()
+        return {"tensor": name}
+    if isinstance(value, Mapping):
+        return {"items": [[key, _packed(item, tensors)] for key, item in value.items()]}
+    if isinstance(value, tuple | list):
+        return [_packed(item, tensors) for item in value]
+    return value
+
+
+def _unpacked(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+    if isinstance(value, dict):
+        if "tensor" in value:
+            return tensors[value["tensor"]]
+        return {key: _unpacked(item, tensors) for key, item in value["items"]}
+    if isinstance(value, list):
+        return [_unpacked(item, tensors) for item in value]
+    return value
+
+
+def _brief(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."

@@ -1,0 +1,148 @@
+"""FairNAS: every candidate is trained equally often."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from retia.errors import EvaluationError
+from retia.oneshot.method import Lesson, Session, Setting
+from retia.oneshot.one_shot import OneShot
+from retia.oneshot.sampling import PathSampler
+from retia.rng import stream
+from retia.space import Architecture, SearchSpace, Value
+
+__all__ = ["FairNAS"]
+
+TRIES = 100
+"""How many fair paths may break a restriction or bound before an allowed one is taken that is as fair as can be."""
+SAMPLES = 32
+"""From how many allowed paths that one is taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FairNAS(OneShot):
+    """Train several paths a lesson, such that each value of each choice is used equally often; their gradients are summed.
+
+    Each active parameter takes, at random, one of the values that it has taken least often. So with K paths a lesson, each of K candidates is
+    used exactly once a lesson: strict fairness. A choice of another number of values, and one that is active only under a condition, uses each
+    of its n values exactly once in every n paths in which it is active, across lessons; so at any time their counts differ by at most 1.
+
+    Where restrictions or bounds rule out a hundred such paths in a row, exact fairness may be impossible: the path is then, of 32 random allowed
+    ones, the one with values that have been used least often.
+
+    Args:
+        paths: How many a lesson; as many as the parameter with the most values has, if not given.
+
+    Raises:
+        EvaluationError: If a setting can't be.
+
+    Reference:
+        Chu et al., FairNAS: Rethinking Evaluation Fairness of Weight Sharing Neural Architecture Search, ICCV 2021, algorithm 1. Deviation:
+        choices need not have the same number of values, as above. `ranked` yields random architectures; the paper searches by NSGA-II.
+    """
+
+    paths: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.paths is not None and self.paths < 1:
+            msg = f"'paths' of FairNAS is at least 1, got {self.paths}."
+            raise EvaluationError(msg)
+
+    def refuse(self, space: SearchSpace) -> str | None:
+        """Return why not: the values of a real interval can't each be trained equally often."""
+        for label, parameter in space.parameters.items():
+            if math.isinf(parameter.domain.size):
+                return (
+                    f"'{label}' is a real interval ({parameter.domain}), of which FairNAS can't train every value equally often. "
+                    f"Use SPOS or Sandwich, or space.discretize(points)."
+                )
+        return None
+
+    def session(self, setting: Setting) -> Session:
+        """Start a training.
+
+        Raises:
+            StudyError: If no architecture meets the bounds.
+        """
+        sizes = [int(parameter.domain.size) for parameter in setting.supernet.space.parameters.values()]
+        return _Session(setting, self.paths or max(sizes, default=1))
+
+
+class _Session(Session):
+    """Which paths a lesson trains follows from its number alone: those of the lessons in between, which other processes teach, are drawn as well."""
+
+    def __init__(self, setting: Setting, paths: int) -> None:
+        super().__init__(setting)
+        self._sampler = PathSampler(setting)
+        self._paths = paths
+        self._restart()
+
+    def teach(self, lesson: Lesson) -> float:
+        """Train the lesson's paths, and return the sum of their losses."""
+        if lesson.number < self._drawn:
+            self._restart()
+        while self._drawn < lesson.number:
+            self._draw()
+        total = 0.0
+        for path in self._draw():
+            self.supernet.activate(path)
+            loss = self.setting.loss(lesson.batch)
+            lesson.scale(loss).backward()
+            total += float(loss.detach())
+        return total
+
+    def ranked(self) -> Iterator[Architecture]:
+        """Yield random paths, each once."""
+        return self._sampler.unseen(stream(self.setting.seed, "ranked"))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return how often each value has been used, in the order of its domain, and in how many lessons."""
+        return {"drawn": self._drawn, "counts": {label: list(counts.values()) for label, counts in self._counts.items()}}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the counts."""
+        self._drawn = int(state["drawn"])
+        for label, counts in state["counts"].items():
+            self._counts[label] = dict(zip(self._counts[label], map(int, counts), strict=True))
+
+    def _restart(self) -> None:
+        parameters = self.supernet.space.parameters.values()
+        self._drawn = 0
+        self._counts: dict[str, dict[Value, int]] = {one.label: dict.fromkeys(one.domain.enumerate(), 0) for one in parameters}
+
+    def _draw(self) -> list[Architecture]:
+        """Return the paths of the next lesson."""
+        rng = stream(self.setting.seed, "fair paths", self._drawn)
+        self._drawn += 1
+        paths: list[Architecture] = []
+        for _ in range(self._paths):
+            path = self._fair_path(rng)
+            for label, value in path.items():
+                self._counts[label][value] += 1
+            paths.append(path)
+        return paths
+
+    def _fair_path(self, rng: np.random.Generator) -> Architecture:
+        for _ in range(TRIES):
+            path = self._least_used(rng)
+            if path in self.supernet.space and self.setting.allows(path):
+                return path
+        return min((self._sampler.sample(rng) for _ in range(SAMPLES)), key=self._unfairness)
+
+    def _least_used(self, rng: np.random.Generator) -> Architecture:
+        values: dict[str, Value] = {}
+        for label, parameter in self.supernet.space.parameters.items():
+            if parameter.condition.holds(values):
+                counts = self._counts[label]
+                least = min(counts.values())
+                candidates = [value for value, count in counts.items() if count == least]
+                values[label] = candidates[int(rng.integers(len(candidates)))]
+        return Architecture.trusted(values)
+
+    def _unfairness(self, path: Architecture) -> int:
+        """Return how much more often than the least used ones the values of a path have been used."""
+        return sum(self._counts[label][value] - min(self._counts[label].values()) for label, value in path.items())

@@ -1,0 +1,148 @@
+"""The training of a supernet: epochs of steps, each of one or more lessons."""
+
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from retia.errors import TrainingDiverged
+from retia.nn import seeded
+from retia.oneshot.checkpoint import load_checkpoint, save_checkpoint
+from retia.oneshot.lessons import Curriculum
+from retia.oneshot.method import Batch, Lesson, Session
+from retia.oneshot.ranks import Ranks
+from retia.rng import stream_seed
+
+__all__ = ["Loop"]
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """Trains the supernet of a session.
+
+    After each epoch it writes a checkpoint, from which it goes on to the same losses: whatever is random follows from the
+    seed and the number of a lesson.
+
+    Attributes:
+        session: What is taught.
+        curriculum: The lessons.
+        epochs: How many.
+        warmup_epochs: During how many of the first ones only weights are trained, not what chooses architectures.
+        ranks: The processes that train together.
+        identity: What a checkpoint must be of, as JSON.
+        path: The checkpoint; None to keep none.
+        report: Hears the mean loss and what else is worth telling, after each epoch.
+    """
+
+    session: Session
+    curriculum: Curriculum
+    epochs: int
+    warmup_epochs: int
+    ranks: Ranks
+    identity: Mapping[str, Any]
+    path: Path | None
+    report: Callable[[Mapping[str, float], float], None]
+
+    def run(self) -> list[dict[str, float]]:
+        """Train, or go on, and return what was reported of each epoch.
+
+        Raises:
+            TrainingDiverged: If a loss becomes NaN or infinite. The checkpoint of the last epoch is kept.
+            StorageError: If the checkpoint is one of something else.
+        """
+        supernet, teaching = self.session.supernet, self.session.setting.teaching
+        optimizer = teaching.optimizer(supernet)
+        steps = self.curriculum.steps_per_epoch
+        schedule = teaching.schedule(optimizer, steps * self.epochs)
+        scaler = torch.amp.GradScaler(teaching.device.type, enabled=teaching.precision == torch.float16)
+        told: list[dict[str, float]] = []
+        state = None if self.path is None else load_checkpoint(self.path, self.identity)
+        if state is not None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the schedule is stepped without the optimizer to where it was
+                for _ in range(steps * len(state["told"])):
+                    schedule.step()
+            optimizer.load_state_dict(state["optimizer"])
+            scaler.load_state_dict(state["scaler"])
+            supernet.load_state_dict(state["supernet"])
+            self.session.load_state_dict(state["session"])
+            told = state["told"]
+        supernet.train()
+        for epoch in range(len(told) + 1, self.epochs + 1):
+            told.append(self._epoch(epoch, optimizer, schedule, scaler))
+            self.ranks.mean_buffers(supernet.buffers())
+            if self.path is not None and self.ranks.rank == 0:
+                parts = {"optimizer": optimizer.state_dict(), "scaler": scaler.state_dict(), "supernet": supernet.state_dict()}
+                save_checkpoint(self.path, {**parts, "session": self.session.state_dict(), "told": told}, self.identity)
+            self.report(told[-1], epoch)
+        self.ranks.wait()
+        return told
+
+    def _epoch(self, epoch: int, optimizer: Any, schedule: Any, scaler: Any) -> dict[str, float]:
+        per_step, steps = self.curriculum.lessons_per_step, self.curriculum.steps_per_epoch
+        total = 0.0
+        found: dict[str, float] = {}
+        batches: list[Batch] = []
+        step = (epoch - 1) * steps
+        with self.curriculum.train.rewound():
+            for batch in self.curriculum.epoch(epoch):
+                batches.append(batch)
+                if len(batches) == per_step:
+                    found = {**found, **self._step(step, epoch, batches, optimizer, scaler)}
+                    total += found.pop("loss")
+                    schedule.step()
+                    batches, step = [], step + 1
+        return {"supernet_loss": total / steps, **found, **self._entropy()}
+
+    def _step(self, step: int, epoch: int, batches: list[Batch], optimizer: Any, scaler: Any) -> dict[str, float]:
+        """Take one step, and return its loss with what the search tells."""
+        setting = self.session.setting
+        seed = stream_seed(setting.seed, "step", step)
+        lessons = [
+            Lesson(
+                number=step * len(batches) + i,
+                step=step,
+                batch=batch,
+                held_out=partial(self.curriculum.held_out_batch, step),
+                seed=stream_seed(seed, i),
+                scale=lambda loss: scaler.scale(loss / len(batches)),
+            )
+            for i, batch in enumerate(batches)
+        ]
+        told: Mapping[str, float] = {}
+        if epoch > self.warmup_epochs:
+            with seeded(stream_seed(seed, "search")):
+                # In every process alike, so that they go on alike.
+                told = self.session.search(lessons[0])
+        optimizer.zero_grad(set_to_none=True)
+        loss = 0.0
+        for lesson in lessons[self.ranks.rank :: self.ranks.size]:
+            with seeded(lesson.seed):
+                taught = self.session.teach(lesson)
+            if not math.isfinite(taught):
+                kept = f"The checkpoint of epoch {epoch - 1} is kept in '{self.path}'. " if self.path is not None and epoch > 1 else ""
+                msg = f"The loss became {taught} in epoch {epoch}, step {step}. {kept}Lower the learning rate, or set clip_norm."
+                raise TrainingDiverged(msg)
+            loss += taught / len(lessons)
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        self.ranks.sum_gradients(parameters)
+        if setting.teaching.clip_norm is not None:
+            scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(parameters, setting.teaching.clip_norm)
+        scaler.step(optimizer)
+        scaler.update()
+        return {**told, "loss": self.ranks.sum(loss, setting.teaching.device)}
+
+    def _entropy(self) -> dict[str, float]:
+        """Return the mean entropy of the choices, as a share of the greatest that there could be."""
+        shares: list[float] = []
+        for probabilities in self.session.probabilities().values():
+            if len(probabilities) > 1:
+                shares.append(float(-sum(p * math.log(p) for p in probabilities if p > 0)) / math.log(len(probabilities)))
+        return {"entropy": sum(shares) / len(shares)} if shares else {}

@@ -1,0 +1,128 @@
+"""What one-shot methods have in common: a supernet is trained, and then ranks architectures."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from retia.evaluate import Teaching
+from retia.rng import stream, stream_seed
+from retia.space import Architecture
+from retia.supernet import Supernet
+
+__all__ = ["Batch", "Lesson", "Session", "Setting"]
+
+Batch: TypeAlias = tuple[Any, Tensor]
+"""Inputs (a tensor, a tuple of tensors, or tensors by name) and targets."""
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """Where a method works: what stays the same from step to step.
+
+    Attributes:
+        supernet: The supernet; `supernet.space` is what is searched, with its restrictions.
+        teaching: How it is trained.
+        steps: How many weight steps there are in all, and in each epoch.
+        steps_per_epoch: How many weight steps an epoch has.
+        seed: Where all randomness comes from.
+        allows: Whether an architecture meets the bounds on costs, which are checked before anything of it is trained.
+    """
+
+    supernet: Supernet
+    teaching: Teaching
+    steps: int
+    steps_per_epoch: int
+    seed: int
+    allows: Callable[[Architecture], bool]
+
+    def outputs(self, x: Any, model: nn.Module | None = None) -> Tensor:
+        """Return the outputs of the supernet as it is, or of another model, in the precision of the training."""
+        args, kwargs = _arguments(x)
+        dtype = self.teaching.precision
+        with torch.autocast(self.teaching.device.type, dtype=dtype, enabled=dtype is not None):
+            return (self.supernet if model is None else model)(*args, **kwargs)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return the training loss of the supernet as it is."""
+        x, y = batch
+        return self.teaching.loss(self.outputs(x), y)
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """One share of one step: a batch, and the random numbers that belong to it.
+
+    A step may have several, whose gradients are averaged, in one process or in several: what a lesson does depends on its number
+    alone, so that the losses are the same.
+
+    Attributes:
+        number: Counts the lessons from 0 on, over all steps and processes.
+        step: The step that it belongs to.
+        batch: Of the training data.
+        held_out: Gives a batch of the data that architecture weights are trained on.
+        seed: The lesson's own.
+        scale: Turns a loss into what is to be back-propagated: `lesson.scale(loss).backward()`.
+    """
+
+    number: int
+    step: int
+    batch: Batch
+    held_out: Callable[[], Batch]
+    seed: int
+    scale: Callable[[Tensor], Tensor] = lambda loss: loss
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """The lesson's own random numbers, the same each time that they are asked for."""
+        return stream(self.seed, "lesson")
+
+    @property
+    def generator(self) -> torch.Generator:
+        """The same for torch."""
+        return torch.Generator().manual_seed(stream_seed(self.seed, "lesson"))
+
+
+class Session(ABC):
+    """One training of a supernet by a method: all that changes from step to step, apart from the supernet's weights."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.supernet = setting.supernet
+
+    @abstractmethod
+    def teach(self, lesson: Lesson) -> float:
+        """Add the gradients of a lesson to those of the supernet's weights, and return the loss."""
+
+    def search(self, lesson: Lesson) -> Mapping[str, float]:
+        """Take a step of what chooses architectures, before the weights are taught; return what is worth telling.
+
+        The weights' gradients are dropped afterwards. A method without one does nothing.
+        """
+        return {}
+
+    @abstractmethod
+    def ranked(self) -> Iterator[Architecture]:
+        """Yield architectures, the most promising first, each once, as long as there are any."""
+
+    def probabilities(self) -> Mapping[str, np.ndarray[Any, Any]]:
+        """Return how likely each value of each parameter is chosen, by label; nothing where all are alike."""
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what changes from step to step, apart from the supernet, as tensors and JSON values by name."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        del state
+
+
+def _arguments(x: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    if isinstance(x, Mapping):
+        return (), dict(x)  # pyright: ignore[reportUnknownArgumentType]
+    return (tuple(x) if isinstance(x, tuple | list) else (x,)), {}  # pyright: ignore[reportUnknownArgumentType]

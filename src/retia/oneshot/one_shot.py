@@ -1,0 +1,213 @@
+"""One-shot methods as strategies: they train a supernet first, and propose what it ranks highest."""
+
+import dataclasses
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from retia.errors import EvaluationError, SpaceError, StudyError
+from retia.evaluate import Trainable
+from retia.nn import ModelSpace
+from retia.oneshot.lessons import curriculum_of
+from retia.oneshot.loop import Loop
+from retia.oneshot.method import Session, Setting
+from retia.oneshot.ranks import join
+from retia.oneshot.supernet_evaluator import SupernetEvaluator
+from retia.rng import stream_seed
+from retia.space import Architecture, SearchSpace
+from retia.supernet import Supernet
+from retia.trial import History, Proposal, Run
+
+__all__ = ["OneShot"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OneShot(ABC):
+    """A method that trains a supernet, by which it then ranks architectures: a strategy with work to do before its first proposal.
+
+    `retia.search(space, evaluator, method, trials=20)` trains the supernet as the evaluator trains models, and then scores the 20
+    architectures that the method ranks highest with the supernet's weights. `method.train(space, evaluator)` does the first
+    half, and returns an evaluator that any other strategy can search.
+
+    Attributes:
+        epochs: How often the training data is seen; as the evaluator has it if not given.
+        warmup_epochs: During how many of the first epochs only weights are trained.
+        lessons_per_step: How many batches, each with architectures of its own, make up one step of the optimizer. Processes that
+            `torchrun` has started share them.
+        held_out: The share of the training data that architecture weights are trained on; 0 takes the validation data, as always where a
+            loader gives the data.
+        recalibration_batches: From how many batches an architecture's batch-norm statistics are taken before it is judged.
+    """
+
+    epochs: int | None = None
+    warmup_epochs: int = 0
+    lessons_per_step: int = 1
+    held_out: float = 0.0
+    recalibration_batches: int = 8
+
+    def __post_init__(self) -> None:
+        for field, least in (("epochs", 1), ("warmup_epochs", 0), ("lessons_per_step", 1), ("recalibration_batches", 0)):
+            value = getattr(self, field)
+            if value is not None and value < least:
+                msg = f"'{field}' of {type(self).__name__} is at least {least}, got {value}."
+                raise EvaluationError(msg)
+        if not 0 <= self.held_out < 1:
+            msg = f"'held_out' of {type(self).__name__} is a share from 0 to below 1, got {self.held_out}."
+            raise EvaluationError(msg)
+
+    @abstractmethod
+    def session(self, setting: Setting) -> Session:
+        """Start a training."""
+
+    def refuse(self, space: SearchSpace) -> str | None:
+        """Return why the method can't search a space, which names the parameter; None if it can."""
+        del space
+        return None
+
+    def train(self, space: ModelSpace, evaluator: Any, *, directory: str | Path | None = None, seed: int = 0, device: str | None = None) -> SupernetEvaluator:
+        """Train a supernet, and return it as an evaluator.
+
+        Args:
+            space: The space of the models.
+            evaluator: What says how models are trained and judged: `Classification`, `Regression`, or one with a method `teaching`.
+            directory: Where a checkpoint is kept after each epoch, from which the training goes on if it is called again.
+            seed: Where all randomness comes from.
+            device: Where to train; as the evaluator would, if not given.
+
+        Raises:
+            EvaluationError: If the evaluator does not say how it trains, or there is too little data.
+            SpaceError: If the method can't search a parameter of the space.
+            SupernetError: If the space makes no supernet.
+            TrainingDiverged: If a loss becomes NaN.
+            StorageError: If the checkpoint is one of something else.
+        """
+        return self.prepare(evaluator, Run(space, seed=seed, device=device, directory=None if directory is None else Path(directory)))
+
+    # --- as a strategy
+
+    def prepare(self, evaluator: Any, run: Run) -> SupernetEvaluator:
+        """Train the supernet of the run's space, or go on from the checkpoint in its directory, and return it as an evaluator."""
+        space = run.space
+        if not isinstance(space, ModelSpace):
+            msg = f"{type(self).__name__} trains a supernet, but the space ({type(space).__name__}) builds no models. Search a ModelSpace."
+            raise SpaceError(msg)
+        if not isinstance(evaluator, Trainable):
+            msg = (
+                f"{type(self).__name__} trains a supernet as the evaluator trains models, but {type(evaluator).__name__} does not say how: it offers no loss and no "
+                f"data. Give Classification, Regression, or an evaluator with a method teaching() -> retia.evaluate.Teaching."
+            )
+            raise EvaluationError(msg)
+        if reason := self.refuse(space):
+            raise SpaceError(reason)
+        teaching = evaluator.teaching(run.device)
+        order = stream_seed(run.seed, "order")
+        # Too little data is an error before anything is made.
+        curriculum_of(
+            teaching.train, teaching.valid, batch_size=teaching.batch_size, seed=order, lessons_per_step=self.lessons_per_step, held_out=self.held_out
+        )
+        example: Any = teaching.train.first()[0]
+        supernet = Supernet(space, example=example, device="cpu", seed=stream_seed(run.seed, "weights")).to(teaching.device)
+        layout = torch.preserve_format
+        if any(isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d) for module in supernet.modules()):
+            layout = torch.channels_last
+            supernet.to(memory_format=layout)  # pyright: ignore[reportCallIssue]  # an overload that torch does not declare
+        curriculum = curriculum_of(
+            teaching.train.placed(teaching.device, layout),
+            teaching.valid.placed(teaching.device, layout),
+            batch_size=teaching.batch_size,
+            seed=order,
+            lessons_per_step=self.lessons_per_step,
+            held_out=self.held_out,
+        )
+        epochs = self.epochs or teaching.epochs
+        setting = Setting(
+            supernet=supernet,
+            teaching=teaching,
+            steps=epochs * curriculum.steps_per_epoch,
+            steps_per_epoch=curriculum.steps_per_epoch,
+            seed=stream_seed(run.seed, "lessons"),
+            allows=lambda architecture: architecture in space,
+        )
+        session = self.session(setting)
+        x, y = curriculum.train.first()
+        supernet.eval()
+        with torch.no_grad():
+            teaching.check(setting.outputs(x), y)
+        Loop(
+            session=session,
+            curriculum=curriculum,
+            epochs=epochs,
+            warmup_epochs=self.warmup_epochs,
+            ranks=join(teaching.device),
+            identity={"method": self.describe(), "space": _fingerprint(space), "epochs": epochs, "seed": run.seed},
+            path=None if run.directory is None else run.directory / "supernet.safetensors",
+            report=run.report,
+        ).run()
+        # What it keeps is a cache: whoever prepares again gets the same from the checkpoint.
+        object.__setattr__(self, "_session", session)
+        return SupernetEvaluator(supernet, evaluator, self.recalibration_batches, trained_by=self.describe())
+
+    def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
+        """Return up to `n` of the architectures that the supernet ranks highest and that have not been tried.
+
+        Raises:
+            StudyError: If the supernet has not been trained.
+        """
+        del rng
+        proposals: list[Proposal] = []
+        for architecture in self.ranked():
+            if len(proposals) == n:
+                break
+            if architecture in space and history.find(architecture, None) is None:
+                proposals.append(Proposal(architecture))
+        return proposals
+
+    def ranked(self) -> Iterator[Architecture]:
+        """Yield architectures, the most promising first, each once.
+
+        Raises:
+            StudyError: If the supernet has not been trained.
+        """
+        return self._trained().ranked()
+
+    def probabilities(self) -> Mapping[str, np.ndarray[Any, Any]]:
+        """Return how likely each value of each parameter is chosen, by label; nothing where the method has no preference.
+
+        Raises:
+            StudyError: If the supernet has not been trained.
+        """
+        return self._trained().probabilities()
+
+    def describe(self) -> dict[str, Any]:
+        """Return the method and its settings as JSON."""
+        settings = {one.name: _as_json(getattr(self, one.name)) for one in dataclasses.fields(self)}
+        return {"type": type(self).__name__, **settings}
+
+    def _trained(self) -> Session:
+        session = self.__dict__.get("_session")
+        if session is None:
+            msg = f"{type(self).__name__} has no trained supernet yet. Run it by retia.search or study.run, or call train(space, evaluator) first."
+            raise StudyError(msg)
+        return cast("Session", session)
+
+
+def _fingerprint(space: ModelSpace) -> str:
+    return hashlib.blake2b(json.dumps(space.to_json(), sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def _as_json(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {one.name: _as_json(getattr(value, one.name)) for one in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _as_json(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, tuple | list):
+        return [_as_json(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return getattr(value, "__qualname__", type(value).__qualname__)

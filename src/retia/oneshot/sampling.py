@@ -1,0 +1,93 @@
+"""Sampling paths: random architectures that meet the restrictions of the space and the bounds on costs."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from retia.errors import StudyError
+from retia.oneshot.method import Setting
+from retia.rng import stream
+from retia.space import Architecture
+
+__all__ = ["PathSampler"]
+
+TRIES = 1_000
+"""How many samples in a row may break a bound before the space is listed, where it can be."""
+LISTABLE = 10_000
+"""The largest space that is listed to find what its bounds allow."""
+PATIENCE = 10_000
+"""How many samples in a row may bring nothing new before a larger space counts as exhausted, or as empty."""
+
+
+class PathSampler:
+    """Draws architectures that a setting allows: it samples the space until a bound is met.
+
+    In a space of at most ten thousand architectures, of which bounds allow very few, it draws uniformly from a list of those few.
+
+    Args:
+        setting: Where it samples.
+        uniform: "choices" draws each active parameter uniformly, "architectures" every architecture alike (see `SearchSpace.sample`).
+
+    Raises:
+        StudyError: If no architecture is found that meets the bounds.
+    """
+
+    def __init__(self, setting: Setting, *, uniform: Literal["choices", "architectures"] = "choices") -> None:
+        self._setting = setting
+        self._space = setting.supernet.space
+        self._uniform = uniform
+        self.sample(stream(setting.seed, "a first path"))
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """Draw an architecture.
+
+        Raises:
+            StudyError: If none is found that meets the bounds.
+        """
+        listable = self._space.size_before_restrictions() <= LISTABLE
+        for _ in range(TRIES if listable else PATIENCE):
+            architecture = self._space.sample(rng, uniform=self._uniform)
+            if self._setting.allows(architecture):
+                return architecture
+        if listable and self._allowed:
+            return self._allowed[int(rng.integers(len(self._allowed)))]
+        looked = f"None of the {self._space.size():,} architectures" if listable else f"None of {PATIENCE:,} sampled architectures"
+        msg = f"{looked} of {self._space.name} met the bounds on costs. Loosen them, or narrow the choices to what is affordable."
+        raise StudyError(msg)
+
+    def unseen(self, rng: np.random.Generator, *, but: set[Architecture] | None = None) -> Iterator[Architecture]:
+        """Yield allowed architectures in random order, each once, until there are none left.
+
+        A space of at most ten thousand architectures is exhausted; a larger one, whose architectures can't be listed, counts as exhausted
+        after ten thousand samples in a row without a new one that is allowed.
+
+        Args:
+            rng: Where the randomness comes from.
+            but: Those that are not to be yielded.
+        """
+        seen = set(but or ())
+        if self._space.size_before_restrictions() <= LISTABLE:
+            for _ in range(TRIES // 10):
+                architecture = self._space.sample(rng, uniform=self._uniform)
+                if architecture not in seen:
+                    seen.add(architecture)
+                    if self._setting.allows(architecture):
+                        yield architecture
+            left = [architecture for architecture in self._space.enumerate() if architecture not in seen]
+            yield from (left[i] for i in rng.permutation(len(left)) if self._setting.allows(left[i]))
+            return
+        misses = 0
+        while misses < PATIENCE:
+            architecture = self._space.sample(rng, uniform=self._uniform)
+            misses += 1
+            if architecture not in seen:
+                seen.add(architecture)
+                if self._setting.allows(architecture):
+                    misses = 0
+                    yield architecture
+
+    @cached_property
+    def _allowed(self) -> list[Architecture]:
+        return [architecture for architecture in self._space.enumerate() if self._setting.allows(architecture)]

@@ -1,0 +1,100 @@
+"""The sandwich rule: the largest path, the smallest and random ones in each lesson, with in-place distillation."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from retia.errors import EvaluationError
+from retia.oneshot.distillation import distillation_loss
+from retia.oneshot.extremes import Extremes
+from retia.oneshot.method import Lesson, Session, Setting
+from retia.oneshot.one_shot import OneShot
+from retia.oneshot.sampling import PathSampler
+from retia.rng import stream
+from retia.space import Architecture, greatest, least
+
+__all__ = ["Sandwich"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sandwich(OneShot):
+    """Train the largest path, the smallest and some random ones in each lesson; its parts learn from the largest's outputs.
+
+    The loss is the sum over the paths: that of the largest on the targets, and of each other one, with distillation, the cross-entropy with the
+    largest's softmax for classes, or the mean squared error to its outputs for anything else.
+
+    Largest and smallest are meant of values with an order: sizes, depths, numbers, subsets. Other values, such as the candidates of a layer choice,
+    are drawn, the same for the largest and the smallest path; a random path with other candidates than the largest, which is then not a
+    part of it, learns from the targets. In a space without sizes another random path takes the place of the smallest. If a restriction or bound
+    forbids an extreme path, the nearest allowed one takes its place.
+
+    Args:
+        random: How many random paths a lesson.
+        distill: Whether the parts of the largest path learn from it; else all learn from the targets.
+
+    Raises:
+        EvaluationError: If a setting can't be.
+
+    References:
+        Yu and Huang, Universally Slimmable Networks and Improved Training Techniques, ICCV 2019, section 3, for the rule and the distillation.
+        Yu et al., BigNAS: Scaling Up Neural Architecture Search with Big Single-Stage Models, ECCV 2020, section 3.1. Deviations: its
+        initialization, learning-rate schedule and regularization of the largest path alone are left to the model and the evaluator;
+        `ranked` yields random architectures, where the paper selects from coarse to fine.
+    """
+
+    random: int = 2
+    distill: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.random < 0:
+            msg = f"'random' of Sandwich is a number of paths, at least 0, got {self.random}."
+            raise EvaluationError(msg)
+
+    def session(self, setting: Setting) -> Session:
+        """Start a training.
+
+        Raises:
+            StudyError: If no architecture meets the bounds.
+        """
+        return _Session(setting, self.random, distill=self.distill)
+
+
+class _Session(Session):
+    def __init__(self, setting: Setting, random: int, *, distill: bool) -> None:
+        super().__init__(setting)
+        self._sampler = PathSampler(setting)
+        self._extremes = Extremes(setting, self._sampler)
+        self._random = random
+        self._distill = distill
+
+    def teach(self, lesson: Lesson) -> float:
+        """Train the paths of the sandwich, and return the sum of their losses."""
+        x, y = lesson.batch
+        largest, *others = self._paths(lesson.rng)
+        self.supernet.activate(largest)
+        outputs = self.setting.outputs(x)
+        loss = self.setting.teaching.loss(outputs, y)
+        lesson.scale(loss).backward()
+        teacher, total = outputs.detach(), float(loss.detach())
+        for path in others:
+            self.supernet.activate(path)
+            outputs = self.setting.outputs(x)
+            taught = self._distill and self._extremes.same_candidates(largest, path)
+            loss = distillation_loss(outputs, teacher, y) if taught else self.setting.teaching.loss(outputs, y)
+            lesson.scale(loss).backward()
+            total += float(loss.detach())
+        return total
+
+    def _paths(self, rng: np.random.Generator) -> list[Architecture]:
+        """Return the largest path, the smallest, and random ones."""
+        largest = self._extremes.path(greatest, rng)
+        smallest = self._extremes.path(least, rng, like=largest)
+        if smallest == largest:
+            smallest = self._sampler.sample(rng)
+        return [largest, smallest, *(self._sampler.sample(rng) for _ in range(self._random))]
+
+    def ranked(self) -> Iterator[Architecture]:
+        """Yield random paths, each once."""
+        return self._sampler.unseen(stream(self.setting.seed, "ranked"))

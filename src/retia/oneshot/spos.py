@@ -1,0 +1,77 @@
+"""Single path one-shot: one uniformly sampled path a lesson."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from retia.errors import EvaluationError
+from retia.oneshot.method import Lesson, Session, Setting
+from retia.oneshot.one_shot import OneShot
+from retia.oneshot.sampling import PathSampler
+from retia.rng import stream
+from retia.space import Architecture, SearchSpace
+
+__all__ = ["SPOS"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SPOS(OneShot):
+    """Train one path at a time, drawn uniformly from those that restrictions and bounds allow.
+
+    It ranks nothing itself: `ranked` yields random architectures, which the trained supernet scores. Any other strategy can search the
+    supernet that `train` returns, as the paper does by evolution.
+
+    Args:
+        uniform: "choices" draws each active parameter uniformly, "architectures" every architecture with the same probability.
+
+    Raises:
+        EvaluationError: If a setting can't be.
+
+    Reference:
+        Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, ECCV 2020, section 3. Deviation: channels are
+        searched as widths of which the first ones are used, by the same uniform sampling.
+    """
+
+    uniform: Literal["choices", "architectures"] = "choices"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.uniform not in ("choices", "architectures"):
+            msg = f"'uniform' of SPOS is 'choices' or 'architectures', got {self.uniform!r}."
+            raise EvaluationError(msg)
+
+    def refuse(self, space: SearchSpace) -> str | None:
+        """Return why not: there is no uniform distribution over the architectures of a real interval by their number."""
+        for label, parameter in space.parameters.items():
+            if self.uniform == "architectures" and math.isinf(parameter.domain.size):
+                return (
+                    f"'{label}' is a real interval ({parameter.domain}), so architectures can't be counted, and SPOS(uniform='architectures') can't "
+                    f"search it. Use uniform='choices' or Sandwich, or space.discretize(points)."
+                )
+        return None
+
+    def session(self, setting: Setting) -> Session:
+        """Start a training.
+
+        Raises:
+            StudyError: If no architecture meets the bounds.
+        """
+        return _Session(setting, self.uniform)
+
+
+class _Session(Session):
+    def __init__(self, setting: Setting, uniform: Literal["choices", "architectures"]) -> None:
+        super().__init__(setting)
+        self._sampler = PathSampler(setting, uniform=uniform)
+
+    def teach(self, lesson: Lesson) -> float:
+        """Train a random path."""
+        self.supernet.activate(self._sampler.sample(lesson.rng))
+        loss = self.setting.loss(lesson.batch)
+        lesson.scale(loss).backward()
+        return float(loss.detach())
+
+    def ranked(self) -> Iterator[Architecture]:
+        """Yield random paths, each once."""
+        return self._sampler.unseen(stream(self.setting.seed, "ranked"))

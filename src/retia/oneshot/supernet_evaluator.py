@@ -1,0 +1,86 @@
+"""A trained supernet as an evaluator: any strategy can search it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import torch
+
+from retia.errors import EvaluationError
+from retia.evaluate import Teaching, TensorData
+from retia.space import Architecture
+from retia.supernet import Supernet, recalibrate
+from retia.trial import Run
+
+__all__ = ["SupernetEvaluator"]
+
+
+@dataclass(frozen=True, eq=False)
+class SupernetEvaluator:
+    """Judges an architecture by the weights that it has in a trained supernet; nothing is trained.
+
+    Batch-norm statistics are taken anew for each architecture, from the same batches of the training data.
+
+    Attributes:
+        supernet: The supernet.
+        evaluator: What it was trained for, which judges: its metrics are those on its validation data.
+        recalibration_batches: How many batches statistics are taken from; 0 leaves them as they are.
+        trained_by: What trained the supernet, as JSON.
+
+    Reference:
+        Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, ECCV 2020, section 3.4.
+    """
+
+    supernet: Supernet
+    evaluator: Any
+    recalibration_batches: int = 8
+    trained_by: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __call__(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
+        """Activate the architecture and return its metrics on the validation data.
+
+        Raises:
+            EvaluationError: If the space of the study is not that of the supernet.
+        """
+        labels = self.supernet.space.parameters
+        if unknown := next((label for label in architecture if label not in labels), None):
+            msg = f"'{unknown}' is no parameter of the supernet's space. Search supernet.space."
+            raise EvaluationError(msg)
+        teaching = self._teaching(run.device)
+        self.supernet.activate(architecture)
+        self.supernet.eval()
+        if self.recalibration_batches:
+            recalibrate(self.supernet, [x for x, _ in self._batches(teaching)])
+        return teaching.judge(self.supernet)
+
+    def costs(self) -> Any:
+        """Return what counts a model's costs, if the evaluator knows."""
+        return self.evaluator.costs()
+
+    @property
+    def metrics_supplied(self) -> tuple[str, ...]:
+        """The names of the metrics: those of the evaluator but for the test's and the time."""
+        return tuple(name for name in self.evaluator.metrics_supplied if not name.startswith("test_") and name != "train_seconds")
+
+    def describe(self) -> dict[str, Any]:
+        """Return what was trained, and by what, as JSON."""
+        inner = self.evaluator.describe() if hasattr(self.evaluator, "describe") else type(self.evaluator).__name__
+        return {"type": "SupernetEvaluator", "trained_by": dict(self.trained_by), "recalibration_batches": self.recalibration_batches, "evaluator": inner}
+
+    def _teaching(self, device: str | None) -> Teaching:
+        # Data is put on the device once, not for each architecture.
+        kept: dict[str | None, Teaching] = self.__dict__.setdefault("_teachings", {})
+        if device not in kept:
+            kept[device] = self.evaluator.teaching(device)
+        return kept[device]
+
+    def _batches(self, teaching: Teaching) -> list[Any]:
+        kept: list[Any] | None = self.__dict__.get("_recalibration")
+        if kept is None:
+            generator = torch.Generator().manual_seed(0)
+            with teaching.train.rewound():
+                data = teaching.train.placed(teaching.device, torch.preserve_format) if isinstance(teaching.train, TensorData) else teaching.train
+                kept = list(islice(data.batches(teaching.batch_size, generator=generator), self.recalibration_batches))
+            self.__dict__["_recalibration"] = kept
+        return kept

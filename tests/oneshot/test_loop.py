@@ -1,0 +1,240 @@
+"""The training of a supernet: it goes on to the same losses, alone or shared, and says what is wrong before it starts."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import retia
+from retia.errors import EvaluationError, SpaceError, StorageError, StudyError, TrainingDiverged
+from retia.evaluate import Classification, Teaching, TensorData
+from retia.nn import ModelSpace
+from retia.oneshot import SPOS
+from retia.strategy import RegularizedEvolution
+from retia.study import Study
+from retia.trial import Run
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        width = retia.choice("width", [4, 8])
+        self.stem = nn.Linear(4, width)
+        self.norm = nn.BatchNorm1d(width)
+        self.act = retia.layer_choice("act", {"relu": nn.ReLU, "tanh": nn.Tanh})
+        self.body = retia.repeat("body", lambda i: nn.Linear(width, width), (0, 2))
+        self.head = nn.Linear(width, 2)
+
+    def forward(self, x):
+        return self.head(self.body(self.act(self.norm(self.stem(x)))))
+
+
+def data(n=64, seed=0):
+    x = torch.randn(n, 4, generator=torch.Generator().manual_seed(seed))
+    return x, (x[:, 0] + x[:, 1] > 0).long()
+
+
+def evaluator(**more):
+    return Classification(data(), data(seed=1), **{"epochs": 4, "batch_size": 16, "lr": 0.05, "optimizer": "sgd", **more})
+
+
+def trained(method, evaluator=None, **more):
+    """Train, and return what was told of each epoch with the supernet's weights."""
+    told = []
+    run = Run(more.pop("space", None) or ModelSpace(Net), seed=3, listener=lambda metrics, step: told.append(metrics), **more)
+    scored = method.prepare(evaluator or globals()["evaluator"](), run)
+    return told, scored
+
+
+def test_a_supernet_learns_and_any_strategy_searches_it():
+    space, method = ModelSpace(Net), SPOS(epochs=30)
+    scored = method.train(space, evaluator())
+    study = Study(space, scored, maximize="accuracy", minimize="params")
+    study.run(RegularizedEvolution(5, 2), trials=12)
+    assert study.best.metrics["accuracy"] > 0.8
+    assert len({trial.metrics["params"] for trial in study.trials}) > 1
+
+
+def test_the_same_seed_trains_the_same():
+    first, second = trained(SPOS()), trained(SPOS())
+    assert first[0] == second[0]
+    assert len(first[0]) == 4
+    for a, b in zip(first[1].supernet.parameters(), second[1].supernet.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_an_interrupted_training_goes_on_to_the_same_losses(tmp_path):
+    whole, _ = trained(SPOS(), directory=tmp_path / "whole")
+    told = []
+
+    def stop(metrics, step):
+        told.append(metrics)
+        if step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        SPOS().prepare(evaluator(), Run(ModelSpace(Net), seed=3, directory=tmp_path / "part", listener=stop))
+    again, scored = trained(SPOS(), directory=tmp_path / "part")
+    assert told + again == whole
+    finished, same = trained(SPOS(), directory=tmp_path / "part")
+    assert finished == []
+    assert all(torch.equal(a, b) for a, b in zip(scored.supernet.parameters(), same.supernet.parameters(), strict=True))
+
+
+def test_adam_and_accumulation_go_on_too(tmp_path):
+    settings = {"optimizer": "adamw", "schedule": "cosine", "clip_norm": 1.0}
+    method = SPOS(lessons_per_step=2)
+    whole, _ = trained(method, evaluator(**settings))
+
+    def stop(metrics, step):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        method.prepare(evaluator(**settings), Run(ModelSpace(Net), seed=3, directory=tmp_path, listener=stop))
+    again, _ = trained(method, evaluator(**settings), directory=tmp_path)
+    assert again == whole[1:]
+
+
+SCRIPT = """
+import json, sys, torch
+torch.set_num_threads(1)
+sys.path.insert(0, {folder!r})
+from test_loop import Net, evaluator
+from retia.nn import ModelSpace
+from retia.oneshot import SPOS
+from retia.trial import Run
+told = []
+scored = SPOS(lessons_per_step=2).prepare(evaluator(), Run(ModelSpace(Net), seed=3, listener=lambda metrics, step: told.append(metrics["supernet_loss"])))
+if torch.distributed.get_rank() == 0:
+    print(json.dumps([told, [float(p.double().sum()) for p in scored.supernet.parameters()]]))
+torch.distributed.destroy_process_group()
+"""
+
+
+def test_two_processes_train_as_one_does(tmp_path):
+    told, scored = trained(SPOS(lessons_per_step=2))
+    (tmp_path / "train.py").write_text(textwrap.dedent(SCRIPT).format(folder=os.path.dirname(__file__)))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "train.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr[-2000:]
+    losses, sums = json.loads(done.stdout.strip().splitlines()[-1])
+    assert losses == pytest.approx([metrics["supernet_loss"] for metrics in told], rel=1e-5)
+    assert sums == pytest.approx([float(p.detach().double().sum()) for p in scored.supernet.parameters()], rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("other", "what"),
+    [
+        ({"method": SPOS(recalibration_batches=2)}, "another method"),
+        ({"space": ModelSpace(lambda: nn.Linear(4, retia.choice("other", [2, 3])))}, "another space"),
+        ({"seed": 4}, "another seed"),
+    ],
+)
+def test_a_checkpoint_of_something_else_is_refused(tmp_path, other, what):
+    trained(SPOS(), evaluator(epochs=1), directory=tmp_path)
+    with pytest.raises(StorageError, match=what):
+        run = Run(other.get("space", ModelSpace(Net)), seed=other.get("seed", 3), directory=tmp_path)
+        other.get("method", SPOS()).prepare(evaluator(epochs=1), run)
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
+    (tmp_path / "supernet.safetensors").write_text("nonsense")
+    with pytest.raises(StorageError, match="is no checkpoint of a supernet"):
+        trained(SPOS(), directory=tmp_path)
+
+
+def test_a_loss_that_diverges_stops_with_the_step_and_keeps_the_checkpoint(tmp_path):
+    steps = []
+
+    class Bad:
+        def teaching(self, device=None):
+            def loss(outputs, targets):
+                steps.append(1)
+                value = nn.functional.cross_entropy(outputs, targets)
+                return value * float("nan") if len(steps) > 6 else value
+
+            train, valid = (TensorData(*data(seed=i)) for i in range(2))
+            return Teaching(
+                train=train,
+                valid=valid,
+                loss=loss,
+                optimizer=lambda model: torch.optim.SGD(model.parameters(), lr=0.1),
+                schedule=lambda optimizer, steps: torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0),
+                judge=lambda model: {"accuracy": 0.5},
+                batch_size=16,
+            )
+
+    with pytest.raises(TrainingDiverged, match=r"became nan in epoch 2, step 6. The checkpoint of epoch 1 is kept"):
+        trained(SPOS(epochs=3), Bad(), directory=tmp_path)
+    assert (tmp_path / "supernet.safetensors").exists()
+
+
+def test_what_can_not_be_trained_is_refused_before_training():
+    with pytest.raises(EvaluationError, match=r"int does not say how: it offers no loss and no data"):
+        SPOS().train(ModelSpace(Net), 3)
+    with pytest.raises(EvaluationError, match=r"A batch of 500 is larger than the training data with 64 samples"):
+        SPOS().train(ModelSpace(Net), evaluator(batch_size=500))
+    with pytest.raises(EvaluationError, match=r"A step takes 8 batches of 16, and the training data has 4"):
+        SPOS(lessons_per_step=8).train(ModelSpace(Net), evaluator())
+    with pytest.raises(SpaceError, match=r"the space \(SearchSpace\) builds no models"):
+        SPOS().train(retia.SearchSpace({"x": retia.Integer(0, 1)}), evaluator())
+    with pytest.raises(EvaluationError, match=r"The model returns 1 scores|score for each class"):
+        SPOS().train(ModelSpace(lambda: nn.Linear(4, 1 + 0 * retia.choice("x", [1, 2]))), evaluator())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"), [({"epochs": 0}, "'epochs' of SPOS is at least 1, got 0"), ({"held_out": 1.0}, "'held_out' of SPOS is a share")]
+)
+def test_settings_that_can_not_be_are_refused(settings, message):
+    with pytest.raises(EvaluationError, match=message):
+        SPOS(**settings)
+
+
+def test_a_method_that_has_not_been_trained_says_so():
+    with pytest.raises(StudyError, match="SPOS has no trained supernet yet"):
+        next(SPOS().ranked())
+
+
+def test_search_trains_ranks_bounds_and_retrains(tmp_path):
+    study = retia.search(
+        Net,
+        evaluator(),
+        SPOS(epochs=10),
+        trials=6,
+        maximize="accuracy",
+        constraints=["params <= 100"],
+        storage=tmp_path / "s.db",
+        progress=False,
+    )
+    assert study.stop_reason in ("trials done", "search space exhausted")
+    assert all(trial.metrics["params"] <= 100 for trial in study.trials[1:])
+    assert len({trial.architecture for trial in study.trials}) == len(study.trials)
+    retrained = study.run_retrained(2)
+    assert len(retrained.trials) == 2
+    assert {trial.architecture for trial in retrained.trials} == {trial.architecture for trial in study.top(2)}
+    again = retia.search(
+        Net,
+        evaluator(),
+        SPOS(epochs=10),
+        trials=7,
+        maximize="accuracy",
+        constraints=["params <= 100"],
+        storage=tmp_path / "s.db",
+        progress=False,
+    )
+    assert again.trials[: len(study.trials)] == study.trials
+
+
+def test_statistics_are_an_architectures_own_when_it_is_judged():
+    _, scored = trained(SPOS())
+    space, rng = scored.supernet.space, np.random.default_rng(0)
+    architecture = space.sample(rng)
+    first = scored(architecture, Run(space))
+    scored(space.sample(rng), Run(space))
+    assert scored(architecture, Run(space)) == first

@@ -1,0 +1,211 @@
+import math
+from collections import Counter
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import mse_loss
+
+import retia
+from retia.errors import EvaluationError, StudyError
+from retia.nn import ModelSpace
+from retia.oneshot.sampling import PathSampler
+from retia.oneshot.spos import SPOS
+
+
+class Square(nn.Module):
+    def forward(self, x):
+        return x.square()
+
+
+class Planted(nn.Module):
+    """Of the candidates only the square can fit an even function of its input."""
+
+    def __init__(self):
+        super().__init__()
+        self.shape = retia.layer_choice("shape", {"linear": nn.Identity, "sine": Sine, "square": Square})
+        self.head = nn.Linear(2, 1)
+
+    def forward(self, x):
+        return self.head(self.shape(x))
+
+
+class Sine(nn.Module):
+    def forward(self, x):
+        return x.sin()
+
+
+class Sizes(nn.Module):
+    def __init__(self):
+        super().__init__()
+        width = retia.choice("width", [4, 8, 16])
+        self.stem = nn.Linear(2, width)
+        self.body = retia.repeat("body", lambda i: nn.Sequential(nn.Linear(width, width), retia.layer_choice("act", [nn.ReLU, nn.Tanh])), (0, 2))
+        self.head = nn.Linear(width, 2)
+
+    def forward(self, x):
+        return self.head(self.body(self.stem(x)))
+
+
+class Slope(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+        self.act = nn.LeakyReLU(retia.real("slope", 0.0, 0.5))
+
+    def forward(self, x):
+        return self.act(self.layer(x))
+
+
+def inputs(seed=0, n=64, features=2):
+    return torch.randn(n, features, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture
+def classes():
+    x = inputs()
+    return x, (x[:, 0] > 0).long()
+
+
+def taught_paths(session, lessons):
+    paths = []
+    handle = session.supernet.register_forward_pre_hook(lambda supernet, _: paths.append(supernet.architecture))
+    for lesson in lessons:
+        session.teach(lesson)
+    handle.remove()
+    return paths
+
+
+def test_the_supernet_ranks_the_planted_candidate_first(make_setting, lessons):
+    space, found = ModelSpace(Planted), 0
+    for seed in range(10):
+        x = inputs(seed)
+        y = x.square().sum(1, keepdim=True)
+        setting = make_setting(space, x, y, seed=seed, lr=0.05, loss=mse_loss)
+        session = SPOS().session(setting)
+        optimizer = setting.teaching.optimizer(setting.supernet)
+        for lesson in lessons(setting, 100):
+            optimizer.zero_grad()
+            session.teach(lesson)
+            optimizer.step()
+        unseen = inputs(seed + 100)
+        losses = {}
+        for path in session.ranked():
+            setting.supernet.activate(path)
+            losses[path["shape"]] = float(setting.loss((unseen, unseen.square().sum(1, keepdim=True))).detach())
+        assert len(losses) == 3
+        found += min(losses, key=losses.get) == "square"
+    assert found >= 9
+
+
+def test_a_lesson_trains_one_path_and_returns_its_loss(make_setting, lessons, classes):
+    setting = make_setting(ModelSpace(Sizes), *classes)
+    session = SPOS().session(setting)
+    (lesson,) = lessons(setting, 1)
+    loss = session.teach(lesson)
+    grads = [None if p.grad is None else p.grad.clone() for p in setting.supernet.parameters()]
+    assert loss == float(setting.loss(lesson.batch).detach())
+    setting.supernet.zero_grad()
+    setting.loss(lesson.batch).backward()
+    for mine, expected in zip(grads, (p.grad for p in setting.supernet.parameters()), strict=True):
+        assert (mine is None) == (expected is None)
+        assert mine is None or torch.equal(mine, expected)
+
+
+def test_values_are_drawn_uniformly_or_architectures_are(make_setting, lessons, classes):
+    space = ModelSpace(Sizes)  # 3 widths with 1 + 2 + 4 stacks
+    shares = {}
+    for uniform in ("choices", "architectures"):
+        setting = make_setting(space, *classes)
+        paths = taught_paths(SPOS(uniform=uniform).session(setting), lessons(setting, 1000))
+        shares[uniform] = Counter(path["body"] for path in paths)
+    assert [shares["choices"][depth] / 1000 for depth in range(3)] == pytest.approx([1 / 3] * 3, abs=0.05)
+    assert [shares["architectures"][depth] / 1000 for depth in range(3)] == pytest.approx([1 / 7, 2 / 7, 4 / 7], abs=0.05)
+
+
+def test_a_lesson_is_the_same_whenever_it_is_taught(make_setting, lessons, classes):
+    setting = make_setting(ModelSpace(Sizes), *classes)
+    forwards = taught_paths(SPOS().session(setting), lessons(setting, 20))
+    backwards = taught_paths(SPOS().session(setting), reversed(list(lessons(setting, 20))))
+    assert forwards == backwards[::-1]
+    assert len(set(forwards)) > 5
+
+
+def test_restrictions_and_bounds_are_never_violated(make_setting, lessons, classes):
+    space = ModelSpace(Sizes).where(lambda a: a["width"] > 4, "width > 4")
+    setting = make_setting(space, *classes, allows=lambda a: a["body"] < 2)
+    session = SPOS().session(setting)
+    paths = [*taught_paths(session, lessons(setting, 100)), *session.ranked()]
+    assert {path["width"] for path in paths} == {8, 16}
+    assert {path["body"] for path in paths} == {0, 1}
+
+
+@pytest.mark.parametrize("uniform", ["choices", "architectures"])
+def test_each_allowed_architecture_is_ranked_once_and_then_it_ends(make_setting, classes, uniform):
+    space = ModelSpace(Sizes)
+    setting = make_setting(space, *classes, allows=lambda a: a["width"] != 8)
+    ranked = list(SPOS(uniform=uniform).session(setting).ranked())
+    assert len(ranked) == len(set(ranked)) == 14
+    assert set(ranked) == {a for a in space.enumerate() if a["width"] != 8}
+    assert ranked == list(SPOS(uniform=uniform).session(setting).ranked())
+
+
+def test_the_only_architecture_that_a_bound_allows_is_found(make_setting, lessons, classes):
+    def many():
+        return nn.Sequential(*(retia.layer_choice(f"act{i}", {"no": nn.Identity, "yes": nn.Tanh}) for i in range(12)), nn.Linear(2, 2))
+
+    space = ModelSpace(many)
+    only = {f"act{i}": "yes" for i in range(12)}
+    setting = make_setting(space, *classes, allows=lambda a: a == only)  # 1 of 4096
+    session = SPOS().session(setting)
+    assert taught_paths(session, lessons(setting, 2)) == [only, only]
+    assert list(session.ranked()) == [only]
+
+
+def test_a_large_space_is_exhausted_by_patience(make_setting, classes):
+    class Many(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(2, 2)
+            self.numbers = [retia.choice(f"n{i}", list(range(10))) for i in range(5)]
+
+        def forward(self, x):
+            return self.layer(x)
+
+    setting = make_setting(ModelSpace(Many), *classes, allows=lambda a: a["n0"] == a["n1"] == a["n2"] == 0 and a["n3"] < 2)  # 20 of 100,000
+    ranked = list(PathSampler(setting).unseen(np.random.default_rng(0)))
+    assert 0 < len(ranked) == len(set(ranked)) <= 20
+
+
+def test_real_parameters_are_sampled(make_setting, lessons, classes):
+    setting = make_setting(ModelSpace(Slope), *classes)
+    session = SPOS().session(setting)
+    slopes = [path["slope"] for path in taught_paths(session, lessons(setting, 200))]
+    assert len(set(slopes)) == 200
+    assert 0 <= min(slopes) < 0.05
+    assert 0.45 < max(slopes) <= 0.5
+    assert len(set(islice(session.ranked(), 50))) == 50
+    assert SPOS().refuse(setting.supernet.space) is None
+
+
+def test_reals_have_no_uniform_architectures(make_setting):
+    reason = SPOS(uniform="architectures").refuse(ModelSpace(Slope))
+    assert "'slope' is a real interval" in reason
+    assert "Sandwich" in reason
+    assert SPOS(uniform="architectures").refuse(ModelSpace(Sizes)) is None
+
+
+def test_a_bound_that_nothing_meets_is_an_error_before_training(make_setting, classes):
+    setting = make_setting(ModelSpace(Sizes), *classes, allows=lambda a: False)
+    with pytest.raises(StudyError, match="None of the 21 architectures of Sizes met the bounds"):
+        SPOS().session(setting)
+    setting = make_setting(ModelSpace(Slope), *classes, allows=lambda a: a["slope"] > math.inf)
+    with pytest.raises(StudyError, match="None of 10,000 sampled architectures of Slope met the bounds"):
+        SPOS().session(setting)
+
+
+def test_uniform_is_one_of_two():
+    with pytest.raises(EvaluationError, match="'uniform' of SPOS is 'choices' or 'architectures', got 'paths'"):
+        SPOS(uniform="paths")
