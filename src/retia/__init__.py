@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from retia.evaluate import Classification, Regression, export, save_weights
     from retia.execute import InProcess, Processes
     from retia.nn import ModelSpace, cell, input_choice, layer_choice, parameter, repeat
-    from retia.oneshot import SPOS, FairNAS, Sandwich, SupernetEvaluator
+    from retia.oneshot import DARTS, ENAS, GDAS, PCDARTS, SNAS, SPOS, DrNAS, FairNAS, FBNet, OnceForAll, Penalty, ProxylessNAS, Sandwich, SupernetEvaluator
     from retia.searching import check, search
     from retia.strategy import GridSearch, Listed, LocalSearch, Random, RegularizedEvolution
     from retia.study import Study, architecture_evaluator
@@ -54,6 +54,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "DARTS",
+    "ENAS",
+    "GDAS",
+    "PCDARTS",
+    "SNAS",
     "SPOS",
     "Architecture",
     "ArchitectureError",
@@ -61,8 +66,10 @@ __all__ = [
     "Classification",
     "Constraint",
     "Costs",
+    "DrNAS",
     "EvaluationError",
     "ExecutorError",
+    "FBNet",
     "FairNAS",
     "GridSearch",
     "InProcess",
@@ -71,9 +78,12 @@ __all__ = [
     "LocalSearch",
     "ModelSpace",
     "Objective",
+    "OnceForAll",
     "Parameter",
+    "Penalty",
     "Processes",
     "Proposal",
+    "ProxylessNAS",
     "Random",
     "Real",
     "Regression",
@@ -122,7 +132,7 @@ _HOMES = {
     "retia.evaluate": "Classification Regression export save_weights",
     "retia.execute": "InProcess Processes",
     "retia.nn": "ModelSpace cell input_choice layer_choice parameter repeat",
-    "retia.oneshot": "FairNAS SPOS Sandwich SupernetEvaluator",
+    "retia.oneshot": "DARTS DrNAS ENAS FBNet FairNAS GDAS OnceForAll PCDARTS Penalty ProxylessNAS SNAS SPOS Sandwich SupernetEvaluator",
     "retia.searching": "check search",
     "retia.strategy": "GridSearch Listed LocalSearch Random RegularizedEvolution",
     "retia.study": "Study architecture_evaluator",

@@ -21,7 +21,7 @@ def _judged(model, data):
     return {"accuracy": float((scores.argmax(1) == data.y).float().mean()), "loss": float(loss)}
 
 
-def _make_setting(space, x, y, *, seed=0, epochs=2, batch_size=8, lr=0.1, allows=None, loss=nn.functional.cross_entropy):
+def _make_setting(space, x, y, *, seed=0, epochs=2, batch_size=8, lr=0.1, penalties=(), allows=None, loss=nn.functional.cross_entropy):
     data = TensorData(x, y)
     supernet = Supernet(space, seed=seed)
     supernet.train()
@@ -36,7 +36,8 @@ def _make_setting(space, x, y, *, seed=0, epochs=2, batch_size=8, lr=0.1, allows
         batch_size=batch_size,
     )
     steps = data.steps(batch_size)
-    return Setting(supernet, teaching, steps * epochs, steps, seed, allows or (lambda architecture: True))
+    bound = [penalty.bind(supernet, example=x) for penalty in penalties]
+    return Setting(supernet, teaching, steps * epochs, steps, seed, allows or (lambda architecture: True), bound)
 
 
 def _batches(setting, coordinate):
@@ -56,7 +57,7 @@ def _lessons(setting, n):
 
 @pytest.fixture(scope="session")
 def make_setting():
-    """Return `make_setting(space, x, y, *, seed, epochs, batch_size, lr, allows, loss)`: a setting with a supernet, cross entropy and plain SGD."""
+    """Return `make_setting(space, x, y, *, seed, epochs, batch_size, lr, penalties, allows, loss)`: a setting with a supernet, cross entropy and plain SGD."""
     return _make_setting
 
 

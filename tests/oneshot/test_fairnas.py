@@ -201,7 +201,7 @@ def test_a_fair_path_is_found_where_only_some_pairs_are_allowed(make_setting, le
 def test_a_real_interval_is_refused_with_the_methods_that_can():
     reason = FairNAS().refuse(ModelSpace(Slope))
     assert "'slope' is a real interval" in reason
-    assert "SPOS or Sandwich" in reason
+    assert "SPOS, Sandwich or OnceForAll" in reason
     assert FairNAS().refuse(ModelSpace(Layers)) is None
 
 

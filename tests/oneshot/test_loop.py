@@ -15,7 +15,7 @@ import retia
 from retia.errors import EvaluationError, SpaceError, StorageError, StudyError, TrainingDiverged
 from retia.evaluate import Classification, Teaching, TensorData
 from retia.nn import ModelSpace
-from retia.oneshot import SPOS
+from retia.oneshot import DARTS, SPOS, Penalty
 from retia.strategy import RegularizedEvolution
 from retia.study import Study
 from retia.trial import Run
@@ -194,6 +194,21 @@ def test_what_can_not_be_trained_is_refused_before_training():
 def test_settings_that_can_not_be_are_refused(settings, message):
     with pytest.raises(EvaluationError, match=message):
         SPOS(**settings)
+
+
+def test_a_warm_up_that_leaves_no_epoch_is_refused():
+    with pytest.raises(EvaluationError, match="DARTS learns what to choose after a warm-up of 3 epochs, of which the training has 2"):
+        DARTS(epochs=2, warmup_epochs=3).train(ModelSpace(Net), evaluator())
+
+
+def test_a_warm_up_that_nothing_follows_is_refused():
+    with pytest.raises(EvaluationError, match="SPOS learns no choices that a warm-up could precede"):
+        SPOS(warmup_epochs=1)
+
+
+def test_a_penalty_that_nothing_would_mind_is_refused():
+    with pytest.raises(EvaluationError, match=r"SPOS has nothing that would mind a penalty.*constraints="):
+        SPOS(penalties=Penalty("params"))
 
 
 def test_a_method_that_has_not_been_trained_says_so():

@@ -10,10 +10,9 @@ from threading import Lock
 from types import MethodType, TracebackType
 from typing import Any, ParamSpec, TypeVar
 
-import cloudpickle
-
 from retia.errors import EvaluationError, ExecutorError
 from retia.execute.dispatcher import Dispatcher
+from retia.execute.pickling import dumps
 from retia.execute.wire import FUNCTION, pack
 from retia.execute.worker_process import KEPT_FUNCTIONS, Call, Function, threads_environment
 
@@ -133,7 +132,7 @@ class Processes(Executor):
 
 def _pickled(value: object, what: str, shown: object) -> bytes:
     try:
-        return cloudpickle.dumps(value)
+        return dumps(value)
     except Exception as error:
         msg = (
             f"{what} can't be sent to a worker process: {shown!r:.200}: {type(error).__name__}: {error}. "

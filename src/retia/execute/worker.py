@@ -12,9 +12,8 @@ from threading import Lock, Thread
 from traceback import format_exception
 from typing import Any
 
-import cloudpickle
-
 from retia.errors import EvaluationError
+from retia.execute.pickling import dumps
 from retia.execute.progress import emitting_to
 from retia.execute.wire import CALL, ERROR, FORGET, FUNCTION, LOADED, MESSAGE, READY, RESULT, STOP, pack, unpack
 
@@ -104,7 +103,7 @@ def _load(body: memoryview) -> Callable[..., Any]:
 
 def _dumped(value: Any, what: str) -> bytes:
     try:
-        return cloudpickle.dumps(value)
+        return dumps(value)
     except Exception as error:
         msg = (
             f"The {what} can't be sent from its worker process: {type(value).__name__}: {type(error).__name__}: {error}. "
@@ -118,8 +117,8 @@ def _dumped_error(error: Exception) -> bytes:
     traceback = error.__traceback__
     text = "".join(format_exception(type(error), error, traceback and traceback.tb_next))
     try:
-        body = cloudpickle.dumps((error, text))
+        body = dumps((error, text))
         pickle.loads(body)
     except Exception:  # noqa: BLE001 - pickling runs code of the user's
-        body = cloudpickle.dumps((EvaluationError(f"{type(error).__qualname__}: {error}"), text))
+        body = dumps((EvaluationError(f"{type(error).__qualname__}: {error}"), text))
     return body

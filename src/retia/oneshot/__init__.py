@@ -1,18 +1,41 @@
-"""One-shot methods: they train a supernet, which then ranks architectures."""
+"""One-shot methods: a supernet is trained once, and ranks architectures."""
 
+from retia.oneshot.darts import DARTS
+from retia.oneshot.differentiable import Differentiable
+from retia.oneshot.drnas import DrNAS
+from retia.oneshot.enas import ENAS
 from retia.oneshot.fairnas import FairNAS
+from retia.oneshot.fbnet import FBNet
+from retia.oneshot.gdas import GDAS
 from retia.oneshot.method import Batch, Lesson, Session, Setting
+from retia.oneshot.once_for_all import OnceForAll
 from retia.oneshot.one_shot import OneShot
+from retia.oneshot.pcdarts import PCDARTS
+from retia.oneshot.penalty import BoundPenalty, Penalty
+from retia.oneshot.proxylessnas import ProxylessNAS
 from retia.oneshot.sandwich import Sandwich
+from retia.oneshot.snas import SNAS
 from retia.oneshot.spos import SPOS
 from retia.oneshot.supernet_evaluator import SupernetEvaluator
 
 __all__ = [
+    "DARTS",
+    "ENAS",
+    "GDAS",
+    "PCDARTS",
+    "SNAS",
     "SPOS",
     "Batch",
+    "BoundPenalty",
+    "Differentiable",
+    "DrNAS",
+    "FBNet",
     "FairNAS",
     "Lesson",
+    "OnceForAll",
     "OneShot",
+    "Penalty",
+    "ProxylessNAS",
     "Sandwich",
     "Session",
     "Setting",

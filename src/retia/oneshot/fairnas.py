@@ -58,7 +58,7 @@ class FairNAS(OneShot):
             if math.isinf(parameter.domain.size):
                 return (
                     f"'{label}' is a real interval ({parameter.domain}), of which FairNAS can't train every value equally often. "
-                    f"Use SPOS or Sandwich, or space.discretize(points)."
+                    f"Use SPOS, Sandwich or OnceForAll, or space.discretize(points)."
                 )
         return None
 

@@ -1,7 +1,7 @@
 """What one-shot methods have in common: a supernet is trained, and then ranks architectures."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from retia.evaluate import Teaching
+from retia.oneshot.penalty import BoundPenalty
 from retia.rng import stream, stream_seed
 from retia.space import Architecture
 from retia.supernet import Supernet
@@ -31,6 +32,7 @@ class Setting:
         steps_per_epoch: How many weight steps an epoch has.
         seed: Where all randomness comes from.
         allows: Whether an architecture meets the bounds on costs, which are checked before anything of it is trained.
+        penalties: What is added to, or multiplied into, the loss of what chooses architectures.
     """
 
     supernet: Supernet
@@ -39,6 +41,7 @@ class Setting:
     steps_per_epoch: int
     seed: int
     allows: Callable[[Architecture], bool]
+    penalties: Sequence[BoundPenalty] = ()
 
     def outputs(self, x: Any, model: nn.Module | None = None) -> Tensor:
         """Return the outputs of the supernet as it is, or of another model, in the precision of the training."""

@@ -6,17 +6,19 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
 
+from retia.cost import Example
 from retia.errors import EvaluationError, SpaceError, StudyError
 from retia.evaluate import Trainable
 from retia.nn import ModelSpace
 from retia.oneshot.lessons import curriculum_of
 from retia.oneshot.loop import Loop
 from retia.oneshot.method import Session, Setting
+from retia.oneshot.penalty import Penalty
 from retia.oneshot.ranks import join
 from retia.oneshot.supernet_evaluator import SupernetEvaluator
 from retia.rng import stream_seed
@@ -42,6 +44,8 @@ class OneShot(ABC):
             `torchrun` has started share them.
         held_out: The share of the training data that architecture weights are trained on; 0 takes the validation data, as always where a
             loader gives the data.
+        penalties: What is added to the loss of what chooses architectures for what they cost.
+        learns_choices: Whether the method learns what to choose while it trains, which penalties and a warm-up are about.
         recalibration_batches: From how many batches an architecture's batch-norm statistics are taken before it is judged.
     """
 
@@ -49,7 +53,10 @@ class OneShot(ABC):
     warmup_epochs: int = 0
     lessons_per_step: int = 1
     held_out: float = 0.0
+    penalties: Penalty | Sequence[Penalty] = ()
     recalibration_batches: int = 8
+
+    learns_choices: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for field, least in (("epochs", 1), ("warmup_epochs", 0), ("lessons_per_step", 1), ("recalibration_batches", 0)):
@@ -59,6 +66,12 @@ class OneShot(ABC):
                 raise EvaluationError(msg)
         if not 0 <= self.held_out < 1:
             msg = f"'held_out' of {type(self).__name__} is a share from 0 to below 1, got {self.held_out}."
+            raise EvaluationError(msg)
+        if self.penalties and not self.learns_choices:
+            msg = f"{type(self).__name__} has nothing that would mind a penalty: it samples without preferences. Bound the costs instead, constraints=[...]."
+            raise EvaluationError(msg)
+        if self.warmup_epochs and not self.learns_choices:
+            msg = f"{type(self).__name__} learns no choices that a warm-up could precede, got warmup_epochs={self.warmup_epochs}. Leave it out."
             raise EvaluationError(msg)
 
     @abstractmethod
@@ -83,7 +96,7 @@ class OneShot(ABC):
         Raises:
             EvaluationError: If the evaluator does not say how it trains, or there is too little data.
             SpaceError: If the method can't search a parameter of the space.
-            SupernetError: If the space makes no supernet.
+            SupernetError: If the space makes no supernet, or a cost can't be had of it.
             TrainingDiverged: If a loss becomes NaN.
             StorageError: If the checkpoint is one of something else.
         """
@@ -106,6 +119,13 @@ class OneShot(ABC):
         if reason := self.refuse(space):
             raise SpaceError(reason)
         teaching = evaluator.teaching(run.device)
+        epochs = self.epochs or teaching.epochs
+        if self.warmup_epochs >= epochs:
+            msg = (
+                f"{type(self).__name__} learns what to choose after a warm-up of {self.warmup_epochs} epochs, of which the training has {epochs}. "
+                f"Train for more epochs, or set warmup_epochs below {epochs}."
+            )
+            raise EvaluationError(msg)
         order = stream_seed(run.seed, "order")
         # Too little data is an error before anything is made.
         curriculum_of(
@@ -125,7 +145,7 @@ class OneShot(ABC):
             lessons_per_step=self.lessons_per_step,
             held_out=self.held_out,
         )
-        epochs = self.epochs or teaching.epochs
+        penalties = [self.penalties] if isinstance(self.penalties, Penalty) else self.penalties
         setting = Setting(
             supernet=supernet,
             teaching=teaching,
@@ -133,6 +153,7 @@ class OneShot(ABC):
             steps_per_epoch=curriculum.steps_per_epoch,
             seed=stream_seed(run.seed, "lessons"),
             allows=lambda architecture: architecture in space,
+            penalties=[penalty.bind(supernet, example=Example.of(example)) for penalty in penalties],
         )
         session = self.session(setting)
         x, y = curriculum.train.first()

@@ -47,7 +47,7 @@ class SPOS(OneShot):
             if self.uniform == "architectures" and math.isinf(parameter.domain.size):
                 return (
                     f"'{label}' is a real interval ({parameter.domain}), so architectures can't be counted, and SPOS(uniform='architectures') can't "
-                    f"search it. Use uniform='choices' or Sandwich, or space.discretize(points)."
+                    f"search it. Use uniform='choices', Sandwich or OnceForAll, or space.discretize(points)."
                 )
         return None
 

@@ -1,0 +1,33 @@
+"""Pickles of what the user wrote, of which a traceback can still show the lines."""
+
+from collections import ChainMap
+from collections.abc import Callable
+from io import BytesIO
+from types import CodeType
+from typing import Any, ClassVar, cast
+
+import cloudpickle
+
+__all__ = ["dumps"]
+
+_TABLE: ChainMap[type, Callable[[Any], Any]] = cast("Any", cloudpickle.Pickler).dispatch_table
+
+
+def dumps(value: object) -> bytes:
+    """Return the pickle of a value; functions and classes that can't be imported where it is read travel with it."""
+    with BytesIO() as file:
+        _Pickler(file).dump(value)
+        return file.getvalue()
+
+
+def _reduce_code(code: CodeType) -> tuple[Any, ...]:
+    return _from_file, (code.co_filename, *_TABLE[CodeType](code))
+
+
+def _from_file(filename: str, make: Callable[..., CodeType], arguments: tuple[Any, ...]) -> CodeType:
+    return make(*arguments).replace(co_filename=filename)
+
+
+class _Pickler(cloudpickle.Pickler):
+    # cloudpickle 3.1.3 calls every file "<dynamic-code>", of which no traceback can show a line.
+    dispatch_table: ClassVar[Any] = _TABLE.new_child({CodeType: _reduce_code})

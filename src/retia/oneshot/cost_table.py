@@ -1,0 +1,188 @@
+"""Tables of costs: what something costs for each combination of the values of a few parameters, and what that is to be expected."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from retia.errors import SupernetError
+from retia.space import Domain, Expression, Value, labels_of, values_of
+
+__all__ = ["CostTable", "TableSum", "check_tabled", "constant", "of_expression", "product_of"]
+
+ENTRIES = 100_000
+"""How many combinations of values one table may have, as many as an expression of the space may be looked through for."""
+
+
+@dataclass(frozen=True, eq=False)
+class CostTable:
+    """A number for each combination of the values of some parameters.
+
+    Attributes:
+        labels: The parameters, sorted.
+        entries: The numbers, shape (K of each parameter), each dimension in the order of the domain; float64, so that counts are exact.
+    """
+
+    labels: tuple[str, ...]
+    entries: Tensor
+
+    def __add__(self, other: "CostTable") -> "CostTable":
+        """Return the table of the sums."""
+        return _combined(torch.add, self, other)
+
+    def __mul__(self, other: "CostTable") -> "CostTable":
+        """Return the table of the products."""
+        return _combined(torch.mul, self, other)
+
+    def without(self) -> "CostTable":
+        """Return one minus the table: of an indicator, the opposite."""
+        return CostTable(self.labels, 1 - self.entries)
+
+    def at(self, positions: Mapping[str, int]) -> float:
+        """Return the entry for the positions of the parameters' values in their domains."""
+        return float(self.entries[tuple(positions[label] for label in self.labels)])
+
+    def expected(self, probabilities: Mapping[str, Tensor]) -> Tensor:
+        """Return the expectation under independent parameters, with gradients to their probabilities, each of shape (K,)."""
+        entries = self.entries.to(probabilities[self.labels[0]].device) if self.labels else self.entries
+        for label in self.labels:
+            entries = torch.tensordot(probabilities[label], entries, dims=1)
+        return entries
+
+
+def constant(value: float) -> CostTable:
+    """Return the table of a number that depends on no parameter."""
+    return CostTable((), torch.tensor(float(value), dtype=torch.float64))
+
+
+def check_tabled(labels: Iterable[str], domains: Mapping[str, Domain]) -> None:
+    """Refuse parameters with too many combinations of values for a table.
+
+    Raises:
+        SupernetError: If there are too many, or infinitely many.
+    """
+    combinations = 1.0
+    for label in sorted(labels):
+        if math.isinf(domains[label].size):
+            msg = f"it depends on '{label}', a real interval, which has no probabilities to weigh. Search space.discretize(points)"
+            raise SupernetError(msg)
+        combinations *= domains[label].size
+    if combinations > ENTRIES:
+        msg = f"a part of it depends on {sorted(labels)}, which have {combinations:,.0f} combinations of values, more than {ENTRIES:,}. Give them fewer values"
+        raise SupernetError(msg)
+
+
+def of_expression(term: "Expression | float", domains: Mapping[str, Domain], result: Callable[[object], float] | None = None) -> CostTable:
+    """Return the table of an expression, or of a constant.
+
+    Args:
+        term: What is computed from parameters.
+        domains: Their domains, by label.
+        result: Turns what the expression is into the number of the table; the value itself if not given.
+
+    Raises:
+        SupernetError: If there are too many combinations of values.
+    """
+    number: Callable[[object], float] = result or float  # pyright: ignore[reportAssignmentType]  # an expression of sizes
+    if not isinstance(term, Expression) or not term.labels:
+        return constant(number(term.evaluate({}) if isinstance(term, Expression) else term))
+    labels = tuple(sorted(labels_of(term)))
+    check_tabled(labels, domains)
+    numbers = [number(value) for _, value in values_of(term, domains)]  # the last of the sorted labels varies first
+    sizes = [int(domains[label].size) for label in labels]
+    return CostTable(labels, torch.tensor(numbers, dtype=torch.float64).view(sizes))
+
+
+def product_of(tables: Iterable[CostTable]) -> CostTable:
+    """Return the table of the products of all, 1 for none."""
+    product = constant(1)
+    for table in tables:
+        product = product * table
+    return product
+
+
+@dataclass(frozen=True, eq=False)
+class TableSum:
+    """A cost that is the sum of tables: so its expectation is exact, and takes as long as the tables are large.
+
+    Parameters are independent of each other where they are active; what lies under a choice is in the tables of the parts that it makes
+    present, so those that are not active don't count. A parameter used in many places is one random variable.
+
+    Attributes:
+        tables: The tables, each of other parameters.
+        domains: The domains of the parameters, by label.
+    """
+
+    tables: Sequence[CostTable]
+    domains: Mapping[str, Domain]
+
+    @classmethod
+    def of(cls, tables: Iterable[CostTable], domains: Mapping[str, Domain]) -> "TableSum":
+        """Sum tables; one whose parameters are all in a larger one becomes part of that."""
+        merged: dict[tuple[str, ...], CostTable] = {}
+        for table in tables:
+            known = merged.get(table.labels)
+            merged[table.labels] = table if known is None else known + table
+        kept: list[CostTable] = []
+        for table in sorted(merged.values(), key=lambda table: -table.entries.numel()):
+            wider = next((i for i, other in enumerate(kept) if {*table.labels} <= {*other.labels}), None)
+            if wider is None:
+                kept.append(table)
+            else:
+                kept[wider] = kept[wider] + table
+        return cls(kept, domains)
+
+    def expected(self, probabilities: Mapping[str, Tensor], generator: torch.Generator | None = None) -> Tensor:
+        """Return the expected cost, a float64 scalar.
+
+        Args:
+            probabilities: Of each parameter's values, in the order of its domain, shape (K,). Whether the parameter is active
+                is not part of it.
+            generator: Nothing is drawn.
+
+        Raises:
+            SupernetError: If the cost depends on a parameter that has none, or not one for each value.
+        """
+        del generator
+        exact: dict[str, Tensor] = {}
+        for label in self._labels:
+            given = probabilities.get(label)
+            if given is None or tuple(given.shape) != (int(self.domains[label].size),):
+                got = "none" if given is None else f"a tensor of the shape {tuple(given.shape)}"
+                msg = f"The cost depends on '{label}' and needs the probabilities of its {self.domains[label].size} values, got {got}."
+                raise SupernetError(msg)
+            exact[label] = given.double()
+        device = next((tensor.device for tensor in exact.values()), torch.device("cpu"))
+        return torch.stack([table.expected(exact).to(device) for table in self.tables]).sum()
+
+    def cost(self, architecture: Mapping[str, Value]) -> float:
+        """Return the cost of an architecture."""
+        # What is not active makes no difference.
+        positions = {label: index[architecture[label]] if label in architecture else 0 for label, index in self._positions.items()}
+        return sum(table.at(positions) for table in self.tables)
+
+    def scaled(self, factor: float) -> "TableSum":
+        """Return the cost times a number."""
+        return TableSum([CostTable(table.labels, factor * table.entries) for table in self.tables], self.domains)
+
+    @cached_property
+    def _labels(self) -> list[str]:
+        return sorted({label for table in self.tables for label in table.labels})
+
+    @cached_property
+    def _positions(self) -> dict[str, dict[Value, int]]:
+        return {label: {value: i for i, value in enumerate(self.domains[label].enumerate())} for label in self._labels}
+
+
+def _combined(operation: Callable[[Tensor, Tensor], Tensor], one: CostTable, other: CostTable) -> CostTable:
+    if one.labels == other.labels:
+        return CostTable(one.labels, operation(one.entries, other.entries))
+    labels = tuple(sorted({*one.labels, *other.labels}))
+    sizes = {label: size for table in (one, other) for label, size in zip(table.labels, table.entries.shape, strict=True)}
+    if (combinations := math.prod(sizes.values())) > ENTRIES:
+        msg = f"a part of it depends on {list(labels)}, which have {combinations:,} combinations of values, more than {ENTRIES:,}. Give them fewer values"
+        raise SupernetError(msg)
+    return CostTable(labels, operation(*(table.entries.view([sizes[label] if label in table.labels else 1 for label in labels]) for table in (one, other))))

@@ -1,0 +1,215 @@
+"""What differentiable methods have in common: architecture weights, trained by gradients on held-out data."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from retia.errors import EvaluationError
+from retia.nn import Mixture, ModelSpace
+from retia.oneshot.method import Batch, Lesson, Session, Setting
+from retia.oneshot.one_shot import OneShot
+from retia.oneshot.relaxation import Relaxation
+from retia.oneshot.sampling import PathSampler
+from retia.rng import stream, stream_seed
+from retia.space import Architecture, SearchSpace
+
+__all__ = ["Differentiable", "RelaxedSession", "generator_of"]
+
+PATIENCE = 10_000
+"""How many architectures in a row may break restrictions or bounds before allowed ones are sampled instead of listed."""
+
+CHUNK = 1_000
+"""How many of those are put in order at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Differentiable(OneShot, ABC):
+    """A method that trains one weight for each value of each parameter by gradients.
+
+    Layer choices, widths, kernels, depths and inputs can be searched (see `Supernet.mix`). `ranked` yields architectures by the product of
+    their values' probabilities, those alone that restrictions and bounds allow.
+
+    Attributes:
+        learning_rate: Of Adam, for the architecture weights.
+        betas: Of Adam.
+        weight_decay: Of Adam.
+    """
+
+    learns_choices: ClassVar[bool] = True
+
+    learning_rate: float = 3e-4
+    betas: tuple[float, float] = (0.5, 0.999)
+    weight_decay: float = 1e-3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.learning_rate <= 0 or self.weight_decay < 0:
+            msg = (
+                f"{type(self).__name__} needs a learning_rate above 0 and a weight_decay of at least 0, "
+                f"got {self.learning_rate} and {self.weight_decay}. Both are those of the architecture weights."
+            )
+            raise EvaluationError(msg)
+
+    def refuse(self, space: SearchSpace) -> str | None:
+        """Return why not: the values of a real interval can't be weighed, and what `extend` has added is no part of the model."""
+        for label, parameter in space.parameters.items():
+            if isinstance(space, ModelSpace) and label not in space.labels and parameter.domain.size > 1:
+                return (
+                    f"'{label}' is no choice of the model, but was added by extend, so {type(self).__name__}, which trains a supernet, can't search it. "
+                    f"Use a strategy that trains models one by one, such as RegularizedEvolution, or leave it out."
+                )
+            if math.isinf(parameter.domain.size):
+                return (
+                    f"'{label}' is a real interval ({parameter.domain}), which has no finite number of values to weigh, so {type(self).__name__} can't "
+                    f"search it. Use SPOS, Sandwich or OnceForAll, or space.discretize(points)."
+                )
+        return None
+
+
+class RelaxedSession(Session, ABC):
+    """A training that mixes the values of choices by architecture weights.
+
+    Args:
+        setting: Where it works.
+        method: The method.
+        relaxation: The architecture weights.
+
+    Raises:
+        StudyError: If no architecture meets the bounds.
+    """
+
+    def __init__(self, setting: Setting, method: Differentiable, relaxation: Relaxation) -> None:
+        super().__init__(setting)
+        self.relaxation = relaxation
+        self.sampler = PathSampler(setting)
+        # Small tensors, one by one: grouping them takes longer than it saves.
+        self.optimizer = torch.optim.Adam(
+            list(relaxation.weights.values()), method.learning_rate, method.betas, weight_decay=method.weight_decay, foreach=len(relaxation.weights) > 8
+        )
+
+    @abstractmethod
+    def mixtures(self, lesson: Lesson, generator: torch.Generator) -> Mapping[str, Mixture | Tensor]:
+        """Return what stands for each parameter that has weights in one forward pass, with gradients to them."""
+
+    def teach(self, lesson: Lesson) -> float:
+        """Train the weights of the mixture."""
+        with torch.no_grad():
+            self.mix(lesson, "teach")
+        loss = self.setting.loss(lesson.batch)
+        lesson.scale(loss).backward()
+        return float(loss.detach())
+
+    def search(self, lesson: Lesson) -> Mapping[str, float]:
+        """Take a step of the architecture weights, on held-out data."""
+        self.mix(lesson, "search")
+        loss = self.search_loss(lesson)
+        self.step(self.gradients(lesson, self.penalized(loss, lesson)))
+        return {"search_loss": float(loss.detach())}
+
+    def search_loss(self, lesson: Lesson) -> Tensor:
+        """Return the loss of the supernet as it is on the data of a step of the architecture weights.
+
+        Its graph is that of the architecture weights alone: what the gradients of the weights would need is not kept.
+        """
+        trained = [parameter for parameter in self.supernet.parameters() if parameter.requires_grad]
+        batch = self.search_batch(lesson)
+        try:
+            for parameter in trained:
+                parameter.requires_grad_(False)
+            return self.setting.loss(batch)
+        finally:
+            for parameter in trained:
+                parameter.requires_grad_()
+
+    def search_batch(self, lesson: Lesson) -> Batch:
+        """Return the data of a step of the architecture weights."""
+        return lesson.held_out()
+
+    def mix(self, lesson: Lesson, purpose: str) -> None:
+        """Mix the supernet, with the random numbers that a lesson has for a purpose."""
+        self.supernet.mix({**self.relaxation.fixed, **self.mixtures(lesson, generator_of(lesson, purpose))})
+
+    def penalized(self, loss: Tensor, lesson: Lesson) -> Tensor:
+        """Return a loss with the penalties on the cost that is to be expected."""
+        if self.setting.penalties:
+            probabilities = self.expected_weights()
+            for i, penalty in enumerate(self.setting.penalties):
+                loss = penalty.penalized(loss, penalty.expected(probabilities, generator_of(lesson, f"penalty {i}")))
+        return loss
+
+    def expected_weights(self) -> Mapping[str, Tensor]:
+        """Return the weights of values by which costs are expected."""
+        return self.relaxation.probabilities()
+
+    def gradients(self, lesson: Lesson, loss: Tensor, of: Sequence[Tensor] | None = None) -> list[Tensor | None]:
+        """Return the gradients of a loss for the architecture weights, or for other tensors.
+
+        They are computed of the scaled loss, so that those of half precision don't vanish, and scaled back.
+        """
+        tensors = list(self.relaxation.weights.values()) if of is None else list(of)
+        factor = lesson.scale(torch.ones_like(loss.detach()))
+        found = torch.autograd.grad(lesson.scale(loss), tensors, allow_unused=True)
+        return [None if gradient is None else gradient / factor.to(gradient) for gradient in found]
+
+    def step(self, gradients: Sequence[Tensor | None]) -> None:
+        """Take a step of Adam along the gradients of the architecture weights; none if one of them is not finite, as scaled ones may be."""
+        known = [gradient for gradient in gradients if gradient is not None]
+        if not known or not torch.cat(known).isfinite().all():
+            return
+        for weights, gradient in zip(self.relaxation.weights.values(), gradients, strict=True):
+            weights.grad = gradient
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def progress(self, lesson: Lesson) -> float:
+        """Return which share of the training lies behind, from 0 in the first step to 1 in the last."""
+        return lesson.step / max(1, self.setting.steps - 1)
+
+    def allows(self, architecture: Architecture) -> bool:
+        """Return whether an architecture meets the restrictions of the space and the bounds on costs."""
+        return architecture in self.supernet.space and self.setting.allows(architecture)
+
+    def ranked(self) -> Iterator[Architecture]:
+        """Yield architectures by how probable they are, each once.
+
+        Where ten thousand in a row break restrictions or bounds, allowed ones are sampled from then on, a thousand at a time, which are put in order.
+        """
+        misses, yielded = 0, set[Architecture]()
+        for architecture in self.relaxation.ranked():
+            if self.allows(architecture):
+                misses = 0
+                yielded.add(architecture)
+                yield architecture
+            elif (misses := misses + 1) == PATIENCE:
+                break
+        else:
+            return
+        samples = self.sampler.unseen(stream(self.setting.seed, "ranked"), but=yielded)
+        while chunk := list(islice(samples, CHUNK)):
+            yield from sorted(chunk, key=self.relaxation.log_probability, reverse=True)
+
+    def probabilities(self) -> Mapping[str, np.ndarray[Any, Any]]:
+        """Return how likely each value of each parameter is while the parameter is active, by label."""
+        with torch.no_grad():
+            return {label: likely.double().cpu().numpy() for label, likely in self.relaxation.probabilities().items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the architecture weights and the state of Adam."""
+        return {"weights": self.relaxation.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self.relaxation.load_state_dict(state["weights"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+
+def generator_of(lesson: Lesson, purpose: str) -> torch.Generator:
+    """Return the random numbers that a lesson has for a purpose, the same each time that they are asked for."""
+    return torch.Generator().manual_seed(stream_seed(lesson.seed, purpose))

@@ -1,0 +1,206 @@
+"""ENAS: a controller learns, by reinforcement, which paths are good."""
+
+import copy
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from retia.errors import EvaluationError
+from retia.oneshot.controller import Controller
+from retia.oneshot.distillation import class_dimension
+from retia.oneshot.method import Batch, Lesson, Session, Setting
+from retia.oneshot.one_shot import OneShot
+from retia.oneshot.sampling import PathSampler
+from retia.rng import stream, stream_seed
+from retia.space import Architecture, SearchSpace
+
+__all__ = ["ENAS"]
+
+TRIES = 1_000
+"""How many architectures of the controller in a row may break a restriction or bound before a random allowed one is taken."""
+ESTIMATED_FROM = 100
+"""From how many architectures of the controller probabilities are estimated."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ENAS(OneShot):
+    """Train paths that a controller samples, and the controller by REINFORCE with what the paths achieve on held-out batches.
+
+    The reward of a path is its accuracy on a held-out batch where targets are class numbers and outputs scores of classes, else exp(-loss); with
+    the penalties on what it costs. `ranked` yields what the controller samples, the most probable first, then other architectures at random.
+
+    The controller knows no restrictions or bounds: what it samples is rejected until it meets them, and its gradient is that of the distribution
+    before the rejection. A thousand rejections in a row bring a random allowed path in its place.
+
+    In some hundred steps, several `samples` and a learning rate of 1e-3 decide sooner; higher rates decide before the weights can be trusted.
+
+    Args:
+        samples: How many paths the controller's gradient is averaged over in each step.
+        hidden: The number of its hidden units.
+        learning_rate: Of Adam, for the controller.
+        entropy_weight: How much the entropy of its decisions, in nats, counts beside the reward.
+        baseline_decay: Of the moving average of the rewards, which is subtracted from them.
+        tanh_constant: The greatest logit.
+        temperature: What logits are divided by, before the tanh that bounds them.
+        candidates: From how many samples architectures are ranked; a space of no more architectures is ranked completely.
+
+    Raises:
+        EvaluationError: If a setting can't be.
+
+    Reference:
+        Pham et al., Efficient Neural Architecture Search via Parameter Sharing, ICML 2018, sections 2.1, 2.2 and 3.1. The decay is that of the authors'
+        code. Deviations: the entropy enters by its own gradient and not as a reward, for as a reward it has no effect on a decision
+        that no other follows; the controller learns in each step and not after each epoch, from paths in training mode; the baseline begins
+        at the first reward; see `Controller` for its layers.
+    """
+
+    learns_choices: ClassVar[bool] = True
+
+    samples: int = 1
+    hidden: int = 100
+    learning_rate: float = 3.5e-4
+    entropy_weight: float = 1e-4
+    baseline_decay: float = 0.99
+    tanh_constant: float = 2.5
+    temperature: float = 5.0
+    candidates: int = 1_000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("samples", "hidden", "candidates"):
+            if getattr(self, name) < 1:
+                msg = f"'{name}' of ENAS is at least 1, got {getattr(self, name)}."
+                raise EvaluationError(msg)
+        for name in ("learning_rate", "tanh_constant", "temperature"):
+            if not getattr(self, name) > 0:
+                msg = f"'{name}' of ENAS is above 0, got {getattr(self, name)}."
+                raise EvaluationError(msg)
+        if self.entropy_weight < 0 or not 0 <= self.baseline_decay < 1:
+            msg = (
+                f"ENAS needs entropy_weight >= 0 and baseline_decay from 0 to below 1, got entropy_weight={self.entropy_weight}, "
+                f"baseline_decay={self.baseline_decay}."
+            )
+            raise EvaluationError(msg)
+
+    def refuse(self, space: SearchSpace) -> str | None:
+        """Return why not: the controller chooses between values, of which a real interval has no finite number."""
+        for label, parameter in space.parameters.items():
+            if math.isinf(parameter.domain.size):
+                return (
+                    f"'{label}' is a real interval ({parameter.domain}), and the controller of ENAS chooses between a finite number of values. "
+                    f"Use SPOS, Sandwich or OnceForAll, or space.discretize(points)."
+                )
+        return None
+
+    def session(self, setting: Setting) -> Session:
+        """Start a training.
+
+        Raises:
+            StudyError: If no architecture meets the bounds.
+        """
+        return _Session(setting, self)
+
+
+class _Session(Session):
+    def __init__(self, setting: Setting, method: ENAS) -> None:
+        super().__init__(setting)
+        self._method = method
+        self._sampler = PathSampler(setting)
+        self._controller = Controller(
+            self.supernet.space,
+            hidden=method.hidden,
+            tanh_constant=method.tanh_constant,
+            temperature=method.temperature,
+            seed=stream_seed(setting.seed, "controller"),
+        )
+        self._optimizer = torch.optim.Adam(self._controller.parameters(), lr=method.learning_rate)
+        self._baseline: float | None = None
+
+    def teach(self, lesson: Lesson) -> float:
+        """Train a path of the controller's."""
+        self.supernet.activate(self._sample(lesson.generator, lesson.rng))
+        loss = self.setting.loss(lesson.batch)
+        lesson.scale(loss).backward()
+        return float(loss.detach())
+
+    def search(self, lesson: Lesson) -> Mapping[str, float]:
+        """Train the controller on a held-out batch; return the mean reward and entropy."""
+        seed = stream_seed(lesson.seed, "search")
+        generator, rng = torch.Generator().manual_seed(seed), stream(seed, "rejected")
+        batch = lesson.held_out()
+        loss = torch.zeros(())
+        rewards, entropies = list[float](), list[float]()
+        for _ in range(self._method.samples):
+            path = self._sample(generator, rng)
+            reward = self._reward(path, batch)
+            baseline = reward if self._baseline is None else self._baseline
+            log_probability, entropy = self._controller.score(path)
+            loss = loss - (reward - baseline) * log_probability - self._method.entropy_weight * entropy
+            self._baseline = self._method.baseline_decay * baseline + (1 - self._method.baseline_decay) * reward
+            rewards.append(reward)
+            entropies.append(float(entropy.detach()))
+        self._optimizer.zero_grad(set_to_none=True)
+        if loss.requires_grad:  # unless nothing is to be decided
+            (loss / self._method.samples).backward()
+            self._optimizer.step()
+        return {"reward": float(np.mean(rewards)), "controller_entropy": float(np.mean(entropies))}
+
+    def ranked(self) -> Iterator[Architecture]:
+        """Yield what the controller samples, the most probable first, and then other architectures at random."""
+        space = self.supernet.space
+        if space.size_before_restrictions() <= self._method.candidates:
+            found = {path: None for path in space.enumerate() if self.setting.allows(path)}
+        else:
+            generator = torch.Generator().manual_seed(stream_seed(self.setting.seed, "ranked"))
+            samples = (self._controller.sample(generator)[0] for _ in range(self._method.candidates))
+            found = {path: None for path in samples if self._allowed(path)}
+        with torch.no_grad():
+            scores = {path: float(self._controller.score(path)[0]) for path in found}
+        yield from sorted(scores, key=lambda path: scores[path], reverse=True)
+        yield from self._sampler.unseen(stream(self.setting.seed, "ranked"), but=set(scores))
+
+    def probabilities(self) -> Mapping[str, np.ndarray[Any, Any]]:
+        """Return how likely each value is while its parameter is active, averaged over samples of the controller."""
+        generator = torch.Generator().manual_seed(stream_seed(self.setting.seed, "probabilities"))
+        found: dict[str, list[Tensor]] = {}
+        for _ in range(ESTIMATED_FROM):
+            for label, probabilities in self._controller.sample(generator)[1].items():
+                found.setdefault(label, []).append(probabilities)
+        return {label: torch.stack(rows).mean(0).numpy() for label, rows in found.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the controller, the state of its optimizer, and the baseline."""
+        return {"controller": self._controller.state_dict(), "optimizer": self._optimizer.state_dict(), "baseline": self._baseline}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore them."""
+        self._controller.load_state_dict(state["controller"])
+        self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))  # torch keeps the very tensors
+        self._baseline = state["baseline"]
+
+    def _sample(self, generator: torch.Generator, rng: np.random.Generator) -> Architecture:
+        """Draw a path of the controller's that is allowed."""
+        for _ in range(TRIES):
+            path, _ = self._controller.sample(generator)
+            if self._allowed(path):
+                return path
+        return self._sampler.sample(rng)
+
+    def _allowed(self, path: Architecture) -> bool:
+        return path in self.supernet.space and self.setting.allows(path)
+
+    @torch.no_grad()
+    def _reward(self, path: Architecture, batch: Batch) -> float:
+        self.supernet.activate(path)
+        x, y = batch
+        outputs = self.setting.outputs(x)
+        dim = class_dimension(outputs, y)
+        quality = math.exp(-float(self.setting.teaching.loss(outputs, y))) if dim is None else float((outputs.argmax(dim) == y).float().mean())
+        for penalty in self.setting.penalties:
+            quality = penalty.reward(quality, penalty.cost(path))
+        return quality

@@ -1,0 +1,183 @@
+"""The expected number of floating-point operations: what each module computes, measured by dry runs of a supernet."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+
+from retia.cost import Example
+from retia.errors import SupernetError
+from retia.oneshot.cost_table import CostTable, TableSum, check_tabled, constant
+from retia.oneshot.module_flops import module_flops
+from retia.oneshot.presence import Layout, Part
+from retia.rng import stream
+from retia.space import SearchSpace, Value
+
+__all__ = ["expected_flops"]
+
+SAMPLES = 8
+"""In how many architectures it is seen whether a module computes the same for each entry of its weights."""
+RUNS = 4_000
+"""How many dry runs the tables may take."""
+
+
+def expected_flops(layout: Layout, space: SearchSpace, example: Example) -> TableSum:
+    """Return the floating-point operations of one sample, as the sum of what the supernet's modules compute.
+
+    A module computes, while it is present, a number of operations for each entry of its weights: for a convolution twice the positions of its
+    output. Where this rate is the same in all sampled architectures, it is taken as a constant. Where it is not, as after a searchable stride or in
+    attention, each parameter is varied alone to find those that the rate depends on, and the rate is measured for all combinations of their
+    values. So the tables are exact if the samples have shown every dependence, which the caller checks.
+
+    Raises:
+        SupernetError: If the supernet does not run without memory, or too much depends on too many values.
+    """
+    runs = _Runs(layout, space, example)
+    rng = stream(0, "expected flops")
+    parts = [part for part in layout.parts if part.presence.entries.any()]
+    points = [runs.point(space.sample(rng)) for _ in range(SAMPLES)]
+    points += runs.points_with([part for part in parts if not any(point.has(part) for point in points)])
+    rates = {id(part): {runs.rate(part, point) for point in points if point.has(part)} for part in parts}
+    varying = [part for part in parts if len(rates[id(part)]) > 1]
+    influences = runs.influences(varying, points)
+    tables: list[CostTable] = []
+    for part in parts:
+        known = rates[id(part)]
+        rate = runs.tabled(part, influences[id(part)], points) if id(part) in influences else constant(max(known, default=0.0))
+        if rate.entries.any():
+            tables.append(part.presence * runs.weight(part) * rate)
+    return TableSum.of(tables or [constant(0)], layout.domains)
+
+
+@dataclass(frozen=True, eq=False)
+class _Point:
+    """Values of all parameters, whether they are active or not, and their positions in the domains."""
+
+    values: Mapping[str, Value]
+    positions: Mapping[str, int]
+
+    def has(self, part: Part) -> bool:
+        """Whether a module is present."""
+        return part.presence.at(self.positions) == 1
+
+
+class _Runs:
+    """Dry runs of a supernet's copy."""
+
+    def __init__(self, layout: Layout, space: SearchSpace, example: Example) -> None:
+        self._layout = layout
+        self._space = space
+        self._inputs = example.on("meta", batch=1)
+        self._flops: dict[tuple[Value, ...], dict[int, int]] = {}
+        self._weights: dict[int, CostTable] = {}
+
+    def point(self, architecture: Mapping[str, Value]) -> _Point:
+        """Return the point of an architecture, with defaults for what is not active."""
+        values = {label: architecture.get(label, domain.default) for label, domain in self._layout.domains.items()}
+        return _Point(values, self._layout.positions(values))
+
+    def points_with(self, parts: Sequence[Part]) -> list[_Point]:
+        """Return points of architectures of the space, as few as turn up, in which each of some modules is present."""
+        points: list[_Point] = []
+        missing = list(parts)
+        while missing:
+            values: dict[str, Value] = {}
+            left: list[Part] = []
+            for part in missing:
+                needed = self._needed(part, values)
+                if needed is None:
+                    left.append(part)
+                else:
+                    values |= needed
+            if len(left) == len(missing):
+                break  # the restrictions of the space leave them out
+            points.append(self.point(values))
+            missing = left
+        return points
+
+    def weight(self, part: Part) -> CostTable:
+        """Return the number of entries of a module's weights, of two or more dimensions; 1 if it has none."""
+        if id(part) not in self._weights:
+            total = constant(0)
+            for name, size in part.sizes.items():
+                tensor = part.module._parameters[name]
+                if tensor is None or tensor.ndim > 1:
+                    total = total + size
+            self._weights[id(part)] = total if total.entries.all() else constant(1)
+        return self._weights[id(part)]
+
+    def rate(self, part: Part, point: _Point) -> float:
+        """Return the operations for each entry of a module's weights.
+
+        Raises:
+            SupernetError: If the supernet does not run, or there have been too many runs.
+        """
+        key = tuple(point.values.values())
+        if key not in self._flops:
+            if len(self._flops) == RUNS:
+                msg = f"it takes more than {RUNS:,} dry runs to see what it depends on. Give the parameters fewer values"
+                raise SupernetError(msg)
+            self._layout.twin.slots.fill(point.values)
+            try:
+                self._flops[key] = module_flops(self._layout.twin.model, *self._inputs)
+            except Exception as error:
+                msg = f"the supernet does not run on the meta device for {dict(point.values)}: {type(error).__name__}: {error}. Count params"
+                raise SupernetError(msg) from error
+        return self._flops[key].get(id(part.module), 0) / self.weight(part).at(point.positions)
+
+    def influences(self, parts: Sequence[Part], points: Sequence[_Point]) -> dict[int, list[str]]:
+        """Return the parameters that the rate of each module depends on, by the part's id: those that change it, varied alone."""
+        found: dict[int, set[str]] = {id(part): set() for part in parts}
+        for point in _twice(parts, points):
+            present = [part for part in parts if point.has(part)]
+            for label, varied in self._neighbours(point):
+                found_by = [part for part in present if varied.has(part) and self.rate(part, varied) != self.rate(part, point)]
+                for part in found_by:
+                    found[id(part)].add(label)
+        return {part: sorted(labels) for part, labels in found.items()}
+
+    def tabled(self, part: Part, labels: Sequence[str], points: Sequence[_Point]) -> CostTable:
+        """Return the rate of a module for each combination of the values of some parameters; 0 where no architecture has it with these."""
+        check_tabled(labels, self._layout.domains)
+        rates: list[float] = []
+        for row in product(*(self._layout.values(label) for label in labels)):
+            varied = (self._with(point, dict(zip(labels, row, strict=True))) for point in points if point.has(part))
+            fitting = next((point for point in varied if point is not None and point.has(part)), None)
+            rates.append(0.0 if fitting is None else self.rate(part, fitting))
+        sizes = [len(self._layout.values(label)) for label in labels]
+        return CostTable(tuple(labels), torch.tensor(rates, dtype=torch.float64).view(sizes))
+
+    def _needed(self, part: Part, values: Mapping[str, Value]) -> dict[str, Value] | None:
+        """Return values with which a module is present, besides those that are given already; None if there are none."""
+        for row in part.presence.entries.nonzero().tolist():
+            needed = {label: self._layout.values(label)[i] for label, i in zip(part.presence.labels, row, strict=True)}
+            fits = all(values.get(label, value) == value for label, value in needed.items())
+            if fits and self._space.canonical(self.point({**values, **needed}).values) in self._space:
+                return needed
+        return None
+
+    def _neighbours(self, point: _Point) -> Iterator[tuple[str, _Point]]:
+        """Yield the points of architectures of the space that differ in the value of one parameter, which comes first."""
+        for label in point.positions:
+            for value in self._layout.values(label):
+                if value != point.values[label] and (varied := self._with(point, {label: value})) is not None:
+                    yield label, varied
+
+    def _with(self, point: _Point, values: Mapping[str, Value]) -> _Point | None:
+        """Return the point with some other values; None if that is no architecture of the space."""
+        varied = {**point.values, **values}
+        return self.point(varied) if self._space.canonical(varied) in self._space else None
+
+
+def _twice(parts: Sequence[Part], points: Sequence[_Point]) -> list[_Point]:
+    """Return a few of the points, in which each of some modules is present twice, or as often as it is in all."""
+    chosen: list[_Point] = []
+    wanted = {id(part): 2 for part in parts}
+    for point in points:
+        present = [part for part in parts if wanted[id(part)] and point.has(part)]
+        if present:
+            chosen.append(point)
+            for part in present:
+                wanted[id(part)] -= 1
+    return chosen

@@ -1,0 +1,77 @@
+"""FBNet: Gumbel-softmax samples of values, whose cost counts."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from retia.errors import EvaluationError
+from retia.oneshot.differentiable import Differentiable, RelaxedSession
+from retia.oneshot.gumbel import gumbel_softmax
+from retia.oneshot.method import Lesson, Session, Setting
+from retia.oneshot.relaxation import Relaxation
+
+__all__ = ["FBNet"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FBNet(Differentiable):
+    """Weigh values by a random sample for each parameter and step, and add the cost of the sample to the loss.
+
+    Give it a penalty, such as `Penalty("flops", form="multiply", scale=0.6)` or one with a table of latencies.
+
+    Args:
+        temperature: Of the samples, in the first epoch.
+        decay: By exp(-decay) the temperature is multiplied after each epoch.
+
+    Raises:
+        EvaluationError: If a setting can't be.
+
+    References:
+        Wu et al., FBNet: Hardware-Aware Efficient ConvNet Design via Differentiable Neural Architecture Search, CVPR 2019, sections 3.2 and 3.3.
+        Wan et al., FBNetV2, CVPR 2020, section 3.1, for widths by masks.
+        Deviations: the loss is that of the penalty's form, without the constant and the logarithm of equation 2. A cell's edges are all summed,
+        as in DARTS.
+    """
+
+    warmup_epochs: int = 10
+    learning_rate: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 5e-4
+    temperature: float = 5.0
+    decay: float = 0.045
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.temperature <= 0 or self.decay < 0:
+            msg = f"FBNet needs a temperature above 0 and a decay of at least 0, got {self.temperature} and {self.decay}."
+            raise EvaluationError(msg)
+
+    def session(self, setting: Setting) -> Session:
+        """Start a training.
+
+        Raises:
+            SupernetError: If a parameter can't be mixed.
+            StudyError: If no architecture meets the bounds.
+        """
+        return _Session(setting, self)
+
+
+class _Session(RelaxedSession):
+    def __init__(self, setting: Setting, method: FBNet) -> None:
+        super().__init__(setting, method, Relaxation(setting, "FBNet"))
+        self._method = method
+        self._sampled: Mapping[str, Tensor] = {}
+
+    def mixtures(self, lesson: Lesson, generator: torch.Generator) -> Mapping[str, Tensor]:
+        """Sample the weights of each parameter's values."""
+        epoch = lesson.step // self.setting.steps_per_epoch
+        temperature = self._method.temperature * math.exp(-self._method.decay * epoch)
+        self._sampled = {label: gumbel_softmax(weights, temperature, generator) for label, weights in self.relaxation.weights.items()}
+        return self._sampled
+
+    def expected_weights(self) -> Mapping[str, Tensor]:
+        """Return the weights that were sampled (equation 5)."""
+        return {**self.relaxation.probabilities(), **self._sampled}

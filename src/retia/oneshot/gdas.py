@@ -1,0 +1,82 @@
+"""GDAS: one sampled value of each parameter runs, and the gradient is that of the soft sample."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from retia.errors import EvaluationError
+from retia.oneshot.differentiable import Differentiable, RelaxedSession
+from retia.oneshot.gumbel import Picked, gumbel_softmax, picked
+from retia.oneshot.method import Lesson, Session, Setting
+from retia.oneshot.relaxation import Relaxation
+from retia.rng import stream
+
+__all__ = ["GDAS"]
+
+TRIES = 1_000
+"""How many samples in a row may break a restriction or bound before a random allowed architecture is taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GDAS(Differentiable):
+    """Run one candidate of each layer choice, sampled by the Gumbel-max trick; its gradient is that of the Gumbel-softmax.
+
+    There is one sample for each parameter and step, which all modules with its label share. What is sampled meets restrictions and bounds: it
+    is drawn anew until it does. For this purpose a cell has the edges that are the strongest at the moment.
+
+    Args:
+        temperature: Of the soft sample, at first.
+        final_temperature: At last; in between it falls linearly.
+
+    Raises:
+        EvaluationError: If a setting can't be.
+
+    Reference:
+        Dong and Yang, Searching for a Robust Neural Architecture in Four GPU Hours, CVPR 2019, section 3.2, equations 3 to 5. Deviations: reduction
+        cells are searched as any other; the temperature falls in each step and not after each epoch. Depths and inputs, of which all are run,
+        and widths and kernels, which run masked at their greatest, give each value a gradient and not the sampled one alone. Where samples
+        are rejected, the gradient is that of the distribution before.
+    """
+
+    temperature: float = 10.0
+    final_temperature: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.final_temperature <= self.temperature:
+            msg = f"GDAS needs temperature >= final_temperature > 0, got {self.temperature} and {self.final_temperature}."
+            raise EvaluationError(msg)
+
+    def session(self, setting: Setting) -> Session:
+        """Start a training.
+
+        Raises:
+            SupernetError: If a parameter can't be mixed.
+            StudyError: If no architecture meets the bounds.
+        """
+        return _Session(setting, self)
+
+
+class _Session(RelaxedSession):
+    def __init__(self, setting: Setting, method: GDAS) -> None:
+        super().__init__(setting, method, Relaxation(setting, "GDAS"))
+        self._method = method
+
+    def mixtures(self, lesson: Lesson, generator: torch.Generator) -> Mapping[str, Picked]:
+        """Sample a value of each parameter, so that all together are allowed."""
+        method = self._method
+        temperature = method.temperature + (method.final_temperature - method.temperature) * self.progress(lesson)
+        for _ in range(TRIES):
+            soft = self._sample(temperature, generator)
+            positions = {label: int(sample.argmax()) for label, sample in soft.items()}
+            if self.allows(self.relaxation.architecture(positions)):
+                return {label: picked(sample, positions[label]) for label, sample in soft.items()}
+        allowed = self.sampler.sample(stream(lesson.seed, "allowed"))
+        soft = self._sample(temperature, generator)
+        forced = {label: self.relaxation.values(label).index(allowed[label]) for label in soft if label in allowed}
+        return {label: picked(sample, forced.get(label, 0)) for label, sample in soft.items()}
+
+    def _sample(self, temperature: float, generator: torch.Generator) -> dict[str, Tensor]:
+        return {label: gumbel_softmax(weights, temperature, generator) for label, weights in self.relaxation.weights.items()}

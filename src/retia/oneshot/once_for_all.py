@@ -1,0 +1,172 @@
+"""Once for all: progressive shrinking."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from retia.errors import EvaluationError
+from retia.oneshot.distillation import distillation_loss
+from retia.oneshot.extremes import Extremes
+from retia.oneshot.method import Lesson, Session, Setting
+from retia.oneshot.one_shot import OneShot
+from retia.oneshot.sampling import PathSampler
+from retia.oneshot.shrinking import Shrinking, phases_of, select
+from retia.rng import stream
+from retia.space import Architecture, Value, greatest
+
+__all__ = ["OnceForAll"]
+
+TRIES = 100
+"""How many paths of open values may break a restriction or bound before the nearest allowed path is taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnceForAll(OneShot):
+    """Train the largest network first, then ever smaller ones with it: smaller kernels, then depths, then widths.
+
+    Which values are open is a function of the step alone (`Shrinking`). Parameters of no phase, such as layer choices, are open from the first step
+    on. After the steps of the largest network, a frozen copy of it teaches all others: their loss is that on the targets plus `distillation`
+    times that on its outputs, the cross-entropy with its softmax for classes or the mean squared error for anything else. The gradients of the
+    subnets of a lesson are summed.
+
+    If restrictions or bounds forbid a hundred paths of open values in a row, such as the largest network itself, the nearest allowed path is
+    taken, which may have values that are not open yet.
+
+    Args:
+        largest: The share of the steps that train the largest network.
+        phases: Which labels each phase opens, as predicates; a label belongs to the first that holds. If not given: kernel sizes, depths, widths,
+            which are found in the supernet.
+        subnets_per_step: How many subnets a lesson trains in each phase; the last number holds for further phases too.
+        distillation: The weight of the teacher's outputs; 0 for no teacher.
+
+    Raises:
+        EvaluationError: If a setting can't be.
+
+    Reference:
+        Cai et al., Once-for-All: Train One Network and Specialize it for Efficient Deployment, ICLR 2020, section 3.4. `Supernet(kernel_transform=
+        True)` has its kernel transformation. Deviations: phases take equal shares of the steps, and their values open at equal distances (the
+        paper has 180 epochs for the largest network, which is the default of `largest`, 125 for kernels, and 25 and 125 for each of the two
+        stages of depth and width); channels are not sorted by importance before widths shrink; the teacher normalizes by the batch, as in
+        the authors' code, and has no dropout; `ranked` yields random architectures, where the paper searches with a predictor.
+    """
+
+    largest: float = 0.3
+    phases: Sequence[Callable[[str], bool]] | None = None
+    subnets_per_step: int | Sequence[int] = (1, 2, 4)
+    distillation: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.largest < 1:
+            msg = f"'largest' of OnceForAll is a share of the steps between 0 and 1, got {self.largest}."
+            raise EvaluationError(msg)
+        if not self._subnets or min(self._subnets) < 1:
+            msg = f"'subnets_per_step' of OnceForAll is at least 1 in each phase, got {self.subnets_per_step}."
+            raise EvaluationError(msg)
+        if self.distillation < 0:
+            msg = f"'distillation' of OnceForAll is a weight of at least 0, got {self.distillation}."
+            raise EvaluationError(msg)
+
+    @property
+    def _subnets(self) -> Sequence[int]:
+        return (self.subnets_per_step,) if isinstance(self.subnets_per_step, int) else tuple(self.subnets_per_step)
+
+    def session(self, setting: Setting) -> Session:
+        """Start a training.
+
+        Raises:
+            EvaluationError: If a phase has no parameter.
+            StudyError: If no architecture meets the bounds.
+        """
+        parameters = setting.supernet.space.parameters
+        if self.phases is None:
+            phases = phases_of(setting.supernet)
+        else:
+            phases = select(list(parameters), self.phases)
+            if not all(phases):
+                msg = (
+                    f"Each phase of OnceForAll opens at least one parameter, but number {phases.index(frozenset()) + 1} of 'phases' holds for none that is left "
+                    f"of {list(parameters)}. A label is in the first phase that holds for it."
+                )
+                raise EvaluationError(msg)
+        domains = {label: parameters[label].domain for labels in phases for label in labels}
+        steps = round(self.largest * setting.steps) if phases else setting.steps
+        return _Session(setting, Shrinking(domains, phases, max(steps, 1), setting.steps), self._subnets, self.distillation)
+
+
+class _Session(Session):
+    def __init__(self, setting: Setting, shrinking: Shrinking, subnets: Sequence[int], distillation: float) -> None:
+        super().__init__(setting)
+        self._sampler = PathSampler(setting)
+        self._extremes = Extremes(setting, self._sampler)
+        self._shrinking = shrinking
+        self._subnets = subnets
+        self._distillation = distillation
+        self._weights: dict[str, Tensor] | None = None
+        self._teacher: nn.Module | None = None
+
+    def teach(self, lesson: Lesson) -> float:
+        """Train the lesson's subnets, and return the sum of their losses."""
+        x, y = lesson.batch
+        phase = self._shrinking.phase(lesson.step)
+        soft = self._soft(x) if phase >= 0 and self._distillation else None
+        rng = lesson.rng
+        total = 0.0
+        for _ in range(1 if phase < 0 else self._subnets[min(phase, len(self._subnets) - 1)]):
+            self.supernet.activate(self._path(lesson.step, rng))
+            outputs = self.setting.outputs(x)
+            loss = self.setting.teaching.loss(outputs, y)
+            if soft is not None:
+                loss = loss + self._distillation * distillation_loss(outputs, soft, y)
+            lesson.scale(loss).backward()
+            total += float(loss.detach())
+        return total
+
+    def ranked(self) -> Iterator[Architecture]:
+        """Yield random paths, each once."""
+        return self._sampler.unseen(stream(self.setting.seed, "ranked"))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the weights of the teacher, once there is one."""
+        return {"teacher": self._weights}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the teacher."""
+        self._weights, self._teacher = state["teacher"], None
+
+    def _path(self, step: int, rng: np.random.Generator) -> Architecture:
+        """Draw a path of open values."""
+        path = self._draw(step, rng)
+        for _ in range(TRIES):
+            if self._extremes.allowed(path):
+                return path
+            path = self._draw(step, rng)
+        return self._extremes.nearest(path)
+
+    def _draw(self, step: int, rng: np.random.Generator) -> Architecture:
+        values: dict[str, Value] = {}
+        for label, parameter in self.supernet.space.parameters.items():
+            if parameter.condition.holds(values):
+                phased = label in self._shrinking.domains
+                values[label] = self._shrinking.sample(label, step, rng) if phased else parameter.domain.sample(rng)
+        return Architecture(values)
+
+    def _soft(self, x: Any) -> Tensor:
+        """Return the teacher's outputs: those of the largest network as it was when its own steps were over."""
+        if self._teacher is None:
+            architecture = self._extremes.path(greatest, None)
+            if self._weights is None:
+                self._weights = self.supernet.extract(architecture)
+            self._teacher = self.supernet.space.build(architecture, device=self.setting.teaching.device, seed=0)
+            self._teacher.load_state_dict(self._weights)
+            self._teacher.eval()
+            for module in self._teacher.modules():
+                if isinstance(module, _BatchNorm):  # without statistics it normalizes by the batch, whichever process has seen what
+                    module.running_mean = module.running_var = None
+        with torch.no_grad():
+            return self.setting.outputs(x, self._teacher)

@@ -1,0 +1,110 @@
+"""PC-DARTS: a share of the channels goes through the candidates, and edges are normalized."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from retia.errors import EvaluationError, SupernetError
+from retia.nn import MixedLayer, Mixture, WeightedSum
+from retia.oneshot.differentiable import Differentiable, RelaxedSession
+from retia.oneshot.method import Lesson, Session, Setting
+from retia.oneshot.partial_channels import PartialLayers, bypass, shuffled
+from retia.oneshot.relaxation import Relaxation
+
+__all__ = ["PCDARTS"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PCDARTS(Differentiable):
+    """Weigh values as DARTS does, but send one channel of `divisor` through the candidates of a layer choice; the others bypass them.
+
+    Candidates are given tensors (B, C, ...) and return as many channels. They are made of convolutions, batch norms and layers without
+    tensors. What leaves the choice has its channels shuffled. The weights that candidates are trained with are those of their first channels, so retrain
+    what is found. Choices other than of layers are mixed as in DARTS.
+
+    Args:
+        divisor: One channel of so many goes through the candidates (the paper's K).
+
+    Raises:
+        EvaluationError: If a setting can't be.
+
+    Reference:
+        Xu et al., PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search, ICLR 2020, sections 3.2 and 3.3. Deviations: of the edges
+        into a node, those are normalized of which some are chosen; a node that uses all of them sums them. The max pool that halves
+        bypassing channels rounds up.
+    """
+
+    warmup_epochs: int = 15
+    learning_rate: float = 6e-4
+    divisor: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.divisor < 1:
+            msg = f"The divisor of PCDARTS is at least 1, got {self.divisor}."
+            raise EvaluationError(msg)
+
+    def session(self, setting: Setting) -> Session:
+        """Start a training.
+
+        Raises:
+            SupernetError: If a parameter can't be mixed, or the candidates of a layer choice can't compute with a share of their channels.
+            StudyError: If no architecture meets the bounds.
+        """
+        return _Session(setting, self)
+
+
+class _Session(RelaxedSession):
+    def __init__(self, setting: Setting, method: PCDARTS) -> None:
+        super().__init__(setting, method, Relaxation(setting, "PCDARTS", edge_weights=True))
+        self._layers = {
+            id(module.candidates): PartialLayers(path, module, method.divisor)
+            for path, module in self.supernet.model.named_modules()
+            if isinstance(module, MixedLayer) and module.label in self.relaxation.weights
+        }
+        # Weights of the subsets of edges, so that those with an edge sum to the edge's own.
+        self._subsets = {label: torch.linalg.pinv(edges.members.T).to(setting.teaching.device) for label, edges in self.relaxation.edges.items()}  # (K, E)
+
+    def mixtures(self, lesson: Lesson, generator: torch.Generator) -> Mapping[str, Mixture]:
+        """Weigh values and edges by how probable they are."""
+        del lesson, generator
+        likely = {label: weights.softmax(0) for label, weights in self.relaxation.weights.items()}
+        return {label: WeightedSum(self._subsets[label] @ one) if label in self._subsets else _PartialSum(one, self._layers) for label, one in likely.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class _PartialSum:
+    """The weighted sum of the candidates' outputs for the first channels, beside the other channels.
+
+    Attributes:
+        weights: One for each value, shape (K,).
+        layers: The layers of the candidates, by the identity of the list of candidates.
+    """
+
+    weights: Tensor
+    layers: Mapping[int, PartialLayers]
+
+    def combine(self, candidates: Sequence[nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
+        """Run every candidate on its share of the channels."""
+        layers = self.layers[id(candidates)]
+        x, divisor = args[0] if args else None, layers.divisor
+        if not isinstance(x, Tensor) or x.ndim < 2 or x.shape[1] % divisor:
+            given = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+            msg = (
+                f"PCDARTS calls the candidates of '{layers.label}' with one of every {divisor} channels, so they take a tensor (B, C, ...) "
+                f"whose C is divisible by {divisor}, got {given}. Change the width, use another divisor, or DARTS."
+            )
+            raise SupernetError(msg)
+        part = x.shape[1] // divisor
+        with layers.in_part():
+            output: Tensor = WeightedSum(self.weights).combine(candidates, (x[:, :part], *args[1:]), kwargs)
+        if output.ndim != x.ndim or output.shape[1] != part:
+            msg = (
+                f"The candidates of '{layers.label}' must return as many channels as they are given, for PCDARTS lets the others bypass them, "
+                f"got the shape {tuple(output.shape)} for {part} channels. Use DARTS or GDAS."
+            )
+            raise SupernetError(msg)
+        return shuffled([output, bypass(x[:, part:], output)], divisor) if divisor > 1 else output

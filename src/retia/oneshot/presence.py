@@ -1,0 +1,160 @@
+"""Which modules of a supernet are present, and how large their tensors are, for each combination of the values that this depends on."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from retia.nn import Switch
+from retia.oneshot.cost_table import CostTable, TableSum, check_tabled, constant, of_expression, product_of
+from retia.space import Call, Expression, Value
+from retia.supernet import Elastic, Supernet
+
+__all__ = ["Layout", "Part", "expected_params"]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A module of a supernet that holds tensors of its own, or computes.
+
+    Attributes:
+        module: The module.
+        presence: 1 where it is present, 0 where it is not; a module in several places is present if one of them is.
+        sizes: The number of entries of each of its parameters while it is present, by name.
+    """
+
+    module: nn.Module
+    presence: CostTable
+    sizes: Mapping[str, CostTable]
+
+
+class Layout:
+    """What a supernet is made of, told by tables; it looks at a copy without memory and leaves the supernet as it is.
+
+    Args:
+        supernet: The supernet.
+
+    Attributes:
+        twin: The copy, on the `meta` device.
+        domains: The domains of the parameters, by label.
+        parts: The modules that any architecture uses.
+
+    Raises:
+        SupernetError: If something depends on parameters with too many combinations of values.
+    """
+
+    def __init__(self, supernet: Supernet) -> None:
+        self.twin = _without_memory(supernet).eval()
+        self.domains = {label: parameter.domain for label, parameter in supernet.space.parameters.items()}
+        self._values: dict[str, list[Value]] = {}
+        self._own_labels: dict[int, frozenset[str]] = {}
+        self._terms: dict[int, Any] = {}
+        for slot in self.twin.slots.all:
+            self._own_labels[id(slot.owner)] = self._own_labels.get(id(slot.owner), frozenset()) | slot.labels
+            if slot.name == "elastic_sizes":
+                self._terms[id(slot.owner)] = slot.term
+        places: dict[int, tuple[nn.Module, list[CostTable]]] = {}
+        for module, presence in self._places(self.twin.model, constant(1)):
+            places.setdefault(id(module), (module, []))[1].append(presence)
+        self.parts = [Part(module, _any_of(presences), self._sizes(module)) for module, presences in places.values()]
+
+    def values(self, label: str) -> list[Value]:
+        """Return the values of a parameter in the order of its domain."""
+        if label not in self._values:
+            self._values[label] = list(self.domains[label].enumerate())
+        return self._values[label]
+
+    def positions(self, values: Mapping[str, Value]) -> dict[str, int]:
+        """Return the positions of values in their domains; those of real intervals have none."""
+        finite = ((label, value) for label, value in values.items() if not math.isinf(self.domains[label].size))
+        return {label: self.values(label).index(value) for label, value in finite}
+
+    def _places(self, module: nn.Module, presence: CostTable) -> Iterator[tuple[nn.Module, CostTable]]:
+        """Yield the places at which modules stand, each with the table of whether it is present; switches themselves are left out."""
+        if isinstance(module, Switch):
+            rows = self._look(module, lambda: {id(child): child for _, child in module.present()})
+            children = {key: child for _, row in rows for key, child in row.items()}
+            for key, child in children.items():
+                yield from self._places(child, presence * self._table(module, [float(key in row) for _, row in rows]))
+            return
+        yield module, presence
+        for child in module._modules.values():
+            if child is not None:
+                yield from self._places(child, presence)
+
+    def _sizes(self, module: nn.Module) -> dict[str, CostTable]:
+        """Return the number of entries of a module's own parameters, by name."""
+        own = {name: tensor for name, tensor in module._parameters.items() if tensor is not None}
+        if not isinstance(module, Elastic):
+            return {name: constant(tensor.numel()) for name, tensor in own.items()}
+        if type(module).shapes is Elastic.shapes:
+            term = self._terms.get(id(module), module.elastic_sizes)
+            return {name: self._entries(shape) for name, shape in term.items() if name in module._parameters}
+        # How its shapes follow from its attributes is its own affair: the attributes take every combination of values.
+        rows = self._look(module, lambda: {name: math.prod(shape) for name, shape in module.shapes().items()})
+        names = dict.fromkeys(name for _, row in rows for name in row if name in module._parameters)
+        return {name: self._table(module, [float(row.get(name, 0)) for _, row in rows]) for name in names}
+
+    def _entries(self, shape: Any) -> CostTable:
+        if isinstance(shape, Expression):
+            return of_expression(Call(math.prod, (shape,)), self.domains)
+        return product_of(of_expression(size, self.domains) for size in shape)
+
+    def _look(self, module: nn.Module, see: Callable[[], Mapping[Any, Any]]) -> list[tuple[dict[str, Value], Mapping[Any, Any]]]:
+        """Return what is seen of a module for each combination of the values that its attributes depend on, the last of the sorted labels varying first."""
+        labels = sorted(self._own_labels.get(id(module), ()))
+        check_tabled(labels, self.domains)
+        rows: list[tuple[dict[str, Value], Mapping[Any, Any]]] = []
+        for row in product(*(self.domains[label].enumerate() for label in labels)):
+            values: dict[str, Value] = dict(zip(labels, row, strict=True))
+            self.twin.slots.fill(values)
+            rows.append((values, see()))
+        return rows
+
+    def _table(self, module: nn.Module, numbers: list[float]) -> CostTable:
+        labels = tuple(sorted(self._own_labels.get(id(module), ())))
+        return CostTable(labels, torch.tensor(numbers, dtype=torch.float64).view([int(self.domains[label].size) for label in labels]))
+
+
+def expected_params(layout: Layout) -> TableSum:
+    """Return the number of parameters: the sum of the sizes of all tensors, each as often as it is present; shared ones count once."""
+    holders: dict[Any, list[tuple[CostTable, CostTable]]] = {}
+    for part in layout.parts:
+        for name, size in part.sizes.items():
+            tensor = part.module._parameters[name]
+            holders.setdefault((id(part.module), name) if tensor is None else id(tensor), []).append((part.presence, size))
+    tables: list[CostTable] = []
+    for holding in holders.values():
+        absent = constant(1)  # whether none of the holders before is present
+        for i, (presence, size) in enumerate(holding):
+            tables.append(absent * presence * size)
+            if i + 1 < len(holding):
+                absent = absent * presence.without()
+    return TableSum.of(tables, layout.domains)
+
+
+def _without_memory(supernet: Supernet) -> Supernet:
+    """Return a copy of a supernet on the `meta` device; its tensors are not copied."""
+    memo: dict[int, Any] = {}
+    for module in supernet.modules():
+        for tensor in (*module._parameters.values(), *module._buffers.values(), *vars(module).values()):
+            if isinstance(tensor, nn.Parameter):
+                memo[id(tensor)] = nn.Parameter(torch.empty_like(tensor, device="meta"), requires_grad=tensor.requires_grad)
+            elif isinstance(tensor, Tensor):
+                memo[id(tensor)] = torch.empty_like(tensor, device="meta")
+    return copy.deepcopy(supernet, memo)
+
+
+def _any_of(presences: list[CostTable]) -> CostTable:
+    """Return the table of whether any of several places is present."""
+    if len(presences) == 1:
+        return presences[0]
+    if any(not presence.labels for presence in presences):
+        return constant(1)
+    return reduce(lambda one, other: one * other, (presence.without() for presence in presences)).without()

@@ -1,0 +1,148 @@
+"""ProxylessNAS: paths are binarized, so that one at a time is in memory."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from retia.errors import EvaluationError
+from retia.oneshot.differentiable import Differentiable, RelaxedSession, generator_of
+from retia.oneshot.gates import BinaryGates
+from retia.oneshot.method import Lesson, Session, Setting
+from retia.oneshot.relaxation import Relaxation
+from retia.rng import stream
+from retia.space import Architecture
+
+__all__ = ["ProxylessNAS"]
+
+TRIES = 1_000
+"""How many samples in a row may break a restriction or bound before a random allowed architecture is taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProxylessNAS(Differentiable):
+    """Train one sampled path at a time, and the architecture weights of two sampled values of each parameter, of which one runs.
+
+    Weights are trained on a path that is sampled by the probabilities. In a step of the architecture weights two values of each parameter are sampled, and
+    one of the two by their renormalized probabilities: it runs. Both gates get a gradient, one of the two weights grows and the other
+    shrinks, and the probabilities of the other values stay what they are. Sampled paths meet restrictions and bounds.
+
+    Raises:
+        EvaluationError: If a setting can't be.
+
+    Reference:
+        Cai et al., ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware, ICLR 2019, sections 3.1, 3.2 and 3.3.1 (`penalties`).
+        The settings of Adam are those of the authors' code. Deviations: the output of the path that runs is computed again with that of the other,
+        when their gradients are asked for, so that no output is kept; both passes see batch norm statistics and dropout of their own.
+        A cell's edges are sampled by their strengths (see `Relaxation`) and not by weights of their own. Where samples are rejected, the gradient is
+        that of the distribution before. Depths, inputs, widths and kernels are masked at their greatest in steps of the architecture
+        weights.
+    """
+
+    learning_rate: float = 1e-3
+    betas: tuple[float, float] = (0.0, 0.999)
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.betas[0] != 0 or self.weight_decay != 0:
+            msg = (
+                f"ProxylessNAS moves the weights of two values alone, so that Adam needs betas of (0, ...) and no weight_decay, "
+                f"got {self.betas} and {self.weight_decay}."
+            )
+            raise EvaluationError(msg)
+
+    def session(self, setting: Setting) -> Session:
+        """Start a training.
+
+        Raises:
+            SupernetError: If a parameter can't be mixed.
+            StudyError: If no architecture meets the bounds.
+        """
+        return _Session(setting, self)
+
+
+class _Session(RelaxedSession):
+    def __init__(self, setting: Setting, method: ProxylessNAS) -> None:
+        super().__init__(setting, method, Relaxation(setting, "ProxylessNAS"))
+
+    def teach(self, lesson: Lesson) -> float:
+        """Train a sampled path."""
+        architecture, _ = self._path(lesson, "teach")
+        self.supernet.activate(architecture)
+        loss = self.setting.loss(lesson.batch)
+        lesson.scale(loss).backward()
+        return float(loss.detach())
+
+    def mixtures(self, lesson: Lesson, generator: torch.Generator) -> Mapping[str, BinaryGates]:
+        """Open one gate of two for each parameter that the sampled path has; the path's other choices are activated."""
+        del generator
+        architecture, pairs = self._path(lesson, "search")
+        self.supernet.activate(architecture)
+        gates: dict[str, BinaryGates] = {}
+        for label, weights in self.relaxation.weights.items():
+            if label in architecture:
+                one, other = pairs[label]
+                hard = torch.zeros_like(weights).index_fill_(0, torch.tensor(one, device=weights.device), 1.0)
+                gates[label] = BinaryGates(hard.requires_grad_(), one, other)
+        return gates
+
+    def search(self, lesson: Lesson) -> Mapping[str, float]:
+        """Take a step of two weights of each parameter, on held-out data."""
+        gates = self.mixtures(lesson, generator_of(lesson, "search"))
+        self.supernet.mix(gates)  # edges of cells stay activated
+        loss = self.search_loss(lesson)
+        weights = self.relaxation.weights
+        found = self.gradients(lesson, self.penalized(loss, lesson), [*weights.values(), *(gate.weights for gate in gates.values())])
+        gradients = dict(zip(weights, found, strict=False))
+        with torch.no_grad():
+            for (label, gate), slope in zip(gates.items(), found[len(weights) :], strict=True):
+                if slope is not None:
+                    through = _through_gates(weights[label], gate, slope)
+                    known = gradients[label]
+                    gradients[label] = through if known is None else known + through
+            before = {label: _mass(weights[label], gate) for label, gate in gates.items()}
+            self.step([gradients[label] for label in weights])
+            for label, gate in gates.items():
+                weights[label][[gate.open, gate.other]] += before[label] - _mass(weights[label], gate)
+        return {"search_loss": float(loss.detach())}
+
+    def _path(self, lesson: Lesson, purpose: str) -> tuple[Architecture, Mapping[str, tuple[int, int]]]:
+        """Sample a path that is allowed, and for each parameter the position of its value with that of another one."""
+        with torch.no_grad():
+            likely = {label: one.double().cpu() for label, one in self.relaxation.probabilities().items()}
+        generator = generator_of(lesson, purpose)
+        for _ in range(TRIES):
+            positions = {label: int(torch.multinomial(one, 1, generator=generator)) for label, one in likely.items()}
+            architecture = self.relaxation.architecture(positions)
+            if self.allows(architecture):
+                break
+        else:
+            architecture = self.sampler.sample(stream(lesson.seed, purpose))
+        pairs: dict[str, tuple[int, int]] = {}
+        for label, value in architecture.items():
+            if label in self.relaxation.weights:
+                one = self.relaxation.values(label).index(value)
+                rest = likely[label].clone()
+                rest[one] = 0
+                other = torch.multinomial(rest if float(rest.sum()) > 0 else rest.index_fill(0, _others(one, len(rest)), 1.0), 1, generator=generator)
+                pairs[label] = (one, int(other))
+        return architecture, pairs
+
+
+def _through_gates(weights: Tensor, gate: BinaryGates, slope: Tensor) -> Tensor:
+    """Return the gradient of the weights, shape (K,), given that of the gates (equation 4, for two renormalized probabilities)."""
+    one, other = weights[[gate.open, gate.other]].softmax(0)
+    pull = one * other * (slope[gate.open] - slope[gate.other])
+    gradient = torch.zeros_like(weights)
+    gradient[gate.open], gradient[gate.other] = pull, -pull
+    return gradient
+
+
+def _mass(weights: Tensor, gate: BinaryGates) -> Tensor:
+    return weights[[gate.open, gate.other]].logsumexp(0)
+
+
+def _others(one: int, size: int) -> Tensor:
+    return torch.tensor([i for i in range(size) if i != one])

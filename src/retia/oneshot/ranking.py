@@ -1,0 +1,210 @@
+"""The architectures of a conditional space in order of a sum of costs, one for the value of each active parameter.
+
+The parameters that are not decided yet form a problem. It falls into components that share no condition; its solutions are
+combinations of theirs. A component is solved by deciding its first parameter, whose values leave smaller problems. Each problem keeps the
+solutions that it has found, in order, and finds the next one when asked.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from retia.space import Architecture, SearchSpace, Value
+
+__all__ = ["cheapest"]
+
+Clauses: TypeAlias = tuple[tuple[int, frozenset[int]], ...]  # all of (parameter, positions of the values that it must have)
+Open: TypeAlias = tuple[int, tuple[Clauses, ...]]  # a parameter, and what of its condition is not decided
+Problem: TypeAlias = tuple[Open, ...]  # in the order of the space
+Solution: TypeAlias = tuple[float, Any]  # its cost, and a decision (parameter, position), a pair of parts, or None
+
+
+def cheapest(space: SearchSpace, costs: Mapping[str, np.ndarray[Any, Any]]) -> Iterator[Architecture]:
+    """Yield every architecture of a space once, without regard to its restrictions, the cheapest first.
+
+    The next one takes time that does not grow with the size of the space, but with the number of its parameters.
+
+    Args:
+        space: A space without real intervals.
+        costs: Finite costs of each parameter's values in the order of its domain, shape (K,), by label. An architecture costs the sum over the
+            parameters that are active in it.
+
+    >>> from retia.space import Categorical
+    >>> two = SearchSpace({"a": Categorical((1, 2)), "b": Categorical((1, 2))})
+    >>> [dict(found) for found in cheapest(two, {"a": np.array([0, 3]), "b": np.array([1, 0])})]
+    [{'a': 1, 'b': 2}, {'a': 1, 'b': 1}, {'a': 2, 'b': 2}, {'a': 2, 'b': 1}]
+    """
+    ranking = _Ranking(space, costs)
+    stream = ranking.solve(ranking.whole)
+    for i in count():
+        if (solution := stream.get(i)) is None:
+            return
+        yield ranking.architecture(solution[1])
+
+
+class _Stream:
+    """The solutions of a problem, cheapest first, found when they are asked for."""
+
+    def __init__(self, source: Iterator[Solution]) -> None:
+        self._source = source
+        self._found: list[Solution] = []
+
+    def get(self, i: int) -> Solution | None:
+        """Return the solution number `i`; None if there are not so many."""
+        while len(self._found) <= i:
+            solution = next(self._source, None)
+            if solution is None:
+                return None
+            self._found.append(solution)
+        return self._found[i]
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """A parameter's values that leave the same problem: their costs in order, and their positions."""
+
+    values: Sequence[Solution]
+    rest: _Stream
+
+
+class _Ranking:
+    def __init__(self, space: SearchSpace, costs: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        self._labels = list(space.parameters)
+        domains: list[Any] = [parameter.domain for parameter in space.parameters.values()]
+        self._values: list[list[Value]] = [list(domain.enumerate()) for domain in domains]
+        self._costs = [np.asarray(costs[label], float).tolist() for label in self._labels]
+        self._streams: dict[Problem, _Stream] = {}
+        place = {label: i for i, label in enumerate(self._labels)}
+        problem: list[Open] = []
+        for i, parameter in enumerate(space.parameters.values()):
+            rows = [
+                tuple((j := place[clause.label], frozenset(k for k, value in enumerate(self._values[j]) if value in clause.values)) for clause in row)
+                for row in parameter.condition.alternatives
+            ]
+            problem.append((i, ((),) if () in rows else tuple(rows)))
+        self.whole = _reachable(problem)
+
+    def architecture(self, part: Any) -> Architecture:
+        """Return the architecture of a solution's decisions."""
+        chosen: dict[int, int] = {}
+        parts = [part]
+        while parts:
+            part = parts.pop()
+            if part is None:
+                continue
+            one, other = part
+            if isinstance(one, int):
+                chosen[one] = other
+            else:
+                parts += [one, other]
+        return Architecture.trusted({self._labels[i]: self._values[i][chosen[i]] for i in sorted(chosen)})
+
+    def solve(self, problem: Problem) -> _Stream:
+        """Return the solutions of a problem."""
+        if problem not in self._streams:
+            streams = [self._solve_component(component) for component in _components(problem)]
+            while len(streams) > 1:  # in a balanced tree, so that it is not deep
+                pairs = [streams[i : i + 2] for i in range(0, len(streams), 2)]
+                streams = [_Stream(_both(*pair)) if len(pair) == 2 else pair[0] for pair in pairs]
+            self._streams[problem] = streams[0] if streams else _Stream(iter([(0.0, None)]))
+        return self._streams[problem]
+
+    def _solve_component(self, component: Problem) -> _Stream:
+        if component in self._streams:
+            return self._streams[component]
+        (i, _), rest = component[0], component[1:]
+        left: dict[Problem, list[int]] = {}
+        for k in range(len(self._values[i])):
+            left.setdefault(_decide(rest, i, k), []).append(k)
+        costs = self._costs[i]
+        choices = [_Choice(sorted(((costs[k], (i, k)) for k in positions), key=lambda one: one[0]), self.solve(after)) for after, positions in left.items()]
+        self._streams[component] = _Stream(_either(choices))
+        return self._streams[component]
+
+
+def _either(choices: Sequence[_Choice]) -> Iterator[Solution]:
+    """Merge the solutions under each of several choices."""
+    sources = [_pairs(choice.values.__getitem__, len(choice.values), choice.rest) for choice in choices]
+    heap = [(first[0], i, first) for i, source in enumerate(sources) if (first := next(source, None)) is not None]
+    heapify(heap)
+    while heap:
+        _, i, solution = heappop(heap)
+        yield solution
+        if (following := next(sources[i], None)) is not None:
+            heappush(heap, (following[0], i, following))
+
+
+def _both(one: _Stream, other: _Stream) -> Iterator[Solution]:
+    """Combine the solutions of two problems that share nothing."""
+    return _pairs(one.get, None, other)
+
+
+def _pairs(first: Any, size: int | None, second: _Stream) -> Iterator[Solution]:
+    """Yield the pairs of two ordered sequences by the sum of their costs; `size` is how many the first has, if that is known."""
+
+    def pair(i: int, j: int) -> tuple[float, int, int, Any] | None:
+        a = first(i) if size is None or i < size else None
+        b = None if a is None else second.get(j)
+        return None if a is None or b is None else (a[0] + b[0], i, j, (a[1], b[1]))
+
+    heap = [start] if (start := pair(0, 0)) else []
+    while heap:
+        cost, i, j, parts = heappop(heap)
+        yield cost, parts
+        # Each pair has one predecessor: (i, j - 1), or (i - 1, 0).
+        for following in (pair(i, j + 1), pair(i + 1, 0) if j == 0 else None):
+            if following is not None:
+                heappush(heap, following)
+
+
+def _reachable(problem: Sequence[Open]) -> Problem:
+    """Leave out the parameters that can't become active, whatever is decided."""
+    never: set[int] = set()
+    reachable: list[Open] = []
+    for i, alternatives in problem:
+        met = tuple(row for row in alternatives if not any(j in never or not positions for j, positions in row))
+        if met:
+            reachable.append((i, met))
+        else:
+            never.add(i)
+    return tuple(reachable)
+
+
+def _decide(problem: Problem, index: int, position: int) -> Problem:
+    """Return what is open after the parameter at `index` has got the value at `position`."""
+    inactive: set[int] = set()
+    decided: list[Open] = []
+    for i, alternatives in problem:
+        open_: list[Clauses] = []
+        for row in alternatives:
+            if all(position in positions if j == index else j not in inactive for j, positions in row):
+                open_.append(tuple(clause for clause in row if clause[0] != index))
+        if not open_:
+            inactive.add(i)
+        else:
+            decided.append((i, ((),) if () in open_ else tuple(dict.fromkeys(open_))))
+    return tuple(decided)
+
+
+def _components(problem: Problem) -> list[Problem]:
+    """Split a problem into parts that share no condition."""
+    leader = {i: i for i, _ in problem}
+
+    def find(i: int) -> int:
+        while leader[i] != i:
+            leader[i] = leader[leader[i]]
+            i = leader[i]
+        return i
+
+    for i, alternatives in problem:
+        for row in alternatives:
+            for j, _ in row:
+                leader[find(i)] = find(j)
+    parts: dict[int, list[Open]] = {}
+    for item in problem:
+        parts.setdefault(find(item[0]), []).append(item)
+    return [tuple(part) for part in parts.values()]

@@ -1,0 +1,73 @@
+"""SNAS: the values of choices are weighed by samples of the concrete distribution."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from retia.errors import EvaluationError
+from retia.oneshot.differentiable import Differentiable, RelaxedSession
+from retia.oneshot.gumbel import gumbel_softmax
+from retia.oneshot.method import Batch, Lesson, Session, Setting
+from retia.oneshot.relaxation import Relaxation
+
+__all__ = ["SNAS"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SNAS(Differentiable):
+    """Weigh values by a random sample for each parameter and step, which sharpens over the training; train all weights on the same data.
+
+    Args:
+        temperature: Of the samples, at first.
+        final_temperature: At last; in between it falls geometrically.
+
+    Raises:
+        EvaluationError: If a setting can't be.
+
+    Reference:
+        Xie et al., SNAS: Stochastic Neural Architecture Search, ICLR 2019, sections 2.2 and 2.3; `penalties` stand for its resource constraint (section 2.4).
+        Deviations: weights and architecture weights have a forward pass each, with the same batch and samples, of which the second sees the architecture
+        weights that the first has moved; the temperatures, which the paper doesn't give, are ours; a cell sums all edges, as in DARTS, and a set of
+        edges has no weights of its own.
+    """
+
+    temperature: float = 1.0
+    final_temperature: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.final_temperature <= self.temperature:
+            msg = f"SNAS needs temperature >= final_temperature > 0, got {self.temperature} and {self.final_temperature}."
+            raise EvaluationError(msg)
+
+    def session(self, setting: Setting) -> Session:
+        """Start a training.
+
+        Raises:
+            SupernetError: If a parameter can't be mixed.
+            StudyError: If no architecture meets the bounds.
+        """
+        return _Session(setting, self)
+
+
+class _Session(RelaxedSession):
+    def __init__(self, setting: Setting, method: SNAS) -> None:
+        super().__init__(setting, method, Relaxation(setting, "SNAS"))
+        self._method = method
+
+    def mix(self, lesson: Lesson, purpose: str) -> None:
+        """Mix the supernet, with the same samples for every purpose."""
+        del purpose
+        super().mix(lesson, "samples")
+
+    def search_batch(self, lesson: Lesson) -> Batch:
+        """Return the training data."""
+        return lesson.batch
+
+    def mixtures(self, lesson: Lesson, generator: torch.Generator) -> Mapping[str, Tensor]:
+        """Sample the weights of each parameter's values."""
+        method = self._method
+        temperature = method.temperature * (method.final_temperature / method.temperature) ** self.progress(lesson)
+        return {label: gumbel_softmax(weights, temperature, generator) for label, weights in self.relaxation.weights.items()}

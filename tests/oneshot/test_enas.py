@@ -1,0 +1,373 @@
+import copy
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import mse_loss
+
+import retia
+from retia.errors import EvaluationError, StudyError
+from retia.nn import ModelSpace
+from retia.oneshot import enas
+from retia.oneshot.controller import Controller
+from retia.oneshot.enas import ENAS
+from retia.space import Categorical, Clause, Condition, Integer, Parameter, SearchSpace
+
+
+class Square(nn.Module):
+    def forward(self, x):
+        return x.square()
+
+
+class Sine(nn.Module):
+    def forward(self, x):
+        return x.sin()
+
+
+class Planted(nn.Module):
+    """Of the candidates only the square can fit an even function of its input."""
+
+    def __init__(self):
+        super().__init__()
+        self.shape = retia.layer_choice("shape", {"linear": nn.Identity, "sine": Sine, "square": Square})
+        self.head = nn.Linear(2, 1)
+
+    def forward(self, x):
+        return self.head(self.shape(x))
+
+
+class Layers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        width = retia.choice("width", [4, 6, 8])
+        self.stem = nn.Linear(2, width)
+        self.a = retia.layer_choice("a", {"relu": nn.ReLU, "tanh": nn.Tanh, "linear": lambda: nn.Linear(width, width)})
+        self.b = retia.layer_choice("b", {"relu": nn.ReLU, "inner": lambda: retia.layer_choice("c", [nn.SiLU, nn.GELU, nn.ELU])})
+        self.head = nn.Linear(width, 2)
+
+    def forward(self, x):
+        return self.head(self.b(self.a(self.stem(x))))
+
+
+class Slope(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+        self.act = nn.LeakyReLU(retia.real("slope", 0.0, 0.5))
+
+    def forward(self, x):
+        return self.act(self.layer(x))
+
+
+class Bonus:
+    """A penalty that stands for any reward: what an architecture earns by its own table, in place of its quality."""
+
+    def __init__(self, earns):
+        self.earns = earns
+
+    def cost(self, architecture):
+        return self.earns(architecture)
+
+    def reward(self, quality, cost):
+        return cost
+
+
+def inputs(seed=0, n=64):
+    return torch.randn(n, 2, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture
+def classes():
+    x = inputs()
+    return x, (x[:, 0] > 0).long()
+
+
+def with_bonus(setting, earns):
+    return type(setting)(setting.supernet, setting.teaching, setting.steps, setting.steps_per_epoch, setting.seed, setting.allows, [Bonus(earns)])
+
+
+def taught_paths(session, lessons, step="teach"):
+    paths = []
+    handle = session.supernet.register_forward_pre_hook(lambda supernet, _: paths.append(supernet.architecture))
+    for lesson in lessons:
+        getattr(session, step)(lesson)
+    handle.remove()
+    return paths
+
+
+def test_controller_and_supernet_find_the_planted_candidate(make_setting, lessons):
+    space, by_loss, by_controller = ModelSpace(Planted), 0, 0
+    for seed in range(10):
+        x = inputs(seed)
+        setting = make_setting(space, x, x.square().sum(1, keepdim=True), seed=seed, lr=0.05, loss=mse_loss)
+        session = ENAS(learning_rate=0.01, samples=4, hidden=16).session(setting)
+        optimizer = setting.teaching.optimizer(setting.supernet)
+        for lesson in lessons(setting, 100):
+            session.search(lesson)
+            optimizer.zero_grad()
+            session.teach(lesson)
+            optimizer.step()
+        unseen = inputs(seed + 100)
+        losses = {}
+        for path in session.ranked():
+            setting.supernet.activate(path)
+            losses[path["shape"]] = float(setting.loss((unseen, unseen.square().sum(1, keepdim=True))).detach())
+        assert len(losses) == 3
+        by_loss += min(losses, key=losses.get) == "square"
+        by_controller += next(iter(losses)) == "square"  # ranked first
+    assert by_loss >= 9
+    assert by_controller >= 9
+
+
+def test_the_controller_alone_finds_a_planted_reward(make_setting, lessons, classes):
+    # One of 3 x 3 x (1 + 3) = 36 architectures is worth 1; each value that it shares is worth something on the way.
+    planted = {"width": 6, "a": "linear", "b": "inner", "b/inner/c": "GELU"}
+    found = 0
+    for seed in range(10):
+        setting = with_bonus(make_setting(ModelSpace(Layers), *classes, seed=seed), lambda a: sum(a.get(k) == v for k, v in planted.items()) / 4)
+        session = ENAS(learning_rate=0.03, samples=2, hidden=16).session(setting)
+        for lesson in lessons(setting, 80):
+            session.search(lesson)
+        found += next(session.ranked()) == planted
+    assert found >= 9
+
+
+def test_probabilities_move_towards_the_reward(make_setting, lessons, classes):
+    setting = with_bonus(make_setting(ModelSpace(Layers), *classes), lambda a: float(a["width"] == 8))
+    session = ENAS(learning_rate=0.02, samples=4, hidden=16).session(setting)
+    before = session.probabilities()
+    assert {label: len(p) for label, p in before.items()} == {"width": 3, "a": 3, "b": 2, "b/inner/c": 3}
+    for probabilities in before.values():
+        assert probabilities.sum() == pytest.approx(1, abs=1e-5)
+        assert np.ptp(probabilities) < 0.05  # near to uniform at first
+    for lesson in lessons(setting, 60):
+        told = session.search(lesson)
+    assert session.probabilities()["width"][2] > 0.8
+    assert told["reward"] > 0.5
+
+
+def test_the_reward_is_the_accuracy_of_scores_on_the_held_out_batch(make_setting, lessons, classes):
+    setting = make_setting(ModelSpace(Layers), *classes)
+    (lesson,) = lessons(setting, 1)
+    session = ENAS().session(setting)
+    (path,) = taught_paths(session, [lesson], "search")
+    told = ENAS().session(setting).search(lesson)
+    x, y = lesson.held_out()
+    assert told["reward"] == pytest.approx(float((setting.supernet.subnet(path)(x).argmax(1) == y).float().mean()))
+
+
+def test_the_reward_of_anything_else_is_a_power_of_the_loss_with_the_penalties(make_setting, lessons, classes):
+    x, _ = classes
+    penalty = retia_penalty()
+    setting = make_setting(ModelSpace(Planted), x, x.sum(1, keepdim=True), loss=mse_loss, penalties=[penalty])
+    (lesson,) = lessons(setting, 1)
+    (path,) = taught_paths(ENAS().session(setting), [lesson], "search")
+    told = ENAS().session(setting).search(lesson)
+    features, targets = lesson.held_out()
+    quality = math.exp(-float(mse_loss(setting.supernet.subnet(path)(features), targets).detach()))
+    assert told["reward"] == pytest.approx(quality - 0.5 * (3 / 2 - 1))
+
+
+def retia_penalty():
+    from retia.oneshot.penalty import Penalty
+
+    return Penalty("params", target=2, scale=0.5)  # every path has 3
+
+
+def test_the_gradient_is_that_of_reinforce_with_a_moving_baseline_and_entropy(make_setting, lessons, classes):
+    setting = with_bonus(make_setting(ModelSpace(Layers), *classes), lambda a: float(a["width"]))
+    session = ENAS(samples=3, baseline_decay=0.5, entropy_weight=0.1, hidden=8).session(setting)
+    first, second = lessons(setting, 2)
+    rewards = [float(path["width"]) for path in taught_paths(session, [first], "search")]
+    baseline = rewards[0]
+    for reward in rewards:
+        baseline = 0.5 * baseline + 0.5 * reward
+    assert session.state_dict()["baseline"] == pytest.approx(baseline)
+    controller = copy.deepcopy(session._controller)
+    paths = taught_paths(session, [second], "search")
+    total = 0.0
+    for path in paths:
+        log_probability, entropy = controller.score(path)
+        total = total - ((path["width"] - baseline) * log_probability + 0.1 * entropy) / 3
+        baseline = 0.5 * baseline + 0.5 * path["width"]
+    controller.zero_grad()
+    total.backward()
+    for expected, mine in zip(controller.parameters(), session._controller.parameters(), strict=True):
+        assert (expected.grad is None) == (mine.grad is None)
+        if expected.grad is not None:
+            torch.testing.assert_close(mine.grad, expected.grad)
+
+
+def test_a_search_leaves_no_gradient_in_the_weights_and_teaching_none_in_the_controller(make_setting, lessons, classes):
+    setting = make_setting(ModelSpace(Layers), *classes)
+    session = ENAS().session(setting)
+    (lesson,) = lessons(setting, 1)
+    session.search(lesson)
+    assert all(p.grad is None for p in setting.supernet.parameters())
+    before = copy.deepcopy(session._controller.state_dict())
+    session.teach(lesson)
+    assert all(torch.equal(before[name], tensor) for name, tensor in session._controller.state_dict().items())
+    assert any(p.grad is not None for p in setting.supernet.parameters())
+
+
+# --- the controller
+
+
+@pytest.fixture
+def conditional():
+    on = Condition(((Clause("kind", frozenset({"deep"})),),))
+    return SearchSpace(
+        [
+            Parameter("kind", Categorical(("flat", "deep"))),
+            Parameter("depth", Integer(1, 3), on),
+            Parameter("fixed", Categorical(("only",))),
+            Parameter("size", Categorical((8, 16))),
+        ]
+    )
+
+
+def trained(space, **settings):
+    controller = Controller(space, **{"hidden": 8, "tanh_constant": 2.5, "temperature": 1.0, "seed": 0} | settings)
+    with torch.no_grad():
+        for parameter in controller.parameters():
+            parameter.mul_(20)  # far from uniform
+    return controller
+
+
+def test_probabilities_of_all_architectures_sum_to_one(conditional):
+    controller = trained(conditional)
+    probabilities = [float(controller.score(path)[0].detach().exp()) for path in conditional.enumerate()]
+    assert len(probabilities) == 8
+    assert sum(probabilities) == pytest.approx(1, abs=1e-5)
+    assert max(probabilities) > 2 * min(probabilities)
+
+
+def test_samples_are_valid_and_as_frequent_as_their_probabilities_say(conditional):
+    controller = trained(conditional)
+    generator = torch.Generator().manual_seed(0)
+    drawn = [conditional.validate(controller.sample(generator)[0]) for _ in range(3000)]
+    for path in conditional.enumerate():
+        assert drawn.count(path) / 3000 == pytest.approx(float(controller.score(path)[0].detach().exp()), abs=0.03)
+
+
+def test_entropy_is_the_sum_of_the_decisions_own(conditional):
+    controller = Controller(conditional, hidden=8, tanh_constant=1e-6, temperature=5.0, seed=0)  # uniform
+    flat, deep = {"kind": "flat", "fixed": "only", "size": 8}, {"kind": "deep", "depth": 2, "fixed": "only", "size": 8}
+    assert float(controller.score(flat)[1].detach()) == pytest.approx(2 * math.log(2), rel=1e-4)
+    assert float(controller.score(deep)[1].detach()) == pytest.approx(2 * math.log(2) + math.log(3), rel=1e-4)
+    assert float(controller.score(deep)[0].detach()) == pytest.approx(-2 * math.log(2) - math.log(3), rel=1e-4)
+
+
+def test_tanh_bounds_the_logits():
+    controller = trained(SearchSpace({"a": Categorical((0, 1))}), tanh_constant=0.5)
+    probabilities = [float(controller.score({"a": value})[0].detach().exp()) for value in (0, 1)]
+    assert max(probabilities) / min(probabilities) <= math.exp(1.0) * 1.0001
+    assert max(probabilities) / min(probabilities) > 1.1
+
+
+def test_the_same_seed_makes_the_same_controller(conditional):
+    first, second, other = (Controller(conditional, hidden=8, tanh_constant=2.5, temperature=5.0, seed=seed) for seed in (1, 1, 2))
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert not torch.equal(first.start, other.start)
+    assert max(float(p.detach().abs().max()) for p in first.parameters()) <= 0.1
+
+
+# --- what is ranked and restored
+
+
+def test_a_small_space_is_ranked_completely_by_probability(make_setting, lessons, classes):
+    setting = with_bonus(make_setting(ModelSpace(Layers), *classes, allows=lambda a: a["width"] != 6), lambda a: float(a["width"] == 8))
+    session = ENAS(learning_rate=0.02, samples=4, hidden=16).session(setting)
+    for lesson in lessons(setting, 40):
+        session.search(lesson)
+    ranked = list(session.ranked())
+    assert len(ranked) == len(set(ranked)) == 24
+    scores = [float(session._controller.score(path)[0].detach()) for path in ranked]
+    assert scores == sorted(scores, reverse=True)
+    assert [path["width"] for path in ranked[:6]] == [8] * 6
+
+
+def test_a_larger_space_is_ranked_by_samples_and_then_at_random(make_setting, lessons, classes):
+    setting = make_setting(ModelSpace(Layers).where(lambda a: a["width"] != 6, "no 6"), *classes)
+    session = ENAS(candidates=10).session(setting)
+    ranked = list(session.ranked())
+    assert len(ranked) == len(set(ranked)) == 24
+    scores = [float(session._controller.score(path)[0].detach()) for path in ranked]
+    sampled = next(i for i, (a, b) in enumerate(itertools.pairwise(scores), 1) if b > a)
+    assert 3 <= sampled <= 12
+
+
+def test_a_restored_session_goes_on_alike(make_setting, lessons, classes):
+    setting = make_setting(ModelSpace(Layers), *classes)
+    all_lessons = list(lessons(setting, 12))
+    method = ENAS(learning_rate=0.05, samples=2, hidden=16)
+    session = method.session(setting)
+    for lesson in all_lessons[:6]:
+        session.search(lesson)
+    restored, fresh = method.session(setting), method.session(setting)
+    restored.load_state_dict(session.state_dict())
+    for lesson in all_lessons[6:]:
+        assert session.search(lesson) == restored.search(lesson)
+        fresh.search(lesson)
+    ours, theirs, others = (one._controller.state_dict() for one in (session, restored, fresh))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert not all(torch.equal(ours[name], others[name]) for name in ours)
+    assert taught_paths(session, all_lessons) == taught_paths(restored, all_lessons)
+
+
+def test_restrictions_and_bounds_are_never_violated(make_setting, lessons, classes):
+    space = ModelSpace(Layers).where(lambda a: a["a"] != "linear" or a["width"] < 8, "narrow linear layers")
+    setting = make_setting(space, *classes, allows=lambda a: a["width"] > 4)
+    session = ENAS().session(setting)
+    paths = [*taught_paths(session, lessons(setting, 60)), *taught_paths(session, lessons(setting, 60), "search"), *session.ranked()]
+    assert all(path in space and path["width"] > 4 for path in paths)
+
+
+def test_what_the_controller_never_samples_is_drawn_at_random(make_setting, lessons, classes, monkeypatch):
+    monkeypatch.setattr(enas, "TRIES", 1)
+    setting = make_setting(ModelSpace(Layers), *classes, allows=lambda a: a["width"] == 6 and a["a"] == "tanh")
+    session = ENAS().session(setting)
+    told = [session.search(lesson) for lesson in lessons(setting, 20)]
+    assert len(told) == 20
+    assert {(path["width"], path["a"]) for path in taught_paths(session, lessons(setting, 20))} == {(6, "tanh")}
+
+
+def test_a_space_with_nothing_to_decide_is_searched_too(make_setting, lessons, classes):
+    def one():
+        return nn.Sequential(nn.Linear(2, 2), retia.layer_choice("act", [nn.ReLU]))
+
+    setting = make_setting(ModelSpace(one), *classes)
+    session = ENAS().session(setting)
+    for lesson in lessons(setting, 2):
+        assert session.search(lesson)["controller_entropy"] == 0
+    assert list(session.ranked()) == [{"act": "ReLU"}]
+    assert session.probabilities() == {}
+
+
+def test_a_real_interval_is_refused_with_the_methods_that_can():
+    reason = ENAS().refuse(ModelSpace(Slope))
+    assert "'slope' is a real interval" in reason
+    assert "SPOS, Sandwich or OnceForAll" in reason
+    assert ENAS().refuse(ModelSpace(Layers)) is None
+
+
+def test_a_bound_that_nothing_meets_is_an_error_before_training(make_setting, classes):
+    with pytest.raises(StudyError, match="met the bounds on costs"):
+        ENAS().session(make_setting(ModelSpace(Layers), *classes, allows=lambda a: False))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"samples": 0}, "'samples' of ENAS is at least 1, got 0"),
+        ({"learning_rate": 0.0}, "'learning_rate' of ENAS is above 0, got 0.0"),
+        ({"baseline_decay": 1.0}, "baseline_decay=1.0"),
+        ({"entropy_weight": -1.0}, "entropy_weight=-1.0"),
+    ],
+)
+def test_settings_that_cannot_be_are_errors(settings, message):
+    with pytest.raises(EvaluationError, match=message):
+        ENAS(**settings)
