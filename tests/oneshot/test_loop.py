@@ -231,7 +231,7 @@ def test_search_trains_ranks_bounds_and_retrains(tmp_path):
     assert all(trial.metrics["params"] <= 100 for trial in study.trials[1:])
     assert len({trial.architecture for trial in study.trials}) == len(study.trials)
     retrained = study.run_retrained(2)
-    assert len(retrained.trials) == 2
+    assert len(retrained.trials) == 3  # and the baseline
     assert {trial.architecture for trial in retrained.trials} == {trial.architecture for trial in study.top(2)}
     again = retia.search(
         Net,

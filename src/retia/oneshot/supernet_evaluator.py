@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -9,7 +10,8 @@ import torch
 
 from retia.errors import EvaluationError
 from retia.evaluate import Teaching, TensorData
-from retia.space import Architecture
+from retia.oneshot.parameter_free import PARAMETER_FREE, parameter_free_values, share_parameter_free
+from retia.space import Architecture, Value
 from retia.supernet import Supernet, recalibrate
 from retia.trial import Run
 
@@ -20,7 +22,8 @@ __all__ = ["SupernetEvaluator"]
 class SupernetEvaluator:
     """Judges an architecture by the weights that it has in a trained supernet; nothing is trained.
 
-    Batch-norm statistics are taken anew for each architecture, from the same batches of the training data.
+    Batch-norm statistics are taken anew for each architecture, from the same batches of the training data. In a space with layer choices the metric
+    "parameter_free" tells which share of them has a candidate without parameters.
 
     Attributes:
         supernet: The supernet.
@@ -52,7 +55,10 @@ class SupernetEvaluator:
         self.supernet.eval()
         if self.recalibration_batches:
             recalibrate(self.supernet, [x for x, _ in self._batches(teaching)])
-        return teaching.judge(self.supernet)
+        judged = dict(teaching.judge(self.supernet))
+        if self._parameter_free:
+            judged[PARAMETER_FREE] = share_parameter_free(architecture, self._parameter_free)
+        return judged
 
     def costs(self) -> Any:
         """Return what counts a model's costs, if the evaluator knows."""
@@ -61,12 +67,17 @@ class SupernetEvaluator:
     @property
     def metrics_supplied(self) -> tuple[str, ...]:
         """The names of the metrics: those of the evaluator but for the test's and the time."""
-        return tuple(name for name in self.evaluator.metrics_supplied if not name.startswith("test_") and name != "train_seconds")
+        names = tuple(name for name in self.evaluator.metrics_supplied if not name.startswith("test_") and name != "train_seconds")
+        return (*names, PARAMETER_FREE) if self._parameter_free else names
 
     def describe(self) -> dict[str, Any]:
         """Return what was trained, and by what, as JSON."""
         inner = self.evaluator.describe() if hasattr(self.evaluator, "describe") else type(self.evaluator).__name__
         return {"type": "SupernetEvaluator", "trained_by": dict(self.trained_by), "recalibration_batches": self.recalibration_batches, "evaluator": inner}
+
+    @cached_property
+    def _parameter_free(self) -> Mapping[str, frozenset[Value]]:
+        return parameter_free_values(self.supernet)
 
     def _teaching(self, device: str | None) -> Teaching:
         # Data is put on the device once, not for each architecture.

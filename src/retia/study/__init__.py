@@ -1,5 +1,6 @@
 """A study: the loop, resuming, reasons to stop; and what an evaluator is."""
 
+from retia.study.companions import CONTROL, RESCORED, RETRAINED, own_names
 from retia.study.evaluator import (
     ArchitectureEvaluator,
     Costed,
@@ -13,9 +14,15 @@ from retia.study.evaluator import (
     as_evaluator,
 )
 from retia.study.event import Event, Observer
+from retia.study.loop import INTERRUPTED
+from retia.study.preparation import PreparationStep
 from retia.study.study import Study
 
 __all__ = [
+    "CONTROL",
+    "INTERRUPTED",
+    "RESCORED",
+    "RETRAINED",
     "ArchitectureEvaluator",
     "CostEvaluator",
     "Costed",
@@ -24,9 +31,11 @@ __all__ = [
     "Event",
     "ModelEvaluator",
     "Observer",
+    "PreparationStep",
     "Searchable",
     "Study",
     "Supplying",
     "architecture_evaluator",
     "as_evaluator",
+    "own_names",
 ]

@@ -16,12 +16,13 @@ from retia.strategy import Strategy
 from retia.study.job import Job, Outcome, Task
 from retia.trial import History, Proposal, Run, Trial
 
-__all__ = ["EXHAUSTED", "INTERRUPTED", "Loop"]
+__all__ = ["EXHAUSTED", "INTERRUPTED", "TRIALS_DONE", "Loop"]
 
 TRIALS_DONE = "trials done"
 TIMED_OUT = "timeout"
 EXHAUSTED = "search space exhausted"
 INTERRUPTED = "interrupted"
+"""The reason to stop of a run that the user ended with ctrl-C."""
 FAILURES = "too many failures"
 REPEATING = "the strategy repeats itself"
 INFEASIBLE = "no feasible architecture found"

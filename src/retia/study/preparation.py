@@ -1,6 +1,9 @@
 """What a study does for a strategy that works before its first proposal."""
 
+import json
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,24 @@ from retia.strategy import Prepared, Strategy
 from retia.study.evaluator import CostEvaluator, Evaluator
 from retia.trial import Constraint, Run
 
-__all__ = ["affordable", "preparation_run", "prepared", "refuse_another_preparation"]
+__all__ = ["PreparationStep", "affordable", "preparation_record", "preparation_run", "prepared", "refuse_another_preparation"]
+
+FOLDER, RECORD = "prepared", "progress.jsonl"
+
+
+@dataclass(frozen=True)
+class PreparationStep:
+    """What a strategy reported of its work before the first proposal.
+
+    Attributes:
+        step: How far it had come, such as epochs.
+        metrics: What it had come to, such as a loss.
+        seconds: How long this step took.
+    """
+
+    step: float
+    metrics: Mapping[str, float]
+    seconds: float
 
 
 def prepared(strategy: Strategy, evaluator: Evaluator, run: Run) -> Evaluator:
@@ -19,8 +39,36 @@ def prepared(strategy: Strategy, evaluator: Evaluator, run: Run) -> Evaluator:
 
 
 def preparation_run(space: SearchSpace, seed: int, device: str | None, directory: Path, tell: Callable[..., None]) -> Run:
-    """Return the circumstances of a preparation."""
-    return Run(space, seed, device, directory=directory / "prepared", listener=lambda metrics, step: tell("prepared", metrics=metrics, step=step))
+    """Return the circumstances of a preparation, whose reports are written down in its folder and told."""
+    folder = directory / FOLDER
+    since = time.perf_counter()
+
+    def listen(metrics: Mapping[str, float], step: float | None) -> None:
+        nonlocal since
+        now = time.perf_counter()
+        if step is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / RECORD).open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": step, "metrics": dict(metrics), "seconds": now - since}) + "\n")
+        since = now
+        tell("prepared", metrics=metrics, step=step)
+
+    return Run(space, seed, device, directory=folder, listener=listen)
+
+
+def preparation_record(directory: Path) -> list[PreparationStep]:
+    """Return what was written down of a preparation, in the order of the steps; of a step that was taken twice, the last time."""
+    path = directory / FOLDER / RECORD
+    if not path.is_file():
+        return []
+    steps: dict[float, PreparationStep] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            read = PreparationStep(**json.loads(line))
+        except (ValueError, TypeError):
+            continue  # the process was killed while it wrote the line
+        steps[read.step] = read
+    return [steps[step] for step in sorted(steps)]
 
 
 def affordable(space: SearchSpace, costs: CostEvaluator | None, constraints: Sequence[Constraint]) -> SearchSpace:
