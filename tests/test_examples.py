@@ -55,3 +55,12 @@ def test_supernet(capsys):
     assert type(model).__name__ == "Net"
     assert all(score > 0.15 for score in scores.values())  # ten classes
     assert "43,906 weights for 252 architectures" in capsys.readouterr().out
+
+
+def test_one_shot(capsys):
+    study, evolved = loaded("one_shot").main(epochs=2, trials=3, retrain=1)
+    assert len(study.retrained.trials) >= 1
+    assert len(evolved.trials) == 15
+    out = capsys.readouterr().out
+    assert "what DARTS was worth, by accuracy" in out
+    assert "by evolution: {'width': " in out
