@@ -15,7 +15,7 @@ import retia
 from retia.errors import EvaluationError, SpaceError, StorageError, StudyError, TrainingDiverged
 from retia.evaluate import Classification, Teaching, TensorData
 from retia.nn import ModelSpace
-from retia.oneshot import DARTS, SPOS, Penalty
+from retia.oneshot import DARTS, SPOS, FairNAS, Penalty
 from retia.strategy import RegularizedEvolution
 from retia.study import Study
 from retia.trial import Run
@@ -131,16 +131,18 @@ def test_two_processes_train_as_one_does(tmp_path):
 @pytest.mark.parametrize(
     ("other", "what"),
     [
-        ({"method": SPOS(recalibration_batches=2)}, "another method"),
-        ({"space": ModelSpace(lambda: nn.Linear(4, retia.choice("other", [2, 3])))}, "another space"),
-        ({"seed": 4}, "another seed"),
+        ({"method": SPOS(recalibration_batches=2)}, "its method recalibration_batches is 8 and not 2"),
+        ({"method": FairNAS()}, 'its method is "SPOS" and not "FairNAS"'),
+        ({"evaluator": {"lr": 0.5}}, "its evaluator lr is .* and not 0.5"),
+        ({"space": ModelSpace(lambda: nn.Linear(4, retia.choice("other", [2, 3])))}, "its space is"),
+        ({"seed": 4}, "its seed is 3 and not 4"),
     ],
 )
 def test_a_checkpoint_of_something_else_is_refused(tmp_path, other, what):
     trained(SPOS(), evaluator(epochs=1), directory=tmp_path)
     with pytest.raises(StorageError, match=what):
         run = Run(other.get("space", ModelSpace(Net)), seed=other.get("seed", 3), directory=tmp_path)
-        other.get("method", SPOS()).prepare(evaluator(epochs=1), run)
+        other.get("method", SPOS()).prepare(evaluator(epochs=1, **other.get("evaluator", {})), run)
 
 
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
@@ -232,7 +234,7 @@ def test_search_trains_ranks_bounds_and_retrains(tmp_path):
     assert len({trial.architecture for trial in study.trials}) == len(study.trials)
     retrained = study.run_retrained(2)
     assert len(retrained.trials) == 3  # and the baseline
-    assert {trial.architecture for trial in retrained.trials} == {trial.architecture for trial in study.top(2)}
+    assert {trial.architecture for trial in retrained.trials} == {study.baseline, *(trial.architecture for trial in study.top(2))}
     again = retia.search(
         Net,
         evaluator(),

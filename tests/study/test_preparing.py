@@ -80,6 +80,13 @@ def test_bounds_on_costs_restrict_the_space_that_it_prepares_for():
     assert strategy.runs[0].space.restrictions[0].description == "size <= 4"
 
 
+def test_bounds_that_nothing_meets_are_found_before_the_preparation():
+    one, strategy = study(constraints=["size <= -1"], costs=Costs()), Prepares()
+    with pytest.raises(StudyError, match="None of 1,000 random architectures meets size <= -1: size 0 to 9. Loosen the bound, or narrow the space"):
+        one.run(strategy, trials=3)
+    assert not strategy.runs
+
+
 def test_progress_is_heard():
     heard = []
     study().run(Prepares(), trials=1, observer=heard.append)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +54,12 @@ def load_checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] |
     if header["version"] != VERSION:
         msg = f"The checkpoint '{path}' has version {header['version']} of the format, and this retia reads {VERSION}. Remove it, or give another directory."
         raise StorageError(msg)
-    for name, value in json.loads(json.dumps(identity)).items():
-        if header["identity"].get(name) != value:
-            msg = (
-                f"The checkpoint '{path}' is of another {name}: {_brief(header['identity'].get(name))} instead of {_brief(value)}. "
-                f"Give another directory (or name of the study), or remove it to train anew."
-            )
-            raise StorageError(msg)
+    if differences := list(_differences(header["identity"], json.loads(json.dumps(identity)))):
+        msg = (
+            f"The checkpoint '{path}' is of something else: {'; '.join(differences)}. "
+            f"Give another directory (or name of the study), or remove it to train anew."
+        )
+        raise StorageError(msg)
     return _unpacked(header["state"], tensors)
 
 
@@ -86,6 +85,15 @@ def _unpacked(value: Any, tensors: Mapping[str, Tensor]) -> Any:
     return value
 
 
+def _differences(there: Any, here: Any, where: str = "") -> Iterator[str]:
+    """Say where two JSON values differ, and how."""
+    if isinstance(there, dict) and isinstance(here, dict) and (not where or there.get("type") == here.get("type")):
+        for key in dict.fromkeys([*here, *there]):
+            yield from _differences(there.get(key), here.get(key), f"{where} {key}".strip())
+    elif there != here:
+        yield f"its {where} is {_brief(there)} and not {_brief(here)}"
+
+
 def _brief(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 200 else f"{text[:200]}..."
+    text = json.dumps(value.get("type", value) if isinstance(value, dict) else value)
+    return text if len(text) <= 100 else f"{text[:100]}..."

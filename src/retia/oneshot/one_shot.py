@@ -166,7 +166,7 @@ class OneShot(ABC):
             epochs=epochs,
             warmup_epochs=self.warmup_epochs,
             ranks=join(teaching.device),
-            identity={"method": self.describe(), "space": _fingerprint(space), "epochs": epochs, "seed": run.seed},
+            identity={"method": self.describe(), "evaluator": _described(evaluator), "space": _fingerprint(space), "epochs": epochs, "seed": run.seed},
             path=None if run.directory is None else run.directory / "supernet.safetensors",
             report=run.report,
         ).run()
@@ -220,6 +220,10 @@ class OneShot(ABC):
 
 def _fingerprint(space: ModelSpace) -> str:
     return hashlib.blake2b(json.dumps(space.to_json(), sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def _described(evaluator: Any) -> Any:
+    return evaluator.describe() if hasattr(evaluator, "describe") else type(evaluator).__qualname__
 
 
 def _as_json(value: Any) -> Any:

@@ -22,7 +22,7 @@ from retia.study.event import Event, Observer
 from retia.study.html import as_html
 from retia.study.job import Job
 from retia.study.loop import INTERRUPTED, Loop
-from retia.study.preparation import PreparationStep, affordable, preparation_record, preparation_run, prepared, refuse_another_preparation
+from retia.study.preparation import PreparationStep, preparation_record, preparation_run, prepared, refuse_another_preparation
 from retia.study.stored_evaluator import StoredEvaluator
 from retia.trial import ConstraintsLike, History, Trial, constraints_from, hypervolume, objectives_from
 
@@ -180,9 +180,8 @@ class Study:
         chosen = executor_for(workers or 1) if executor is None else executor
         try:
             tell("resumed" if len(history) else "opened")
-            space = affordable(self.space, self.costs, self.constraints)
-            run = preparation_run(space, stream_seed(self.seed, "prepare"), self.device, self.directory, tell)
-            evaluator = self._scored_by = prepared(strategy, self.evaluator, run)
+            run = preparation_run(self.space, stream_seed(self.seed, "prepare"), self.device, self.directory, tell)
+            evaluator = self._scored_by = prepared(strategy, self.evaluator, run, self.costs, self.constraints)
             loop = Loop(
                 space=self.space,
                 history=history,
