@@ -8,9 +8,8 @@ from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
 
-import cloudpickle
-
 from retia.errors import EvaluationError, TrainingDiverged
+from retia.execute import dumps
 from retia.space import Architecture, SearchSpace
 from retia.study.evaluator import SCORE, CostEvaluator, Evaluator, as_metrics
 from retia.trial import Progress, Run
@@ -76,8 +75,8 @@ class Job:
         return Outcome(metrics=metrics, progress=tuple(progress))
 
     def __reduce__(self) -> tuple[Callable[[bytes], "Job"], tuple[bytes]]:
-        # By cloudpickle, so that lambdas and marked functions reach the worker of any executor.
-        return _unpickled, (cloudpickle.dumps(tuple(getattr(self, one.name) for one in fields(self))),)
+        # By value where it must be, so that lambdas and marked functions reach the worker of any executor.
+        return _unpickled, (dumps(tuple(getattr(self, one.name) for one in fields(self))),)
 
     def _missing_costs(self, task: Task, run: Run, returned: Mapping[str, float]) -> Mapping[str, float]:
         if task.costs is not None:
