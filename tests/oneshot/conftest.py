@@ -1,3 +1,4 @@
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
@@ -5,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from retia.evaluate import Teaching, TensorData
+from retia.evaluate import Classification, Teaching, TensorData
+from retia.nn import ModelSpace, layer_choice
 from retia.oneshot import Lesson, Setting
 from retia.rng import stream_seed
 from retia.supernet import Supernet
@@ -53,6 +55,44 @@ def _lessons(setting, n):
     for number, batch in enumerate(islice(_batches(setting, "order"), n)):
         other = next(held_out)
         yield Lesson(number=number, step=number, batch=batch, held_out=lambda other=other: other, seed=stream_seed(setting.seed, "lesson", number))
+
+
+class _Absolute(nn.Module):
+    def forward(self, x):
+        return x.abs() - 0.8
+
+
+class _Shapes(nn.Module):
+    """Of the candidates only one is even, which is what the data is."""
+
+    def __init__(self):
+        super().__init__()
+        self.shape = layer_choice("shape", {"linear": nn.Identity, "tanh": nn.Tanh, "absolute": _Absolute})
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.head(self.shape(x))
+
+
+@dataclass(frozen=True)
+class _Planted:
+    """A teacher whose data only one candidate can fit."""
+
+    space: ModelSpace
+    answer: str
+
+    def data(self, seed, n=128):
+        x = torch.randn(n, 4, generator=torch.Generator().manual_seed(seed))
+        return x, (x.abs().sum(1) > 3.2).long()
+
+    def evaluator(self, seed, *, epochs):
+        return Classification(self.data(seed), self.data(seed + 100), epochs=epochs, batch_size=64, lr=0.5, optimizer="sgd")
+
+
+@pytest.fixture(scope="session")
+def planted():
+    """Return a space of three candidates (`space`), which one fits (`answer`), and what it is to fit: `data(seed, n)`, `evaluator(seed, epochs=)`."""
+    return _Planted(ModelSpace(_Shapes), "absolute")
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,7 @@ def gradient_of(setting, method, lesson):
     return seen[0]
 
 
-def small_setting(make_setting, *, lr=0.2, weight_decay=0.03):
+def small_setting(make_setting, *, lr=0.2, weight_decay=0.03, **more):
     x, y = batch(0)
     setting = make_setting(ModelSpace(Small), x, y)
     # The weights of a small network make the second-order term small; larger ones do not.
@@ -54,13 +54,13 @@ def small_setting(make_setting, *, lr=0.2, weight_decay=0.03):
             parameter *= 2
 
     def sgd(model):
-        return torch.optim.SGD(model.parameters(), lr=lr, weight_decay=weight_decay)
+        return torch.optim.SGD(model.parameters(), lr=lr, weight_decay=weight_decay, **more)
 
     return dataclasses.replace(setting, teaching=dataclasses.replace(setting.teaching, optimizer=sgd))
 
 
-def plain_gradient(setting, train, held_out, *, lr=0.2, weight_decay=0.03, unrolled=True):
-    """Compute the gradient of the unrolled objective without a supernet, in double precision."""
+def plain_gradient(setting, train, held_out, *, lr=0.2, weight_decay=0.03, unrolled=True, buffers=None, momentum=0.9, nesterov=False):
+    """Compute the gradient of the unrolled objective without a supernet, in double precision; `buffers` are those of SGD with momentum."""
     model = setting.supernet.model
     w = [parameter.detach().double().requires_grad_() for parameter in model.parameters()]
     names = [name for name, _ in model.named_parameters()]
@@ -77,7 +77,11 @@ def plain_gradient(setting, train, held_out, *, lr=0.2, weight_decay=0.03, unrol
 
     if unrolled:
         slopes = torch.autograd.grad(loss(w, train), w, create_graph=True)
-        w = [one - lr * (slope + weight_decay * one) for one, slope in zip(w, slopes, strict=True)]
+        moves = [slope + weight_decay * one for one, slope in zip(w, slopes, strict=True)]
+        if buffers is not None:
+            after = [momentum * buffer.double() + move for buffer, move in zip(buffers, moves, strict=True)]
+            moves = [move + momentum * one for move, one in zip(moves, after, strict=True)] if nesterov else after
+        w = [one - lr * move for one, move in zip(w, moves, strict=True)]
     return torch.autograd.grad(loss(w, held_out), alpha)[0].float()
 
 
@@ -114,15 +118,30 @@ def test_xi_stands_for_the_learning_rate(make_setting, unrolled):
     assert distance(none, plain_gradient(setting, train, held_out, unrolled=False)) < 1e-5
 
 
-def test_the_learning_rate_is_that_of_the_schedule_at_the_step(make_setting):
+def test_the_learning_rate_is_what_a_schedule_has_made_of_it(make_setting):
     setting, train, held_out = small_setting(make_setting), batch(1), batch(2)
 
-    def halved(optimizer, steps):
-        return torch.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
-
-    setting = dataclasses.replace(setting, teaching=dataclasses.replace(setting.teaching, schedule=halved))
+    setting.optimizer.param_groups[0]["lr"] = 0.1
     gradient = gradient_of(setting, DARTS(unrolled="exact"), lesson_of(train, held_out, step=3))
     assert distance(gradient, plain_gradient(setting, train, held_out, lr=0.1)) < 1e-5
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize(("unrolled", "tolerance"), [("exact", 1e-5), (True, 2e-2)])
+def test_the_unrolled_step_has_the_momentum_of_the_weights_optimizer(make_setting, unrolled, tolerance, nesterov):
+    setting, train, held_out = small_setting(make_setting, momentum=0.9, nesterov=nesterov), batch(1), batch(2)
+    setting.supernet.mix({"op": torch.full((3,), 1 / 3)})
+    for seed in (3, 4):  # steps that fill the buffers
+        setting.optimizer.zero_grad()
+        setting.loss(batch(seed)).backward()
+        setting.optimizer.step()
+    parameters = list(setting.supernet.parameters())
+    buffers = [setting.optimizer.state[parameter]["momentum_buffer"].clone() for parameter in parameters]
+    expected = plain_gradient(setting, train, held_out, buffers=buffers, nesterov=nesterov)
+    assert distance(gradient_of(setting, DARTS(unrolled=unrolled), lesson_of(train, held_out)), expected) < tolerance
+    assert distance(plain_gradient(setting, train, held_out), expected) > 0.05  # else the test could not tell
+    for parameter, buffer in zip(parameters, buffers, strict=True):
+        assert torch.equal(setting.optimizer.state[parameter]["momentum_buffer"], buffer)
 
 
 @pytest.mark.parametrize("unrolled", [True, "exact"])

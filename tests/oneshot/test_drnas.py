@@ -37,11 +37,11 @@ def test_samples_have_the_moments_of_the_distribution(make_setting, lessons):
     lesson = next(lessons(setting, 1))
     concentration = functional.elu(torch.tensor(weights)) + 1
     with torch.no_grad():
-        samples = torch.stack([session.mixtures(lesson, generator_of(lesson, str(i)))["op"] for i in range(3000)])
+        samples = torch.stack([session.mixtures(lesson, generator_of(lesson, str(i)))["op"] for i in range(800)])
     mean = concentration / concentration.sum()
-    torch.testing.assert_close(samples.sum(1), torch.ones(3000))
-    torch.testing.assert_close(samples.mean(0), mean, atol=0.02, rtol=0)
-    torch.testing.assert_close(samples.var(0), mean * (1 - mean) / (concentration.sum() + 1), atol=0.01, rtol=0)
+    torch.testing.assert_close(samples.sum(1), torch.ones(800))
+    torch.testing.assert_close(samples.mean(0), mean, atol=0.04, rtol=0)
+    torch.testing.assert_close(samples.var(0), mean * (1 - mean) / (concentration.sum() + 1), atol=0.02, rtol=0)
     assert session.probabilities()["op"] == pytest.approx(mean.numpy())
 
 
@@ -49,13 +49,13 @@ def test_gradients_are_those_of_the_path(make_setting, lessons):
     """The mean gradient of a function of the samples is the gradient of its mean, which is known."""
     setting, session = session_with(make_setting, [1.0, 0.0, -1.0])
     lesson, weights = next(lessons(setting, 1)), session.relaxation.weights["op"]
-    n = 2000
+    n = 600
     values = torch.tensor([1.0, 2.0, 5.0])
     total = sum(session.mixtures(lesson, generator_of(lesson, str(i)))["op"] @ values for i in range(n)) / n
     (found,) = torch.autograd.grad(total, weights)
     concentration = functional.elu(weights) + 1
     (expected,) = torch.autograd.grad(concentration / concentration.sum() @ values, weights)
-    torch.testing.assert_close(found, expected, atol=0.05, rtol=0)
+    torch.testing.assert_close(found, expected, atol=0.1, rtol=0)
     assert expected.abs().max() > 0.3
 
 

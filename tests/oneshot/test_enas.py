@@ -11,32 +11,10 @@ from torch.nn.functional import mse_loss
 import retia
 from retia.errors import EvaluationError, StudyError
 from retia.nn import ModelSpace
-from retia.oneshot import enas
+from retia.oneshot import Penalty
 from retia.oneshot.controller import Controller
 from retia.oneshot.enas import ENAS
 from retia.space import Categorical, Clause, Condition, Integer, Parameter, SearchSpace
-
-
-class Square(nn.Module):
-    def forward(self, x):
-        return x.square()
-
-
-class Sine(nn.Module):
-    def forward(self, x):
-        return x.sin()
-
-
-class Planted(nn.Module):
-    """Of the candidates only the square can fit an even function of its input."""
-
-    def __init__(self):
-        super().__init__()
-        self.shape = retia.layer_choice("shape", {"linear": nn.Identity, "sine": Sine, "square": Square})
-        self.head = nn.Linear(2, 1)
-
-    def forward(self, x):
-        return self.head(self.shape(x))
 
 
 class Layers(nn.Module):
@@ -62,8 +40,15 @@ class Slope(nn.Module):
         return self.act(self.layer(x))
 
 
+class Shaped(nn.Sequential):
+    def __init__(self):
+        super().__init__(retia.layer_choice("shape", {"linear": nn.Identity, "tanh": nn.Tanh}), nn.Linear(2, 1))
+
+
 class Bonus:
     """A penalty that stands for any reward: what an architecture earns by its own table, in place of its quality."""
+
+    penalty = Penalty("params")
 
     def __init__(self, earns):
         self.earns = earns
@@ -98,38 +83,14 @@ def taught_paths(session, lessons, step="teach"):
     return paths
 
 
-def test_controller_and_supernet_find_the_planted_candidate(make_setting, lessons):
-    space, by_loss, by_controller = ModelSpace(Planted), 0, 0
-    for seed in range(10):
-        x = inputs(seed)
-        setting = make_setting(space, x, x.square().sum(1, keepdim=True), seed=seed, lr=0.05, loss=mse_loss)
-        session = ENAS(learning_rate=0.01, samples=4, hidden=16).session(setting)
-        optimizer = setting.teaching.optimizer(setting.supernet)
-        for lesson in lessons(setting, 100):
-            session.search(lesson)
-            optimizer.zero_grad()
-            session.teach(lesson)
-            optimizer.step()
-        unseen = inputs(seed + 100)
-        losses = {}
-        for path in session.ranked():
-            setting.supernet.activate(path)
-            losses[path["shape"]] = float(setting.loss((unseen, unseen.square().sum(1, keepdim=True))).detach())
-        assert len(losses) == 3
-        by_loss += min(losses, key=losses.get) == "square"
-        by_controller += next(iter(losses)) == "square"  # ranked first
-    assert by_loss >= 9
-    assert by_controller >= 9
-
-
 def test_the_controller_alone_finds_a_planted_reward(make_setting, lessons, classes):
     # One of 3 x 3 x (1 + 3) = 36 architectures is worth 1; each value that it shares is worth something on the way.
     planted = {"width": 6, "a": "linear", "b": "inner", "b/inner/c": "GELU"}
     found = 0
     for seed in range(10):
         setting = with_bonus(make_setting(ModelSpace(Layers), *classes, seed=seed), lambda a: sum(a.get(k) == v for k, v in planted.items()) / 4)
-        session = ENAS(learning_rate=0.03, samples=2, hidden=16).session(setting)
-        for lesson in lessons(setting, 80):
+        session = ENAS(learning_rate=0.05, samples=2, hidden=8).session(setting)
+        for lesson in lessons(setting, 50):
             session.search(lesson)
         found += next(session.ranked()) == planted
     assert found >= 9
@@ -161,8 +122,8 @@ def test_the_reward_is_the_accuracy_of_scores_on_the_held_out_batch(make_setting
 
 def test_the_reward_of_anything_else_is_a_power_of_the_loss_with_the_penalties(make_setting, lessons, classes):
     x, _ = classes
-    penalty = retia_penalty()
-    setting = make_setting(ModelSpace(Planted), x, x.sum(1, keepdim=True), loss=mse_loss, penalties=[penalty])
+    penalty = Penalty("params", target=2, scale=0.5)  # every path has 3
+    setting = make_setting(ModelSpace(Shaped), x, x.sum(1, keepdim=True), loss=mse_loss, penalties=[penalty])
     (lesson,) = lessons(setting, 1)
     (path,) = taught_paths(ENAS().session(setting), [lesson], "search")
     told = ENAS().session(setting).search(lesson)
@@ -171,10 +132,33 @@ def test_the_reward_of_anything_else_is_a_power_of_the_loss_with_the_penalties(m
     assert told["reward"] == pytest.approx(quality - 0.5 * (3 / 2 - 1))
 
 
-def retia_penalty():
-    from retia.oneshot.penalty import Penalty
+@pytest.mark.parametrize(("loss", "reward"), [(1.0, math.exp(-1)), (0.0, 1.0), (-2.0, 3.0), (-5000.0, 5001.0), (math.inf, 0.0), (math.nan, 0.0)])
+def test_the_reward_falls_as_the_loss_rises_without_overflow(make_setting, lessons, loss, reward):
+    x = inputs()
+    setting = make_setting(ModelSpace(Shaped), x, x[:, :1], loss=lambda outputs, y: torch.tensor(loss))
+    assert ENAS().session(setting).search(next(lessons(setting, 1)))["reward"] == pytest.approx(reward)
 
-    return Penalty("params", target=2, scale=0.5)  # every path has 3
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_penalties_that_multiply_come_before_those_that_subtract(make_setting, lessons, turned):
+    x = inputs()
+    penalties = [Penalty("params", target=1, scale=2, form="hinge"), Penalty("params", target=1.5, scale=1, form="hard")]  # every path has 3
+    setting = make_setting(ModelSpace(Shaped), x, x[:, :1], loss=lambda outputs, y: torch.tensor(0.0), penalties=penalties[::-1] if turned else penalties)
+    # 1 / (3 / 1.5) - 2 (3 / 1 - 1): the other way round there would be a reward below 0 to multiply.
+    assert ENAS().session(setting).search(next(lessons(setting, 1)))["reward"] == pytest.approx(0.5 - 4)
+
+
+def test_to_be_rewarded_leaves_running_statistics_as_they_are(make_setting, lessons, classes):
+    space = ModelSpace(lambda: nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), retia.layer_choice("act", [nn.ReLU, nn.Tanh]), nn.Linear(4, 2)))
+    setting = make_setting(space, *classes)
+    session, norm = ENAS(samples=3).session(setting), setting.supernet.model[1]
+    lesson = next(lessons(setting, 1))
+    before = {name: buffer.clone() for name, buffer in norm.named_buffers()}
+    session.search(lesson)
+    assert all(torch.equal(buffer, before[name]) for name, buffer in norm.named_buffers())
+    session.teach(lesson)
+    assert not torch.equal(norm.running_mean, before["running_mean"])
+    assert norm.num_batches_tracked == 1
 
 
 def test_the_gradient_is_that_of_reinforce_with_a_moving_baseline_and_entropy(make_setting, lessons, classes):
@@ -327,7 +311,7 @@ def test_restrictions_and_bounds_are_never_violated(make_setting, lessons, class
 
 
 def test_what_the_controller_never_samples_is_drawn_at_random(make_setting, lessons, classes, monkeypatch):
-    monkeypatch.setattr(enas, "TRIES", 1)
+    monkeypatch.setattr("retia.oneshot.sampling.TRIES", 1)
     setting = make_setting(ModelSpace(Layers), *classes, allows=lambda a: a["width"] == 6 and a["a"] == "tanh")
     session = ENAS().session(setting)
     told = [session.search(lesson) for lesson in lessons(setting, 20)]

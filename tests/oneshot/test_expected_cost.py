@@ -190,6 +190,19 @@ def test_the_supernet_stays_as_it_is():
     assert all(torch.equal(tensor, weights[name]) for name, tensor in supernet.state_dict().items())
 
 
+def test_restrictions_make_no_difference_to_an_exact_expectation_but_to_an_estimate():
+    half, restricted = torch.tensor([0.5, 0.5]), ModelSpace(Tied).where(lambda a: a["a"] == a["b"] == "skip", "skips alone")
+    probabilities = {"width": half, "a": half, "b": half}
+    exact, estimated = bound(restricted), bound(restricted, samples=64)
+    assert exact.expected(probabilities) == bound(ModelSpace(Tied)).expected(probabilities) == 12 + 13 + 9 + 20 * 0.75
+    # Of what is allowed, the layer of 20 is no part: 3 w + w + w² + w is 14 or 36 for widths of 2 and 4.
+    assert {estimated.cost({"width": width, "a": "skip", "b": "skip"}) for width in (2, 4)} == {9 + 14, 9 + 36}
+    assert 9 + 14 < float(estimated.expected(probabilities)) < 9 + 36
+    table = {"a": {"skip": 1.0, "layer": 9.0}}
+    assert float(bound(restricted, "latency_ms", table=table).expected(probabilities)) == 5
+    assert float(bound(restricted, "latency_ms", evaluator=lambda a, run: {"latency_ms": table["a"][a["a"]]}).expected(probabilities)) == 1
+
+
 # --- estimates
 
 

@@ -156,7 +156,7 @@ def elastic(channels, stride):
     ("make", "match"),
     [
         (grouped, r"'op.candidates.0' \(Conv2d\) is a layer whose channels \[8, 8\] and number of groups 2 are not divisible by 4"),
-        (normed, r"'op.candidates.0' \(GroupNorm\) is neither a convolution nor a batch norm of a fixed size. Use DARTS or GDAS"),
+        (normed, r"'op.candidates.0' \(GroupNorm\) is neither a convolution nor a batch norm of a fixed size. Use DARTS, GDAS, SNAS"),
         (nested, r"'op.candidates.0.0' \(MixedLayer\) is a choice inside of a candidate"),
         (elastic, r"'op.candidates.0.0' \(ElasticConv2d\) is neither a convolution nor a batch norm of a fixed size"),
     ],
@@ -167,14 +167,17 @@ def test_candidates_that_can_not_compute_in_part_are_refused_before_the_training
         PCDARTS().session(setting)
 
 
-def test_channels_that_are_not_divisible_are_an_error(make_setting, lessons):
+def test_channels_that_are_not_divisible_are_refused_before_the_training(make_setting):
     setting = make_setting(ModelSpace(Convolutional, make=lambda channels, stride: nn.Identity()), *images(6), batch_size=4)
-    session = PCDARTS().session(setting)
-    with pytest.raises(SupernetError, match=r"whose C is divisible by 4, got \(4, 6, 6, 6\)"):
-        session.search(next(lessons(setting, 1)))
+    with pytest.raises(
+        SupernetError, match=r"'op' \('op'\) with one of every 4 channels, .* whose C is divisible by 4, got \(2, 6, 6, 6\).*or use DARTS, GDAS"
+    ):
+        PCDARTS().session(setting)
+    assert setting.supernet.training
+    assert setting.supernet.model.op.mixture is None
 
 
-def test_candidates_that_change_the_number_of_channels_are_an_error(make_setting, lessons):
+def test_candidates_that_change_the_number_of_channels_are_refused_before_the_training(make_setting):
     def make(channels, stride):
         return nn.Conv2d(channels, 2 * channels, 1)
 
@@ -190,7 +193,6 @@ def test_candidates_that_change_the_number_of_channels_are_an_error(make_setting
             return self.op(x).mean((2, 3))
 
     setting = make_setting(ModelSpace(Growing), *images(), batch_size=4)
-    session = PCDARTS().session(setting)
-    with pytest.raises(SupernetError, match=r"'op' must return as many channels as they are given, .* got the shape \(4, 4, 6, 6\) for 2 channels"):
-        session.teach(next(lessons(setting, 1)))
+    with pytest.raises(SupernetError, match=r"'op' \('op'\) must return as many channels as they are given, .* got the shape \(2, 4, 6, 6\) for 2 channels"):
+        PCDARTS().session(setting)
     assert setting.supernet.model.op.candidates[0].weight.shape == (16, 8, 1, 1)

@@ -144,6 +144,32 @@ def test_one_path_is_in_memory(make_setting, lessons, space):
     assert saved_bytes(lambda: setting.loss(lesson.batch)) > 2 * path
 
 
+def test_candidates_that_are_run_again_keep_their_running_statistics(make_setting, lessons):
+    def normed(kernel):
+        return nn.Sequential(nn.Conv1d(2, 2, kernel, padding=kernel // 2), nn.BatchNorm1d(2))
+
+    class Normed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.op = layer_choice("op", {"one": lambda: normed(1), "three": lambda: normed(3)})
+            self.head = nn.Linear(2, 2)
+
+        def forward(self, x):
+            return self.head(self.op(x).mean(2))
+
+    x = torch.randn(16, 2, 5, generator=torch.Generator().manual_seed(0))
+    setting = make_setting(ModelSpace(Normed), x, (x.sum((1, 2)) > 0).long())
+    session, model = ProxylessNAS().session(setting), setting.supernet.model
+    lesson = next(lessons(setting, 1))
+    session.search(lesson)
+    gates = model.op.mixture
+    opened, other = (model.op.candidates[position][1] for position in (gates.open, gates.other))
+    assert (opened.num_batches_tracked, other.num_batches_tracked) == (1, 0)
+    with torch.no_grad():
+        mean = model.op.candidates[gates.open][0](lesson.held_out()[0]).mean((0, 2))
+    torch.testing.assert_close(opened.running_mean, 0.1 * mean)
+
+
 def test_gates_pass_on_positional_keyword_and_other_arguments():
     class Affine(nn.Module):
         def forward(self, x, factor, *, shift):

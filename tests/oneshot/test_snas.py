@@ -39,7 +39,7 @@ def test_weights_and_architecture_weights_see_one_sample_and_the_training_data(m
     assert not torch.allclose(searched["first"], searched["second"])
 
 
-def test_the_temperature_falls_geometrically(make_setting, lessons, monkeypatch):
+def test_the_temperature_falls_evenly(make_setting, lessons, monkeypatch):
     seen = []
 
     def note(weights, temperature, generator):
@@ -54,7 +54,7 @@ def test_the_temperature_falls_geometrically(make_setting, lessons, monkeypatch)
     per_step = seen[::2]
     assert per_step[0] == 2
     assert per_step[-1] == pytest.approx(0.02)
-    assert [after / before for before, after in itertools.pairwise(per_step)] == pytest.approx([0.01 ** (1 / (setting.steps - 1))] * (setting.steps - 1))
+    assert [before - after for before, after in itertools.pairwise(per_step)] == pytest.approx([1.98 / (setting.steps - 1)] * (setting.steps - 1))
 
 
 def test_a_concrete_sample_has_the_gradient_of_the_reparametrization():

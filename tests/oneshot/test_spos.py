@@ -6,35 +6,12 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn.functional import mse_loss
 
 import retia
 from retia.errors import EvaluationError, StudyError
 from retia.nn import ModelSpace
 from retia.oneshot.sampling import PathSampler
 from retia.oneshot.spos import SPOS
-
-
-class Square(nn.Module):
-    def forward(self, x):
-        return x.square()
-
-
-class Planted(nn.Module):
-    """Of the candidates only the square can fit an even function of its input."""
-
-    def __init__(self):
-        super().__init__()
-        self.shape = retia.layer_choice("shape", {"linear": nn.Identity, "sine": Sine, "square": Square})
-        self.head = nn.Linear(2, 1)
-
-    def forward(self, x):
-        return self.head(self.shape(x))
-
-
-class Sine(nn.Module):
-    def forward(self, x):
-        return x.sin()
 
 
 class Sizes(nn.Module):
@@ -78,28 +55,6 @@ def taught_paths(session, lessons):
     return paths
 
 
-def test_the_supernet_ranks_the_planted_candidate_first(make_setting, lessons):
-    space, found = ModelSpace(Planted), 0
-    for seed in range(10):
-        x = inputs(seed)
-        y = x.square().sum(1, keepdim=True)
-        setting = make_setting(space, x, y, seed=seed, lr=0.05, loss=mse_loss)
-        session = SPOS().session(setting)
-        optimizer = setting.teaching.optimizer(setting.supernet)
-        for lesson in lessons(setting, 100):
-            optimizer.zero_grad()
-            session.teach(lesson)
-            optimizer.step()
-        unseen = inputs(seed + 100)
-        losses = {}
-        for path in session.ranked():
-            setting.supernet.activate(path)
-            losses[path["shape"]] = float(setting.loss((unseen, unseen.square().sum(1, keepdim=True))).detach())
-        assert len(losses) == 3
-        found += min(losses, key=losses.get) == "square"
-    assert found >= 9
-
-
 def test_a_lesson_trains_one_path_and_returns_its_loss(make_setting, lessons, classes):
     setting = make_setting(ModelSpace(Sizes), *classes)
     session = SPOS().session(setting)
@@ -119,10 +74,10 @@ def test_values_are_drawn_uniformly_or_architectures_are(make_setting, lessons, 
     shares = {}
     for uniform in ("choices", "architectures"):
         setting = make_setting(space, *classes)
-        paths = taught_paths(SPOS(uniform=uniform).session(setting), lessons(setting, 1000))
+        paths = taught_paths(SPOS(uniform=uniform).session(setting), lessons(setting, 400))
         shares[uniform] = Counter(path["body"] for path in paths)
-    assert [shares["choices"][depth] / 1000 for depth in range(3)] == pytest.approx([1 / 3] * 3, abs=0.05)
-    assert [shares["architectures"][depth] / 1000 for depth in range(3)] == pytest.approx([1 / 7, 2 / 7, 4 / 7], abs=0.05)
+    assert [shares["choices"][depth] / 400 for depth in range(3)] == pytest.approx([1 / 3] * 3, abs=0.08)
+    assert [shares["architectures"][depth] / 400 for depth in range(3)] == pytest.approx([1 / 7, 2 / 7, 4 / 7], abs=0.08)
 
 
 def test_a_lesson_is_the_same_whenever_it_is_taught(make_setting, lessons, classes):

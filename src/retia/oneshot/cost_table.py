@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,7 +44,7 @@ class CostTable:
 
     def at(self, positions: Mapping[str, int]) -> float:
         """Return the entry for the positions of the parameters' values in their domains."""
-        return float(self.entries[tuple(positions[label] for label in self.labels)])
+        return float(self._array[tuple(positions[label] for label in self.labels)])
 
     def expected(self, probabilities: Mapping[str, Tensor]) -> Tensor:
         """Return the expectation under independent parameters, with gradients to their probabilities, each of shape (K,)."""
@@ -51,6 +52,10 @@ class CostTable:
         for label in self.labels:
             entries = torch.tensordot(probabilities[label], entries, dims=1)
         return entries
+
+    @cached_property
+    def _array(self) -> Any:
+        return self.entries.numpy()  # of which one entry is read more quickly
 
 
 def constant(value: float) -> CostTable:

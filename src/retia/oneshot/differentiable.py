@@ -57,6 +57,15 @@ class Differentiable(OneShot, ABC):
             )
             raise EvaluationError(msg)
 
+    @abstractmethod
+    def session(self, setting: Setting) -> Session:
+        """Start a training.
+
+        Raises:
+            SupernetError: If a parameter can't be mixed.
+            StudyError: If no architecture meets the bounds.
+        """
+
     def refuse(self, space: SearchSpace) -> str | None:
         """Return why not: the values of a real interval can't be weighed, and what `extend` has added is no part of the model."""
         for label, parameter in space.parameters.items():
@@ -172,10 +181,6 @@ class RelaxedSession(Session, ABC):
         """Return which share of the training lies behind, from 0 in the first step to 1 in the last."""
         return lesson.step / max(1, self.setting.steps - 1)
 
-    def allows(self, architecture: Architecture) -> bool:
-        """Return whether an architecture meets the restrictions of the space and the bounds on costs."""
-        return architecture in self.supernet.space and self.setting.allows(architecture)
-
     def ranked(self) -> Iterator[Architecture]:
         """Yield architectures by how probable they are, each once.
 
@@ -183,7 +188,7 @@ class RelaxedSession(Session, ABC):
         """
         misses, yielded = 0, set[Architecture]()
         for architecture in self.relaxation.ranked():
-            if self.allows(architecture):
+            if self.sampler.allows(architecture):
                 misses = 0
                 yielded.add(architecture)
                 yield architecture

@@ -25,7 +25,7 @@ class DrNAS(Differentiable):
 
     Args:
         regularization: How much it counts how far the distributions are from the uniform Dirichlet(1, ..., 1): the Kullback-Leibler divergence
-            from it, in nats, summed over the parameters.
+            from it, in nats, summed over the parameters. It takes the place of weight decay.
 
     Raises:
         EvaluationError: If a setting can't be.
@@ -36,6 +36,7 @@ class DrNAS(Differentiable):
     """
 
     learning_rate: float = 6e-4
+    weight_decay: float = 0.0
     regularization: float = 1e-3
 
     def __post_init__(self) -> None:
@@ -45,12 +46,7 @@ class DrNAS(Differentiable):
             raise EvaluationError(msg)
 
     def session(self, setting: Setting) -> Session:
-        """Start a training.
-
-        Raises:
-            SupernetError: If a parameter can't be mixed.
-            StudyError: If no architecture meets the bounds.
-        """
+        """Start a training."""
         return _Session(setting, self)
 
 

@@ -15,15 +15,14 @@ from retia.oneshot.controller import Controller
 from retia.oneshot.distillation import class_dimension
 from retia.oneshot.method import Batch, Lesson, Session, Setting
 from retia.oneshot.one_shot import OneShot
+from retia.oneshot.running_statistics import running_statistics_kept
 from retia.oneshot.sampling import PathSampler
 from retia.rng import stream, stream_seed
 from retia.space import Architecture, SearchSpace
 
 __all__ = ["ENAS"]
 
-TRIES = 1_000
-"""How many architectures of the controller in a row may break a restriction or bound before a random allowed one is taken."""
-ESTIMATED_FROM = 100
+ESTIMATED_FROM = 30
 """From how many architectures of the controller probabilities are estimated."""
 
 
@@ -31,8 +30,10 @@ ESTIMATED_FROM = 100
 class ENAS(OneShot):
     """Train paths that a controller samples, and the controller by REINFORCE with what the paths achieve on held-out batches.
 
-    The reward of a path is its accuracy on a held-out batch where targets are class numbers and outputs scores of classes, else exp(-loss); with
-    the penalties on what it costs. `ranked` yields what the controller samples, the most probable first, then other architectures at random.
+    The reward of a path is its accuracy on a held-out batch where targets are class numbers and outputs scores of classes, else exp(-loss), or 1 - loss for
+    a loss below 0, where the exponential would overflow: both fall as the loss rises, and meet smoothly at 0. Penalties on what the path costs change
+    it, those that multiply before those that subtract. To be rewarded leaves running statistics as they are. `ranked` yields what the controller
+    samples, the most probable first, then other architectures at random.
 
     The controller knows no restrictions or bounds: what it samples is rejected until it meets them, and its gradient is that of the distribution
     before the rejection. A thousand rejections in a row bring a random allowed path in its place.
@@ -154,11 +155,11 @@ class _Session(Session):
         """Yield what the controller samples, the most probable first, and then other architectures at random."""
         space = self.supernet.space
         if space.size_before_restrictions() <= self._method.candidates:
-            found = {path: None for path in space.enumerate() if self.setting.allows(path)}
+            found = {path: None for path in space.enumerate() if self._sampler.allows(path)}
         else:
             generator = torch.Generator().manual_seed(stream_seed(self.setting.seed, "ranked"))
             samples = (self._controller.sample(generator)[0] for _ in range(self._method.candidates))
-            found = {path: None for path in samples if self._allowed(path)}
+            found = {path: None for path in samples if self._sampler.allows(path)}
         with torch.no_grad():
             scores = {path: float(self._controller.score(path)[0]) for path in found}
         yield from sorted(scores, key=lambda path: scores[path], reverse=True)
@@ -185,22 +186,23 @@ class _Session(Session):
 
     def _sample(self, generator: torch.Generator, rng: np.random.Generator) -> Architecture:
         """Draw a path of the controller's that is allowed."""
-        for _ in range(TRIES):
-            path, _ = self._controller.sample(generator)
-            if self._allowed(path):
-                return path
-        return self._sampler.sample(rng)
-
-    def _allowed(self, path: Architecture) -> bool:
-        return path in self.supernet.space and self.setting.allows(path)
+        return self._sampler.accepted(lambda: self._controller.sample(generator)[0], lambda: self._sampler.sample(rng))
 
     @torch.no_grad()
     def _reward(self, path: Architecture, batch: Batch) -> float:
         self.supernet.activate(path)
         x, y = batch
-        outputs = self.setting.outputs(x)
+        with running_statistics_kept([self.supernet]):
+            outputs = self.setting.outputs(x)
         dim = class_dimension(outputs, y)
-        quality = math.exp(-float(self.setting.teaching.loss(outputs, y))) if dim is None else float((outputs.argmax(dim) == y).float().mean())
+        quality = _quality(float(self.setting.teaching.loss(outputs, y))) if dim is None else float((outputs.argmax(dim) == y).float().mean())
         for penalty in self.setting.penalties:
             quality = penalty.reward(quality, penalty.cost(path))
         return quality
+
+
+def _quality(loss: float) -> float:
+    """Return a number of at least 0 that falls as a loss rises, and is 0 for a loss that is no number."""
+    if not math.isfinite(loss):
+        return 0.0
+    return math.exp(-loss) if loss >= 0 else 1 - loss

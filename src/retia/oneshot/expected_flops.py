@@ -1,15 +1,15 @@
 """The expected number of floating-point operations: what each module computes, measured by dry runs of a supernet."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
 
 import torch
+from torch import nn
 
-from retia.cost import Example
+from retia.cost import Example, flops_by_module
 from retia.errors import SupernetError
 from retia.oneshot.cost_table import CostTable, TableSum, check_tabled, constant
-from retia.oneshot.module_flops import module_flops
 from retia.oneshot.presence import Layout, Part
 from retia.rng import stream
 from retia.space import SearchSpace, Value
@@ -33,21 +33,20 @@ def expected_flops(layout: Layout, space: SearchSpace, example: Example) -> Tabl
     Raises:
         SupernetError: If the supernet does not run without memory, or too much depends on too many values.
     """
-    runs = _Runs(layout, space, example)
     rng = stream(0, "expected flops")
-    parts = [part for part in layout.parts if part.presence.entries.any()]
-    points = [runs.point(space.sample(rng)) for _ in range(SAMPLES)]
-    points += runs.points_with([part for part in parts if not any(point.has(part) for point in points)])
-    rates = {id(part): {runs.rate(part, point) for point in points if point.has(part)} for part in parts}
-    varying = [part for part in parts if len(rates[id(part)]) > 1]
-    influences = runs.influences(varying, points)
-    tables: list[CostTable] = []
-    for part in parts:
-        known = rates[id(part)]
-        rate = runs.tabled(part, influences[id(part)], points) if id(part) in influences else constant(max(known, default=0.0))
-        if rate.entries.any():
+    with flops_by_module(layout.twin.model, layout.state) as run:
+        runs = _Runs(layout, space, example, run)
+        points = [runs.point(space.sample(rng)) for _ in range(SAMPLES)]
+        points += runs.points_with({id(part.presence): part.presence for part in layout.parts}.values(), points)
+        computing = {module for point in points for module in runs.flops(point)}
+        parts = [part for part in layout.parts if part.module in computing]
+        rates = {id(part): {runs.rate(part, point) for point in points if point.has(part.presence)} for part in parts}
+        influences = runs.influences([part for part in parts if len(rates[id(part)]) > 1], points)
+        tables = [constant(0)]
+        for part in parts:
+            rate = runs.tabled(part, influences[id(part)], points) if id(part) in influences else constant(max(rates[id(part)]))
             tables.append(part.presence * runs.weight(part) * rate)
-    return TableSum.of(tables or [constant(0)], layout.domains)
+    return TableSum.of(tables, layout.domains)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,20 +55,24 @@ class _Point:
 
     values: Mapping[str, Value]
     positions: Mapping[str, int]
+    _present: dict[int, bool] = field(default_factory=dict[int, bool])
 
-    def has(self, part: Part) -> bool:
-        """Whether a module is present."""
-        return part.presence.at(self.positions) == 1
+    def has(self, presence: CostTable) -> bool:
+        """Whether what has this presence is present."""
+        if id(presence) not in self._present:
+            self._present[id(presence)] = presence.at(self.positions) == 1
+        return self._present[id(presence)]
 
 
 class _Runs:
     """Dry runs of a supernet's copy."""
 
-    def __init__(self, layout: Layout, space: SearchSpace, example: Example) -> None:
+    def __init__(self, layout: Layout, space: SearchSpace, example: Example, run: Callable[..., Mapping[nn.Module, int]]) -> None:
         self._layout = layout
         self._space = space
-        self._inputs = example.on("meta", batch=1)
-        self._flops: dict[tuple[Value, ...], dict[int, int]] = {}
+        self._run = run
+        self._args, self._kwargs = example.on("meta", batch=1)
+        self._flops: dict[tuple[Value, ...], Mapping[nn.Module, int]] = {}
         self._weights: dict[int, CostTable] = {}
 
     def point(self, architecture: Mapping[str, Value]) -> _Point:
@@ -77,24 +80,24 @@ class _Runs:
         values = {label: architecture.get(label, domain.default) for label, domain in self._layout.domains.items()}
         return _Point(values, self._layout.positions(values))
 
-    def points_with(self, parts: Sequence[Part]) -> list[_Point]:
-        """Return points of architectures of the space, as few as turn up, in which each of some modules is present."""
-        points: list[_Point] = []
-        missing = list(parts)
+    def points_with(self, presences: Iterable[CostTable], points: Sequence[_Point]) -> list[_Point]:
+        """Return points of architectures of the space, as few as turn up, in which what is not in any of some points is present."""
+        found: list[_Point] = []
+        missing = [presence for presence in presences if presence.entries.any() and not any(point.has(presence) for point in points)]
         while missing:
             values: dict[str, Value] = {}
-            left: list[Part] = []
-            for part in missing:
-                needed = self._needed(part, values)
+            left: list[CostTable] = []
+            for presence in missing:
+                needed = self._needed(presence, values)
                 if needed is None:
-                    left.append(part)
+                    left.append(presence)
                 else:
                     values |= needed
             if len(left) == len(missing):
                 break  # the restrictions of the space leave them out
-            points.append(self.point(values))
+            found.append(self.point(values))
             missing = left
-        return points
+        return found
 
     def weight(self, part: Part) -> CostTable:
         """Return the number of entries of a module's weights, of two or more dimensions; 1 if it has none."""
@@ -107,8 +110,8 @@ class _Runs:
             self._weights[id(part)] = total if total.entries.all() else constant(1)
         return self._weights[id(part)]
 
-    def rate(self, part: Part, point: _Point) -> float:
-        """Return the operations for each entry of a module's weights.
+    def flops(self, point: _Point) -> Mapping[nn.Module, int]:
+        """Return the operations of each module that computes something.
 
         Raises:
             SupernetError: If the supernet does not run, or there have been too many runs.
@@ -118,21 +121,25 @@ class _Runs:
             if len(self._flops) == RUNS:
                 msg = f"it takes more than {RUNS:,} dry runs to see what it depends on. Give the parameters fewer values"
                 raise SupernetError(msg)
-            self._layout.twin.slots.fill(point.values)
+            self._layout.fill(point.values)
             try:
-                self._flops[key] = module_flops(self._layout.twin.model, *self._inputs)
+                self._flops[key] = self._run(*self._args, **self._kwargs)
             except Exception as error:
                 msg = f"the supernet does not run on the meta device for {dict(point.values)}: {type(error).__name__}: {error}. Count params"
                 raise SupernetError(msg) from error
-        return self._flops[key].get(id(part.module), 0) / self.weight(part).at(point.positions)
+        return self._flops[key]
+
+    def rate(self, part: Part, point: _Point) -> float:
+        """Return the operations for each entry of a module's weights."""
+        return self.flops(point).get(part.module, 0) / self.weight(part).at(point.positions)
 
     def influences(self, parts: Sequence[Part], points: Sequence[_Point]) -> dict[int, list[str]]:
         """Return the parameters that the rate of each module depends on, by the part's id: those that change it, varied alone."""
         found: dict[int, set[str]] = {id(part): set() for part in parts}
         for point in _twice(parts, points):
-            present = [part for part in parts if point.has(part)]
+            present = [part for part in parts if point.has(part.presence)]
             for label, varied in self._neighbours(point):
-                found_by = [part for part in present if varied.has(part) and self.rate(part, varied) != self.rate(part, point)]
+                found_by = [part for part in present if varied.has(part.presence) and self.rate(part, varied) != self.rate(part, point)]
                 for part in found_by:
                     found[id(part)].add(label)
         return {part: sorted(labels) for part, labels in found.items()}
@@ -142,16 +149,16 @@ class _Runs:
         check_tabled(labels, self._layout.domains)
         rates: list[float] = []
         for row in product(*(self._layout.values(label) for label in labels)):
-            varied = (self._with(point, dict(zip(labels, row, strict=True))) for point in points if point.has(part))
-            fitting = next((point for point in varied if point is not None and point.has(part)), None)
+            varied = (self._with(point, dict(zip(labels, row, strict=True))) for point in points if point.has(part.presence))
+            fitting = next((point for point in varied if point is not None and point.has(part.presence)), None)
             rates.append(0.0 if fitting is None else self.rate(part, fitting))
         sizes = [len(self._layout.values(label)) for label in labels]
         return CostTable(tuple(labels), torch.tensor(rates, dtype=torch.float64).view(sizes))
 
-    def _needed(self, part: Part, values: Mapping[str, Value]) -> dict[str, Value] | None:
-        """Return values with which a module is present, besides those that are given already; None if there are none."""
-        for row in part.presence.entries.nonzero().tolist():
-            needed = {label: self._layout.values(label)[i] for label, i in zip(part.presence.labels, row, strict=True)}
+    def _needed(self, presence: CostTable, values: Mapping[str, Value]) -> dict[str, Value] | None:
+        """Return values with which something is present, besides those that are given already; None if there are none."""
+        for row in presence.entries.nonzero().tolist():
+            needed = {label: self._layout.values(label)[i] for label, i in zip(presence.labels, row, strict=True)}
             fits = all(values.get(label, value) == value for label, value in needed.items())
             if fits and self._space.canonical(self.point({**values, **needed}).values) in self._space:
                 return needed
@@ -175,7 +182,7 @@ def _twice(parts: Sequence[Part], points: Sequence[_Point]) -> list[_Point]:
     chosen: list[_Point] = []
     wanted = {id(part): 2 for part in parts}
     for point in points:
-        present = [part for part in parts if wanted[id(part)] and point.has(part)]
+        present = [part for part in parts if wanted[id(part)] and point.has(part.presence)]
         if present:
             chosen.append(point)
             for part in present:

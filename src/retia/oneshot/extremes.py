@@ -54,14 +54,10 @@ class Extremes:
         """
         path = self._extreme(pick, rng, like or {})
         for _ in range(0 if rng is None or self.ordered >= self._space.parameters.keys() else TRIES):
-            if self.allowed(path):
+            if self._sampler.allows(path):
                 break
             path = self._extreme(pick, rng, {})
-        return path if self.allowed(path) else self.nearest(path)
-
-    def allowed(self, path: Architecture) -> bool:
-        """Whether a path meets the restrictions of the space and the bounds."""
-        return path in self._space and self._setting.allows(path)
+        return path if self._sampler.allows(path) else self.nearest(path)
 
     def nearest(self, target: Architecture) -> Architecture:
         """Return an allowed path near to one that is not: always the same."""

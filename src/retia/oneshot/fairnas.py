@@ -127,11 +127,10 @@ class _Session(Session):
         return paths
 
     def _fair_path(self, rng: np.random.Generator) -> Architecture:
-        for _ in range(TRIES):
-            path = self._least_used(rng)
-            if path in self.supernet.space and self.setting.allows(path):
-                return path
-        return min((self._sampler.sample(rng) for _ in range(SAMPLES)), key=self._unfairness)
+        def fairest() -> Architecture:
+            return min((self._sampler.sample(rng) for _ in range(SAMPLES)), key=self._unfairness)
+
+        return self._sampler.accepted(lambda: self._least_used(rng), fairest, tries=TRIES)
 
     def _least_used(self, rng: np.random.Generator) -> Architecture:
         values: dict[str, Value] = {}

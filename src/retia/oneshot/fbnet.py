@@ -32,7 +32,7 @@ class FBNet(Differentiable):
     References:
         Wu et al., FBNet: Hardware-Aware Efficient ConvNet Design via Differentiable Neural Architecture Search, CVPR 2019, sections 3.2 and 3.3.
         Wan et al., FBNetV2, CVPR 2020, section 3.1, for widths by masks.
-        Deviations: the loss is that of the penalty's form, without the constant and the logarithm of equation 2. A cell's edges are all summed,
+        Deviations: the loss is that of the penalty's form, without the paper's constant and logarithm. A cell's edges are all summed,
         as in DARTS.
     """
 
@@ -50,12 +50,7 @@ class FBNet(Differentiable):
             raise EvaluationError(msg)
 
     def session(self, setting: Setting) -> Session:
-        """Start a training.
-
-        Raises:
-            SupernetError: If a parameter can't be mixed.
-            StudyError: If no architecture meets the bounds.
-        """
+        """Start a training."""
         return _Session(setting, self)
 
 
@@ -73,5 +68,5 @@ class _Session(RelaxedSession):
         return self._sampled
 
     def expected_weights(self) -> Mapping[str, Tensor]:
-        """Return the weights that were sampled (equation 5)."""
+        """Return the weights that were sampled."""
         return {**self.relaxation.probabilities(), **self._sampled}

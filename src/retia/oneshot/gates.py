@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from retia.oneshot.running_statistics import running_statistics_kept
+
 __all__ = ["BinaryGates"]
 
 
@@ -33,7 +35,7 @@ class BinaryGates:
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
 
         def run(position: int, given: Sequence[Any]) -> Tensor:
-            with torch.autocast(device, dtype=dtype, enabled=dtype is not None):
+            with torch.autocast(device, dtype=dtype, enabled=dtype is not None), running_statistics_kept([candidates[position]]):
                 return candidates[position](*given[: len(args)], **dict(zip(names, given[len(args) :], strict=True)))
 
         return _Gated.apply(self.weights, output, run, (self.open, self.other), *args, *kwargs.values())
@@ -42,7 +44,8 @@ class BinaryGates:
 class _Gated(torch.autograd.Function):
     """Pass an output on; of the gates' gradients, which are products with candidates' outputs, compute those of two.
 
-    It keeps what candidates are given, and runs them again, without a graph, one after the other.
+    It keeps what candidates are given, and runs them again, without a graph, one after the other. Their running statistics, to which the
+    first run has added the batch, stay what they are.
     """
 
     @staticmethod

@@ -12,11 +12,9 @@ from retia.oneshot.gumbel import Picked, gumbel_softmax, picked
 from retia.oneshot.method import Lesson, Session, Setting
 from retia.oneshot.relaxation import Relaxation
 from retia.rng import stream
+from retia.space import Architecture
 
 __all__ = ["GDAS"]
-
-TRIES = 1_000
-"""How many samples in a row may break a restriction or bound before a random allowed architecture is taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +32,10 @@ class GDAS(Differentiable):
         EvaluationError: If a setting can't be.
 
     Reference:
-        Dong and Yang, Searching for a Robust Neural Architecture in Four GPU Hours, CVPR 2019, section 3.2, equations 3 to 5. Deviations: reduction
-        cells are searched as any other; the temperature falls in each step and not after each epoch. Depths and inputs, of which all are run,
-        and widths and kernels, which run masked at their greatest, give each value a gradient and not the sampled one alone. Where samples
-        are rejected, the gradient is that of the distribution before.
+        Dong and Yang, Searching for a Robust Neural Architecture in Four GPU Hours, CVPR 2019, section 3.2. The temperatures are those of the
+        authors' code. Deviations: reduction cells are searched as any other; the temperature falls in each step and not after each epoch. Depths
+        and inputs, of which all are run, and widths and kernels, which run masked at their greatest, give each value a gradient and not the
+        sampled one alone. Where samples are rejected, the gradient is that of the distribution before.
     """
 
     temperature: float = 10.0
@@ -50,12 +48,7 @@ class GDAS(Differentiable):
             raise EvaluationError(msg)
 
     def session(self, setting: Setting) -> Session:
-        """Start a training.
-
-        Raises:
-            SupernetError: If a parameter can't be mixed.
-            StudyError: If no architecture meets the bounds.
-        """
+        """Start a training."""
         return _Session(setting, self)
 
 
@@ -68,15 +61,12 @@ class _Session(RelaxedSession):
         """Sample a value of each parameter, so that all together are allowed."""
         method = self._method
         temperature = method.temperature + (method.final_temperature - method.temperature) * self.progress(lesson)
-        for _ in range(TRIES):
-            soft = self._sample(temperature, generator)
-            positions = {label: int(sample.argmax()) for label, sample in soft.items()}
-            if self.allows(self.relaxation.architecture(positions)):
-                return {label: picked(sample, positions[label]) for label, sample in soft.items()}
-        allowed = self.sampler.sample(stream(lesson.seed, "allowed"))
-        soft = self._sample(temperature, generator)
-        forced = {label: self.relaxation.values(label).index(allowed[label]) for label in soft if label in allowed}
-        return {label: picked(sample, forced.get(label, 0)) for label, sample in soft.items()}
+        soft: dict[str, Tensor] = {}
 
-    def _sample(self, temperature: float, generator: torch.Generator) -> dict[str, Tensor]:
-        return {label: gumbel_softmax(weights, temperature, generator) for label, weights in self.relaxation.weights.items()}
+        def draw() -> Architecture:
+            soft.update({label: gumbel_softmax(weights, temperature, generator) for label, weights in self.relaxation.weights.items()})
+            return self.relaxation.architecture({label: int(sample.argmax()) for label, sample in soft.items()})
+
+        path = self.sampler.accepted(draw, lambda: self.sampler.sample(stream(lesson.seed, "allowed")))
+        positions = {label: self.relaxation.values(label).index(path[label]) if label in path else int(sample.argmax()) for label, sample in soft.items()}
+        return {label: picked(sample, positions[label]) for label, sample in soft.items()}

@@ -16,7 +16,7 @@ def gumbel_softmax(weights: Tensor, temperature: float, generator: torch.Generat
     Random numbers are drawn on the CPU, so that they are the same on every device.
 
     Reference:
-        Jang et al., Categorical Reparameterization with Gumbel-Softmax, ICLR 2017, equation 2.
+        Jang et al., Categorical Reparameterization with Gumbel-Softmax, ICLR 2017.
     """
     noise = -torch.empty(weights.shape).exponential_(generator=generator).log()
     return ((weights.log_softmax(0) + noise.to(weights)) / temperature).softmax(0)

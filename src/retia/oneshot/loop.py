@@ -57,7 +57,7 @@ class Loop:
             StorageError: If the checkpoint is one of something else.
         """
         supernet, teaching = self.session.supernet, self.session.setting.teaching
-        optimizer = teaching.optimizer(supernet)
+        optimizer = self.session.setting.optimizer
         steps = self.curriculum.steps_per_epoch
         schedule = teaching.schedule(optimizer, steps * self.epochs)
         scaler = torch.amp.GradScaler(teaching.device.type, enabled=teaching.precision == torch.float16)

@@ -3,11 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from retia.evaluate import Teaching
 from retia.oneshot.penalty import BoundPenalty
@@ -32,7 +34,8 @@ class Setting:
         steps_per_epoch: How many weight steps an epoch has.
         seed: Where all randomness comes from.
         allows: Whether an architecture meets the bounds on costs, which are checked before anything of it is trained.
-        penalties: What is added to, or multiplied into, the loss of what chooses architectures.
+        penalties: What is added to, or multiplied into, the loss of what chooses architectures. Those that multiply come first, in whatever
+            order they are given: what others subtract from a reward may leave it below 0, and to multiply that would make costs a merit.
     """
 
     supernet: Supernet
@@ -42,6 +45,15 @@ class Setting:
     seed: int
     allows: Callable[[Architecture], bool]
     penalties: Sequence[BoundPenalty] = ()
+
+    def __post_init__(self) -> None:
+        in_order = sorted(self.penalties, key=lambda bound: bound.penalty.form not in ("multiply", "hard"))
+        object.__setattr__(self, "penalties", tuple(in_order))
+
+    @cached_property
+    def optimizer(self) -> Optimizer:
+        """The optimizer of the supernet's weights, which whoever trains them steps, and a method may look at."""
+        return self.teaching.optimizer(self.supernet)
 
     def outputs(self, x: Any, model: nn.Module | None = None) -> Tensor:
         """Return the outputs of the supernet as it is, or of another model, in the precision of the training."""

@@ -141,12 +141,7 @@ class _Session(Session):
 
     def _path(self, step: int, rng: np.random.Generator) -> Architecture:
         """Draw a path of open values."""
-        path = self._draw(step, rng)
-        for _ in range(TRIES):
-            if self._extremes.allowed(path):
-                return path
-            path = self._draw(step, rng)
-        return self._extremes.nearest(path)
+        return self._sampler.accepted(lambda: self._draw(step, rng), lambda: self._extremes.nearest(self._draw(step, rng)), tries=TRIES)
 
     def _draw(self, step: int, rng: np.random.Generator) -> Architecture:
         values: dict[str, Value] = {}

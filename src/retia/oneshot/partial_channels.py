@@ -11,7 +11,10 @@ from torch.nn import functional
 from retia.errors import SupernetError
 from retia.nn import MixedLayer, Switch
 
-__all__ = ["PartialLayers", "bypass", "shuffled"]
+__all__ = ["OTHERS", "PartialLayers", "bypass", "shuffled"]
+
+OTHERS = "DARTS, GDAS, SNAS, DrNAS, FBNet or ProxylessNAS"
+"""The methods that need no partial channels, for messages."""
 
 _CONVOLUTIONS = frozenset({nn.Conv1d, nn.Conv2d, nn.Conv3d})
 _NORMS = frozenset({nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm})
@@ -32,6 +35,7 @@ class PartialLayers:
 
     def __init__(self, path: str, choice: MixedLayer, divisor: int) -> None:
         self.divisor = divisor
+        self.path = path
         self.label = choice.label
         self._layers: list[nn.Module] = []
         for name, layer in choice.candidates.named_modules():
@@ -51,7 +55,7 @@ class PartialLayers:
     def _refuse(self, path: str, name: str, layer: nn.Module, reason: str) -> None:
         msg = (
             f"PCDARTS lets every {self.divisor}th channel through the candidates of '{self.label}', but '{path}.candidates.{name}' "
-            f"({type(layer).__name__}) is {reason}. Use DARTS or GDAS, or PCDARTS with another share of the channels."
+            f"({type(layer).__name__}) is {reason}. Use {OTHERS}, or PCDARTS with another divisor."
         )
         raise SupernetError(msg)
 

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from retia.errors import EvaluationError, SupernetError
+from retia.evaluate import TensorData
 from retia.nn import MixedLayer, Mixture, WeightedSum
 from retia.oneshot.differentiable import Differentiable, RelaxedSession
 from retia.oneshot.method import Lesson, Session, Setting
-from retia.oneshot.partial_channels import PartialLayers, bypass, shuffled
+from retia.oneshot.partial_channels import OTHERS, PartialLayers, bypass, shuffled
 from retia.oneshot.relaxation import Relaxation
 
 __all__ = ["PCDARTS"]
@@ -23,7 +24,8 @@ class PCDARTS(Differentiable):
 
     Candidates are given tensors (B, C, ...) and return as many channels. They are made of convolutions, batch norms and layers without
     tensors. What leaves the choice has its channels shuffled. The weights that candidates are trained with are those of their first channels, so retrain
-    what is found. Choices other than of layers are mixed as in DARTS.
+    what is found. Choices other than of layers are mixed as in DARTS. Other layers with tensors, elastic ones, choices inside of candidates, and channels
+    or groups that `divisor` doesn't divide are refused before the training.
 
     Args:
         divisor: One channel of so many goes through the candidates (the paper's K).
@@ -34,7 +36,7 @@ class PCDARTS(Differentiable):
     Reference:
         Xu et al., PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search, ICLR 2020, sections 3.2 and 3.3. Deviations: of the edges
         into a node, those are normalized of which some are chosen; a node that uses all of them sums them. The max pool that halves
-        bypassing channels rounds up.
+        bypassing channels rounds up. The learning rate, `divisor`, and the 15 epochs of warm-up are those of the authors' code.
     """
 
     warmup_epochs: int = 15
@@ -65,12 +67,30 @@ class _Session(RelaxedSession):
             for path, module in self.supernet.model.named_modules()
             if isinstance(module, MixedLayer) and module.label in self.relaxation.weights
         }
-        # Weights of the subsets of edges, so that those with an edge sum to the edge's own.
+        # Weights of the subsets of edges, such that those with an edge sum to the edge's own.
         self._subsets = {label: torch.linalg.pinv(edges.members.T).to(setting.teaching.device) for label, edges in self.relaxation.edges.items()}  # (K, E)
+
+        self._try_out()
 
     def mixtures(self, lesson: Lesson, generator: torch.Generator) -> Mapping[str, Mixture]:
         """Weigh values and edges by how probable they are."""
         del lesson, generator
+        return self._weighed()
+
+    def _try_out(self) -> None:
+        """Run the mixture once, so that candidates that can't do with a share of their channels are found before anything is trained."""
+        teaching, was_training = self.setting.teaching, self.supernet.training
+        x = TensorData(*teaching.train.first()).placed(teaching.device, torch.preserve_format).x
+        self.supernet.eval()
+        try:
+            with torch.no_grad():
+                self.supernet.mix(self._weighed())
+                self.setting.outputs(x)
+        finally:
+            self.supernet.train(was_training)
+            self.supernet.activate(self.supernet.architecture)
+
+    def _weighed(self) -> Mapping[str, Mixture]:
         likely = {label: weights.softmax(0) for label, weights in self.relaxation.weights.items()}
         return {label: WeightedSum(self._subsets[label] @ one) if label in self._subsets else _PartialSum(one, self._layers) for label, one in likely.items()}
 
@@ -94,8 +114,8 @@ class _PartialSum:
         if not isinstance(x, Tensor) or x.ndim < 2 or x.shape[1] % divisor:
             given = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
             msg = (
-                f"PCDARTS calls the candidates of '{layers.label}' with one of every {divisor} channels, so they take a tensor (B, C, ...) "
-                f"whose C is divisible by {divisor}, got {given}. Change the width, use another divisor, or DARTS."
+                f"PCDARTS calls the candidates of '{layers.label}' ('{layers.path}') with one of every {divisor} channels, so they take a tensor (B, C, ...) "
+                f"whose C is divisible by {divisor}, got {given}. Change the width or the divisor, or use {OTHERS}."
             )
             raise SupernetError(msg)
         part = x.shape[1] // divisor
@@ -103,8 +123,8 @@ class _PartialSum:
             output: Tensor = WeightedSum(self.weights).combine(candidates, (x[:, :part], *args[1:]), kwargs)
         if output.ndim != x.ndim or output.shape[1] != part:
             msg = (
-                f"The candidates of '{layers.label}' must return as many channels as they are given, for PCDARTS lets the others bypass them, "
-                f"got the shape {tuple(output.shape)} for {part} channels. Use DARTS or GDAS."
+                f"The candidates of '{layers.label}' ('{layers.path}') must return as many channels as they are given, for PCDARTS lets the others bypass "
+                f"them, got the shape {tuple(output.shape)} for {part} channels. Use {OTHERS}."
             )
             raise SupernetError(msg)
         return shuffled([output, bypass(x[:, part:], output)], divisor) if divisor > 1 else output

@@ -38,7 +38,11 @@ class Penalty:
       CE * alpha log(latency)^beta; deviation: a power of the cost instead of one of its logarithm, which depends on the unit and is negative below 1.
     - "hard": loss * max(1, r)^s, and quality * max(1, r)^-s: MnasNet's hard reward, whose alpha is 0 and beta is -s.
 
-    Where the space is restricted (`where`), the expectation is over the values of the parameters as if it were not.
+    A target that no architecture reaches is no error: "hinge", "absolute" and "hard" then lead to what costs least, as "add" and "multiply" do.
+
+    An exact expectation, that is any without `samples` or an `evaluator`, knows no restrictions of the space (`where`), nor bounds: parameters are
+    independent of each other, so it also counts what a restriction excludes. An estimated one is of allowed architectures alone. Where
+    restrictions exclude much of what costs most or least, estimate: `Penalty("params", samples=16)`. What an architecture costs is exact always.
 
     Args:
         metric: "params", "flops" or "macs", which are counted; or the name of what `table` or `evaluator` gives, such as "latency_ms".
@@ -46,7 +50,8 @@ class Penalty:
             forms "add" and "multiply".
         scale: How much the cost counts, at least 0.
         form: How.
-        table: For each label what each of its values costs. The cost is their sum over the active parameters, plus `constant`.
+        table: For each label what each of its values costs. The cost is their sum over the active parameters, plus `constant`; a parameter
+            that the table leaves out costs nothing.
         constant: What every architecture costs besides its table.
         evaluator: Measures architectures, as an evaluator of costs does: `evaluator(architecture, run)` returns metrics by name.
         samples: From how many architectures the expectation is estimated, at least 2, where it is not exact: with an `evaluator`, or with a
@@ -56,9 +61,9 @@ class Penalty:
         EvaluationError: If a setting can't be.
 
     References:
-        Cai et al., ProxylessNAS, ICLR 2019, section 3.3.1 (making latency differentiable).
-        Tan et al., MnasNet, CVPR 2019, equations 2 and 3.
-        Wu et al., FBNet, CVPR 2019, equation 2.
+        Cai et al., ProxylessNAS, ICLR 2019, "making latency differentiable".
+        Tan et al., MnasNet, CVPR 2019, the weighted product of accuracy and latency.
+        Wu et al., FBNet, CVPR 2019, the latency-aware loss.
         Bender et al., Can Weight Sharing Outperform Random Architecture Search? An Investigation with TuNAS, CVPR 2020, the absolute reward.
     """
 
@@ -152,7 +157,8 @@ class BoundPenalty:
         """Return the expected cost, with gradients to the probabilities of each parameter's values, shape (K,).
 
         A parameter's probabilities are those of its values while it is active, in the order of its domain. Parameters are independent of each
-        other; one that is used in many places is one random variable. A cost that has to be estimated is estimated from samples.
+        other; one that is used in many places is one random variable. A cost that has to be estimated is estimated from samples. Restrictions
+        of the space make no difference to an exact expectation; samples keep to them.
 
         Args:
             probabilities: For each label that the cost depends on.

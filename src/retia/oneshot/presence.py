@@ -1,16 +1,16 @@
 """Which modules of a supernet are present, and how large their tensors are, for each combination of the values that this depends on."""
 
-import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import product
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from retia.cost import on_meta
 from retia.nn import Switch
 from retia.oneshot.cost_table import CostTable, TableSum, check_tabled, constant, of_expression, product_of
 from retia.space import Call, Expression, Value
@@ -50,11 +50,13 @@ class Layout:
     """
 
     def __init__(self, supernet: Supernet) -> None:
-        self.twin = _without_memory(supernet).eval()
+        self.twin = on_meta(supernet).eval()
         self.domains = {label: parameter.domain for label, parameter in supernet.space.parameters.items()}
         self._values: dict[str, list[Value]] = {}
         self._own_labels: dict[int, frozenset[str]] = {}
         self._terms: dict[int, Any] = {}
+        self._filled: Mapping[str, Value] = {}
+        self._presences: dict[tuple[tuple[str, ...], bytes], CostTable] = {}
         for slot in self.twin.slots.all:
             self._own_labels[id(slot.owner)] = self._own_labels.get(id(slot.owner), frozenset()) | slot.labels
             if slot.name == "elastic_sizes":
@@ -62,7 +64,7 @@ class Layout:
         places: dict[int, tuple[nn.Module, list[CostTable]]] = {}
         for module, presence in self._places(self.twin.model, constant(1)):
             places.setdefault(id(module), (module, []))[1].append(presence)
-        self.parts = [Part(module, _any_of(presences), self._sizes(module)) for module, presences in places.values()]
+        self.parts = [Part(module, self._interned(_any_of(presences)), self._sizes(module)) for module, presences in places.values()]
 
     def values(self, label: str) -> list[Value]:
         """Return the values of a parameter in the order of its domain."""
@@ -74,6 +76,25 @@ class Layout:
         """Return the positions of values in their domains; those of real intervals have none."""
         finite = ((label, value) for label, value in values.items() if not math.isinf(self.domains[label].size))
         return {label: self.values(label).index(value) for label, value in finite}
+
+    def fill(self, values: Mapping[str, Value]) -> None:
+        """Let the copy compute what the supernet does for values of all parameters, whether they are active or not."""
+        self._filled = values
+        self.twin.slots.fill(values)
+
+    def state(self, module: nn.Module) -> tuple[Value, ...]:
+        """Return those of the values filled in that a module of the copy, or what is in it, depends on."""
+        return tuple(self._filled[label] for label in self._labels_inside[id(module)])
+
+    @cached_property
+    def _labels_inside(self) -> dict[int, tuple[str, ...]]:
+        """The parameters on which each module depends with all that is in it, by the module's id; objects that are no modules may be anywhere."""
+        modules = list(self.twin.model.modules())
+        anywhere = frozenset[str]().union(*(slot.labels for slot in self.twin.slots.all if not isinstance(slot.owner, nn.Module)))
+        inside = {id(module): self._own_labels.get(id(module), frozenset[str]()) | anywhere for module in modules}
+        for module in reversed(modules):  # what is in a module comes after it
+            inside[id(module)] = inside[id(module)].union(*(inside[id(child)] for child in module.children()))
+        return {module: tuple(sorted(labels)) for module, labels in inside.items()}
 
     def _places(self, module: nn.Module, presence: CostTable) -> Iterator[tuple[nn.Module, CostTable]]:
         """Yield the places at which modules stand, each with the table of whether it is present; switches themselves are left out."""
@@ -106,6 +127,10 @@ class Layout:
             return of_expression(Call(math.prod, (shape,)), self.domains)
         return product_of(of_expression(size, self.domains) for size in shape)
 
+    def _interned(self, table: CostTable) -> CostTable:
+        """Return a table that is equal to a table, always the same one."""
+        return self._presences.setdefault((table.labels, table.entries.numpy().tobytes()), table)
+
     def _look(self, module: nn.Module, see: Callable[[], Mapping[Any, Any]]) -> list[tuple[dict[str, Value], Mapping[Any, Any]]]:
         """Return what is seen of a module for each combination of the values that its attributes depend on, the last of the sorted labels varying first."""
         labels = sorted(self._own_labels.get(id(module), ()))
@@ -137,18 +162,6 @@ def expected_params(layout: Layout) -> TableSum:
             if i + 1 < len(holding):
                 absent = absent * presence.without()
     return TableSum.of(tables, layout.domains)
-
-
-def _without_memory(supernet: Supernet) -> Supernet:
-    """Return a copy of a supernet on the `meta` device; its tensors are not copied."""
-    memo: dict[int, Any] = {}
-    for module in supernet.modules():
-        for tensor in (*module._parameters.values(), *module._buffers.values(), *vars(module).values()):
-            if isinstance(tensor, nn.Parameter):
-                memo[id(tensor)] = nn.Parameter(torch.empty_like(tensor, device="meta"), requires_grad=tensor.requires_grad)
-            elif isinstance(tensor, Tensor):
-                memo[id(tensor)] = torch.empty_like(tensor, device="meta")
-    return copy.deepcopy(supernet, memo)
 
 
 def _any_of(presences: list[CostTable]) -> CostTable:

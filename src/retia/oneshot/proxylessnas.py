@@ -16,9 +16,6 @@ from retia.space import Architecture
 
 __all__ = ["ProxylessNAS"]
 
-TRIES = 1_000
-"""How many samples in a row may break a restriction or bound before a random allowed architecture is taken."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class ProxylessNAS(Differentiable):
@@ -33,8 +30,9 @@ class ProxylessNAS(Differentiable):
 
     Reference:
         Cai et al., ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware, ICLR 2019, sections 3.1, 3.2 and 3.3.1 (`penalties`).
-        The settings of Adam are those of the authors' code. Deviations: the output of the path that runs is computed again with that of the other,
-        when their gradients are asked for, so that no output is kept; both passes see batch norm statistics and dropout of their own.
+        The settings of Adam are those of the authors' code, which trains weights alone for 40 epochs (`warmup_epochs`) and architecture weights in
+        every fifth step, and here in each. Deviations: the output of the path that runs is computed again with that of the other,
+        when their gradients are asked for, so that no output is kept: dropout draws anew there, and running statistics stay.
         A cell's edges are sampled by their strengths (see `Relaxation`) and not by weights of their own. Where samples are rejected, the gradient is
         that of the distribution before. Depths, inputs, widths and kernels are masked at their greatest in steps of the architecture
         weights.
@@ -54,12 +52,7 @@ class ProxylessNAS(Differentiable):
             raise EvaluationError(msg)
 
     def session(self, setting: Setting) -> Session:
-        """Start a training.
-
-        Raises:
-            SupernetError: If a parameter can't be mixed.
-            StudyError: If no architecture meets the bounds.
-        """
+        """Start a training."""
         return _Session(setting, self)
 
 
@@ -113,13 +106,11 @@ class _Session(RelaxedSession):
         with torch.no_grad():
             likely = {label: one.double().cpu() for label, one in self.relaxation.probabilities().items()}
         generator = generator_of(lesson, purpose)
-        for _ in range(TRIES):
-            positions = {label: int(torch.multinomial(one, 1, generator=generator)) for label, one in likely.items()}
-            architecture = self.relaxation.architecture(positions)
-            if self.allows(architecture):
-                break
-        else:
-            architecture = self.sampler.sample(stream(lesson.seed, purpose))
+
+        def draw() -> Architecture:
+            return self.relaxation.architecture({label: int(torch.multinomial(one, 1, generator=generator)) for label, one in likely.items()})
+
+        architecture = self.sampler.accepted(draw, lambda: self.sampler.sample(stream(lesson.seed, purpose)))
         pairs: dict[str, tuple[int, int]] = {}
         for label, value in architecture.items():
             if label in self.relaxation.weights:
@@ -132,7 +123,7 @@ class _Session(RelaxedSession):
 
 
 def _through_gates(weights: Tensor, gate: BinaryGates, slope: Tensor) -> Tensor:
-    """Return the gradient of the weights, shape (K,), given that of the gates (equation 4, for two renormalized probabilities)."""
+    """Return the gradient of the weights, shape (K,), given that of the gates, for two renormalized probabilities."""
     one, other = weights[[gate.open, gate.other]].softmax(0)
     pull = one * other * (slope[gate.open] - slope[gate.other])
     gradient = torch.zeros_like(weights)

@@ -1,6 +1,6 @@
 """Sampling paths: random architectures that meet the restrictions of the space and the bounds on costs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Literal
 
@@ -14,7 +14,7 @@ from retia.space import Architecture
 __all__ = ["PathSampler"]
 
 TRIES = 1_000
-"""How many samples in a row may break a bound before the space is listed, where it can be."""
+"""How many samples in a row may break a restriction or bound before the space is listed, where it can be, or something else is taken."""
 LISTABLE = 10_000
 """The largest space that is listed to find what its bounds allow."""
 PATIENCE = 10_000
@@ -56,6 +56,24 @@ class PathSampler:
         looked = f"None of the {self._space.size():,} architectures" if listable else f"None of {PATIENCE:,} sampled architectures"
         msg = f"{looked} of {self._space.name} met the bounds on costs. Loosen them, or narrow the choices to what is affordable."
         raise StudyError(msg)
+
+    def allows(self, architecture: Architecture) -> bool:
+        """Return whether an architecture meets the restrictions of the space and the bounds on costs."""
+        return architecture in self._space and self._setting.allows(architecture)
+
+    def accepted(self, draw: Callable[[], Architecture], otherwise: Callable[[], Architecture], *, tries: int | None = None) -> Architecture:
+        """Return the first architecture of a distribution that is allowed.
+
+        Args:
+            draw: Draws one, which may not be allowed.
+            otherwise: Returns what takes its place after too many that are not.
+            tries: How many that is; a thousand if not given.
+        """
+        for _ in range(tries or TRIES):
+            architecture = draw()
+            if self.allows(architecture):
+                return architecture
+        return otherwise()
 
     def unseen(self, rng: np.random.Generator, *, but: set[Architecture] | None = None) -> Iterator[Architecture]:
         """Yield allowed architectures in random order, each once, until there are none left.

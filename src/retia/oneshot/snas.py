@@ -21,7 +21,7 @@ class SNAS(Differentiable):
 
     Args:
         temperature: Of the samples, at first.
-        final_temperature: At last; in between it falls geometrically.
+        final_temperature: At last; in between it falls linearly.
 
     Raises:
         EvaluationError: If a setting can't be.
@@ -29,12 +29,13 @@ class SNAS(Differentiable):
     Reference:
         Xie et al., SNAS: Stochastic Neural Architecture Search, ICLR 2019, sections 2.2 and 2.3; `penalties` stand for its resource constraint (section 2.4).
         Deviations: weights and architecture weights have a forward pass each, with the same batch and samples, of which the second sees the architecture
-        weights that the first has moved; the temperatures, which the paper doesn't give, are ours; a cell sums all edges, as in DARTS, and a set of
+        weights that the first has moved; the temperatures, which the paper doesn't give, are those of the authors' code, but fall in each step and not after
+        each epoch; a cell sums all edges, as in DARTS, and a set of
         edges has no weights of its own.
     """
 
     temperature: float = 1.0
-    final_temperature: float = 0.1
+    final_temperature: float = 0.03
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -43,12 +44,7 @@ class SNAS(Differentiable):
             raise EvaluationError(msg)
 
     def session(self, setting: Setting) -> Session:
-        """Start a training.
-
-        Raises:
-            SupernetError: If a parameter can't be mixed.
-            StudyError: If no architecture meets the bounds.
-        """
+        """Start a training."""
         return _Session(setting, self)
 
 
@@ -69,5 +65,5 @@ class _Session(RelaxedSession):
     def mixtures(self, lesson: Lesson, generator: torch.Generator) -> Mapping[str, Tensor]:
         """Sample the weights of each parameter's values."""
         method = self._method
-        temperature = method.temperature * (method.final_temperature / method.temperature) ** self.progress(lesson)
+        temperature = method.temperature + (method.final_temperature - method.temperature) * self.progress(lesson)
         return {label: gumbel_softmax(weights, temperature, generator) for label, weights in self.relaxation.weights.items()}

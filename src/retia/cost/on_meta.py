@@ -1,0 +1,27 @@
+"""Copies of models without memory."""
+
+import copy
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["on_meta"]
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def on_meta(model: M) -> M:
+    """Return a copy of a model whose tensors are on `meta`; theirs are not copied."""
+    copies: dict[int, Any] = {}
+    for module in model.modules():
+        for tensor in (*module._parameters.values(), *module._buffers.values(), *vars(module).values()):
+            if isinstance(tensor, nn.Parameter):
+                copies[id(tensor)] = nn.Parameter(_without_memory(tensor), requires_grad=tensor.requires_grad)
+            elif isinstance(tensor, Tensor):
+                copies[id(tensor)] = _without_memory(tensor)
+    return copy.deepcopy(model, copies)
+
+
+def _without_memory(tensor: Tensor) -> Tensor:
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")  # sooner than empty_like
