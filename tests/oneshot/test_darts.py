@@ -121,7 +121,7 @@ def test_xi_stands_for_the_learning_rate(make_setting, unrolled):
 def test_the_learning_rate_is_what_a_schedule_has_made_of_it(make_setting):
     setting, train, held_out = small_setting(make_setting), batch(1), batch(2)
 
-    setting.optimizer.param_groups[0]["lr"] = 0.1
+    setting.optimizers[0].param_groups[0]["lr"] = 0.1
     gradient = gradient_of(setting, DARTS(unrolled="exact"), lesson_of(train, held_out, step=3))
     assert distance(gradient, plain_gradient(setting, train, held_out, lr=0.1)) < 1e-5
 
@@ -132,16 +132,16 @@ def test_the_unrolled_step_has_the_momentum_of_the_weights_optimizer(make_settin
     setting, train, held_out = small_setting(make_setting, momentum=0.9, nesterov=nesterov), batch(1), batch(2)
     setting.supernet.mix({"op": torch.full((3,), 1 / 3)})
     for seed in (3, 4):  # steps that fill the buffers
-        setting.optimizer.zero_grad()
+        setting.optimizers[0].zero_grad()
         setting.loss(batch(seed)).backward()
-        setting.optimizer.step()
+        setting.optimizers[0].step()
     parameters = list(setting.supernet.parameters())
-    buffers = [setting.optimizer.state[parameter]["momentum_buffer"].clone() for parameter in parameters]
+    buffers = [setting.optimizers[0].state[parameter]["momentum_buffer"].clone() for parameter in parameters]
     expected = plain_gradient(setting, train, held_out, buffers=buffers, nesterov=nesterov)
     assert distance(gradient_of(setting, DARTS(unrolled=unrolled), lesson_of(train, held_out)), expected) < tolerance
     assert distance(plain_gradient(setting, train, held_out), expected) > 0.05  # else the test could not tell
     for parameter, buffer in zip(parameters, buffers, strict=True):
-        assert torch.equal(setting.optimizer.state[parameter]["momentum_buffer"], buffer)
+        assert torch.equal(setting.optimizers[0].state[parameter]["momentum_buffer"], buffer)
 
 
 @pytest.mark.parametrize("unrolled", [True, "exact"])

@@ -1,5 +1,6 @@
 """The training of a supernet: it goes on to the same losses, alone or shared, and says what is wrong before it starts."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -50,6 +51,37 @@ def trained(method, evaluator=None, **more):
     run = Run(more.pop("space", None) or ModelSpace(Net), seed=3, listener=lambda metrics, step: told.append(metrics), **more)
     scored = method.prepare(evaluator or globals()["evaluator"](), run)
     return told, scored
+
+
+class TwoOptimizers:
+    """Trains weights and biases by an optimizer each, otherwise as `evaluator()`."""
+
+    def teaching(self, device=None):
+        teaching = evaluator().teaching(device)
+
+        def optimizers(model):
+            weights = list(model.parameters())
+            kinds = [one for one in weights if one.ndim > 1], [one for one in weights if one.ndim <= 1]
+            decays = [group["weight_decay"] for group in teaching.optimizer(model).param_groups]
+            settings = {"lr": 0.05, "momentum": 0.9, "nesterov": True, "fused": False}
+            return [torch.optim.SGD(kind, weight_decay=decay, **settings) for kind, decay in zip(kinds, decays, strict=True)]
+
+        return dataclasses.replace(teaching, optimizer=optimizers)
+
+
+def test_several_optimizers_step_together_and_go_on_together(tmp_path):
+    whole, _ = trained(SPOS(epochs=4))
+    told, _ = trained(SPOS(epochs=4), TwoOptimizers())
+    assert [epoch["supernet_loss"] for epoch in told] == pytest.approx([epoch["supernet_loss"] for epoch in whole], rel=1e-5)
+
+    def stop(metrics, step):
+        if step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        SPOS(epochs=4).prepare(TwoOptimizers(), Run(ModelSpace(Net), seed=3, directory=tmp_path, listener=stop))
+    rest, _ = trained(SPOS(epochs=4), TwoOptimizers(), directory=tmp_path)
+    assert rest == told[2:]
 
 
 def test_a_supernet_learns_and_any_strategy_searches_it():

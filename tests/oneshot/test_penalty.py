@@ -154,3 +154,10 @@ def test_penalties_reach_the_setting(make_setting, lessons):
     assert sorted(seen[:, 0].tolist()) == sorted(x[:, 0].tolist())
     assert not torch.equal(taught[0].batch[0], taught[0].held_out()[0])
     assert torch.equal(taught[0].held_out()[0], next(iter(lessons(setting, 1))).held_out()[0])
+
+
+@pytest.mark.parametrize("form", ["multiply", "hard"])
+def test_a_cost_is_no_merit_of_a_loss_below_zero(form):
+    penalty = bound(target=10.0, form=form)
+    assert float(penalty.penalized(torch.tensor(-3.0), torch.tensor(20.0))) == pytest.approx(-1.5)
+    assert float(penalty.penalized(torch.tensor(3.0), torch.tensor(20.0))) == pytest.approx(6.0)

@@ -82,9 +82,17 @@ def test_bounds_on_costs_restrict_the_space_that_it_prepares_for():
 
 def test_bounds_that_nothing_meets_are_found_before_the_preparation():
     one, strategy = study(constraints=["size <= -1"], costs=Costs()), Prepares()
-    with pytest.raises(StudyError, match="None of 1,000 random architectures meets size <= -1: size 0 to 9. Loosen the bound, or narrow the space"):
+    with pytest.raises(StudyError, match=r"No architecture meets size <= -1, among 100 random ones .*: size 0 to 9. Loosen the bound"):
         one.run(strategy, trials=3)
     assert not strategy.runs
+
+
+def test_a_bound_that_hardly_anything_meets_is_no_error():
+    space = SearchSpace({"x": Integer(0, 99_999)})
+    strategy = Prepares()
+    one = Study(space, real, maximize="score", constraints=["size <= 1"], costs=Costs())
+    one.run(strategy, trials=2)
+    assert [trial.architecture["x"] for trial in one.trials] == [0, 1]
 
 
 def test_progress_is_heard():

@@ -1,6 +1,6 @@
 """What a method needs that trains a supernet itself: data, loss, optimizer, and how a model is judged."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -26,8 +26,8 @@ class Teaching:
         train: The training data: what `as_data` makes of tensors, a `Dataset` or a `DataLoader`.
         valid: The validation data.
         loss: Of outputs and targets, a number to minimize.
-        optimizer: Makes the optimizer of a model's weights.
-        schedule: Makes the schedule of the learning rate, given the optimizer and the number of steps; it is stepped after each.
+        optimizer: Makes the optimizer of a model's weights, or several, each for weights of its own, which step together.
+        schedule: Makes the schedule of the learning rate of an optimizer, given the number of steps; it is stepped after each.
         judge: Returns the metrics of a model as it is, in evaluation mode, on the validation data.
         check: Looks at the first outputs and targets, before anything is trained on them, and raises an `EvaluationError` if they don't fit.
         epochs: How often the training data is seen.
@@ -40,7 +40,7 @@ class Teaching:
     train: TensorData | LoadedData
     valid: TensorData | LoadedData
     loss: Callable[[Tensor, Tensor], Tensor]
-    optimizer: Callable[[nn.Module], Optimizer]
+    optimizer: Callable[[nn.Module], Optimizer | Sequence[Optimizer]]
     schedule: Callable[[Optimizer, int], LRScheduler]
     judge: Callable[[nn.Module], Mapping[str, float]]
     check: Callable[[Tensor, Tensor], None] = _anything

@@ -75,7 +75,7 @@ class _Session(RelaxedSession):
         if not self._method.unrolled:
             return super().search(lesson)
         unroll = self._exact if self._method.unrolled == "exact" else self._approximate
-        gradients, loss = unroll(lesson, lesson.held_out(), weight_steps(self.setting.optimizer, self._method.xi))
+        gradients, loss = unroll(lesson, lesson.held_out(), weight_steps(self.setting.optimizers, self._method.xi))
         self.step(gradients)
         return {"search_loss": loss}
 

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
 
 from retia.errors import TrainingDiverged
 from retia.nn import seeded
@@ -57,34 +58,35 @@ class Loop:
             StorageError: If the checkpoint is one of something else.
         """
         supernet, teaching = self.session.supernet, self.session.setting.teaching
-        optimizer = self.session.setting.optimizer
+        optimizers = self.session.setting.optimizers
         steps = self.curriculum.steps_per_epoch
-        schedule = teaching.schedule(optimizer, steps * self.epochs)
+        schedules = [teaching.schedule(optimizer, steps * self.epochs) for optimizer in optimizers]
         scaler = torch.amp.GradScaler(teaching.device.type, enabled=teaching.precision == torch.float16)
         told: list[dict[str, float]] = []
         state = None if self.path is None else load_checkpoint(self.path, self.identity)
         if state is not None:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # the schedule is stepped without the optimizer to where it was
-                for _ in range(steps * len(state["told"])):
+                warnings.simplefilter("ignore")  # schedules are stepped without the optimizers to where they were
+                for schedule in schedules * (steps * len(state["told"])):
                     schedule.step()
-            optimizer.load_state_dict(state["optimizer"])
+            for optimizer, kept in zip(optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(kept)
             scaler.load_state_dict(state["scaler"])
             supernet.load_state_dict(state["supernet"])
             self.session.load_state_dict(state["session"])
             told = state["told"]
         supernet.train()
         for epoch in range(len(told) + 1, self.epochs + 1):
-            told.append(self._epoch(epoch, optimizer, schedule, scaler))
+            told.append(self._epoch(epoch, schedules, scaler))
             self.ranks.mean_buffers(supernet.buffers())
             if self.path is not None and self.ranks.rank == 0:
-                parts = {"optimizer": optimizer.state_dict(), "scaler": scaler.state_dict(), "supernet": supernet.state_dict()}
+                parts = {"optimizers": [optimizer.state_dict() for optimizer in optimizers], "scaler": scaler.state_dict(), "supernet": supernet.state_dict()}
                 save_checkpoint(self.path, {**parts, "session": self.session.state_dict(), "told": told}, self.identity)
             self.report(told[-1], epoch)
         self.ranks.wait()
         return told
 
-    def _epoch(self, epoch: int, optimizer: Any, schedule: Any, scaler: Any) -> dict[str, float]:
+    def _epoch(self, epoch: int, schedules: Sequence[LRScheduler], scaler: torch.amp.GradScaler) -> dict[str, float]:
         per_step, steps = self.curriculum.lessons_per_step, self.curriculum.steps_per_epoch
         total = 0.0
         found: dict[str, float] = {}
@@ -94,13 +96,14 @@ class Loop:
             for batch in self.curriculum.epoch(epoch):
                 batches.append(batch)
                 if len(batches) == per_step:
-                    found = {**found, **self._step(step, epoch, batches, optimizer, scaler)}
+                    found = {**found, **self._step(step, epoch, batches, scaler)}
                     total += found.pop("loss")
-                    schedule.step()
+                    for schedule in schedules:
+                        schedule.step()
                     batches, step = [], step + 1
         return {"supernet_loss": total / steps, **found, **self._entropy()}
 
-    def _step(self, step: int, epoch: int, batches: list[Batch], optimizer: Any, scaler: Any) -> dict[str, float]:
+    def _step(self, step: int, epoch: int, batches: list[Batch], scaler: torch.amp.GradScaler) -> dict[str, float]:
         """Take one step, and return its loss with what the search tells."""
         setting = self.session.setting
         seed = stream_seed(setting.seed, "step", step)
@@ -120,7 +123,8 @@ class Loop:
             with seeded(stream_seed(seed, "search")):
                 # In every process alike, so that they go on alike.
                 told = self.session.search(lessons[0])
-        optimizer.zero_grad(set_to_none=True)
+        for optimizer in setting.optimizers:
+            optimizer.zero_grad(set_to_none=True)
         loss = 0.0
         for lesson in lessons[self.ranks.rank :: self.ranks.size]:
             with seeded(lesson.seed):
@@ -130,12 +134,14 @@ class Loop:
                 msg = f"The loss became {taught} in epoch {epoch}, step {step}. {kept}Lower the learning rate, or set clip_norm."
                 raise TrainingDiverged(msg)
             loss += taught / len(lessons)
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        parameters = [parameter for optimizer in setting.optimizers for group in optimizer.param_groups for parameter in group["params"]]
         self.ranks.sum_gradients(parameters)
         if setting.teaching.clip_norm is not None:
-            scaler.unscale_(optimizer)
+            for optimizer in setting.optimizers:
+                scaler.unscale_(optimizer)
             nn.utils.clip_grad_norm_(parameters, setting.teaching.clip_norm)
-        scaler.step(optimizer)
+        for optimizer in setting.optimizers:
+            scaler.step(optimizer)
         scaler.update()
         return {**told, "loss": self.ranks.sum(loss, setting.teaching.device)}
 

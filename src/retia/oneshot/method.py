@@ -51,9 +51,10 @@ class Setting:
         object.__setattr__(self, "penalties", tuple(in_order))
 
     @cached_property
-    def optimizer(self) -> Optimizer:
-        """The optimizer of the supernet's weights, which whoever trains them steps, and a method may look at."""
-        return self.teaching.optimizer(self.supernet)
+    def optimizers(self) -> tuple[Optimizer, ...]:
+        """The optimizers of the supernet's weights, which whoever trains them steps, and a method may look at."""
+        made = self.teaching.optimizer(self.supernet)
+        return (made,) if isinstance(made, Optimizer) else tuple(made)
 
     def outputs(self, x: Any, model: nn.Module | None = None) -> Tensor:
         """Return the outputs of the supernet as it is, or of another model, in the precision of the training."""

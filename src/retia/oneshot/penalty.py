@@ -36,6 +36,7 @@ class Penalty:
     - "absolute": loss + s |r - 1|, and quality - s |r - 1|: TuNAS's absolute reward, whose beta is -s. It draws towards the target from both sides.
     - "multiply": loss * r^s, and quality * r^-s: MnasNet's soft reward, whose alpha and beta are both -s. For a loss it stands for FBNet's
       CE * alpha log(latency)^beta; deviation: a power of the cost instead of one of its logarithm, which depends on the unit and is negative below 1.
+      A loss below 0 is divided instead, so that costs are never a merit.
     - "hard": loss * max(1, r)^s, and quality * max(1, r)^-s: MnasNet's hard reward, whose alpha is 0 and beta is -s.
 
     A target that no architecture reaches is no error: "hinge", "absolute" and "hard" then lead to what costs least, as "add" and "multiply" do.
@@ -187,9 +188,10 @@ class BoundPenalty:
             case "absolute":
                 return loss + scale * (ratio - 1).abs()
             case "multiply":
-                return loss * ratio**scale
+                return loss * ratio.where(loss >= 0, 1 / ratio) ** scale
             case "hard":
-                return loss * ratio.clamp(min=1) ** scale
+                beyond = ratio.clamp(min=1)
+                return loss * beyond.where(loss >= 0, 1 / beyond) ** scale
 
     def reward(self, quality: float, cost: float) -> float:
         """Return a quality, of which more is better, with the penalty of a cost.

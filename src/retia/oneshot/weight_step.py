@@ -1,5 +1,6 @@
 """The step that an optimizer takes with each weight, as a linear function of its gradient."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,18 +33,18 @@ class WeightStep:
         return moved if self.shift is None else moved - self.shift
 
 
-def weight_steps(optimizer: Optimizer, xi: float | None = None) -> list[WeightStep]:
-    """Return the step that an optimizer is about to take, for each weight that is trained.
+def weight_steps(optimizers: Iterable[Optimizer], xi: float | None = None) -> list[WeightStep]:
+    """Return the steps that optimizers are about to take, for each weight that is trained.
 
-    It is exactly that of `torch.optim.SGD`, with momentum, dampening and Nesterov's variant; for any other optimizer it is one of gradient descent with
+    A step is exactly that of `torch.optim.SGD`, with momentum, dampening and Nesterov's variant; for any other optimizer it is one of gradient descent with
     the learning rate and weight decay of the weight's group.
 
     Args:
-        optimizer: The optimizer; it is not changed.
-        xi: The learning rate, if not the optimizer's.
+        optimizers: The optimizers; they are not changed.
+        xi: The learning rate, if not theirs.
     """
     steps: list[WeightStep] = []
-    for group in optimizer.param_groups:
+    for optimizer, group in ((one, group) for one in optimizers for group in one.param_groups):
         rate = float(group["lr"]) if xi is None else xi
         decay = float(group.get("weight_decay", 0))
         for parameter in group["params"]:

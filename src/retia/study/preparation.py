@@ -18,8 +18,8 @@ __all__ = ["PreparationStep", "preparation_record", "preparation_run", "prepared
 
 FOLDER, RECORD = "prepared", "progress.jsonl"
 
-SAMPLES = 1_000
-"""Among how many random architectures one must be affordable."""
+SAMPLES = 100
+"""How many random architectures are counted before one that is affordable is looked for step by step."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def affordable(space: SearchSpace, costs: CostEvaluator | None, constraints: Seq
     """Return the space of those architectures that meet the bounds on costs.
 
     Raises:
-        StudyError: If none of a thousand random ones does; the message shows what they cost.
+        StudyError: If none is found; the message shows what those cost that were counted.
     """
     bounds = [constraint for constraint in constraints if costs is not None and constraint.metric in costs.metrics]
     if costs is None or not bounds:
@@ -97,12 +97,36 @@ def affordable(space: SearchSpace, costs: CostEvaluator | None, constraints: Seq
             known[architecture] = costs(architecture, Run(space))
         return all(bound.holds(known[architecture]) for bound in bounds)
 
-    rng = stream(0, "affordable")
-    if not any(holds(space.sample(rng)) for _ in range(SAMPLES)):
+    if not _any_affordable(space, holds, lambda architecture: sum(bound.violation(known[architecture]) for bound in bounds)):
         seen = "; ".join(_seen(metric, known.values()) for metric in dict.fromkeys(bound.metric for bound in bounds))
-        msg = f"None of {SAMPLES:,} random architectures meets {' and '.join(map(str, bounds))}: {seen}. Loosen the bound, or narrow the space."
+        msg = (
+            f"No architecture meets {' and '.join(map(str, bounds))}, among {SAMPLES} random ones and those that are next to the nearest of them: {seen}. "
+            f"Loosen the bound, or widen the space to where it can be met."
+        )
         raise StudyError(msg)
     return space.where(holds, " and ".join(map(str, bounds)))
+
+
+def _any_affordable(space: SearchSpace, holds: Callable[[Architecture], bool], violation: Callable[[Architecture], float]) -> bool:
+    """Return whether an architecture holds: among random ones, or on the way down from the nearest of them, one decision at a time."""
+    rng = stream(0, "affordable")
+    nearest: Architecture | None = None
+    for _ in range(SAMPLES):
+        architecture = space.sample(rng)
+        if holds(architecture):
+            return True
+        if nearest is None or violation(architecture) < violation(nearest):
+            nearest = architecture
+    while nearest is not None:
+        here = nearest
+        nearest = None
+        for neighbour in space.neighbours(here):
+            if holds(neighbour):
+                return True
+            if violation(neighbour) < violation(here):
+                nearest = neighbour
+                break
+    return False
 
 
 def _seen(metric: str, counted: Iterable[Mapping[str, float]]) -> str:
