@@ -1,7 +1,7 @@
 """FairNAS: every candidate is trained equally often."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from retia.errors import EvaluationError
 from retia.oneshot.method import Lesson, Session, Setting
 from retia.oneshot.one_shot import OneShot
-from retia.oneshot.sampling import PathSampler
+from retia.oneshot.sampling import PathSession
 from retia.rng import stream
 from retia.space import Architecture, SearchSpace, Value
 
@@ -72,12 +72,11 @@ class FairNAS(OneShot):
         return _Session(setting, self.paths or max(sizes, default=1))
 
 
-class _Session(Session):
+class _Session(PathSession):
     """Which paths a lesson trains follows from its number alone: those of the lessons in between, which other processes teach, are drawn as well."""
 
     def __init__(self, setting: Setting, paths: int) -> None:
         super().__init__(setting)
-        self._sampler = PathSampler(setting)
         self._paths = paths
         self._restart()
 
@@ -94,10 +93,6 @@ class _Session(Session):
             lesson.scale(loss).backward()
             total += float(loss.detach())
         return total
-
-    def ranked(self) -> Iterator[Architecture]:
-        """Yield random paths, each once."""
-        return self._sampler.unseen(stream(self.setting.seed, "ranked"))
 
     def state_dict(self) -> dict[str, Any]:
         """Return how often each value has been used, in the order of its domain, and in how many lessons."""
@@ -128,9 +123,9 @@ class _Session(Session):
 
     def _fair_path(self, rng: np.random.Generator) -> Architecture:
         def fairest() -> Architecture:
-            return min((self._sampler.sample(rng) for _ in range(SAMPLES)), key=self._unfairness)
+            return min((self.sampler.sample(rng) for _ in range(SAMPLES)), key=self._unfairness)
 
-        return self._sampler.accepted(lambda: self._least_used(rng), fairest, tries=TRIES)
+        return self.sampler.accepted(lambda: self._least_used(rng), fairest, tries=TRIES)
 
     def _least_used(self, rng: np.random.Generator) -> Architecture:
         values: dict[str, Value] = {}

@@ -1,6 +1,6 @@
 """Once for all: progressive shrinking."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,8 @@ from retia.oneshot.distillation import distillation_loss
 from retia.oneshot.extremes import Extremes
 from retia.oneshot.method import Lesson, Session, Setting
 from retia.oneshot.one_shot import OneShot
-from retia.oneshot.sampling import PathSampler
+from retia.oneshot.sampling import PathSession
 from retia.oneshot.shrinking import Shrinking, phases_of, select
-from retia.rng import stream
 from retia.space import Architecture, Value, greatest
 
 __all__ = ["OnceForAll"]
@@ -99,11 +98,10 @@ class OnceForAll(OneShot):
         return _Session(setting, Shrinking(domains, phases, max(steps, 1), setting.steps), self._subnets, self.distillation)
 
 
-class _Session(Session):
+class _Session(PathSession):
     def __init__(self, setting: Setting, shrinking: Shrinking, subnets: Sequence[int], distillation: float) -> None:
         super().__init__(setting)
-        self._sampler = PathSampler(setting)
-        self._extremes = Extremes(setting, self._sampler)
+        self._extremes = Extremes(setting, self.sampler)
         self._shrinking = shrinking
         self._subnets = subnets
         self._distillation = distillation
@@ -127,10 +125,6 @@ class _Session(Session):
             total += float(loss.detach())
         return total
 
-    def ranked(self) -> Iterator[Architecture]:
-        """Yield random paths, each once."""
-        return self._sampler.unseen(stream(self.setting.seed, "ranked"))
-
     def state_dict(self) -> dict[str, Any]:
         """Return the weights of the teacher, once there is one."""
         return {"teacher": self._weights}
@@ -141,7 +135,7 @@ class _Session(Session):
 
     def _path(self, step: int, rng: np.random.Generator) -> Architecture:
         """Draw a path of open values."""
-        return self._sampler.accepted(lambda: self._draw(step, rng), lambda: self._extremes.nearest(self._draw(step, rng)), tries=TRIES)
+        return self.sampler.accepted(lambda: self._draw(step, rng), lambda: self._extremes.nearest(self._draw(step, rng)), tries=TRIES)
 
     def _draw(self, step: int, rng: np.random.Generator) -> Architecture:
         values: dict[str, Value] = {}

@@ -11,9 +11,8 @@ from torch import Tensor
 from retia.errors import SupernetError
 from retia.oneshot.cell_edges import edges_of, zero_operations
 from retia.oneshot.method import Setting
-from retia.oneshot.ranking import cheapest
 from retia.rng import stream_seed
-from retia.space import Architecture, Value
+from retia.space import Architecture, Value, cheapest
 
 __all__ = ["Relaxation", "softmax"]
 

@@ -7,11 +7,11 @@ from typing import Literal
 import numpy as np
 
 from retia.errors import StudyError
-from retia.oneshot.method import Setting
+from retia.oneshot.method import Session, Setting
 from retia.rng import stream
 from retia.space import Architecture
 
-__all__ = ["PathSampler"]
+__all__ = ["PathSampler", "PathSession"]
 
 TRIES = 1_000
 """How many samples in a row may break a restriction or bound before the space is listed, where it can be, or something else is taken."""
@@ -109,3 +109,15 @@ class PathSampler:
     @cached_property
     def _allowed(self) -> list[Architecture]:
         return [architecture for architecture in self._space.enumerate() if self._setting.allows(architecture)]
+
+
+class PathSession(Session):
+    """A training of paths that are drawn without preference."""
+
+    def __init__(self, setting: Setting, *, uniform: Literal["choices", "architectures"] = "choices") -> None:
+        super().__init__(setting)
+        self.sampler = PathSampler(setting, uniform=uniform)
+
+    def ranked(self) -> Iterator[Architecture]:
+        """Yield random paths, each once."""
+        return self.sampler.unseen(stream(self.setting.seed, "ranked"))

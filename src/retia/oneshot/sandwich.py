@@ -1,6 +1,5 @@
 """The sandwich rule: the largest path, the smallest and random ones in each lesson, with in-place distillation."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +9,7 @@ from retia.oneshot.distillation import distillation_loss
 from retia.oneshot.extremes import Extremes
 from retia.oneshot.method import Lesson, Session, Setting
 from retia.oneshot.one_shot import OneShot
-from retia.oneshot.sampling import PathSampler
-from retia.rng import stream
+from retia.oneshot.sampling import PathSession
 from retia.space import Architecture, greatest, least
 
 __all__ = ["Sandwich"]
@@ -61,11 +59,10 @@ class Sandwich(OneShot):
         return _Session(setting, self.random, distill=self.distill)
 
 
-class _Session(Session):
+class _Session(PathSession):
     def __init__(self, setting: Setting, random: int, *, distill: bool) -> None:
         super().__init__(setting)
-        self._sampler = PathSampler(setting)
-        self._extremes = Extremes(setting, self._sampler)
+        self._extremes = Extremes(setting, self.sampler)
         self._random = random
         self._distill = distill
 
@@ -92,9 +89,5 @@ class _Session(Session):
         largest = self._extremes.path(greatest, rng)
         smallest = self._extremes.path(least, rng, like=largest)
         if smallest == largest:
-            smallest = self._sampler.sample(rng)
-        return [largest, smallest, *(self._sampler.sample(rng) for _ in range(self._random))]
-
-    def ranked(self) -> Iterator[Architecture]:
-        """Yield random paths, each once."""
-        return self._sampler.unseen(stream(self.setting.seed, "ranked"))
+            smallest = self.sampler.sample(rng)
+        return [largest, smallest, *(self.sampler.sample(rng) for _ in range(self._random))]

@@ -1,16 +1,14 @@
 """Single path one-shot: one uniformly sampled path a lesson."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from retia.errors import EvaluationError
 from retia.oneshot.method import Lesson, Session, Setting
 from retia.oneshot.one_shot import OneShot
-from retia.oneshot.sampling import PathSampler
-from retia.rng import stream
-from retia.space import Architecture, SearchSpace
+from retia.oneshot.sampling import PathSession
+from retia.space import SearchSpace
 
 __all__ = ["SPOS"]
 
@@ -60,18 +58,13 @@ class SPOS(OneShot):
         return _Session(setting, self.uniform)
 
 
-class _Session(Session):
+class _Session(PathSession):
     def __init__(self, setting: Setting, uniform: Literal["choices", "architectures"]) -> None:
-        super().__init__(setting)
-        self._sampler = PathSampler(setting, uniform=uniform)
+        super().__init__(setting, uniform=uniform)
 
     def teach(self, lesson: Lesson) -> float:
         """Train a random path."""
-        self.supernet.activate(self._sampler.sample(lesson.rng))
+        self.supernet.activate(self.sampler.sample(lesson.rng))
         loss = self.setting.loss(lesson.batch)
         lesson.scale(loss).backward()
         return float(loss.detach())
-
-    def ranked(self) -> Iterator[Architecture]:
-        """Yield random paths, each once."""
-        return self._sampler.unseen(stream(self.setting.seed, "ranked"))

@@ -11,6 +11,7 @@ from retia.space.expression import Call, Expression, Item, Operation, Reference,
 from retia.space.extremes import greatest, least
 from retia.space.integer import Integer
 from retia.space.parameter import Parameter
+from retia.space.ranking import cheapest
 from retia.space.real import Real
 from retia.space.recorder import Builder, Recorder, active_recorder
 from retia.space.restriction import Restriction
@@ -48,6 +49,7 @@ __all__ = [
     "Value",
     "active_recorder",
     "apply",
+    "cheapest",
     "choice",
     "concrete",
     "condition_where",

@@ -13,13 +13,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from retia.space import Architecture, SearchSpace, Value
+from retia.space.architecture import Architecture
+from retia.space.problem import Problem, components, decide, whole_problem
+from retia.space.search_space import SearchSpace
+from retia.space.value import Value
 
 __all__ = ["cheapest"]
 
-Clauses: TypeAlias = tuple[tuple[int, frozenset[int]], ...]  # all of (parameter, positions of the values that it must have)
-Open: TypeAlias = tuple[int, tuple[Clauses, ...]]  # a parameter, and what of its condition is not decided
-Problem: TypeAlias = tuple[Open, ...]  # in the order of the space
 Solution: TypeAlias = tuple[float, Any]  # its cost, and a decision (parameter, position), a pair of parts, or None
 
 
@@ -33,7 +33,7 @@ def cheapest(space: SearchSpace, costs: Mapping[str, np.ndarray[Any, Any]]) -> I
         costs: Finite costs of each parameter's values in the order of its domain, shape (K,), by label. An architecture costs the sum over the
             parameters that are active in it.
 
-    >>> from retia.space import Categorical
+    >>> from retia.space import Categorical, SearchSpace
     >>> two = SearchSpace({"a": Categorical((1, 2)), "b": Categorical((1, 2))})
     >>> [dict(found) for found in cheapest(two, {"a": np.array([0, 3]), "b": np.array([1, 0])})]
     [{'a': 1, 'b': 2}, {'a': 1, 'b': 1}, {'a': 2, 'b': 2}, {'a': 2, 'b': 1}]
@@ -78,15 +78,7 @@ class _Ranking:
         self._values: list[list[Value]] = [list(domain.enumerate()) for domain in domains]
         self._costs = [np.asarray(costs[label], float).tolist() for label in self._labels]
         self._streams: dict[Problem, _Stream] = {}
-        place = {label: i for i, label in enumerate(self._labels)}
-        problem: list[Open] = []
-        for i, parameter in enumerate(space.parameters.values()):
-            rows = [
-                tuple((j := place[clause.label], frozenset(k for k, value in enumerate(self._values[j]) if value in clause.values)) for clause in row)
-                for row in parameter.condition.alternatives
-            ]
-            problem.append((i, ((),) if () in rows else tuple(rows)))
-        self.whole = _reachable(problem)
+        self.whole = whole_problem(list(space.parameters.values()))
 
     def architecture(self, part: Any) -> Architecture:
         """Return the architecture of a solution's decisions."""
@@ -106,7 +98,7 @@ class _Ranking:
     def solve(self, problem: Problem) -> _Stream:
         """Return the solutions of a problem."""
         if problem not in self._streams:
-            streams = [self._solve_component(component) for component in _components(problem)]
+            streams = [self._solve_component(component) for component in components(problem)]
             while len(streams) > 1:  # in a balanced tree, so that it is not deep
                 pairs = [streams[i : i + 2] for i in range(0, len(streams), 2)]
                 streams = [_Stream(_both(*pair)) if len(pair) == 2 else pair[0] for pair in pairs]
@@ -119,7 +111,7 @@ class _Ranking:
         (i, _), rest = component[0], component[1:]
         left: dict[Problem, list[int]] = {}
         for k in range(len(self._values[i])):
-            left.setdefault(_decide(rest, i, k), []).append(k)
+            left.setdefault(decide(rest, i, self._values[i][k]), []).append(k)
         costs = self._costs[i]
         choices = [_Choice(sorted(((costs[k], (i, k)) for k in positions), key=lambda one: one[0]), self.solve(after)) for after, positions in left.items()]
         self._streams[component] = _Stream(_either(choices))
@@ -159,52 +151,3 @@ def _pairs(first: Any, size: int | None, second: _Stream) -> Iterator[Solution]:
         for following in (pair(i, j + 1), pair(i + 1, 0) if j == 0 else None):
             if following is not None:
                 heappush(heap, following)
-
-
-def _reachable(problem: Sequence[Open]) -> Problem:
-    """Leave out the parameters that can't become active, whatever is decided."""
-    never: set[int] = set()
-    reachable: list[Open] = []
-    for i, alternatives in problem:
-        met = tuple(row for row in alternatives if not any(j in never or not positions for j, positions in row))
-        if met:
-            reachable.append((i, met))
-        else:
-            never.add(i)
-    return tuple(reachable)
-
-
-def _decide(problem: Problem, index: int, position: int) -> Problem:
-    """Return what is open after the parameter at `index` has got the value at `position`."""
-    inactive: set[int] = set()
-    decided: list[Open] = []
-    for i, alternatives in problem:
-        open_: list[Clauses] = []
-        for row in alternatives:
-            if all(position in positions if j == index else j not in inactive for j, positions in row):
-                open_.append(tuple(clause for clause in row if clause[0] != index))
-        if not open_:
-            inactive.add(i)
-        else:
-            decided.append((i, ((),) if () in open_ else tuple(dict.fromkeys(open_))))
-    return tuple(decided)
-
-
-def _components(problem: Problem) -> list[Problem]:
-    """Split a problem into parts that share no condition."""
-    leader = {i: i for i, _ in problem}
-
-    def find(i: int) -> int:
-        while leader[i] != i:
-            leader[i] = leader[leader[i]]
-            i = leader[i]
-        return i
-
-    for i, alternatives in problem:
-        for row in alternatives:
-            for j, _ in row:
-                leader[find(i)] = find(j)
-    parts: dict[int, list[Open]] = {}
-    for item in problem:
-        parts.setdefault(find(item[0]), []).append(item)
-    return [tuple(part) for part in parts.values()]

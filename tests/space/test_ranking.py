@@ -3,8 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from retia.oneshot.ranking import cheapest
-from retia.space import Categorical, Clause, Condition, Integer, Parameter, SearchSpace
+from retia.space import Categorical, Clause, Condition, Integer, Parameter, SearchSpace, cheapest
 
 
 def costs_of(space, seed=0):
