@@ -5,6 +5,7 @@ from torch import nn
 
 import retia
 from retia.errors import EvaluationError, SpaceError, StudyError
+from retia.oneshot import SPOS
 from retia.searching import check, search
 from retia.space import Categorical, SearchSpace
 from retia.strategy import GridSearch, LocalSearch, Random, RegularizedEvolution
@@ -105,6 +106,19 @@ def test_the_control_runs_along():
     assert study.control.name == "study/random"
     assert len(study.control.trials) == 12
     assert search(SPACE, score, LocalSearch(), trials=2, maximize="score", progress=False).control is None
+
+
+@pytest.mark.parametrize(
+    ("strategy", "options", "message"),
+    [
+        (Random(), {"retrain": 3}, "'retrain' is for one-shot methods, .* got 3 with Random, whose models are trained"),
+        (SPOS(), {"retrain": -1}, "at least 0, got -1 with SPOS"),
+        (SPOS(), {"control": True}, "The scores of SPOS are a supernet's, .* train the winners too: retrain=5"),
+    ],
+)
+def test_what_would_compare_nothing_is_refused(strategy, options, message):
+    with pytest.raises(StudyError, match=message):
+        search(SPACE, score, strategy, trials=2, maximize="score", progress=False, **options)
 
 
 def test_no_control_runs_after_an_interrupt():

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 from retia.errors import StudyError
 from retia.rng import stream
 from retia.space import SearchSpace, Value
-from retia.strategy import RegularizedEvolution, Strategy
-from retia.study import CostEvaluator, Study
+from retia.strategy import Prepared, RegularizedEvolution, Strategy
+from retia.study import INTERRUPTED, CostEvaluator, Study
 from retia.trial import ConstraintsLike
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["check", "search", "with_costs"]
+__all__ = ["check", "check_companions", "run_companions", "search", "with_costs"]
 
 
 def search(  # the one call that puts the parts together
@@ -37,6 +37,7 @@ def search(  # the one call that puts the parts together
     costs: CostEvaluator | None = None,
     device: str | None = None,
     directory: str | os.PathLike[str] | None = None,
+    retrain: int = 0,
     control: bool = False,
     force: bool = False,
     progress: bool = True,
@@ -61,6 +62,7 @@ def search(  # the one call that puts the parts together
         costs: What counts costs before training; parameters, and with a known input shape FLOPs, if not given.
         device: Where models are built and trained.
         directory: Where the evaluators' files go.
+        retrain: How many of the best architectures of a one-shot method to train from scratch afterwards, as `study.retrained`.
         control: Whether to run random search at the same budget as well, as `study.control`.
         force: Whether to go on with a stored study though its space, evaluator or seed has changed.
         progress: Whether to show progress.
@@ -84,15 +86,42 @@ def search(  # the one call that puts the parts together
         force=force,
     )
     study = with_costs(study)
+    strategy = RegularizedEvolution() if strategy is None else strategy
+    check_companions(strategy, retrain=retrain, control=control)
     check(study)
     from retia.report import Progress
 
     with Progress() as display:
         observer = display if progress else None
-        study.run(strategy or RegularizedEvolution(), trials=trials, workers=workers, executor=executor, timeout=timeout, observer=observer)
-        if control and study.stop_reason != "interrupted":
-            study.run_control(trials=trials, workers=workers, executor=executor, observer=observer)
+        study.run(strategy, trials=trials, workers=workers, executor=executor, timeout=timeout, observer=observer)
+        run_companions(study, trials=trials, retrain=retrain, control=control, workers=workers, executor=executor, observer=observer)
     return study
+
+
+def check_companions(strategy: Strategy, *, retrain: int, control: bool) -> None:
+    """Refuse what would compare nothing.
+
+    Raises:
+        StudyError: If models are to be retrained that a strategy trains anyway, or scores of a supernet compared with those of trained models.
+    """
+    one_shot = isinstance(strategy, Prepared)
+    name = type(strategy).__name__
+    if retrain < 0 or (retrain and not one_shot):
+        msg = (
+            f"'retrain' is for one-shot methods, whose scores are a supernet's: at least 0, got {retrain} with {name}, whose models are trained. Leave it out."
+        )
+        raise StudyError(msg)
+    if control and one_shot and not retrain:
+        msg = f"The scores of {name} are a supernet's, and random search's are those of trained models. To compare, train the winners too: retrain=5."
+        raise StudyError(msg)
+
+
+def run_companions(study: Study, *, trials: int, retrain: int, control: bool, **how: Any) -> None:
+    """Run what a study is compared with, unless it was interrupted."""
+    if retrain and study.stop_reason != INTERRUPTED:
+        study.run_retrained(retrain, **how)
+    if control and study.stop_reason != INTERRUPTED and (not retrain or (study.retrained is not None and study.retrained.stop_reason != INTERRUPTED)):
+        study.run_control(trials=trials if study.prepared_by is None else None, **how)
 
 
 def check(study: Study, *, architectures: int = 3) -> list[str]:

@@ -56,6 +56,43 @@ def test_random_search_runs_beside_on_demand(retia, toy):
     assert "started study 'toy/random': 8 trials" in result.stderr
 
 
+ONE_SHOT = """
+    import torch
+    from torch import nn
+
+    import retia
+
+    torch.set_num_threads(1)
+
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            width = retia.choice("width", [2, 4, 8, 16])
+            self.layers = nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 10))
+
+        def forward(self, x):
+            return self.layers(x)
+
+
+    data = retia.datasets.digits()
+    study = retia.Study(retia.ModelSpace(Net), retia.Classification(data.train, data.valid, epochs=1, device="cpu"), maximize="accuracy", name="shot")
+    strategy = retia.SPOS()
+    trials = 4
+"""
+
+
+def test_a_one_shot_search_retrains_its_winners_and_says_what_it_was_worth(retia, write):
+    result = retia("run", write("shot.py", ONE_SHOT), "--retrain", 2, "--control", "--json")
+    data = json.loads(result.stdout)["one_shot"]
+    assert data["method"] == "SPOS"
+    assert data["trained"]["retrained"] in (2, 3)  # the winners, and the baseline if it is none of them
+    assert data["seconds"]["random"] > 0
+    assert {one["among"] for one in data["rank_correlations"]} <= {"random architectures", "architectures that were retrained"}
+    assert "what SPOS was worth, by accuracy" in retia("run", "shot.py", "--quiet").stdout
+    assert "train the winners too: retrain=5" in retia("run", "shot.py", "--control", code=1).stderr
+
+
 def test_a_timeout_stops_the_study(retia, toy):
     assert "stopped: timeout" in retia("run", toy, "--timeout", 1e-9).stdout
 

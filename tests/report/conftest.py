@@ -2,7 +2,7 @@ import pytest
 
 from retia.space import Categorical, Integer, SearchSpace
 from retia.strategy import GridSearch
-from retia.study import Study, architecture_evaluator
+from retia.study import CONTROL, Study, architecture_evaluator
 
 POINTS = [(0.5, 100.0), (0.7, 200.0), (0.7, 150.0), (0.6, 90.0), (0.9, 400.0)]  # on the front: 1 no; 3, 4, 5 (numbers 2, 3, 4)
 SPACE = SearchSpace({"a": Integer(1, 5), "b": Categorical(("x",))})
@@ -23,7 +23,7 @@ def searched():
         study = Study(SPACE, architecture_evaluator(measure), **options)
         study.run(run(), trials=trials or len(points))
         if against is not None:
-            study._control = search(against, **{**options, "name": "known/random"})
+            study._companions.set(CONTROL, search(against, **{**options, "name": "known/random"}))
         return study
 
     return search

@@ -1,5 +1,7 @@
 """A strategy that works before its first proposal, and judges otherwise afterwards."""
 
+import time
+
 import pytest
 
 from retia.errors import StudyError
@@ -29,9 +31,11 @@ class Prepares:
     def __init__(self, name="negative"):
         self.name = name
         self.runs = []
+        self.pause_s = 0.0
 
     def prepare(self, evaluator, run):
         self.runs.append(run)
+        time.sleep(self.pause_s)
         run.report({"loss": 0.5}, 1)
 
         @architecture_evaluator
@@ -74,6 +78,13 @@ def test_bounds_on_costs_restrict_the_space_that_it_prepares_for():
     one.run(strategy, trials=3)
     assert [trial.architecture["x"] for trial in one.trials] == [0, 4, 3]
     assert strategy.runs[0].space.restrictions[0].description == "size <= 4"
+
+
+def test_bounds_that_nothing_meets_are_found_before_the_preparation():
+    one, strategy = study(constraints=["size <= -1"], costs=Costs()), Prepares()
+    with pytest.raises(StudyError, match="None of 1,000 random architectures meets size <= -1: size 0 to 9. Loosen the bound, or narrow the space"):
+        one.run(strategy, trials=3)
+    assert not strategy.runs
 
 
 def test_progress_is_heard():
@@ -123,6 +134,52 @@ def test_the_winners_are_judged_anew_by_the_studys_own_evaluator(tmp_path):
     assert {trial.architecture["x"]: trial.metrics["score"] for trial in retrained.trials} == {0: 0, 6: 6, 7: 7}
     assert retrained.best.architecture == {"x": 7}
     assert one.best.architecture == {"x": 0}
+
+
+def test_retraining_again_judges_the_winners_that_are_new(tmp_path):
+    for trials in (3, 6):
+        one = study(storage=tmp_path / "s.db", baseline={"x": 3})
+        one.run(Prepares(), trials=trials)
+        one.run_retrained(2)
+    assert [trial.architecture["x"] for trial in one.retrained.trials] == [3, 8, 5]  # the baseline, and then the winner of either time beside it
+    assert Study.open(tmp_path / "s.db").retrained.best.architecture == {"x": 8}
+
+
+def test_random_search_spends_the_seconds_that_the_search_took():
+    @architecture_evaluator
+    def slow(architecture):
+        time.sleep(0.01)
+        return real(architecture)
+
+    one = Study(SearchSpace({"x": Integer(0, 999)}), slow, maximize="score")
+    strategy = Prepares()
+    strategy.pause_s = 0.15
+    one.run(strategy, trials=4)
+    with pytest.raises(StudyError, match=r"no winner of 'study' has been trained. Call study.run_retrained\(5\) first, or give trials="):
+        one.run_control()
+    one.run_retrained(2)
+    control = one.run_control()
+    spent = sum(step.seconds for step in one.preparation) + sum(trial.seconds for trial in (*one.trials, *one.retrained.trials))
+    assert sum(trial.seconds for trial in control.trials) == pytest.approx(spent, rel=0.3)
+    assert control.best.metrics["score"] == control.best.architecture["x"]
+    rescored = {trial.architecture: trial.metrics["score"] for trial in one.rescored.trials}
+    assert rescored == {trial.architecture: -trial.metrics["score"] for trial in control.trials}
+    assert one.run_control().trials == control.trials  # its seconds are spent
+
+
+def test_what_the_preparation_reported_is_kept_with_its_seconds(tmp_path):
+    one = study(storage=tmp_path / "s.db")
+    one.run(Prepares(), trials=2)
+    (step,) = Study.open(tmp_path / "s.db").preparation
+    assert (step.step, step.metrics) == (1, {"loss": 0.5})
+    assert step.seconds >= 0
+    assert Study.open(tmp_path / "s.db").prepared_by == {"type": "negative"}
+    with (one.directory / "prepared" / "progress.jsonl").open("a") as file:
+        file.write('{"step": 2, "metr')  # killed while writing
+    assert [step.step for step in one.preparation] == [1]
+    plain = study(name="plain")
+    plain.run(Random(), trials=1)
+    assert (plain.prepared_by, plain.preparation, plain.retrained, plain.rescored) == (None, [], None, None)
 
 
 def test_nothing_to_retrain_says_so():

@@ -55,9 +55,9 @@ def open_study(storage: str, name: str | None) -> "Study":
 def only_name(storage: str) -> str:
     """Return the name of the only study in a storage."""
     from retia.storage import Database
+    from retia.study import own_names
 
-    names = Database(storage).names()
-    own = [name for name in names if not (name.endswith("/random") and name.removesuffix("/random") in names)]
+    own = own_names(Database(storage).names())
     if not own:
         msg = f"The storage '{storage}' holds no study. Run one with retia run FILE.py --storage {storage}."
         raise StudyError(msg)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "configured", "run", "study_of"]
 
-INTERRUPTED, INTERRUPTED_CODE = "interrupted", 130
+INTERRUPTED_CODE = 130
 
 file_argument = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 set_option = click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Replace a field of the evaluator, or pass an argument to main().")
@@ -33,6 +33,7 @@ set_option = click.option("--set", "settings", multiple=True, metavar="FIELD=VAL
 @click.option("--seed", type=int, help="Where the randomness comes from.")
 @click.option("--timeout", type=float, metavar="SECONDS", help="When to start no more trials.")
 @set_option
+@click.option("--retrain", type=click.IntRange(0), metavar="K", help="Train the K best architectures of a one-shot method from scratch afterwards.")
 @click.option("--control", is_flag=True, default=None, help="Run random search at the same budget as well, to compare.")
 @click.option("--force", is_flag=True, default=None, help="Go on with a stored study though its space, evaluator or seed has changed.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
@@ -139,7 +140,7 @@ def _run_study(loaded: UserFile, given: dict[str, Any], values: dict[str, Any], 
     import retia
     from retia.cli.options import DEFAULT_STORAGE
     from retia.report import Progress
-    from retia.searching import with_costs
+    from retia.searching import check_companions, run_companions, with_costs
     from retia.strategy import RegularizedEvolution
 
     defined = study_of(loaded)
@@ -149,12 +150,14 @@ def _run_study(loaded: UserFile, given: dict[str, Any], values: dict[str, Any], 
     if not isinstance(trials, int):
         msg = f"How many trials? {loaded.path.name} defines no `trials`: give --trials N, or write trials = 50 in it."
         raise StudyError(msg)
+    strategy = loaded.get("strategy") or RegularizedEvolution()
+    retrain, control = given.get("retrain", 0), given.get("control", False)
+    check_companions(strategy, retrain=retrain, control=control)
     with user_code(loaded.path):
         study = with_costs(configured(defined, given, values))
         checked = retia.check(study)
         if not quiet:
             click.echo("\n".join(f"checked: {line}" for line in checked), err=True)
-        strategy = loaded.get("strategy") or RegularizedEvolution()
         with Progress() as progress:
             observer = None if quiet else progress
             study.run(
@@ -164,8 +167,7 @@ def _run_study(loaded: UserFile, given: dict[str, Any], values: dict[str, Any], 
                 timeout=given.get("timeout"),
                 observer=observer,
             )
-            if given.get("control") and study.stop_reason != INTERRUPTED:
-                study.run_control(trials=trials, workers=given.get("workers"), observer=observer)
+            run_companions(study, trials=trials, retrain=retrain, control=control, workers=given.get("workers"), observer=observer)
     return study
 
 
@@ -184,7 +186,7 @@ def _run_main(loaded: UserFile, options: dict[str, Any]) -> Any:
 
 def _finish(ctx: click.Context, study: Any, *, as_json: bool) -> None:
     from retia.report import overview, summary
-    from retia.study import Study
+    from retia.study import INTERRUPTED, Study
 
     if not isinstance(study, Study):
         if as_json:

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from retia.errors import TrainingDiverged
+from retia.evaluate import load_checkpoint, save_checkpoint
 from retia.nn import seeded
-from retia.oneshot.checkpoint import load_checkpoint, save_checkpoint
 from retia.oneshot.lessons import Curriculum
 from retia.oneshot.method import Batch, Lesson, Session
 from retia.oneshot.ranks import Ranks

@@ -13,23 +13,26 @@ RANDOM, BASELINE, MUTED = "#dd8452", "#3a3a3a", "#9db4d6"
 
 
 class Chart(Figure):
-    """A figure with one plot, drawn by Agg whatever the backend; pyplot does not know it, so nothing has to be closed."""
+    """A figure with a row of plots, drawn by Agg whatever the backend; pyplot does not know it, so nothing has to be closed."""
 
-    def __init__(self, title: str, *, width: float = 7.0, height: float = 4.4) -> None:
+    def __init__(self, title: str, *, width: float = 7.0, height: float = 4.4, plots: int = 1) -> None:
         super().__init__(figsize=(width, height), dpi=150, layout="constrained", facecolor="white")
         FigureCanvasAgg(self)
-        self.axes_of_plot: Axes = self.add_subplot()
-        axes = self.axes_of_plot
-        axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["left", "bottom"]].set_color("#888888")
-        axes.grid(visible=True, color="#e6e6e6", linewidth=0.7)
-        axes.set_axisbelow(True)
-        axes.tick_params(labelsize=9, color="#888888")
+        self.all_axes: list[Axes] = [self.add_subplot(1, plots, i + 1) for i in range(plots)]
+        self.axes_of_plot = self.all_axes[0]
+        self.axes_of_plot.set_title(title, loc="left", fontsize=11, fontweight="bold")
+        for axes in self.all_axes:
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.spines[["left", "bottom"]].set_color("#888888")
+            axes.grid(visible=True, color="#e6e6e6", linewidth=0.7)
+            axes.set_axisbelow(True)
+            axes.tick_params(labelsize=9, color="#888888")
 
     def add_legend(self) -> None:
         """Add a legend below the plot, where it hides nothing."""
         handles, labels = self.axes_of_plot.get_legend_handles_labels()
+        if not labels:
+            return
         columns = len(labels) if len(labels) < 4 else -(-len(labels) // 2)
         self.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
 

@@ -147,16 +147,20 @@ def against_baseline(study: Study) -> Comparison | None:
 def against_random(study: Study) -> Comparison | None:
     """Compare with the random search that the study keeps as its control, each by its first trials, equally many.
 
+    Where a supernet scored the trials, those that were retrained are compared with all of the control's, whose number follows from the seconds
+    that the search took.
+
     Returns:
         None if there is no control, or either side has no feasible trial.
     """
     control = study.control
-    if control is None:
+    searched = study if study.prepared_by is None else study.retrained
+    if control is None or searched is None:
         return None
-    ours, theirs = spent(study), spent(control)
-    budget = min(len(ours), len(theirs))
-    mine = [trial for trial in ours[:budget] if study.history.feasible(trial)]
-    other = [trial for trial in theirs[:budget] if study.history.feasible(trial)]
+    ours, theirs = spent(searched), spent(control)
+    budget = min(len(ours), len(theirs)) if searched is study else len(theirs)
+    mine = [trial for trial in ours[:budget] if searched.history.feasible(trial)]
+    other = [trial for trial in theirs[:budget] if control.history.feasible(trial)]
     if not mine or not other:
         return None
     gains = tuple(_extreme_gain(objective, mine, other) for objective in study.objectives)

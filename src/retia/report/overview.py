@@ -3,6 +3,7 @@
 from typing import Any
 
 from retia.report.comparison import against_baseline, against_random
+from retia.report.honesty import honesty
 from retia.report.records import record
 from retia.study import Study
 
@@ -12,7 +13,7 @@ __all__ = ["overview"]
 def overview(study: Study) -> dict[str, Any]:
     """Return the outcome of a study as a JSON object: what `retia run --json` prints."""
     history = study.history
-    baseline, random = against_baseline(study), against_random(study)
+    baseline, random, honest = against_baseline(study), against_random(study), honesty(study)
     return {
         "name": study.name,
         "storage": study.storage,
@@ -25,4 +26,5 @@ def overview(study: Study) -> dict[str, Any]:
         "front": [record(trial) for trial in history.front],
         "against_baseline": None if baseline is None else baseline.to_json(),
         "against_random": None if random is None else random.to_json(),
+        "one_shot": None if honest is None else honest.to_json(),
     }

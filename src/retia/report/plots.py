@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from retia.errors import StudyError
 from retia.report.comparison import spent
+from retia.report.honesty import honesty
 from retia.report.importance import LEAST, importance
 from retia.report.number import logarithmic, number
 from retia.study import Study
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_importance", "plot_pareto", "plot_progress", "save_plots"]
+__all__ = ["plot_honesty", "plot_importance", "plot_pareto", "plot_progress", "save_plots"]
 
 
 def plot_progress(study: Study, metric: str | None = None) -> "Figure":
@@ -39,7 +40,7 @@ def plot_progress(study: Study, metric: str | None = None) -> "Figure":
     axes = chart.axes_of_plot
     shown = [(i, trial.metrics[name]) for i, trial in enumerate(spent(study), 1) if trial.state == "completed"]
     axes.scatter([i for i, _ in shown], [value for _, value in shown], s=16, color=MUTED, label="trials", zorder=2)
-    if study.control is not None:
+    if study.control is not None and study.prepared_by is None:  # else its scores are of another kind
         _best_so_far(axes, objective, study.control, color=RANDOM, label="random search, best so far", style="--")
     _best_so_far(axes, objective, study, color=FRONT, label=f"{study.name}, best so far", style="-")
     baseline = study.baseline_trial
@@ -79,7 +80,7 @@ def plot_pareto(study: Study, x: str | None = None, y: str | None = None) -> "Fi
     baseline = study.baseline_trial
     if baseline is not None and baseline.state == "completed":
         axes.scatter(*_points([baseline], across, up), s=190, marker="*", color=BASELINE, edgecolors="white", label="baseline", zorder=5)
-    if study.control is not None and (theirs := [t for t in study.control.trials if study.control.history.feasible(t)]):
+    if study.control is not None and study.prepared_by is None and (theirs := [t for t in study.control.trials if study.control.history.feasible(t)]):
         axes.scatter(*_points(theirs, across, up), s=14, color=RANDOM, marker="x", linewidths=0.9, alpha=0.6, label="random search", zorder=2)
         _staircase(axes, theirs, across, up, color=FRONT_RANDOM, label="random search's front", style="--")
     axes.set_xlabel(_axis(across))
@@ -116,6 +117,37 @@ def plot_importance(study: Study, metric: str | None = None, *, most: int = 15) 
     return chart
 
 
+def plot_honesty(study: Study) -> "Figure":
+    """Plot how a supernet scored architectures against how they did when trained alone, and the entropy of the choices over the training.
+
+    Raises:
+        StudyError: If the study's trials were not scored by a supernet.
+    """
+    from retia.report.chart import BASELINE, FRONT, RANDOM, Chart
+
+    if (honest := honesty(study)) is None:
+        msg = f"The trials of '{study.name}' were not scored by a supernet. Use plot_progress."
+        raise StudyError(msg)
+    chart = Chart(f"{study.name}: {honest.method}'s scores against training alone", width=10.0, plots=2)
+    scores, entropy = chart.all_axes
+    for one, colour in zip(honest.correlations, (FRONT, RANDOM), strict=False):
+        scores.scatter(*zip(*one.pairs, strict=True), s=20, color=colour, label=f"{one.among}, Kendall tau {one.tau:.2f}", zorder=2)
+    if not honest.correlations:
+        scores.text(0.5, 0.5, "no model was trained alone", ha="center", va="center", transform=scores.transAxes, color=BASELINE)
+    scores.set_xlabel(f"{honest.objective.metric} by the supernet")
+    scores.set_ylabel(f"{honest.objective.metric} alone")
+    entropy.set_title("entropy of the choices", loc="left", fontsize=11, fontweight="bold")
+    if honest.entropy:
+        entropy.plot(*zip(*honest.entropy, strict=True), color=FRONT, linewidth=2)
+    else:
+        entropy.text(0.5, 0.5, f"{honest.method} samples without preference", ha="center", va="center", transform=entropy.transAxes, color=BASELINE)
+    entropy.set_ylim(0, 1.05)
+    entropy.set_xlabel("epochs")
+    entropy.set_ylabel("share of the greatest")
+    chart.add_legend()
+    return chart
+
+
 def save_plots(study: Study, directory: str | Path) -> list[Path]:
     """Save every plot that the study has enough trials for, as PNG files.
 
@@ -124,7 +156,8 @@ def save_plots(study: Study, directory: str | Path) -> list[Path]:
         directory: Where to; made if missing.
 
     Returns:
-        The files: progress.png, pareto.png with several objectives, importance.png from four completed trials on.
+        The files: progress.png, pareto.png with several objectives, importance.png from four completed trials on,
+        one_shot.png after a one-shot search.
 
     Raises:
         StudyError: If no trial is feasible.
@@ -134,6 +167,8 @@ def save_plots(study: Study, directory: str | Path) -> list[Path]:
         figures["pareto"] = plot_pareto(study)
     if study.history.count("completed") >= LEAST:
         figures["importance"] = plot_importance(study)
+    if study.prepared_by is not None:
+        figures["one_shot"] = plot_honesty(study)
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.png" for name in figures]

@@ -8,13 +8,15 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from retia.errors import StudyError
 from retia.report.comparison import against_baseline, against_random
+from retia.report.honesty import honesty
 from retia.report.number import compact, duration, number
 from retia.space import Architecture, SearchSpace
 from retia.study import Study
 from retia.trial import Objective, Trial
 
-__all__ = ["architecture_table", "metric_names", "outcome", "space_table", "summary", "trials_table"]
+__all__ = ["architecture_table", "honesty_table", "metric_names", "outcome", "space_table", "summary", "trials_table"]
 
 STYLES = {"completed": "green", "running": "cyan", "failed": "red", "infeasible": "yellow"}
 
@@ -34,9 +36,30 @@ def summary(study: Study) -> Group:
         parts.append(_section("over the baseline", baseline.lines()))
     elif study.baseline_trial is not None:
         parts.append(_section("over the baseline", [f"nothing to compare: the baseline is {study.baseline_trial.state}"]))
-    if random is not None:
+    if study.prepared_by is not None:
+        if study.retrained is not None and (winners := study.retrained.top(5)):
+            parts.append(trials_table(study.retrained, winners, title="retrained", short=True))
+        parts.append(honesty_table(study))
+    elif random is not None:
         parts.append(_section(f"over random search at the same budget, {random.budget} trials each", random.lines()))
     return Group(*parts)
+
+
+def honesty_table(study: Study) -> Table:
+    """Return what is known of a one-shot search as a table of questions and answers.
+
+    Raises:
+        StudyError: If the study's trials were not scored by a supernet.
+    """
+    if (honest := honesty(study)) is None:
+        msg = f"The trials of '{study.name}' were not scored by a supernet, so there is nothing to ask of its scores. Search with a one-shot method, such as SPOS."
+        raise StudyError(msg)
+    table = Table(box=box.SIMPLE_HEAD, title=f"what {honest.method} was worth, by {honest.objective.metric}", title_justify="left", title_style="bold")
+    table.add_column("question", no_wrap=True)
+    table.add_column("answer", overflow="fold")
+    for question, answer in honest.rows():
+        table.add_row(question, Text(answer))
+    return table
 
 
 def outcome(study: Study) -> str:

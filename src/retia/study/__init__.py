@@ -1,7 +1,9 @@
 """A study: the loop, resuming, reasons to stop; and what an evaluator is."""
 
+from retia.study.companions import CONTROL, RESCORED, RETRAINED, own_names
 from retia.study.evaluator import (
     ArchitectureEvaluator,
+    Budgeted,
     Costed,
     CostEvaluator,
     Described,
@@ -13,10 +15,17 @@ from retia.study.evaluator import (
     as_evaluator,
 )
 from retia.study.event import Event, Observer
+from retia.study.loop import INTERRUPTED
+from retia.study.preparation import PreparationStep
 from retia.study.study import Study
 
 __all__ = [
+    "CONTROL",
+    "INTERRUPTED",
+    "RESCORED",
+    "RETRAINED",
     "ArchitectureEvaluator",
+    "Budgeted",
     "CostEvaluator",
     "Costed",
     "Described",
@@ -24,9 +33,11 @@ __all__ = [
     "Event",
     "ModelEvaluator",
     "Observer",
+    "PreparationStep",
     "Searchable",
     "Study",
     "Supplying",
     "architecture_evaluator",
     "as_evaluator",
+    "own_names",
 ]

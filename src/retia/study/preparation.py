@@ -1,42 +1,113 @@
 """What a study does for a strategy that works before its first proposal."""
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from retia.errors import StudyError
+from retia.rng import stream
 from retia.space import Architecture, SearchSpace
 from retia.strategy import Prepared, Strategy
 from retia.study.evaluator import CostEvaluator, Evaluator
 from retia.trial import Constraint, Run
 
-__all__ = ["affordable", "preparation_run", "prepared", "refuse_another_preparation"]
+__all__ = ["PreparationStep", "preparation_record", "preparation_run", "prepared", "refuse_another_preparation"]
+
+FOLDER, RECORD = "prepared", "progress.jsonl"
+
+SAMPLES = 1_000
+"""Among how many random architectures one must be affordable."""
 
 
-def prepared(strategy: Strategy, evaluator: Evaluator, run: Run) -> Evaluator:
-    """Let the strategy do its work, if it has any, and return what scores the trials."""
-    return strategy.prepare(evaluator, run) if isinstance(strategy, Prepared) else evaluator
+@dataclass(frozen=True)
+class PreparationStep:
+    """What a strategy reported of its work before the first proposal.
+
+    Attributes:
+        step: How far it had come, such as epochs.
+        metrics: What it had come to, such as a loss.
+        seconds: How long this step took.
+    """
+
+    step: float
+    metrics: Mapping[str, float]
+    seconds: float
+
+
+def prepared(strategy: Strategy, evaluator: Evaluator, run: Run, costs: CostEvaluator | None, constraints: Sequence[Constraint]) -> Evaluator:
+    """Let the strategy do its work, if it has any, for the architectures that meet the bounds on costs, and return what scores the trials.
+
+    Raises:
+        StudyError: If no architecture seems to meet the bounds.
+    """
+    if not isinstance(strategy, Prepared):
+        return evaluator
+    return strategy.prepare(evaluator, replace(run, space=affordable(run.space, costs, constraints)))
 
 
 def preparation_run(space: SearchSpace, seed: int, device: str | None, directory: Path, tell: Callable[..., None]) -> Run:
-    """Return the circumstances of a preparation."""
-    return Run(space, seed, device, directory=directory / "prepared", listener=lambda metrics, step: tell("prepared", metrics=metrics, step=step))
+    """Return the circumstances of a preparation, whose reports are written down in its folder and told."""
+    folder = directory / FOLDER
+    since = time.perf_counter()
+
+    def listen(metrics: Mapping[str, float], step: float | None) -> None:
+        nonlocal since
+        now = time.perf_counter()
+        if step is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / RECORD).open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": step, "metrics": dict(metrics), "seconds": now - since}) + "\n")
+        since = now
+        tell("prepared", metrics=metrics, step=step)
+
+    return Run(space, seed, device, directory=folder, listener=listen)
+
+
+def preparation_record(directory: Path) -> list[PreparationStep]:
+    """Return what was written down of a preparation, in the order of the steps; of a step that was taken twice, the last time."""
+    path = directory / FOLDER / RECORD
+    if not path.is_file():
+        return []
+    steps: dict[float, PreparationStep] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            read = PreparationStep(**json.loads(line))
+        except (ValueError, TypeError):
+            continue  # the process was killed while it wrote the line
+        steps[read.step] = read
+    return [steps[step] for step in sorted(steps)]
 
 
 def affordable(space: SearchSpace, costs: CostEvaluator | None, constraints: Sequence[Constraint]) -> SearchSpace:
-    """Return the space of those architectures that meet the bounds on costs."""
+    """Return the space of those architectures that meet the bounds on costs.
+
+    Raises:
+        StudyError: If none of a thousand random ones does; the message shows what they cost.
+    """
     bounds = [constraint for constraint in constraints if costs is not None and constraint.metric in costs.metrics]
     if costs is None or not bounds:
         return space
-    known: dict[Architecture, bool] = {}
+    known: dict[Architecture, Mapping[str, float]] = {}
 
     def holds(architecture: Architecture) -> bool:
         if architecture not in known:
-            counted = costs(architecture, Run(space))
-            known[architecture] = all(bound.holds(counted) for bound in bounds)
-        return known[architecture]
+            known[architecture] = costs(architecture, Run(space))
+        return all(bound.holds(known[architecture]) for bound in bounds)
 
+    rng = stream(0, "affordable")
+    if not any(holds(space.sample(rng)) for _ in range(SAMPLES)):
+        seen = "; ".join(_seen(metric, known.values()) for metric in dict.fromkeys(bound.metric for bound in bounds))
+        msg = f"None of {SAMPLES:,} random architectures meets {' and '.join(map(str, bounds))}: {seen}. Loosen the bound, or narrow the space."
+        raise StudyError(msg)
     return space.where(holds, " and ".join(map(str, bounds)))
+
+
+def _seen(metric: str, counted: Iterable[Mapping[str, float]]) -> str:
+    values = [costs[metric] for costs in counted]
+    return f"{metric} {min(values):,.6g} to {max(values):,.6g}"
 
 
 def refuse_another_preparation(name: str, before: Mapping[str, Any] | None, strategy: Strategy) -> None:

@@ -13,16 +13,18 @@ from retia.execute import executor_for, let_go, slots_of
 from retia.rng import stream_seed
 from retia.space import SearchSpace, Value
 from retia.storage import Database, Header, MemoryRecord, StudyRecord
-from retia.strategy import Listed, Prepared, Random, Strategy
+from retia.strategy import Prepared, Strategy
+from retia.study.checks import check_metrics, check_run
+from retia.study.companions import CONTROL, RESCORED, RETRAINED, Companions, only_name
 from retia.study.directory import directory_of, temporary_directory
-from retia.study.evaluator import Costed, CostEvaluator, Evaluator, Searchable, Supplying, as_evaluator, describe
+from retia.study.evaluator import Costed, CostEvaluator, Evaluator, Searchable, as_evaluator, describe
 from retia.study.event import Event, Observer
 from retia.study.html import as_html
 from retia.study.job import Job
 from retia.study.loop import INTERRUPTED, Loop
-from retia.study.preparation import affordable, preparation_run, prepared, refuse_another_preparation
+from retia.study.preparation import PreparationStep, preparation_record, preparation_run, prepared, refuse_another_preparation
 from retia.study.stored_evaluator import StoredEvaluator
-from retia.trial import ConstraintsLike, History, Objective, Trial, constraints_from, hypervolume, objectives_from
+from retia.trial import ConstraintsLike, History, Trial, constraints_from, hypervolume, objectives_from
 
 __all__ = ["Study"]
 
@@ -81,11 +83,12 @@ class Study:
         self.seed = seed
         self.device = device
         self.costs = costs if costs is not None or not isinstance(self.evaluator, Costed) else self.evaluator.costs()
-        self._check_metrics()
-        self._given_directory = None if directory is None else Path(directory)
+        check_metrics(self.evaluator, self.costs, (*self.objectives, *self.constraints))
+        self.given_directory = None if directory is None else Path(directory)
         self._force = force
-        self._control: Study | None = None
+        self._companions = Companions(self)
         self._prepared_by: Mapping[str, Any] | None = None
+        self._scored_by: Evaluator = self.evaluator
         self._stop_reason: str | None = None
         if baseline is None:
             self.baseline = self.space.default()
@@ -105,12 +108,7 @@ class Study:
             StudyError: If no name is given and there are several studies.
         """
         database = Database(os.fspath(storage))
-        if name is None:
-            names = [one for one in database.names() if not one.endswith("/random")]
-            if len(names) != 1:
-                msg = f"The storage '{os.fspath(storage)}' holds {len(names)} studies: {names}. Say which: name=..."
-                raise StudyError(msg)
-            name = names[0]
+        name = only_name(database, os.fspath(storage)) if name is None else name
         record = database.load(name)
         header = record.header
         study = cls(
@@ -125,6 +123,7 @@ class Study:
             baseline=header.baseline,
         )
         vars(study)["_record"] = record
+        study._prepared_by = header.evaluator.get("prepared_by")
         study._stop_reason = next((one.stop_reason for one in database.studies() if one.name == name), None)
         return study
 
@@ -166,12 +165,7 @@ class Study:
         if isinstance(self.evaluator, StoredEvaluator):
             msg = f"The study '{self.name}' was opened without its code, so it can't run. Make it from its space and evaluator, with the same storage and name."
             raise StudyError(msg)
-        if trials < 1 or (timeout is not None and timeout <= 0):
-            msg = f"A run needs at least one trial and a positive timeout, got trials={trials}, timeout={timeout}."
-            raise StudyError(msg)
-        if isinstance(strategy, type) or not hasattr(strategy, "propose"):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
-            msg = f"A strategy is an object with a method propose, such as retia.Random(), got {strategy!r}."
-            raise StudyError(msg)
+        check_run(strategy, self.evaluator, trials, timeout)
         self._bind(strategy)
         record, history = self._record, self.history
         for trial in record.refresh():
@@ -186,8 +180,8 @@ class Study:
         chosen = executor_for(workers or 1) if executor is None else executor
         try:
             tell("resumed" if len(history) else "opened")
-            space = affordable(self.space, self.costs, self.constraints)
-            evaluator = prepared(strategy, self.evaluator, preparation_run(space, stream_seed(self.seed, "prepare"), self.device, self.directory, tell))
+            run = preparation_run(self.space, stream_seed(self.seed, "prepare"), self.device, self.directory, tell)
+            evaluator = self._scored_by = prepared(strategy, self.evaluator, run, self.costs, self.constraints)
             loop = Loop(
                 space=self.space,
                 history=history,
@@ -211,34 +205,37 @@ class Study:
         tell("stopped")
         return reason
 
-    def run_control(self, *, trials: int, workers: int | None = None, executor: Executor | None = None, observer: Observer | None = None) -> "Study":
+    def run_control(
+        self, *, trials: int | None = None, workers: int | None = None, executor: Executor | None = None, observer: Observer | None = None
+    ) -> "Study":
         """Run random search at the same budget, as the study `name/random`, to tell what the strategy was worth.
 
-        It has the same baseline as trial 0, and random numbers of its own.
+        It has the same baseline as trial 0, and random numbers of its own. Where a supernet scored the trials, the supernet scores its
+        architectures as well, as the study `name/rescored`: so both scores of random architectures are known.
+
+        Args:
+            trials: How many trials it is to have. If not given, as many as this study; where a supernet scored these, as many as take the
+                seconds of the preparation, the trials and the retraining together.
+            workers: As in `run`.
+            executor: As in `run`.
+            observer: As in `run`.
 
         Raises:
-            StudyError: As `run`.
+            StudyError: As `run`; or if its seconds follow from what was retrained, and nothing was.
         """
-        directory = None if self._given_directory is None else self._given_directory / "random"
-        control = self.replace(name=f"{self.name}/random", seed=stream_seed(self.seed, "control"), directory=directory)
-        self._control = control
-        control.run(Random(), trials=trials, workers=workers, executor=executor, observer=observer)
-        return control
+        return self._companions.run_control(self._scored_by, trials, workers=workers, executor=executor, observer=observer)
 
     def run_retrained(self, k: int, *, workers: int | None = None, executor: Executor | None = None, observer: Observer | None = None) -> "Study":
         """Judge the `k` best architectures anew by the study's own evaluator, as the study `name/retrained`.
 
-        After a search by a supernet that is training them from scratch; both scores are kept.
+        After a search by a supernet that is training them from scratch; both scores are kept. The baseline is trial 0 there too.
 
         Raises:
             StudyError: If the study has no feasible trial, or as `run`.
         """
         if not (winners := [trial.architecture for trial in self.top(k)]):
             raise StudyError(self._nothing())
-        directory = None if self._given_directory is None else self._given_directory / "retrained"
-        retrained = self.replace(name=f"{self.name}/retrained", directory=directory, baseline=winners[0])
-        retrained.run(Listed(winners), trials=len(winners), workers=workers, executor=executor, observer=observer)
-        return retrained
+        return self._companions.rejudge(RETRAINED, winners, workers=workers, executor=executor, observer=observer)
 
     # --- results
 
@@ -254,7 +251,7 @@ class Study:
 
     @property
     def best(self) -> Trial:
-        """The best feasible trial by the first objective; ties go to the next objectives.
+        """The best feasible trial by the first objective, of those that went the farthest; ties go to the next objectives.
 
         Raises:
             StudyError: If no trial completed, or none meets the constraints.
@@ -265,12 +262,12 @@ class Study:
 
     @property
     def pareto(self) -> list[Trial]:
-        """The feasible trials that no other dominates."""
+        """The feasible trials that no other dominates, of those that went the farthest."""
         return list(self.history.front)
 
     def top(self, k: int) -> list[Trial]:
-        """Return the `k` best feasible trials; with several objectives by front, then by how lonely they are in it."""
-        return self.history.ranked([trial for trial in self.history.evaluated if self.history.feasible(trial)])[:k]
+        """Return the `k` best feasible trials, each architecture once; those of all fidelity first, then as `History.ranked` says."""
+        return self.history.top(k)
 
     def hypervolume(self, reference: Mapping[str, float]) -> float:
         """Return the volume between the Pareto front and a reference point, which names a value for every objective.
@@ -291,11 +288,27 @@ class Study:
     @property
     def control(self) -> "Study | None":
         """The random search at the same budget, if there is one."""
-        if self._control is None and self.storage is not None:
-            name = f"{self.name}/random"
-            if name in Database(self.storage).names():
-                self._control = Study.open(self.storage, name)
-        return self._control
+        return self._companions.get(CONTROL)
+
+    @property
+    def retrained(self) -> "Study | None":
+        """The best architectures as the study's own evaluator judged them after a search by a supernet, if it did."""
+        return self._companions.get(RETRAINED)
+
+    @property
+    def rescored(self) -> "Study | None":
+        """The architectures of the control as the supernet scores them, if it did."""
+        return self._companions.get(RESCORED)
+
+    @property
+    def prepared_by(self) -> Mapping[str, Any] | None:
+        """The one-shot method whose supernet scored the trials, as JSON; None if the evaluator itself did."""
+        return self._prepared_by
+
+    @property
+    def preparation(self) -> list[PreparationStep]:
+        """What that strategy reported of its work."""
+        return preparation_record(self.directory)
 
     @property
     def stop_reason(self) -> str | None:
@@ -305,8 +318,8 @@ class Study:
     @cached_property
     def directory(self) -> Path:
         """Where the evaluators' files go: a folder of each trial's own is below it."""
-        if self._given_directory is not None:
-            return self._given_directory
+        if self.given_directory is not None:
+            return self.given_directory
         return temporary_directory() if self.storage is None else directory_of(self.storage, self.name)
 
     def __repr__(self) -> str:
@@ -370,17 +383,6 @@ class Study:
         object.__setattr__(trial, "space", self.space)
         object.__setattr__(trial, "directory", self.directory / f"{trial.number:05d}")
         return trial
-
-    def _check_metrics(self) -> None:
-        """Find an objective that no metric supplies before anything is trained, where the evaluator says what it returns."""
-        if not isinstance(self.evaluator, Supplying):
-            return
-        supplied = {*self.evaluator.metrics_supplied, *(self.costs.metrics if self.costs is not None else ())}
-        for wanted in (*self.objectives, *self.constraints):
-            if wanted.metric not in supplied:
-                kind = "objective" if isinstance(wanted, Objective) else "constraint"
-                msg = f"The {kind} '{wanted}' asks for a metric that nothing supplies. There are {sorted(supplied)}: name one of them."
-                raise StudyError(msg)
 
     def _nothing(self) -> str:
         completed, failed = self.history.count("completed"), self.history.count("failed")

@@ -1,0 +1,181 @@
+"""What a one-shot search was worth: whether the supernet's scores can be trusted, and whether chance would have done as well."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from retia.report.comparison import Comparison, against_random, spent
+from retia.report.number import duration
+from retia.study import Study
+from retia.trial import Objective, Trial
+
+__all__ = ["Honesty", "RankCorrelation", "honesty", "rank_correlation"]
+
+PARAMETER_FREE = "parameter_free"
+LEAST = 5
+"""Of fewer pairs a rank correlation has no interval."""
+
+
+@dataclass(frozen=True)
+class RankCorrelation:
+    """How alike the supernet and training alone rank the same architectures.
+
+    Attributes:
+        among: Which architectures.
+        pairs: For each of them the supernet's score and its own.
+        tau: Kendall's tau-b: 1 if they rank alike, 0 if they have nothing to do with each other; NaN if either gives one score to all.
+        interval: Where tau lies with 95 % confidence; None of fewer than five pairs.
+    """
+
+    among: str
+    pairs: tuple[tuple[float, float], ...]
+    tau: float
+    interval: tuple[float, float] | None
+
+    def __str__(self) -> str:
+        if math.isnan(self.tau):
+            return f"not known among the {len(self.pairs)} {self.among}, which one side scores alike"
+        known = f" (95 %: {self.interval[0]:.2f} to {self.interval[1]:.2f})" if self.interval is not None else ""
+        return f"{self.tau:.2f}{known} among the {len(self.pairs)} {self.among}"
+
+
+@dataclass(frozen=True)
+class Honesty:
+    """What is known of a one-shot search.
+
+    Attributes:
+        method: Its name.
+        objective: By which architectures are ranked.
+        correlations: Between the supernet's scores and those of models trained alone.
+        against_random: The retrained winners beside random search, if both were trained.
+        trained: How many models were retrained, and how many random search trained.
+        seconds: Of the preparation, the trials and the retraining together, and of random search.
+        parameter_free: Which share of the winner's layer choices has a candidate without parameters; None in a space without layer choices.
+        parameter_free_at_random: The same on average over random search's architectures.
+        entropy: The mean entropy of the choices after some epochs, as a share of the greatest there could be; nothing where the method learns no choices.
+    """
+
+    method: str
+    objective: Objective
+    correlations: tuple[RankCorrelation, ...]
+    against_random: Comparison | None
+    trained: tuple[int, int]
+    seconds: tuple[float, float]
+    parameter_free: float | None
+    parameter_free_at_random: float | None
+    entropy: tuple[tuple[float, float], ...]
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return questions and answers; where nothing is known, the answer says what to do."""
+        rows = [("rank correlation", str(one)) for one in self.correlations] or [
+            ("rank correlation", "not measured: no model was trained alone (retrain=5, control=True)")
+        ]
+        if self.against_random is None:
+            rows.append(("random search", "not compared (retrain=5, control=True)"))
+        else:
+            models, theirs = self.trained
+            ours, random = map(duration, self.seconds)
+            budget = f"{models} retrained after {ours} in all, {theirs} random in {random}"
+            rows += [("random search", f"{line}; {budget}" if i == 0 else line) for i, line in enumerate(self.against_random.lines())]
+        if self.parameter_free is not None:
+            besides = "" if self.parameter_free_at_random is None else f", {self.parameter_free_at_random:.0%} at random"
+            rows.append(("choices without parameters", f"{self.parameter_free:.0%} in the winner{besides}"))
+        if self.entropy:
+            (_, first), (epochs, last) = self.entropy[0], self.entropy[-1]
+            rows.append(("entropy of the choices", f"{first:.2f} at first, {last:.2f} after {epochs:g} epochs (1 is no preference)"))
+        else:
+            rows.append(("entropy of the choices", f"{self.method} samples without preference"))
+        return rows
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object."""
+        return {
+            "method": self.method,
+            "metric": self.objective.metric,
+            "rank_correlations": [
+                {"among": one.among, "tau": None if math.isnan(one.tau) else one.tau, "interval": one.interval, "pairs": list(one.pairs)}
+                for one in self.correlations
+            ],
+            "against_random": None if self.against_random is None else self.against_random.to_json(),
+            "trained": {"retrained": self.trained[0], "random": self.trained[1]},
+            "seconds": {"search": self.seconds[0], "random": self.seconds[1]},
+            "parameter_free": {"winner": self.parameter_free, "random": self.parameter_free_at_random},
+            "entropy": [{"epoch": epoch, "entropy": value} for epoch, value in self.entropy],
+        }
+
+
+def honesty(study: Study) -> Honesty | None:
+    """Return what is known of a one-shot search; None if the study's trials were not scored by a supernet."""
+    if study.prepared_by is None:
+        return None
+    objective = study.objectives[0]
+    retrained, control, rescored = study.retrained, study.control, study.rescored
+    correlations = [
+        _correlation("random architectures", objective, rescored, control),
+        _correlation("architectures that were retrained", objective, study, retrained),
+    ]
+    steps = study.preparation
+    seconds = sum(step.seconds for step in steps) + _seconds(study) + _seconds(retrained)
+    return Honesty(
+        method=str(study.prepared_by.get("type")),
+        objective=objective,
+        correlations=tuple(one for one in correlations if one is not None),
+        against_random=against_random(study),
+        trained=(0 if retrained is None else len(spent(retrained)), 0 if control is None else len(spent(control))),
+        seconds=(seconds, _seconds(control)),
+        parameter_free=_parameter_free(_winner(study)),
+        parameter_free_at_random=None if rescored is None else _mean([share for one in rescored.trials[1:] if (share := _parameter_free(one)) is not None]),
+        entropy=tuple((step.step, step.metrics["entropy"]) for step in steps if "entropy" in step.metrics),
+    )
+
+
+def rank_correlation(among: str, pairs: Sequence[tuple[float, float]]) -> RankCorrelation:
+    """Return how alike two scores rank the same things.
+
+    References:
+        Kendall, The Treatment of Ties in Ranking Problems, Biometrika 1945 (tau-b).
+        Fieller, Hartley and Pearson, Tests for Rank Correlation Coefficients I, Biometrika 1957: the standard error of artanh(tau) is about
+        sqrt(0.437 / (n - 4)). Deviation: at a tau of 1 or -1, whose artanh is infinite, one pair of architectures counts as half turned.
+    """
+    from scipy.stats import kendalltau
+
+    found: Any = kendalltau(*zip(*pairs, strict=True))
+    tau = float(found.statistic)
+    interval = None
+    if len(pairs) >= LEAST and not math.isnan(tau):
+        most = 1 - 2 / (len(pairs) * (len(pairs) - 1))
+        middle, half = math.atanh(max(-most, min(most, tau))), 1.96 * math.sqrt(0.437 / (len(pairs) - 4))
+        interval = (min(tau, math.tanh(middle - half)), max(tau, math.tanh(middle + half)))
+    return RankCorrelation(among, tuple(pairs), tau, interval)
+
+
+def _correlation(among: str, objective: Objective, supernet: Study | None, alone: Study | None) -> RankCorrelation | None:
+    if supernet is None or alone is None:
+        return None
+    pairs: list[tuple[float, float]] = []
+    for trial in alone.trials:
+        scored = supernet.history.find(trial.architecture, trial.fidelity)
+        if trial.state == "completed" and scored is not None and scored.state == "completed":
+            pairs.append((scored.metrics[objective.metric], trial.metrics[objective.metric]))
+    return rank_correlation(among, pairs) if len(pairs) > 1 else None
+
+
+def _winner(study: Study) -> Trial | None:
+    """Return the trial whose architecture is the best when it is trained alone; as long as none was, the supernet's best."""
+    retrained = study.retrained
+    if retrained is not None and retrained.history.best is not None:
+        return study.history.find(retrained.history.best.architecture, None)
+    return study.history.best
+
+
+def _parameter_free(trial: Trial | None) -> float | None:
+    return None if trial is None else trial.metrics.get(PARAMETER_FREE)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _seconds(study: Study | None) -> float:
+    return 0.0 if study is None else sum(trial.seconds or 0.0 for trial in study.trials)
