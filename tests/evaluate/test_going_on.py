@@ -7,13 +7,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
-from torch.optim import SGD
+from torch.optim import SGD, AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import DataLoader, TensorDataset
 
 import retia
 from retia.errors import StudyError
-from retia.evaluate import Classification, Regression
+from retia.evaluate import Classification, Regression, load_checkpoint, load_optimizer, save_checkpoint
 from retia.evaluate.going_on import CHECKPOINT
 from retia.nn import ModelSpace
 from retia.rng import stream_seed
@@ -161,6 +161,28 @@ def test_a_state_of_other_settings_is_not_gone_on_from(tmp_path):
 def test_the_full_fidelity_is_the_number_of_epochs():
     assert evaluator(epochs=7).full_fidelity == 7
     assert evaluator(epochs=retia.Integer(1, 7)).full_fidelity is None
+
+
+@pytest.mark.parametrize("make", [lambda weights: AdamW(weights, lr=0.1, fused=True), lambda weights: SGD(weights, lr=0.1, momentum=0.9, fused=True)])
+def test_the_moments_of_an_optimizer_lie_as_its_weights_do(make, tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    start, *gradients = (torch.randn(4, 3, 3, 3, generator=generator).contiguous(memory_format=torch.channels_last) for _ in range(5))
+
+    def stepped(parameter, optimizer, some):
+        for gradient in some:
+            parameter.grad = gradient.clone()
+            optimizer.step()
+
+    whole = nn.Parameter(start.clone())
+    stepped(whole, make([whole]), gradients)
+    parts = nn.Parameter(start.clone())
+    first = make([parts])
+    stepped(parts, first, gradients[:2])
+    save_checkpoint(tmp_path / "file", first.state_dict(), {})
+    second = make([parts])
+    load_optimizer(second, load_checkpoint(tmp_path / "file", {}))
+    stepped(parts, second, gradients[2:])
+    assert torch.equal(parts, whole)
 
 
 # --- in a study

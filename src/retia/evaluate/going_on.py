@@ -13,7 +13,7 @@ from retia.errors import StorageError
 from retia.evaluate.checkpoint import load_checkpoint, save_checkpoint
 from retia.trial import Run
 
-__all__ = ["CHECKPOINT", "Parts", "advance", "load_training", "save_training"]
+__all__ = ["CHECKPOINT", "Parts", "advance", "load_optimizer", "load_training", "save_training"]
 
 CHECKPOINT = "training.safetensors"
 """The name of the file with the state of a training that may go on, in the trial's folder."""
@@ -51,15 +51,24 @@ class Parts:
     def load(self, state: Mapping[str, Any]) -> None:
         """Put all into a state; torch's own generators too, so within `seeded`."""
         self.model.load_state_dict(state["model"])
-        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        moments = {i: {name: _laid_out(value, parameters[i]) for name, value in values.items()} for i, values in state["optimizer"]["state"].items()}
-        self.optimizer.load_state_dict({**state["optimizer"], "state": moments})
+        load_optimizer(self.optimizer, state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         for generator, one in zip(self.generators, state["generators"], strict=True):
             generator.set_state(one)
         torch.set_rng_state(state["random"])
         if state["device_random"] is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["device_random"], self.device)
+
+
+def load_optimizer(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
+    """Put an optimizer into a state, its moments in the memory order of the weights.
+
+    Fused steps read both as they lie in memory, and a file keeps no order: where weights are channels-last, torch's own `load_state_dict`
+    would lead to wrong steps without a word.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    moments = {i: {name: _laid_out(value, parameters[i]) for name, value in values.items()} for i, values in state["state"].items()}
+    optimizer.load_state_dict({**state, "state": moments})
 
 
 def advance(schedule: Any, steps: int) -> None:
@@ -95,7 +104,6 @@ def load_training(run: Run, identity: Mapping[str, Any]) -> dict[str, Any] | Non
 
 
 def _laid_out(value: Any, parameter: Tensor) -> Any:
-    """Return a tensor of a parameter's shape in its memory order: fused optimizers read both as they lie in memory."""
     if not isinstance(value, Tensor) or value.shape != parameter.shape:
         return value
     return torch.empty_like(parameter, dtype=value.dtype).copy_(value)

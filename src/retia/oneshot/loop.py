@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from retia.errors import TrainingDiverged
-from retia.evaluate import load_checkpoint, save_checkpoint
+from retia.evaluate import load_checkpoint, load_optimizer, save_checkpoint
 from retia.nn import seeded
 from retia.oneshot.lessons import Curriculum
 from retia.oneshot.method import Batch, Lesson, Session
@@ -68,7 +68,7 @@ class Loop:
                 warnings.simplefilter("ignore")  # the schedule is stepped without the optimizer to where it was
                 for _ in range(steps * len(state["told"])):
                     schedule.step()
-            optimizer.load_state_dict(state["optimizer"])
+            load_optimizer(optimizer, state["optimizer"])
             scaler.load_state_dict(state["scaler"])
             supernet.load_state_dict(state["supernet"])
             self.session.load_state_dict(state["session"])
