@@ -3,8 +3,8 @@
 from retia.evaluate.checkpoint import load_checkpoint, save_checkpoint
 from retia.evaluate.data import LoadedData, TensorData, as_data
 from retia.evaluate.export import export
-from retia.evaluate.inheritance import Inheritance, inherit
 from retia.evaluate.going_on import load_optimizer
+from retia.evaluate.inheritance import Inheritance, inherit
 from retia.evaluate.proxies import PROXIES, Probe, Proxy
 from retia.evaluate.supervised import Classification, Regression, Supervised
 from retia.evaluate.teaching import Teaching, Trainable

@@ -23,7 +23,8 @@ class ASHA:
     fidelity, it is next, the highest rung first; otherwise the strategy within proposes a new one for the lowest rung. A promoted trial has
     the lower one as its parent, so that an evaluator goes on from what that has trained.
 
-    The strategy within sees the lowest rung alone: there every architecture has a score, and all scores compare.
+    A study counts every trial, at whatever fidelity. The strategy within sees the lowest rung alone: there every architecture has a score, and
+    all scores compare.
 
     Args:
         strategy: What proposes new architectures.

@@ -25,7 +25,8 @@ class Hyperband:
     cost about the same. A rung waits until the one below has ended. A promoted trial has the lower one as its parent, so that an evaluator goes on
     from what that has trained.
 
-    The strategy within sees one fidelity alone, the highest at which enough trials have been evaluated, for scores of several don't compare.
+    A study counts every trial, at whatever fidelity. The strategy within sees one fidelity alone, the highest at which enough trials have been
+    evaluated, for scores of several don't compare.
 
     Args:
         strategy: What proposes new architectures.

@@ -23,6 +23,7 @@ class SuccessiveHalving:
 
     Each rung waits until the one below has ended: with one worker that costs nothing, with many `ASHA` wastes less. A promoted trial has the
     lower one as its parent, so that an evaluator goes on from what that has trained. The strategy within sees the lowest rung alone.
+    A study counts every trial, at whatever fidelity.
 
     Args:
         strategy: What proposes new architectures.
