@@ -39,27 +39,57 @@ from retia.space import (
 )
 
 if TYPE_CHECKING:
-    from retia import datasets, hub
+    from retia import benchmark, datasets, hub
     from retia.cost import Costs
-    from retia.evaluate import Classification, Regression, export, save_weights
+    from retia.evaluate import Classification, Regression, ZeroCost, export, inherit, save_weights
     from retia.execute import InProcess, Processes
     from retia.nn import ModelSpace, cell, input_choice, layer_choice, parameter, repeat
     from retia.oneshot import DARTS, ENAS, GDAS, PCDARTS, SNAS, SPOS, DrNAS, FairNAS, FBNet, OnceForAll, Penalty, ProxylessNAS, Sandwich, SupernetEvaluator
+    from retia.predictor import BANANAS, PPO, GaussianProcess, GradientBoosting, NeuralEnsemble, RandomForest, Reinforce
     from retia.searching import check, search
-    from retia.strategy import GridSearch, Listed, LocalSearch, Random, RegularizedEvolution
-    from retia.study import Study, architecture_evaluator
+    from retia.strategy import (
+        ASHA,
+        BOHB,
+        CMAES,
+        GP,
+        NSGA2,
+        TPE,
+        Fallback,
+        Filtered,
+        GridSearch,
+        Hyperband,
+        Listed,
+        LocalSearch,
+        MedianStop,
+        PredictorGuided,
+        Prior,
+        Random,
+        RegularizedEvolution,
+        Screened,
+        SuccessiveHalving,
+        WarmStarted,
+    )
+    from retia.study import Repeated, Study, architecture_evaluator
     from retia.supernet import Supernet, elastic, load_pretrained, recalibrate
     from retia.trial import Constraint, Objective, Proposal, Run, Trial
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ASHA",
+    "BANANAS",
+    "BOHB",
+    "CMAES",
     "DARTS",
     "ENAS",
     "GDAS",
+    "GP",
+    "NSGA2",
     "PCDARTS",
+    "PPO",
     "SNAS",
     "SPOS",
+    "TPE",
     "Architecture",
     "ArchitectureError",
     "Categorical",
@@ -71,41 +101,58 @@ __all__ = [
     "ExecutorError",
     "FBNet",
     "FairNAS",
+    "Fallback",
+    "Filtered",
+    "GaussianProcess",
+    "GradientBoosting",
     "GridSearch",
+    "Hyperband",
     "InProcess",
     "Integer",
     "Listed",
     "LocalSearch",
+    "MedianStop",
     "ModelSpace",
+    "NeuralEnsemble",
     "Objective",
     "OnceForAll",
     "Parameter",
     "Penalty",
+    "PredictorGuided",
+    "Prior",
     "Processes",
     "Proposal",
     "ProxylessNAS",
     "Random",
+    "RandomForest",
     "Real",
     "Regression",
     "RegularizedEvolution",
+    "Reinforce",
+    "Repeated",
     "RetiaError",
     "Run",
     "Sandwich",
+    "Screened",
     "SearchSpace",
     "SpaceError",
     "StorageError",
     "Study",
     "StudyError",
     "Subset",
+    "SuccessiveHalving",
     "Supernet",
     "SupernetError",
     "SupernetEvaluator",
     "TimeLimitExceeded",
     "TrainingDiverged",
     "Trial",
+    "WarmStarted",
     "WorkerDied",
+    "ZeroCost",
     "apply",
     "architecture_evaluator",
+    "benchmark",
     "cell",
     "check",
     "choice",
@@ -113,6 +160,7 @@ __all__ = [
     "elastic",
     "export",
     "hub",
+    "inherit",
     "input_choice",
     "integer",
     "layer_choice",
@@ -129,13 +177,14 @@ __all__ = [
 
 _HOMES = {
     "retia.cost": "Costs",
-    "retia.evaluate": "Classification Regression export save_weights",
+    "retia.evaluate": "Classification Regression ZeroCost export inherit save_weights",
     "retia.execute": "InProcess Processes",
     "retia.nn": "ModelSpace cell input_choice layer_choice parameter repeat",
     "retia.oneshot": "DARTS DrNAS ENAS FBNet FairNAS GDAS OnceForAll PCDARTS Penalty ProxylessNAS SNAS SPOS Sandwich SupernetEvaluator",
     "retia.searching": "check search",
-    "retia.strategy": "GridSearch Listed LocalSearch Random RegularizedEvolution",
-    "retia.study": "Study architecture_evaluator",
+    "retia.predictor": "BANANAS GaussianProcess GradientBoosting NeuralEnsemble PPO RandomForest Reinforce",
+    "retia.strategy": "ASHA BOHB CMAES Fallback Filtered GP GridSearch Hyperband Listed LocalSearch MedianStop NSGA2 PredictorGuided Prior Random RegularizedEvolution Screened SuccessiveHalving TPE WarmStarted",
+    "retia.study": "Repeated Study architecture_evaluator",
     "retia.supernet": "Supernet elastic load_pretrained recalibrate",
     "retia.trial": "Constraint Objective Proposal Run Trial",
 }
@@ -143,7 +192,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("datasets", "hub"):
+    if name in ("benchmark", "datasets", "hub"):
         return import_module(f"retia.{name}")
     if name not in _HOME:
         msg = f"module 'retia' has no attribute {name!r}"

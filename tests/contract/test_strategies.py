@@ -6,7 +6,21 @@ import numpy as np
 import pytest
 
 from retia.space import Architecture
-from retia.strategy import GridSearch, LocalSearch, Random, RegularizedEvolution
+from retia.strategy import (
+    CMAES,
+    GP,
+    NSGA2,
+    TPE,
+    Fallback,
+    Filtered,
+    GridSearch,
+    LocalSearch,
+    Prior,
+    Random,
+    RegularizedEvolution,
+    Screened,
+    WarmStarted,
+)
 from retia.testing import (
     STRATEGY_LAWS,
     FailingStrategy,
@@ -19,13 +33,22 @@ from retia.testing import strategies as laws
 from retia.trial import Proposal
 
 MAKE: dict[str, MakeStrategy] = {
+    "CMAES": CMAES,
+    "Fallback": lambda: Fallback(LocalSearch()),
+    "Filtered": lambda: Filtered(RegularizedEvolution(population=8, tournament=3), lambda architecture: True),
     "GridSearch": GridSearch,
     "LocalSearch": LocalSearch,
+    "LocalSearch, to the best": lambda: LocalSearch(starts=1, move="best"),
+    "NSGA2": lambda: NSGA2(population=6),
+    "Prior": lambda: Prior(RegularizedEvolution(population=8, tournament=3), {"*": lambda value: 2.0 if value == "conv" else 1.0}),
     "Random": Random,
     "Random, by architectures": lambda: Random(uniform="architectures"),
     "RegularizedEvolution": lambda: RegularizedEvolution(population=8, tournament=3),
     "RegularizedEvolution, with crossover": lambda: RegularizedEvolution(population=8, tournament=3, crossover=0.5),
     "RegularizedEvolution, of one": lambda: RegularizedEvolution(population=1, tournament=1),
+    "Screened": lambda: Screened(RegularizedEvolution(population=8, tournament=3), lambda architecture: len(architecture), keep=0.25),
+    "TPE": TPE,
+    "WarmStarted": lambda: WarmStarted(LocalSearch(), []),
 }
 
 
@@ -33,6 +56,14 @@ MAKE: dict[str, MakeStrategy] = {
 @pytest.mark.parametrize("make_strategy", MAKE.values(), ids=MAKE)
 def test_strategy(make_strategy: MakeStrategy, law: StrategyLaw) -> None:
     law(make_strategy)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("law", STRATEGY_LAWS, ids=lambda law: law.__name__)
+def test_gp(law: StrategyLaw) -> None:
+    """A proposal takes it a tenth of a second, and several times as long while other trials run, so most trials are its random start."""
+    startup = {laws.running_trials_do_not_break_it: 60, laws.several_objectives_do_not_break_it: 36}.get(law, 25)
+    law(lambda: GP(startup=startup))
 
 
 # --- the suite itself finds what it looks for

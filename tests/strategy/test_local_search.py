@@ -1,8 +1,11 @@
+import pytest
+
+from retia.errors import SpaceError
 from retia.rng import stream
 from retia.space import Categorical, SearchSpace
 from retia.strategy import LocalSearch
 from retia.study import Study, architecture_evaluator
-from retia.trial import History, Objective, Trial
+from retia.trial import Constraint, History, Objective, Trial
 
 BITS = SearchSpace({name: Categorical((0, 1)) for name in "abc"})
 
@@ -19,9 +22,12 @@ def height(architecture):
     return {"height": HEIGHTS[bits(architecture)]}
 
 
-def climbed(seed=0, **options):
+STEEPEST = LocalSearch(starts=1, move="best")
+
+
+def climbed(seed=0, strategy=STEEPEST, **options):
     study = Study(BITS, height, maximize="height", seed=seed, **options)
-    return study, study.run(LocalSearch(), trials=100)
+    return study, study.run(strategy, trials=100)
 
 
 def test_it_sees_all_neighbours_before_it_moves_and_restarts_at_a_local_optimum():
@@ -42,8 +48,58 @@ def test_a_restart_is_drawn_at_random():
     assert {bits(climbed(seed)[0].trials[6].architecture) for seed in range(20)} == {"101", "111"}
 
 
-def test_the_order_of_neighbours_needs_no_random_numbers():
-    assert len({tuple(bits(trial.architecture) for trial in climbed(seed)[0].trials[:6]) for seed in range(5)}) == 1
+def test_the_order_of_neighbours_is_drawn_at_random():
+    assert len({tuple(bits(trial.architecture) for trial in climbed(seed)[0].trials[1:4]) for seed in range(30)}) == 6
+
+
+def test_to_the_first_better_it_moves_at_once():
+    strategy = LocalSearch(starts=1)
+    history = history_of(("000", None), ("100", 0))
+    assert {one.parent for one in strategy.propose(BITS, history, 5, stream(0))} == {0}
+    history = history_of(("000", None), ("100", 0), ("001", 0))
+    proposals = strategy.propose(BITS, history, 5, stream(0))
+    assert {(bits(one.architecture), one.parent) for one in proposals} == {("011", 2), ("101", 2)}
+
+
+def test_a_climb_begins_at_the_best_of_the_starts():
+    strategy = LocalSearch(starts=3)
+    history = history_of(("100", None))
+    assert [one.parent for one in strategy.propose(BITS, history, 5, stream(0))] == [None, None]
+    history = history_of(("100", None), ("001", None), ("000", None))
+    assert {one.parent for one in strategy.propose(BITS, history, 5, stream(0))} == {1}
+
+
+def test_every_climb_has_as_many_starts():
+    study, reason = climbed(strategy=LocalSearch(starts=2))
+    assert reason == "search space exhausted"
+    parents = [trial.parent for trial in study.trials]
+    first_climb = next(i for i, parent in enumerate(parents) if parent is not None)
+    assert first_climb == 2
+    assert bits(study.best.architecture) == "111"
+
+
+def test_a_start_that_failed_is_replaced():
+    history = history_of(("000", None))
+    for number, architecture in ((1, "001"), (2, "010")):
+        history.record(Trial(number, space_of(architecture)).end("failed", at=1, error="boom"))
+    assert [one.parent for one in LocalSearch(starts=3).propose(BITS, history, 5, stream(0))] == [None, None]
+
+
+def test_it_climbs_towards_the_bounds_where_nothing_meets_them():
+    history = History([Objective("height", "maximize")], [Constraint("ones", lower=3)])
+    for number, architecture in enumerate(("000", "001")):
+        history.record(Trial(number, space_of(architecture)).end("infeasible", at=1, metrics={"ones": architecture.count("1")}))
+    history.record(Trial(2, space_of("010"), parent=1).end("infeasible", at=1, metrics={"ones": 1}))
+    assert {one.parent for one in LocalSearch(starts=1).propose(BITS, history, 5, stream(0))} == {1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [({"starts": 0}, "at least one start, got starts=0"), ({"move": "worst"}, "to the 'first' better neighbour or to the 'best', got move='worst'")],
+)
+def test_arguments_out_of_range(arguments, says):
+    with pytest.raises(SpaceError, match=says):
+        LocalSearch(**arguments)
 
 
 def test_it_waits_at_an_exhausted_centre_for_what_still_runs():
@@ -53,7 +109,7 @@ def test_it_waits_at_an_exhausted_centre_for_what_still_runs():
         history.record(trial)
         if number != 3:
             history.record(trial.end("completed", at=1, metrics={"height": HEIGHTS[architecture]}))
-    strategy = LocalSearch()
+    strategy = STEEPEST
     assert strategy.propose(BITS, history, 1, stream(0)) == []
     history.record(history[3].end("completed", at=1, metrics={"height": 4.0}))  # better than 010 after all
     assert {bits(one.architecture) for one in strategy.propose(BITS, history, 5, stream(0))} == {"110", "101"}
@@ -67,7 +123,7 @@ def test_a_failed_start_is_left():
         return {"height": HEIGHTS[bits(architecture)]}
 
     study = Study(BITS, failing_start, maximize="height")
-    study.run(LocalSearch(), trials=100)
+    study.run(STEEPEST, trials=100)
     assert study.trials[0].state == "failed"
     assert study.trials[1].parent is None
     assert bits(study.best.architecture) == "111"
@@ -87,10 +143,18 @@ def test_with_two_objectives_it_moves_along_the_front():
         return {"ones": ones, "zeros": 6 - ones}  # every number of ones is on the front
 
     study = Study(BITS, both, maximize=["ones", "zeros"])
-    assert study.run(LocalSearch(), trials=100) == "search space exhausted"
+    assert study.run(STEEPEST, trials=100) == "search space exhausted"
     assert [trial.parent for trial in study.trials].count(None) <= 2  # the second start at most is for what a tie hid
     assert sorted(trial.metrics["ones"] for trial in study.pareto) == [0, 1, 2, 3]
 
 
 def space_of(text):
     return BITS.validate(dict(zip("abc", map(int, text), strict=True)))
+
+
+def history_of(*trials):
+    """A history of completed trials: bits and parent of each."""
+    history = History([Objective("height", "maximize")])
+    for number, (architecture, parent) in enumerate(trials):
+        history.record(Trial(number, space_of(architecture), parent=parent).end("completed", at=1, metrics={"height": HEIGHTS[architecture]}))
+    return history

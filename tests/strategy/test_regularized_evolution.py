@@ -50,6 +50,17 @@ def test_the_best_of_the_drawn_wins():
     assert [wins.count(number) / 600 for number in range(4)] == [pytest.approx(share, abs=0.07) for share in (1 / 6, 1 / 2, 0, 1 / 3)]
 
 
+def test_with_several_objectives_the_whole_population_is_ranked():
+    """Of four on a front the ends are the loneliest; of the two between them, whichever is alone in its tournament."""
+    objectives = [Objective("a", "minimize"), Objective("b", "minimize")]
+    points = [(0, 9), (4, 4), (4.5, 3.5), (9, 0), (9, 9)]
+    trials = [Trial(i, one).end("completed", at=1, metrics={"a": a, "b": b}) for i, ((a, b), one) in enumerate(zip(points, SPACE.enumerate(), strict=False))]
+    history = History(objectives, trials=trials)
+    wins = [tournament_winner(history, history.evaluated, 3, stream(0, i)).number for i in range(600)]
+    # Ranked 0, 3, 1 (gaps of 4.5 and 5.5), 2 (5 and 4), 4; of the ten threes of five, 0 wins six, 3 three, 1 one.
+    assert [wins.count(number) / 600 for number in range(5)] == [pytest.approx(share, abs=0.06) for share in (0.6, 0.1, 0, 0.3, 0)]
+
+
 def test_an_infeasible_trial_loses_to_any_feasible():
     history = history_of([5, 99, 98], constraints=[Constraint("score", upper=10)])
     assert tournament_winner(history, history.evaluated, 3, stream(0)).number == 0

@@ -114,7 +114,7 @@ def test_the_same_storage_and_name_resume_and_another_name_is_another_study(tmp_
 def test_another_strategy_may_go_on(tmp_path):
     study = Study(SPACE, score, maximize="score", storage=tmp_path / "study.db")
     study.run(Random(), trials=5)
-    study.run(LocalSearch(), trials=12)
+    study.run(LocalSearch(starts=2), trials=12)
     assert len(study.trials) == 12
     assert study.trials[5].parent is not None
 

@@ -73,13 +73,14 @@ def test_front_and_best_are_what_brute_force_finds(constraints, seed):
     history = History((ACC, PARAMS), constraints, trials)
     good = [t for t in trials if t.state == "completed" and all(c.holds(t.metrics) for c in constraints)]
     losses = {t.number: (-t.metrics["acc"], t.metrics["params"]) for t in good}
+    full = [t for t in good if t.fidelity is None]
     front = [
         t
-        for t in good
-        if not any(dominates(losses[o.number], losses[t.number]) or (losses[o.number] == losses[t.number] and o.number < t.number) for o in good)
+        for t in full
+        if not any(dominates(losses[o.number], losses[t.number]) or (losses[o.number] == losses[t.number] and o.number < t.number) for o in full)
     ]
     assert list(history.front) == front
-    assert history.best == min(good, key=lambda t: (losses[t.number], t.number))
+    assert history.best == min(full, key=lambda t: (losses[t.number], t.number))
     assert [t for t in trials if history.feasible(t)] == good
 
 
@@ -99,6 +100,54 @@ def test_find_tells_fidelities_apart_and_prefers_the_first_trial():
     assert history.find(at(1), 0.25) is None
     assert at(1) in history
     assert history[3].fidelity == 0.5
+
+
+def at_fidelity(number, fidelity, acc, x=None, **more):
+    return Trial(number, at(number if x is None else x), "completed", {"acc": acc, "params": acc, **more}, fidelity)
+
+
+@pytest.mark.parametrize("objectives", [(ACC,), (ACC, PARAMS)], ids=["one", "two"])
+def test_a_trial_that_went_farther_ranks_first_whatever_its_score(objectives):
+    trials = [at_fidelity(0, 1, 0.9), at_fidelity(1, 3, 0.8), at_fidelity(2, None, 0.2), at_fidelity(3, 3, 0.7), at_fidelity(4, None, 0.1)]
+    history = History(objectives, trials=trials)
+    ranked = [trial.number for trial in history.ranked(trials)]
+    assert [sorted(part) for part in (ranked[:2], ranked[2:4], ranked[4:])] == [[2, 4], [1, 3], [0]]
+    assert history.best.number == 2
+    assert [trial.number for trial in history.front] == ([2] if len(objectives) == 1 else [2, 4])
+    assert history.best_of(trials[:2]).number == 1
+    # Before anything has gone all the way, what went the farthest counts.
+    assert History(objectives, trials=trials[:2]).best.number == 1
+    assert [trial.number for trial in History(objectives, trials=trials[:2]).front] == [1]
+
+
+def test_a_stopped_trial_counts_as_far_as_it_went():
+    history = History((ACC,), trials=[at_fidelity(0, None, 0.2), at_fidelity(1, None, 0.9, stopped_step=4.0), at_fidelity(2, 3, 0.8)])
+    assert [trial.reached for trial in history] == [float("inf"), 4.0, 3]
+    assert [trial.number for trial in history.ranked(history.evaluated)] == [0, 1, 2]
+    assert history.best.number == 0
+
+
+def test_the_top_has_each_architecture_once_at_its_farthest():
+    history = History((ACC,), trials=[at_fidelity(0, 1, 0.9, x=7), at_fidelity(1, None, 0.3, x=7), at_fidelity(2, 1, 0.8), at_fidelity(3, 1, 0.95)])
+    assert [trial.number for trial in history.top(3)] == [1, 3, 2]
+    assert [trial.number for trial in history.top(1)] == [1]
+
+
+def test_a_trial_goes_on_from_a_parent_of_the_same_architecture_and_a_lower_fidelity():
+    history = History((ACC,), trials=[at_fidelity(0, 1, 0.5, x=7), at_fidelity(1, None, 0.5, x=8), at_fidelity(2, 3, 0.5, x=7)])
+    goes_on = [
+        history.continued(Trial(9, at(x), fidelity=fidelity, parent=parent))
+        for x, fidelity, parent in [(7, 3, 0), (7, None, 2), (8, 3, 0), (7, 1, 0), (7, 1, 2), (8, None, 1), (7, 3, None)]
+    ]
+    assert [None if trial is None else trial.number for trial in goes_on] == [0, 2, None, None, None, None, None]
+
+
+def test_a_noted_architecture_counts_as_proposed():
+    history = History((ACC,))
+    history.note(at(5))
+    assert at(5) in history
+    assert at(5) in history.architectures
+    assert len(history) == 0
 
 
 def test_what_has_ended_stays_as_it_ended():

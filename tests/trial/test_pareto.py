@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from retia.trial import crowding_distance, dominates, hypervolume, nondominated, nondominated_ranks
+from retia.trial.pareto import crowded_order
 
 
 def points(seed, n, m, levels=5):
@@ -54,6 +55,12 @@ def test_crowding_known_answer():
 def test_crowding_of_few_or_equal_points():
     assert crowding_distance(np.array([[1.0, 2.0]])).tolist() == [math.inf]
     assert crowding_distance(np.zeros((3, 2))).tolist().count(math.inf) == 2
+
+
+def test_crowded_order_is_by_front_then_lonely_then_early():
+    losses = np.array([[5.0, 5.0], [0.0, 4.0], [1.0, 2.0], [1.5, 1.5], [4.0, 0.0], [5.0, 5.0]])
+    # In the first front: the ends, then (1.5, 1.5) with gaps of 3 and 2 of 4, then (1, 2) with 1.5 and 2.5 of 4.
+    assert crowded_order(losses, nondominated_ranks(losses)).tolist() == [1, 4, 3, 2, 0, 5]
 
 
 def test_hypervolume_known_answers():

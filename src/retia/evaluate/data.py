@@ -60,6 +60,10 @@ class TensorData:
         """Return the number of batches in random order."""
         return -(-len(self.x) // size) - _leaves_one(len(self.x), size)
 
+    def generators(self) -> list[torch.Generator]:
+        """Return none: there is no order but that of the generator given."""
+        return []
+
     def classes(self) -> int:
         """Return how many classes the class numbers need at least."""
         return int(self.y.max()) + 1
@@ -126,17 +130,21 @@ class LoadedData:
         """Return the least that any classifier has: what a loader will yield is not known."""
         return 2
 
-    @contextmanager
-    def rewound(self) -> Generator[None]:
-        """Put a loader's own generators back afterwards, so that no trial's order depends on the trials before it."""
+    def generators(self) -> list[torch.Generator]:
+        """Return a loader's own generators, each once."""
         loader: Any = self.source
         owners = (loader, getattr(loader, "sampler", None), getattr(getattr(loader, "batch_sampler", None), "sampler", None))
         found = [getattr(owner, "generator", None) for owner in owners] if isinstance(loader, DataLoader) else []
-        states = {id(one): (one, one.get_state()) for one in found if isinstance(one, torch.Generator)}
+        return list({id(one): one for one in found if isinstance(one, torch.Generator)}.values())
+
+    @contextmanager
+    def rewound(self) -> Generator[None]:
+        """Put a loader's own generators back afterwards, so that no trial's order depends on the trials before it."""
+        states = [(generator, generator.get_state()) for generator in self.generators()]
         try:
             yield
         finally:
-            for generator, state in states.values():
+            for generator, state in states:
                 generator.set_state(state)
 
     def _first(self) -> Any:

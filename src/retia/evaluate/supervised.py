@@ -16,6 +16,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from retia.cost import Costs, Example
 from retia.errors import ArchitectureError, EvaluationError
 from retia.evaluate.data import Data, LoadedData, TensorData, as_data, describe_data
+from retia.evaluate.going_on import load_training, save_training
 from retia.evaluate.optimization import OptimizerLike, ScheduleLike, make_optimizer, make_schedule
 from retia.evaluate.settings import Searched, check_settings, describe_setting, is_domain
 from retia.evaluate.teaching import Teaching
@@ -106,6 +107,11 @@ class Supervised(ABC):
         tested = tuple(f"test_{name}" for name in judged) if self.test is not None else ()
         return (*judged, *tested, "train_seconds", *self.costs().metrics)
 
+    @property
+    def full_fidelity(self) -> float | None:
+        """The number of epochs; None if it is searched."""
+        return None if is_domain(self.epochs) else float(cast("int", self.epochs))
+
     def parameters(self) -> Mapping[str, Domain]:
         """Return the settings that are searched, by field."""
         return {name: value for name, value in self._settings().items() if is_domain(value)}
@@ -118,8 +124,7 @@ class Supervised(ABC):
     def describe(self) -> dict[str, Any]:
         """Return the settings that results depend on as JSON; data by shape and checksum."""
         data = {name: describe_data(self._data(name)) for name in ("train", "valid", "test") if getattr(self, name) is not None}
-        settings = {name: describe_setting(value) for name, value in self._settings().items() if name not in ("device", "keep_weights")}
-        return {"type": type(self).__name__, **data, **settings}
+        return {"type": type(self).__name__, **data, **self._described_settings()}
 
     def teaching(self, device: str | None = None) -> Teaching:
         """Return how models are taught, for a method that trains a supernet itself.
@@ -187,7 +192,14 @@ class Supervised(ABC):
         with seeded(run.seed):
             model: nn.Module = space.build(architecture)
             trainer = Trainer(model, self._recipe(device, run.fidelity), device=device, seed=run.seed)
-            metrics = trainer.fit(self._data("train"), self._data("valid"), run.report)
+            identity = {"architecture": dict(architecture), "training": self._described_settings()}
+            metrics = trainer.fit(
+                self._data("train"),
+                self._data("valid"),
+                run.report,
+                state=load_training(run, identity),
+                keep=None if run.fidelity is None else partial(save_training, run, identity=identity),
+            )
             if self.test is not None:
                 metrics |= {f"test_{name}": value for name, value in trainer.judge(self._data("test")).items()}
         if self.keep_weights:
@@ -199,6 +211,7 @@ class Supervised(ABC):
 
     def _recipe(self, device: torch.device, fidelity: float | None) -> Recipe:
         auto = torch.bfloat16 if device.type == "cuda" else None
+        epochs = cast("int", self.epochs) if fidelity is None else max(1, round(fidelity))
         precision = {"auto": auto, "float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[self.precision]
         return Recipe(
             loss=self.loss or self.training_loss(),
@@ -206,7 +219,8 @@ class Supervised(ABC):
             check=self.check_outputs,
             metrics={**self.own_metrics(), **{name: partial(_fresh, metric) for name, metric in self.metrics.items()}},
             goal=self.goal,
-            epochs=cast("int", self.epochs) if fidelity is None else max(1, round(fidelity)),
+            epochs=epochs,
+            horizon=max(epochs, cast("int", self.epochs)),
             batch_size=cast("int", self.batch_size),
             optimizer=cast("OptimizerLike", self.optimizer),
             lr=cast("float", self.lr),
@@ -218,6 +232,9 @@ class Supervised(ABC):
             precision=precision,
             patience=self.patience,
         )
+
+    def _described_settings(self) -> dict[str, Any]:
+        return {name: describe_setting(value) for name, value in self._settings().items() if name not in ("device", "keep_weights")}
 
     def _settings(self) -> dict[str, Any]:
         return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("train", "valid", "test")}
@@ -232,7 +249,11 @@ class Classification(Supervised):
 
     It supplies `accuracy` and `loss` (cross-entropy) on the validation data, both of the epoch with the best accuracy, whose weights
     are kept; with `test` data `test_accuracy` and `test_loss` of the same weights; and `train_seconds`, `params`, `flops`, `macs`.
-    A trial's fidelity is its number of epochs. Models with 2d convolutions train in channels-last order.
+    Models with 2d convolutions train in channels-last order.
+
+    A trial's fidelity is the epoch up to which it trains; the schedule of the learning rate is that of all `epochs` nonetheless, so that a trial can
+    go on where one with a lower fidelity has ended. It comes to the same, to the bit on a CPU, as if it had been trained in one go. For that a
+    trial with a fidelity keeps a checkpoint of its weights, its optimizer and its random numbers; `train_seconds` counts from the first epoch.
 
     Every setting may be a domain, such as `lr=Real(1e-4, 1e-1, log=True)`: then it is searched along with the architecture, as the
     parameter of that name.

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torchmetrics import Metric
 
 from retia.errors import EvaluationError, TrainingDiverged
 from retia.evaluate.data import LoadedData, TensorData, forward_arguments
+from retia.evaluate.going_on import Parts, advance
 from retia.evaluate.optimization import OptimizerLike, ScheduleLike, make_optimizer, make_schedule
 
 __all__ = ["Recipe", "Trainer"]
@@ -31,6 +32,8 @@ class Recipe:
         metrics: What is measured beside the loss, by name.
         check: Looks at the first outputs and targets, before anything is trained on them.
         goal: The metric of the best epoch, and whether more of it is better.
+        epochs: Up to which epoch.
+        horizon: How many epochs the schedule is for; more than `epochs` where training may go on later.
     """
 
     loss: Callable[[Tensor, Tensor], Tensor]
@@ -39,6 +42,7 @@ class Recipe:
     check: Callable[[Tensor, Tensor], None]
     goal: tuple[str, bool]
     epochs: int
+    horizon: int
     batch_size: int
     optimizer: OptimizerLike
     lr: float
@@ -49,6 +53,16 @@ class Recipe:
     clip_norm: float | None
     precision: torch.dtype | None
     patience: int | None
+
+
+@dataclass
+class _Course:
+    """How far a training has come: the last epoch, the metrics and weights of the best one, and how many epochs were none since."""
+
+    epoch: int = 0
+    best: dict[str, float] = field(default_factory=dict[str, float])
+    weights: dict[str, Any] = field(default_factory=dict[str, Any])
+    waited: int = 0
 
 
 class Trainer:
@@ -66,8 +80,23 @@ class Trainer:
             self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  # an overload that torch does not declare
         self._scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == torch.float16)
 
-    def fit(self, train: TensorData | LoadedData, valid: TensorData | LoadedData, report: Callable[[Mapping[str, float], float], None]) -> dict[str, float]:
+    def fit(
+        self,
+        train: TensorData | LoadedData,
+        valid: TensorData | LoadedData,
+        report: Callable[[Mapping[str, float], float], None],
+        *,
+        state: Mapping[str, Any] | None = None,
+        keep: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> dict[str, float]:
         """Train, keep the weights of the best epoch, and return its metrics on the validation data.
+
+        Args:
+            train: What to train on.
+            valid: What to measure on.
+            report: Hears the metrics after each epoch.
+            state: Where another training by this recipe, but for `epochs`, has ended; this one goes on from there to what it would have come to.
+            keep: Is given the state in which training ends.
 
         Raises:
             EvaluationError: If the model has nothing to train, or its outputs are not what the targets ask for.
@@ -78,10 +107,20 @@ class Trainer:
         with train.rewound():
             train, valid = self._placed(train), self._placed(valid)
             steps = train.steps(recipe.batch_size)
-            schedule = make_schedule(recipe.schedule, optimizer, steps=steps * recipe.epochs, warmup=steps * recipe.warmup_epochs)
-            best = self._epochs(train, valid, optimizer, schedule, report)
-        self.seconds = time.perf_counter() - started
-        return best
+            schedule = make_schedule(recipe.schedule, optimizer, steps=steps * recipe.horizon, warmup=steps * recipe.warmup_epochs)
+            parts = Parts(self.model, optimizer, self._scaler, (self._generator, *train.generators()), self.device)
+            course = _Course()
+            if state is not None:
+                advance(schedule, steps * state["epoch"])
+                parts.load(state["parts"])
+                course = _Course(state["epoch"], state["best"], state["weights"], state["waited"])
+                self.seconds = state["seconds"]
+            self._epochs(train, valid, optimizer, schedule, course, report)
+            self.seconds += time.perf_counter() - started
+            if keep is not None:
+                keep({**vars(course), "parts": parts.state(), "seconds": self.seconds})
+        self.model.load_state_dict(course.weights)
+        return course.best
 
     def judge(self, data: TensorData | LoadedData) -> dict[str, float]:
         """Return the metrics of the model as it is, in evaluation mode."""
@@ -99,27 +138,25 @@ class Trainer:
                     metric.update(outputs, y)
         return {**{name: float(metric.compute()) for name, metric in metrics.items()}, "loss": total / count}
 
-    def _epochs(self, train: TensorData | LoadedData, valid: TensorData | LoadedData, optimizer: Optimizer, schedule: Any, report: Any) -> dict[str, float]:
+    def _epochs(
+        self, train: TensorData | LoadedData, valid: TensorData | LoadedData, optimizer: Optimizer, schedule: Any, course: "_Course", report: Any
+    ) -> None:
         name, more = self.recipe.goal
-        best: dict[str, float] = {}
-        weights: dict[str, Any] = {}
-        waited = 0
-        for epoch in range(1, self.recipe.epochs + 1):
+        for epoch in range(course.epoch + 1, self.recipe.epochs + 1):
+            if self.recipe.patience is not None and course.waited >= self.recipe.patience:
+                return
             self._epoch(train, optimizer, schedule, epoch)
             metrics = self.judge(valid)
             if wrong := {metric: value for metric, value in metrics.items() if not math.isfinite(value)}:
                 msg = f"On the validation data of epoch {epoch} the model gives {wrong}. {_remedy(self.recipe.lr)}"
                 raise TrainingDiverged(msg)
             report(metrics, epoch)
-            if not best or (metrics[name] > best[name] if more else metrics[name] < best[name]):
-                best, waited = metrics, 0
-                weights = {key: value.detach().clone() if isinstance(value, Tensor) else value for key, value in self.model.state_dict().items()}
+            course.epoch = epoch
+            if not course.best or (metrics[name] > course.best[name] if more else metrics[name] < course.best[name]):
+                course.best, course.waited = metrics, 0
+                course.weights = {key: value.detach().clone() if isinstance(value, Tensor) else value for key, value in self.model.state_dict().items()}
             else:
-                waited += 1
-                if self.recipe.patience is not None and waited >= self.recipe.patience:
-                    break
-        self.model.load_state_dict(weights)
-        return best
+                course.waited += 1
 
     def _epoch(self, data: TensorData | LoadedData, optimizer: Optimizer, schedule: Any, epoch: int) -> None:
         self.model.train()

@@ -13,8 +13,8 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from retia.errors import TrainingDiverged
+from retia.evaluate import load_checkpoint, load_optimizer, save_checkpoint
 from retia.nn import seeded
-from retia.oneshot.checkpoint import load_checkpoint, save_checkpoint
 from retia.oneshot.lessons import Curriculum
 from retia.oneshot.method import Batch, Lesson, Session
 from retia.oneshot.ranks import Ranks
@@ -70,7 +70,7 @@ class Loop:
                 for schedule in schedules * (steps * len(state["told"])):
                     schedule.step()
             for optimizer, kept in zip(optimizers, state["optimizers"], strict=True):
-                optimizer.load_state_dict(kept)
+                load_optimizer(optimizer, kept)
             scaler.load_state_dict(state["scaler"])
             supernet.load_state_dict(state["supernet"])
             self.session.load_state_dict(state["session"])

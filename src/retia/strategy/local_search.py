@@ -1,85 +1,85 @@
 """Local search."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
+from retia.errors import SpaceError
 from retia.space import Architecture, SearchSpace
+from retia.strategy.climb import Climb
 from retia.strategy.unseen import sample_unseen
-from retia.trial import History, Proposal, Trial
+from retia.trial import History, Proposal
 
 __all__ = ["LocalSearch"]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class LocalSearch:
-    """Evaluate all neighbours of the best architecture, move to the best of them, and start anew where none is better.
+    """Evaluate neighbours of the best architecture, move to a better one, and start anew where none is better.
 
-    The first start is the first trial of the history (the baseline); the others are random. With several objectives the
-    search moves to the first by `History.ranked` that no trial since the start dominates and whose neighbours it has not seen.
+    A climb begins at the best of some starts; those of the first climb are the first trials of the history (the baseline, known
+    architectures) and random ones, those of a later climb are random. Infeasible trials are climbed, too: towards the bounds.
+
+    With several objectives it is Pareto local search: a centre is a trial of the climb that none of the climb dominates, and it
+    is the first by `History.ranked` (the ends of the front, then the loneliest) whose neighbours have not all been seen.
+
+    Args:
+        starts: How many architectures a climb begins with.
+        move: When to move to a better neighbour: at the "first" that is better, or to the "best" once all have been evaluated.
+
+    Raises:
+        SpaceError: If an argument is out of its range.
 
     Reference:
-        White et al., Exploring the Loss Landscape in Neural Architecture Search, UAI 2021, algorithm 1 (query all). Deviations: a
-        restart at a local optimum, as their section 5 does; parameters that a move makes active are at their defaults.
+        White et al., Exploring the Loss Landscape in Neural Architecture Search, UAI 2021, algorithm 1 (`starts=1, move="best"`),
+        and Paquete et al., Pareto Local Optimum Sets in the Biobjective Traveling Salesman Problem, 2004. Deviations: the
+        defaults; a local optimum is followed by another climb; parameters that a move makes active are at their defaults.
     """
 
-    _history: History | None = field(default=None, init=False, repr=False, compare=False)
-    _center: int | None = field(default=None, init=False, repr=False, compare=False)
-    _around: list[Architecture] = field(default_factory=list[Architecture], init=False, repr=False, compare=False)
-    _read: int = field(default=0, init=False, repr=False, compare=False)
-    _started: int = field(default=0, init=False, repr=False, compare=False)
+    starts: int = 10
+    move: Literal["first", "best"] = "first"
+    _climb: Climb | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.starts < 1:
+            msg = f"Local search needs at least one start, got starts={self.starts}."
+            raise SpaceError(msg)
+        if self.move not in ("first", "best"):
+            msg = f"Local search moves to the 'first' better neighbour or to the 'best', got move={self.move!r}."
+            raise SpaceError(msg)
 
     def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
-        """Return up to `n` unseen neighbours of the present centre, or a new start when there is nowhere better to go."""
-        if not len(history):
-            return self._start(space, history, rng)
-        start = self._last_start(history)
-        last = history[len(history) - 1]
-        center = last.number if last.parent is None else last.parent
-        while True:
-            around = self._unseen_around(space, history, center) if history[center].state == "completed" else []
-            if around:
-                return [Proposal(architecture, parent=center) for architecture in around[:n]]
-            climb = [history[number] for number in range(start, len(history))]
-            if any(not trial.finished for trial in climb):
-                return []  # the best of them may still be the next centre
-            following = _better(history, climb, center)
-            if following is None:
-                return self._start(space, history, rng)
-            center = following
+        """Return up to `n` unseen neighbours of the present centre, or new starts when there is nowhere better to go."""
+        climb = self._climb
+        if climb is None or climb.space is not space or climb.history is not history:
+            climb = self._climb = Climb(space, history)
+        climb.follow()
+        if (missing := climb.missing_starts(self.starts)) > 0:
+            return _random(space, history, min(n, missing), rng)
+        for center in self._centers(climb):
+            if around := climb.unseen_around(center):
+                drawn = rng.permutation(len(around))[:n].tolist()
+                return [Proposal(around[i], parent=center) for i in drawn]
+            if self.move == "best" and climb.running:
+                return []  # one of them may still be the best
+        if climb.running:
+            return []
+        return _random(space, history, min(n, self.starts), rng)
 
-    def _start(self, space: SearchSpace, history: History, rng: np.random.Generator) -> Sequence[Proposal]:
-        architecture = sample_unseen(space, history.architectures, rng)
-        return [] if architecture is None else [Proposal(architecture)]
-
-    def _last_start(self, history: History) -> int:
-        """Return the number of the last trial without a parent."""
-        if history is not self._history:
-            self._history, self._read, self._center = history, 0, None
-        for number in range(self._read, len(history)):
-            if history[number].parent is None:
-                self._started = number
-        self._read = len(history)
-        return self._started
-
-    def _unseen_around(self, space: SearchSpace, history: History, center: int) -> list[Architecture]:
-        if center != self._center:
-            self._center = center
-            # Sorted by hash: an order without a bias, which needs no random numbers and so is the same for a fresh instance.
-            self._around = sorted(space.neighbours(history[center].architecture), key=lambda architecture: architecture.key)
-        self._around = [architecture for architecture in self._around if architecture not in history]
-        return self._around
+    def _centers(self, climb: Climb) -> Iterator[int]:
+        """Yield the numbers of the trials whose neighbours are to be seen, in this order."""
+        if self.move == "best" and climb.present is not None:
+            yield climb.present
+        yield from climb.optima()
 
 
-def _better(history: History, climb: Sequence[Trial], center: int) -> int | None:
-    """Return the trial to move to from an exhausted centre: the best of the climb, if its own neighbours are still to be seen."""
-    expanded = {trial.parent for trial in climb} | {center}
-    evaluated = [trial for trial in climb if trial.state == "completed"]
-    if not evaluated:
-        return None
-    ranked = history.ranked(evaluated)
-    if len(history.objectives) == 1:
-        return None if ranked[0].number in expanded else ranked[0].number
-    front = {trial.number for trial in History(history.objectives, history.constraints, evaluated).front}
-    return next((trial.number for trial in ranked if trial.number in front - expanded), None)
+def _random(space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> list[Proposal]:
+    drawn: dict[Architecture, None] = {}
+    for _ in range(n):
+        architecture = sample_unseen(space, history.architectures | drawn.keys() if drawn else history.architectures, rng)
+        if architecture is None:
+            break
+        drawn[architecture] = None
+    return [Proposal(architecture) for architecture in drawn]

@@ -19,7 +19,8 @@ TRIES = 10
 class RegularizedEvolution:
     """Mutate the winner of a tournament among the youngest trials; the old die, however good.
 
-    With several objectives, or constraints, the winner is the first by `History.ranked`: feasible, then by front, then by crowding.
+    The winner of a tournament is its first by `History.ranked`: feasible before infeasible, these by how much they miss the
+    constraints; the feasible by their objective, or, with several, by their front in the population and how lonely they are in it.
 
     Args:
         population: How many of the youngest evaluated trials are alive; so many random ones come first.
@@ -30,10 +31,10 @@ class RegularizedEvolution:
         SpaceError: If a number is out of its range.
 
     Reference:
-        Real et al., Regularized Evolution for Image Classifier Architecture Search, AAAI 2019, algorithm 1. Deviations: the
-        defaults are for studies of tens to hundreds of trials (the paper takes 100 and 25, for 20,000); a child that has been
-        proposed before is mutated again, and after 10 attempts a random new architecture takes its place; a trial that ends
-        late takes the place of its number.
+        Real et al., Regularized Evolution for Image Classifier Architecture Search, AAAI 2019, algorithm 1; several objectives as in
+        Syne Tune's MultiObjectiveRegularizedEvolution, with crowding. Deviations: the defaults are for studies of tens to hundreds
+        of trials (the paper takes 100 and 25, for 20,000); a child that has been proposed before is mutated again, and after 10
+        attempts a random new architecture takes its place; a trial that ends late takes the place of its number.
     """
 
     population: int = 20
@@ -87,8 +88,11 @@ def survivors(history: History, population: int) -> Sequence[Trial]:
 
 
 def tournament_winner(history: History, alive: Sequence[Trial], size: int, rng: np.random.Generator) -> Trial:
-    """Draw `size` of the trials without replacement and return the best."""
+    """Draw `size` of the trials without replacement and return the best; with several objectives as all of them are ranked."""
     if size >= len(alive):
         return history.best_of(alive)
-    drawn = rng.permutation(len(alive))[:size].tolist()
-    return history.best_of([alive[i] for i in drawn])
+    drawn = [alive[i] for i in rng.permutation(len(alive))[:size].tolist()]
+    if len(history.objectives) == 1:
+        return history.best_of(drawn)
+    numbers = {trial.number for trial in drawn}
+    return next(trial for trial in history.ranked(alive) if trial.number in numbers)

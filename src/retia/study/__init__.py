@@ -3,6 +3,7 @@
 from retia.study.companions import CONTROL, RESCORED, RETRAINED, own_names
 from retia.study.evaluator import (
     ArchitectureEvaluator,
+    Budgeted,
     Costed,
     CostEvaluator,
     Described,
@@ -16,6 +17,7 @@ from retia.study.evaluator import (
 from retia.study.event import Event, Observer
 from retia.study.loop import INTERRUPTED
 from retia.study.preparation import PreparationStep
+from retia.study.repeated import Repeated
 from retia.study.study import Study
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "RESCORED",
     "RETRAINED",
     "ArchitectureEvaluator",
+    "Budgeted",
     "CostEvaluator",
     "Costed",
     "Described",
@@ -32,6 +35,7 @@ __all__ = [
     "ModelEvaluator",
     "Observer",
     "PreparationStep",
+    "Repeated",
     "Searchable",
     "Study",
     "Supplying",

@@ -1,10 +1,12 @@
 """What is found before anything is trained."""
 
+import inspect
 from collections.abc import Iterable
+from typing import Any
 
 from retia.errors import StudyError
 from retia.strategy import Strategy
-from retia.study.evaluator import CostEvaluator, Evaluator, Supplying
+from retia.study.evaluator import ArchitectureEvaluator, Budgeted, CostEvaluator, Evaluator, ModelEvaluator, Supplying
 from retia.trial import Constraint, Objective
 
 __all__ = ["check_metrics", "check_run"]
@@ -26,7 +28,7 @@ def check_metrics(evaluator: Evaluator, costs: CostEvaluator | None, wanted: Ite
             raise StudyError(msg)
 
 
-def check_run(strategy: Strategy, trials: int, timeout: float | None) -> None:
+def check_run(strategy: Strategy, evaluator: Evaluator, trials: int, timeout: float | None) -> None:
     """Refuse a run that can't be.
 
     Raises:
@@ -37,4 +39,29 @@ def check_run(strategy: Strategy, trials: int, timeout: float | None) -> None:
         raise StudyError(msg)
     if isinstance(strategy, type) or not hasattr(strategy, "propose"):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
         msg = f"A strategy is an object with a method propose, such as retia.Random(), got {strategy!r}."
+        raise StudyError(msg)
+    if (fidelities := _fidelities(strategy)) is not None:
+        _check_fidelities(type(strategy).__name__, fidelities, evaluator)
+
+
+def _fidelities(strategy: Any) -> tuple[float, ...] | None:
+    """Return the fidelities of a strategy, or of what it wraps; None if it asks for all of it always."""
+    while strategy is not None and not hasattr(strategy, "fidelities"):
+        strategy = getattr(strategy, "strategy", None)
+    return None if strategy is None else tuple(strategy.fidelities)
+
+
+def _check_fidelities(name: str, fidelities: tuple[float, ...], evaluator: Evaluator) -> None:
+    if isinstance(evaluator, ModelEvaluator | ArchitectureEvaluator) and not inspect.isgeneratorfunction(evaluator.function):
+        msg = (
+            f"{name} tries architectures at the fidelities {list(fidelities)}, but a function of the model can't tell how far it is to go. Make it a "
+            f"generator that yields its metrics after each epoch, or an evaluator (architecture, run) that reads run.fidelity, such as retia.Classification."
+        )
+        raise StudyError(msg)
+    full = evaluator.full_fidelity if isinstance(evaluator, Budgeted) else None
+    if full is not None and full != fidelities[-1]:
+        msg = (
+            f"The last of the fidelities of {name} is all that {type(evaluator).__name__} spends on a trial, {full:g}, got {list(fidelities)}. "
+            f"Let the fidelities end with {full:g}, or let the evaluator go up to {fidelities[-1]:g}."
+        )
         raise StudyError(msg)

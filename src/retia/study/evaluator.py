@@ -16,8 +16,10 @@ from retia.space import Architecture, Domain
 from retia.trial import Run
 
 __all__ = [
+    "COUNTED",
     "SCORE",
     "ArchitectureEvaluator",
+    "Budgeted",
     "CostEvaluator",
     "Costed",
     "Described",
@@ -32,6 +34,9 @@ __all__ = [
 
 SCORE = "score"
 """The name of the metric of an evaluator that returns a bare number, unless the study's only open objective has another."""
+
+COUNTED = ("params", "train_seconds")
+"""What a `ModelEvaluator` adds to the metrics."""
 
 
 class Evaluator(Protocol):
@@ -84,6 +89,16 @@ class Supplying(Protocol):
 
 
 @runtime_checkable
+class Budgeted(Protocol):
+    """An optional ability of an evaluator: it says which fidelity is all of it, so that a strategy can't take another one for all."""
+
+    @property
+    def full_fidelity(self) -> float | None:
+        """What it spends on a trial without a fidelity, such as epochs; None if that depends on the architecture."""
+        ...
+
+
+@runtime_checkable
 class Described(Protocol):
     """An optional ability of an evaluator: its settings as JSON, by which a resumed study sees that they have changed."""
 
@@ -97,7 +112,8 @@ class ModelEvaluator:
     """Builds the model and gives it to a function: `model -> float | dict`, or a generator that yields these as it goes.
 
     Adds the model's number of parameters as `params` and the time that the function took as `train_seconds`, where it does not
-    return metrics of these names itself. Of a generator the last thing yielded counts, or what it returns.
+    return metrics of these names itself. Of a generator the last thing yielded counts, or what it returns; of a trial with a fidelity, it
+    yields so often at most.
     """
 
     function: Callable[[Any], Any]
@@ -114,11 +130,8 @@ class ModelEvaluator:
         model = space.build(architecture, device=run.device)
         started = time.perf_counter()
         metrics = as_metrics(_last(self.function(model), run), _name(self.function))
-        extra = {
-            "params": float(sum(parameter.numel() for parameter in model.parameters())),
-            "train_seconds": time.perf_counter() - started,
-        }
-        return {**extra, **metrics}
+        params = float(sum(parameter.numel() for parameter in model.parameters()))
+        return {**dict(zip(COUNTED, (params, time.perf_counter() - started), strict=True)), **metrics}
 
     def describe(self) -> dict[str, Any]:
         """Return the function's name and a hash of its source."""
@@ -221,7 +234,7 @@ def _needed_arguments(function: Callable[..., Any]) -> int:
 
 
 def _last(result: Any, run: Run | None) -> Any:
-    """Return the result; of a generator what it returns or yields last, reporting all it yields."""
+    """Return the result; of a generator what it returns or yields last, as far as the fidelity lets it go, reporting all it yields."""
     if not isinstance(result, Generator):
         return result
     last, step = None, 0
@@ -233,6 +246,9 @@ def _last(result: Any, run: Run | None) -> Any:
         step += 1
         if run is not None:
             run.report(as_metrics(last, "A progress report"), step)
+            if run.fidelity is not None and step >= round(run.fidelity):
+                result.close()
+                return last
 
 
 def _no_metrics(source: str, got: str) -> str:

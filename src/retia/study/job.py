@@ -3,29 +3,33 @@
 import math
 import pickle
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from pathlib import Path
 
 from retia.errors import EvaluationError, TrainingDiverged
 from retia.execute import dumps
 from retia.space import Architecture, SearchSpace
-from retia.study.evaluator import SCORE, CostEvaluator, Evaluator, as_metrics
-from retia.trial import Progress, Run
+from retia.study.evaluator import COUNTED, SCORE, CostEvaluator, Evaluator, as_metrics
+from retia.study.watch import Watch
+from retia.trial import Limits, Progress, Run, TrialStopped
 
 __all__ = ["Job", "Outcome", "Task"]
 
 
 @dataclass(frozen=True)
 class Task:
-    """One evaluation to do: all that differs from trial to trial."""
+    """One evaluation to do: all that differs from trial to trial; see `Run` and `Proposal`."""
 
     architecture: Architecture
     seed: int
     fidelity: float | None = None
     directory: Path | None = None
+    resume_from: Path | None = None
+    resumed_fidelity: float | None = None
     costs: Mapping[str, float] | None = None
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True)
@@ -57,22 +61,21 @@ class Job:
 
     def __call__(self, task: Task) -> Outcome:
         """Evaluate an architecture; whatever it raises but an interrupt is part of the outcome."""
-        progress: list[dict[str, float]] = []
-
-        def listen(metrics: Mapping[str, float], step: float | None) -> None:
-            progress.append({**({} if step is None else {"step": step}), **{name: float(value) for name, value in metrics.items()}})
-
-        run = Run(self.space, task.seed, self.device, task.fidelity, task.directory, listen)
+        run = Run(self.space, task.seed, self.device, task.fidelity, task.directory, task.resume_from, task.resumed_fidelity)
+        watch = Watch(task.limits, self._named_report, lambda reported: self._whole(task, run, reported))
+        run = replace(run, listener=watch)
         try:
             with self.space.seeded(task.seed):
                 returned = as_metrics(self.evaluator(task.architecture, run), f"The evaluator {type(self.evaluator).__name__}")
-            metrics = self._named({**self._missing_costs(task, run, returned), **returned})
+            metrics = self._named({**self._missing_costs(task, run, returned), **returned}, self.needed)
             broken = self._broken(metrics)
+        except TrialStopped:
+            return Outcome(metrics=watch.stopped or {}, progress=tuple(watch.progress))
         except Exception as error:  # noqa: BLE001  # an evaluator may raise anything, and it costs its own trial only
-            return Outcome(error=traceback.format_exc(), broken=_breach(error), progress=tuple(progress))
+            return Outcome(error=traceback.format_exc(), broken=_breach(error), progress=tuple(watch.progress))
         if broken is not None:
-            return Outcome(error=broken, broken=broken, progress=tuple(progress))
-        return Outcome(metrics=metrics, progress=tuple(progress))
+            return Outcome(error=broken, broken=broken, progress=tuple(watch.progress))
+        return Outcome(metrics=metrics, progress=tuple(watch.progress))
 
     def __reduce__(self) -> tuple[Callable[[bytes], "Job"], tuple[bytes]]:
         # By value where it must be, so that lambdas and marked functions reach the worker of any executor.
@@ -85,12 +88,22 @@ class Job:
             return {}
         return self.costs(task.architecture, run)
 
-    def _named(self, metrics: dict[str, float]) -> dict[str, float]:
+    def _named(self, metrics: Mapping[str, float], needed: Sequence[str]) -> Mapping[str, float]:
         """Give a bare number the name of the objective that nothing else supplies, if that is one."""
-        missing = [name for name in self.needed if name not in metrics]
-        if SCORE in metrics and SCORE not in self.needed and len(missing) == 1:
-            metrics[missing[0]] = metrics.pop(SCORE)
+        missing = [name for name in needed if name not in metrics]
+        if SCORE in metrics and SCORE not in needed and len(missing) == 1:
+            return {missing[0] if name == SCORE else name: value for name, value in metrics.items()}
         return metrics
+
+    def _named_report(self, metrics: Mapping[str, float]) -> Mapping[str, float]:
+        """Do so with a report, which comes before the costs."""
+        costs = (*COUNTED, *(self.costs.metrics if self.costs is not None else ()))
+        return self._named(metrics, [name for name in self.needed if name not in costs])
+
+    def _whole(self, task: Task, run: Run, reported: Mapping[str, float]) -> Mapping[str, float] | None:
+        """Return what a trial has reported with its costs; None if that is not all that the study needs."""
+        metrics = {**self._missing_costs(task, run, reported), **reported}
+        return metrics if self._broken(metrics) is None else None
 
     def _broken(self, metrics: Mapping[str, float]) -> str | None:
         for name in self.needed:

@@ -6,7 +6,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from retia.errors import EvaluationError, StudyError
 from retia.rng import stream, stream_seed
@@ -14,7 +14,7 @@ from retia.space import Architecture, SearchSpace
 from retia.storage import StudyRecord
 from retia.strategy import Strategy
 from retia.study.job import Job, Outcome, Task
-from retia.trial import History, Proposal, Run, Trial
+from retia.trial import History, Limits, Proposal, Run, Trial
 
 __all__ = ["EXHAUSTED", "INTERRUPTED", "TRIALS_DONE", "Loop"]
 
@@ -35,6 +35,15 @@ POLL_S = 0.1
 """How often to look whether trials of other processes, for which the strategy waits, have ended."""
 LEAST_FAILURES = 5
 """How many trials may fail before their share counts; more than half is too much."""
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A trial that has begun, with its costs if these were counted, and its limits if it has any; a trial that is taken up again has none."""
+
+    trial: Trial
+    costs: Mapping[str, float] | None = None
+    limits: Limits | None = None
 
 
 @dataclass
@@ -122,8 +131,8 @@ class Loop:
             trials, reason = self._next(slots - len(self._running))
             if reason:
                 return reason
-            for trial, costs in trials:
-                self._submit(executor, trial, costs)
+            for begun in trials:
+                self._submit(executor, begun)
             if any(future.done() for future in self._running):  # it ran here: its result is news to the strategy
                 return ""
         return ""
@@ -143,10 +152,10 @@ class Loop:
             return INFEASIBLE
         return None
 
-    def _next(self, n: int) -> tuple[list[tuple[Trial, Mapping[str, float] | None]], str]:
-        """Return trials to evaluate, with their costs if these were counted; none if all were rejected, or for the given reason."""
+    def _next(self, n: int) -> tuple[list["_Begun"], str]:
+        """Return trials to evaluate; none if all were rejected, or for the given reason."""
         if self._claimed:
-            return [(self._claimed.popleft(), None)], ""
+            return [_Begun(self._claimed.popleft())], ""
         if not len(self.history):
             proposals: Sequence[Proposal] = [Proposal(self.baseline)]
         else:
@@ -154,14 +163,14 @@ class Loop:
             proposals, reason = self._proposals(min(n, room))
             if not proposals:
                 return [], reason
-        started: list[tuple[Trial, Mapping[str, float] | None]] = []
+        started: list[_Begun] = []
         for proposal in proposals:
             costs, error = self._costs(proposal)
             trial = self._begin(proposal, costs, error)
             if trial is None:
                 break  # another process was quicker: ask anew, knowing what it does
             if not trial.finished:
-                started.append((trial, costs))
+                started.append(_Begun(trial, costs, proposal.limits))
         return started, ""
 
     def _proposals(self, n: int) -> tuple[Sequence[Proposal], str]:
@@ -175,7 +184,7 @@ class Loop:
             for proposal in proposals:
                 architecture, fidelity = self.space.validate(proposal.architecture), proposal.fidelity
                 if self.history.find(architecture, fidelity) is None:
-                    fresh.setdefault((architecture, fidelity), Proposal(architecture, fidelity, proposal.parent))
+                    fresh.setdefault((architecture, fidelity), replace(proposal, architecture=architecture))
             if fresh:
                 return list(fresh.values()), ""
         return [], REPEATING
@@ -219,11 +228,27 @@ class Loop:
             self.tell("ended", trial)
         return trial
 
-    def _submit(self, executor: Executor, trial: Trial, costs: Mapping[str, float] | None) -> None:
+    def _submit(self, executor: Executor, begun: "_Begun") -> None:
+        trial = begun.trial
         self.tell("started", trial)
-        seed = stream_seed(self.seed, "train", trial.number)
-        task = Task(trial.architecture, seed, trial.fidelity, trial.directory, costs)
+        before = self.history.continued(trial)
+        task = Task(
+            trial.architecture,
+            stream_seed(self.seed, "train", self._first(trial).number),
+            trial.fidelity,
+            trial.directory,
+            resume_from=None if before is None else before.directory,
+            resumed_fidelity=None if before is None else before.fidelity,
+            costs=begun.costs,
+            limits=begun.limits,
+        )
         self._running[executor.submit(self.job, task)] = trial
+
+    def _first(self, trial: Trial) -> Trial:
+        """Return the trial from which a trial goes on, step by step: its seed is the seed of all."""
+        while (before := self.history.continued(trial)) is not None:
+            trial = before
+        return trial
 
     # --- ending trials
 

@@ -24,7 +24,7 @@ from retia.study.job import Job
 from retia.study.loop import INTERRUPTED, Loop
 from retia.study.preparation import PreparationStep, preparation_record, preparation_run, prepared, refuse_another_preparation
 from retia.study.stored_evaluator import StoredEvaluator
-from retia.trial import ConstraintsLike, History, Trial, constraints_from, hypervolume, objectives_from
+from retia.trial import ConstraintsLike, History, Trial, constraints_from, hypervolume, objectives_from, pick, reference_point
 
 __all__ = ["Study"]
 
@@ -165,7 +165,7 @@ class Study:
         if isinstance(self.evaluator, StoredEvaluator):
             msg = f"The study '{self.name}' was opened without its code, so it can't run. Make it from its space and evaluator, with the same storage and name."
             raise StudyError(msg)
-        check_run(strategy, trials, timeout)
+        check_run(strategy, self.evaluator, trials, timeout)
         self._bind(strategy)
         record, history = self._record, self.history
         for trial in record.refresh():
@@ -251,7 +251,7 @@ class Study:
 
     @property
     def best(self) -> Trial:
-        """The best feasible trial by the first objective; ties go to the next objectives.
+        """The best feasible trial by the first objective, of those that went the farthest; ties go to the next objectives.
 
         Raises:
             StudyError: If no trial completed, or none meets the constraints.
@@ -262,12 +262,16 @@ class Study:
 
     @property
     def pareto(self) -> list[Trial]:
-        """The feasible trials that no other dominates."""
+        """The feasible trials that no other dominates, of those that went the farthest."""
         return list(self.history.front)
 
     def top(self, k: int) -> list[Trial]:
-        """Return the `k` best feasible trials; with several objectives by front, then by how lonely they are in it."""
-        return self.history.ranked([trial for trial in self.history.evaluated if self.history.feasible(trial)])[:k]
+        """Return the `k` best feasible trials, each architecture once; those of all fidelity first, then as `History.ranked` says."""
+        return self.history.top(k)
+
+    def pick(self, *, weights: Mapping[str, float] | None = None, bounds: ConstraintsLike = None) -> Trial:
+        """Return one trial of the Pareto front: by weights of the objectives, within bounds, or, given neither, at the knee (see `retia.trial.pick`)."""
+        return pick(self.pareto, self.objectives, weights=weights, bounds=bounds)
 
     def hypervolume(self, reference: Mapping[str, float]) -> float:
         """Return the volume between the Pareto front and a reference point, which names a value for every objective.
@@ -275,10 +279,7 @@ class Study:
         Raises:
             StudyError: If an objective is missing.
         """
-        if missing := [one.metric for one in self.objectives if one.metric not in reference]:
-            msg = f"The reference point needs a value for every objective; '{missing[0]}' is missing in {dict(reference)}."
-            raise StudyError(msg)
-        return hypervolume([self.history.losses(trial) for trial in self.pareto], [one.loss(reference) for one in self.objectives])
+        return hypervolume([self.history.losses(trial) for trial in self.pareto], reference_point(self.objectives, reference))
 
     @property
     def baseline_trial(self) -> Trial | None:

@@ -162,7 +162,7 @@ def running_trials_do_not_break_it(make_strategy: MakeStrategy) -> None:
     strategy, space, history = make_strategy(), _wide_space(), History(ACCURACY)
     running: list[Trial] = []
     for step in range(60):
-        fresh = (one for one in _propose(strategy, space, history, 3) if one.architecture not in history)
+        fresh = (one for one in _propose(strategy, space, history, 3) if _new(history, one))
         running.extend(_begin(history, proposal) for proposal in fresh)
         if running and (step % 2 or len(running) > 6):
             _end(history, running.pop(step % len(running)))
@@ -173,13 +173,14 @@ def a_study_with_workers_ends_alike(make_strategy: MakeStrategy) -> None:
     """Asked for several at once it exhausts a finite space, too."""
     space, strategy, history = example_space(), make_strategy(), History(ACCURACY)
     for _ in range(200):
-        fresh = [proposal for proposal in _propose(strategy, space, history, 4) if proposal.architecture not in history]
+        fresh = [proposal for proposal in _propose(strategy, space, history, 4) if _new(history, proposal)]
         if not fresh:
             break
-        begun = [_begin(history, one) for one in {one.architecture: one for one in fresh}.values()]
+        begun = [_begin(history, one) for one in {(one.architecture, one.fidelity): one for one in fresh}.values()]
         for trial in reversed(begun):  # the last ends first
             _end(history, trial)
-    assert len(history) == space.size(), f"it ended after {len(history)} of {space.size()} architectures"
+    tried = len(history.architectures)
+    assert tried == space.size(), f"it ended after {tried} of {space.size()} architectures"
 
 
 STRATEGY_LAWS: tuple[StrategyLaw, ...] = (
@@ -237,7 +238,7 @@ def _propose(strategy: Strategy, space: SearchSpace, history: History, n: int, s
     proposals: Sequence[Proposal] = []
     for attempt in range(100):
         proposals = strategy.propose(space, history, n, stream(seed, "propose", len(history), attempt))
-        if not proposals or any(one.architecture not in history for one in proposals):
+        if not proposals or any(_new(history, one) for one in proposals):
             break
     return proposals
 
@@ -254,8 +255,12 @@ def _end(history: History, trial: Trial) -> None:
 
 
 def _add(history: History, proposal: Proposal) -> None:
-    if proposal.architecture not in history:
+    if _new(history, proposal):
         _end(history, _begin(history, proposal))
+
+
+def _new(history: History, proposal: Proposal) -> bool:
+    return history.find(proposal.architecture, proposal.fidelity) is None
 
 
 def _copied(history: History) -> History:

@@ -1,28 +1,36 @@
 """The records of a search: proposals, trials, objectives, constraints and the history that strategies see."""
 
 from retia.trial.history import History
-from retia.trial.objective import Constraint, ConstraintsLike, Objective, constraints_from, objectives_from
-from retia.trial.pareto import crowding_distance, dominates, hypervolume, nondominated, nondominated_ranks
+from retia.trial.limits import Limits, TrialStopped
+from retia.trial.objective import Constraint, ConstraintsLike, Objective, constraints_from, objectives_from, reference_point
+from retia.trial.pareto import crowded_order, crowding_distance, dominates, hypervolume, nondominated, nondominated_ranks
+from retia.trial.picking import pick
 from retia.trial.proposal import Proposal
 from retia.trial.run import Run
-from retia.trial.trial import WEIGHTS, Progress, State, Trial
+from retia.trial.trial import STOPPED_STEP, WEIGHTS, Progress, State, Trial
 
 __all__ = [
+    "STOPPED_STEP",
     "WEIGHTS",
     "Constraint",
     "ConstraintsLike",
     "History",
+    "Limits",
     "Objective",
     "Progress",
     "Proposal",
     "Run",
     "State",
     "Trial",
+    "TrialStopped",
     "constraints_from",
+    "crowded_order",
     "crowding_distance",
     "dominates",
     "hypervolume",
     "nondominated",
     "nondominated_ranks",
     "objectives_from",
+    "pick",
+    "reference_point",
 ]

@@ -7,7 +7,8 @@ import numpy as np
 
 from retia.space import Architecture
 from retia.trial.objective import Constraint, Objective
-from retia.trial.pareto import crowding_distance, dominates, nondominated_ranks
+from retia.trial.pareto import crowded_order, dominates, nondominated_ranks
+from retia.trial.proposal import Proposal
 from retia.trial.trial import Trial
 
 __all__ = ["History"]
@@ -17,7 +18,8 @@ class History:
     """All trials of a study, in the order of their numbers, indexed for quick questions.
 
     A strategy reads it; the study alone adds to it. Two histories of the same trials answer alike, whatever the order in
-    which the trials ended.
+    which the trials ended. A trial that went farther (see `Trial.reached`) ranks before one that did not, whatever their metrics: a score after
+    few epochs says little beside one after all.
     """
 
     def __init__(self, objectives: Sequence[Objective], constraints: Sequence[Constraint] = (), trials: Iterable[Trial] = ()) -> None:
@@ -60,12 +62,12 @@ class History:
 
     @property
     def front(self) -> Sequence[Trial]:
-        """The feasible trials that no other dominates, one for each point, in the order of their numbers."""
+        """Of the feasible trials that went the farthest those that no other dominates, one for each point, in the order of their numbers."""
         return sorted(self._front, key=_number)
 
     @property
     def best(self) -> Trial | None:
-        """The best feasible trial by the first objective; ties go to the next objectives, then to the earlier trial."""
+        """The best by the first objective of the feasible trials that went the farthest; ties go to the next objectives, then to the earlier trial."""
         return self._best
 
     def count(self, state: str) -> int:
@@ -98,8 +100,8 @@ class History:
     def ranked(self, trials: Sequence[Trial]) -> list[Trial]:
         """Return evaluated trials, best first.
 
-        Feasible before infeasible, these by how much they miss the constraints; the feasible by their objective, or, if
-        there are several, by their front and then by how lonely they are in it.
+        Feasible before infeasible, these by how much they miss the constraints; the feasible by how far they went, and then by their
+        objective, or, if there are several, by their front and then by how lonely they are in it.
 
         Reference:
             Deb et al. 2002, section III-C (crowded comparison) and VI (constrained domination). Deviation: ties go to
@@ -111,13 +113,33 @@ class History:
         bad = sorted((trial for trial in trials if not self.feasible(trial)), key=lambda trial: (self.violation(trial), trial.number))
         if not good:
             return bad
-        losses = np.array([self.losses(trial) for trial in good])
-        ranks = nondominated_ranks(losses)
-        crowding = np.zeros(len(good))
-        for rank in range(int(ranks.max()) + 1):
-            crowding[ranks == rank] = crowding_distance(losses[ranks == rank])
-        order = sorted(range(len(good)), key=lambda i: (ranks[i], -crowding[i], good[i].number))
-        return [good[i] for i in order] + bad
+        by_reach: dict[float, list[Trial]] = {}
+        for trial in sorted(good, key=_number):
+            by_reach.setdefault(trial.reached, []).append(trial)
+        ordered: list[Trial] = []
+        for reached in sorted(by_reach, reverse=True):
+            alike = by_reach[reached]
+            losses = np.array([self.losses(trial) for trial in alike])
+            ordered += [alike[i] for i in crowded_order(losses, nondominated_ranks(losses))]
+        return ordered + bad
+
+    def top(self, k: int) -> list[Trial]:
+        """Return the `k` best feasible trials, of each architecture only the best."""
+        first: dict[Architecture, Trial] = {}
+        for trial in self.ranked([trial for trial in self._evaluated if self.feasible(trial)]):
+            first.setdefault(trial.architecture, trial)
+        return list(first.values())[:k]
+
+    def continued(self, trial: Trial | Proposal) -> Trial | None:
+        """Return the trial that another goes on from: its parent, if that has the same architecture and a lower fidelity."""
+        parent = None if trial.parent is None else self._trials[trial.parent]
+        if parent is None or parent.fidelity is None or parent.architecture != trial.architecture:
+            return None
+        return parent if trial.fidelity is None or parent.fidelity < trial.fidelity else None
+
+    def note(self, architecture: Architecture) -> None:
+        """Count an architecture as proposed, though there is no trial of it here: for one who shows a strategy a part of a history."""
+        self._architectures.add(architecture)
 
     def record(self, trial: Trial) -> None:
         """Take up a trial that has started or ended; one that has ended stays so. For the study; a strategy never calls it."""
@@ -142,9 +164,13 @@ class History:
             self._admit(trial)
 
     def _admit(self, trial: Trial) -> None:
-        losses = self.losses(trial)
-        if self._best is None or (losses, trial.number) < (self.losses(self._best), self._best.number):
+        losses, best = self.losses(trial), self._best
+        if best is None or (-trial.reached, losses, trial.number) < (-best.reached, self.losses(best), best.number):
             self._best = trial
+        if self._front and trial.reached != (reached := self._front[0].reached):
+            if trial.reached > reached:
+                self._front = [trial]
+            return
         kept: list[Trial] = []
         for other in self._front:
             theirs = self.losses(other)
@@ -154,10 +180,10 @@ class History:
                 kept.append(other)
         self._front = [*kept, trial]
 
-    def _order(self, trial: Trial) -> tuple[bool, float, int]:
+    def _order(self, trial: Trial) -> tuple[bool, float, float, int]:
         if trial.state == "completed" and (not self.constraints or self.feasible(trial)):
-            return False, self.objectives[0].loss(trial.metrics), trial.number
-        return True, self.violation(trial), trial.number
+            return False, -trial.reached, self.objectives[0].loss(trial.metrics), trial.number
+        return True, 0.0, self.violation(trial), trial.number
 
 
 def _number(trial: Trial) -> int:

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from retia.errors import StudyError
 
-__all__ = ["Constraint", "ConstraintsLike", "Objective", "constraints_from", "objectives_from"]
+__all__ = ["Constraint", "ConstraintsLike", "Objective", "constraints_from", "objectives_from", "reference_point"]
 
 
 @dataclass(frozen=True)
@@ -145,3 +145,15 @@ def _bounds(metric: str, bound: Any) -> Constraint:
         msg = f"The bounds of '{metric}' are a number (the greatest allowed) or a pair (least, greatest), got {bound!r}."
         raise StudyError(msg)
     return Constraint(metric, lower=bound[0], upper=bound[1])
+
+
+def reference_point(objectives: Sequence[Objective], reference: Mapping[str, float]) -> list[float]:
+    """Return the losses of a reference point, in the order of the objectives.
+
+    Raises:
+        StudyError: If it lacks the value of an objective.
+    """
+    if missing := [one.metric for one in objectives if one.metric not in reference]:
+        msg = f"The reference point needs a value for every objective; '{missing[0]}' is missing in {dict(reference)}."
+        raise StudyError(msg)
+    return [one.loss(reference) for one in objectives]

@@ -23,10 +23,13 @@ class Run:
 
     Args:
         space: The space that the architecture is of; a `ModelSpace` builds it: `run.space.build(architecture)`.
-        seed: The trial's own seed; the same trial of the same study always gets the same.
+        seed: The trial's own seed; the same trial of the same study always gets the same, and one that goes on from another has that one's.
         device: Where to train, such as "cpu" or "cuda:0"; None leaves it to the evaluator.
         fidelity: How much budget to spend, in the evaluator's own unit; None means all.
         directory: A folder of the trial's own for files that should outlive it, made on demand; None where nothing is kept.
+        resume_from: The folder of the trial that this one goes on from, which had the same architecture, the same seed and a lower fidelity; None
+            if it begins anew. What that trial kept there is up to the evaluator, and may be gone.
+        resumed_fidelity: The fidelity of that trial.
         listener: Who hears what is reported.
     """
 
@@ -35,6 +38,8 @@ class Run:
     device: str | None = None
     fidelity: float | None = None
     directory: Path | None = None
+    resume_from: Path | None = None
+    resumed_fidelity: float | None = None
     listener: Callable[[Mapping[str, float], float | None], None] = field(default=_nobody, repr=False)
 
     @cached_property
@@ -43,5 +48,9 @@ class Run:
         return stream(self.seed, "run")
 
     def report(self, metrics: Mapping[str, float], step: float | None = None) -> None:
-        """Tell how far the evaluation has come: metrics so far, after `step` epochs or the like."""
+        """Tell how far the evaluation has come: metrics so far, after `step` epochs or the like.
+
+        Raises:
+            TrialStopped: If they are so bad that the trial ends here; let it pass.
+        """
         self.listener(metrics, step)

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 from retia.errors import StudyError
 from retia.space import Architecture, SearchSpace
 
-__all__ = ["Progress", "State", "Trial"]
+__all__ = ["STOPPED_STEP", "WEIGHTS", "Progress", "State", "Trial"]
 
 State: TypeAlias = Literal["running", "completed", "failed", "infeasible"]
 """Where a trial is in its life."""
@@ -19,6 +19,9 @@ Progress: TypeAlias = tuple[dict[str, float], ...]
 
 WEIGHTS = "weights.safetensors"
 """The name of the file with a trial's trained weights, in the trial's folder."""
+
+STOPPED_STEP = "stopped_step"
+"""The metric of a trial that was stopped early: after which step, such as epochs."""
 
 _STATES = ("running", "completed", "failed", "infeasible")
 
@@ -67,6 +70,13 @@ class Trial:
     def finished(self) -> bool:
         """Whether the trial has ended, in whatever way."""
         return self.state != "running"
+
+    @property
+    def reached(self) -> float:
+        """How far the evaluation went, to compare trials of one study by: its fidelity, infinite for all; for one that was stopped, until when."""
+        if STOPPED_STEP in self.metrics:
+            return self.metrics[STOPPED_STEP]
+        return math.inf if self.fidelity is None else self.fidelity
 
     @property
     def seconds(self) -> float | None:

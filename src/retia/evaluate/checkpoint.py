@@ -49,7 +49,7 @@ def load_checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] |
             header = json.loads((file.metadata() or {})["retia"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
     except (SafetensorError, KeyError, ValueError) as error:
-        msg = f"'{path}' is no checkpoint of a supernet: {type(error).__name__}: {error}. Remove it, or give another directory."
+        msg = f"'{path}' is no checkpoint of a training: {type(error).__name__}: {error}. Remove it, or give another directory."
         raise StorageError(msg) from error
     if header["version"] != VERSION:
         msg = f"The checkpoint '{path}' has version {header['version']} of the format, and this retia reads {VERSION}. Remove it, or give another directory."

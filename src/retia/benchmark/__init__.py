@@ -1,0 +1,46 @@
+"""Tabular benchmarks as spaces and evaluators, and strategies' proof on them, on a simulated clock."""
+
+from retia.benchmark.benchmark import Benchmark, Entry, TableCosts, TableEvaluator
+from retia.benchmark.compact import compact
+from retia.benchmark.index import Grid, Index, Listing
+from retia.benchmark.nasbench101 import nasbench101, nasbench101_architecture, nasbench101_module
+from retia.benchmark.nasbench_macro import nasbench_macro
+from retia.benchmark.natsbench import nasbench201, natsbench
+from retia.benchmark.operator_latency import OnceForAllOperators, OperatorLatency, once_for_all_latency, read_operators
+from retia.benchmark.records import Columns, Records
+from retia.benchmark.simulation import Simulated, simulate
+from retia.benchmark.statistics import Band, CriticalDifference, average_ranks, band, critical_difference
+from retia.benchmark.table import read_table, table_of, write_table
+
+__all__ = [
+    "Band",
+    "Benchmark",
+    "Columns",
+    "CriticalDifference",
+    "Entry",
+    "Grid",
+    "Index",
+    "Listing",
+    "OnceForAllOperators",
+    "OperatorLatency",
+    "Records",
+    "Simulated",
+    "TableCosts",
+    "TableEvaluator",
+    "average_ranks",
+    "band",
+    "compact",
+    "critical_difference",
+    "nasbench101",
+    "nasbench101_architecture",
+    "nasbench101_module",
+    "nasbench201",
+    "nasbench_macro",
+    "natsbench",
+    "once_for_all_latency",
+    "read_operators",
+    "read_table",
+    "simulate",
+    "table_of",
+    "write_table",
+]

@@ -1,0 +1,53 @@
+"""Measured latencies of whole networks, to be joined to a benchmark."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retia.benchmark.cells import OPERATIONS, TOPOLOGIES
+from retia.benchmark.files import Download, locate
+from retia.benchmark.index import Grid, Index
+from retia.errors import EvaluationError
+
+__all__ = ["device_latencies"]
+
+_DOWNLOAD = Download(
+    "latencies of NAS-Bench-201",
+    ("nasbench201_latency.npz", "help_latency/nb201_latency_5dev.npz", "nb201_latency_5dev.npz"),
+    "https://github.com/HayeonLee/HELP (MIT) has the measurements; write an npz file with `ops` (15,625, 6), the positions of the operations in "
+    f"{list(OPERATIONS)}, and an array (15,625,) in ms for each device",
+)
+
+
+def device_latencies(index: Index, devices: Sequence[str], path: str | os.PathLike[str] | None = None) -> dict[str, NDArray[Any]]:
+    """Return the latencies of NAS-Bench-201 cells in ms as `raspi4_latency_ms` and the like, in the order of an index.
+
+    Args:
+        index: Which architectures.
+        devices: Which devices; all of the table if empty.
+        path: The table; looked for in the folder RETIA_BENCHMARKS if not given.
+
+    Raises:
+        EvaluationError: If the table is not there, has no such device or not all architectures, or these are no cells of NAS-Bench-201.
+
+    Reference:
+        Lee et al., HELP: Hardware-Adaptive Efficient Latency Prediction for NAS via Meta-Learning, NeurIPS 2021; pixel3, raspi4 and eyeriss are of
+        Li et al., HW-NAS-Bench: Hardware-Aware Neural Architecture Search Benchmark, ICLR 2021.
+    """
+    if not isinstance(index, Grid) or index.labels != TOPOLOGIES.labels:
+        msg = "There are tables of latencies for the cells of NAS-Bench-201, and this benchmark has others. Use benchmark.join({name: column}) for its own."
+        raise EvaluationError(msg)
+    file = locate(_DOWNLOAD, path)
+    with np.load(file, allow_pickle=False) as table:
+        there = [name for name in table if name != "ops"]
+        if missing := [device for device in devices if device not in there]:
+            msg = f"{file} has the devices {there}, got {missing[0]!r}. Name one of these."
+            raise EvaluationError(msg)
+        rows = TOPOLOGIES.index(table["ops"]).rows(index.choices)
+        if (rows < 0).any():
+            msg = f"{file} has {len(table['ops']):,} cells, and lacks {int((rows < 0).sum()):,} of the benchmark's {len(index):,}. Take the whole table."
+            raise EvaluationError(msg)
+        return {f"{device}_latency_ms": table[device][rows] for device in (devices or there)}

@@ -1,0 +1,186 @@
+"""NAS-Bench-201, and NATS-Bench in both its spaces."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retia.benchmark.benchmark import Benchmark
+from retia.benchmark.cells import OPERATIONS, SIZES, TOPOLOGIES, NatsSpace, cell_costs
+from retia.benchmark.compact import SPACES, compact_columns, compact_format, no_dataset
+from retia.benchmark.files import Download, locate
+from retia.benchmark.nats_archive import Archive, ArchiveRecords, datasets_of
+from retia.benchmark.records import Columns, Records, no_epochs
+from retia.errors import EvaluationError
+
+__all__ = ["nasbench201", "natsbench"]
+
+_PAGE = "https://github.com/D-X-Y/NATS-Bench"
+_TOPOLOGY_ARCHIVE = "https://drive.google.com/file/d/17_saCsj_krKjlCBLOJEpNtzPXArMCqxU"
+_SIZE_ARCHIVE = "https://drive.google.com/file/d/1scOMTUwcQhAMa_IMedp9lTzwmgqHLGgA"
+_CHECKSUM = "none is published, but for the first five digits of an MD5 in the file's name"
+_THEN = "unpack it; retia.benchmark.compact(folder, file) makes the npz file that is quick to read"
+
+_CELLS = Download(
+    "NAS-Bench-201",
+    ("nasbench201.npz", "nasbench201/nb201.npz", "nb201.npz", "NATS-tss-v1_0-3ffb9-simple", "NATS-tss-v1_0-3ffb9.pickle.pbz2"),
+    f"NATS-tss-v1_0-3ffb9-simple.tar from {_TOPOLOGY_ARCHIVE} (the page is {_PAGE}), and {_THEN}",
+    _CHECKSUM,
+)
+_DOWNLOADS = {
+    "topology": Download(
+        "NATS-Bench (topology)",
+        ("NATS-tss-v1_0-3ffb9-simple", "NATS-tss-v1_0-3ffb9.pickle.pbz2", "natsbench-topology.npz", "nasbench201.npz"),
+        f"NATS-tss-v1_0-3ffb9-simple.tar from {_TOPOLOGY_ARCHIVE} (the page is {_PAGE}), and {_THEN}",
+        _CHECKSUM,
+    ),
+    "size": Download(
+        "NATS-Bench (size)",
+        ("NATS-sss-v1_0-50262-simple", "NATS-sss-v1_0-50262.pickle.pbz2", "natsbench-size.npz"),
+        f"NATS-sss-v1_0-50262-simple.tar from {_SIZE_ARCHIVE} (the page is {_PAGE}), and {_THEN}",
+        _CHECKSUM,
+    ),
+}
+_REFERENCE_201 = "Dong and Yang, NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search, ICLR 2020"
+_REFERENCE_NATS = "Dong et al., NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size, TPAMI 2021"
+
+_IMAGES = {"cifar10-valid": (10, 32), "cifar10": (10, 32), "cifar100": (100, 32), "ImageNet16-120": (120, 16)}
+"""The number of classes, and the height and width of the images."""
+
+
+def nasbench201(
+    *,
+    dataset: str = "cifar10-valid",
+    epochs: int = 200,
+    seed: int | None = None,
+    curves: bool = False,
+    path: str | os.PathLike[str] | None = None,
+) -> Benchmark:
+    """Return NAS-Bench-201: 15,625 cells on CIFAR-10, CIFAR-100 and ImageNet16-120.
+
+    Its architectures have the labels and values of `retia.hub.NasBench201`, whose models they build.
+
+    Args:
+        dataset: "cifar10-valid" (trained on half of CIFAR-10's training images, validated on the other half), "cifar10" (trained on all of
+            them, so without a validation accuracy), "cifar100" or "ImageNet16-120".
+        epochs: How long a trial trains that doesn't say: 200, or 12 with a schedule of its own.
+        seed: The seed of the training, 777, 888, 999 or 111; None for the mean over those that there are.
+        curves: Whether fidelities are the epochs of the schedule of `epochs`; otherwise they are the ends of the schedules.
+        path: The table: a compact npz file, or the authors' folder or file of NATS-Bench's topology space. If not given it is looked for in
+            the folder RETIA_BENCHMARKS.
+
+    Raises:
+        EvaluationError: If the table is not there, or has no such data set, epochs or seed.
+
+    Reference:
+        Dong and Yang, NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search, ICLR 2020. Deviations: parameters and
+        multiply-adds of the small npz file, which rounds them, are computed; those of the other formats are the authors'.
+    """
+    return _opened("nasbench201", TOPOLOGIES, locate(_CELLS, path), dataset, epochs, seed, curves, _REFERENCE_201)
+
+
+def natsbench(
+    space: Literal["topology", "size"] = "topology",
+    *,
+    dataset: str = "cifar10-valid",
+    epochs: int | None = None,
+    seed: int | None = None,
+    curves: bool = False,
+    path: str | os.PathLike[str] | None = None,
+) -> Benchmark:
+    """Return NATS-Bench: the cells of NAS-Bench-201 ("topology"), or the widths of five layers ("size"), 32,768 of them.
+
+    Args:
+        space: Which of the two.
+        dataset: "cifar10-valid", "cifar10", "cifar100" or "ImageNet16-120", as in `nasbench201`.
+        epochs: How long a trial trains that doesn't say: 200 or 12 for topologies, 90, 12 or 1 for sizes; the longest if not given.
+        seed: The seed of the training; None for the mean over those that there are.
+        curves: Whether fidelities are the epochs of the schedule of `epochs`; otherwise they are the ends of the schedules.
+        path: The authors' folder or file, of which architectures are read when they are asked for, or a compact npz file. If not given it
+            is looked for in the folder RETIA_BENCHMARKS.
+
+    Raises:
+        EvaluationError: If there is no such space, the table is not there, or it has no such data set, epochs or seed.
+
+    Reference:
+        Dong et al., NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size, TPAMI 2021. Deviation: none.
+    """
+    if space not in _DOWNLOADS:
+        msg = f"NATS-Bench has the spaces {list(_DOWNLOADS)}, got {space!r}. Name one of these."
+        raise EvaluationError(msg)
+    chosen, longest = (TOPOLOGIES, 200) if space == "topology" else (SIZES, 90)
+    file = locate(_DOWNLOADS[space], path)
+    return _opened(f"natsbench-{space}", chosen, file, dataset, epochs or longest, seed, curves, _REFERENCE_NATS)
+
+
+def _opened(name: str, space: NatsSpace, path: Path, dataset: str, epochs: int, seed: int | None, curves: bool, reference: str) -> Benchmark:
+    schedule = epochs if curves else None
+    settings = {"dataset": dataset, "seed": seed}
+    if path.is_dir() or path.name.endswith(".pickle.pbz2"):
+        archive = Archive(path)
+        choices = space.read(archive.strings)
+        records: Records = _archived(archive, dataset, schedule, seed)
+    else:
+        form = compact_format(path)
+        if form is not None and SPACES.get(form) is not space:
+            msg = f"{path} is a table of '{form}', and '{name}' needs one of '{space.name}'. Give the path of that."
+            raise EvaluationError(msg)
+        if form is None and space is SIZES:
+            msg = f"{path} is no table of '{name}'. Make one of the authors' archive: retia.benchmark.compact(folder, file)."
+            raise EvaluationError(msg)
+        choices, records = _small(path, dataset, seed, curves) if form is None else compact_columns(path, dataset, schedule, seed)
+    return Benchmark(name, space.space, space.index(choices), records, epochs, settings, reference)
+
+
+def _archived(archive: Archive, dataset: str, schedule: int | None, seed: int | None) -> ArchiveRecords:
+    """Return the records of an archive, whose first architecture shows what there is."""
+    rows = archive.rows()
+    if not rows:
+        msg = f"{archive.path} has no results of any architecture. Unpack the whole archive there: 000000.pickle.pbz2 and so on, beside meta.pickle.pbz2."
+        raise EvaluationError(msg)
+    first = archive.results(rows[0])
+    if dataset not in (there := datasets_of(first)):
+        raise EvaluationError(no_dataset(dataset, there))
+    schedules = tuple(sorted(map(int, first)))
+    if schedule is not None and schedule not in schedules:
+        raise EvaluationError(no_epochs(schedule, schedules))
+    return ArchiveRecords(archive, dataset, schedules, schedule, seed)
+
+
+def _small(path: Path, dataset: str, seed: int | None, curves: bool) -> tuple[NDArray[np.int8], Columns]:
+    """Read the small npz file of means over seeds: CIFAR-10 after 200 epochs, and all data sets after 12."""
+    with np.load(path, allow_pickle=False) as table:
+        needed = ["ops", "op_names", *(f"c10valid_200ep_{one}" for one in ("valid_accuracy", "test_accuracy", "train_per_time", "valid_per_time"))]
+        if missing := [name for name in needed if name not in table]:
+            msg = f"{path} must hold NAS-Bench-201, but has no '{missing[0]}'. Make a table of the authors' archive: retia.benchmark.compact(folder, file)."
+            raise EvaluationError(msg)
+        if seed is not None or curves:
+            msg = f"{path} holds means over seeds at the ends of the schedules, got seed={seed}, curves={curves}. Take a table made by retia.benchmark.compact."
+            raise EvaluationError(msg)
+        if table["op_names"].tolist() != list(OPERATIONS):
+            msg = f"The operations of {path} must be {list(OPERATIONS)}, got {table['op_names'].tolist()}."
+            raise EvaluationError(msg)
+        trained = _small_columns(table, dataset)
+        if not trained:
+            raise EvaluationError(no_dataset(dataset, list(_IMAGES)))
+        return table["ops"], Columns(trained, cell_costs(table["ops"], *_IMAGES[dataset]))
+
+
+def _small_columns(table: Any, dataset: str) -> dict[int, dict[str, NDArray[Any]]]:
+    if dataset == "cifar10-valid":
+        training, validation = table["c10valid_200ep_train_per_time"].astype(float), table["c10valid_200ep_valid_per_time"].astype(float)
+        # The table's test accuracy after 12 epochs is of the networks trained on all images, "cifar10".
+        return {
+            12: {"valid_accuracy": table["ep12_cifar10_val"], "train_seconds": 12 * training + validation},
+            200: {
+                "valid_accuracy": table["c10valid_200ep_valid_accuracy"],
+                "test_accuracy": table["c10valid_200ep_test_accuracy"],
+                "train_seconds": 200 * training + validation,
+            },
+        }
+    if dataset == "cifar10":
+        return {12: {"test_accuracy": table["ep12_cifar10_test"]}}
+    short = {"cifar100": "cifar100", "ImageNet16-120": "imagenet"}.get(dataset)
+    return {} if short is None else {12: {"valid_accuracy": table[f"ep12_{short}_val"], "test_accuracy": table[f"ep12_{short}_test"]}}

@@ -1,0 +1,133 @@
+"""Tables of one's own: made of the trials of a study, kept in one npz file."""
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retia.benchmark.benchmark import Benchmark
+from retia.benchmark.index import Listing
+from retia.benchmark.records import Columns
+from retia.errors import EvaluationError
+from retia.space import Architecture, SearchSpace
+from retia.trial import Trial
+
+__all__ = ["read_table", "table_of", "write_table"]
+
+FORMAT = "retia/table/1"
+"""What such a file says it is, under "format"."""
+
+
+def table_of(
+    space: SearchSpace,
+    trials: Iterable[Trial],
+    *,
+    epochs: int,
+    name: str = "table",
+    costs: Iterable[str] = ("params", "macs", "flops"),
+    settings: Mapping[str, Any] | None = None,
+    reference: str = "",
+) -> Benchmark:
+    """Make a benchmark of the completed trials of a study, such as one that has evaluated a whole small space.
+
+    Args:
+        space: What was searched.
+        trials: The trials; the others are passed over. Of several trials of one architecture at one fidelity the last counts.
+        epochs: What a trial without a fidelity was trained for.
+        name: What to call the benchmark.
+        costs: The metrics that need no training; those that no trial has are left out.
+        settings: What else the numbers depend on, as JSON.
+        reference: Where they come from.
+
+    Raises:
+        EvaluationError: If no trial is completed, or none of those after `epochs` epochs.
+    """
+    by_architecture: dict[Architecture, dict[int, Mapping[str, float]]] = {}
+    for trial in trials:
+        if trial.state == "completed":
+            by_architecture.setdefault(trial.architecture, {})[int(trial.fidelity or epochs)] = trial.metrics
+    if not by_architecture:
+        msg = f"The table '{name}' needs at least one completed trial, got none. Run the study first: study.run(GridSearch(), trials=...)."
+        raise EvaluationError(msg)
+    rows = list(by_architecture.values())
+    all_metrics = dict.fromkeys(metric for row in rows for metrics in row.values() for metric in metrics)
+    known_costs = [metric for metric in costs if metric in all_metrics]
+    fixed = {metric: np.array([_first(row, metric) for row in rows]) for metric in known_costs}
+    trained: dict[int, dict[str, NDArray[Any]]] = {}
+    for at in sorted({at for row in rows for at in row}):
+        present = [metric for metric in all_metrics if metric not in fixed and any(metric in row.get(at, {}) for row in rows)]
+        trained[at] = {metric: np.array([row.get(at, {}).get(metric, math.nan) for row in rows]) for metric in present}
+    return _benchmark(name, space, tuple(by_architecture), Columns(trained, fixed), epochs, settings or {}, reference)
+
+
+def write_table(benchmark: Benchmark, path: str | os.PathLike[str]) -> Path:
+    """Write a benchmark to an npz file that `read_table` reads: its space, its architectures and its numbers, with six digits or more.
+
+    The restrictions of the space are code and are not written; the architectures in the table are what is left of them.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header = {
+        "name": benchmark.name,
+        "space": benchmark.space.to_json(),
+        "epochs": benchmark.epochs,
+        "settings": dict(benchmark.settings),
+        "reference": benchmark.reference,
+        "architectures": [json.loads(entry.architecture.to_json()) for entry in benchmark.entries()],
+    }
+    arrays: dict[str, Any] = {"format": np.array(FORMAT), "header": np.frombuffer(json.dumps(header).encode(), np.uint8)}
+    for cost in benchmark.costs:
+        arrays[f"fixed/{cost}"] = benchmark.column(cost)
+    for epochs in benchmark.fidelities:
+        for metric in benchmark.records.metrics(epochs):
+            if metric not in benchmark.costs:
+                arrays[f"{epochs}/{metric}"] = benchmark.column(metric, epochs).astype(np.float32)
+    with path.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+    return path
+
+
+def read_table(path: str | os.PathLike[str]) -> Benchmark:
+    """Read a benchmark that `write_table` wrote.
+
+    Raises:
+        EvaluationError: If the file is none.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            table = {name: file[name] for name in file}
+    except (OSError, ValueError) as error:
+        msg = f"A table must be an npz file, but {os.fspath(path)} can't be read as one: {error}. Write it with retia.benchmark.write_table."
+        raise EvaluationError(msg) from error
+    form = str(table.get("format"))
+    if form != FORMAT:
+        msg = f"{os.fspath(path)} must be a table of '{FORMAT}', and is one of '{form}'. Write it with retia.benchmark.write_table."
+        raise EvaluationError(msg)
+    header = json.loads(table["header"].tobytes())
+    trained: dict[int, dict[str, NDArray[Any]]] = {}
+    fixed: dict[str, NDArray[Any]] = {}
+    for place, column in table.items():
+        if "/" in place:
+            at, metric = place.split("/", 1)
+            (fixed if at == "fixed" else trained.setdefault(int(at), {}))[metric] = column
+    architectures = tuple(Architecture(values) for values in header["architectures"])
+    space = SearchSpace.from_json(header["space"])
+    return _benchmark(header["name"], space, architectures, Columns(trained, fixed), header["epochs"], header["settings"], header["reference"])
+
+
+def _benchmark(
+    name: str, space: SearchSpace, architectures: tuple[Architecture, ...], columns: Columns, epochs: int, settings: Mapping[str, Any], reference: str
+) -> Benchmark:
+    """Return the benchmark; where not all architectures of the space are in the table, its space is of those that are."""
+    index = Listing(architectures)
+    whole = space.size_before_restrictions() == len(architectures)
+    return Benchmark(name, space if whole else space.where(index.lists, "in the table"), index, columns, epochs, settings, reference)
+
+
+def _first(row: Mapping[int, Mapping[str, float]], metric: str) -> float:
+    return next((metrics[metric] for metrics in row.values() if metric in metrics), math.nan)

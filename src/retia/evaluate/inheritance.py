@@ -1,0 +1,204 @@
+"""A child that starts from its parent's weights, and where it can, computes what its parent computes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase  # what batch and instance normalization derive from
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd  # what all convolutions derive from
+
+from retia.errors import EvaluationError
+from retia.evaluate.data import forward_arguments
+
+__all__ = ["Inheritance", "inherit"]
+
+_ENOUGH = 1e-6
+"""The relative deviation below which a child computes what its parent does."""
+
+_OUT, _IN, _KERNEL = "out", "in", "kernel"
+
+
+@dataclass(frozen=True)
+class Inheritance:
+    """What a child has from its parent.
+
+    Args:
+        copied: The weights that it has as they are, by name.
+        resized: Those that were made larger or smaller.
+        new: Those that the parent doesn't have.
+        deviation: How far the outputs for the example are from the parent's, against the greatest of these; None without an example.
+    """
+
+    copied: tuple[str, ...]
+    resized: tuple[str, ...]
+    new: tuple[str, ...]
+    deviation: float | None = None
+
+
+def inherit(child: nn.Module, parent: nn.Module, example: Any = None, *, generator: torch.Generator | None = None) -> Inheritance:
+    """Give a model the weights of one that it was derived from, so that it computes the same where it can.
+
+    Weights are matched by their names. Where a layer has more channels or features, those of the parent are repeated, and the weights
+    that read them are split among the copies; where a kernel is larger, there are zeros around the parent's; where something is smaller,
+    the first channels and the middle of the kernel are kept. Modules that the parent doesn't have are made to return what they are given
+    (a block more in a chain) or zeros (a branch more in a sum), whichever brings the outputs for the example nearer to the parent's;
+    if neither does, they keep their own weights. Both models are run in evaluation mode, and get their mode back.
+
+    Repeated channels fit together in convolutions, linear layers and batch normalization, flattened maps included. They need not where
+    channels are concatenated or grouped, in layer normalization unless each is repeated as often, and in `nn.MultiheadAttention`; the
+    deviation tells.
+
+    Args:
+        child: The model to fill; it has been initialized.
+        parent: The model to inherit from.
+        example: Inputs of both (a tensor, a tuple of tensors, or tensors by name); without it new modules keep their own weights.
+        generator: Splits weights unevenly, so that copies of a channel learn apart; evenly if not given. The outputs are the same.
+
+    Raises:
+        EvaluationError: If the models have no weight in common.
+
+    Reference:
+        Chen et al., Net2Net: Accelerating Learning via Knowledge Transfer, ICLR 2016, sections 2.2 and 2.3. Deviations: channels are
+        repeated in turn, not at random, so that every layer that reads or writes the same channels repeats the same ones; copies are told
+        apart by how the weights are split, not by noise, which leaves the outputs as they are; batch normalization of a new block is the
+        identity in evaluation mode only.
+    """
+    known, own = parent.state_dict(), child.state_dict()
+    shared = [name for name in own if name in known and own[name].ndim == known[name].ndim]
+    if not shared:
+        msg = f"A {type(child).__name__} inherits weights by name, but it has none in common with the {type(parent).__name__}: {_some(own)} against {_some(known)}."
+        raise EvaluationError(msg)
+    with torch.no_grad():
+        for name in shared:
+            path, _, attribute = name.rpartition(".")
+            own[name].copy_(_resized(known[name], own[name].shape, _roles(child.get_submodule(path), attribute, own[name].ndim), generator))
+        deviation = None if example is None else _settled(child, parent, _new_modules(child, known), example)
+    return Inheritance(
+        copied=tuple(name for name in shared if own[name].shape == known[name].shape),
+        resized=tuple(name for name in shared if own[name].shape != known[name].shape),
+        new=tuple(name for name in own if name not in shared),
+        deviation=deviation,
+    )
+
+
+# --- weights that the parent has
+
+
+def _roles(module: nn.Module, attribute: str, ndim: int) -> tuple[str, ...]:
+    """Return what each dimension of a weight is: what the layer makes, what it reads, or a place in its kernel."""
+    if attribute == "weight" and isinstance(module, _ConvTransposeNd):
+        return (_IN, _OUT, *[_KERNEL] * (ndim - 2))
+    if attribute == "weight" and isinstance(module, _ConvNd):
+        return (_OUT, _IN, *[_KERNEL] * (ndim - 2))
+    if attribute == "weight" and isinstance(module, nn.Linear):
+        return (_OUT, _IN)
+    return (_OUT,) * ndim
+
+
+def _resized(weight: Tensor, shape: torch.Size, roles: tuple[str, ...], generator: torch.Generator | None) -> Tensor:
+    for dim, (size, role) in enumerate(zip(shape, roles, strict=True)):
+        if weight.shape[dim] != size:
+            weight = _with_kernel(weight, dim, size) if role == _KERNEL else _with_channels(weight, dim, size, generator, split=role == _IN)
+    return weight
+
+
+def _with_channels(weight: Tensor, dim: int, size: int, generator: torch.Generator | None, *, split: bool) -> Tensor:
+    """Repeat channels in turn until there are enough, or take the first; if split, a channel's copies share what reads it."""
+    before = weight.shape[dim]
+    sources = torch.arange(size) % before  # (size,)
+    taken = weight.index_select(dim, sources.to(weight.device))
+    if not split or size < before:
+        return taken
+    parts = torch.ones(size) if generator is None else 0.5 + torch.rand(size, generator=generator)
+    shares = parts / torch.zeros(before).index_add_(0, sources, parts)[sources]  # those of a channel's copies add up to 1
+    return taken * shares.to(weight.device, weight.dtype).reshape([-1 if one == dim else 1 for one in range(weight.ndim)])
+
+
+def _with_kernel(weight: Tensor, dim: int, size: int) -> Tensor:
+    """Put zeros around the kernel, or take its middle."""
+    before = weight.shape[dim]
+    if size < before:
+        return weight.narrow(dim, (before - size) // 2, size)
+    grown = weight.new_zeros([size if one == dim else length for one, length in enumerate(weight.shape)])
+    grown.narrow(dim, (size - before) // 2, before).copy_(weight)
+    return grown
+
+
+# --- modules that the parent doesn't have
+
+
+def _new_modules(child: nn.Module, known: Mapping[str, Tensor]) -> list[nn.Module]:
+    """Return the outermost modules of which the parent has nothing."""
+    found: list[str] = []
+    for path, module in child.named_modules():
+        names = [f"{path}.{name}" for name in module.state_dict()]
+        if path and names and not any(path.startswith(f"{outer}.") for outer in found) and not any(name in known for name in names):
+            found.append(path)
+    return [child.get_submodule(path) for path in found]
+
+
+def _settled(child: nn.Module, parent: nn.Module, modules: list[nn.Module], example: Any) -> float:
+    """Let new modules pass on what they get, or return zeros, or stay as they are: what is nearest to the parent. Return how near."""
+    args, kwargs = forward_arguments(example)
+    modes = [(module, module.training) for model in (child, parent) for module in model.modules()]
+    child.eval()
+    expected: Tensor = parent.eval()(*args, **kwargs)
+    scale = float(expected.abs().max()) or 1.0
+
+    def deviation() -> float:
+        outputs: Tensor = child(*args, **kwargs)
+        return float((outputs - expected).abs().max()) / scale if outputs.shape == expected.shape else float("inf")
+
+    own = [{name: value.clone() for name, value in module.state_dict().items()} for module in modules]
+    states: list[Callable[[int], None]] = [lambda index: _silence(modules[index]), lambda index: _pass_on(modules[index]), lambda index: None]
+    chosen = [0] * len(modules)
+
+    def put(index: int, state: int) -> None:
+        modules[index].load_state_dict(own[index])
+        states[state](index)
+
+    def put_all(state: int) -> float:
+        chosen[:] = [state] * len(modules)
+        for index in range(len(modules)):
+            put(index, state)
+        return deviation()
+
+    best = min((0, 1), key=put_all)
+    nearest = put_all(best)
+    for index in [*range(len(modules))] * 2:  # twice, for a module may only make a difference once another lets it
+        for state in range(len(states)):
+            if nearest > _ENOUGH and state != chosen[index]:
+                put(index, state)
+                if (now := deviation()) < nearest:
+                    nearest, chosen[index] = now, state
+                else:
+                    put(index, chosen[index])
+    for module, training in modes:
+        module.training = training
+    return nearest
+
+
+def _silence(module: nn.Module) -> None:
+    """Make the last layer return zeros: then a residual block passes on what it gets, and a branch adds nothing."""
+    last = [one for one in module.modules() if next(one.parameters(recurse=False), None) is not None][-1:]
+    for parameter in (parameter for layer in last for parameter in layer.parameters(recurse=False)):
+        parameter.zero_()
+
+
+def _pass_on(module: nn.Module) -> None:
+    """Make every layer return what it gets, where its shape allows it."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.eye_(layer.weight)
+        elif isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+            nn.init.dirac_(layer.weight, layer.groups)
+        elif isinstance(layer, _NormBase) and layer.affine and layer.running_var is not None:
+            layer.weight.copy_((layer.running_var + layer.eps).sqrt())
+        if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d) and layer.bias is not None:
+            layer.bias.zero_()
+
+
+def _some(names: Mapping[str, Any]) -> str:
+    return ", ".join([*names][:3]) + (", ..." if len(names) > 3 else "") if names else "none"

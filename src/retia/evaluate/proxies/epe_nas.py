@@ -1,0 +1,49 @@
+"""Correlation of the Jacobians of samples of the same class."""
+
+import math
+
+import torch
+
+from retia.errors import EvaluationError
+from retia.evaluate.proxies.jacobian import correlations, input_gradients
+from retia.evaluate.proxies.probe import Probe
+
+__all__ = ["epe_nas"]
+
+_SMALL = 1e-5
+_MANY_CLASSES = 100
+
+
+def epe_nas(probe: Probe) -> float:
+    """Return how uncorrelated the Jacobians of samples of one class are: the sum over classes of |Σ log(|c| + k)|, with k = 1e-5.
+
+    The inner sum is over the correlations c of every two samples of the class. With more than 100 outputs it is divided by the number of
+    samples of the class, and the score is the mean over classes of its absolute differences to all classes. The model is in training
+    mode. NaN if the outputs don't depend on the inputs.
+
+    Raises:
+        EvaluationError: If targets are no class numbers, or the inputs no floats.
+
+    Reference:
+        Lopes et al., EPE-NAS: Efficient Performance Estimation Without Training for Neural Architecture Search, ICANN 2021, section 3.
+        Deviations, as in the authors' code: differences count in both directions, and a class is divided by its samples. Unlike that code,
+        a class of a single sample counts with more than 100 outputs too.
+    """
+    if probe.y.is_floating_point() or probe.y.ndim != 1:
+        msg = (
+            f"epe_nas compares samples of the same class, but targets are {str(probe.y.dtype).removeprefix('torch.')} of shape "
+            f"{tuple(probe.y.shape)}, no class numbers. Leave it out of 'proxies'."
+        )
+        raise EvaluationError(msg)
+    gradients, outputs = input_gradients(probe)
+    scores: list[float] = []
+    for label in probe.y.unique():
+        matrix = correlations(gradients[(probe.y == label).cpu()])
+        if not bool(matrix.isfinite().all()):
+            return math.nan
+        score = float((matrix.abs() + _SMALL).log().sum())
+        scores.append(score / len(matrix) if outputs > _MANY_CLASSES else score)
+    if outputs <= _MANY_CLASSES:
+        return sum(map(abs, scores))
+    values = torch.tensor(scores, dtype=torch.float64)
+    return float((values[:, None] - values).abs().sum() / len(values))

@@ -1,0 +1,61 @@
+"""The overlap of activation patterns."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from retia.errors import EvaluationError
+from retia.evaluate.proxies.operations import Watched
+from retia.evaluate.proxies.probe import Probe
+
+__all__ = ["naswot"]
+
+_ATEN = torch.ops.aten
+_RECTIFIERS = frozenset(
+    {
+        *(_ATEN.relu, _ATEN.relu_, _ATEN.leaky_relu, _ATEN.leaky_relu_, _ATEN._prelu_kernel, _ATEN.elu, _ATEN.elu_),
+        *(_ATEN.gelu, _ATEN.gelu_, _ATEN.silu, _ATEN.silu_, _ATEN.mish, _ATEN.mish_, _ATEN.hardswish, _ATEN.hardswish_),
+    }
+)
+_CLIPPED = frozenset({_ATEN.hardtanh, _ATEN.hardtanh_})
+
+
+def naswot(probe: Probe) -> float:
+    """Return log |det K|, where K holds for every two samples of the batch how many rectifiers are on for both or off for both.
+
+    A rectifier is on where its input is positive. The model is in training mode. -inf if two samples have the same pattern.
+
+    Raises:
+        EvaluationError: If the model has no rectifier whose input has a row for each sample.
+
+    Reference:
+        Mellor et al., Neural Architecture Search without Training, ICML 2021, section 3. Deviations: ReLUs are found as they are computed,
+        so that `torch.relu` counts like `nn.ReLU`, where the authors' code sees modules alone; ReLU6, leaky and parametric ReLU, ELU, GELU,
+        SiLU, Mish and hard swish are read by the sign of their inputs as well, where the paper has ReLU only.
+    """
+    batch = len(probe.y)
+    agreements: list[Tensor] = []
+
+    def listen(operation: Any, args: tuple[Any, ...]) -> None:
+        if operation in _RECTIFIERS or (operation in _CLIPPED and len(args) > 1 and args[1] == 0):
+            x = args[0]
+            if x.ndim > 1 and len(x) == batch:
+                agreements.append(_agreements(x))
+
+    with torch.no_grad(), Watched(before=listen):
+        probe.outputs(probe.x)
+    if not agreements:
+        msg = (
+            "naswot compares which rectifiers are on, but the model computes none (ReLU and its kin) with a row for each sample. "
+            "Leave it out of 'proxies', or give the model such an activation."
+        )
+        raise EvaluationError(msg) from LookupError("no rectifiers")
+    kernel = torch.stack([one.double().cpu() for one in agreements]).sum(0)
+    return float(torch.linalg.slogdet(kernel).logabsdet)
+
+
+def _agreements(x: Tensor) -> Tensor:
+    """Return for every two rows in how many places they have the same sign, (B, ...) to (B, B)."""
+    signs = torch.where(x.flatten(1) > 0, 1.0, -1.0)  # (B, N)
+    return (signs @ signs.T + signs.shape[1]) / 2

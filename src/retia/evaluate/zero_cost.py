@@ -1,0 +1,200 @@
+"""Zero-cost proxies as an evaluator."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from retia.cost import Costs, Example
+from retia.errors import EvaluationError
+from retia.evaluate.data import Batch, Data, LoadedData, TensorData, as_data, describe_data
+from retia.evaluate.proxies import PROXIES, Probe, Proxy
+from retia.evaluate.proxies.probe import map_tensors
+from retia.evaluate.settings import check_settings, describe_setting
+from retia.evaluate.supervised import Loss
+from retia.nn import seeded
+from retia.rng import stream_seed
+from retia.space import Architecture, SearchSpace
+from retia.trial import Run
+
+__all__ = ["ZeroCost"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ZeroCost:
+    """Judge an architecture by zero-cost proxies: an untrained model, one batch, no training.
+
+    It supplies one metric for each proxy, under its name, of each of which more is better; and always `params`, `flops` and `macs`, for
+    these are what a proxy must beat to be worth its name. Every proxy gets a model of its own, built from the trial's seed, and all see
+    the same batch, whatever the trial: of tensors with class numbers as many samples of each class as possible, the first ones; of other
+    tensors the first samples; of a `DataLoader` its first batch.
+
+    Args:
+        data: `(x, y)` tensors or arrays, a `Dataset`, or a `DataLoader`.
+        proxies: Names among "grad_norm", "snip", "grasp", "fisher", "synflow", "jacob_cov", "naswot", "zen" and "epe_nas", or functions
+            `probe -> float` (see `Probe`), whose names are those of their metrics. All nine, if not given.
+        batch_size: How many samples; a `DataLoader` has its own.
+        loss: A function `(outputs, targets) -> loss`; cross-entropy for class numbers, mean squared error for other targets, if not given.
+        device: Where to compute; a GPU if there is one, if not given.
+
+    Raises:
+        EvaluationError: If there is no such proxy, or the data can't be.
+
+    Reference:
+        Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021. Each proxy names its own paper, and how it deviates.
+    """
+
+    data: Data = field(kw_only=False)
+    proxies: Sequence[str | Proxy] = tuple(PROXIES)
+    batch_size: int = 64
+    loss: Loss | None = None
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        check_settings(type(self).__name__, {"batch_size": self.batch_size})
+        if isinstance(self.proxies, str):
+            object.__setattr__(self, "proxies", (self.proxies,))
+        object.__setattr__(self, "data", as_data("data", self.data, whole_targets=_holds_classes(self.data)))
+        object.__setattr__(self, "proxies", tuple(self.proxies))
+        names = [_name(proxy) for proxy in self.proxies]
+        if not names or len({*names, *self.costs().metrics}) < len(names) + len(self.costs().metrics):
+            msg = f"ZeroCost needs proxies of different names, other than {list(self.costs().metrics)}, which are always there; got {names}."
+            raise EvaluationError(msg)
+
+    @property
+    def metrics_supplied(self) -> tuple[str, ...]:
+        """The names of all metrics."""
+        return (*map(_name, self.proxies), *self.costs().metrics)
+
+    def costs(self) -> Costs:
+        """Return what counts a model's costs on the shape of this data."""
+        return Costs(Example.of(self.data.first()[0]))
+
+    def describe(self) -> dict[str, Any]:
+        """Return the settings that results depend on as JSON; data by shape and checksum."""
+        return {
+            "type": type(self).__name__,
+            "data": describe_data(self.data),
+            "proxies": [proxy if isinstance(proxy, str) else describe_setting(proxy) for proxy in self.proxies],
+            "batch_size": self.batch_size,
+            "loss": describe_setting(self.loss),
+        }
+
+    def __call__(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
+        """Return what the proxies say of an architecture, and what it costs.
+
+        Raises:
+            EvaluationError: If the space builds no models, the model has other outputs than the targets ask for, or a proxy is not finite.
+        """
+        scores = {_name(proxy): self._score(proxy, architecture, run) for proxy in self.proxies}
+        return {**scores, **self.costs()(architecture, run)}
+
+    def scorer(self, space: SearchSpace, *, seed: int = 0) -> Callable[[Architecture], float]:
+        """Return the first proxy as a function of the architecture, to screen what a strategy proposes; NaN where it is not finite.
+
+        Args:
+            space: The space of the architectures.
+            seed: Seeds the weights, which are the same for every call.
+
+        >>> import torch
+        >>> from retia.nn import ModelSpace
+        >>> from retia.space import choice
+        >>> space = ModelSpace(lambda: nn.Linear(3, choice("outputs", [2, 4])))
+        >>> score = ZeroCost((torch.ones(2, 3), torch.tensor([0, 1])), proxies="synflow").scorer(space)
+        >>> score(Architecture({"outputs": 4})) > score(Architecture({"outputs": 2}))
+        True
+        """
+        run = Run(space, seed)
+
+        def score(architecture: Architecture) -> float:
+            try:
+                return self._score(self.proxies[0], architecture, run)
+            except EvaluationError as error:
+                if isinstance(error.__cause__, FloatingPointError):
+                    return math.nan
+                raise
+
+        return score
+
+    def _score(self, proxy: str | Proxy, architecture: Architecture, run: Run) -> float:
+        space: Any = run.space
+        if not hasattr(space, "build"):
+            msg = f"ZeroCost looks at models, but the space ({type(space).__name__}) builds none. Search a ModelSpace."
+            raise EvaluationError(msg)
+        with seeded(run.seed):  # for each, so that no proxy's score depends on which others there are
+            score = float((PROXIES[proxy] if isinstance(proxy, str) else proxy)(self._probe(space.build(architecture), run)))
+        if not math.isfinite(score):
+            name = _name(proxy)
+            msg = (
+                f"The proxy '{name}' is {score} for {dict(architecture)}. Does the model's output depend on its input, and stay finite? "
+                f"Exclude such architectures from the space, or leave the proxy out."
+            )
+            raise EvaluationError(msg) from FloatingPointError(f"{name} is {score}")
+        return score
+
+    def _probe(self, model: nn.Module, run: Run) -> Probe:
+        device = torch.device(run.device or self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        x, y = self._batch
+        generator = torch.Generator().manual_seed(stream_seed(run.seed, "proxy"))
+        return Probe(model.to(device).train(), map_tensors(lambda part: part.to(device), x), y.to(device), self._checked_loss, generator)
+
+    def _checked_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        if self.loss is not None:
+            return self.loss(outputs, targets)
+        if targets.is_floating_point():
+            if outputs.shape != targets.shape:
+                msg = f"The model's outputs, {tuple(outputs.shape)}, have another shape than the targets, {tuple(targets.shape)}. Make them alike, or give a loss."
+                raise EvaluationError(msg)
+            return nn.functional.mse_loss(outputs, targets)
+        if outputs.ndim != 2 or outputs.shape[1] <= int(targets.max()):
+            msg = (
+                f"The model returns outputs of shape {tuple(outputs.shape)}, but cross-entropy needs (B, classes), and the targets go up to "
+                f"{int(targets.max())}. Give its head as many outputs as there are classes, or give a loss."
+            )
+            raise EvaluationError(msg)
+        return nn.functional.cross_entropy(outputs, targets)
+
+    @cached_property
+    def _batch(self) -> Batch:
+        """The batch that all models see, on the CPU."""
+        data: TensorData | LoadedData = self.data
+        if isinstance(data, TensorData):
+            index = slice(self.batch_size) if data.y.is_floating_point() else _balanced(data.y, self.batch_size)
+            return data.x[index], data.y[index]
+        with seeded(0), data.rewound():
+            return next(iter(data.batches(self.batch_size)))
+
+
+def _balanced(y: Tensor, count: int) -> Tensor:
+    """Return where the first samples of each class are, as many of each as possible, in order."""
+    turns = torch.zeros_like(y)  # how many of its class come before each
+    for label in y.unique():
+        members = y == label
+        turns[members] = torch.arange(int(members.sum()), device=y.device)
+    return turns.argsort(stable=True)[:count].sort().values
+
+
+def _holds_classes(data: Data) -> bool:
+    """Whether targets are class numbers, and not real numbers."""
+    if isinstance(data, Sequence):
+        y = cast("Sequence[Any]", data)[-1] if len(data) else None
+        return isinstance(y, Tensor | np.ndarray) and not torch.as_tensor(y).is_floating_point()
+    return not as_data("data", data, whole_targets=False).first()[1].is_floating_point()
+
+
+def _name(proxy: str | Proxy) -> str:
+    """Return the name of a proxy's metric.
+
+    Raises:
+        EvaluationError: If there is no such proxy.
+    """
+    name = proxy if isinstance(proxy, str) else getattr(proxy, "__name__", None)
+    if not isinstance(name, str) or (isinstance(proxy, str) and proxy not in PROXIES):
+        msg = f"A proxy is one of {list(PROXIES)}, or a function probe -> float that has a name, got {proxy!r}."
+        raise EvaluationError(msg)
+    return name

@@ -1,0 +1,166 @@
+"""Architectures as numbers, from which predictors learn."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retia.predictor.graph import CellGraph, GraphOf, cell_graph
+from retia.space import Architecture, SearchSpace
+
+__all__ = ["Encoder", "Encoding", "OneHot", "Paths", "WeisfeilerLehman"]
+
+Encoder: TypeAlias = Callable[[Sequence[Architecture]], NDArray[np.float64]]
+"""Turns architectures into their features, shape (N, F)."""
+
+KEPT = 8192
+"""Of how many architectures the paths and labels are kept."""
+
+
+class Encoding(Protocol):
+    """A way to turn architectures into numbers."""
+
+    def fit(self, space: SearchSpace, architectures: Sequence[Architecture]) -> Encoder:
+        """Return the encoder, whose features may follow from the architectures that are learnt from."""
+        ...
+
+
+@dataclass(frozen=True)
+class OneHot:
+    """The features of `SearchSpace.encode`: a categorical is one-hot, a number its place on its scale, and what is not active is 0.
+
+    Half the squared distance between two such rows is the Hamming distance, where all parameters are categorical and active.
+    """
+
+    def fit(self, space: SearchSpace, architectures: Sequence[Architecture]) -> Encoder:
+        """Return the encoder."""
+        return lambda some: np.array([space.encode(architecture) for architecture in some])
+
+
+@dataclass(frozen=True)
+class Paths:
+    """One feature for each path of operations from an input of a cell to its output: 1 if the architecture has it.
+
+    Parameters outside of the cells are encoded as by `OneHot`, so that a space without cells is, too.
+
+    Args:
+        longest: The most operations of a path that counts; all if not given. A path that is longer is left out (the truncated encoding).
+        graph: What draws an architecture as a graph; `cell_graph` of the space if not given.
+
+    Reference:
+        White et al., BANANAS, AAAI 2021, section 4 (the path encoding, and its truncation). Deviations: a feature for every path that the
+        architectures to learn from have, in place of every path that there might be, for nothing is learnt about the others; what leads
+        through an edge that is none is no path; where there are several inputs, a path's first item is the one that it comes from.
+    """
+
+    longest: int | None = None
+    graph: GraphOf | None = None
+
+    def fit(self, space: SearchSpace, architectures: Sequence[Architecture]) -> Encoder:
+        """Return the encoder, which knows the paths of the architectures, the short ones first."""
+        graph = self.graph or cell_graph(space)
+        others = _others(space, graph)
+        of_each = [_paths(graph, architecture, self.longest) for architecture in architectures]
+        paths = sorted(set[tuple[str, ...]]().union(*of_each), key=lambda path: (len(path), path))
+        columns = {path: column for column, path in enumerate(paths)}
+
+        def encode(some: Sequence[Architecture]) -> NDArray[np.float64]:
+            features = np.zeros((len(some), len(columns)))
+            for row, architecture in enumerate(some):
+                features[row, [columns[path] for path in _paths(graph, architecture, self.longest) if path in columns]] = 1
+            return np.hstack([features, others(some)])
+
+        return encode
+
+
+@dataclass(frozen=True)
+class WeisfeilerLehman:
+    """How often each label stands in the architecture's graph, after each of some rounds in which a node's label takes up its neighbours'.
+
+    Parameters outside of the cells are encoded as by `OneHot`, so that a space without cells is, too.
+
+    Args:
+        rounds: The number of rounds.
+        graph: What draws an architecture as a graph; `cell_graph` of the space if not given.
+
+    Reference:
+        Ru et al., Interpretable Neural Architecture Search via Bayesian Optimisation with Weisfeiler-Lehman Kernels, ICLR 2021, section 3.1.
+        Deviations: a node takes up the labels before it and those behind it, apart from each other; the last feature is the length of the
+        vector of the counts of all labels that the architectures to learn from do not have, so that distances to these are exact.
+    """
+
+    rounds: int = 1
+    graph: GraphOf | None = None
+
+    def fit(self, space: SearchSpace, architectures: Sequence[Architecture]) -> Encoder:
+        """Return the encoder, which knows the labels of the architectures."""
+        graph = self.graph or cell_graph(space)
+        others = _others(space, graph)
+        counted = [_label_counts(graph, architecture, self.rounds) for architecture in architectures]
+        columns = {label: column for column, label in enumerate(dict.fromkeys(label for counts in counted for label in counts))}
+
+        def encode(some: Sequence[Architecture]) -> NDArray[np.float64]:
+            features = np.zeros((len(some), len(columns) + 1))
+            for row, architecture in enumerate(some):
+                unknown = 0
+                for label, count in _label_counts(graph, architecture, self.rounds).items():
+                    column = columns.get(label)
+                    if column is None:
+                        unknown += count**2
+                    else:
+                        features[row, column] = count
+                features[row, -1] = unknown**0.5
+            return np.hstack([others(some), features])
+
+        return encode
+
+
+def _others(space: SearchSpace, graph: GraphOf) -> Encoder:
+    """Return the encoder of the parameters that a graph of cells does not show; of a user's own graph there are none."""
+    hidden = graph.others if isinstance(graph, CellGraph) else frozenset[str]()
+    if not hidden:
+        return lambda some: np.zeros((len(some), 0))
+    columns = [column for column, label in enumerate(space.feature_labels) if label in hidden]
+    return lambda some: np.array([space.encode(architecture) for architecture in some])[:, columns]
+
+
+# A strategy meets the same architectures again and again; what is kept is a function of them.
+@lru_cache(maxsize=KEPT)
+def _paths(graph_of: GraphOf, architecture: Architecture, longest: int | None) -> frozenset[tuple[str, ...]]:
+    """Return the labels along each way from a node without predecessors to one without successors; the last label is left out."""
+    graph = graph_of(architecture)
+    predecessors, successors = graph.predecessors, graph.successors
+    several = sum(not before for before in predecessors) > 1  # also where but one of them is used
+    limit = len(graph.labels) if longest is None else longest
+    found: set[tuple[str, ...]] = set()
+
+    def walk(node: int, path: tuple[str, ...], operations: int) -> None:
+        for following in successors[node]:
+            if not successors[following]:
+                found.add(path)
+            elif operations < limit:
+                walk(following, (*path, graph.labels[following]), operations + 1)
+
+    for node, label in enumerate(graph.labels):
+        if not predecessors[node]:
+            walk(node, (label,) if several else (), 0)
+    return frozenset(found)
+
+
+@lru_cache(maxsize=KEPT)
+def _label_counts(graph_of: GraphOf, architecture: Architecture, rounds: int) -> dict[str, int]:
+    graph = graph_of(architecture)
+    before, behind = graph.predecessors, graph.successors
+    labels = list(graph.labels)
+    counts = Counter(labels)
+    for _ in range(rounds):
+        labels = [
+            f"{label}({','.join(sorted(labels[i] for i in before[node]))}|{','.join(sorted(labels[i] for i in behind[node]))})"
+            for node, label in enumerate(labels)
+        ]
+        counts.update(labels)
+    return counts

@@ -1,0 +1,87 @@
+"""Asynchronous successive halving."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+
+from retia.space import SearchSpace
+from retia.strategy.fidelities import check_multi_fidelity, growth, labels_of
+from retia.strategy.fidelity_view import FidelityView
+from retia.strategy.protocol import Strategy
+from retia.trial import History, Proposal, Trial
+
+__all__ = ["ASHA"]
+
+
+@dataclass
+class ASHA:
+    """Try many architectures at a low fidelity, and promote whatever is among the best of its rung as soon as it is; nobody waits.
+
+    A rung is the completed trials at one fidelity. Where an architecture is in the best 1/eta of a rung, and has not been tried at the next
+    fidelity, it is next, the highest rung first; otherwise the strategy within proposes a new one for the lowest rung. A promoted trial has
+    the lower one as its parent, so that an evaluator goes on from what that has trained.
+
+    A study counts every trial, at whatever fidelity. The strategy within sees the lowest rung alone: there every architecture has a score, and
+    all scores compare.
+
+    Args:
+        strategy: What proposes new architectures.
+        fidelities: What a trial may cost, growing, in whatever the evaluator counts (epochs); the last is all, and its trials have the
+            fidelity None, like those of any other strategy.
+        eta: One in so many is promoted; as many as the fidelities grow by, if not given, so that all rungs cost about the same.
+
+    Raises:
+        StudyError: If `strategy` is none, prepares something before it proposes, or decides on fidelities itself.
+        SpaceError: If the fidelities are not at least two growing positive numbers, or `eta` is not above 1.
+
+    Reference:
+        Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020, algorithm 2 (with s = 0). Deviations: new architectures
+        come from any strategy; fidelities need not grow by eta; a failed promotion is not repeated; with several objectives, or constraints, the
+        best are by `History.ranked`.
+
+    >>> from retia.space import Integer
+    >>> from retia.strategy import Random
+    >>> from retia.trial import Objective
+    >>> strategy = ASHA(Random(), fidelities=(1, 3, 9))
+    >>> strategy.propose(SearchSpace({"width": Integer(4, 4)}), History((Objective("y", "maximize"),)), 1, np.random.default_rng(0))
+    [Proposal(architecture=Architecture({'width': 4}), fidelity=1, parent=None, limits=None)]
+    """
+
+    strategy: Strategy
+    fidelities: Sequence[float] = field(kw_only=True)
+    eta: float | None = field(default=None, kw_only=True)
+    _view: FidelityView | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        check_multi_fidelity(self, self.strategy, self.fidelities, self.eta)
+
+    def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
+        """Return promotions, and new architectures for the lowest rung where there are fewer than `n`."""
+        proposals = promotions(history, labels_of(self.fidelities), self.eta or growth(self.fidelities))[:n]
+        if len(proposals) == n:
+            return proposals
+        if self._view is None or self._view.source is not history:
+            self._view = FidelityView(history, self.fidelities[0])
+        return [*proposals, *self._view.propose(self.strategy, space, n - len(proposals), rng, fidelity=self.fidelities[0])]
+
+
+def promotions(history: History, labels: Sequence[float | None], eta: float) -> list[Proposal]:
+    """Return every promotion that is due: of the highest rung first, and in a rung of the best first.
+
+    Args:
+        history: The study's trials.
+        labels: The fidelities of the rungs, as trials have them.
+        eta: One in so many is promoted.
+    """
+    rungs: dict[float | None, list[Trial]] = {label: [] for label in labels}
+    for trial in history.evaluated:
+        if trial.state == "completed" and trial.fidelity in rungs:
+            rungs[trial.fidelity].append(trial)
+    return [
+        Proposal(trial.architecture, higher, trial.number)
+        for lower, higher in reversed(list(pairwise(labels)))
+        for trial in history.ranked(rungs[lower])[: int(len(rungs[lower]) / eta + 1e-9)]
+        if history.find(trial.architecture, higher) is None
+    ]

@@ -1,0 +1,36 @@
+"""What all wrappers of strategies have in common."""
+
+import pytest
+
+from retia.errors import StudyError
+from retia.strategy import Fallback, Filtered, Prior, Random, Screened, WarmStarted
+
+WRAP = {
+    "Fallback": lambda strategy: Fallback(strategy),
+    "Fallback, otherwise": lambda strategy: Fallback(Random(), strategy),
+    "Filtered": lambda strategy: Filtered(strategy, bool),
+    "Prior": lambda strategy: Prior(strategy, {}),
+    "Screened": lambda strategy: Screened(strategy, len),
+    "WarmStarted": lambda strategy: WarmStarted(strategy, []),
+}
+
+
+class Preparing:
+    def propose(self, space, history, n, rng):
+        return []
+
+    def prepare(self, evaluator, run):
+        return evaluator
+
+    def describe(self):
+        return {}
+
+
+@pytest.mark.parametrize("wrap", WRAP.values(), ids=WRAP)
+def test_a_wrapper_wraps_strategies_that_only_propose(wrap):
+    with pytest.raises(StudyError, match="wraps strategies that only propose, and Preparing prepares an evaluator first. Prepare it alone"):
+        wrap(Preparing())
+    with pytest.raises(StudyError, match=r"wraps an object with a method propose, such as retia.Random\(\), got <class 'retia.strategy.random.Random'>"):
+        wrap(Random)
+    with pytest.raises(StudyError, match="wraps an object with a method propose, .*, got 'random'"):
+        wrap("random")
