@@ -94,7 +94,7 @@ def search(  # the one call that puts the parts together
     with Progress() as display:
         observer = display if progress else None
         study.run(strategy, trials=trials, workers=workers, executor=executor, timeout=timeout, observer=observer)
-        run_companions(study, trials=trials, retrain=retrain, control=control, workers=workers, executor=executor, observer=observer)
+        run_companions(study, retrain=retrain, control=control, workers=workers, executor=executor, observer=observer)
     return study
 
 
@@ -116,12 +116,12 @@ def check_companions(strategy: Strategy, *, retrain: int, control: bool) -> None
         raise StudyError(msg)
 
 
-def run_companions(study: Study, *, trials: int, retrain: int, control: bool, **how: Any) -> None:
+def run_companions(study: Study, *, retrain: int, control: bool, **how: Any) -> None:
     """Run what a study is compared with, unless it was interrupted."""
     if retrain and study.stop_reason != INTERRUPTED:
         study.run_retrained(retrain, **how)
     if control and study.stop_reason != INTERRUPTED and (not retrain or (study.retrained is not None and study.retrained.stop_reason != INTERRUPTED)):
-        study.run_control(trials=trials if study.prepared_by is None else None, **how)
+        study.run_control(**how)
 
 
 def check(study: Study, *, architectures: int = 3) -> list[str]:

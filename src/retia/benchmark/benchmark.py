@@ -226,6 +226,11 @@ class TableEvaluator:
         """The names of all metrics."""
         return self.benchmark.metrics
 
+    @property
+    def full_fidelity(self) -> float:
+        """The epochs of a trial without a fidelity."""
+        return self.benchmark.epochs
+
     def costs(self) -> "TableCosts":
         """Return the evaluator of what needs no training."""
         return TableCosts(self.benchmark)

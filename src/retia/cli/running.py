@@ -167,7 +167,7 @@ def _run_study(loaded: UserFile, given: dict[str, Any], values: dict[str, Any], 
                 timeout=given.get("timeout"),
                 observer=observer,
             )
-            run_companions(study, trials=trials, retrain=retrain, control=control, workers=given.get("workers"), observer=observer)
+            run_companions(study, retrain=retrain, control=control, workers=given.get("workers"), observer=observer)
     return study
 
 

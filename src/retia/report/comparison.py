@@ -9,7 +9,7 @@ from retia.report.number import difference, logarithmic, number
 from retia.study import Study
 from retia.trial import Objective, Trial, hypervolume
 
-__all__ = ["Comparison", "Gain", "against_baseline", "against_random", "spent"]
+__all__ = ["Comparison", "Gain", "against_baseline", "against_random", "farthest", "several_fidelities", "spent"]
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def against_random(study: Study) -> Comparison | None:
     """Compare with the random search that the study keeps as its control, each by its first trials, equally many.
 
     Where a supernet scored the trials, those that were retrained are compared with all of the control's, whose number follows from the seconds
-    that the search took.
+    that the search took; where trials had different fidelities, those that went the farthest.
 
     Returns:
         None if there is no control, or either side has no feasible trial.
@@ -158,8 +158,9 @@ def against_random(study: Study) -> Comparison | None:
     if control is None or searched is None:
         return None
     ours, theirs = spent(searched), spent(control)
-    budget = min(len(ours), len(theirs)) if searched is study else len(theirs)
-    mine = [trial for trial in ours[:budget] if searched.history.feasible(trial)]
+    alike = searched is study and not several_fidelities(study)
+    budget = min(len(ours), len(theirs)) if alike else len(theirs)
+    mine = farthest([trial for trial in (ours[:budget] if alike else ours) if searched.history.feasible(trial)])
     other = [trial for trial in theirs[:budget] if control.history.feasible(trial)]
     if not mine or not other:
         return None
@@ -167,6 +168,17 @@ def against_random(study: Study) -> Comparison | None:
     if len(study.objectives) == 1:
         return Comparison("random search", gains, budget=budget)
     return _with_volumes(Comparison("random search", gains, budget=budget), mine, other)
+
+
+def several_fidelities(study: Study) -> bool:
+    """Whether some trials of a study had less than all fidelity."""
+    return any(trial.fidelity is not None for trial in study.trials)
+
+
+def farthest(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the trials that went the farthest, whose metrics compare."""
+    most = max((trial.reached for trial in trials), default=0.0)
+    return [trial for trial in trials if trial.reached == most]
 
 
 def spent(study: Study) -> list[Trial]:

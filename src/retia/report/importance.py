@@ -1,9 +1,12 @@
 """Parameter importance: which choices a metric depends on."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from retia.errors import StudyError
 from retia.study import Study
+from retia.trial import Trial
 
 __all__ = ["LEAST", "importance"]
 
@@ -18,7 +21,7 @@ def importance(study: Study, metric: str | None = None) -> dict[str, float]:
     impurity decreases. Where the metric never varies, every share is 0. Few trials give a rough picture.
 
     Args:
-        study: The study; its completed trials count.
+        study: The study; its completed trials count. Of several fidelities the greatest counts that at least four of them had.
         metric: The metric to explain; the first objective if not given.
 
     Raises:
@@ -32,7 +35,7 @@ def importance(study: Study, metric: str | None = None) -> dict[str, float]:
 
     name = study.objectives[0].metric if metric is None else metric
     completed = [trial for trial in study.trials if trial.state == "completed"]
-    known = [trial for trial in completed if name in trial.metrics]
+    known = _alike([trial for trial in completed if name in trial.metrics])
     if completed and not known:
         metrics = sorted({name for trial in completed for name in trial.metrics})
         msg = f"No trial of study '{study.name}' has the metric '{name}'. Take one of {metrics}."
@@ -47,3 +50,11 @@ def importance(study: Study, metric: str | None = None) -> dict[str, float]:
     for label, share in zip(study.space.feature_labels, forest.feature_importances_, strict=True):
         shares[label] += float(share)
     return dict(sorted(shares.items(), key=lambda item: -item[1]))
+
+
+def _alike(trials: Sequence[Trial]) -> Sequence[Trial]:
+    """Return the trials of the greatest fidelity of which there are enough; all if there is none."""
+    for reached in sorted({trial.reached for trial in trials}, reverse=True):
+        if len(found := [trial for trial in trials if trial.reached == reached]) >= LEAST:
+            return found
+    return trials

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retia.errors import StudyError
-from retia.report.comparison import spent
+from retia.report.comparison import farthest, spent
 from retia.report.honesty import honesty
 from retia.report.importance import LEAST, importance
 from retia.report.number import logarithmic, number
@@ -21,6 +21,8 @@ __all__ = ["plot_honesty", "plot_importance", "plot_pareto", "plot_progress", "s
 
 def plot_progress(study: Study, metric: str | None = None) -> "Figure":
     """Plot the best value so far over the trials, beside the baseline and the random control.
+
+    Where trials had different fidelities, the best of those that went the farthest.
 
     Args:
         study: The study.
@@ -199,8 +201,9 @@ def _best_so_far(axes: "Axes", objective: Objective, study: Study, *, color: str
     numbers: list[int] = []
     values: list[float] = []
     trials = spent(study)
+    compared = {trial.number for trial in farthest([trial for trial in trials if study.history.feasible(trial)])}
     for i, trial in enumerate(trials, 1):
-        if not study.history.feasible(trial):
+        if trial.number not in compared:
             continue
         value = trial.metrics[objective.metric]
         if not values or objective.loss(trial.metrics) < objective.loss({objective.metric: values[-1]}):

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from retia.errors import StudyError
-from retia.report.comparison import against_baseline, against_random
+from retia.report.comparison import against_baseline, against_random, several_fidelities
 from retia.report.honesty import honesty
 from retia.report.number import compact, duration, number
 from retia.space import Architecture, SearchSpace
@@ -41,7 +41,8 @@ def summary(study: Study) -> Group:
             parts.append(trials_table(study.retrained, winners, title="retrained", short=True))
         parts.append(honesty_table(study))
     elif random is not None:
-        parts.append(_section(f"over random search at the same budget, {random.budget} trials each", random.lines()))
+        budget = f"in the same time, {random.budget} trials" if several_fidelities(study) else f"at the same budget, {random.budget} trials each"
+        parts.append(_section(f"over random search {budget}", random.lines()))
     return Group(*parts)
 
 

@@ -70,7 +70,7 @@ class Companions:
     def run_control(self, scored_by: Evaluator, trials: int | None, **how: Any) -> "Study":
         """Run random search, and let the evaluator that scored the study's trials score what it tried, if that is another."""
         study = self._study
-        seconds = None if trials is not None or study.prepared_by is None else self._seconds()
+        seconds = self._seconds() if trials is None else None
         control = self._made(CONTROL, seed=stream_seed(study.seed, "control"))
         if seconds is None:
             control.run(Random(), trials=trials or _count(study), **how)
@@ -95,9 +95,11 @@ class Companions:
         directory = None if study.given_directory is None else study.given_directory / kind
         return self.set(kind, study.replace(name=f"{study.name}/{kind}", directory=directory, **changes))
 
-    def _seconds(self) -> float:
-        """Return how long the preparation, the trials and the retraining took."""
+    def _seconds(self) -> float | None:
+        """Return how long a search took whose trials are not alike random search's: the preparation, the trials and the retraining."""
         study, retrained = self._study, self.get(RETRAINED)
+        if study.prepared_by is None:
+            return _spent(study) if any(trial.fidelity is not None for trial in study.trials) else None
         if retrained is None or not _spent(retrained):
             msg = (
                 f"Random search is to train models for as long as the search and the training of its winners took, but no winner of '{study.name}' "
@@ -109,8 +111,9 @@ class Companions:
     def _spend(self, seconds: float, control: "Study", **how: Any) -> None:
         """Run random search for a time: as many trials as it allows by what a retrained one took, and then by what its own take."""
         timed = self.get(RETRAINED)
-        while timed is not None and _spent(control) < seconds:
-            target = max(_count(control) + 1, round(seconds / (_spent(timed) / _count(timed))))
+        while _spent(control) < seconds:
+            each = 0.0 if timed is None else _spent(timed) / _count(timed)
+            target = max(_count(control) + 1, round(seconds / each) if each else 0)
             if control.run(Random(), trials=target, **how) != TRIALS_DONE:
                 break
             timed = control

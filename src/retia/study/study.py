@@ -214,8 +214,8 @@ class Study:
         architectures as well, as the study `name/rescored`: so both scores of random architectures are known.
 
         Args:
-            trials: How many trials it is to have. If not given, as many as this study; where a supernet scored these, as many as take the
-                seconds of the preparation, the trials and the retraining together.
+            trials: How many trials it is to have. If not given, as many as this study; where a supernet scored these, or some had less than all
+                fidelity, as many as take the seconds of the preparation, the trials and the retraining together.
             workers: As in `run`.
             executor: As in `run`.
             observer: As in `run`.
