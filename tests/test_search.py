@@ -73,7 +73,7 @@ def test_what_is_given_arrives(tmp_path):
     study = search(
         SPACE,
         score,
-        LocalSearch(),
+        LocalSearch(starts=1),
         trials=10,
         maximize="score",
         constraints=["score <= 2"],
@@ -102,10 +102,10 @@ def test_it_resumes_and_force_goes_on_with_a_changed_study(tmp_path):
 
 
 def test_the_control_runs_along():
-    study = search(SPACE, score, LocalSearch(), trials=12, maximize="score", control=True, progress=False)
+    study = search(SPACE, score, LocalSearch(starts=1), trials=12, maximize="score", control=True, progress=False)
     assert study.control.name == "study/random"
     assert len(study.control.trials) == 12
-    assert search(SPACE, score, LocalSearch(), trials=2, maximize="score", progress=False).control is None
+    assert search(SPACE, score, LocalSearch(starts=1), trials=2, maximize="score", progress=False).control is None
 
 
 @pytest.mark.parametrize(
@@ -231,6 +231,6 @@ def test_no_module_hides_the_function():
     import retia
 
     modules = {module.name for module in pkgutil.iter_modules(retia.__path__)}
-    assert modules & set(retia.__all__) == {"datasets", "hub"}
+    assert modules & set(retia.__all__) == {"benchmark", "datasets", "hub"}
     importlib.import_module("retia.searching")
     assert callable(retia.search)

@@ -153,7 +153,7 @@ def test_without_the_files_of_its_parent_a_trial_begins_anew_and_says_so(spoil, 
 
 def test_a_state_of_other_settings_is_not_gone_on_from(tmp_path):
     ran(evaluator(lr=0.02), tmp_path / "low", 3)
-    with pytest.warns(RuntimeWarning, match="is of another training"):
+    with pytest.warns(RuntimeWarning, match="its training lr is 0.02 and not 0.01"):
         _, steps, _ = ran(evaluator(), tmp_path / "high", 4, resume_from=tmp_path / "low", resumed_fidelity=3.0)
     assert len(steps) == 4
 
