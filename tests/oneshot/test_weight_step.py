@@ -41,7 +41,7 @@ def test_the_step_is_the_one_that_sgd_takes(settings, before):
         optimizer.step()
     give_gradients(layer, 10)
     state = copy.deepcopy(optimizer.state_dict())
-    foreseen = [step.applied(step.parameter.grad) for step in weight_steps(optimizer)]
+    foreseen = [step.applied(step.parameter.grad) for step in weight_steps([optimizer])]
     torch.testing.assert_close(optimizer.state_dict(), state, rtol=0, atol=0)
     optimizer.step()
     torch.testing.assert_close(foreseen, [parameter.detach() for parameter in layer.parameters()])
@@ -52,7 +52,7 @@ def test_any_other_optimizer_stands_for_gradient_descent_with_its_rate_and_decay
     optimizer = torch.optim.AdamW([{"params": [layer.weight], "lr": 0.5}, {"params": [layer.bias]}], lr=0.1, weight_decay=0.01)
     give_gradients(layer, 0)
     optimizer.step()
-    weight, bias = weight_steps(optimizer)
+    weight, bias = weight_steps([optimizer])
     torch.testing.assert_close(weight.applied(layer.weight.grad), layer.weight.detach() - 0.5 * (layer.weight.grad + 0.01 * layer.weight.detach()))
     torch.testing.assert_close(bias.applied(layer.bias.grad), layer.bias.detach() - 0.1 * (layer.bias.grad + 0.01 * layer.bias.detach()))
 
@@ -63,6 +63,6 @@ def test_another_rate_may_be_given_and_frozen_weights_have_no_step():
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.2, momentum=0.9)
     give_gradients(layer, 0)
     optimizer.step()
-    (step,) = weight_steps(optimizer, xi=0.05)
+    (step,) = weight_steps([optimizer], xi=0.05)
     slope = torch.ones(2, 3)
     torch.testing.assert_close(step.applied(slope), layer.weight.detach() - 0.05 * (slope + 0.9 * layer.weight.grad))
