@@ -2,6 +2,8 @@
 
 from retia.benchmark.benchmark import Benchmark, Entry, TableCosts, TableEvaluator
 from retia.benchmark.compact import compact
+from retia.benchmark.comparison import Comparison, SeedRun, Spread, Standing, compare
+from retia.benchmark.digits import digits, digits_space
 from retia.benchmark.index import Grid, Index, Listing
 from retia.benchmark.nasbench101 import nasbench101, nasbench101_architecture, nasbench101_module
 from retia.benchmark.nasbench_macro import nasbench_macro
@@ -16,6 +18,7 @@ __all__ = [
     "Band",
     "Benchmark",
     "Columns",
+    "Comparison",
     "CriticalDifference",
     "Entry",
     "Grid",
@@ -24,13 +27,19 @@ __all__ = [
     "OnceForAllOperators",
     "OperatorLatency",
     "Records",
+    "SeedRun",
     "Simulated",
+    "Spread",
+    "Standing",
     "TableCosts",
     "TableEvaluator",
     "average_ranks",
     "band",
     "compact",
+    "compare",
     "critical_difference",
+    "digits",
+    "digits_space",
     "nasbench101",
     "nasbench101_architecture",
     "nasbench101_module",

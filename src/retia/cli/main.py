@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from retia.cli.benching import bench
 from retia.cli.demo_command import demo
 from retia.cli.exporting import export
 from retia.cli.listing import best, show_trial, studies, trials
@@ -47,5 +48,5 @@ def main() -> None:
     """Neural architecture search: plain PyTorch, plus choice()."""
 
 
-for command in (demo, run, check, studies, trials, show_trial, best, plot, export):
+for command in (demo, run, check, studies, trials, show_trial, best, plot, export, bench):
     main.add_command(command)

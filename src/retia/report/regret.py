@@ -1,0 +1,72 @@
+"""The plot of strategies on a benchmark: regret against evaluations and against simulated hours."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["RegretCurve", "plot_regret"]
+
+COLOURS = ("#1f5fbf", "#c0582b", "#3b8c5a", "#8a5fb0", "#b8923a", "#3aa0a8", "#c24f86", "#6b6b6b", "#7f9a2f", "#5a6fd0", "#a04545", "#2f6f6f")
+LEAST = 1 / 300
+"""Below which share of the greatest median the scale is linear, so that a regret of 0 has a place."""
+
+
+@dataclass(frozen=True, eq=False)
+class RegretCurve:
+    """A curve over seeds and the band around it, each of shape (T,); NaN where there is no result yet.
+
+    Args:
+        x: Evaluations, or simulated hours.
+        median: The median regret.
+        low: The quartile below it.
+        high: The quartile above it.
+    """
+
+    x: NDArray[np.float64]
+    median: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def plot_regret(title: str, metric: str, evaluations: Mapping[str, RegretCurve], hours: Mapping[str, RegretCurve] | None = None) -> "Figure":
+    """Plot the median regret of strategies and its quartiles, in steps.
+
+    Args:
+        title: What stands above.
+        metric: In what regret counts.
+        evaluations: By strategy, regret against evaluations.
+        hours: By strategy, regret against simulated hours; left out if not known.
+    """
+    from retia.report.chart import Chart
+
+    chart = Chart(title, width=11.0 if hours else 7.0, plots=2 if hours else 1)
+    for axes, curves, label in zip(chart.all_axes, (evaluations, hours or {}), ("evaluations", "simulated hours"), strict=False):
+        for (strategy, curve), colour in zip(curves.items(), _colours(), strict=False):
+            axes.fill_between(curve.x, curve.low, curve.high, step="post", color=colour, alpha=0.15, linewidth=0)
+            axes.step(curve.x, curve.median, where="post", color=colour, linewidth=1.8, label=strategy)
+        axes.set_xlabel(label)
+        axes.set_ylabel(f"regret in {metric}, median and quartiles")
+        _scale(axes, curves)
+    chart.add_legend()
+    return chart
+
+
+def _scale(axes: "Axes", curves: Mapping[str, RegretCurve]) -> None:
+    """Draw regrets on a logarithmic scale that reaches 0."""
+    greatest = max(float(np.nanmax(curve.median, initial=0.0)) for curve in curves.values())
+    if greatest > 0:
+        axes.set_yscale("symlog", linthresh=greatest * LEAST)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_ylim(bottom=0)
+
+
+def _colours() -> Iterator[str]:
+    while True:
+        yield from COLOURS

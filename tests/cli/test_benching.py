@@ -1,0 +1,192 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from retia.benchmark import read_table
+from retia.cli.benching import open_benchmark
+from retia.cli.strategies import STRATEGIES, strategies_named
+from retia.errors import EvaluationError, StudyError
+from retia.strategy import Random
+
+CLIMB = """
+import pathlib
+
+import retia
+
+counted = pathlib.Path("evaluated")
+
+
+@retia.architecture_evaluator
+def judge(architecture):
+    with counted.open("a") as file:
+        file.write("x")
+    if len(counted.read_text()) == 5 and pathlib.Path("interrupt").exists():
+        raise KeyboardInterrupt
+    return {"accuracy": 10.0 * architecture["a"] + architecture["b"], "params": 100.0 * architecture["a"], "train_seconds": 60.0}
+
+
+space = retia.SearchSpace({"a": retia.Integer(0, 3), "b": retia.Integer(0, 4)})
+study = retia.Study(space, judge, maximize="accuracy", name="climb")
+epochs = 7
+reference = "by hand"
+"""
+
+
+@pytest.fixture
+def climb(write):
+    """A file that defines a study of 20 architectures, the best with an accuracy of 34."""
+    return write("climb.py", CLIMB)
+
+
+@pytest.fixture
+def table(retia, climb):
+    """The table of that study."""
+    retia("bench", "build", climb, "--quiet")
+    return "table.npz"
+
+
+# --- comparing
+
+
+def test_strategies_are_compared_on_a_table(retia, table, folder):
+    result = retia("bench", "--space", table, "--strategies", "random,grid,local", "--seeds", 3, "--budget", 20, "--jobs", 1)
+    lines = result.stdout.splitlines()
+    assert lines[0] == "climb (epochs=7): regret in accuracy, 3 seeds, 20 evaluations"
+    assert [line.split()[0] for line in lines[2:5]] == ["random", "grid", "local"]
+    grid = lines[3].split()
+    assert grid[1:4] == ["20", "20", "20..20"]  # after ten of twenty in order the best has a=1, b=4
+    assert grid[4:9] == ["0", "0", "0..0", "20", "3/3"]
+    assert lines[-1] == "plot: retia-bench/regret.png"
+    assert (folder / "retia-bench" / "regret.png").read_bytes().startswith(b"\x89PNG")
+    assert result.stderr.startswith("[1/3] random: mean regret 0 after 20 evaluations, ")
+    assert result.stderr.count("\n") == 3
+
+
+def test_json_is_the_same_from_any_number_of_processes(retia, table):
+    def call(jobs):
+        arguments = ["--space", table, "--strategies", "random,evolution", "--seeds", 4, "--budget", 12, "--workers", 3]
+        data = json.loads(retia("bench", *arguments, "--jobs", jobs, "--out", "plots", "--json").stdout)
+        for strategy in data["strategies"].values():
+            del strategy["propose_ms"]
+        return data
+
+    data = call(1)
+    assert call(2) == data
+    assert (data["seeds"], data["workers"], data["plot"]) == (4, 3, "plots/regret.png")
+    assert data["strategies"]["evolution"]["regret"]["median"][-1] <= data["strategies"]["evolution"]["regret"]["median"][0]
+
+
+def test_the_table_that_comes_with_it_needs_no_file(retia):
+    result = retia("bench", "--strategies", "random", "--seeds", 2, "--budget", 5, "--jobs", 1)
+    assert result.stdout.startswith("digits (epochs=6): regret in valid_accuracy, 2 seeds, 5 evaluations\n")
+
+
+def test_the_real_table_is_opened_by_its_name(retia, shared_data):
+    path = shared_data / "nasbench201" / "nb201.npz"
+    if not path.exists():
+        pytest.skip(f"needs the table of NAS-Bench-201, and there is no {path}")
+    arguments = ["--space", "nasbench201", "--path", path, "--dataset", "cifar10-valid", "--strategies", "evolution,random", "--seeds", 2]
+    data = json.loads(retia("bench", *arguments, "--jobs", 1, "--json").stdout)
+    assert data["benchmark"] == {"benchmark": "nasbench201", "dataset": "cifar10-valid", "seed": None, "epochs": 200}
+    assert data["strategies"]["evolution"]["final"]["mean"] < data["strategies"]["random"]["final"]["mean"]
+
+
+def test_unknown_names_are_answered_with_the_known(retia):
+    names = ", ".join(STRATEGIES)
+    assert f"got 'annealing'. Take some of {names}, with commas between." in retia("bench", "--strategies", "random,annealing", code=1).stderr
+    assert "needs names of strategies, got none" in retia("bench", "--strategies", ",", code=1).stderr
+    assert "'nasbench' is no benchmark, and no file. Take one of digits, nasbench201, " in retia("bench", "--space", "nasbench", code=1).stderr
+    retia("bench", "--space", "nasbench201", "--path", "absent.npz", code=2)
+    retia("bench", "--seeds", 0, code=2)
+
+
+def test_an_option_that_a_benchmark_does_not_take_is_an_error(folder):
+    with pytest.raises(EvaluationError, match="'digits' takes no --dataset, got 'cifar10'. Leave it out"):
+        open_benchmark("digits", dataset="cifar10")
+    with pytest.raises(EvaluationError, match="'nasbench101' takes no --dataset"):
+        open_benchmark("nasbench101", dataset="cifar10")
+    with pytest.raises(EvaluationError, match="'digits' takes no --path"):
+        open_benchmark("digits", folder)
+
+
+def test_names_stand_for_fresh_strategies():
+    with pytest.raises(StudyError, match="got 'best'"):
+        strategies_named(["best"])
+    assert list(strategies_named(["local", "random", "local"])) == ["local", "random"]
+    for name, factory in STRATEGIES.items():
+        assert callable(factory().propose), name
+        assert factory() is not factory()
+    assert isinstance(strategies_named(["random"])["random"](), Random)
+
+
+def test_torch_is_imported_only_for_strategies_that_need_it(folder):
+    code = (
+        "import sys; from retia.cli import main\n"
+        "main(['bench', '--strategies', 'random,evolution,local,nsga2,grid', '--seeds', '1', '--budget', '5', '--jobs', '1'], standalone_mode=False)\n"
+        "print('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.endswith("\nFalse\n")
+
+
+# --- building
+
+
+def test_a_table_of_the_whole_space_is_built(retia, climb):
+    result = retia("bench", "build", climb, "--out", "tables/climb.npz", "--quiet")
+    assert result.stdout == "tables/climb.npz: 20 architectures; the best accuracy is 34.\n"
+    benchmark = read_table("tables/climb.npz")
+    assert (benchmark.name, benchmark.epochs, benchmark.reference, len(benchmark)) == ("climb", 7, "by hand", 20)
+    assert benchmark.settings["evaluator"]["function"].endswith("judge")
+    assert benchmark.query({"a": 2, "b": 3}) == {"accuracy": 23.0, "params": 200.0, "train_seconds": 60.0}
+    assert benchmark.costs == ("params",)
+    assert benchmark.space.size() == 20
+
+
+def test_an_interrupted_build_goes_on_where_it_was(retia, climb, folder):
+    (folder / "interrupt").touch()
+    result = retia("bench", "build", climb, "--quiet", code=130)
+    assert "interrupted; what has ended is in 'retia.db': the same command resumes." in result.stderr
+    assert not (folder / "table.npz").exists()
+    (folder / "interrupt").unlink()
+    data = json.loads(retia("bench", "build", climb, "--quiet", "--json").stdout)
+    assert (data["architectures"], data["optimum"], data["failed"], data["path"]) == (20, 34.0, 0, "table.npz")
+    assert len((folder / "evaluated").read_text()) == 21  # the one that was interrupted again, the others once
+    retia("bench", "build", climb, "--quiet")
+    assert len((folder / "evaluated").read_text()) == 21
+
+
+def test_what_fails_is_left_out_and_said(retia, toy):
+    result = retia("bench", "build", toy, "--storage", "other.db", "--quiet")
+    note = "16 architectures, without 2 that failed (retia trials --storage other.db --name toy)"
+    assert result.stdout == f"table.npz: {note}; the best accuracy is 0.9.\n"
+    assert read_table("table.npz").space.size() == 16
+
+
+def test_seeds_add_a_spread(retia, climb, folder):
+    retia("bench", "build", climb, "--seeds", 3, "--quiet")
+    assert len((folder / "evaluated").read_text()) == 60
+    assert read_table("table.npz").query({"a": 1, "b": 1}) == {
+        "accuracy": 11.0,
+        "accuracy_sd": 0.0,
+        "params": 100.0,
+        "train_seconds": 60.0,
+        "train_seconds_sd": 0.0,
+    }
+
+
+def test_progress_is_shown_unless_quiet(retia, climb):
+    assert "climb" in retia("bench", "build", climb).stderr
+    assert retia("bench", "build", climb, "--quiet").stderr == ""
+
+
+def test_a_table_of_part_of_a_space_is_refused(retia, write):
+    broken = CLIMB.replace("    return", '    if architecture["a"] < 3:\n        raise RuntimeError("it broke")\n    return')
+    error = retia("bench", "build", write("broken.py", broken), "--quiet", code=1).stderr
+    assert "A table holds a whole space, but" in error
+    assert "of 20 architectures were evaluated when the study stopped: too many failures" in error
+    real = CLIMB.replace("retia.Integer(0, 4)", "retia.Real(0.0, 4.0)")
+    assert "at most 1,000,000 architectures, but that of real.py has inf" in retia("bench", "build", write("real.py", real), "--quiet", code=1).stderr
+    large = CLIMB.replace("retia.Integer(0, 4)", "retia.Integer(0, 400_000)")
+    assert "that of large.py has 1,600,004" in retia("bench", "build", write("large.py", large), "--quiet", code=1).stderr
