@@ -11,7 +11,7 @@ from retia.cli.output import columns
 def test_help_lists_the_commands_in_the_order_of_use(retia):
     out = retia("--help").stdout
     names = [line.split()[0] for line in out.partition("Commands:")[2].splitlines() if line.strip()]
-    assert names == ["demo", "run", "check", "studies", "trials", "show", "best", "plot", "export"]
+    assert names == ["demo", "run", "check", "studies", "trials", "show", "best", "plot", "export", "bench"]
     assert "..." not in out.partition("Commands:")[2]
 
 

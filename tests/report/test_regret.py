@@ -1,7 +1,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from retia.report.regret import RegretCurve, plot_regret
+from retia.report import RegretCurve, plot_regret
 
 
 def curve(*median):

@@ -18,8 +18,7 @@ from retia.nn import ModelSpace
 from retia.rng import stream_seed
 from retia.space import Architecture, Categorical, Integer, SearchSpace
 from retia.strategy import GridSearch, Random
-from retia.study import Costed, Described, Searchable, Study, Supplying, architecture_evaluator
-from retia.study.repeated import Repeated
+from retia.study import Costed, Described, Repeated, Searchable, Study, Supplying, architecture_evaluator
 from retia.trial import WEIGHTS, Run
 
 PLAIN = SearchSpace({"width": Categorical((4, 8))})

@@ -115,7 +115,7 @@ def plot_comparison(comparison: "Comparison") -> "Figure":
     """Plot a comparison against evaluations, and against simulated hours if the table knows how long training took."""
     import numpy as np
 
-    from retia.report.regret import RegretCurve, plot_regret
+    from retia.report import RegretCurve, plot_regret
 
     evaluations: dict[str, RegretCurve] = {}
     hours: dict[str, RegretCurve] = {}

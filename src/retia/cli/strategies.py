@@ -67,7 +67,7 @@ def _bananas() -> "Strategy":
 
 def _predictor() -> "Strategy":
     from retia.predictor import GaussianProcess
-    from retia.strategy.predictor_guided import PredictorGuided
+    from retia.strategy import PredictorGuided
 
     return PredictorGuided(GaussianProcess())
 

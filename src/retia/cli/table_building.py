@@ -65,8 +65,7 @@ def _evaluated(loaded: UserFile, storage: str | None, seeds: int | None, workers
     from retia.report import Progress
     from retia.searching import with_costs
     from retia.strategy import GridSearch
-    from retia.study import INTERRUPTED
-    from retia.study.repeated import Repeated
+    from retia.study import INTERRUPTED, Repeated
 
     study = study_of(loaded, given={} if storage is None else {"storage": storage})
     changes: dict[str, Any] = {}

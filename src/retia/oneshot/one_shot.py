@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -172,6 +173,7 @@ class OneShot(ABC):
         ).run()
         # What it keeps is a cache: whoever prepares again gets the same from the checkpoint.
         object.__setattr__(self, "_session", session)
+        object.__setattr__(self, "_ranking", _Ranking(session.ranked()))
         return SupernetEvaluator(supernet, evaluator, self.recalibration_batches, trained_by=self.describe())
 
     def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
@@ -195,7 +197,8 @@ class OneShot(ABC):
         Raises:
             StudyError: If the supernet has not been trained.
         """
-        return self._trained().ranked()
+        self._trained()
+        return iter(cast("_Ranking", self.__dict__["_ranking"]))
 
     def probabilities(self) -> Mapping[str, np.ndarray[Any, Any]]:
         """Return how likely each value of each parameter is chosen, by label; nothing where the method has no preference.
@@ -216,6 +219,23 @@ class OneShot(ABC):
             msg = f"{type(self).__name__} has no trained supernet yet. Run it by retia.search or study.run, or call train(space, evaluator) first."
             raise StudyError(msg)
         return cast("Session", session)
+
+
+class _Ranking:
+    """An order that is worked out once, however often it is asked for, and only as far as it is."""
+
+    def __init__(self, source: Iterator[Architecture]) -> None:
+        self._source = source
+        self._known: list[Architecture] = []
+
+    def __iter__(self) -> Iterator[Architecture]:
+        for i in itertools.count():
+            while i >= len(self._known):
+                architecture = next(self._source, None)
+                if architecture is None:
+                    return
+                self._known.append(architecture)
+            yield self._known[i]
 
 
 def _fingerprint(space: ModelSpace) -> str:

@@ -9,6 +9,7 @@ from retia.report.overview import overview
 from retia.report.plots import plot_honesty, plot_importance, plot_pareto, plot_progress, save_plots
 from retia.report.progress import Progress
 from retia.report.records import record, records
+from retia.report.regret import RegretCurve, plot_regret
 from retia.report.tables import architecture_table, honesty_table, metric_names, space_table, summary, trials_table
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Honesty",
     "Progress",
     "RankCorrelation",
+    "RegretCurve",
     "against_baseline",
     "against_random",
     "architecture_table",
@@ -32,6 +34,7 @@ __all__ = [
     "plot_importance",
     "plot_pareto",
     "plot_progress",
+    "plot_regret",
     "rank_correlation",
     "record",
     "records",
