@@ -1,5 +1,6 @@
 """Comparing trials by several objectives: domination, fronts, crowding, hypervolume. Losses: lower is better."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 import numpy as np
@@ -37,8 +38,10 @@ def nondominated_ranks(losses: Losses) -> NDArray[np.int64]:
 
     Reference:
         Deb et al., A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II, 2002, section III-A. Deviation: the
-        domination of all pairs is found at once, as an array.
+        domination of all pairs is found at once, as an array; with two objectives in O(N log N), by a sweep in the order of the first.
     """
+    if losses.shape[1] == 2:
+        return _ranks_of_two(losses)
     no_worse = (losses[:, None] <= losses[None]).all(-1)  # (N, N): i is nowhere worse than j
     dominated = no_worse & ~no_worse.T
     ranks = np.full(len(losses), -1, dtype=np.int64)
@@ -48,6 +51,21 @@ def nondominated_ranks(losses: Losses) -> NDArray[np.int64]:
         ranks[front] = rank
         left &= ~front
         rank += 1
+    return ranks
+
+
+def _ranks_of_two(losses: Losses) -> NDArray[np.int64]:
+    """Return the fronts of points (N, 2)."""
+    ranks = np.zeros(len(losses), dtype=np.int64)
+    lasts: list[float] = []  # the second objective of the last point in each front, which is its least; in ascending order
+    before, rank = (np.nan, np.nan), 0
+    for i in np.lexsort((losses[:, 1], losses[:, 0])).tolist():
+        point = (float(losses[i, 0]), float(losses[i, 1]))
+        if point != before:  # equal points are in one front
+            rank = bisect_right(lasts, point[1])  # the first front of which no point is as good in the second objective
+            lasts[rank : rank + 1] = [point[1]]
+            before = point
+        ranks[i] = rank
     return ranks
 
 
