@@ -1,5 +1,6 @@
 """A child that starts from its parent's weights, and where it can, computes what its parent computes."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +12,10 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd  # what all convolut
 
 from retia.errors import EvaluationError
 from retia.evaluate.data import forward_arguments
+from retia.rng import stream_seed
+from retia.trial import WEIGHTS, Run
 
-__all__ = ["Inheritance", "inherit"]
+__all__ = ["Inheritance", "inherit", "inherit_from_parent"]
 
 _ENOUGH = 1e-6
 """The relative deviation below which a child computes what its parent does."""
@@ -81,6 +84,29 @@ def inherit(child: nn.Module, parent: nn.Module, example: Any = None, *, generat
         new=tuple(name for name in own if name not in shared),
         deviation=deviation,
     )
+
+
+def inherit_from_parent(child: nn.Module, run: Run, example: Any) -> Inheritance | None:
+    """Give a trial's model the weights that the trial has kept which its architecture was derived from.
+
+    Args:
+        child: The trial's model.
+        run: The trial's circumstances.
+        example: Inputs.
+
+    Returns:
+        What it has inherited; None if there is no parent, or its weights are gone, with a `RuntimeWarning`.
+    """
+    if run.parent is None:
+        return None
+    path = run.parent.directory / WEIGHTS
+    if not path.exists():
+        msg = f"There is no '{path}', so {dict(run.parent.architecture)} has no weights to inherit, and its child is trained from the beginning. Set keep_weights=True."
+        warnings.warn(msg, RuntimeWarning, stacklevel=2)
+        return None
+    space: Any = run.space
+    parent: nn.Module = space.load(run.parent.architecture, path)
+    return inherit(child, parent, example, generator=torch.Generator().manual_seed(stream_seed(run.seed, "inherit")))
 
 
 # --- weights that the parent has

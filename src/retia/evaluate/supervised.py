@@ -17,6 +17,7 @@ from retia.cost import Costs, Example
 from retia.errors import ArchitectureError, EvaluationError
 from retia.evaluate.data import Data, LoadedData, TensorData, as_data, describe_data
 from retia.evaluate.going_on import load_training, save_training
+from retia.evaluate.inheritance import inherit_from_parent
 from retia.evaluate.optimization import OptimizerLike, ScheduleLike, make_optimizer, make_schedule
 from retia.evaluate.settings import Searched, check_settings, describe_setting, is_domain
 from retia.evaluate.teaching import Teaching
@@ -53,6 +54,7 @@ class Supervised(ABC):
     loss: Loss | None = None
     device: str | None = None
     keep_weights: bool = True
+    inherit_weights: bool = False
 
     def __post_init__(self) -> None:
         check_settings(type(self).__name__, self._settings())
@@ -191,6 +193,8 @@ class Supervised(ABC):
         costs = self.costs()(architecture, run)
         with seeded(run.seed):
             model: nn.Module = space.build(architecture)
+            if self.inherit_weights and run.resume_from is None:
+                inherit_from_parent(model, run, self._data("train").first()[0])
             trainer = Trainer(model, self._recipe(device, run.fidelity), device=device, seed=run.seed)
             identity = {"architecture": dict(architecture), "training": self._described_settings()}
             metrics = trainer.fit(
@@ -277,6 +281,8 @@ class Classification(Supervised):
         loss: A function `(outputs, targets) -> loss` in place of cross-entropy.
         device: Where to train; a GPU if there is one, if not given.
         keep_weights: Whether the trained weights are saved with the trial, for `trial.load()`.
+        inherit_weights: Whether a model starts from the weights of the one that it was derived from, as strategies that mutate say (see
+            `retia.inherit`), and keeps computing what that did where it can.
         label_smoothing: Of the cross-entropy that is trained on.
 
     Raises:

@@ -13,6 +13,7 @@ from retia.strategy.hyperband import Hyperband
 from retia.strategy.listed import Listed
 from retia.strategy.local_search import LocalSearch
 from retia.strategy.median_stop import MedianStop
+from retia.strategy.network_morphism import NetworkMorphism
 from retia.strategy.nsga2 import NSGA2
 from retia.strategy.predictor_guided import FittedPredictor, Predictor, PredictorGuided, targets_of
 from retia.strategy.prior import Prior, Weights
@@ -40,6 +41,7 @@ __all__ = [
     "Listed",
     "LocalSearch",
     "MedianStop",
+    "NetworkMorphism",
     "ParzenModel",
     "Predictor",
     "PredictorGuided",

@@ -13,7 +13,7 @@ from retia.execute import dumps
 from retia.space import Architecture, SearchSpace
 from retia.study.evaluator import COUNTED, SCORE, CostEvaluator, Evaluator, as_metrics
 from retia.study.watch import Watch
-from retia.trial import Limits, Progress, Run, TrialStopped
+from retia.trial import Limits, Parent, Progress, Run, TrialStopped
 
 __all__ = ["Job", "Outcome", "Task"]
 
@@ -28,6 +28,7 @@ class Task:
     directory: Path | None = None
     resume_from: Path | None = None
     resumed_fidelity: float | None = None
+    parent: Parent | None = None
     costs: Mapping[str, float] | None = None
     limits: Limits | None = None
 
@@ -61,7 +62,7 @@ class Job:
 
     def __call__(self, task: Task) -> Outcome:
         """Evaluate an architecture; whatever it raises but an interrupt is part of the outcome."""
-        run = Run(self.space, task.seed, self.device, task.fidelity, task.directory, task.resume_from, task.resumed_fidelity)
+        run = Run(self.space, task.seed, self.device, task.fidelity, task.directory, task.resume_from, task.resumed_fidelity, task.parent)
         watch = Watch(task.limits, self._named_report, lambda reported: self._whole(task, run, reported))
         run = replace(run, listener=watch)
         try:

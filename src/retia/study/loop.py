@@ -14,7 +14,7 @@ from retia.space import Architecture, SearchSpace
 from retia.storage import StudyRecord
 from retia.strategy import Strategy
 from retia.study.job import Job, Outcome, Task
-from retia.trial import History, Limits, Proposal, Run, Trial
+from retia.trial import History, Limits, Parent, Proposal, Run, Trial
 
 __all__ = ["EXHAUSTED", "INTERRUPTED", "TRIALS_DONE", "Loop"]
 
@@ -239,10 +239,18 @@ class Loop:
             trial.directory,
             resume_from=None if before is None else before.directory,
             resumed_fidelity=None if before is None else before.fidelity,
+            parent=self._parent(trial),
             costs=begun.costs,
             limits=begun.limits,
         )
         self._running[executor.submit(self.job, task)] = trial
+
+    def _parent(self, trial: Trial) -> Parent | None:
+        """Return the completed trial of another architecture that a trial's was derived from."""
+        parent = None if trial.parent is None else self.history[trial.parent]
+        if parent is None or parent.directory is None or parent.state != "completed" or parent.architecture == trial.architecture:
+            return None
+        return Parent(parent.architecture, parent.directory)
 
     def _first(self, trial: Trial) -> Trial:
         """Return the trial from which a trial goes on, step by step: its seed is the seed of all."""

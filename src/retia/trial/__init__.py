@@ -6,7 +6,7 @@ from retia.trial.objective import Constraint, ConstraintsLike, Objective, constr
 from retia.trial.pareto import crowded_order, crowding_distance, dominates, hypervolume, nondominated, nondominated_ranks
 from retia.trial.picking import pick
 from retia.trial.proposal import Proposal
-from retia.trial.run import Run
+from retia.trial.run import Parent, Run
 from retia.trial.trial import STOPPED_STEP, WEIGHTS, Progress, State, Trial
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "History",
     "Limits",
     "Objective",
+    "Parent",
     "Progress",
     "Proposal",
     "Run",

@@ -8,13 +8,26 @@ from pathlib import Path
 import numpy as np
 
 from retia.rng import stream
-from retia.space import SearchSpace
+from retia.space import Architecture, SearchSpace
 
-__all__ = ["Run"]
+__all__ = ["Parent", "Run"]
 
 
 def _nobody(metrics: Mapping[str, float], step: float | None) -> None:
     del metrics, step
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The trial that an architecture was derived from, for an evaluator that starts from its weights.
+
+    Args:
+        architecture: Its architecture.
+        directory: Its folder; what is kept there is up to the evaluator, and may be gone.
+    """
+
+    architecture: Architecture
+    directory: Path
 
 
 @dataclass(frozen=True)
@@ -30,6 +43,7 @@ class Run:
         resume_from: The folder of the trial that this one goes on from, which had the same architecture, the same seed and a lower fidelity; None
             if it begins anew. What that trial kept there is up to the evaluator, and may be gone.
         resumed_fidelity: The fidelity of that trial.
+        parent: The trial of another architecture that this one's was derived from; None if there is none, or it has not completed.
         listener: Who hears what is reported.
     """
 
@@ -40,6 +54,7 @@ class Run:
     directory: Path | None = None
     resume_from: Path | None = None
     resumed_fidelity: float | None = None
+    parent: Parent | None = None
     listener: Callable[[Mapping[str, float], float | None], None] = field(default=_nobody, repr=False)
 
     @cached_property

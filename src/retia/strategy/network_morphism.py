@@ -1,0 +1,103 @@
+"""Hill climbing by network morphisms."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from retia.errors import SpaceError
+from retia.space import Architecture, SearchSpace
+from retia.strategy.unseen import sample_unseen
+from retia.trial import History, Proposal, Trial
+
+__all__ = ["NetworkMorphism"]
+
+TRIES = 50
+"""How many mutants are drawn for a child that is new and no smaller."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkMorphism:
+    """Climb: try children of the best so far, and go on from the best of them and it.
+
+    With an evaluator that lets models inherit weights, such as `Classification(inherit_weights=True)`, a child starts as what its parent computes (a
+    network morphism), and few epochs are enough for it. That holds for children that are nowhere smaller: wider, deeper, with larger kernels.
+
+    Args:
+        children: How many of one parent are tried before the best is chosen.
+        morphs: How many parameters of a child may differ, at most.
+        grow: Whether numbers only become larger. Where fifty draws bring no larger child that is new, others are tried.
+
+    Raises:
+        SpaceError: If a number is below 1.
+
+    References:
+        Elsken et al., Simple and Efficient Architecture Search for Convolutional Neural Networks, 2017 (NASH): algorithm 1. Deviations: the parent is not
+        trained further beside its children; what a morphism is follows from the space; a child that has been tried is drawn again.
+        Chen et al., Net2Net, ICLR 2016, and `retia.inherit`, for the weights.
+    """
+
+    children: int = 8
+    morphs: int = 1
+    grow: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("children", "morphs"):
+            if getattr(self, name) < 1:
+                msg = f"'{name}' of NetworkMorphism is at least 1, got {getattr(self, name)}."
+                raise SpaceError(msg)
+
+    def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
+        """Return up to `n` children of the parent whose turn it is; nothing while its last ones run."""
+        parent, room = self._parent(history)
+        proposals: list[Proposal] = []
+        taken: set[Architecture] = set()
+        for _ in range(min(n, room)):
+            child = None if parent is None else self._child(space, history, parent, taken, rng)
+            if child is None and (architecture := sample_unseen(space, history.architectures | taken, rng)) is not None:
+                child = Proposal(architecture, parent=None if parent is None else parent.number)
+            if child is None:
+                break
+            taken.add(child.architecture)
+            proposals.append(child)
+        return proposals
+
+    def _parent(self, history: History) -> tuple[Trial | None, int]:
+        """Return whose turn it is, and how many children it is to get now."""
+        if not history.evaluated:
+            return None, max(0, 1 - history.count("running"))  # the first model is waited for
+        by_parent: dict[int, list[Trial]] = {}
+        for trial in history:
+            if trial.parent is not None:
+                by_parent.setdefault(trial.parent, []).append(trial)
+        parent = min(history.evaluated, key=lambda trial: trial.number)
+        tried = 0  # of this parent's children, those that were compared with it
+        while len(batch := by_parent.get(parent.number, [])[tried : tried + self.children]) == self.children:
+            if any(trial.state == "running" for trial in batch):
+                return parent, 0
+            best = history.best_of([parent, *(trial for trial in batch if trial.state in ("completed", "infeasible"))])
+            tried = tried + self.children if best is parent else 0
+            parent = best
+        return parent, self.children - len(batch)
+
+    def _child(self, space: SearchSpace, history: History, parent: Trial, taken: set[Architecture], rng: np.random.Generator) -> Proposal | None:
+        """Return a child that is new, no smaller if there is one; None if none is found."""
+        if all(space.parameters[label].domain.size == 1 for label in parent.architecture):
+            return None
+        other: Architecture | None = None
+        for _ in range(TRIES):
+            child = parent.architecture
+            for _ in range(int(rng.integers(1, self.morphs + 1))):
+                child = space.mutate(child, rng)
+            if child in history or child in taken:
+                continue
+            if not self.grow or _no_smaller(child, parent.architecture):
+                return Proposal(child, parent=parent.number)
+            other = child
+        return None if other is None else Proposal(other, parent=parent.number)
+
+
+def _no_smaller(child: Architecture, parent: Architecture) -> bool:
+    """Whether no number of a child is below the parent's."""
+    pairs = [(child[label], value) for label, value in parent.items() if label in child]
+    return all(new >= old for new, old in pairs if isinstance(new, int | float) and isinstance(old, int | float))
