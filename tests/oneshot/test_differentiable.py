@@ -308,3 +308,14 @@ def test_settings_that_can_not_be_are_refused(make, match):
 def test_the_sampler_of_a_session_is_seeded(make_setting):
     setting = make_setting(ModelSpace(Activated), *data())
     assert DARTS().session(setting).sampler.sample(stream(1, "a")) == DARTS().session(setting).sampler.sample(stream(1, "a"))
+
+
+@each_method
+def test_architecture_weights_belong_to_their_own_optimizer_alone(make_setting, method):
+    setting = make_setting(ModelSpace(Activated), *data())
+    if isinstance(method, PCDARTS):
+        method = dataclasses.replace(method, divisor=1)
+    weights = {id(one) for one in method.session(setting).relaxation.weights.values()}
+    taught = {id(one) for optimizer in setting.optimizers for group in optimizer.param_groups for one in group["params"]}
+    assert weights
+    assert not weights & (taught | {id(one) for one in setting.supernet.parameters()})

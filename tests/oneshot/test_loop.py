@@ -287,3 +287,20 @@ def test_statistics_are_an_architectures_own_when_it_is_judged():
     first = scored(architecture, Run(space))
     scored(space.sample(rng), Run(space))
     assert scored(architecture, Run(space)) == first
+
+
+@pytest.mark.parametrize("method", [SPOS(), DARTS(), DARTS(unrolled=True)])
+def test_half_precision_computes_in_it_and_keeps_whole_weights(method):
+    whole, _ = trained(method)
+    half, scored = trained(method, evaluator(precision="bfloat16"))
+    losses = [[epoch["supernet_loss"] for epoch in told] for told in (whole, half)]
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+    assert {parameter.dtype for parameter in scored.supernet.parameters()} == {torch.float32}
+
+
+def test_in_the_warm_up_only_weights_are_trained():
+    whole = evaluator(epochs=3)
+    told, _ = trained(DARTS(warmup_epochs=2, learning_rate=0.1), whole)
+    assert ["search_loss" in epoch for epoch in told] == [False, False, True]
+    assert [epoch["entropy"] == pytest.approx(1.0, abs=1e-6) for epoch in told] == [True, True, False]
