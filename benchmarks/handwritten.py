@@ -4,6 +4,7 @@ Modules are made in the order of the library's, so that weights can be copied fr
 """
 
 import operator
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import reduce
 
@@ -76,7 +77,7 @@ class Network(nn.Module):
         return self.classifier(torch.relu(self.norm(x)).mean((2, 3)))
 
 
-class Search:
+class Search(ABC):
     """What DARTS and GDAS have in common: alternating steps of Adam for the architecture weights and of SGD for the weights."""
 
     def __init__(self, network: Network, lr: float) -> None:
@@ -84,8 +85,9 @@ class Search:
         self.optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=0.9, weight_decay=3e-4)
         self.architect = torch.optim.Adam(network.alphas, lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
 
+    @abstractmethod
     def weigh(self, share: float, generator: torch.Generator | None) -> Weigh:
-        raise NotImplementedError
+        """Return how the candidates of an edge are combined."""
 
     def architecture_gradients(self, batch: tuple[Tensor, Tensor], share: float, generator: torch.Generator | None = None) -> tuple[float, list[Tensor]]:
         """Return the loss and the gradients of the architecture weights; those of the weights are not computed."""

@@ -105,3 +105,19 @@ def make_setting():
 def lessons():
     """Return `lessons(setting, n)`, which yields lessons on shuffled batches, numbered from 0 on, one a step."""
     return _lessons
+
+
+def _taught_paths(session, lessons):
+    rows = []
+    handle = session.supernet.register_forward_pre_hook(lambda supernet, _: rows[-1].append(supernet.architecture))
+    for lesson in lessons:
+        rows.append([])
+        session.teach(lesson)
+    handle.remove()
+    return rows
+
+
+@pytest.fixture(scope="session")
+def taught_paths():
+    """Return `taught_paths(session, lessons)`: teaches, and returns the paths of each lesson."""
+    return _taught_paths

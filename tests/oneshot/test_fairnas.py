@@ -46,22 +46,11 @@ def classes():
     return x, (x[:, 0] > 0).long()
 
 
-def taught_paths(session, lessons):
-    """Return the paths of each lesson."""
-    rows = []
-    handle = session.supernet.register_forward_pre_hook(lambda supernet, _: rows[-1].append(supernet.architecture))
-    for lesson in lessons:
-        rows.append([])
-        session.teach(lesson)
-    handle.remove()
-    return rows
-
-
 def counts(paths, label):
     return Counter(path[label] for path in paths if label in path)
 
 
-def test_each_candidate_is_used_exactly_once_a_lesson(make_setting, lessons, classes):
+def test_each_candidate_is_used_exactly_once_a_lesson(make_setting, lessons, classes, taught_paths):
     setting = make_setting(ModelSpace(Layers), *classes)
     rows = taught_paths(FairNAS().session(setting), lessons(setting, 12))
     for paths in rows:
@@ -72,7 +61,7 @@ def test_each_candidate_is_used_exactly_once_a_lesson(make_setting, lessons, cla
     assert len({(path["a"], path["width"]) for paths in rows for path in paths}) == 9
 
 
-def test_another_number_of_values_is_balanced_exactly_over_a_cycle(make_setting, lessons, classes):
+def test_another_number_of_values_is_balanced_exactly_over_a_cycle(make_setting, lessons, classes, taught_paths):
     setting = make_setting(ModelSpace(Layers), *classes)
     rows = taught_paths(FairNAS().session(setting), lessons(setting, 40))
     for first, second in zip(rows[::2], rows[1::2], strict=True):
@@ -85,7 +74,7 @@ def test_another_number_of_values_is_balanced_exactly_over_a_cycle(make_setting,
         assert len(counts(conditional[i : i + 3], "b/inner/c")) == 3
 
 
-def test_the_number_of_paths_may_be_given(make_setting, lessons, classes):
+def test_the_number_of_paths_may_be_given(make_setting, lessons, classes, taught_paths):
     setting = make_setting(ModelSpace(Layers), *classes)
     rows = taught_paths(FairNAS(paths=2).session(setting), lessons(setting, 3))
     assert [len(paths) for paths in rows] == [2, 2, 2]
@@ -93,7 +82,7 @@ def test_the_number_of_paths_may_be_given(make_setting, lessons, classes):
     assert counts(flat, "a") == {"relu": 2, "tanh": 2, "linear": 2}
 
 
-def test_gradients_are_summed_and_each_candidate_gets_that_of_its_own_path(make_setting, lessons, classes):
+def test_gradients_are_summed_and_each_candidate_gets_that_of_its_own_path(make_setting, lessons, classes, taught_paths):
     setting = make_setting(ModelSpace(Layers), *classes)
     session = FairNAS().session(setting)
     (lesson,) = lessons(setting, 1)
@@ -110,7 +99,7 @@ def test_gradients_are_summed_and_each_candidate_gets_that_of_its_own_path(make_
     assert FairNAS().session(setting).teach(lesson) == pytest.approx(float(sum(losses).detach()))
 
 
-def test_paths_follow_from_the_number_of_a_lesson(make_setting, lessons, classes):
+def test_paths_follow_from_the_number_of_a_lesson(make_setting, lessons, classes, taught_paths):
     setting = make_setting(ModelSpace(Layers), *classes)
     all_lessons = list(lessons(setting, 10))
     alone = taught_paths(FairNAS().session(setting), all_lessons)
@@ -121,7 +110,7 @@ def test_paths_follow_from_the_number_of_a_lesson(make_setting, lessons, classes
     assert taught_paths(session, all_lessons[2:4]) == alone[2:4]  # back in time
 
 
-def test_a_restored_session_goes_on_alike_without_looking_back(make_setting, lessons, classes):
+def test_a_restored_session_goes_on_alike_without_looking_back(make_setting, lessons, classes, taught_paths):
     setting = make_setting(ModelSpace(Layers), *classes)
     all_lessons = list(lessons(setting, 9))
     session = FairNAS().session(setting)
@@ -133,7 +122,7 @@ def test_a_restored_session_goes_on_alike_without_looking_back(make_setting, les
     assert taught_paths(restored, all_lessons[4:]) == taught_paths(session, all_lessons[4:])
 
 
-def test_restrictions_and_bounds_are_never_violated_and_the_rest_is_as_fair_as_can_be(make_setting, lessons, classes):
+def test_restrictions_and_bounds_are_never_violated_and_the_rest_is_as_fair_as_can_be(make_setting, lessons, classes, taught_paths):
     space = ModelSpace(Layers).where(lambda a: a["a"] != "linear" or a["width"] < 8, "narrow linear layers")
     setting = make_setting(space, *classes, allows=lambda a: a["width"] > 4)
     session = FairNAS().session(setting)
@@ -146,7 +135,7 @@ def test_restrictions_and_bounds_are_never_violated_and_the_rest_is_as_fair_as_c
     assert len(ranked) == len(set(ranked)) == sum(a["width"] > 4 for a in space.enumerate())
 
 
-def test_a_fair_path_is_found_where_only_some_pairs_are_allowed(make_setting, lessons, classes):
+def test_a_fair_path_is_found_where_only_some_pairs_are_allowed(make_setting, lessons, classes, taught_paths):
     space = ModelSpace(Layers).where(lambda a: (a["a"], a["width"]) != ("relu", 4), "not relu with 4")
     setting = make_setting(space, *classes)
     flat = [path for paths in taught_paths(FairNAS().session(setting), lessons(setting, 60)) for path in paths]

@@ -70,17 +70,6 @@ def signals():
     return x, (x.mean(2)[:, 0] > 0).long()
 
 
-def taught_paths(session, lessons):
-    """Return the paths of each lesson."""
-    rows = []
-    handle = session.supernet.register_forward_pre_hook(lambda supernet, _: rows[-1].append(supernet.architecture))
-    for lesson in lessons:
-        rows.append([])
-        session.teach(lesson)
-    handle.remove()
-    return rows
-
-
 def test_kernels_depths_and_widths_are_found_in_the_supernet():
     kernels, depths, widths = phases_of(Supernet(ModelSpace(Net), seed=0))
     assert kernels == set(KERNELS)
@@ -115,7 +104,7 @@ def test_subsets_open_from_the_whole_down_and_intervals_continuously():
     assert max(drawn) > 0.98
 
 
-def test_lessons_train_open_values_and_as_many_subnets_as_their_phase_has(make_setting, lessons, signals):
+def test_lessons_train_open_values_and_as_many_subnets_as_their_phase_has(make_setting, lessons, signals, taught_paths):
     setting = make_setting(ModelSpace(Net), *signals, epochs=20)  # 160 steps: 48, and 37.3 a phase
     session = OnceForAll().session(setting)
     rows = taught_paths(session, lessons(setting, 160))
@@ -137,14 +126,14 @@ def test_lessons_train_open_values_and_as_many_subnets_as_their_phase_has(make_s
     assert {path["body"] for paths in widths for path in paths} == {3, 2, 1}
 
 
-def test_what_is_open_follows_from_the_step_alone(make_setting, lessons, signals):
+def test_what_is_open_follows_from_the_step_alone(make_setting, lessons, signals, taught_paths):
     setting = make_setting(ModelSpace(Net), *signals, epochs=4)
     forwards, backwards = OnceForAll().session(setting), OnceForAll().session(setting)
     all_lessons = list(lessons(setting, 32))
     assert taught_paths(forwards, all_lessons) == taught_paths(backwards, all_lessons[::-1])[::-1]
 
 
-def test_phases_may_be_given_as_predicates_of_labels(make_setting, lessons, signals):
+def test_phases_may_be_given_as_predicates_of_labels(make_setting, lessons, signals, taught_paths):
     setting = make_setting(ModelSpace(Net), *signals, epochs=4)  # 32 steps: 16 and 8 a phase
     method = OnceForAll(largest=0.5, phases=[lambda label: label == "body", lambda label: label.startswith("body/0")], subnets_per_step=2)
     rows = taught_paths(method.session(setting), lessons(setting, 32))
@@ -163,7 +152,7 @@ def test_a_phase_without_a_parameter_is_an_error(make_setting, signals):
         method.session(make_setting(ModelSpace(Net), *signals))
 
 
-def test_the_loss_is_that_on_the_targets_plus_that_on_the_frozen_largest(make_setting, lessons, signals):
+def test_the_loss_is_that_on_the_targets_plus_that_on_the_frozen_largest(make_setting, lessons, signals, taught_paths):
     setting = make_setting(ModelSpace(Net), *signals, epochs=4)  # 32 steps, 10 of the largest
     session = OnceForAll(distillation=0.5, subnets_per_step=3).session(setting)
     all_lessons = list(lessons(setting, 32))
@@ -205,7 +194,7 @@ def test_a_restored_session_has_the_same_teacher(make_setting, lessons, signals)
     assert losses[0] != losses[2]
 
 
-def test_without_sizes_everything_is_open(make_setting, lessons):
+def test_without_sizes_everything_is_open(make_setting, lessons, taught_paths):
     x = inputs()
     space = ModelSpace(lambda: nn.Sequential(retia.layer_choice("shape", {"linear": nn.Identity, "tanh": nn.Tanh}), nn.Linear(2, 1)))
     setting = make_setting(space, x, x[:, :1], loss=mse_loss)
@@ -216,7 +205,7 @@ def test_without_sizes_everything_is_open(make_setting, lessons):
     assert session.state_dict() == {"teacher": None}
 
 
-def test_restrictions_and_bounds_are_never_violated(make_setting, lessons, signals):
+def test_restrictions_and_bounds_are_never_violated(make_setting, lessons, signals, taught_paths):
     space = ModelSpace(Net).where(lambda a: a["body"] < 3, "at most two blocks")
     setting = make_setting(space, *signals, epochs=4, allows=lambda a: a["body/0/kernel"] < 7)
     session = OnceForAll().session(setting)
@@ -235,7 +224,7 @@ def test_ranking_ends_after_each_allowed_architecture(make_setting):
     assert all(path["shape"] != "tanh" for path in ranked)
 
 
-def test_real_parameters_of_no_phase_are_sampled(make_setting, lessons):
+def test_real_parameters_of_no_phase_are_sampled(make_setting, lessons, taught_paths):
     x = inputs()
     setting = make_setting(ModelSpace(Slope), x, (x[:, 0] > 0).long())
     slopes = {path["slope"] for paths in taught_paths(OnceForAll().session(setting), lessons(setting, setting.steps)) for path in paths}

@@ -58,18 +58,7 @@ def numbers():
     return x, torch.stack([x[:, 0], x[:, 1], x.sum(1)], 1)
 
 
-def taught_paths(session, lessons):
-    """Return the paths of each lesson."""
-    rows = []
-    handle = session.supernet.register_forward_pre_hook(lambda supernet, _: rows[-1].append(supernet.architecture))
-    for lesson in lessons:
-        rows.append([])
-        session.teach(lesson)
-    handle.remove()
-    return rows
-
-
-def test_a_lesson_has_the_largest_the_smallest_and_random_paths(make_setting, lessons, classes):
+def test_a_lesson_has_the_largest_the_smallest_and_random_paths(make_setting, lessons, classes, taught_paths):
     setting = make_setting(ModelSpace(Sizes), *classes)
     rows = taught_paths(Sandwich(random=3).session(setting), lessons(setting, 30))
     for largest, smallest, *others in rows:
@@ -81,7 +70,7 @@ def test_a_lesson_has_the_largest_the_smallest_and_random_paths(make_setting, le
 
 
 @pytest.mark.parametrize("distill", [True, False])
-def test_the_loss_is_the_sum_over_the_paths_exactly(make_setting, lessons, classes, distill):
+def test_the_loss_is_the_sum_over_the_paths_exactly(make_setting, lessons, classes, distill, taught_paths):
     setting = make_setting(ModelSpace(Widths), *classes)
     (lesson,) = lessons(setting, 1)
     session = Sandwich(distill=distill).session(setting)
@@ -107,7 +96,7 @@ def test_the_loss_is_the_sum_over_the_paths_exactly(make_setting, lessons, class
         torch.testing.assert_close(mine[name], parameter.grad)
 
 
-def test_paths_with_other_candidates_than_the_largest_learn_from_the_targets(make_setting, lessons, classes):
+def test_paths_with_other_candidates_than_the_largest_learn_from_the_targets(make_setting, lessons, classes, taught_paths):
     setting = make_setting(ModelSpace(Sizes), *classes)
     kinds = set()
     for lesson in lessons(setting, 10):
@@ -124,14 +113,14 @@ def test_paths_with_other_candidates_than_the_largest_learn_from_the_targets(mak
     assert kinds == {True, False}
 
 
-def test_without_sizes_there_is_another_random_path(make_setting, lessons, planted):
+def test_without_sizes_there_is_another_random_path(make_setting, lessons, planted, taught_paths):
     setting = make_setting(planted.space, *planted.data(0))
     rows = taught_paths(Sandwich(random=1).session(setting), lessons(setting, 60))
     assert all(len(paths) == 3 for paths in rows)
     assert len({tuple(path["shape"] for path in paths[:2]) for paths in rows}) == 9
 
 
-def test_a_regression_learns_the_outputs_of_the_largest(make_setting, lessons, numbers):
+def test_a_regression_learns_the_outputs_of_the_largest(make_setting, lessons, numbers, taught_paths):
     setting = make_setting(ModelSpace(Widths), *numbers, loss=l1_loss)
     (lesson,) = lessons(setting, 1)
     session = Sandwich(random=1).session(setting)
@@ -164,7 +153,7 @@ def test_distillation_averages_over_samples_along_any_dimension():
     assert not loss.requires_grad  # the teacher is not taught
 
 
-def test_a_forbidden_extreme_gives_way_to_the_nearest_allowed_path(make_setting, lessons, classes):
+def test_a_forbidden_extreme_gives_way_to_the_nearest_allowed_path(make_setting, lessons, classes, taught_paths):
     # The largest is 16 wide and 2 deep; allowed is one of both at most.
     setting = make_setting(ModelSpace(Sizes).where(lambda a: a["width"] > 4, "width > 4"), *classes, allows=lambda a: a["width"] * (a["body"] + 1) < 32)
     session = Sandwich().session(setting)
@@ -173,7 +162,7 @@ def test_a_forbidden_extreme_gives_way_to_the_nearest_allowed_path(make_setting,
         assert smallest == {"width": 8, "body": 0}
 
 
-def test_restrictions_and_bounds_are_never_violated(make_setting, lessons, classes):
+def test_restrictions_and_bounds_are_never_violated(make_setting, lessons, classes, taught_paths):
     space = ModelSpace(Sizes).where(lambda a: a["width"] > 4, "width > 4")
     setting = make_setting(space, *classes, allows=lambda a: a.get("body/0/act") != "ReLU")
     session = Sandwich().session(setting)
@@ -184,14 +173,14 @@ def test_restrictions_and_bounds_are_never_violated(make_setting, lessons, class
     assert len(ranked) == len(set(ranked)) == 2 * (1 + 1 + 2)
 
 
-def test_a_lesson_is_the_same_whenever_it_is_taught(make_setting, lessons, classes):
+def test_a_lesson_is_the_same_whenever_it_is_taught(make_setting, lessons, classes, taught_paths):
     setting = make_setting(ModelSpace(Sizes), *classes, allows=lambda a: a["width"] < 16)
     all_lessons = list(lessons(setting, 6))
     forwards = taught_paths(Sandwich().session(setting), all_lessons)
     assert taught_paths(Sandwich().session(setting), all_lessons[::-1]) == forwards[::-1]
 
 
-def test_real_parameters_have_extremes_too(make_setting, lessons, classes):
+def test_real_parameters_have_extremes_too(make_setting, lessons, classes, taught_paths):
     setting = make_setting(ModelSpace(Slope), *classes)
     largest, smallest, *others = taught_paths(Sandwich().session(setting), lessons(setting, 1))[0]
     assert (largest["slope"], smallest["slope"]) == (0.5, 0.1)
