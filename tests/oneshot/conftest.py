@@ -10,6 +10,7 @@ from retia.evaluate import Classification, Teaching, TensorData
 from retia.nn import ModelSpace, layer_choice
 from retia.oneshot import Lesson, Setting
 from retia.rng import stream_seed
+from retia.space import choice, real
 from retia.supernet import Supernet
 
 
@@ -55,6 +56,81 @@ def _lessons(setting, n):
     for number, batch in enumerate(islice(_batches(setting, "order"), n)):
         other = next(held_out)
         yield Lesson(number=number, step=number, batch=batch, held_out=lambda other=other: other, seed=stream_seed(setting.seed, "lesson", number))
+
+
+class _Layers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        width = choice("width", [4, 6, 8])
+        self.stem = nn.Linear(2, width)
+        self.a = layer_choice("a", {"relu": nn.ReLU, "tanh": nn.Tanh, "linear": lambda: nn.Linear(width, width)})
+        self.b = layer_choice("b", {"relu": nn.ReLU, "inner": lambda: layer_choice("c", [nn.SiLU, nn.GELU, nn.ELU])})
+        self.head = nn.Linear(width, 2)
+
+    def forward(self, x):
+        return self.head(self.b(self.a(self.stem(x))))
+
+
+@pytest.fixture(scope="session")
+def layers():
+    """Return a space of two choices of three values, one of two, and a choice inside of a candidate."""
+    return ModelSpace(_Layers)
+
+
+class _Slope(nn.Module):
+    def __init__(self, outputs):
+        super().__init__()
+        self.layer = nn.Linear(2, outputs)
+        self.act = nn.LeakyReLU(real("slope", 0.1, 0.5))
+
+    def forward(self, x):
+        return self.act(self.layer(x))
+
+
+@pytest.fixture(scope="session")
+def slope():
+    """Return a space of one real parameter, of models with three outputs."""
+    return ModelSpace(_Slope, 3)
+
+
+class _Activations(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.op = layer_choice("op", {"identity": nn.Identity, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid})
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.head(self.op(x))
+
+
+@pytest.fixture(scope="session")
+def activations():
+    """Return a space of one layer choice of three, of models from four features to two outputs."""
+    return ModelSpace(_Activations)
+
+
+def _inputs(*shape, seed=0):
+    return torch.randn(*(shape or (64, 2)), generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(scope="session")
+def inputs():
+    """Return `inputs(*shape, seed=0)`: normal numbers, 64 samples of two features unless told."""
+    return _inputs
+
+
+@pytest.fixture
+def classes():
+    """Return 64 samples of two features, and whether the first is above zero."""
+    x = _inputs()
+    return x, (x[:, 0] > 0).long()
+
+
+@pytest.fixture
+def signs():
+    """Return 16 samples of four features, and whether their sum is above zero."""
+    x = _inputs(16, 4)
+    return x, (x.sum(1) > 0).long()
 
 
 class _Absolute(nn.Module):

@@ -1,39 +1,28 @@
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional
 
-from retia.nn import ModelSpace, layer_choice
 from retia.oneshot.differentiable import generator_of
 from retia.oneshot.drnas import DrNAS
 
 
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.op = layer_choice("op", {"identity": nn.Identity, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid})
-        self.head = nn.Linear(4, 2)
+@pytest.fixture
+def session_with(make_setting, activations, signs):
+    """Return `session_with(weights, **settings)`: a setting, and a session of it with these weights."""
 
-    def forward(self, x):
-        return self.head(self.op(x))
+    def session_with(weights, **settings):
+        setting = make_setting(activations, *signs)
+        session = DrNAS(**settings).session(setting)
+        with torch.no_grad():
+            session.relaxation.weights["op"].copy_(torch.tensor(weights))
+        return setting, session
 
-
-def data():
-    x = torch.randn(16, 4, generator=torch.Generator().manual_seed(0))
-    return x, (x.sum(1) > 0).long()
-
-
-def session_with(make_setting, weights, **settings):
-    setting = make_setting(ModelSpace(Net), *data())
-    session = DrNAS(**settings).session(setting)
-    with torch.no_grad():
-        session.relaxation.weights["op"].copy_(torch.tensor(weights))
-    return setting, session
+    return session_with
 
 
-def test_samples_have_the_moments_of_the_distribution(make_setting, lessons):
+def test_samples_have_the_moments_of_the_distribution(session_with, lessons):
     weights = [1.0, 0.0, -1.0]
-    setting, session = session_with(make_setting, weights)
+    setting, session = session_with(weights)
     lesson = next(lessons(setting, 1))
     concentration = functional.elu(torch.tensor(weights)) + 1
     with torch.no_grad():
@@ -45,9 +34,9 @@ def test_samples_have_the_moments_of_the_distribution(make_setting, lessons):
     assert session.probabilities()["op"] == pytest.approx(mean.numpy())
 
 
-def test_gradients_are_those_of_the_path(make_setting, lessons):
+def test_gradients_are_those_of_the_path(session_with, lessons):
     """The mean gradient of a function of the samples is the gradient of its mean, which is known."""
-    setting, session = session_with(make_setting, [1.0, 0.0, -1.0])
+    setting, session = session_with([1.0, 0.0, -1.0])
     lesson, weights = next(lessons(setting, 1)), session.relaxation.weights["op"]
     n = 600
     values = torch.tensor([1.0, 2.0, 5.0])
@@ -59,19 +48,19 @@ def test_gradients_are_those_of_the_path(make_setting, lessons):
     assert expected.abs().max() > 0.3
 
 
-def test_the_regularizer_is_the_divergence_from_the_uniform_distribution(make_setting, lessons):
-    setting, session = session_with(make_setting, [1.0, 0.0, -1.0], regularization=0.5)
+def test_the_regularizer_is_the_divergence_from_the_uniform_distribution(session_with, lessons):
+    setting, session = session_with([1.0, 0.0, -1.0], regularization=0.5)
     lesson = next(lessons(setting, 1))
     c = (functional.elu(torch.tensor([1.0, 0.0, -1.0])) + 1).double()
     divergence = torch.lgamma(c.sum()) - torch.lgamma(c).sum() - torch.lgamma(torch.tensor(3.0).double())
     divergence = divergence + ((c - 1) * (torch.digamma(c) - torch.digamma(c.sum()))).sum()
     assert session.penalized(torch.tensor(2.0), lesson).item() == pytest.approx(2 + 0.5 * divergence.item(), rel=1e-5)
-    _, plain = session_with(make_setting, [1.0, 0.0, -1.0], regularization=0)
+    _, plain = session_with([1.0, 0.0, -1.0], regularization=0)
     assert plain.penalized(torch.tensor(2.0), lesson).item() == 2
 
 
-def test_under_the_regularizer_alone_concentrations_go_to_one(make_setting, lessons):
-    setting = make_setting(ModelSpace(Net), *data(), loss=lambda outputs, y: outputs.sum() * 0)
+def test_under_the_regularizer_alone_concentrations_go_to_one(make_setting, lessons, signs, activations):
+    setting = make_setting(activations, *signs, loss=lambda outputs, y: outputs.sum() * 0)
     session = DrNAS(learning_rate=0.05, weight_decay=0, regularization=1.0).session(setting)
     with torch.no_grad():
         session.relaxation.weights["op"].copy_(torch.tensor([2.0, -1.0, 0.5]))
@@ -80,7 +69,7 @@ def test_under_the_regularizer_alone_concentrations_go_to_one(make_setting, less
     assert session.relaxation.weights["op"].tolist() == pytest.approx([0, 0, 0], abs=0.1)
 
 
-def test_very_small_weights_still_make_a_distribution(make_setting, lessons):
-    setting, session = session_with(make_setting, [-200.0, 0.0, 0.0])
+def test_very_small_weights_still_make_a_distribution(session_with, lessons):
+    setting, session = session_with([-200.0, 0.0, 0.0])
     session.search(next(lessons(setting, 1)))
     assert session.probabilities()["op"].sum() == pytest.approx(1)

@@ -17,29 +17,6 @@ from retia.oneshot.enas import ENAS
 from retia.space import Categorical, Clause, Condition, Integer, Parameter, SearchSpace
 
 
-class Layers(nn.Module):
-    def __init__(self):
-        super().__init__()
-        width = retia.choice("width", [4, 6, 8])
-        self.stem = nn.Linear(2, width)
-        self.a = retia.layer_choice("a", {"relu": nn.ReLU, "tanh": nn.Tanh, "linear": lambda: nn.Linear(width, width)})
-        self.b = retia.layer_choice("b", {"relu": nn.ReLU, "inner": lambda: retia.layer_choice("c", [nn.SiLU, nn.GELU, nn.ELU])})
-        self.head = nn.Linear(width, 2)
-
-    def forward(self, x):
-        return self.head(self.b(self.a(self.stem(x))))
-
-
-class Slope(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(2, 2)
-        self.act = nn.LeakyReLU(retia.real("slope", 0.0, 0.5))
-
-    def forward(self, x):
-        return self.act(self.layer(x))
-
-
 class Shaped(nn.Sequential):
     def __init__(self):
         super().__init__(retia.layer_choice("shape", {"linear": nn.Identity, "tanh": nn.Tanh}), nn.Linear(2, 1))
@@ -60,16 +37,6 @@ class Bonus:
         return cost
 
 
-def inputs(seed=0, n=64):
-    return torch.randn(n, 2, generator=torch.Generator().manual_seed(seed))
-
-
-@pytest.fixture
-def classes():
-    x = inputs()
-    return x, (x[:, 0] > 0).long()
-
-
 def with_bonus(setting, earns):
     return type(setting)(setting.supernet, setting.teaching, setting.steps, setting.steps_per_epoch, setting.seed, setting.allows, [Bonus(earns)])
 
@@ -83,12 +50,12 @@ def taught_paths(session, lessons, step="teach"):
     return paths
 
 
-def test_the_controller_alone_finds_a_planted_reward(make_setting, lessons, classes):
+def test_the_controller_alone_finds_a_planted_reward(make_setting, lessons, classes, layers):
     # One of 3 x 3 x (1 + 3) = 36 architectures is worth 1; each value that it shares is worth something on the way.
     planted = {"width": 6, "a": "linear", "b": "inner", "b/inner/c": "GELU"}
     found = 0
     for seed in range(10):
-        setting = with_bonus(make_setting(ModelSpace(Layers), *classes, seed=seed), lambda a: sum(a.get(k) == v for k, v in planted.items()) / 4)
+        setting = with_bonus(make_setting(layers, *classes, seed=seed), lambda a: sum(a.get(k) == v for k, v in planted.items()) / 4)
         session = ENAS(learning_rate=0.05, samples=2, hidden=8).session(setting)
         for lesson in lessons(setting, 50):
             session.search(lesson)
@@ -96,8 +63,8 @@ def test_the_controller_alone_finds_a_planted_reward(make_setting, lessons, clas
     assert found >= 9
 
 
-def test_probabilities_move_towards_the_reward(make_setting, lessons, classes):
-    setting = with_bonus(make_setting(ModelSpace(Layers), *classes), lambda a: float(a["width"] == 8))
+def test_probabilities_move_towards_the_reward(make_setting, lessons, classes, layers):
+    setting = with_bonus(make_setting(layers, *classes), lambda a: float(a["width"] == 8))
     session = ENAS(learning_rate=0.02, samples=4, hidden=16).session(setting)
     before = session.probabilities()
     assert {label: len(p) for label, p in before.items()} == {"width": 3, "a": 3, "b": 2, "b/inner/c": 3}
@@ -110,8 +77,8 @@ def test_probabilities_move_towards_the_reward(make_setting, lessons, classes):
     assert told["reward"] > 0.5
 
 
-def test_the_reward_is_the_accuracy_of_scores_on_the_held_out_batch(make_setting, lessons, classes):
-    setting = make_setting(ModelSpace(Layers), *classes)
+def test_the_reward_is_the_accuracy_of_scores_on_the_held_out_batch(make_setting, lessons, classes, layers):
+    setting = make_setting(layers, *classes)
     (lesson,) = lessons(setting, 1)
     session = ENAS().session(setting)
     (path,) = taught_paths(session, [lesson], "search")
@@ -133,14 +100,14 @@ def test_the_reward_of_anything_else_is_a_power_of_the_loss_with_the_penalties(m
 
 
 @pytest.mark.parametrize(("loss", "reward"), [(1.0, math.exp(-1)), (0.0, 1.0), (-2.0, 3.0), (-5000.0, 5001.0), (math.inf, 0.0), (math.nan, 0.0)])
-def test_the_reward_falls_as_the_loss_rises_without_overflow(make_setting, lessons, loss, reward):
+def test_the_reward_falls_as_the_loss_rises_without_overflow(make_setting, lessons, loss, reward, inputs):
     x = inputs()
     setting = make_setting(ModelSpace(Shaped), x, x[:, :1], loss=lambda outputs, y: torch.tensor(loss))
     assert ENAS().session(setting).search(next(lessons(setting, 1)))["reward"] == pytest.approx(reward)
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_penalties_that_multiply_come_before_those_that_subtract(make_setting, lessons, turned):
+def test_penalties_that_multiply_come_before_those_that_subtract(make_setting, lessons, turned, inputs):
     x = inputs()
     penalties = [Penalty("params", target=1, scale=2, form="hinge"), Penalty("params", target=1.5, scale=1, form="hard")]  # every path has 3
     setting = make_setting(ModelSpace(Shaped), x, x[:, :1], loss=lambda outputs, y: torch.tensor(0.0), penalties=penalties[::-1] if turned else penalties)
@@ -161,8 +128,8 @@ def test_to_be_rewarded_leaves_running_statistics_as_they_are(make_setting, less
     assert norm.num_batches_tracked == 1
 
 
-def test_the_gradient_is_that_of_reinforce_with_a_moving_baseline_and_entropy(make_setting, lessons, classes):
-    setting = with_bonus(make_setting(ModelSpace(Layers), *classes), lambda a: float(a["width"]))
+def test_the_gradient_is_that_of_reinforce_with_a_moving_baseline_and_entropy(make_setting, lessons, classes, layers):
+    setting = with_bonus(make_setting(layers, *classes), lambda a: float(a["width"]))
     session = ENAS(samples=3, baseline_decay=0.5, entropy_weight=0.1, hidden=8).session(setting)
     first, second = lessons(setting, 2)
     rewards = [float(path["width"]) for path in taught_paths(session, [first], "search")]
@@ -185,8 +152,8 @@ def test_the_gradient_is_that_of_reinforce_with_a_moving_baseline_and_entropy(ma
             torch.testing.assert_close(mine.grad, expected.grad)
 
 
-def test_a_search_leaves_no_gradient_in_the_weights_and_teaching_none_in_the_controller(make_setting, lessons, classes):
-    setting = make_setting(ModelSpace(Layers), *classes)
+def test_a_search_leaves_no_gradient_in_the_weights_and_teaching_none_in_the_controller(make_setting, lessons, classes, layers):
+    setting = make_setting(layers, *classes)
     session = ENAS().session(setting)
     (lesson,) = lessons(setting, 1)
     session.search(lesson)
@@ -262,8 +229,8 @@ def test_the_same_seed_makes_the_same_controller(conditional):
 # --- what is ranked and restored
 
 
-def test_a_small_space_is_ranked_completely_by_probability(make_setting, lessons, classes):
-    setting = with_bonus(make_setting(ModelSpace(Layers), *classes, allows=lambda a: a["width"] != 6), lambda a: float(a["width"] == 8))
+def test_a_small_space_is_ranked_completely_by_probability(make_setting, lessons, classes, layers):
+    setting = with_bonus(make_setting(layers, *classes, allows=lambda a: a["width"] != 6), lambda a: float(a["width"] == 8))
     session = ENAS(learning_rate=0.02, samples=4, hidden=16).session(setting)
     for lesson in lessons(setting, 40):
         session.search(lesson)
@@ -274,8 +241,8 @@ def test_a_small_space_is_ranked_completely_by_probability(make_setting, lessons
     assert [path["width"] for path in ranked[:6]] == [8] * 6
 
 
-def test_a_larger_space_is_ranked_by_samples_and_then_at_random(make_setting, lessons, classes):
-    setting = make_setting(ModelSpace(Layers).where(lambda a: a["width"] != 6, "no 6"), *classes)
+def test_a_larger_space_is_ranked_by_samples_and_then_at_random(make_setting, lessons, classes, layers):
+    setting = make_setting(layers.where(lambda a: a["width"] != 6, "no 6"), *classes)
     session = ENAS(candidates=10).session(setting)
     ranked = list(session.ranked())
     assert len(ranked) == len(set(ranked)) == 24
@@ -284,8 +251,8 @@ def test_a_larger_space_is_ranked_by_samples_and_then_at_random(make_setting, le
     assert 3 <= sampled <= 12
 
 
-def test_a_restored_session_goes_on_alike(make_setting, lessons, classes):
-    setting = make_setting(ModelSpace(Layers), *classes)
+def test_a_restored_session_goes_on_alike(make_setting, lessons, classes, layers):
+    setting = make_setting(layers, *classes)
     all_lessons = list(lessons(setting, 12))
     method = ENAS(learning_rate=0.05, samples=2, hidden=16)
     session = method.session(setting)
@@ -302,17 +269,17 @@ def test_a_restored_session_goes_on_alike(make_setting, lessons, classes):
     assert taught_paths(session, all_lessons) == taught_paths(restored, all_lessons)
 
 
-def test_restrictions_and_bounds_are_never_violated(make_setting, lessons, classes):
-    space = ModelSpace(Layers).where(lambda a: a["a"] != "linear" or a["width"] < 8, "narrow linear layers")
+def test_restrictions_and_bounds_are_never_violated(make_setting, lessons, classes, layers):
+    space = layers.where(lambda a: a["a"] != "linear" or a["width"] < 8, "narrow linear layers")
     setting = make_setting(space, *classes, allows=lambda a: a["width"] > 4)
     session = ENAS().session(setting)
     paths = [*taught_paths(session, lessons(setting, 60)), *taught_paths(session, lessons(setting, 60), "search"), *session.ranked()]
     assert all(path in space and path["width"] > 4 for path in paths)
 
 
-def test_what_the_controller_never_samples_is_drawn_at_random(make_setting, lessons, classes, monkeypatch):
+def test_what_the_controller_never_samples_is_drawn_at_random(make_setting, lessons, classes, monkeypatch, layers):
     monkeypatch.setattr("retia.oneshot.sampling.TRIES", 1)
-    setting = make_setting(ModelSpace(Layers), *classes, allows=lambda a: a["width"] == 6 and a["a"] == "tanh")
+    setting = make_setting(layers, *classes, allows=lambda a: a["width"] == 6 and a["a"] == "tanh")
     session = ENAS().session(setting)
     told = [session.search(lesson) for lesson in lessons(setting, 20)]
     assert len(told) == 20
@@ -331,16 +298,16 @@ def test_a_space_with_nothing_to_decide_is_searched_too(make_setting, lessons, c
     assert session.probabilities() == {}
 
 
-def test_a_real_interval_is_refused_with_the_methods_that_can():
-    reason = ENAS().refuse(ModelSpace(Slope))
+def test_a_real_interval_is_refused_with_the_methods_that_can(layers, slope):
+    reason = ENAS().refuse(slope)
     assert "'slope' is a real interval" in reason
     assert "SPOS, Sandwich or OnceForAll" in reason
-    assert ENAS().refuse(ModelSpace(Layers)) is None
+    assert ENAS().refuse(layers) is None
 
 
-def test_a_bound_that_nothing_meets_is_an_error_before_training(make_setting, classes):
+def test_a_bound_that_nothing_meets_is_an_error_before_training(make_setting, classes, layers):
     with pytest.raises(StudyError, match="met the bounds on costs"):
-        ENAS().session(make_setting(ModelSpace(Layers), *classes, allows=lambda a: False))
+        ENAS().session(make_setting(layers, *classes, allows=lambda a: False))
 
 
 @pytest.mark.parametrize(

@@ -3,55 +3,17 @@ from itertools import pairwise
 
 import pytest
 import torch
-from torch import nn
 
-import retia
 from retia.errors import EvaluationError, StudyError
-from retia.nn import ModelSpace
 from retia.oneshot.fairnas import FairNAS
-
-
-class Layers(nn.Module):
-    """Two choices of three, one of two, a width of three values, and a choice inside a candidate."""
-
-    def __init__(self):
-        super().__init__()
-        width = retia.choice("width", [4, 6, 8])
-        self.stem = nn.Linear(2, width)
-        self.a = retia.layer_choice("a", {"relu": nn.ReLU, "tanh": nn.Tanh, "linear": lambda: nn.Linear(width, width)})
-        self.b = retia.layer_choice("b", {"relu": nn.ReLU, "inner": lambda: retia.layer_choice("c", [nn.SiLU, nn.GELU, nn.ELU])})
-        self.head = nn.Linear(width, 2)
-
-    def forward(self, x):
-        return self.head(self.b(self.a(self.stem(x))))
-
-
-class Slope(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(2, 2)
-        self.act = nn.LeakyReLU(retia.real("slope", 0.0, 0.5))
-
-    def forward(self, x):
-        return self.act(self.layer(x))
-
-
-def inputs(seed=0, n=64):
-    return torch.randn(n, 2, generator=torch.Generator().manual_seed(seed))
-
-
-@pytest.fixture
-def classes():
-    x = inputs()
-    return x, (x[:, 0] > 0).long()
 
 
 def counts(paths, label):
     return Counter(path[label] for path in paths if label in path)
 
 
-def test_each_candidate_is_used_exactly_once_a_lesson(make_setting, lessons, classes, taught_paths):
-    setting = make_setting(ModelSpace(Layers), *classes)
+def test_each_candidate_is_used_exactly_once_a_lesson(make_setting, lessons, classes, taught_paths, layers):
+    setting = make_setting(layers, *classes)
     rows = taught_paths(FairNAS().session(setting), lessons(setting, 12))
     for paths in rows:
         assert len(paths) == 3
@@ -61,8 +23,8 @@ def test_each_candidate_is_used_exactly_once_a_lesson(make_setting, lessons, cla
     assert len({(path["a"], path["width"]) for paths in rows for path in paths}) == 9
 
 
-def test_another_number_of_values_is_balanced_exactly_over_a_cycle(make_setting, lessons, classes, taught_paths):
-    setting = make_setting(ModelSpace(Layers), *classes)
+def test_another_number_of_values_is_balanced_exactly_over_a_cycle(make_setting, lessons, classes, taught_paths, layers):
+    setting = make_setting(layers, *classes)
     rows = taught_paths(FairNAS().session(setting), lessons(setting, 40))
     for first, second in zip(rows[::2], rows[1::2], strict=True):
         assert counts(first + second, "b") == {"relu": 3, "inner": 3}  # six paths
@@ -74,16 +36,16 @@ def test_another_number_of_values_is_balanced_exactly_over_a_cycle(make_setting,
         assert len(counts(conditional[i : i + 3], "b/inner/c")) == 3
 
 
-def test_the_number_of_paths_may_be_given(make_setting, lessons, classes, taught_paths):
-    setting = make_setting(ModelSpace(Layers), *classes)
+def test_the_number_of_paths_may_be_given(make_setting, lessons, classes, taught_paths, layers):
+    setting = make_setting(layers, *classes)
     rows = taught_paths(FairNAS(paths=2).session(setting), lessons(setting, 3))
     assert [len(paths) for paths in rows] == [2, 2, 2]
     flat = [path for paths in rows for path in paths]
     assert counts(flat, "a") == {"relu": 2, "tanh": 2, "linear": 2}
 
 
-def test_gradients_are_summed_and_each_candidate_gets_that_of_its_own_path(make_setting, lessons, classes, taught_paths):
-    setting = make_setting(ModelSpace(Layers), *classes)
+def test_gradients_are_summed_and_each_candidate_gets_that_of_its_own_path(make_setting, lessons, classes, taught_paths, layers):
+    setting = make_setting(layers, *classes)
     session = FairNAS().session(setting)
     (lesson,) = lessons(setting, 1)
     (paths,) = taught_paths(session, [lesson])
@@ -99,8 +61,8 @@ def test_gradients_are_summed_and_each_candidate_gets_that_of_its_own_path(make_
     assert FairNAS().session(setting).teach(lesson) == pytest.approx(float(sum(losses).detach()))
 
 
-def test_paths_follow_from_the_number_of_a_lesson(make_setting, lessons, classes, taught_paths):
-    setting = make_setting(ModelSpace(Layers), *classes)
+def test_paths_follow_from_the_number_of_a_lesson(make_setting, lessons, classes, taught_paths, layers):
+    setting = make_setting(layers, *classes)
     all_lessons = list(lessons(setting, 10))
     alone = taught_paths(FairNAS().session(setting), all_lessons)
     shared = [taught_paths(FairNAS().session(setting), all_lessons[rank::2]) for rank in (0, 1)]  # two processes
@@ -110,8 +72,8 @@ def test_paths_follow_from_the_number_of_a_lesson(make_setting, lessons, classes
     assert taught_paths(session, all_lessons[2:4]) == alone[2:4]  # back in time
 
 
-def test_a_restored_session_goes_on_alike_without_looking_back(make_setting, lessons, classes, taught_paths):
-    setting = make_setting(ModelSpace(Layers), *classes)
+def test_a_restored_session_goes_on_alike_without_looking_back(make_setting, lessons, classes, taught_paths, layers):
+    setting = make_setting(layers, *classes)
     all_lessons = list(lessons(setting, 9))
     session = FairNAS().session(setting)
     taught_paths(session, all_lessons[:4])
@@ -122,8 +84,8 @@ def test_a_restored_session_goes_on_alike_without_looking_back(make_setting, les
     assert taught_paths(restored, all_lessons[4:]) == taught_paths(session, all_lessons[4:])
 
 
-def test_restrictions_and_bounds_are_never_violated_and_the_rest_is_as_fair_as_can_be(make_setting, lessons, classes, taught_paths):
-    space = ModelSpace(Layers).where(lambda a: a["a"] != "linear" or a["width"] < 8, "narrow linear layers")
+def test_restrictions_and_bounds_are_never_violated_and_the_rest_is_as_fair_as_can_be(make_setting, lessons, classes, taught_paths, layers):
+    space = layers.where(lambda a: a["a"] != "linear" or a["width"] < 8, "narrow linear layers")
     setting = make_setting(space, *classes, allows=lambda a: a["width"] > 4)
     session = FairNAS().session(setting)
     flat = [path for paths in taught_paths(session, lessons(setting, 40)) for path in paths]
@@ -135,24 +97,24 @@ def test_restrictions_and_bounds_are_never_violated_and_the_rest_is_as_fair_as_c
     assert len(ranked) == len(set(ranked)) == sum(a["width"] > 4 for a in space.enumerate())
 
 
-def test_a_fair_path_is_found_where_only_some_pairs_are_allowed(make_setting, lessons, classes, taught_paths):
-    space = ModelSpace(Layers).where(lambda a: (a["a"], a["width"]) != ("relu", 4), "not relu with 4")
+def test_a_fair_path_is_found_where_only_some_pairs_are_allowed(make_setting, lessons, classes, taught_paths, layers):
+    space = layers.where(lambda a: (a["a"], a["width"]) != ("relu", 4), "not relu with 4")
     setting = make_setting(space, *classes)
     flat = [path for paths in taught_paths(FairNAS().session(setting), lessons(setting, 60)) for path in paths]
     for before, after in pairwise(range(0, 180, 30)):
         assert max(counts(flat[before:after], "a").values()) <= 12  # of 10 each
 
 
-def test_a_real_interval_is_refused_with_the_methods_that_can():
-    reason = FairNAS().refuse(ModelSpace(Slope))
+def test_a_real_interval_is_refused_with_the_methods_that_can(layers, slope):
+    reason = FairNAS().refuse(slope)
     assert "'slope' is a real interval" in reason
     assert "SPOS, Sandwich or OnceForAll" in reason
-    assert FairNAS().refuse(ModelSpace(Layers)) is None
+    assert FairNAS().refuse(layers) is None
 
 
-def test_a_bound_that_nothing_meets_is_an_error_before_training(make_setting, classes):
+def test_a_bound_that_nothing_meets_is_an_error_before_training(make_setting, classes, layers):
     with pytest.raises(StudyError, match="met the bounds on costs"):
-        FairNAS().session(make_setting(ModelSpace(Layers), *classes, allows=lambda a: False))
+        FairNAS().session(make_setting(layers, *classes, allows=lambda a: False))
 
 
 def test_no_paths_are_no_lesson():

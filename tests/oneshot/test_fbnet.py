@@ -4,32 +4,16 @@ import pytest
 import torch
 from torch import nn
 
-from retia.nn import ModelSpace, layer_choice
 from retia.oneshot import Penalty
 from retia.oneshot.differentiable import generator_of
 from retia.oneshot.fbnet import FBNet
 from retia.oneshot.gumbel import gumbel_softmax
 
 
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.op = layer_choice("op", {"identity": nn.Identity, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid})
-        self.head = nn.Linear(4, 2)
-
-    def forward(self, x):
-        return self.head(self.op(x))
-
-
-def data():
-    x = torch.randn(16, 4, generator=torch.Generator().manual_seed(0))
-    return x, (x.sum(1) > 0).long()
-
-
-def test_the_loss_is_multiplied_by_the_latency_of_the_sample(make_setting, lessons):
+def test_the_loss_is_multiplied_by_the_latency_of_the_sample(make_setting, lessons, signs, activations):
     latencies = {"identity": 1.0, "tanh": 2.0, "sigmoid": 6.0}
     penalty = Penalty("latency_ms", table={"op": latencies}, target=2.0, scale=0.6, form="multiply")
-    setting = make_setting(ModelSpace(Net), *data(), penalties=[penalty])
+    setting = make_setting(activations, *signs, penalties=[penalty])
     session = FBNet().session(setting)
     weights = session.relaxation.weights["op"]
     gradients = []
@@ -45,7 +29,7 @@ def test_the_loss_is_multiplied_by_the_latency_of_the_sample(make_setting, lesso
     torch.testing.assert_close(gradients[0], expected, rtol=1e-4, atol=1e-7)
 
 
-def test_the_temperature_decays_with_each_epoch(make_setting, lessons, monkeypatch):
+def test_the_temperature_decays_with_each_epoch(make_setting, lessons, monkeypatch, signs, activations):
     seen = []
 
     def note(weights, temperature, generator):
@@ -53,7 +37,7 @@ def test_the_temperature_decays_with_each_epoch(make_setting, lessons, monkeypat
         return gumbel_softmax(weights, temperature, generator)
 
     monkeypatch.setattr("retia.oneshot.fbnet.gumbel_softmax", note)
-    setting = make_setting(ModelSpace(Net), *data(), epochs=3)
+    setting = make_setting(activations, *signs, epochs=3)
     session = FBNet().session(setting)
     for lesson in lessons(setting, setting.steps):
         session.search(lesson)

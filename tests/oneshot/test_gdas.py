@@ -37,13 +37,8 @@ class Stack(nn.Module):
         return self.head(self.layers(x))
 
 
-def data():
-    x = torch.randn(16, 4, generator=torch.Generator().manual_seed(0))
-    return x, (x.sum(1) > 0).long()
-
-
-def test_only_the_sampled_candidate_runs_and_all_modules_of_a_label_share_the_sample(make_setting, lessons):
-    setting = make_setting(ModelSpace(Stack), *data())
+def test_only_the_sampled_candidate_runs_and_all_modules_of_a_label_share_the_sample(make_setting, lessons, signs):
+    setting = make_setting(ModelSpace(Stack), *signs)
     session = GDAS().session(setting)
     layers = setting.supernet.model.layers
     seen = set()
@@ -58,8 +53,8 @@ def test_only_the_sampled_candidate_runs_and_all_modules_of_a_label_share_the_sa
     assert seen == {0, 1, 2, 3}
 
 
-def test_the_gradient_is_that_of_the_soft_sample_through_the_candidate_that_ran(make_setting, lessons):
-    setting = make_setting(ModelSpace(Stack), *data())
+def test_the_gradient_is_that_of_the_soft_sample_through_the_candidate_that_ran(make_setting, lessons, signs):
+    setting = make_setting(ModelSpace(Stack), *signs)
     session = GDAS(temperature=2.0).session(setting)
     weights, head = session.relaxation.weights["op"], setting.supernet.model.head
     gradients = []
@@ -81,7 +76,7 @@ def test_the_gradient_is_that_of_the_soft_sample_through_the_candidate_that_ran(
     assert expected.abs().max() > 0
 
 
-def test_the_temperature_falls_linearly_from_the_first_to_the_last_step(make_setting, lessons, monkeypatch):
+def test_the_temperature_falls_linearly_from_the_first_to_the_last_step(make_setting, lessons, monkeypatch, signs):
     seen = []
 
     def note(weights, temperature, generator):
@@ -89,7 +84,7 @@ def test_the_temperature_falls_linearly_from_the_first_to_the_last_step(make_set
         return gumbel_softmax(weights, temperature, generator)
 
     monkeypatch.setattr("retia.oneshot.gdas.gumbel_softmax", note)
-    setting = make_setting(ModelSpace(Stack), *data(), epochs=4)
+    setting = make_setting(ModelSpace(Stack), *signs, epochs=4)
     session = GDAS().session(setting)
     for lesson in lessons(setting, setting.steps):
         session.search(lesson)
@@ -124,8 +119,8 @@ class Wide(nn.Sequential):
         super().__init__(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 2))
 
 
-def test_a_sampled_width_computes_what_the_architecture_does(make_setting, lessons):
-    setting = make_setting(ModelSpace(Wide), *data())
+def test_a_sampled_width_computes_what_the_architecture_does(make_setting, lessons, signs):
+    setting = make_setting(ModelSpace(Wide), *signs)
     session = GDAS().session(setting)
     lesson = next(lessons(setting, 1))
     x, _ = lesson.batch

@@ -46,27 +46,13 @@ class Net(nn.Module):
         return self.head(self.body(x).mean(2))
 
 
-class Slope(nn.Module):
-    def __init__(self):
-        super().__init__()
-        width = retia.choice("width", [4, 8])
-        self.layers = nn.Sequential(nn.Linear(2, width), nn.LeakyReLU(retia.real("slope", 0.0, 1.0)), nn.Linear(width, 2))
-
-    def forward(self, x):
-        return self.layers(x)
-
-
 KERNELS, EXPANDS = [f"body/{i}/kernel" for i in range(3)], [f"body/{i}/expand" for i in range(3)]
 LARGEST = {"body": 3} | dict.fromkeys(KERNELS, 7) | dict.fromkeys(EXPANDS, 3)
 
 
-def inputs(seed=0, shape=(64, 2)):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
 @pytest.fixture
-def signals():
-    x = inputs(shape=(64, 2, 9))
+def signals(inputs):
+    x = inputs(64, 2, 9)
     return x, (x.mean(2)[:, 0] > 0).long()
 
 
@@ -194,7 +180,7 @@ def test_a_restored_session_has_the_same_teacher(make_setting, lessons, signals)
     assert losses[0] != losses[2]
 
 
-def test_without_sizes_everything_is_open(make_setting, lessons, taught_paths):
+def test_without_sizes_everything_is_open(make_setting, lessons, taught_paths, inputs):
     x = inputs()
     space = ModelSpace(lambda: nn.Sequential(retia.layer_choice("shape", {"linear": nn.Identity, "tanh": nn.Tanh}), nn.Linear(2, 1)))
     setting = make_setting(space, x, x[:, :1], loss=mse_loss)
@@ -216,7 +202,7 @@ def test_restrictions_and_bounds_are_never_violated(make_setting, lessons, signa
     assert (first["body"], first["body/0/kernel"], first["body/1/kernel"], first["body/0/expand"], first["body/1/expand"]) == (2, 5, 7, 3, 3)
 
 
-def test_ranking_ends_after_each_allowed_architecture(make_setting):
+def test_ranking_ends_after_each_allowed_architecture(make_setting, inputs):
     x = inputs()
     setting = make_setting(ModelSpace(Widened), x, x[:, :1], loss=mse_loss, allows=lambda a: a["shape"] != "tanh")
     ranked = list(OnceForAll().session(setting).ranked())
@@ -224,9 +210,9 @@ def test_ranking_ends_after_each_allowed_architecture(make_setting):
     assert all(path["shape"] != "tanh" for path in ranked)
 
 
-def test_real_parameters_of_no_phase_are_sampled(make_setting, lessons, taught_paths):
+def test_real_parameters_of_no_phase_are_sampled(make_setting, lessons, taught_paths, slope, inputs):
     x = inputs()
-    setting = make_setting(ModelSpace(Slope), x, (x[:, 0] > 0).long())
+    setting = make_setting(slope, x, (x[:, 0] > 0).long())
     slopes = {path["slope"] for paths in taught_paths(OnceForAll().session(setting), lessons(setting, setting.steps)) for path in paths}
     assert len(slopes) >= setting.steps
     assert OnceForAll().refuse(setting.supernet.space) is None

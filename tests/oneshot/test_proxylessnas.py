@@ -26,13 +26,8 @@ class Net(nn.Module):
         return self.head(self.second(x))
 
 
-def data():
-    x = torch.randn(16, 4, generator=torch.Generator().manual_seed(0))
-    return x, (x.sum(1) > 0).long()
-
-
-def test_the_gradient_is_that_of_both_gates_through_the_renormalized_probabilities(make_setting, lessons):
-    setting = make_setting(ModelSpace(Net), *data())
+def test_the_gradient_is_that_of_both_gates_through_the_renormalized_probabilities(make_setting, lessons, signs):
+    setting = make_setting(ModelSpace(Net), *signs)
     session = ProxylessNAS().session(setting)
     weights, model = session.relaxation.weights["op"], setting.supernet.model
     with torch.no_grad():
@@ -59,8 +54,8 @@ def test_the_gradient_is_that_of_both_gates_through_the_renormalized_probabiliti
         assert expected[pair].abs().min() > 0
 
 
-def test_a_step_moves_two_probabilities_and_leaves_the_others(make_setting, lessons):
-    setting = make_setting(ModelSpace(Net), *data())
+def test_a_step_moves_two_probabilities_and_leaves_the_others(make_setting, lessons, signs):
+    setting = make_setting(ModelSpace(Net), *signs)
     session = ProxylessNAS(learning_rate=0.1).session(setting)
     for lesson in lessons(setting, 10):
         before = session.probabilities()["op"]
@@ -72,8 +67,8 @@ def test_a_step_moves_two_probabilities_and_leaves_the_others(make_setting, less
         assert (after[gates.open] > before[gates.open]) != (after[gates.other] > before[gates.other])
 
 
-def test_the_weights_are_taught_on_one_path_alone(make_setting, lessons):
-    setting = make_setting(ModelSpace(Net), *data())
+def test_the_weights_are_taught_on_one_path_alone(make_setting, lessons, signs):
+    setting = make_setting(ModelSpace(Net), *signs)
     session = ProxylessNAS().session(setting)
     linear = setting.supernet.model.first.candidates[1]
     trained = 0
@@ -222,8 +217,8 @@ class Widths(nn.Module):
         return self.head(self.op(self.stem(x)))
 
 
-def test_widths_and_choices_inside_of_candidates_have_gradients_while_they_are_on_the_path(make_setting, lessons):
-    setting = make_setting(ModelSpace(Widths), *data())
+def test_widths_and_choices_inside_of_candidates_have_gradients_while_they_are_on_the_path(make_setting, lessons, signs):
+    setting = make_setting(ModelSpace(Widths), *signs)
     session = ProxylessNAS().session(setting)
     seen = set()
 

@@ -32,28 +32,14 @@ class Widths(nn.Module):
         return self.layers(x)
 
 
-class Slope(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(2, 3)
-        self.act = nn.LeakyReLU(retia.real("slope", 0.1, 0.5))
-
-    def forward(self, x):
-        return self.act(self.layer(x))
-
-
-def inputs(seed=0, n=64):
-    return torch.randn(n, 2, generator=torch.Generator().manual_seed(seed))
-
-
 @pytest.fixture
-def classes():
+def classes(inputs):
     x = inputs()
     return x, (x[:, 0] > 0).long() + (x[:, 1] > 1).long()
 
 
 @pytest.fixture
-def numbers():
+def numbers(inputs):
     x = inputs()
     return x, torch.stack([x[:, 0], x[:, 1], x.sum(1)], 1)
 
@@ -180,8 +166,8 @@ def test_a_lesson_is_the_same_whenever_it_is_taught(make_setting, lessons, class
     assert taught_paths(Sandwich().session(setting), all_lessons[::-1]) == forwards[::-1]
 
 
-def test_real_parameters_have_extremes_too(make_setting, lessons, classes, taught_paths):
-    setting = make_setting(ModelSpace(Slope), *classes)
+def test_real_parameters_have_extremes_too(make_setting, lessons, classes, taught_paths, slope):
+    setting = make_setting(slope, *classes)
     largest, smallest, *others = taught_paths(Sandwich().session(setting), lessons(setting, 1))[0]
     assert (largest["slope"], smallest["slope"]) == (0.5, 0.1)
     assert all(0.1 < path["slope"] < 0.5 for path in others)

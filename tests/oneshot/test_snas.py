@@ -20,13 +20,8 @@ class Net(nn.Module):
         return self.head(self.second(self.first(x)))
 
 
-def data():
-    x = torch.randn(16, 4, generator=torch.Generator().manual_seed(0))
-    return x, (x.sum(1) > 0).long()
-
-
-def test_weights_and_architecture_weights_see_one_sample_and_the_training_data(make_setting, lessons):
-    setting = make_setting(ModelSpace(Net), *data())
+def test_weights_and_architecture_weights_see_one_sample_and_the_training_data(make_setting, lessons, signs):
+    setting = make_setting(ModelSpace(Net), *signs)
     session = SNAS(learning_rate=1e-12).session(setting)  # so that the samples can be compared
     lesson = next(lessons(setting, 1))
     session.search(lesson)
@@ -39,7 +34,7 @@ def test_weights_and_architecture_weights_see_one_sample_and_the_training_data(m
     assert not torch.allclose(searched["first"], searched["second"])
 
 
-def test_the_temperature_falls_evenly(make_setting, lessons, monkeypatch):
+def test_the_temperature_falls_evenly(make_setting, lessons, monkeypatch, signs):
     seen = []
 
     def note(weights, temperature, generator):
@@ -47,7 +42,7 @@ def test_the_temperature_falls_evenly(make_setting, lessons, monkeypatch):
         return gumbel_softmax(weights, temperature, generator)
 
     monkeypatch.setattr("retia.oneshot.snas.gumbel_softmax", note)
-    setting = make_setting(ModelSpace(Net), *data(), epochs=3)
+    setting = make_setting(ModelSpace(Net), *signs, epochs=3)
     session = SNAS(temperature=2.0, final_temperature=0.02).session(setting)
     for lesson in lessons(setting, setting.steps):
         session.search(lesson)
