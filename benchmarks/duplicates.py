@@ -47,7 +47,7 @@ OURS: Mapping[str, Callable[[], Strategy]] = {
 THEIRS: Mapping[str, Callable[[int], optuna.samplers.BaseSampler]] = {
     "Optuna RandomSampler": lambda seed: optuna.samplers.RandomSampler(seed=seed),
     "Optuna TPESampler": lambda seed: optuna.samplers.TPESampler(seed=seed),
-    "Optuna TPESampler(multivariate)": lambda seed: optuna.samplers.TPESampler(seed=seed, multivariate=True),
+    "Optuna TPESampler(multivariate=False)": lambda seed: optuna.samplers.TPESampler(seed=seed, multivariate=False),
     "Optuna NSGAIISampler": lambda seed: optuna.samplers.NSGAIISampler(seed=seed),
     "Optuna CmaEsSampler, integers": lambda seed: optuna.samplers.CmaEsSampler(seed=seed),
     "Optuna GPSampler": lambda seed: optuna.samplers.GPSampler(seed=seed),
