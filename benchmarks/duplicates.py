@@ -148,7 +148,14 @@ def main() -> None:
         evaluated, proposed = ([getattr(run, kind) for run in runs] for kind in ("evaluated", "proposed"))
         spread = f"{min(evaluated):.1f} to {max(evaluated):.1f}"
         rows.append(
-            (name, len(runs), f"{statistics.fmean(evaluated):.1f}", spread, f"{statistics.fmean(proposed):.1f}", f"{statistics.fmean(run.regret for run in runs):.3f}")
+            (
+                name,
+                len(runs),
+                f"{statistics.fmean(evaluated):.1f}",
+                spread,
+                f"{statistics.fmean(proposed):.1f}",
+                f"{statistics.fmean(run.regret for run in runs):.3f}",
+            )
         )
     print(
         markdown(

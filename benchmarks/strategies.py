@@ -100,7 +100,11 @@ def aims(standings: Mapping[str, Standing], chance: tuple[float, float]) -> list
         ("LocalSearch: the best cell in a median of at most 160", evaluations(local.evaluations_to_optimum), local.evaluations_to_optimum <= 160),
         ("the best strategy: at most 0.10 after 100", f"{early.halfway.mean:.4f}, {early.strategy}", early.halfway.mean <= 0.10),
         ("the best strategy: at most 0.02 after 200", f"{late.final.mean:.4f}, {late.strategy}", late.final.mean <= 0.02),
-        ("the best strategy: the best cell in a median of at most 110", f"{soon.evaluations_to_optimum:g}, {soon.strategy}", soon.evaluations_to_optimum <= 110),
+        (
+            "the best strategy: the best cell in a median of at most 110",
+            f"{soon.evaluations_to_optimum:g}, {soon.strategy}",
+            soon.evaluations_to_optimum <= 110,
+        ),
         (f"BANANAS: under 60 s for {EVALUATIONS} evaluations", f"{seconds:.1f} s", seconds < 60),
     ]
 
