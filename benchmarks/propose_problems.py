@@ -80,9 +80,9 @@ def made_up(space: SearchSpace) -> Callable[[Architecture, float | None], Mappin
     return score
 
 
-def study_of(table: Benchmark, problem: str, *, reporting: bool) -> retia.Study:
+def study_of(table: Benchmark, problem: str, seed: int, *, reporting: bool) -> retia.Study:
     if problem.startswith("NAS-Bench-201"):
         latency = "raspi4_latency_ms" if problem.endswith("two objectives") else None
-        return retia.Study(table.space, Judge(table.query, reporting), maximize=table.objective, minimize=latency)
+        return retia.Study(table.space, Judge(table.query, reporting), maximize=table.objective, minimize=latency, seed=seed)
     space = {"flat": flat, "conditional": conditional, "DARTS": lambda: retia.hub.get("darts")}[problem]()
-    return retia.Study(space, Judge(made_up(space), reporting), maximize="score")
+    return retia.Study(space, Judge(made_up(space), reporting), maximize="score", seed=seed)
