@@ -6,7 +6,7 @@ The cells of NAS-Bench-201 on the real table, validation accuracy after 200 epoc
 same cell after as many epochs (a promotion by ASHA and its like is another fidelity, and so another evaluation). Above retia's strategies the study answers a known proposal
 from its records and asks again: how many proposals that concerned is shown beside. Optuna's samplers propose by `suggest_categorical`, as a user would
 write it; their CMA-ES, which takes no categories, by `suggest_int`. GP and GPSampler
-run with three seeds at most, for they take a minute a run. The regret of those with several fidelities is of 200 trials as well, most of which cost 12 epochs.
+run with three seeds at most, for a run takes them up to 20 s. The regret of those with several fidelities is of 200 trials as well, most of which cost 12 epochs.
 """
 
 import statistics
