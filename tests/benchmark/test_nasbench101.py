@@ -247,7 +247,7 @@ def test_files_that_are_none(tmp_path, entries):
     fails("a.tfrecord", framed(b"text"), "must be a hash, the epochs, a matrix, .* Is it NAS-Bench-101")
     short = [entries[0]["hash"], 108, "0100", "input,output", base64.b64encode(metrics(1, evaluation(0, 0, 0, 0, 0))).decode()]
     fails("a.tfrecord", framed(json.dumps(short).encode()), "evaluated three times, and .* has one of 1")
-    fails("a.npz", b"text", "must be an npz file here")
+    fails("a.npz", b"text", "must be an npz file, but .* holds pickled objects, .* Make it with")
     np.savez(tmp_path / "b.npz", a=np.zeros(1))
     with pytest.raises(EvaluationError, match="must be a table of 'retia/nasbench101/1', and is one of 'none'"):
         nasbench101(path=tmp_path / "b.npz")

@@ -12,6 +12,7 @@ from retia.benchmark.cells import OPERATIONS, SIZES, TOPOLOGIES, NatsSpace, cell
 from retia.benchmark.compact import SPACES, compact_columns, compact_format, no_dataset
 from retia.benchmark.files import Download, locate
 from retia.benchmark.nats_archive import Archive, ArchiveRecords, datasets_of
+from retia.benchmark.npz import open_npz
 from retia.benchmark.records import Columns, Records, no_epochs
 from retia.errors import EvaluationError
 
@@ -151,7 +152,7 @@ def _archived(archive: Archive, dataset: str, schedule: int | None, seed: int | 
 
 def _small(path: Path, dataset: str, seed: int | None, curves: bool) -> tuple[NDArray[np.int8], Columns]:
     """Read the small npz file of means over seeds: CIFAR-10 after 200 epochs, and all data sets after 12."""
-    with np.load(path, allow_pickle=False) as table:
+    with open_npz(path, "Download it again, or make a table of the authors' archive: retia.benchmark.compact(folder, file).") as table:
         needed = ["ops", "op_names", *(f"c10valid_200ep_{one}" for one in ("valid_accuracy", "test_accuracy", "train_per_time", "valid_per_time"))]
         if missing := [name for name in needed if name not in table]:
             msg = f"{path} must hold NAS-Bench-201, but has no '{missing[0]}'. Make a table of the authors' archive: retia.benchmark.compact(folder, file)."
