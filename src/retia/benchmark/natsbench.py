@@ -132,7 +132,7 @@ def _opened(name: str, space: NatsSpace, path: Path, dataset: str, epochs: int, 
             msg = f"{path} is no table of '{name}'. Make one of the authors' archive: retia.benchmark.compact(folder, file)."
             raise EvaluationError(msg)
         choices, records = _small(path, dataset, seed, curves) if form is None else compact_columns(path, dataset, schedule, seed)
-    return Benchmark(name, space.space, space.index(choices), records, epochs, settings, reference)
+    return Benchmark(name, space.space, space.index(choices), records, epochs, settings, reference, continues=curves)
 
 
 def _archived(archive: Archive, dataset: str, schedule: int | None, seed: int | None) -> ArchiveRecords:
