@@ -15,6 +15,7 @@ from retia.benchmark.model_metrics import Evaluation, ModelMetrics
 from retia.benchmark.module_graph import module_hash
 from retia.benchmark.tfrecord import crc32c
 from retia.errors import ArchitectureError, EvaluationError
+from retia.predictor import cell_graph
 from retia.rng import stream
 
 CONV3, CONV1, POOL = "conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3"
@@ -129,6 +130,16 @@ def test_samples_are_modules(modules):
         sizes.add(len(module.operations))
     assert len(sizes) > 2
     assert nasbench101_module(modules.space.default()).operations == ("input", "output")
+
+
+def test_the_graph_that_predictors_see_is_the_pruned_module(modules):
+    """Two programs that know nothing of each other: the graph that is drawn of labels, and the module that is hashed."""
+    draw = cell_graph(modules.space)
+    for number in range(300):
+        architecture = modules.space.sample(stream(4, number))
+        module, graph = nasbench101_module(architecture), draw(architecture)
+        assert graph.labels == module.operations
+        assert set(graph.edges) == {(i, j) for i, row in enumerate(module.matrix) for j, there in enumerate(row) if there}
 
 
 def test_a_search_stays_in_what_the_table_has(modules):
