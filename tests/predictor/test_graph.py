@@ -136,5 +136,5 @@ def test_the_graph_of_modules_ranks_better_than_their_matrix():
     by_graph, by_matrix = (
         score(GaussianProcess(encoding), MODULES, (some[:60], losses[:60]), (some[60:], losses[60:])) for encoding in (WeisfeilerLehman(), OneHot())
     )
-    assert by_graph.spearman > 0.95
-    assert by_matrix.spearman < by_graph.spearman - 0.1
+    assert by_graph.spearman > 0.9
+    assert by_matrix.spearman < by_graph.spearman - 0.25
