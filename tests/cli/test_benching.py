@@ -1,7 +1,9 @@
 import itertools
 import json
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -10,8 +12,9 @@ from retia.cli.benching import open_benchmark
 from retia.cli.strategies import STRATEGIES, rungs, strategies_named
 from retia.errors import EvaluationError, StudyError
 from retia.execute import InProcess
+from retia.space import Integer, SearchSpace
 from retia.strategy import ASHA, BOHB, Hyperband, LocalSearch, Random, SuccessiveHalving
-from retia.trial import Run, Trial
+from retia.trial import Trial
 
 CLIMB = """
 import pathlib
@@ -96,33 +99,19 @@ def test_the_real_table_is_opened_by_its_name(retia, shared_data):
     assert data["strategies"]["evolution"]["final"]["mean"] < data["strategies"]["random"]["final"]["mean"]
 
 
-STEPS = """
-import retia
-
-
-class Judge:
-    def __call__(self, architecture, run):
-        epochs = run.fidelity or 18
-        accuracy = 10.0 * architecture["a"] + architecture["b"]
-        return {"accuracy": accuracy * epochs / 18, "latency_ms": 1.0 + architecture["a"], "train_seconds": 60.0 * epochs}
-
-
-space = retia.SearchSpace({"a": retia.Integer(0, 3), "b": retia.Integer(0, 4)})
-study = retia.Study(space, Judge(), maximize="accuracy", name="steps")
-"""
+def trained(architecture, epochs):
+    """What training gives: an epoch takes a minute, and the accuracy grows with each."""
+    accuracy = 10.0 * architecture["a"] + architecture["b"]
+    return {"accuracy": accuracy * epochs / 18, "latency_ms": 1.0 + architecture["a"], "train_seconds": 60.0 * epochs}
 
 
 @pytest.fixture
-def steps(write):
-    """A table of 20 architectures after 2 and 18 epochs, a minute each, the best with 34."""
-    namespace = {}
-    exec(STEPS, namespace)
-    space, judge = namespace["space"], namespace["Judge"]()
-    trials = [
-        Trial(number, architecture, "completed", judge(architecture, Run(space, fidelity=fidelity)), fidelity)
-        for number, (fidelity, architecture) in enumerate(itertools.product((2, None), space.enumerate()))
-    ]
-    return write_table(table_of(space, trials, epochs=18, name="steps", costs=["latency_ms"]), "steps.npz")
+def steps(folder):
+    """A table of 20 architectures after 2 and 18 epochs, the best with an accuracy of 34."""
+    space = SearchSpace({"a": Integer(0, 3), "b": Integer(0, 4)})
+    pairs = list(itertools.product((2, 18), space.enumerate()))
+    trials = [Trial(number, one, "completed", trained(one, epochs), None if epochs == 18 else epochs) for number, (epochs, one) in enumerate(pairs)]
+    return write_table(table_of(space, trials, epochs=18, name="steps", costs=["latency_ms"]), folder / "steps.npz")
 
 
 def test_strategies_of_several_fidelities_are_compared_by_hours(retia, steps, folder):
@@ -267,6 +256,30 @@ def test_an_interrupted_build_goes_on_where_it_was(retia, climb, folder):
     assert len((folder / "evaluated").read_text()) == 21  # the one that was interrupted again, the others once
     retia("bench", "build", climb, "--quiet")
     assert len((folder / "evaluated").read_text()) == 21
+
+
+SLOW = CLIMB.replace("    return", "    time.sleep(0.05)\n    return").replace("import pathlib\n", "import pathlib\nimport time\n")
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_a_build_that_is_interrupted_or_killed_resumes(process, write, folder, sent, code):
+    slow, log = write("slow.py", SLOW), folder / "evaluated"
+    started = process("bench", "build", slow, "--quiet")
+    deadline = time.monotonic() + 60
+    while not log.exists() or len(log.read_text()) < 4:
+        assert started.poll() is None, started.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    started.send_signal(sent)
+    _, errors = started.communicate(timeout=60)
+    assert started.returncode == code, errors
+    assert not (folder / "table.npz").exists()
+    assert 4 <= len(log.read_text()) < 20
+    again = process("bench", "build", slow, "--quiet")
+    out, errors = again.communicate(timeout=60)
+    assert (again.returncode, out) == (0, "table.npz: 20 architectures; the best accuracy is 34.\n"), errors
+    assert 20 <= len(log.read_text()) <= 21  # at most the one that was running is evaluated twice
+    assert read_table(folder / "table.npz").optimum() == 34
 
 
 def test_what_fails_is_left_out_and_said(retia, toy):
