@@ -209,11 +209,12 @@ def compare(
         msg = f"A comparison needs at least one strategy and one seed, got {list(strategies)} and seeds={seeds}."
         raise EvaluationError(msg)
     objectives = objectives_from(maximize or (None if minimize else benchmark.objective), minimize)
-    if reference is not None and len(objectives) < 2:
-        msg = f"A reference is for the hypervolume of several objectives, got {dict(reference)} for '{objectives[0]}' alone. Leave it out."
+    names = [one.metric for one in objectives]
+    if reference is not None and len(names) < 2:
+        msg = f"A reference is for the hypervolume of several objectives, got {dict(reference)} for '{names[0]}' alone. Leave it out."
         raise EvaluationError(msg)
-    for one in objectives:
-        benchmark.column(one.metric)  # a metric that there is not is said here, and not by a process
+    for name in names:
+        benchmark.column(name)  # a metric that there is not is said here, and not by a process
     job = SimulatedSeed(benchmark, dict(strategies), objectives, reference, evaluations, hours, workers)
     pairs = [(name, seed) for name in strategies for seed in range(seeds)]
     ended: dict[tuple[str, int], SeedRun] = {}
@@ -222,7 +223,6 @@ def compare(
         if progress is not None:
             progress(run, len(ended), len(pairs))
     runs = {name: tuple(ended[name, seed] for seed in range(seeds)) for name in strategies}
-    names = [one.metric for one in objectives]
     return Comparison(benchmark.identity(), names[0] if len(names) == 1 else f"hypervolume of {', '.join(names)}", evaluations, workers, runs, hours)
 
 
