@@ -21,7 +21,7 @@ __all__ = ["nasbench201", "natsbench"]
 _PAGE = "https://github.com/D-X-Y/NATS-Bench"
 _TOPOLOGY_ARCHIVE = "https://drive.google.com/file/d/17_saCsj_krKjlCBLOJEpNtzPXArMCqxU"
 _SIZE_ARCHIVE = "https://drive.google.com/file/d/1scOMTUwcQhAMa_IMedp9lTzwmgqHLGgA"
-_CHECKSUM = "none is published, but for the first five digits of an MD5 in the file's name"
+_CHECKSUM = "none is published of the .tar; the digits in the name of the .pickle.pbz2 file are the last five of its MD5"
 _THEN = "unpack it; retia.benchmark.compact(folder, file) makes the npz file that is quick to read"
 
 _CELLS = Download(
