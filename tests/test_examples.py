@@ -64,3 +64,21 @@ def test_one_shot(capsys):
     out = capsys.readouterr().out
     assert "what DARTS was worth, by accuracy" in out
     assert "by evolution: {'width': " in out
+
+
+def test_fidelities(capsys):
+    study, plain = loaded("fidelities").main(trials=10, epochs=4)
+    promoted = [trial for trial in study.trials if trial.parent is not None and trial.fidelity is None]
+    assert promoted
+    assert all(study.trials[trial.parent].architecture == trial.architecture for trial in promoted)
+    # The baseline is trained in full; ASHA pays one epoch for the others, and three more for those that it promotes.
+    assert f": {4 + 1 * (len(study.trials) - 1 - len(promoted)) + 3 * len(promoted)} epochs in all" in capsys.readouterr().out
+    assert {trial.fidelity for trial in plain.trials} == {None}
+
+
+def test_benchmark(capsys):
+    comparison = loaded("benchmark").main(seeds=6, evaluations=60)
+    assert comparison.standings["local"].final.mean < comparison.standings["random"].final.mean
+    out = capsys.readouterr().out
+    assert out.startswith("digits (epochs=6): regret in valid_accuracy, 6 seeds, 60 evaluations\n")
+    assert "the table's best: 96.55 % with 2,986 parameters" in out

@@ -118,6 +118,8 @@ def test_further_costs_can_be_joined(tiny):
         (lambda b: b.query({"a": "x", "b": "w"}), ArchitectureError, r"'b' takes one of \['x', 'y', 'z'\], got 'w'"),
         (lambda b: b.query({"a": "x"}), ArchitectureError, "'b' takes one of .* got nothing"),
         (lambda b: b.query({"a": ["x"], "b": "x"}), ArchitectureError, r"'a' takes one of .* got \['x'\]"),
+        (lambda b: b.query({"a": "x", "b": "x", "c": "x"}), ArchitectureError, r"knows the labels \['a', 'b'\], got .*'c': 'x'"),
+        (lambda b: b.query({"a": "x", "b": "x"}, "9"), EvaluationError, "results after 3, 9 epochs, got '9'"),
         (lambda b: b.query({"a": "x", "b": "x"}, 5), EvaluationError, "results after 3, 9 epochs, got 5"),
         (lambda b: b.query({"a": "z", "b": "z"}), EvaluationError, "'tiny' has no 'valid_accuracy' of .* after 9 epochs"),
         (lambda b: b.column("valid_loss"), EvaluationError, "has the metrics .* got 'valid_loss'"),

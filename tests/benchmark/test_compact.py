@@ -58,3 +58,6 @@ def test_what_can_not_be_converted(tmp_path):
     np.savez(tmp_path / "a.npz", a=np.zeros(1))
     with pytest.raises(EvaluationError, match="A table to convert is a folder"):
         compact(tmp_path / "a.npz", tmp_path / "b.npz")
+    with pytest.raises(EvaluationError, match="There is no .*absent.tfrecord to convert. Download the authors' table first"):
+        compact(tmp_path / "absent.tfrecord", tmp_path / "b.npz")
+    assert not (tmp_path / "b.npz").exists()

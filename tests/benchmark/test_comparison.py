@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from retia.benchmark import Benchmark, Columns, Comparison, Grid, SeedRun, Spread, compare, simulate
-from retia.errors import EvaluationError
+from retia.errors import EvaluationError, StudyError
 from retia.execute import Processes
 from retia.space import Architecture, Categorical, SearchSpace
 from retia.strategy import GridSearch, Listed, LocalSearch, Random, RegularizedEvolution
@@ -166,6 +166,75 @@ class Silent:
         return []
 
 
+def test_hours_decide_where_trials_take_different_times(nine):
+    """The n-th architecture trains for n hours."""
+    hours = 3600.0 * np.arange(1, 10)
+    columns = Columns({9: {"valid_accuracy": 10.0 * np.arange(1, 10), "test_accuracy": np.arange(1.0, 10), "train_seconds": hours}}, {})
+    growing = Benchmark("growing", nine.space, nine.index, columns, 9)
+    comparison = compare(growing, {"grid": GridSearch, "knowing": listed("zz", "xx"), "late": listed("zx", "zz")}, hours=10, seeds=2)
+    grid, knowing, late = comparison.standings.values()
+    # After 5 hours two of the grid have ended, at 1 and 3, the better with 20; after 10 four, at 6 and 10, with 40; a fifth would begin when time is up.
+    assert (grid.halfway.mean, grid.final.mean, grid.trials) == (70.0, 50.0, 4)
+    assert math.isnan(knowing.halfway.mean)  # the first trial ends after 9 hours
+    assert (knowing.final.mean, knowing.found, knowing.hours_to_optimum, knowing.test_accuracy) == (0.0, 2, 9.0, 9.0)
+    # The second trial of the last begins after 7 hours and ends after 16, which is too late.
+    assert (late.final.mean, late.found, late.trials, late.test_accuracy) == (20.0, 0, 2, 7.0)
+    assert math.isinf(late.evaluations_to_optimum)
+    assert math.isinf(late.hours_to_optimum)
+    assert [one.rank for one in comparison.standings.values()] == [3.0, 1.0, 2.0]
+    title, headings, first, second, third, *_ = comparison.table().splitlines()
+    assert title == "growing (epochs=9): regret in valid_accuracy, 2 seeds, 10 simulated hours"
+    assert headings.split()[1:5] == ["mean@5", "h", "median@5", "h"]
+    assert first.split()[1:7] == ["70", "70", "70..70", "50", "50", "50..50"]
+    assert second.split()[7:10] == ["9", "h", "2/2"]
+    assert third.split()[7:10] == [">10", "h", "0/2"]
+    data = comparison.to_json()
+    assert (data["hours"], data["evaluations"], data["halfway"]) == (10, None, 5)
+    assert data["strategies"]["late"]["final_by_seed"] == [20.0, 20.0]
+    at, band = comparison.over_hours("grid", points=10)
+    assert at.tolist() == list(range(1, 11))
+    assert band.median.tolist() == [80, 80, 70, 70, 70, 60, 60, 60, 60, 50]
+
+
+def test_hours_and_evaluations_both_end_a_run(nine):
+    comparison = compare(nine, {"grid": GridSearch}, hours=8, evaluations=3, seeds=1)
+    assert comparison.standings["grid"].trials == 3
+    assert comparison.standings["grid"].final.mean == 60.0
+
+
+def test_several_objectives_are_compared_by_the_volume_that_is_lacking(nine):
+    """Accuracies of 10 to 90, and as many latencies as accuracies: all nine are the front, stairs up to the worst corner (10, 9)."""
+    stairs = nine.join({"latency_ms": np.arange(1.0, 10.0)})
+    strategies = {"grid": GridSearch, "middle": listed("yy", "yx", "xz")}
+    comparison = compare(stairs, strategies, evaluations=9, seeds=2, maximize="valid_accuracy", minimize="latency_ms")
+    whole = sum(10 * (rank - 1) for rank in range(2, 9))  # what the best row that is as quick is better than 10, for the latencies 2 to 9
+    found = [0, 10 * 7, 10 * 7 + 10 * 6, 10 * 7 + 10 * 6 + 10 * 5]  # each row is ten better than the one before, up to the latency of 9
+    regrets = comparison.runs["grid"][1].regret
+    assert regrets[:4].tolist() == pytest.approx([1 - one / whole for one in found])
+    assert regrets[7] == 0
+    assert comparison.standings["grid"].evaluations_to_optimum == 8  # the slowest has the worst latency, and adds nothing
+    # Rows 5, 4 and 3: 40 above the worst over 4 ms, then 30 over one more, then 20 over one more.
+    assert comparison.runs["middle"][0].regret.tolist() == pytest.approx([1 - one / whole for one in (160, 190, 210)])
+    assert "regret in hypervolume of valid_accuracy, latency_ms, 2 seeds" in comparison.table()
+    assert math.isnan(comparison.standings["grid"].test_accuracy)
+    near = compare(
+        stairs,
+        {"grid": GridSearch},
+        evaluations=3,
+        seeds=1,
+        maximize="valid_accuracy",
+        minimize="latency_ms",
+        reference={"valid_accuracy": 10, "latency_ms": 3},
+    )
+    assert near.standings["grid"].evaluations_to_optimum == 2  # of the volume up to 3 ms the second row has all
+
+
+def test_one_objective_of_ones_own(nine):
+    comparison = compare(nine.join({"latency_ms": np.arange(9.0, 0.0, -1)}), {"grid": GridSearch}, evaluations=4, seeds=1, minimize="latency_ms")
+    assert comparison.runs["grid"][0].regret.tolist() == [8, 7, 6, 5]
+    assert comparison.metric == "latency_ms"
+
+
 def test_what_can_not_be_compared_is_refused(nine):
     with pytest.raises(EvaluationError, match=r"at least one strategy and one seed, got \[\] and seeds=60"):
         compare(nine, {}, evaluations=4)
@@ -173,6 +242,19 @@ def test_what_can_not_be_compared_is_refused(nine):
         compare(nine, {"random": Random}, evaluations=4, seeds=0)
     with pytest.raises(EvaluationError, match="'silent' proposed nothing with seed 0"):
         compare(nine, {"silent": Silent}, evaluations=4, seeds=1)
+    with pytest.raises(EvaluationError, match="ends after some evaluations or some hours, got evaluations=None, hours=None"):
+        compare(nine, {"random": Random}, seeds=1)
+    with pytest.raises(EvaluationError, match="ends after some evaluations or some hours, got evaluations=None, hours=0"):
+        compare(nine, {"random": Random}, seeds=1, hours=0)
+    with pytest.raises(EvaluationError, match="A reference is for the hypervolume of several objectives, got {'params': 1} for 'valid_accuracy' alone"):
+        compare(nine, {"random": Random}, evaluations=4, reference={"params": 1})
+    with pytest.raises(EvaluationError, match="has the metrics .* got 'latency_ms'"):
+        compare(nine, {"random": Random}, evaluations=4, minimize="latency_ms")
+    both = {"maximize": ["valid_accuracy", "test_accuracy"], "evaluations": 4, "seeds": 1}
+    with pytest.raises(StudyError, match="needs a value for every objective; 'test_accuracy' is missing"):
+        compare(nine, {"random": Random}, **both, reference={"valid_accuracy": 1})
+    with pytest.raises(EvaluationError, match=r"Nothing in <Benchmark 'nine'.* is better than the reference {'valid_accuracy': 90, 'test_accuracy': 9}"):
+        compare(nine, {"random": Random}, **both, reference={"valid_accuracy": 90, "test_accuracy": 9})
     with ThreadPoolExecutor(1) as executor, pytest.raises(EvaluationError, match="at least one evaluation"):
         compare(nine, {"random": Random}, evaluations=0, seeds=3, executor=executor)
 

@@ -43,8 +43,8 @@ def test_what_is_missing_is_said_with_where_to_get_it(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("call", "source", "checksum"),
     [
-        (nasbench201, "NATS-tss-v1_0-3ffb9-simple.tar from https://drive.google.com", "none is published, but for the first five digits of an MD5"),
-        (lambda: natsbench("size"), "NATS-sss-v1_0-50262-simple.tar from https://drive.google.com", "none is published, but"),
+        (nasbench201, "NATS-tss-v1_0-3ffb9-simple.tar from https://drive.google.com", "the last five of its MD5"),
+        (lambda: natsbench("size"), "NATS-sss-v1_0-50262-simple.tar from https://drive.google.com", "none is published of the .tar; the digits in the name"),
         (nasbench101, "https://storage.googleapis.com/nasbench/nasbench_only108.tfrecord", "4c39c3936e36a85269881d659e44e61a245babcb72cb374eacacf75d0e5f4fd1"),
     ],
 )

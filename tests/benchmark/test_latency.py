@@ -66,6 +66,14 @@ def test_what_the_table_has_not(cells, latencies, tmp_path):
         cells.with_latency("raspi4", path=tmp_path / "part.npz")
 
 
+def test_what_is_no_table_of_latencies(cells, real, tmp_path):
+    np.savez(tmp_path / "other.npz", raspi4=np.ones(3))
+    with pytest.raises(EvaluationError, match=r"must hold the cells of NAS-Bench-201 as 'ops', of shape \(15,625, 6\), and doesn't"):
+        cells.with_latency("raspi4", path=tmp_path / "other.npz")
+    with pytest.raises(EvaluationError, match=r"'op_names' in .* must be one latency for each of its 15,625 cells, got the shape \(5,\)"):
+        cells.with_latency(path=real("nasbench201", "nb201.npz"))
+
+
 def test_missing_latencies_say_where_they_are(cells, monkeypatch):
     monkeypatch.delenv("RETIA_BENCHMARKS", raising=False)
     with pytest.raises(EvaluationError, match="latencies of NAS-Bench-201 was not found"):

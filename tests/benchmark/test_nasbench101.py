@@ -15,6 +15,7 @@ from retia.benchmark.model_metrics import Evaluation, ModelMetrics
 from retia.benchmark.module_graph import module_hash
 from retia.benchmark.tfrecord import crc32c
 from retia.errors import ArchitectureError, EvaluationError
+from retia.predictor import cell_graph
 from retia.rng import stream
 
 CONV3, CONV1, POOL = "conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3"
@@ -129,6 +130,16 @@ def test_samples_are_modules(modules):
         sizes.add(len(module.operations))
     assert len(sizes) > 2
     assert nasbench101_module(modules.space.default()).operations == ("input", "output")
+
+
+def test_the_graph_that_predictors_see_is_the_pruned_module(modules):
+    """Two programs that know nothing of each other: the graph that is drawn of labels, and the module that is hashed."""
+    draw = cell_graph(modules.space)
+    for number in range(300):
+        architecture = modules.space.sample(stream(4, number))
+        module, graph = nasbench101_module(architecture), draw(architecture)
+        assert graph.labels == module.operations
+        assert set(graph.edges) == {(i, j) for i, row in enumerate(module.matrix) for j, there in enumerate(row) if there}
 
 
 def test_a_search_stays_in_what_the_table_has(modules):
@@ -247,7 +258,7 @@ def test_files_that_are_none(tmp_path, entries):
     fails("a.tfrecord", framed(b"text"), "must be a hash, the epochs, a matrix, .* Is it NAS-Bench-101")
     short = [entries[0]["hash"], 108, "0100", "input,output", base64.b64encode(metrics(1, evaluation(0, 0, 0, 0, 0))).decode()]
     fails("a.tfrecord", framed(json.dumps(short).encode()), "evaluated three times, and .* has one of 1")
-    fails("a.npz", b"text", "must be an npz file here")
+    fails("a.npz", b"text", "must be an npz file, but .* holds pickled objects, .* Make it with")
     np.savez(tmp_path / "b.npz", a=np.zeros(1))
     with pytest.raises(EvaluationError, match="must be a table of 'retia/nasbench101/1', and is one of 'none'"):
         nasbench101(path=tmp_path / "b.npz")

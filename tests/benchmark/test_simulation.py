@@ -1,11 +1,11 @@
 """The simulated clock."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
-from retia.benchmark import Benchmark, Columns, simulate
+from retia.benchmark import Benchmark, Columns, natsbench, simulate
 from retia.errors import EvaluationError
 from retia.strategy import GridSearch, Listed, LocalSearch, Random, RegularizedEvolution
 from retia.study import Study
@@ -109,6 +109,18 @@ def test_a_promoted_trial_goes_on_where_its_parent_ended(whole):
     assert run.ends_s.tolist() == [40, 80, 120, 120 + 300 - 40]
     # Trials of three epochs are no result yet.
     assert run.curve().tolist() == pytest.approx([np.nan] * 3 + [30], nan_ok=True)
+
+
+def test_where_every_schedule_is_a_training_of_its_own_a_promoted_trial_starts_again(whole):
+    run = simulate(replace(whole, continues=False), Promoting(), evaluations=10)
+    assert run.ends_s.tolist() == [40, 80, 120, 120 + 300]
+
+
+def test_published_schedules_start_again_and_epochs_of_one_go_on(cells, topology, modules):
+    assert not cells.continues
+    assert not modules.continues
+    assert not natsbench(path=topology).continues
+    assert natsbench(path=topology, curves=True).continues
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
+import numpy as np
 import pytest
 import torch.nn as nn
 
 from retia.nn import ModelSpace, cell
-from retia.predictor import LabelledGraph, cell_graph
+from retia.predictor import GaussianProcess, LabelledGraph, OneHot, Paths, WeisfeilerLehman, cell_graph, score
 from retia.rng import stream
 from retia.space import Categorical, Integer, SearchSpace
 
@@ -77,6 +78,63 @@ def test_a_space_without_cells_has_an_empty_graph():
 
 
 def test_edges_that_are_there_or_not_are_no_operations():
-    space = SearchSpace({"edge/1<-0": Categorical((0, 1)), "edge/2<-0": Integer(0, 1), "operation/1": Categorical(("conv", "pool"))})
+    space = SearchSpace({"edge/1<-0": Categorical((0, 1)), "edge/2<-0": Integer(0, 1), "edge/2<-1": Integer(0, 2), "operation": Categorical(("conv", "pool"))})
     assert cell_graph(space).others == set(space.parameters)
     assert cell_graph(space)(space.default()) == LabelledGraph(())
+
+
+# --- operations on the nodes, as in NAS-Bench-101
+
+BLOCKS = ("conv3", "conv1", "pool")
+EDGES = [(node, source) for node in range(1, 5) for source in range(node)]
+MODULES = SearchSpace(
+    {**{f"edge/{node}<-{source}": Categorical((0, 1)) for node, source in EDGES}, **{f"operation/{i}": Categorical(BLOCKS) for i in (1, 2, 3)}}
+)
+
+
+def module(edges, *operations):
+    values = {f"edge/{node}<-{source}": int((node, source) in edges) for node, source in EDGES}
+    return MODULES.validate({**values, **{f"operation/{i}": operation for i, operation in enumerate(operations, 1)}})
+
+
+def test_operations_on_nodes_are_wired():
+    one = module([(1, 0), (2, 1), (4, 2), (4, 0)], "conv3", "pool", "conv1")  # node 3 is on no way
+    assert cell_graph(MODULES)(one) == LabelledGraph(("input", "conv3", "pool", "output"), ((0, 1), (1, 2), (0, 3), (2, 3)))
+    assert cell_graph(MODULES).others == set()
+
+
+def test_nodes_without_a_way_from_the_input_or_to_the_output_are_left_out():
+    assert cell_graph(MODULES)(module([(2, 1), (4, 2), (3, 0)], "conv3", "pool", "conv1")) == LabelledGraph(("input", "output"))
+    assert cell_graph(MODULES)(module([(4, 0), (2, 1), (4, 2)], "conv3", "pool", "conv1")) == LabelledGraph(("input", "output"), ((0, 1),))
+
+
+def test_operations_on_nodes_may_be_none_or_passed_through():
+    one = module([(1, 0), (2, 0), (3, 1), (3, 2), (4, 3)], "conv1", "pool", "conv3")
+    without = cell_graph(MODULES, zero=["pool"], identity=["conv1"])(one)
+    assert without == LabelledGraph(("input", "conv3", "output"), ((0, 1), (1, 2)))
+
+
+def test_modules_that_compute_the_same_are_alike_and_others_are_not():
+    """The same module with its nodes in another order, and with another operation where it is used."""
+    chain, reordered = module([(1, 0), (2, 1), (4, 2)], "conv3", "pool", "conv1"), module([(2, 0), (3, 2), (4, 3)], "conv1", "conv3", "pool")
+    other = module([(1, 0), (2, 1), (4, 2)], "pool", "conv3", "conv1")
+    features = WeisfeilerLehman().fit(MODULES, [chain])([chain, reordered, other])
+    assert (features[0] == features[1]).all()
+    assert (features[0] != features[2]).any()
+    assert Paths().fit(MODULES, [chain])([chain, reordered, other])[:, 0].tolist() == [1, 1, 0]
+
+
+def test_the_graph_of_modules_ranks_better_than_their_matrix():
+    """What is to be learnt depends on the module alone, and not on how it is written: convolutions on ways are good, the pool is bad."""
+
+    def loss(architecture):
+        labels = cell_graph(MODULES)(architecture).labels
+        return labels.count("pool") - 3.0 * labels.count("conv3") - labels.count("conv1")
+
+    some = list(dict.fromkeys(MODULES.sample(stream(0, i)) for i in range(400)))
+    losses = np.array([loss(one) for one in some])
+    by_graph, by_matrix = (
+        score(GaussianProcess(encoding), MODULES, (some[:60], losses[:60]), (some[60:], losses[60:])) for encoding in (WeisfeilerLehman(), OneHot())
+    )
+    assert by_graph.spearman > 0.9
+    assert by_matrix.spearman < by_graph.spearman - 0.25

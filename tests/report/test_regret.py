@@ -34,3 +34,11 @@ def test_without_hours_there_is_one_plot_and_no_two_of_twelve_colours_are_alike(
     colours = [line.get_color() for line in axes.get_lines()]
     assert len(set(colours[:12])) == 12
     assert colours[12] == colours[0]
+
+
+def test_where_hours_decide_there_is_one_plot_of_hours():
+    figure = plot_regret("cells", "accuracy", {}, {"asha": curve(2.0, 1.0)})
+    (axes,) = figure.axes
+    assert axes.get_xlabel() == "simulated hours"
+    assert drawn(axes) == {"asha": [2.0, 1.0]}
+    assert {text.get_text() for text in figure.legends[0].get_texts()} == {"asha"}

@@ -2,7 +2,7 @@
 
 from retia.benchmark.benchmark import Benchmark, Entry, TableCosts, TableEvaluator
 from retia.benchmark.compact import compact
-from retia.benchmark.comparison import Comparison, SeedRun, Spread, Standing, compare
+from retia.benchmark.comparison import Comparison, compare
 from retia.benchmark.digits import digits, digits_space
 from retia.benchmark.index import Grid, Index, Listing
 from retia.benchmark.nasbench101 import nasbench101, nasbench101_architecture, nasbench101_module
@@ -10,7 +10,9 @@ from retia.benchmark.nasbench_macro import nasbench_macro
 from retia.benchmark.natsbench import nasbench201, natsbench
 from retia.benchmark.operator_latency import OnceForAllOperators, OperatorLatency, once_for_all_latency, read_operators
 from retia.benchmark.records import Columns, Records
+from retia.benchmark.seed_run import SeedRun
 from retia.benchmark.simulation import Simulated, simulate
+from retia.benchmark.standing import Spread, Standing
 from retia.benchmark.statistics import Band, CriticalDifference, average_ranks, band, critical_difference
 from retia.benchmark.table import read_table, table_of, write_table
 

@@ -44,6 +44,8 @@ class Benchmark:
         epochs: How long a query trains if it doesn't say.
         settings: What else the table was opened with, such as the data set, as JSON.
         reference: The paper.
+        continues: Whether a longer training goes on where a shorter one has ended. False where every number of epochs has a schedule of its own, so
+            that what is trained for longer starts again.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Benchmark:
     epochs: int
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     reference: str = ""
+    continues: bool = True
 
     def __post_init__(self) -> None:
         if self.epochs not in self.records.epochs:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ class NatsSpace:
         """Return the index of rows, given the positions of their values: (N, P)."""
         return Grid(self.labels, self.values, choices)
 
-    def read(self, strings: Sequence[str]) -> NDArray[np.int8]:
+    def read(self, strings: Sequence[Any]) -> NDArray[np.int8]:
         """Return the positions of the values (N, P) of architectures as the authors write them.
 
         Raises:
@@ -54,7 +55,7 @@ class NatsSpace:
         places = {str(value): place for place, value in enumerate(self.values)}
         choices = np.empty((len(strings), len(self.labels)), np.int8)
         for row, string in enumerate(strings):
-            match = self.pattern.fullmatch(string)
+            match = self.pattern.fullmatch(string) if isinstance(string, str) else None
             if match is None or any(value not in places for value in match.groups()):
                 msg = f"Row {row} of the table must be an architecture of the {self.name} space of NATS-Bench, got {string!r}. Is it the other space's table?"
                 raise EvaluationError(msg)

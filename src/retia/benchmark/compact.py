@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from retia.benchmark.cells import SIZES, TOPOLOGIES, NatsSpace
 from retia.benchmark.nasbench101_file import compact_nasbench101
 from retia.benchmark.nats_archive import COSTS, TRAINED, Archive, costs_of, curves_of, datasets_of, mean_of_known, trainings_of
+from retia.benchmark.npz import open_npz
 from retia.benchmark.records import Columns, no_epochs
 from retia.errors import EvaluationError
 
@@ -18,6 +19,8 @@ __all__ = ["SPACES", "compact", "compact_columns", "compact_format"]
 
 FORMAT = "retia/natsbench-{}/1"
 """What a compact table of NATS-Bench says it is, under "format"."""
+
+_REMEDY = "Download it again, or make it with retia.benchmark.compact(folder, file)."
 
 SPACES: Mapping[str, NatsSpace] = {FORMAT.format(one.name): one for one in (TOPOLOGIES, SIZES)}
 
@@ -41,9 +44,12 @@ def compact(
         The file that was written.
 
     Raises:
-        EvaluationError: If the source is neither.
+        EvaluationError: If the source is not there, or neither.
     """
     source, target = Path(source), Path(target)
+    if not source.exists():
+        msg = f"There is no {source} to convert. Download the authors' table first; the error of opening a benchmark without one says from where."
+        raise EvaluationError(msg)
     heard = progress if progress is not None else _nobody
     if source.name.endswith((".tfrecord", ".json", ".json.gz")):
         arrays = compact_nasbench101(source, heard)
@@ -114,12 +120,8 @@ def compact_format(path: Path) -> str | None:
     Raises:
         EvaluationError: If it is no npz file.
     """
-    try:
-        with np.load(path, allow_pickle=False) as table:
-            return str(table["format"]) if "format" in table else None
-    except (OSError, ValueError) as error:
-        msg = f"A table must be an npz file here, but {path} can't be read as one: {error}. Make it with retia.benchmark.compact(...)."
-        raise EvaluationError(msg) from error
+    with open_npz(path, _REMEDY) as table:
+        return str(table["format"]) if "format" in table else None
 
 
 def compact_columns(path: Path, dataset: str, schedule: int | None, seed: int | None) -> tuple[NDArray[np.int8], Columns]:
@@ -134,7 +136,7 @@ def compact_columns(path: Path, dataset: str, schedule: int | None, seed: int | 
     Raises:
         EvaluationError: If it has no such data set, schedule or seed.
     """
-    with np.load(path, allow_pickle=False) as table:
+    with open_npz(path, _REMEDY) as table:
         places = [key.removesuffix("/seeds") for key in table if key.endswith("/seeds")]
         there = sorted({place.split("/")[0] for place in places})
         if dataset not in there:

@@ -52,7 +52,7 @@ class Grid:
         """Return the row of an architecture.
 
         Raises:
-            ArchitectureError: If a label is missing or has another value, or the table has no such row.
+            ArchitectureError: If a label is missing, unknown or has another value, or the table has no such row.
         """
         code, base, digits = 0, len(self.values), self._digits
         try:
@@ -60,6 +60,9 @@ class Grid:
                 code = code * base + digits[architecture[label]]
         except (KeyError, TypeError):
             raise ArchitectureError(self._stray(architecture)) from None
+        if len(architecture) != len(self.labels):
+            msg = f"The table knows the labels {list(self.labels)}, got {dict(architecture)}. Take the architecture from the benchmark's space."
+            raise ArchitectureError(msg)
         row = self._rows.item(code)
         if row < 0:
             msg = f"The table has {len(self):,} of the {base ** len(self.labels):,} architectures, and not {dict(architecture)}. Take the whole table."

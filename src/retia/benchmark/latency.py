@@ -4,12 +4,12 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from retia.benchmark.cells import OPERATIONS, TOPOLOGIES
 from retia.benchmark.files import Download, locate
 from retia.benchmark.index import Grid, Index
+from retia.benchmark.npz import open_npz
 from retia.errors import EvaluationError
 
 __all__ = ["device_latencies"]
@@ -41,10 +41,16 @@ def device_latencies(index: Index, devices: Sequence[str], path: str | os.PathLi
         msg = "There are tables of latencies for the cells of NAS-Bench-201, and this benchmark has others. Use benchmark.join({name: column}) for its own."
         raise EvaluationError(msg)
     file = locate(_DOWNLOAD, path)
-    with np.load(file, allow_pickle=False) as table:
+    with open_npz(file, "Take the table of latencies again.") as table:
+        if "ops" not in table or table["ops"].shape[1:] != (len(TOPOLOGIES.labels),):
+            msg = f"{file} must hold the cells of NAS-Bench-201 as 'ops', of shape (15,625, 6), and doesn't. {_DOWNLOAD.source}."
+            raise EvaluationError(msg)
         there = [name for name in table if name != "ops"]
         if missing := [device for device in devices if device not in there]:
             msg = f"{file} has the devices {there}, got {missing[0]!r}. Name one of these."
+            raise EvaluationError(msg)
+        if stray := [name for name in (devices or there) if table[name].shape != (len(table["ops"]),)]:
+            msg = f"'{stray[0]}' in {file} must be one latency for each of its {len(table['ops']):,} cells, got the shape {table[stray[0]].shape}. Is it a table of latencies?"
             raise EvaluationError(msg)
         rows = TOPOLOGIES.index(table["ops"]).rows(index.choices)
         if (rows < 0).any():

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from retia.benchmark.files import read_json
 from retia.benchmark.model_metrics import ModelMetrics
 from retia.benchmark.module_graph import OPERATIONS, Module, module_hash, prune
+from retia.benchmark.npz import open_npz
 from retia.benchmark.tfrecord import read_records
 from retia.errors import EvaluationError
 
@@ -219,18 +220,15 @@ class _Collected:
 
 
 def _read_npz(path: Path) -> Nasbench101Arrays:
-    try:
-        with np.load(path, allow_pickle=False) as table:
-            form = str(table["format"]) if "format" in table else "none"
-            if form != FORMAT:
-                msg = f"{path} must be a table of '{FORMAT}', and is one of '{form}'. Make it with retia.benchmark.compact(tfrecord, file)."
-                raise EvaluationError(msg)
-            runs: dict[int, dict[str, NDArray[Any]]] = {}
-            for name in table:
-                if "/" in name:
-                    epochs, metric = name.split("/")
-                    runs.setdefault(int(epochs), {})[metric] = table[name]
-            return Nasbench101Arrays(table["keys"], table["edges"], table["operations"], table["params"], runs)
-    except (OSError, ValueError) as error:
-        msg = f"A table must be an npz file here, but {path} can't be read as one: {error}. Make it with retia.benchmark.compact(tfrecord, file)."
-        raise EvaluationError(msg) from error
+    remedy = "Make it with retia.benchmark.compact(tfrecord, file)."
+    with open_npz(path, remedy) as table:
+        form = str(table["format"]) if "format" in table else "none"
+        if form != FORMAT:
+            msg = f"{path} must be a table of '{FORMAT}', and is one of '{form}'. {remedy}"
+            raise EvaluationError(msg)
+        runs: dict[int, dict[str, NDArray[Any]]] = {}
+        for name in table:
+            if "/" in name:
+                epochs, metric = name.split("/")
+                runs.setdefault(int(epochs), {})[metric] = table[name]
+        return Nasbench101Arrays(table["keys"], table["edges"], table["operations"], table["params"], runs)

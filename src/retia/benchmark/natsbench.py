@@ -12,6 +12,7 @@ from retia.benchmark.cells import OPERATIONS, SIZES, TOPOLOGIES, NatsSpace, cell
 from retia.benchmark.compact import SPACES, compact_columns, compact_format, no_dataset
 from retia.benchmark.files import Download, locate
 from retia.benchmark.nats_archive import Archive, ArchiveRecords, datasets_of
+from retia.benchmark.npz import open_npz
 from retia.benchmark.records import Columns, Records, no_epochs
 from retia.errors import EvaluationError
 
@@ -20,7 +21,7 @@ __all__ = ["nasbench201", "natsbench"]
 _PAGE = "https://github.com/D-X-Y/NATS-Bench"
 _TOPOLOGY_ARCHIVE = "https://drive.google.com/file/d/17_saCsj_krKjlCBLOJEpNtzPXArMCqxU"
 _SIZE_ARCHIVE = "https://drive.google.com/file/d/1scOMTUwcQhAMa_IMedp9lTzwmgqHLGgA"
-_CHECKSUM = "none is published, but for the first five digits of an MD5 in the file's name"
+_CHECKSUM = "none is published of the .tar; the digits in the name of the .pickle.pbz2 file are the last five of its MD5"
 _THEN = "unpack it; retia.benchmark.compact(folder, file) makes the npz file that is quick to read"
 
 _CELLS = Download(
@@ -131,7 +132,7 @@ def _opened(name: str, space: NatsSpace, path: Path, dataset: str, epochs: int, 
             msg = f"{path} is no table of '{name}'. Make one of the authors' archive: retia.benchmark.compact(folder, file)."
             raise EvaluationError(msg)
         choices, records = _small(path, dataset, seed, curves) if form is None else compact_columns(path, dataset, schedule, seed)
-    return Benchmark(name, space.space, space.index(choices), records, epochs, settings, reference)
+    return Benchmark(name, space.space, space.index(choices), records, epochs, settings, reference, continues=curves)
 
 
 def _archived(archive: Archive, dataset: str, schedule: int | None, seed: int | None) -> ArchiveRecords:
@@ -151,7 +152,7 @@ def _archived(archive: Archive, dataset: str, schedule: int | None, seed: int | 
 
 def _small(path: Path, dataset: str, seed: int | None, curves: bool) -> tuple[NDArray[np.int8], Columns]:
     """Read the small npz file of means over seeds: CIFAR-10 after 200 epochs, and all data sets after 12."""
-    with np.load(path, allow_pickle=False) as table:
+    with open_npz(path, "Download it again, or make a table of the authors' archive: retia.benchmark.compact(folder, file).") as table:
         needed = ["ops", "op_names", *(f"c10valid_200ep_{one}" for one in ("valid_accuracy", "test_accuracy", "train_per_time", "valid_per_time"))]
         if missing := [name for name in needed if name not in table]:
             msg = f"{path} must hold NAS-Bench-201, but has no '{missing[0]}'. Make a table of the authors' archive: retia.benchmark.compact(folder, file)."

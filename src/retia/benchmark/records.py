@@ -139,7 +139,7 @@ class Joined:
 
 def no_epochs(asked: float, there: tuple[int, ...]) -> str:
     """Say that the table has no results after so many epochs."""
-    return f"The table has results after {_listed(there)} epochs, got {asked:g}. Take one of these as epochs= or as the fidelity."
+    return f"The table has results after {_listed(there)} epochs, got {asked!r}. Take one of these as epochs= or as the fidelity."
 
 
 def no_metric(asked: str, there: tuple[str, ...]) -> str:

@@ -3,7 +3,7 @@
 import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from retia.errors import EvaluationError
 from retia.rng import stream
 from retia.space import Architecture, SearchSpace
 from retia.strategy import Strategy
-from retia.trial import History, Objective, Proposal, Trial, hypervolume, objectives_from
+from retia.trial import History, Objective, Proposal, Trial, dominates, hypervolume, objectives_from, reference_point
 
 __all__ = ["Simulated", "simulate"]
 
@@ -80,11 +80,27 @@ class Simulated:
 
         Args:
             reference: Up to which value of each objective to measure; the worst of the table if not given.
+
+        Raises:
+            StudyError: If the reference lacks the value of an objective.
+            EvaluationError: If nothing in the table is better than the reference.
         """
-        losses = self.benchmark.losses(self.objectives)
-        worst = np.nanmax(losses, 0).tolist() if reference is None else [one.loss(reference) for one in self.objectives]
-        full = [[one.loss(trial.metrics) for one in self.objectives] for trial in self.trials if _is_full(trial, self.benchmark)]
-        return hypervolume(full, worst) / hypervolume(losses[front_rows(losses)].tolist(), worst)
+        return float(self.hypervolume_shares(reference)[-1])
+
+    def hypervolume_shares(self, reference: Mapping[str, float] | None = None) -> NDArray[np.float64]:
+        """Return the share of the volume after each trial: (T,). See `hypervolume_share`."""
+        worst = None if reference is None else tuple(reference_point(self.objectives, reference))
+        limit, whole = _front_volume(self.benchmark, self.objectives, worst)
+        front: list[tuple[float, ...]] = []
+        volume, shares = 0.0, np.empty(len(self.trials))
+        for i, trial in enumerate(self.trials):
+            if _is_full(trial, self.benchmark):
+                point = tuple(one.loss(trial.metrics) for one in self.objectives)
+                if not any(other == point or dominates(other, point) for other in front):
+                    front = [other for other in front if not dominates(point, other)] + [point]
+                    volume = hypervolume(front, limit)
+            shares[i] = volume / whole
+        return shares
 
     def evaluations_to(self, regret: float = 0.0) -> int | None:
         """Return after how many trials the regret was at most so much; None if never."""
@@ -96,7 +112,7 @@ def simulate(
     benchmark: Benchmark,
     strategy: Strategy,
     *,
-    evaluations: int,
+    evaluations: int | None = None,
     seed: int = 0,
     workers: int = 1,
     maximize: str | Sequence[str] | None = None,
@@ -107,13 +123,13 @@ def simulate(
     """Run a strategy on a benchmark, asynchronously on some simulated workers, and return what it did.
 
     A trial takes the benchmark's `train_seconds`; where it goes on from a parent of the same architecture and a lower fidelity, only what that
-    has not trained. A worker that is free gets the next proposal at once; the strategy sees what runs as running. The random numbers are those
+    has not trained, if trainings of the benchmark do continue. A worker that is free gets the next proposal at once; the strategy sees what runs as running. The random numbers are those
     of a study with this seed: with one worker and a study's baseline, the trials are the study's.
 
     Args:
         benchmark: Where the results come from.
         strategy: What proposes.
-        evaluations: How many trials to run.
+        evaluations: How many trials to run; as many as the hours are enough for, if not given.
         seed: Where the randomness comes from.
         workers: How many trials run at once.
         maximize: The metrics to maximize; the benchmark's objective if there is nothing to minimize either.
@@ -122,11 +138,15 @@ def simulate(
         baseline: The architecture of trial 0; the strategy's own proposal if not given.
 
     Raises:
-        EvaluationError: If there are no evaluations or workers, or the table doesn't know how long training takes and there are hours to keep or
-            workers to fill.
+        EvaluationError: If there are no evaluations, hours or workers, or the table doesn't know how long training takes and there are hours to
+            keep or workers to fill.
     """
-    if evaluations < 1 or workers < 1:
+    most = np.inf if evaluations is None else evaluations
+    if most < 1 or workers < 1:
         msg = f"A simulation needs at least one evaluation and one worker, got evaluations={evaluations}, workers={workers}."
+        raise EvaluationError(msg)
+    if not (np.isfinite(most) if hours is None else hours > 0):
+        msg = f"A simulation ends after some evaluations or some hours, got evaluations={evaluations}, hours={hours}. Give one of them, or both."
         raise EvaluationError(msg)
     if (workers > 1 or hours is not None) and "train_seconds" not in benchmark.metrics:
         msg = f"{benchmark} has no 'train_seconds', without which trials take no time. Leave out workers= and hours=."
@@ -137,8 +157,8 @@ def simulate(
     deadline = np.inf if hours is None else hours * 3600
     first = None if baseline is None else Proposal(baseline)
     while True:
-        while clock.running < workers and len(history) < evaluations and clock.now_s < deadline:
-            room = min(workers - clock.running, evaluations - len(history))
+        while clock.running < workers and len(history) < most and clock.now_s < deadline:
+            room = int(min(workers - clock.running, most - len(history)))
             proposals = [first] if first is not None else _proposals(strategy, benchmark.space, history, room, seed)
             first = None
             for proposal in proposals:
@@ -153,6 +173,19 @@ def simulate(
 def _is_full(trial: Trial, benchmark: Benchmark) -> bool:
     """Whether the trial was trained as long as the benchmark says."""
     return trial.fidelity is None or trial.fidelity >= benchmark.epochs
+
+
+@lru_cache(maxsize=8)
+def _front_volume(benchmark: Benchmark, objectives: tuple[Objective, ...], reference: tuple[float, ...] | None) -> tuple[tuple[float, ...], float]:
+    """Return up to which losses to measure, and the volume that the table's front dominates there."""
+    losses = benchmark.losses(objectives)
+    worst = tuple(np.nanmax(losses, 0).tolist()) if reference is None else reference
+    volume = hypervolume(losses[front_rows(losses)].tolist(), worst)
+    if volume <= 0:
+        stated = {one.metric: one.loss({one.metric: limit}) for one, limit in zip(objectives, worst, strict=True)}
+        msg = f"Nothing in {benchmark} is better than the reference {stated} in all objectives, so there is no volume to measure. Take a worse reference."
+        raise EvaluationError(msg)
+    return worst, volume
 
 
 class _Clock:
@@ -185,7 +218,7 @@ class _Clock:
 
     def _trained_s(self, proposal: Proposal) -> float:
         """Return the seconds of training that a promoted trial takes over from its parent."""
-        if proposal.parent is None:
+        if proposal.parent is None or not self._benchmark.continues:
             return 0.0
         parent = self._history[proposal.parent]
         full = self._benchmark.epochs

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from retia.benchmark.benchmark import Benchmark
 from retia.benchmark.index import Listing
+from retia.benchmark.npz import open_npz
 from retia.benchmark.records import Columns
 from retia.errors import EvaluationError
 from retia.space import Architecture, SearchSpace
@@ -98,17 +99,14 @@ def read_table(path: str | os.PathLike[str]) -> Benchmark:
     Raises:
         EvaluationError: If the file is none.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            table = {name: file[name] for name in file}
-    except (OSError, ValueError) as error:
-        msg = f"A table must be an npz file, but {os.fspath(path)} can't be read as one: {error}. Write it with retia.benchmark.write_table."
-        raise EvaluationError(msg) from error
-    form = str(table.get("format"))
-    if form != FORMAT:
-        msg = f"{os.fspath(path)} must be a table of '{FORMAT}', and is one of '{form}'. Write it with retia.benchmark.write_table."
-        raise EvaluationError(msg)
-    header = json.loads(table["header"].tobytes())
+    remedy = "Write it with retia.benchmark.write_table."
+    with open_npz(path, remedy) as file:
+        form = str(file["format"]) if "format" in file else None
+        if form != FORMAT:
+            msg = f"{os.fspath(path)} must be a table of '{FORMAT}', and is one of '{form}'. {remedy}"
+            raise EvaluationError(msg)
+        header = json.loads(file["header"].tobytes())
+        table = {name: file[name] for name in file}
     trained: dict[int, dict[str, NDArray[Any]]] = {}
     fixed: dict[str, NDArray[Any]] = {}
     for place, column in table.items():

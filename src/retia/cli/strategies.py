@@ -1,6 +1,7 @@
 """The names of strategies on the command line. What needs torch or Optuna is imported when it is asked for."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from retia.errors import StudyError
@@ -8,7 +9,10 @@ from retia.errors import StudyError
 if TYPE_CHECKING:
     from retia.strategy import Strategy
 
-__all__ = ["STRATEGIES", "strategies_named"]
+__all__ = ["MULTI_FIDELITY", "STRATEGIES", "rungs", "strategies_named"]
+
+LEAST_GROWTH = 3.0
+"""By which factor fidelities grow at least from rung to rung."""
 
 
 def _random() -> "Strategy":
@@ -101,15 +105,88 @@ STRATEGIES: Mapping[str, Callable[[], "Strategy"]] = {
 """What makes a fresh strategy, by its name. Settings that are not said are the strategy's own."""
 
 
-def strategies_named(names: Sequence[str]) -> dict[str, Callable[[], "Strategy"]]:
+def _asha(strategy: "Strategy", fidelities: Sequence[float]) -> "Strategy":
+    from retia.strategy import ASHA
+
+    return ASHA(strategy, fidelities=fidelities)
+
+
+def _halving(strategy: "Strategy", fidelities: Sequence[float]) -> "Strategy":
+    from retia.strategy import SuccessiveHalving
+
+    return SuccessiveHalving(strategy, fidelities=fidelities)
+
+
+def _hyperband(strategy: "Strategy", fidelities: Sequence[float]) -> "Strategy":
+    from retia.strategy import Hyperband
+
+    return Hyperband(strategy, fidelities=fidelities)
+
+
+def _bohb(fidelities: Sequence[float]) -> "Strategy":
+    from retia.strategy import BOHB
+
+    return BOHB(fidelities=fidelities)
+
+
+AROUND: Mapping[str, Callable[["Strategy", Sequence[float]], "Strategy"]] = {"asha": _asha, "halving": _halving, "hyperband": _hyperband}
+MULTI_FIDELITY = (*AROUND, "bohb")
+"""The strategies that begin with short trainings; all but the last wrap another: `asha:evolution`, and random search if none is named."""
+
+
+def rungs(fidelities: Sequence[float]) -> tuple[float, ...]:
+    """Return some of a table's fidelities, growing at least threefold up to the last: (12, 200) of those, and (4, 12, 36, 108) of many more.
+
+    >>> rungs((2, 4, 6, 12, 18, 36, 54, 108))
+    (4, 12, 36, 108)
+    """
+    chosen = [fidelities[-1]]
+    for fidelity in reversed(fidelities):
+        if fidelity * LEAST_GROWTH <= chosen[0]:
+            chosen.insert(0, fidelity)
+    return tuple(chosen)
+
+
+def strategies_named(names: Sequence[str], fidelities: Sequence[float] = ()) -> dict[str, Callable[[], "Strategy"]]:
     """Return what makes the strategies of some names, in that order, each once.
 
+    Args:
+        names: The names, such as `local`, `asha` and `asha:local`.
+        fidelities: What there is to choose from for those of several fidelities, growing; the last is that of a whole training.
+
     Raises:
-        StudyError: If there is none, or no strategy of a name.
+        StudyError: If there is no name, no strategy of a name, or no lower fidelity for one that needs it.
     """
-    unknown = [name for name in names if name not in STRATEGIES]
-    if unknown or not names:
-        found = f"'{unknown[0]}'" if unknown else "none"
-        msg = f"A comparison needs names of strategies, got {found}. Take some of {', '.join(STRATEGIES)}, with commas between."
+    if not names:
+        raise StudyError(_unknown("none"))
+    return {name: _factory(name, fidelities) for name in names}
+
+
+def _factory(name: str, fidelities: Sequence[float]) -> Callable[[], "Strategy"]:
+    around, colon, within = name.partition(":")
+    if name in STRATEGIES:
+        return STRATEGIES[name]
+    if around not in MULTI_FIDELITY or (colon and (around not in AROUND or within not in STRATEGIES)):
+        raise StudyError(_unknown(f"'{name}'"))
+    chosen = rungs(fidelities) if fidelities else ()
+    if len(chosen) < 2:
+        there = ", ".join(f"{fidelity:g}" for fidelity in fidelities)
+        msg = (
+            f"'{name}' begins with short trainings, a third of the whole or less, and the table has results after {there or 'no'} epochs. "
+            f"Take a table with more, or a strategy that needs one only."
+        )
         raise StudyError(msg)
-    return {name: STRATEGIES[name] for name in names}
+    if around not in AROUND:
+        return partial(_bohb, chosen)
+    return partial(_wrapped, AROUND[around], STRATEGIES[within or "random"], chosen)
+
+
+def _wrapped(around: Callable[["Strategy", Sequence[float]], "Strategy"], within: Callable[[], "Strategy"], fidelities: Sequence[float]) -> "Strategy":
+    return around(within(), fidelities)
+
+
+def _unknown(found: str) -> str:
+    return (
+        f"A comparison needs names of strategies, got {found}. Take some of {', '.join(STRATEGIES)}, with commas between; for several fidelities "
+        f"{', '.join(MULTI_FIDELITY)}, where all but the last may wrap one of the others, as in asha:evolution."
+    )

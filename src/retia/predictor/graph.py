@@ -4,41 +4,14 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TypeAlias
 
+from retia.predictor.labelled_graph import LabelledGraph, pruned
+from retia.predictor.wired_cell import WiredCell, wired_cells
 from retia.space import Architecture, Categorical, SearchSpace, Value
 
-__all__ = ["CellGraph", "GraphOf", "LabelledGraph", "cell_graph"]
-
-
-@dataclass(frozen=True)
-class LabelledGraph:
-    """A directed graph without cycles whose nodes have labels; an edge may stand several times.
-
-    Args:
-        labels: The label of each node.
-        edges: The edges, each from one node to another, by their places in `labels`.
-    """
-
-    labels: tuple[str, ...]
-    edges: tuple[tuple[int, int], ...] = ()
-
-    @property
-    def predecessors(self) -> list[list[int]]:
-        """The nodes from which edges come, for each node, one for each edge."""
-        found: list[list[int]] = [[] for _ in self.labels]
-        for source, node in self.edges:
-            found[node].append(source)
-        return found
-
-    @property
-    def successors(self) -> list[list[int]]:
-        """The nodes to which edges go, for each node, one for each edge."""
-        found: list[list[int]] = [[] for _ in self.labels]
-        for source, node in self.edges:
-            found[source].append(node)
-        return found
+__all__ = ["CellGraph", "GraphOf", "cell_graph"]
 
 
 GraphOf: TypeAlias = Callable[[Architecture], LabelledGraph]
@@ -81,7 +54,7 @@ class CellGraph:
         identity: Operations that are passed through, instead of being nodes.
     """
 
-    cells: tuple["Cell", ...]
+    cells: tuple["Cell | WiredCell", ...]
     others: frozenset[str]
     zero: frozenset[str]
     identity: frozenset[str]
@@ -91,7 +64,8 @@ class CellGraph:
         labels: list[str] = []
         edges: list[tuple[int, int]] = []
         for cell in self.cells:
-            of_cell = _drawn(cell, architecture.unwrapped, self.zero, self.identity)
+            draw = cell.drawn if isinstance(cell, WiredCell) else partial(_drawn, cell)
+            of_cell = draw(architecture.unwrapped, self.zero, self.identity)
             edges += [(source + len(labels), node + len(labels)) for source, node in of_cell.edges]
             labels += of_cell.labels
         return LabelledGraph(tuple(labels), tuple(edges))
@@ -100,7 +74,8 @@ class CellGraph:
 def cell_graph(space: SearchSpace, *, zero: Collection[str] = ("none",), identity: Collection[str] = ()) -> CellGraph:
     """Return what draws the cells of a space's architectures as graphs, in which the operations are nodes.
 
-    Cells are known by their labels: `edge/2<-0`, the name of an operation on the edge to node 2 from node 0, as in NAS-Bench-201; and
+    Cells are known by their labels: `edge/2<-0`, the name of an operation on the edge to node 2 from node 0, as in NAS-Bench-201; `edge/2<-0`,
+    1 if there is this edge, with `operation/1`, the name of the operation of node 1, as in NAS-Bench-101; and
     `normal/1/inputs`, `normal/1/op/0` and `normal/1/input/0`, as `retia.nn.cell` names its parameters. A cell has a node for each of its
     inputs, one for each operation, and one for its output; an edge leads from an operation to each of those that it feeds. What does
     not lie on a way from an input to the output is left out.
@@ -124,8 +99,10 @@ def cell_graph(space: SearchSpace, *, zero: Collection[str] = ("none",), identit
 
 @lru_cache(maxsize=16)
 def _cell_graph(space: SearchSpace, zero: frozenset[str], identity: frozenset[str]) -> CellGraph:
-    cells = _cells(space)
-    shown = {label for cell in cells for edge in cell.edges for label in (edge.label, edge.source_label)}
+    on_edges, wired = _cells(space), wired_cells(space)
+    cells = (*on_edges, *wired)
+    shown = {label for cell in on_edges for edge in cell.edges for label in (edge.label, edge.source_label)}
+    shown |= {label for cell in wired for label in cell.labels}
     names = {cell.name for cell in cells}
     shown |= {label for label in space.parameters if (match := _INPUTS.fullmatch(label)) and match["cell"] in names}
     return CellGraph(cells, frozenset(space.parameters.keys() - shown), zero, identity)
@@ -138,7 +115,7 @@ def _cells(space: SearchSpace) -> tuple[Cell, ...]:
     for label, parameter in space.parameters.items():
         if match := _EDGE.fullmatch(label):
             if not isinstance(parameter.domain, Categorical) or not all(isinstance(value, str) for value in parameter.domain.values):
-                continue  # whether there is an edge, and not what is on it
+                continue  # whether there is an edge, and not what is on it: see `wired_cells`
             on_edges[match["cell"] or "cell"].append(Edge(label, int(match["node"]), int(match["source"])))
         elif match := _OPERATION.fullmatch(label):
             name, node, place = match["cell"], int(match["node"]), int(match["place"])
@@ -183,19 +160,4 @@ def _drawn(cell: Cell, values: Mapping[str, Value], zero: Collection[str], ident
         labels.append(f"{cell.name}/{operation}")
     edges += [(node, len(labels)) for state in cell.outputs for node in feeding.get(state, [])]
     labels.append(f"{cell.name}/output")
-    return _pruned(LabelledGraph(tuple(labels), tuple(edges)), cell.inputs)
-
-
-def _pruned(graph: LabelledGraph, inputs: int) -> LabelledGraph:
-    """Return the graph without the nodes from which no way leads to the last; the inputs stay."""
-    predecessors = graph.predecessors
-    useful = {*range(inputs), len(graph.labels) - 1}
-    waiting = [len(graph.labels) - 1]
-    while waiting:
-        for source in predecessors[waiting.pop()]:
-            if source not in useful:
-                useful.add(source)
-                waiting.append(source)
-    place = {node: i for i, node in enumerate(sorted(useful))}
-    edges = tuple((place[source], place[node]) for source, node in graph.edges if node in place and source in place)
-    return LabelledGraph(tuple(graph.labels[node] for node in place), edges)
+    return pruned(LabelledGraph(tuple(labels), tuple(edges)), cell.inputs)

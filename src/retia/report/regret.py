@@ -41,13 +41,14 @@ def plot_regret(title: str, metric: str, evaluations: Mapping[str, RegretCurve],
     Args:
         title: What stands above.
         metric: In what regret counts.
-        evaluations: By strategy, regret against evaluations.
+        evaluations: By strategy, regret against evaluations; left out if there are no curves.
         hours: By strategy, regret against simulated hours; left out if not known.
     """
     from retia.report.chart import Chart
 
-    chart = Chart(title, width=11.0 if hours else 7.0, plots=2 if hours else 1)
-    for axes, curves, label in zip(chart.all_axes, (evaluations, hours or {}), ("evaluations", "simulated hours"), strict=False):
+    known = [(curves, label) for curves, label in ((evaluations, "evaluations"), (hours or {}, "simulated hours")) if curves]
+    chart = Chart(title, width=11.0 if len(known) > 1 else 7.0, plots=len(known))
+    for axes, (curves, label) in zip(chart.all_axes, known, strict=True):
         for (strategy, curve), colour in zip(curves.items(), _colours(), strict=False):
             axes.fill_between(curve.x, curve.low, curve.high, step="post", color=colour, alpha=0.15, linewidth=0)
             axes.step(curve.x, curve.median, where="post", color=colour, linewidth=1.8, label=strategy)
