@@ -84,7 +84,7 @@ def test_a_parametrization_is_refused():
     def net():
         return nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(3, choice("width", [8, 16]))))
 
-    with pytest.raises(SupernetError, match=r"'0' \(Linear\) has a searchable tensor and a parametrization, such as weight_norm"):
+    with pytest.raises(SupernetError, match=r"'0' \(Linear\) has a searchable 'out_features' \(label 'width'\) and a parametrization, such as weight_norm"):
         Supernet(ModelSpace(net))
 
 

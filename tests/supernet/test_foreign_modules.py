@@ -584,7 +584,7 @@ def test_a_stale_size_that_fails():
 def test_numpy_and_legacy_tensors_that_forget_their_sizes():
     for make in (lambda n: torch.Tensor(n, 2), lambda n: torch.from_numpy(np.zeros((n, 2), np.float32)), lambda n: torch.tensor([[0.0, 0.0]] * n)):
         message = message_of(lambda make=make: Plain(weight=nn.Parameter(make(choice("rows", [3, 5]))), rows=choice("rows", [3, 5])))
-        assert "'weight' of '' (Plain) has the shape (5, 2) in the supernet, but (3, 2) in the model of {'rows': 3} built alone." in message
+        assert "'weight' of the model itself (Plain) has the shape (5, 2) in the supernet, but (3, 2) in the model of {'rows': 3} built alone." in message
         assert "It does not follow the choice 'rows'." in message
         assert "make tensors with their sizes (torch.zeros(1, width))" in message
 
