@@ -59,12 +59,11 @@ def test_a_frozen_kernel_of_torchs_own_layer():
 
 
 def test_random_tensors_that_are_saved_are_the_supernets_and_others_are_refused():
-    draw = lambda m, w: torch.rand(w)
-    supernet = Supernet(ModelSpace(Scaled, lambda m, w: m.register_buffer("scale", draw(m, w))), example=X, seed=0)
+    supernet = Supernet(ModelSpace(Scaled, lambda m, w: m.register_buffer("scale", torch.rand(w))), example=X, seed=0)
     supernet.activate({"width": 4})
     torch.testing.assert_close(supernet(X), supernet.subnet()(X))
     with pytest.raises(SupernetError, match=r"'scale' of .* has other values .* drawn at random.*make it a buffer that is saved"):
-        Supernet(ModelSpace(Scaled, lambda m, w: setattr(m, "scale", draw(m, w))), seed=0)
+        Supernet(ModelSpace(Scaled, lambda m, w: setattr(m, "scale", torch.rand(()))), seed=0)
 
 
 def test_constants_that_follow_their_choice_by_shape_are_no_matter():
@@ -139,7 +138,7 @@ def captured(how):
         ("default", r"'forward' is a function that has captured the choice of \['width'\]"),
         ("property", r"'by' is a function that has captured the choice of \['width'\]"),
         ("class", r"The class Net holds the choice of \['width'\] in 'size', which all its modules share\. .*self\.size = "),
-        ("int", r"The model itself \(Net\) has forward = .* that holds \[8\] in the supernet, but .* that holds \[4\] in the model of {'width': 4}"),
+        ("int", r"The model itself \(.*Net\) has forward = .* that holds \[8\] in the supernet, but .* that holds \[4\] in the model of {'width': 4}"),
     ],
 )
 def test_a_class_within_a_function_whose_methods_have_captured_a_choice(how, what, example):
@@ -237,11 +236,6 @@ def test_a_forward_that_fails_for_the_supernet_alone():
             return self.layer(x)
 
     assert "For {'width': 4} the supernet fails where the model built alone runs: ValueError: stale" in message_of(Net, X)
-
-
-def test_values_of_low_precision_may_differ_a_little_more():
-    net = Supernet(ModelSpace(lambda: nn.Sequential(nn.Linear(3, choice("width", [40, 80])), nn.Tanh())).where(lambda a: True), example=X, seed=0)
-    assert net.bfloat16().subnet()[0].weight.dtype == torch.bfloat16
 
 
 def test_a_state_besides_tensors_is_refused():

@@ -12,7 +12,7 @@ from retia.errors import SupernetError
 from retia.nn import seeded
 from retia.space import Architecture
 from retia.supernet.self_check import REMEDY, arguments
-from retia.supernet.trying import architectures_to_try, culprit, follows, greatest_architecture
+from retia.supernet.trying import architectures_to_try, culprit, extremes, follows, greatest_architecture
 
 if TYPE_CHECKING:
     from retia.supernet.supernet import Supernet
@@ -63,6 +63,9 @@ def _disagreement(supernet: "Supernet", architecture: Architecture, example: Any
         expected = _outputs(alone, example)
         if isinstance(expected, Exception):
             return None
+        # What the constructor keeps outside of the model, in a global say, is not by chance what it should be.
+        other = next((one for one in extremes(supernet.space) if one != architecture), architecture)
+        supernet.space.build(other, device=supernet.space.traced_on, seed=0)
         found = _outputs(supernet, example)
         if isinstance(found, Exception):
             return f"fails where the model built alone runs: {type(found).__name__}: {found}"
@@ -70,7 +73,7 @@ def _disagreement(supernet: "Supernet", architecture: Architecture, example: Any
             return f"returns {len(found)} tensors, the model built alone {len(expected)}"
         if not any(map(_differ, found, expected)):
             return None
-        again = _outputs(alone, example)
+        again = _outputs(supernet.subnet(), example)
         if isinstance(again, Exception) or any(map(_differ, again, expected)):
             return None
         one, other = next((one, other) for one, other in zip(found, expected, strict=True) if _differ(one, other))
