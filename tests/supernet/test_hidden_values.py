@@ -219,6 +219,22 @@ def test_the_trial_run_leaves_no_trace_and_lets_be_what_it_can_not_judge(what):
     assert supernet.architecture == {"width": 4}
 
 
+def test_a_number_that_forward_keeps_from_the_architecture_before():
+    class Cached(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.width = choice("width", [4, 8])
+            self.layer = nn.Linear(3, self.width)
+            self.cached = None
+
+        def forward(self, x):
+            if self.cached is None:
+                self.cached = torch.ones((), device=x.device) / self.width
+            return (self.layer(x) * self.cached).sum(1)
+
+    assert "For {'width': 4} the supernet returns other numbers" in message_of(Cached, X)
+
+
 def test_a_supernet_on_meta_is_not_run():
     assert next(Supernet(ModelSpace(Odd, "count"), example=X, device="meta").parameters()).is_meta
 

@@ -57,13 +57,15 @@ def _to_run(supernet: "Supernet") -> Iterator[Architecture]:
 
 
 def _disagreement(supernet: "Supernet", architecture: Architecture, example: Any) -> str | None:
-    """Return in what the supernet differs from its subnet, as what is said of it; None where the subnet fails, or agrees not even with itself."""
+    """Return in what the supernet differs from its subnet, as what is said of it; None where the subnet fails, or differs from itself from call to call."""
     with supernet.activated(architecture):
         alone = supernet.subnet()
         expected = _outputs(alone, example)
         if isinstance(expected, Exception):
             return None
-        # What the constructor keeps outside of the model, in a global say, is not by chance what it should be.
+        # What the constructor keeps outside of the model, in a global say, or forward in a cache, is not by chance what it should be.
+        with supernet.activated(greatest_architecture(supernet.space)):
+            _outputs(supernet, example)
         other = next((one for one in extremes(supernet.space) if one != architecture), architecture)
         supernet.space.build(other, device=supernet.space.traced_on, seed=0)
         found = _outputs(supernet, example)
@@ -73,9 +75,10 @@ def _disagreement(supernet: "Supernet", architecture: Architecture, example: Any
             return f"returns {len(found)} tensors, the model built alone {len(expected)}"
         if not any(map(_differ, found, expected)):
             return None
-        again = _outputs(supernet.subnet(), example)
-        if isinstance(again, Exception) or any(map(_differ, again, expected)):
-            return None
+        alone = supernet.subnet()
+        for again in (_outputs(alone, example), _outputs(alone, example)):
+            if isinstance(again, Exception) or any(map(_differ, again, expected)):
+                return None
         one, other = next((one, other) for one, other in zip(found, expected, strict=True) if _differ(one, other))
         if one.shape != other.shape:
             return f"returns the shape {tuple(one.shape)}, the model built alone with the same weights {tuple(other.shape)}"
