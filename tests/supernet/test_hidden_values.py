@@ -235,6 +235,11 @@ def test_a_number_that_forward_keeps_from_the_architecture_before():
     assert "For {'width': 4} the supernet returns other numbers" in message_of(Cached, X)
 
 
+def test_the_greatest_architecture_may_be_excluded():
+    space = ModelSpace(Odd, "count").where(lambda a: a["width"] == 4)
+    assert Supernet(space, example=X, seed=0).architecture == {"width": 4}
+
+
 def test_a_supernet_on_meta_is_not_run():
     assert next(Supernet(ModelSpace(Odd, "count"), example=X, device="meta").parameters()).is_meta
 

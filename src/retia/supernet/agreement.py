@@ -64,9 +64,9 @@ def _disagreement(supernet: "Supernet", architecture: Architecture, example: Any
         if isinstance(expected, Exception):
             return None
         # What the constructor keeps outside of the model, in a global say, or forward in a cache, is not by chance what it should be.
-        with supernet.activated(greatest_architecture(supernet.space)):
+        other = next((one for one in (*extremes(supernet.space), *architectures_to_try(supernet.space)) if one != architecture), architecture)
+        with supernet.activated(other):
             _outputs(supernet, example)
-        other = next((one for one in extremes(supernet.space) if one != architecture), architecture)
         supernet.space.build(other, device=supernet.space.traced_on, seed=0)
         found = _outputs(supernet, example)
         if isinstance(found, Exception):

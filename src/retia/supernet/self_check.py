@@ -15,7 +15,8 @@ from retia.supernet.assembly import Assembly, assemble, named
 from retia.supernet.divisibility import check_divisions
 from retia.supernet.likeness import Difference, differences, needed
 from retia.supernet.trying import architectures_to_try, culprit, extremes, follows, starting_architecture
-from retia.supernet.usage import Use, tensors_in_use
+from retia.supernet.usage import Use, modules_in_use, tensors_in_use
+from retia.supernet.watching import first_unlike, shapes_by_module
 
 __all__ = ["REMEDY", "arguments", "check_supernet"]
 
@@ -126,13 +127,14 @@ class _Comparison:
             for hook in hooks:
                 hook.remove()
         if isinstance(found, Exception):
-            reason = "Its forward reads a size that does not follow the choices"
+            reason = f"{self._stale(alone)} reads a size that does not follow the choices"
             if surplus:
                 reason = f"The constructor makes {self._module(surplus[0])}, which that model does not have, and forward may not be made for it"
             msg = f"The supernet fails for {self._shown} where the model built alone runs: {type(found).__name__}: {found}. {reason}. {REMEDY}"
             raise SupernetError(msg) from found
         if found != expected:
-            msg = f"For {self._shown} the supernet returns {found}, the model built alone {expected}: forward reads a size that does not follow the choices. {REMEDY}"
+            reason = f"{self._stale(alone)} reads a size that does not follow the choices"
+            msg = f"For {self._shown} the supernet returns {found}, the model built alone {expected}. {reason}. {REMEDY}"
             raise SupernetError(msg)
         ran = next((use for use in surplus if id(use.module) in called), None)
         if ran is not None:
@@ -141,6 +143,30 @@ class _Comparison:
                 f"loop over a choice: stack blocks with retia.repeat, or use a multi-trial strategy."
             )
             raise SupernetError(msg)
+
+    def _stale(self, alone: nn.Module) -> str:
+        """Say whose forward goes wrong first, and which choice it does not follow, if one alone makes the difference."""
+
+        def differs(one: _Comparison, model: nn.Module) -> bool:
+            expected = _outcome(model, self.example, self.device)
+            one._used()
+            one._build_another()
+            return not isinstance(expected, Exception) and _outcome(self.assembly.model, self.example, self.device) != expected
+
+        label = culprit(self.space, self.architecture, lambda architecture: self._ask(architecture, differs))
+        self._used()
+        self.space.build(self.architecture, device=self.device, seed=0)  # what it keeps outside of the model is right again
+        expected = shapes_by_module(alone, alone.named_modules(), self._run)
+        self._build_another()
+        path = first_unlike(expected, shapes_by_module(self.assembly.model, modules_in_use(self.assembly.model), self._run))
+        who = "Its forward" if path is None else f"The forward of {named(path, alone.get_submodule(path))}"
+        return f"{follows(label)} {who}".strip() if label else who
+
+    def _run(self, model: nn.Module) -> None:
+        _outcome(model, self.example, self.device)
+
+    def _ask(self, architecture: Architecture, differs: Callable[["_Comparison", nn.Module], bool]) -> bool:
+        return differs(_Comparison(self.space, self.assembly, architecture, None, self.device), self.space.build(architecture, device=self.device, seed=0))
 
     def _build_another(self) -> None:
         """Build another architecture, so that what the constructor keeps outside of the model, in a global say, is not by chance what it should be."""
@@ -212,12 +238,7 @@ class _Comparison:
 
     def _culprit(self, differs: Callable[["_Comparison", nn.Module], bool]) -> str:
         """Say which choice something does not follow, if one alone makes the difference."""
-
-        def differs_for(architecture: Architecture) -> bool:
-            one = _Comparison(self.space, self.assembly, architecture, None, self.device)
-            return differs(one, self.space.build(architecture, device=self.device, seed=0))
-
-        return follows(culprit(self.space, self.architecture, differs_for))
+        return follows(culprit(self.space, self.architecture, lambda architecture: self._ask(architecture, differs)))
 
     def _module(self, use: Use) -> str:
         path = next(path for path, module in self.assembly.model.named_modules() if module is use.module)
