@@ -136,6 +136,14 @@ def test_a_function_with_too_many_values_to_list_is_called_f():
         Supernet(space)
 
 
+def test_divisions_of_too_many_values_are_refused():
+    def make():
+        return nn.Sequential(nn.GroupNorm(choice("g", [1, 2]), retia.apply(lambda r: 2 * int(4 * r), retia.real("r", 0.5, 1.0))))
+
+    with pytest.raises(SupernetError, match=r"'0' \(GroupNorm\) needs its num_groups to divide .* depend on \['g', 'r'\], which have inf combinations"):
+        supernet(make)
+
+
 def test_a_table_with_sparse_gradients_is_refused():
     with pytest.raises(
         SupernetError, match=r"'0' \(Embedding\) has a searchable 'embedding_dim' \(label 'w'\), but its gradients are sparse.*Leave out sparse=True"

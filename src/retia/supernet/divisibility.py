@@ -1,6 +1,7 @@
 """Sizes that must divide each other for every architecture, such as heads a width."""
 
 import builtins
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ from retia.supernet.assembly import Division, where
 
 __all__ = ["check_divisions"]
 
+COMBINATIONS = 100_000
+"""How many combinations of values are looked through at most."""
 TRIES = 100
 """How many architectures are sampled to find one with certain values, in a space with restrictions."""
 LISTED = 50
@@ -22,11 +25,13 @@ def check_divisions(space: ModelSpace, divisions: Sequence[Division]) -> None:
     """Refuse a space in which a size does not divide another for some architecture.
 
     Raises:
-        SupernetError: If there is one; the message names the architecture, and the restriction that excludes it.
+        SupernetError: If there is one; the message names the architecture, and the restriction that excludes it. Or if the sizes depend on too many
+            values to look through.
     """
     constraints: list[str] = []
     first = called = ""
     for division in divisions:
+        _refuse_endless(space, division)
         architecture = next(_uneven(space, division), None)
         if architecture is None:
             continue
@@ -43,6 +48,18 @@ def check_divisions(space: ModelSpace, divisions: Sequence[Division]) -> None:
     if first:
         conjunction = " and ".join(f"({constraint})" for constraint in constraints) if len(constraints) > 1 else constraints[0]
         msg = f"{first} Exclude such architectures with space.where(lambda a: {conjunction}){called}, or compute one size from the other."
+        raise SupernetError(msg)
+
+
+def _refuse_endless(space: ModelSpace, division: Division) -> None:
+    labels = sorted(labels_of(division.terms))
+    combinations = math.prod(space.parameters[label].domain.size for label in labels)
+    if combinations > COMBINATIONS:
+        msg = (
+            f"{where(division.path)} ({division.layer}) needs its {division.divisor} to divide its {division.dividend} for every architecture, but they "
+            f"depend on {labels}, which have {combinations:,.0f} combinations of values; at most {COMBINATIONS:,} can be looked through. "
+            f"Choose them from a list, or compute one size from the other, as in width = heads * head_width."
+        )
         raise SupernetError(msg)
 
 
