@@ -26,12 +26,12 @@ class Supernet(nn.Module):
     """All architectures of a model space in one module, which share their weights.
 
     It is made by the constructor that `build` calls, and computes, for the architecture that is activated, what the model
-    built alone computes with the weights that `extract` gives. It checks itself for that before it allocates anything.
+    built alone computes with the weights that `extract` gives. It checks itself for that, for the most part before it allocates anything.
 
     Args:
         space: The space of the models.
         example: What `forward` is called with: a tensor, a tuple of arguments, or a mapping of keyword arguments. With it the
-            check also runs the supernet and the models, on the `meta` device, and compares what they return.
+            check also runs the supernet and the models, on the `meta` device, and compares what they return; a few of them with numbers too.
         device: Where the weights are made.
         seed: Seeds them, and leaves torch's generator as it was; None draws from it, as torch does.
         kernel_transform: Whether a smaller kernel is the centre of the larger one after a learnt linear map, the identity at first,
