@@ -88,7 +88,7 @@ def test_widths_that_are_equal_for_every_architecture_keep_one_tensor():
 
 def test_keys_wider_than_the_greatest_values_make_them_are_refused():
     # At the greatest values of both choices, 16 and 4, keys are as wide as queries; at the others wider than any weight.
-    with pytest.raises(SupernetError, match=r"'k_proj_weight' of '' \(MultiheadAttention\) has the shape .* but \(16, 32\)"):
+    with pytest.raises(SupernetError, match=r"'k_proj_weight' of the model itself \(MultiheadAttention\) has the shape .* but \(16, 32\)"):
         supernet(lambda: nn.MultiheadAttention(16, 2, kdim=64 // choice("part", [2, 4])))
 
 

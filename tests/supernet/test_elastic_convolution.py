@@ -8,7 +8,7 @@ from torch import nn
 from retia import choice
 from retia.errors import SupernetError
 from retia.nn import ModelSpace
-from retia.supernet import Supernet
+from retia.supernet import Supernet, load_pretrained
 
 
 def supernet(make, **kwargs):
@@ -168,6 +168,24 @@ def test_matrices_are_saved_copied_and_moved_with_the_supernet():
     other.activate({"w": 4, "k": 3})
     same(other(x), expected)
     assert {matrix.dtype for matrix in matrices(other.double()).values()} == {torch.float64}
+
+
+def test_pretrained_weights_are_those_of_a_kernel_as_long_as_it_is_the_centre():
+    net = supernet(depthwise, kernel_transform=True)
+    for k in (7, 5, 3):
+        model = net.space.build({"w": 4, "k": k}, seed=k)
+        load_pretrained(net, model, {"w": 4, "k": k})
+        same(net.extract({"w": 4, "k": k}), model.state_dict())
+    with torch.no_grad():
+        matrices(net)["model.kernel_5x5_to_3x3"].mul_(2)
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    with pytest.raises(SupernetError, match=r"'weight' is computed from a larger kernel by matrices that have been trained.*before training"):
+        load_pretrained(net, model, {"w": 4, "k": 3})
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+    for k in (7, 5):
+        model = net.space.build({"w": 4, "k": k}, seed=k)
+        load_pretrained(net, model, {"w": 4, "k": k})
+        same(net.extract({"w": 4, "k": k}), model.state_dict())
 
 
 def test_a_kernel_that_is_not_searched_has_no_matrices():

@@ -1,7 +1,10 @@
+import re
+
 import pytest
 import torch
 from torch import nn
 
+import retia
 from retia import choice
 from retia.errors import SupernetError
 from retia.nn import ModelSpace
@@ -75,6 +78,85 @@ def test_groups_of_a_normalization_that_do_not_divide_its_channels():
     assert Supernet(space.where(lambda a: a["w"] % a["g"] == 0), seed=0).space.size() == 3
 
 
+def constraint_of(space):
+    """Return the restriction that the refusal of a space spells out, as a user would copy it."""
+    with pytest.raises(SupernetError) as caught:
+        Supernet(space, seed=0)
+    return re.fullmatch(r".*space\.where\((lambda a: .*)\), or compute one size from the other\.", str(caught.value))[1]
+
+
+def widened(width, ratio):
+    return int(width * ratio)
+
+
+DIVISIONS = {
+    "without weights": (lambda: nn.GroupNorm(choice("g", [2, 4]), choice("w", [6, 8]), affine=False), "a['w'] % a['g'] == 0", 3),
+    "of a lambda": (
+        lambda: nn.GroupNorm(choice("g", [2, 4]), retia.apply(lambda w, r: int(w * r), choice("w", [6, 8]), choice("r", [1.0, 1.5]))),
+        "(a['g'], a['r'], a['w']) not in [(2, 1.5, 6), (4, 1.0, 6), (4, 1.5, 6)]",
+        5,
+    ),
+    "of a function": (lambda: nn.GroupNorm(2, retia.apply(widened, choice("w", [1, 2, 5]), 1.6)), "a['w'] in [5]", 1),
+    "of a builtin": (lambda: nn.GroupNorm(4, retia.apply(max, choice("w", [2, 6, 8]), 4)), "max(a['w'], 4) % 4 == 0", 2),
+    "of a list": (lambda: nn.GroupNorm(2, retia.apply(sum, [choice("w", [2, 3]), 3])), "sum([a['w'], 3]) % 2 == 0", 1),
+    "by nothing": (
+        lambda: nn.MultiheadAttention(w := choice("w", [4, 8]), w // 8),
+        "((a['w'] // 8) != 0 and a['w'] % (a['w'] // 8) == 0)",
+        1,
+    ),
+    "with a quote": (
+        lambda: retia.repeat("body's", lambda i: nn.GroupNorm(choice("g", [2, 4]), choice("w", [6, 8])), 1),
+        """a["body's/0/w"] % a["body's/0/g"] == 0""",
+        3,
+    ),
+    "of some": (
+        lambda: retia.layer_choice("c", {"a": lambda: nn.GroupNorm(retia.apply(lambda g: g, choice("g", [3, 4])), 8), "b": nn.Identity}),
+        "'c/a/g' not in a or a['c/a/g'] not in [3]",
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DIVISIONS)
+def test_the_restriction_that_a_refusal_spells_out_can_be_copied(name):
+    make, expected, size = DIVISIONS[name]
+    space = ModelSpace(make)
+    constraint = constraint_of(space)
+    assert constraint == f"lambda a: {expected}"
+    restricted = space.where(eval(constraint))  # that it can be is what is tested
+    assert restricted.size() == size
+    supernet = Supernet(restricted, seed=0)
+    for architecture in restricted.enumerate():
+        supernet.subnet(architecture)
+
+
+def test_a_function_with_too_many_values_to_list_is_called_f():
+    space = ModelSpace(lambda: nn.MultiheadAttention(retia.apply(lambda w: w, retia.integer("w", 1, 240)), retia.integer("h", 1, 4)))
+    with pytest.raises(SupernetError, match=r"a: f\(a\['w'\]\) % a\['h'\] == 0\), where f is the function given to retia.apply, or compute"):
+        Supernet(space)
+
+
+def test_divisions_of_too_many_values_are_refused():
+    def make():
+        return nn.Sequential(nn.GroupNorm(choice("g", [1, 2]), retia.apply(lambda r: 2 * int(4 * r), retia.real("r", 0.5, 1.0))))
+
+    with pytest.raises(SupernetError, match=r"'0' \(GroupNorm\) needs its num_groups to divide .* depend on \['g', 'r'\], which have inf combinations"):
+        supernet(make)
+
+
+def test_a_table_with_sparse_gradients_is_refused():
+    with pytest.raises(
+        SupernetError, match=r"'0' \(Embedding\) has a searchable 'embedding_dim' \(label 'w'\), but its gradients are sparse.*Leave out sparse=True"
+    ):
+        supernet(lambda: nn.Sequential(nn.Embedding(5, choice("w", [2, 4]), sparse=True)))
+    assert supernet(lambda: nn.Sequential(nn.Embedding(5, 4, sparse=True), nn.Linear(4, choice("w", [2, 4])))).space.size() == 2
+
+
+def test_tensors_that_only_some_architectures_have_name_the_choice():
+    with pytest.raises(SupernetError, match=r"uses 'weight' of the model itself \(BatchNorm2d\) for .* has none\. It does not follow the choice 'affine'"):
+        supernet(lambda: nn.BatchNorm2d(choice("w", [2, 4]), affine=choice("affine", [True, False])))
+
+
 def test_lazy_layers_have_no_size():
     with pytest.raises(SupernetError, match=r"The model itself \(LazyLinear\) takes the size of its 'weight' from the first call"):
         Supernet(ModelSpace(lambda: nn.LazyLinear(choice("width", [8, 16]))))
@@ -84,7 +166,7 @@ def test_a_parametrization_is_refused():
     def net():
         return nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(3, choice("width", [8, 16]))))
 
-    with pytest.raises(SupernetError, match=r"'0' \(Linear\) has a searchable tensor and a parametrization, such as weight_norm"):
+    with pytest.raises(SupernetError, match=r"'0' \(Linear\) has a searchable 'out_features' \(label 'width'\) and a parametrization, such as weight_norm"):
         Supernet(ModelSpace(net))
 
 

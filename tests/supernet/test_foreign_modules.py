@@ -551,7 +551,7 @@ SIZES = {}
 def test_a_stale_size_outside_the_module_needs_an_example_to_be_seen():
     message = message_of(Stale, X)
     assert re.match(r"(The supernet fails for|For) {'width': \d}", message)
-    assert "forward reads a size that does not follow the choices" in message
+    assert "It does not follow the choice 'width'. The forward of the model itself (Stale) reads a size that does not follow the choices" in message
 
 
 def test_a_configuration_shared_by_all_models_needs_an_example_to_be_seen():
@@ -565,6 +565,33 @@ def test_a_configuration_shared_by_all_models_needs_an_example_to_be_seen():
         return net
 
     assert "does not follow the choices" in message_of(factory, X)
+
+
+def test_a_stale_size_deep_inside_names_the_module_and_the_choice():
+    class Inside(nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            SIZES["width"] = width
+            self.layer = nn.Linear(4, width)
+
+        def forward(self, x):
+            return self.layer(x).view(2, 3, SIZES["width"])
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Linear(4, choice("hidden", [3, 5]))
+            self.body = nn.Sequential(
+                nn.Linear(self.first.out_features, 4), layer_choice("op", {"a": lambda: Inside(choice("width", [4, 8])), "b": nn.Identity})
+            )
+
+        def forward(self, x):
+            return self.body(self.first(x))
+
+    message = message_of(Net, X)
+    assert message.startswith("The supernet fails for {'hidden': 3, 'op': 'a', 'op/a/width': 4} where the model built alone runs: RuntimeError")
+    assert "It does not follow the choice 'op/a/width'. The forward of 'body.1' (" in message
+    assert "Inside) reads a size that does not follow the choices" in message
 
 
 def test_a_stale_size_that_fails():
@@ -584,7 +611,7 @@ def test_a_stale_size_that_fails():
 def test_numpy_and_legacy_tensors_that_forget_their_sizes():
     for make in (lambda n: torch.Tensor(n, 2), lambda n: torch.from_numpy(np.zeros((n, 2), np.float32)), lambda n: torch.tensor([[0.0, 0.0]] * n)):
         message = message_of(lambda make=make: Plain(weight=nn.Parameter(make(choice("rows", [3, 5]))), rows=choice("rows", [3, 5])))
-        assert "'weight' of '' (Plain) has the shape (5, 2) in the supernet, but (3, 2) in the model of {'rows': 3} built alone." in message
+        assert "'weight' of the model itself (Plain) has the shape (5, 2) in the supernet, but (3, 2) in the model of {'rows': 3} built alone." in message
         assert "It does not follow the choice 'rows'." in message
         assert "make tensors with their sizes (torch.zeros(1, width))" in message
 

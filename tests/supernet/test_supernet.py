@@ -143,6 +143,38 @@ def test_a_subnet_is_plain_and_independent(supernet, x):
     assert torch.equal(model(x), before)
 
 
+@pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16])
+def test_a_subnet_has_the_types_of_the_supernet(supernet, x, kind):
+    supernet.eval().to(kind)
+    supernet.model.head.float()
+    model = supernet.subnet(LARGE)
+    assert {name: tensor.dtype for name, tensor in model.state_dict().items()} == {
+        name: torch.float32 if name.startswith("head") else torch.long if "batches" in name else kind for name in model.state_dict()
+    }
+    supernet.activate(LARGE)
+    assert torch.equal(model.body(model.stem(x.to(kind))), supernet.model.body(supernet.model.stem(x.to(kind))))
+
+
+@pytest.mark.parametrize("architecture", [SMALL, LARGE])
+@pytest.mark.parametrize("assign", [False, True])
+def test_weights_of_all_architectures_are_saved_and_loaded_whichever_is_active(space, supernet, tmp_path, architecture, assign):
+    with torch.no_grad():
+        for number, tensor in enumerate(supernet.state_dict().values()):
+            tensor.fill_(number)
+    torch.save(supernet.state_dict(), tmp_path / "weights.pt")
+    other = Supernet(space, seed=1)
+    other.activate(architecture)
+    other.load_state_dict(torch.load(tmp_path / "weights.pt"), assign=assign)
+    assert all(torch.equal(a, b) for a, b in zip(other.state_dict().values(), supernet.state_dict().values(), strict=True))
+
+
+def test_weights_are_loaded_into_a_supernet_on_meta(space, supernet):
+    other = Supernet(space, device="meta")
+    other.activate(LARGE)
+    other.load_state_dict(supernet.state_dict(), assign=True)
+    assert all(torch.equal(a, b) for a, b in zip(other.state_dict().values(), supernet.state_dict().values(), strict=True))
+
+
 def test_a_subnet_moves_no_generator_and_is_trainable(supernet):
     model = supernet.train().subnet()
     assert model.training

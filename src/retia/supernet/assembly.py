@@ -16,7 +16,7 @@ from retia.supernet.elastic import Elastic, behaviour_of, elastic_version
 from retia.supernet.sizes import RecordedSizes
 from retia.supernet.slots import Slot, Slots, find_slots
 
-__all__ = ["Assembly", "Division", "assemble"]
+__all__ = ["Assembly", "Division", "assemble", "named", "where"]
 
 _CONTAINERS = (nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 
@@ -31,6 +31,11 @@ class Division:
     dividend: str
     divisor_term: Any
     dividend_term: Any
+
+    @property
+    def terms(self) -> tuple[Any, Any]:
+        """What the divisor and the dividend are computed from."""
+        return self.divisor_term, self.dividend_term
 
 
 @dataclass(frozen=True)
@@ -72,10 +77,9 @@ def assemble(space: ModelSpace, device: str | torch.device | None = None, seed: 
     transformed = False
     for path, module in model.named_modules():
         _make_elastic(path, module, sizes, slots.get(id(module), []))
-        if isinstance(module, Elastic):
-            divisions += _divisions(path, module)
-            if symbolic(module.elastic_sizes):
-                found.append(Slot(module, "elastic_sizes", expression_of(module.elastic_sizes), path))
+        divisions += _divisions(path, module)
+        if isinstance(module, Elastic) and symbolic(module.elastic_sizes):
+            found.append(Slot(module, "elastic_sizes", expression_of(module.elastic_sizes), path))
         if kernel_transform and isinstance(module, ElasticConvolution) and symbolic(module.kernel_size):
             module.transform_kernels(domains)
             transformed = True
@@ -99,9 +103,10 @@ def _make_elastic(path: str, module: nn.Module, sizes: RecordedSizes, slots: lis
     if not searchable and (behaviour is None or not slots or not tensors):
         return
     if is_parametrized(module):
+        name, labels = _searched(slots, searchable)
         msg = (
-            f"{where(path)} ({layer.__name__.removeprefix('Parametrized')}) has a searchable tensor and a parametrization, such as weight_norm, which computes "
-            f"it from others. Parametrize the models that subnet() returns instead, give the layer a constant size, or use a multi-trial strategy."
+            f"{where(path)} ({layer.__name__.removeprefix('Parametrized')}) has a searchable '{name}' (label {labels}) and a parametrization, such as "
+            f"weight_norm, which computes a tensor from others. Parametrize the models that subnet() returns instead, give the layer a constant size, or use a multi-trial strategy."
         )
         raise SupernetError(msg)
     if behaviour is None:
@@ -110,7 +115,12 @@ def _make_elastic(path: str, module: nn.Module, sizes: RecordedSizes, slots: lis
     module.__class__ = elastic_version(behaviour, layer)
     assert isinstance(module, Elastic)
     module.elastic_sizes = shapes
-    module.prepare()
+    try:
+        module.prepare()
+    except SupernetError as error:
+        name, labels = _searched(slots, searchable)
+        msg = f"{where(path)} ({layer.__name__}) has a searchable '{name}' (label {labels}), but {error}"
+        raise SupernetError(msg) from error
 
 
 def _refuse_torchs_own(path: str, layer: type[nn.Module], slots: list[Slot], searchable: dict[str, tuple[int, ...]]) -> None:
@@ -118,7 +128,7 @@ def _refuse_torchs_own(path: str, layer: type[nn.Module], slots: list[Slot], sea
     torchs = next((base for base in layer.__mro__ if base.__module__.startswith("torch.") and base not in _CONTAINERS), None)
     if torchs is None or not issubclass(torchs, nn.Module):
         return
-    name, labels = _culprit(slots, searchable)
+    name, labels = _searched(slots, searchable)
     what = f"{where(path)} ({layer.__name__}) has a searchable '{name}' (label {labels})"
     if layer is torchs:
         msg = (
@@ -139,7 +149,12 @@ def where(path: str) -> str:
     return f"'{path}'" if path else "The model itself"
 
 
-def _culprit(slots: list[Slot], searchable: dict[str, tuple[int, ...]]) -> tuple[str, str]:
+def named(path: str, module: nn.Module) -> str:
+    """Return a module's path and class, as they stand within a sentence."""
+    return f"{where(path) if path else 'the model itself'} ({type(module).__name__.removeprefix('Elastic')})"
+
+
+def _searched(slots: list[Slot], searchable: dict[str, tuple[int, ...]]) -> tuple[str, str]:
     if slots:
         name, labels = slots[0].name, slots[0].labels
     else:
@@ -148,9 +163,11 @@ def _culprit(slots: list[Slot], searchable: dict[str, tuple[int, ...]]) -> tuple
     return name, ", ".join(f"'{label}'" for label in sorted(labels))
 
 
-def _divisions(path: str, module: Elastic) -> list[Division]:
+def _divisions(path: str, module: nn.Module) -> list[Division]:
     found: list[Division] = []
-    for divisor, dividend in module.divides:
+    # A layer without tensors, such as a normalization without weights, is not elastic, and its sizes have to divide all the same.
+    behaviour = type(module) if isinstance(module, Elastic) else behaviour_of(type(module))
+    for divisor, dividend in behaviour.divides if behaviour is not None else ():
         terms = expression_of(getattr(module, divisor)), expression_of(getattr(module, dividend))
         if labels_of(terms):
             found.append(Division(path, type(module).__name__.removeprefix("Elastic"), divisor, dividend, *terms))

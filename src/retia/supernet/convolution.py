@@ -76,6 +76,12 @@ class ElasticConvolution(Elastic):
             return self._transformed(self.shapes()[name])
         return super().part(name)
 
+    def is_transformed(self, kernel: tuple[int, ...]) -> bool:
+        """Whether a kernel of a size is more than the centre of the full one: some matrix on the way to it is no longer the identity."""
+        steps = [_name(larger, smaller) for larger, smaller in pairwise(self.kernels) if all(a >= b for a, b in zip(smaller, kernel, strict=True))]
+        matrices = [self._parameters[step] for step in steps]
+        return any(matrix is not None and not torch.equal(matrix, torch.eye(len(matrix)).to(matrix)) for matrix in matrices)
+
     def _transformed(self, shape: tuple[int, ...]) -> Tensor:
         full = self.full("weight")
         whole = full.shape[2:]

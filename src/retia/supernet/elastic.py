@@ -65,8 +65,9 @@ class Elastic(nn.Module):
         return super().__getattr__(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # A forward that assigns to a buffer, as in a moving average, means the part.
-        if isinstance(value, Tensor) and name in self.__dict__.get("elastic_sizes", ()) and self._buffers.get(name) is not None:
+        # A forward that assigns to a buffer, as in a moving average, means the part; load_state_dict(..., assign=True) the full one.
+        full = self._buffers.get(name) if isinstance(value, Tensor) and name in self.__dict__.get("elastic_sizes", ()) else None
+        if full is not None and not full.is_meta and (value.shape != full.shape or value.shape == self.shapes()[name]):
             with torch.no_grad():
                 self.part(name).copy_(value)
             return

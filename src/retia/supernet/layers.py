@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from retia.errors import SupernetError
 from retia.supernet.elastic import Elastic, elastic
 
 
@@ -35,6 +36,18 @@ class ElasticEmbedding(Elastic):
     """A table of which an architecture uses the first rows and features."""
 
     outputs = 1
+
+    sparse: bool
+
+    def prepare(self) -> None:
+        """Refuse gradients that only a whole table can have.
+
+        Raises:
+            SupernetError: If gradients are sparse.
+        """
+        if self.sparse:
+            msg = "its gradients are sparse, which torch can't put into a part of a table. Leave out sparse=True, or give the table a constant size."
+            raise SupernetError(msg)
 
 
 @elastic(nn.ParameterList, nn.ParameterDict)

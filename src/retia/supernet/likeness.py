@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from retia.supernet.assembly import where
 from retia.supernet.elastic import Elastic, behaviour_of
-from retia.supernet.slots import DEPTH, attributes_of, captured, objects_in
+from retia.supernet.slots import DEPTH, attributes_of, captured, members_of, objects_in
 from retia.supernet.usage import modules_in_use, switches_in_use
 
-__all__ = ["Difference", "differences", "needed"]
+__all__ = ["Difference", "attribute_pairs", "differences", "needed"]
 
 _TORCHS_OWN = frozenset(vars(nn.Module()))
 """The attributes that every module has, for its parameters, children and hooks."""
@@ -71,7 +71,7 @@ def differences(model: nn.Module, alone: nn.Module) -> Iterator[Difference]:
 
 def _unlike_attributes(path: str, module: nn.Module, other: nn.Module, seen: set[int]) -> Iterator[Difference]:
     known = behaviour_of(type(other)) is not None
-    for owner, name, mine, its in _attributes(module, other, "", seen):
+    for owner, name, mine, its in attribute_pairs(module, other, seen):
         # What a layer that we know keeps for itself, its elastic version may keep otherwise.
         if not (known and name.startswith("_")) and not _alike(mine, its):
             what = f"{where(path)} ({_kind(other)[1]}) has {name} = {_brief(mine)} in the supernet, but {_brief(its)}"
@@ -122,10 +122,10 @@ def _watched(owners: Iterable[Any]) -> Generator[set[tuple[int, str]]]:
             object.__setattr__(owner, "__class__", kind)
 
 
-def _attributes(mine: Any, its: Any, within: str, seen: set[int]) -> Iterator[tuple[Any, str, Any, Any]]:
+def attribute_pairs(mine: Any, its: Any, seen: set[int], within: str = "") -> Iterator[tuple[Any, str, Any, Any]]:
     """Yield the attributes that two objects and the objects in them have: whose, its name, and both values."""
-    ours = attributes_of(mine)
-    for name, value in attributes_of(its).items():
+    ours = {**members_of(_class_of(mine)), **attributes_of(mine)}
+    for name, value in {**members_of(type(its)), **attributes_of(its)}.items():
         if (name in _TORCHS_OWN and isinstance(its, nn.Module)) or name not in ours:
             continue
         own = ours[name]
@@ -134,7 +134,7 @@ def _attributes(mine: Any, its: Any, within: str, seen: set[int]) -> Iterator[tu
             for part, other in zip(objects_in(own), objects_in(value), strict=False):
                 if part is not other and _kind(part) == _kind(other) and id(part) not in seen:
                     seen.add(id(part))
-                    yield from _attributes(part, other, f"{within}{name}.", seen)
+                    yield from attribute_pairs(part, other, seen, f"{within}{name}.")
 
 
 def _brief(value: Any) -> str:
@@ -147,8 +147,12 @@ def _brief(value: Any) -> str:
 
 def _kind(value: Any) -> tuple[str, str]:
     """Return the name of an object's class; of an elastic layer's, the layer's."""
-    kind = type(value).__bases__[1] if isinstance(value, Elastic) else type(value)
+    kind = _class_of(value)
     return kind.__module__, kind.__qualname__
+
+
+def _class_of(value: Any) -> type:
+    return type(value).__bases__[1] if isinstance(value, Elastic) else type(value)
 
 
 def _alike(a: Any, b: Any) -> bool:

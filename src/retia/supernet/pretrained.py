@@ -6,7 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from retia.errors import SupernetError
 from retia.space import Value
+from retia.supernet.convolution import ElasticConvolution
 from retia.supernet.supernet import Supernet
 from retia.supernet.usage import refuse_mismatch
 
@@ -25,7 +27,7 @@ def load_pretrained(supernet: Supernet, model: nn.Module | Mapping[str, Tensor],
         architecture: Which one; the activated one if not given. Which one is activated stays as it was.
 
     Raises:
-        SupernetError: If the names or shapes are not those of the architecture.
+        SupernetError: If the names or shapes are not those of the architecture, or a kernel is computed from a larger one by trained matrices.
         ArchitectureError: If the architecture is not one of the space.
 
     Reference:
@@ -35,6 +37,13 @@ def load_pretrained(supernet: Supernet, model: nn.Module | Mapping[str, Tensor],
     with supernet.activated(architecture):
         parts = {use.name: use for use in supernet.parts()}
         refuse_mismatch(parts, weights, supernet.architecture)
+        for name, use in parts.items():
+            if isinstance(use.module, ElasticConvolution) and use.tensor == "weight" and use.module.is_transformed(use.shape[2:]):
+                msg = (
+                    f"'{name}' is computed from a larger kernel by matrices that have been trained (kernel_transform), so it can't be set by itself. "
+                    f"Load the weights before training, or those of an architecture with the largest kernels."
+                )
+                raise SupernetError(msg)
         for name, use in parts.items():
             pieces = use.pieces
             rows = weights[name].split([len(piece) for piece in pieces]) if len(pieces) > 1 else [weights[name]]

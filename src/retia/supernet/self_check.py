@@ -1,6 +1,6 @@
 """What a supernet checks before anything is trained: that every architecture computes what its model built alone would."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,25 +8,22 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map
 
-from retia.errors import RetiaError, SupernetError
+from retia.errors import SupernetError
 from retia.nn import ModelSpace, seeded
-from retia.rng import stream
-from retia.space import Architecture, Value, greatest, least
-from retia.supernet.assembly import Assembly, assemble
+from retia.space import Architecture
+from retia.supernet.assembly import Assembly, assemble, named
 from retia.supernet.divisibility import check_divisions
 from retia.supernet.likeness import Difference, differences, needed
-from retia.supernet.usage import Use, tensors_in_use
+from retia.supernet.trying import architectures_to_try, culprit, extremes, follows, starting_architecture
+from retia.supernet.usage import Use, modules_in_use, tensors_in_use
+from retia.supernet.watching import first_unlike, shapes_by_module
 
-__all__ = ["check_supernet", "check_unsaved_buffers", "starting_architecture"]
+__all__ = ["REMEDY", "arguments", "check_supernet"]
 
-RANDOM = 4
-"""How many random architectures are tried, besides those that go through the values one after the other."""
-MOST = 10
-"""How many architectures are tried at most."""
 RUNS = 4
 """How many of them are also run, if the shapes leave no question open."""
 
-_REMEDY = (
+REMEDY = (
     "A choice passes through Python's own control flow or arithmetic there (int(), max(), round(), if, range) or a look-up (layers[choice]), which forgets it: "
     "use retia.apply(...), layer_choice or repeat, make tensors with their sizes (torch.zeros(1, width)), or use a multi-trial strategy."
 )
@@ -50,70 +47,6 @@ def check_supernet(space: ModelSpace, example: Any = None, *, kernel_transform: 
     for i, architecture in enumerate(architectures_to_try(space)):
         surplus |= _Comparison(space, assembly, architecture, example, device).check(run=i < RUNS)
     return surplus
-
-
-def check_unsaved_buffers(space: ModelSpace, assembly: Assembly) -> None:
-    """Compare the values of the buffers that no `state_dict` holds with those of models built alone, for the extremes.
-
-    Raises:
-        SupernetError: If one differs.
-    """
-    if not any(module._non_persistent_buffers_set for module in assembly.model.modules()):
-        return
-    for architecture in _extremes(space):
-        assembly.slots.fill(architecture.unwrapped)
-        uses = {use.name: use for use in tensors_in_use(assembly.model) if not use.persistent}
-        alone = dict(space.build(architecture, seed=0).named_buffers())
-        for name in (name for name in uses if name in alone):
-            part, buffer = uses[name].part, alone[name]
-            if part.device.type != "meta" and not torch.equal(part.to(buffer), buffer):
-                msg = (
-                    f"The buffer '{name}', which is in no state_dict, has other values in the model of {dict(architecture)} built alone than in the "
-                    f"supernet. They are computed from a choice: compute them in forward, or make the buffer persistent; or use a multi-trial strategy."
-                )
-                raise SupernetError(msg)
-
-
-def starting_architecture(space: ModelSpace) -> Architecture:
-    """Return the default architecture; where a restriction forbids it, another."""
-    return next(architectures_to_try(space))
-
-
-def architectures_to_try(space: ModelSpace) -> Iterator[Architecture]:
-    """Yield the default, the extremes, ones that go through the values of every parameter, and random ones, each once."""
-    rng = stream(0, "supernet")
-    tried: set[Architecture] = set()
-    offsets = {label: int(rng.integers(1 << 16)) for label in space.parameters}
-
-    def candidates() -> Iterator[Architecture]:
-        yield from _allowed(space, [{label: parameter.domain.default for label, parameter in space.parameters.items()}])
-        yield from _extremes(space)
-        yield from _allowed(space, ({label: _nth(space, label, i + offsets[label]) for label in space.parameters} for i in range(MOST - RANDOM - 3)))
-        for _ in range(RANDOM):
-            yield space.sample(rng)
-
-    for architecture in candidates():
-        if architecture not in tried:
-            tried.add(architecture)
-            yield architecture
-
-
-def _extremes(space: ModelSpace) -> Iterator[Architecture]:
-    domains = {label: parameter.domain for label, parameter in space.parameters.items()}
-    return _allowed(space, [{label: greatest(domain) for label, domain in domains.items()}, {label: least(domain) for label, domain in domains.items()}])
-
-
-def _allowed(space: ModelSpace, rows: Iterable[Mapping[str, Value]]) -> Iterator[Architecture]:
-    for row in rows:
-        architecture = space.canonical(row)
-        if architecture in space:
-            yield architecture
-
-
-def _nth(space: ModelSpace, label: str, i: int) -> Value:
-    domain = space.parameters[label].domain
-    size = min(domain.size, 1000)
-    return domain.from_unit((i % size + 0.5) / size)
 
 
 def _device_for(space: ModelSpace, example: Any) -> str:
@@ -157,19 +90,13 @@ class _Comparison:
         tensors = _tensors(alone)
         for name, tensor in tensors.items():
             if name not in used:
-                msg = f"The model of {self._shown} built alone has a tensor '{name}', which the supernet lacks. {_REMEDY}"
-                raise SupernetError(msg)
+                raise SupernetError(self._lacks(name, alone))
             if used[name].shape != tuple(tensor.shape):
                 raise SupernetError(self._shapes_differ(used[name], tuple(tensor.shape)))
+        self._refuse_further_state(alone, tensors)
         surplus = [used[name] for name in used if name not in tensors]
         if surplus and self.example is None:
-            module = self._module(surplus[0])
-            msg = (
-                f"The supernet uses '{surplus[0].name}' of {module} for {self._shown}, but the model built alone has none. Stack blocks with "
-                f"retia.repeat, choose layers with layer_choice. If the code makes modules in a loop and skips some in forward, "
-                f"give Supernet(..., example=...): then the check runs it and sees which ones."
-            )
-            raise SupernetError(msg)
+            raise SupernetError(self._has_more(surplus[0]))
         if self.example is not None and (run or surplus):
             self._dry_run(alone, surplus)
         self._refuse_unlike(alone)
@@ -200,13 +127,14 @@ class _Comparison:
             for hook in hooks:
                 hook.remove()
         if isinstance(found, Exception):
-            reason = "Its forward reads a size that does not follow the choices"
+            reason = f"{self._stale(alone)} reads a size that does not follow the choices"
             if surplus:
                 reason = f"The constructor makes {self._module(surplus[0])}, which that model does not have, and forward may not be made for it"
-            msg = f"The supernet fails for {self._shown} where the model built alone runs: {type(found).__name__}: {found}. {reason}. {_REMEDY}"
+            msg = f"The supernet fails for {self._shown} where the model built alone runs: {type(found).__name__}: {found}. {reason}. {REMEDY}"
             raise SupernetError(msg) from found
         if found != expected:
-            msg = f"For {self._shown} the supernet returns {found}, the model built alone {expected}: forward reads a size that does not follow the choices. {_REMEDY}"
+            reason = f"{self._stale(alone)} reads a size that does not follow the choices"
+            msg = f"For {self._shown} the supernet returns {found}, the model built alone {expected}. {reason}. {REMEDY}"
             raise SupernetError(msg)
         ran = next((use for use in surplus if id(use.module) in called), None)
         if ran is not None:
@@ -216,9 +144,33 @@ class _Comparison:
             )
             raise SupernetError(msg)
 
+    def _stale(self, alone: nn.Module) -> str:
+        """Say whose forward goes wrong first, and which choice it does not follow, if one alone makes the difference."""
+
+        def differs(one: _Comparison, model: nn.Module) -> bool:
+            expected = _outcome(model, self.example, self.device)
+            one._used()
+            one._build_another()
+            return not isinstance(expected, Exception) and _outcome(self.assembly.model, self.example, self.device) != expected
+
+        label = culprit(self.space, self.architecture, lambda architecture: self._ask(architecture, differs))
+        self._used()
+        self.space.build(self.architecture, device=self.device, seed=0)  # what it keeps outside of the model is right again
+        expected = shapes_by_module(alone, alone.named_modules(), self._run)
+        self._build_another()
+        path = first_unlike(expected, shapes_by_module(self.assembly.model, modules_in_use(self.assembly.model), self._run))
+        who = "Its forward" if path is None else f"The forward of {named(path, alone.get_submodule(path))}"
+        return f"{follows(label)} {who}".strip() if label else who
+
+    def _run(self, model: nn.Module) -> None:
+        _outcome(model, self.example, self.device)
+
+    def _ask(self, architecture: Architecture, differs: Callable[["_Comparison", nn.Module], bool]) -> bool:
+        return differs(_Comparison(self.space, self.assembly, architecture, None, self.device), self.space.build(architecture, device=self.device, seed=0))
+
     def _build_another(self) -> None:
         """Build another architecture, so that what the constructor keeps outside of the model, in a global say, is not by chance what it should be."""
-        other = next((one for one in _extremes(self.space) if one != self.architecture), None)
+        other = next((one for one in extremes(self.space) if one != self.architecture), None)
         if other is not None:
             self.space.build(other, device=self.device, seed=0)
 
@@ -231,7 +183,7 @@ class _Comparison:
             first = (unlike[0].path, unlike[0].name)
             label = self._culprit(lambda one, model: first in {(difference.path, difference.name) for difference in one._unlike(model)})
             hint = "" if self.example is not None else " If forward does without it, give Supernet(..., example=...): then the check runs it and sees."
-            raise SupernetError(f"{unlike[0].shown} in the model of {self._shown} built alone.{_follows(label)} {_REMEDY}{hint}")
+            raise SupernetError(f"{unlike[0].shown} in the model of {self._shown} built alone.{label} {REMEDY}{hint}")
 
     def _unlike(self, alone: nn.Module) -> list[Difference]:
         self.assembly.slots.fill(self.architecture.unwrapped)
@@ -255,34 +207,46 @@ class _Comparison:
 
         return (
             f"'{use.name}' of {self._module(use)} has the shape {use.shape} in the supernet, but {shape} in the model of {self._shown} "
-            f"built alone.{_follows(self._culprit(differs))} {_REMEDY}"
+            f"built alone.{self._culprit(differs)} {REMEDY}"
         )
 
-    def _culprit(self, differs: Callable[["_Comparison", nn.Module], bool]) -> str | None:
-        """Return the first parameter whose value makes the supernet differ from the model built alone."""
-        values: dict[str, Value] = {label: greatest(parameter.domain) for label, parameter in self.space.parameters.items()}
-        for label in self.architecture:
-            values[label] = self.architecture[label]
-            one = _Comparison(self.space, self.assembly, self.space.canonical(values), None, self.device)
-            try:
-                alone = self.space.build(one.architecture, device=self.device, seed=0)
-            except RetiaError:
-                continue
-            if differs(one, alone):
-                return label
-        return None
+    def _lacks(self, name: str, alone: nn.Module) -> str:
+        path = name.rpartition(".")[0]
+        label = self._culprit(lambda one, model: name in _tensors(model) and name not in one._used())
+        module = named(path, alone.get_submodule(path))
+        return f"The model of {self._shown} built alone has a tensor '{name}' in {module}, which the supernet lacks.{label} {REMEDY}"
+
+    def _has_more(self, use: Use) -> str:
+        label = self._culprit(lambda one, model: use.name in one._used() and use.name not in _tensors(model))
+        return (
+            f"The supernet uses '{use.name}' of {self._module(use)} for {self._shown}, but the model built alone has none.{label} Stack blocks with "
+            f"retia.repeat, choose layers with layer_choice. If the code makes modules in a loop and skips some in forward, "
+            f"give Supernet(..., example=...): then the check runs it and sees which ones."
+        )
+
+    def _refuse_further_state(self, alone: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+        """Refuse what a `state_dict` holds besides tensors, of which no part could be taken for an architecture."""
+        odd = next((name for name in alone.state_dict() if name not in tensors), None)
+        if odd is not None:
+            path = odd.rpartition(".")[0]
+            msg = (
+                f"The state_dict of the model of {self._shown} built alone has '{odd}', which is no tensor of {named(path, alone.get_submodule(path))}: "
+                f"get_extra_state or a hook adds it, and a supernet can't say what of it an architecture "
+                f"uses. Keep it in buffers, or use a multi-trial strategy."
+            )
+            raise SupernetError(msg)
+
+    def _culprit(self, differs: Callable[["_Comparison", nn.Module], bool]) -> str:
+        """Say which choice something does not follow, if one alone makes the difference."""
+        return follows(culprit(self.space, self.architecture, lambda architecture: self._ask(architecture, differs)))
 
     def _module(self, use: Use) -> str:
         path = next(path for path, module in self.assembly.model.named_modules() if module is use.module)
-        return f"'{path}' ({type(use.module).__name__.removeprefix('Elastic')})"
+        return named(path, use.module)
 
     @property
     def _shown(self) -> str:
         return str(dict(self.architecture))
-
-
-def _follows(label: str | None) -> str:
-    return f" It does not follow the choice '{label}'." if label else ""
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -291,7 +255,7 @@ def _tensors(model: nn.Module) -> dict[str, Tensor]:
 
 def _outcome(model: nn.Module, example: Any, device: str, *, training: bool = False) -> Any:
     """Return the shapes of what a model returns, or what it raises."""
-    args, kwargs = _arguments(tree_map(lambda x: x.to(device) if isinstance(x, Tensor) else x, example))
+    args, kwargs = arguments(tree_map(lambda x: x.to(device) if isinstance(x, Tensor) else x, example))
     before = model.training
     model.train(training)
     try:
@@ -311,7 +275,8 @@ def _comparable(output: Any) -> Any:
     return output if isinstance(output, bool | int | float | str | None) else type(output).__name__
 
 
-def _arguments(example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def arguments(example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return what `forward` is called with, by position and by name."""
     if isinstance(example, Mapping):
         return (), dict(example)
     return (example if isinstance(example, tuple) else (example,)), {}

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from retia.errors import SupernetError
 from retia.space import Value, evaluate, expression_of, labels_of, symbolic
 
-__all__ = ["DEPTH", "Slot", "Slots", "attributes_of", "captured", "find_slots", "objects_in"]
+__all__ = ["DEPTH", "Slot", "Slots", "attributes_of", "captured", "find_slots", "members_of", "objects_in"]
 
 _TORCHS_OWN = frozenset(vars(nn.Module())) - {"_forward_hooks", "_forward_pre_hooks"}
 """The attributes that every module has for its parameters and children; hooks may hold choices."""
@@ -82,10 +82,19 @@ def find_slots(model: nn.Module) -> list[Slot]:
     """Return the slots of all modules of a model.
 
     Raises:
-        SupernetError: If a symbolic value is captured by a function in an attribute, where it can't be set.
+        SupernetError: If a symbolic value is where it can't be set: captured by a function in an attribute or by a method, or in a class.
     """
     seen: set[int] = set()
-    return [slot for path, module in model.named_modules() for slot in _slots_of(module, path, seen, depth=0)]
+    registered = {id(module) for module in model.modules()}
+    kinds: set[type] = set()
+    slots: list[Slot] = []
+    for path, module in model.named_modules():
+        if type(module) not in kinds:
+            kinds.add(type(module))
+            slots += _slots_of_class(type(module), path, seen)
+        _refuse_unregistered(module, path, registered)
+        slots += _slots_of(module, path, seen, depth=0)
+    return slots
 
 
 def _set(owner: Any, name: str, value: Any) -> None:
@@ -103,6 +112,21 @@ def attributes_of(value: Any) -> Mapping[str, Any]:
     return {**{name: getattr(value, name) for name in names if hasattr(value, name)}, **own} if names else own
 
 
+def members_of(kind: type) -> dict[str, Any]:
+    """Return the methods and attributes of a class that was made within a function, whose methods may have captured what is there.
+
+    Its `__init__` is left out, which has what it captures from where the choices are made.
+    """
+    found: dict[str, Any] = {}
+    for base in reversed(kind.__mro__):
+        if "<locals>" in base.__qualname__:
+            for name, member in vars(base).items():
+                function = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
+                if name != "__init__" and (not name.startswith("__") or isinstance(function, FunctionType)):
+                    found[name] = function
+    return found
+
+
 def objects_in(value: Any) -> Iterator[Any]:
     """Yield the plain objects in a value, which have attributes and are no modules, tensors or functions.
 
@@ -110,8 +134,7 @@ def objects_in(value: Any) -> Iterator[Any]:
     """
     for item in _items(value):
         if isinstance(item, FunctionType | partial | MethodType):
-            held = [one for one in captured(item) if not isinstance(one, FunctionType | partial | MethodType)]
-            yield from objects_in(held)
+            yield from objects_in(list(_captured_along(item)))
         elif (hasattr(item, "__dict__") or _names_of_slots(type(item))) and not isinstance(item, _NOT_PLAIN):
             yield item
 
@@ -123,6 +146,18 @@ def captured(function: Any) -> list[Any]:
     code = getattr(function, "__func__", function)
     cells = [cell.cell_contents for cell in code.__closure__ or () if cell != type(cell)()]
     return [*cells, *(code.__defaults__ or ()), *(code.__kwdefaults__ or {}).values()]
+
+
+def _captured_along(function: Any) -> Iterator[Any]:
+    """Yield what a function has captured, and what the functions among that have, each once; functions themselves are left out."""
+    waiting, seen = [function], {id(function)}
+    while waiting:
+        for value in captured(waiting.pop()):
+            if not isinstance(value, FunctionType | partial | MethodType):
+                yield value
+            elif id(value) not in seen:
+                seen.add(id(value))
+                waiting.append(value)
 
 
 def _items(value: Any) -> Iterator[Any]:
@@ -161,8 +196,40 @@ def _slots_of(owner: Any, path: str, seen: set[int], depth: int) -> Iterator[Slo
                     yield from _slots_of(part, path, seen, depth + 1)
 
 
+def _slots_of_class(kind: type, path: str, seen: set[int]) -> Iterator[Slot]:
+    for name, member in members_of(kind).items():
+        where = f"{path}.{name}".lstrip(".")
+        if symbolic(member):
+            msg = (
+                f"The class {kind.__name__} holds the choice of {sorted(labels_of(expression_of(member)))} in '{where}', which all its modules share. "
+                f"Keep the value in an attribute of the module (self.{name} = ...), and read it there in forward; or use a multi-trial strategy."
+            )
+            raise SupernetError(msg)
+        if isinstance(member, FunctionType | partial | MethodType):
+            _refuse_captured(member, where)
+            for part in objects_in(member):
+                if id(part) not in seen:
+                    seen.add(id(part))
+                    yield from _slots_of(part, path, seen, 1)
+
+
+def _refuse_unregistered(module: nn.Module, path: str, registered: set[int]) -> None:
+    """Refuse a module that holds choices and is in a plain list or dict, where PyTorch does not look for it."""
+    for name, value in attributes_of(module).items():
+        if isinstance(value, tuple | list | dict) and name not in _TORCHS_OWN:
+            for item in _items(value):
+                if isinstance(item, nn.Module) and id(item) not in registered:
+                    labels = sorted({label for one in item.modules() for value in attributes_of(one).values() for label in labels_of(expression_of(value))})
+                    if labels:
+                        msg = (
+                            f"'{f'{path}.{name}'.lstrip('.')}' holds a {type(item).__name__} with the choice of {labels} in a plain {type(value).__name__}, "
+                            f"where neither PyTorch nor a supernet finds it. Use nn.ModuleList or nn.ModuleDict."
+                        )
+                        raise SupernetError(msg)
+
+
 def _refuse_captured(function: Any, where: str) -> None:
-    for value in captured(function):
+    for value in _captured_along(function):
         if symbolic(value):
             msg = (
                 f"'{where}' is a function that has captured the choice of {sorted(labels_of(expression_of(value)))}, where a supernet can't set it. "

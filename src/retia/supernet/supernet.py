@@ -11,9 +11,12 @@ from torch import Tensor, nn
 from retia.errors import SupernetError
 from retia.nn import Mixture, ModelSpace, WeightedSum
 from retia.space import Architecture, Value
+from retia.supernet.agreement import check_agreement
 from retia.supernet.assembly import assemble
+from retia.supernet.constants import check_constants
 from retia.supernet.mixing import Mixing
-from retia.supernet.self_check import check_supernet, check_unsaved_buffers, starting_architecture
+from retia.supernet.self_check import check_supernet
+from retia.supernet.trying import starting_architecture
 from retia.supernet.usage import Use, refuse_mismatch, tensors_in_use
 
 __all__ = ["Supernet"]
@@ -23,12 +26,12 @@ class Supernet(nn.Module):
     """All architectures of a model space in one module, which share their weights.
 
     It is made by the constructor that `build` calls, and computes, for the architecture that is activated, what the model
-    built alone computes with the weights that `extract` gives. It checks itself for that before it allocates anything.
+    built alone computes with the weights that `extract` gives. It checks itself for that, for the most part before it allocates anything.
 
     Args:
         space: The space of the models.
         example: What `forward` is called with: a tensor, a tuple of arguments, or a mapping of keyword arguments. With it the
-            check also runs the supernet and the models, on the `meta` device, and compares what they return.
+            check also runs the supernet and the models, on the `meta` device, and compares what they return; a few of them with numbers too.
         device: Where the weights are made.
         seed: Seeds them, and leaves torch's generator as it was; None draws from it, as torch does.
         kernel_transform: Whether a smaller kernel is the centre of the larger one after a learnt linear map, the identity at first,
@@ -73,10 +76,12 @@ class Supernet(nn.Module):
         self.space = space
         self._surplus = check_supernet(space, example, kernel_transform=kernel_transform)
         assembly = assemble(space, device, seed, kernel_transform=kernel_transform)
-        check_unsaved_buffers(space, assembly)
+        check_constants(space, assembly)
         self.model = assembly.model
         self.slots = assembly.slots
         self.activate(starting_architecture(space))
+        if example is not None:
+            check_agreement(self, example)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the activated architecture."""
@@ -161,7 +166,7 @@ class Supernet(nn.Module):
     def subnet(self, architecture: Mapping[str, Value] | None = None) -> nn.Module:
         """Return the plain model of an architecture with its weights: no trace of the supernet, and no memory shared with it.
 
-        It is on the supernet's device, and in its mode of training or evaluation.
+        It is on the supernet's device, of its types, and in its mode of training or evaluation.
 
         Args:
             architecture: One of the space; the activated one if not given.
@@ -173,6 +178,11 @@ class Supernet(nn.Module):
         weights = self.extract(chosen)
         device = next((tensor.device for tensor in weights.values()), None)
         model = self.space.build(chosen, device=device, seed=0)
+        with self.activated(chosen), torch.no_grad():
+            types = {use.name: use.part.dtype for use in tensors_in_use(self.model)}
+        for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+            if tensor.dtype != types.get(name, tensor.dtype):
+                tensor.data = tensor.data.to(types[name])
         model.load_state_dict(weights)
         return model.train(self.training)
 
