@@ -104,7 +104,10 @@ class WeisfeilerLehman:
         columns = {label: column for column, label in enumerate(dict.fromkeys(label for counts in counted for label in counts))}
 
         def encode(some: Sequence[Architecture]) -> NDArray[np.float64]:
-            features = np.zeros((len(some), len(columns) + 1))
+            outside = others(some)
+            first = outside.shape[1]
+            features = np.zeros((len(some), first + len(columns) + 1))
+            features[:, :first] = outside
             for row, architecture in enumerate(some):
                 unknown = 0
                 for label, count in _label_counts(graph, architecture, self.rounds).items():
@@ -112,9 +115,9 @@ class WeisfeilerLehman:
                     if column is None:
                         unknown += count**2
                     else:
-                        features[row, column] = count
+                        features[row, first + column] = count
                 features[row, -1] = unknown**0.5
-            return np.hstack([others(some), features])
+            return features
 
         return encode
 
@@ -158,9 +161,10 @@ def _label_counts(graph_of: GraphOf, architecture: Architecture, rounds: int) ->
     labels = list(graph.labels)
     counts = Counter(labels)
     for _ in range(rounds):
-        labels = [
-            f"{label}({','.join(sorted(labels[i] for i in before[node]))}|{','.join(sorted(labels[i] for i in behind[node]))})"
-            for node, label in enumerate(labels)
-        ]
+        labels = [f"{label}({_joined(labels, before[node])}|{_joined(labels, behind[node])})" for node, label in enumerate(labels)]
         counts.update(labels)
     return counts
+
+
+def _joined(labels: Sequence[str], places: Sequence[int]) -> str:
+    return labels[places[0]] if len(places) == 1 else ",".join(sorted([labels[i] for i in places]))

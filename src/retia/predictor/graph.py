@@ -188,6 +188,9 @@ def _drawn(cell: Cell, values: Mapping[str, Value], zero: Collection[str], ident
 
 def _pruned(graph: LabelledGraph, inputs: int) -> LabelledGraph:
     """Return the graph without the nodes from which no way leads to the last; the inputs stay."""
+    feeding = {source for source, _ in graph.edges}
+    if all(node in feeding for node in range(inputs, len(graph.labels) - 1)):  # from each a way leads on, and there are no cycles
+        return graph
     predecessors = graph.predecessors
     useful = {*range(inputs), len(graph.labels) - 1}
     waiting = [len(graph.labels) - 1]

@@ -60,9 +60,7 @@ class TPE:
         """Return `n` new architectures that are promising; random ones until enough trials have completed."""
         if history.count("completed") < self.startup:
             return Random().propose(space, history, n, rng)
-        from optuna.samplers import TPESampler
-
-        from retia.strategy.optuna_past import Past, quiet
+        from retia.strategy.optuna_past import Parzen, Past, quiet
 
         past = self._past
         if past is None or past.columns.space is not space or past.history is not history:
@@ -70,7 +68,7 @@ class TPE:
         past.follow()
 
         def ask(proposed: Sequence[Architecture]) -> Architecture:
-            sampler = TPESampler(n_startup_trials=0, n_ei_candidates=self.candidates, seed=int(rng.integers(SEEDS)))
+            sampler = Parzen(n_startup_trials=0, n_ei_candidates=self.candidates, seed=int(rng.integers(SEEDS)))
             values: dict[str, Value] = {}
             for condition, labels in past.columns.groups.items():
                 if condition.holds(values):
