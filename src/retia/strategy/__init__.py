@@ -21,6 +21,7 @@ from retia.strategy.protocol import Prepared, Strategy
 from retia.strategy.random import Random
 from retia.strategy.regularized_evolution import RegularizedEvolution
 from retia.strategy.screened import Screened
+from retia.strategy.settings import check_number, check_whole
 from retia.strategy.successive_halving import SuccessiveHalving
 from retia.strategy.tpe import TPE
 from retia.strategy.unseen import sample_unseen
@@ -54,6 +55,8 @@ __all__ = [
     "SuccessiveHalving",
     "WarmStarted",
     "Weights",
+    "check_number",
+    "check_whole",
     "geometric_fidelities",
     "normal_scores",
     "sample_unseen",

@@ -1,18 +1,16 @@
 """Bayesian optimization by a Gaussian process."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from retia.errors import SpaceError
-from retia.space import Architecture, SearchSpace
-from retia.strategy.asking import ask_for_unseen
-from retia.strategy.columns import Columns
-from retia.strategy.extras import check_installed
-from retia.strategy.random import Random
-from retia.trial import History, Proposal
+from retia.space import Architecture
+from retia.strategy.optuna_search import OptunaSearch
+
+if TYPE_CHECKING:
+    from retia.strategy.optuna_past import Past
 
 __all__ = ["GP"]
 
@@ -20,7 +18,7 @@ SEEDS = 2**31
 
 
 @dataclass(kw_only=True)
-class GP:
+class GP(OptunaSearch):
     """Fit a Gaussian process to the trials, and propose what has the greatest logarithm of the expected improvement.
 
     An inactive parameter has its default for the process. Serves several objectives (by hypervolume), constraints, and running
@@ -45,30 +43,10 @@ class GP:
 
     startup: int = 10
     memory: int = 200
-    _past: Any = field(default=None, init=False, repr=False, compare=False)
+    _imputes: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        if min(self.startup, self.memory) < 1:
-            msg = f"GP needs at least one trial to start from and to fit, got startup={self.startup}, memory={self.memory}."
-            raise SpaceError(msg)
-        check_installed("optuna", extra="optuna", by="GP")
-
-    def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
-        """Return `n` new architectures that are promising; random ones until enough trials have completed."""
-        if history.count("completed") < self.startup:
-            return Random().propose(space, history, n, rng)
+    def _ask(self, past: "Past", proposed: Sequence[Architecture], rng: np.random.Generator) -> Architecture:
         from optuna.samplers import GPSampler
 
-        from retia.strategy.optuna_past import Past, quiet
-
-        past = self._past
-        if past is None or past.columns.space is not space or past.history is not history:
-            past = self._past = Past(Columns(space), history, impute=True, most=self.memory)
-        past.follow()
-
-        def ask(proposed: Sequence[Architecture]) -> Architecture:
-            sampler = GPSampler(n_startup_trials=0, seed=int(rng.integers(SEEDS)))
-            return past.columns.architecture(past.sample(sampler, past.distributions, proposed), rng)
-
-        with quiet():
-            return ask_for_unseen(space, history, n, rng, ask)
+        sampler = GPSampler(n_startup_trials=0, seed=int(rng.integers(SEEDS)))
+        return past.columns.architecture(past.sample(sampler, past.distributions, proposed), rng)
