@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from scipy.linalg.lapack import dtrtri
 from scipy.sparse import csr_array, issparse
 
-from retia.errors import SpaceError
-from retia.predictor.encoding import Encoder, Encoding, WeisfeilerLehman
+from retia.predictor.encoding import Encoder, Encoding, WeisfeilerLehman, check_encoding
 from retia.space import Architecture, SearchSpace
-from retia.strategy import FittedPredictor
+from retia.strategy import FittedPredictor, check_whole
 
 __all__ = ["GaussianProcess"]
 
@@ -41,7 +40,7 @@ class GaussianProcess:
         most: How many architectures it learns from at most; of more, the best half and a random draw from the rest.
 
     Raises:
-        SpaceError: If `most` is below 2.
+        SpaceError: If `encoding` is none, or `most` is below 2.
 
     Reference:
         Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, algorithm 2.1 and equation 5.8. Ru et al., ICLR 2021, take
@@ -52,9 +51,8 @@ class GaussianProcess:
     most: int = field(default=500, kw_only=True)
 
     def __post_init__(self) -> None:
-        if self.most < 2:
-            msg = f"A Gaussian process learns from at least two architectures, got most={self.most}."
-            raise SpaceError(msg)
+        check_encoding(self, self.encoding)
+        check_whole(self, most=2)
 
     def fit(self, space: SearchSpace, architectures: Sequence[Architecture], losses: Numbers, rng: np.random.Generator) -> FittedPredictor:
         """Learn the losses of some architectures; lower is better."""
