@@ -200,8 +200,10 @@ def _checked(predictor: Predictor, predicted: Any, count: int) -> tuple[NDArray[
     shapes = " and ".join(f"{one.shape}{'' if np.isfinite(one).all() else ', not finite'}" for one in arrays)
     msg = (
         f"{type(predictor).__name__} must predict a pair for {count} architectures: their mean losses and the standard deviations of these, finite, "
-        f"shapes ({count},), and predicted {shapes}. A predictor without an uncertainty can't guide a search: fit several, and return how far they differ."
+        f"shapes ({count},), and predicted {shapes}."
     )
+    if len(arrays) < 2:
+        msg += " A predictor without an uncertainty can't guide a search: fit several, and return how far they differ."
     raise StudyError(msg)
 
 
