@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dtrtri
+from scipy.linalg import solve_triangular
 from scipy.sparse import csr_array, issparse
 
 from retia.predictor.encoding import Encoder, Encoding, WeisfeilerLehman, check_encoding
@@ -72,7 +72,9 @@ class GaussianProcess:
         length, noise = _most_likely(distances[np.ix_(tuned, tuned)], targets[tuned])
         covariance = np.exp(-distances / length)
         np.fill_diagonal(covariance, 1.0 + noise)
-        inverse: Numbers = np.asarray(dtrtri(np.linalg.cholesky(covariance), lower=1)[0], dtype=np.float64)  # covariance^-1 = inverse.T @ inverse
+        inverse: Numbers = np.asarray(
+            solve_triangular(np.linalg.cholesky(covariance), np.eye(len(losses)), lower=True), dtype=np.float64
+        )  # covariance^-1 = inverse.T @ inverse
         whitened = inverse @ targets
         return _Posterior(encode, features, rows, inverse, whitened, length, center, float(whitened @ whitened) / len(losses))
 

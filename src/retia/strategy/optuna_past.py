@@ -157,19 +157,19 @@ class _Frozen(FrozenTrial):
     """Optuna's trial, which does not look anew what it is each time that a sampler compares it."""
 
     @cached_property
-    def number(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]  # Optuna's can be set
+    def number(self) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]  # Optuna's can be set
         return super().number
 
     @cached_property
-    def value(self) -> float | None:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def value(self) -> float | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         return super().value
 
     @cached_property
-    def params(self) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def params(self) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         return super().params
 
     @cached_property
-    def constraints(self) -> dict[str, float]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def constraints(self) -> dict[str, float]:  # pyright: ignore[reportIncompatibleMethodOverride]
         return super().constraints
 
 

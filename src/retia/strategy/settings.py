@@ -40,7 +40,8 @@ def check_number(owner: object, name: str, *, least: float = -math.inf, most: fl
         SpaceError: If it is none, or beyond a bound.
     """
     value = getattr(owner, name)
-    if isinstance(value, bool) or not isinstance(value, Real) or not (least <= value <= most and above < value < below and math.isfinite(value)):
+    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    if not (math.isfinite(number) and least <= number <= most and above < number < below):
         bounds = [(least, "at least"), (above, "above"), (most, "at most"), (below, "below")]
         words = " and ".join(f"{word} {bound:g}" for bound, word in bounds if math.isfinite(bound))
         msg = f"'{name}' of {type(owner).__name__} is a number {words}, got {value!r}."
