@@ -30,7 +30,7 @@ class TPE(OptunaSearch):
 
     Args:
         startup: How many trials must have completed; until then architectures are drawn at random.
-        memory: How many of the newest trials the models see, beside the best 25: the time for a proposal grows with it.
+        memory: How many of the newest trials the models see, beside the best 25: the time for a proposal grows with it, and with the conditions.
         candidates: How many draws from the good the best is chosen of.
 
     Raises:
