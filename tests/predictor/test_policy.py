@@ -108,7 +108,7 @@ def taught(count, *, metric=lambda one: float(one["op0"] == "c"), constraints=()
 
 
 def share(strategy, history, holds):
-    return np.mean([holds(one) for one in strategy._search.learn(WORDS, history).sample(500, stream(0))])
+    return np.mean([holds(one) for one in strategy.learn(WORDS, history).sample(500, stream(0))])
 
 
 @each
@@ -138,10 +138,10 @@ def test_a_batch_is_learnt_from_when_all_of_it_have_ended(make):
     for number in (5, 6, 7):
         history.record(Trial(number, WORDS.sample(stream(7, number))).end("completed", at=1, metrics={"score": 1.0}))
     strategy.propose(WORDS, history, 1, stream(0))
-    assert len(strategy._search._learnt) == 4
+    assert len(strategy._learnt) == 4
     history.record(history[4].end("completed", at=2, metrics={"score": 0.0}))
     strategy.propose(WORDS, history, 1, stream(0))
-    assert len(strategy._search._learnt) == 8
+    assert len(strategy._learnt) == 8
 
 
 def test_of_two_objectives_the_front_is_rewarded_before_what_it_dominates():
@@ -182,10 +182,10 @@ def test_ppo_keeps_near_to_the_policy_before():
 @pytest.mark.parametrize(
     ("make", "arguments", "says"),
     [
-        (Reinforce, {"batch": 0}, "hidden and batch of at least 1.*batch=0"),
-        (Reinforce, {"decay": 1.0}, "0 <= decay < 1.*decay=1.0"),
-        (PPO, {"clip": 0.0}, "a positive rate and clip.*clip=0.0"),
-        (PPO, {"entropy": -1.0}, "no negative entropy.*entropy=-1.0"),
+        (Reinforce, {"batch": 0}, "'batch' of Reinforce is a whole number of at least 1, got 0"),
+        (Reinforce, {"decay": 1.0}, "'decay' of Reinforce is a number at least 0 and below 1, got 1.0"),
+        (PPO, {"clip": 0.0}, "'clip' of PPO is a number above 0, got 0.0"),
+        (PPO, {"entropy": -1.0}, "'entropy' of PPO is a number at least 0, got -1.0"),
     ],
 )
 def test_arguments_are_checked(make, arguments, says):

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import issparse
 
 from retia.errors import SpaceError
-from retia.predictor import GaussianProcess, GradientBoosting, NeuralEnsemble, OneHot, RandomForest
+from retia.predictor import GaussianProcess, GradientBoosting, NeuralEnsemble, OneHot, Paths, RandomForest, WeisfeilerLehman
+from retia.predictor.gaussian_process import _Rows
 from retia.rng import stream
 from retia.space import Categorical, Clause, Condition, Integer, Parameter, Real, SearchSpace, Subset
 
@@ -127,11 +129,33 @@ def test_neural_members_are_trained_apart():
     assert len({tuple(member.flatten().tolist()) for member in weights}) == 5
 
 
-def test_a_gaussian_process_learns_from_two_at_least():
-    with pytest.raises(SpaceError, match="at least two architectures, got most=1"):
-        GaussianProcess(most=1)
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: GaussianProcess(most=1), "'most' of GaussianProcess is a whole number of at least 2, got 1"),
+        (lambda: RandomForest(trees=0), "'trees' of RandomForest is a whole number of at least 1, got 0"),
+        (lambda: RandomForest(share=1.5), "'share' of RandomForest is a number above 0 and at most 1, got 1.5"),
+        (lambda: GradientBoosting(depth=2.5), "'depth' of GradientBoosting is a whole number of at least 1, got 2.5"),
+        (lambda: GradientBoosting(rate=0), "'rate' of GradientBoosting is a number above 0, got 0"),
+        (lambda: NeuralEnsemble(members=0), "'members' of NeuralEnsemble is a whole number of at least 1, got 0"),
+        (lambda: NeuralEnsemble(rate=float("nan")), "'rate' of NeuralEnsemble is a number above 0, got nan"),
+        (lambda: Paths(longest=0), "'longest' of Paths is a whole number of at least 1, got 0"),
+        (lambda: WeisfeilerLehman(rounds=-1), "'rounds' of WeisfeilerLehman is a whole number of at least 0, got -1"),
+        (lambda: GaussianProcess(OneHot), "'encoding' of GaussianProcess is an object with a method fit.*got <class"),
+        (lambda: RandomForest("paths"), "'encoding' of RandomForest is an object with a method fit.*got 'paths'"),
+    ],
+)
+def test_settings_are_checked(make, says):
+    with pytest.raises(SpaceError, match=says):
+        make()
 
 
-def test_a_neural_ensemble_is_of_positive_numbers():
-    with pytest.raises(SpaceError, match="'members' of a neural ensemble is positive, got 0"):
-        NeuralEnsemble(members=0)
+@pytest.mark.parametrize("encoding", [WeisfeilerLehman(), OneHot()], ids=["sparse", "dense"])
+def test_distances_are_those_of_the_encoding_however_sparse_it_is(encoding):
+    space = SearchSpace({f"edge/{node}<-{source}": Categorical(("none", "conv", "pool")) for node in range(1, 9) for source in range(node)})
+    train, test = sampled(space, 40), sampled(space, 7, seed=1)
+    fitted = GaussianProcess(encoding).fit(space, train, np.arange(40.0), stream(0))
+    encode = encoding.fit(space, train)
+    expected = 0.5 * ((encode(train)[:, None] - encode(test)[None]) ** 2).sum(-1)
+    assert fitted.rows.squared_distances(_Rows(encode(test))) == pytest.approx(expected)
+    assert issparse(fitted.rows._features) == (encoding == WeisfeilerLehman())

@@ -1,6 +1,6 @@
 import pytest
 
-from retia.errors import SpaceError
+from retia.errors import SpaceError, StudyError
 from retia.rng import stream
 from retia.space import Integer, SearchSpace
 from retia.strategy import Filtered, LocalSearch, Random, RegularizedEvolution
@@ -62,3 +62,8 @@ def test_one_instance_serves_two_spaces():
 def test_a_predicate_that_never_holds():
     with pytest.raises(SpaceError, match="None of 10,000 sampled architectures met"):
         Filtered(Random(), lambda architecture: False).propose(SPACE, History([Objective("total", "maximize")]), 1, stream(0))
+
+
+def test_a_predicate_is_a_function():
+    with pytest.raises(StudyError, match="a function of the architecture.*got None"):
+        Filtered(Random(), None)

@@ -95,7 +95,10 @@ def test_it_climbs_towards_the_bounds_where_nothing_meets_them():
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [({"starts": 0}, "at least one start, got starts=0"), ({"move": "worst"}, "to the 'first' better neighbour or to the 'best', got move='worst'")],
+    [
+        ({"starts": 0}, "'starts' of LocalSearch is a whole number of at least 1, got 0"),
+        ({"move": "worst"}, "to the 'first' better neighbour or to the 'best', got move='worst'"),
+    ],
 )
 def test_arguments_out_of_range(arguments, says):
     with pytest.raises(SpaceError, match=says):

@@ -6,12 +6,13 @@ import sys
 from collections import Counter
 
 import numpy as np
+import optuna
 import pytest
 
 from retia.errors import SpaceError
 from retia.rng import stream
 from retia.space import Categorical, Clause, Condition, Integer, Parameter, Real, SearchSpace, Subset
-from retia.strategy import CMAES, GP, TPE
+from retia.strategy import CMAES, GP, TPE, optuna_past
 from retia.study import Study, architecture_evaluator
 from retia.trial import STOPPED_STEP, Constraint, History, Objective, Trial
 
@@ -154,8 +155,6 @@ def test_tpe_sees_the_newest_trials_and_the_best():
 
 
 def test_optuna_says_nothing_and_its_settings_stay(capfd):
-    import optuna
-
     before = optuna.logging.get_verbosity()
     history = history_of(MIXED, lambda one: {"score": quality(one)}, 12)
     for make in (TPE, GP):
@@ -191,11 +190,25 @@ def test_cma_es_shifts_to_better_categories():
 @pytest.mark.parametrize(
     ("make", "arguments", "says"),
     [
-        (TPE, {"startup": 0}, "TPE needs numbers from one, got startup=0, candidates=24, memory=250"),
-        (GP, {"memory": 0}, "GP needs at least one trial to start from and to fit, got startup=10, memory=0"),
-        (CMAES, {"population": 1}, "CMA-ES needs a population of at least two, got population=1"),
+        (TPE, {"startup": 0}, "'startup' of TPE is a whole number of at least 1, got 0"),
+        (TPE, {"candidates": 2.5}, "'candidates' of TPE is a whole number of at least 1, got 2.5"),
+        (GP, {"memory": 0}, "'memory' of GP is a whole number of at least 1, got 0"),
+        (CMAES, {"population": 1}, "'population' of CMAES is a whole number of at least 2, got 1"),
     ],
 )
 def test_arguments_out_of_range(make, arguments, says):
     with pytest.raises(SpaceError, match=says):
         make(**arguments)
+
+
+@pytest.mark.parametrize("bounded", [False, True])
+@pytest.mark.parametrize("objectives", [1, 2])
+def test_the_quick_way_to_ask_optuna_proposes_what_optuna_itself_does(monkeypatch, objectives, bounded):
+    """Without what is overridden of its sampler and of its trials."""
+    both = (Objective("up", "maximize"), Objective("down", "minimize"))[:objectives]
+    constraints = [Constraint("down", upper=3)] if bounded else []
+    history = history_of(MIXED, lambda one: {"up": quality(one), "down": one["lr"] * 50}, 60, objectives=both, constraints=constraints)
+    quick = TPE(memory=30).propose(MIXED, history, 3, stream(0))
+    monkeypatch.setattr(optuna_past, "_Frozen", optuna.trial.FrozenTrial)
+    monkeypatch.delattr(optuna_past.Parzen, "_get_internal_repr")
+    assert TPE(memory=30).propose(MIXED, history, 3, stream(0)) == quick

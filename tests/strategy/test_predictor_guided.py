@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestRegressor
 
-from retia.errors import SpaceError
+from retia.errors import SpaceError, StudyError
+from retia.predictor import BANANAS
 from retia.rng import stream
 from retia.space import Categorical, Integer, Real, SearchSpace, Subset
 from retia.strategy import PredictorGuided, targets_of
@@ -211,11 +213,46 @@ def test_several_objectives_spread_over_the_front():
     ("arguments", "says"),
     [
         ({"acquisition": "luck"}, r"acquisition is one of \['improvement', 'thompson', 'bound'\], got 'luck'"),
-        ({"initial": 0}, "'initial' of a guided search is at least 1, got 0"),
-        ({"bound": -1}, "'bound' of a guided search is at least 0, got -1"),
+        ({"initial": 0}, "'initial' of PredictorGuided is a whole number of at least 1, got 0"),
+        ({"bound": -1}, "'bound' of PredictorGuided is a number at least 0, got -1"),
         ({"mutants": 0, "randoms": 0}, "needs candidates, got mutants=0 and randoms=0"),
     ],
 )
 def test_arguments_are_checked(arguments, says):
     with pytest.raises(SpaceError, match=says):
         PredictorGuided(Linear(), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("predictor", "says"),
+    [
+        (Linear, "guided by an object with a method fit.*got <class"),
+        (None, "guided by an object with a method fit.*got None"),
+        (RandomForestRegressor(), r"calls fit\(space, architectures, losses, rng\) of its predictor, and fit of RandomForestRegressor is fit\(X, y"),
+    ],
+)
+@pytest.mark.parametrize("guided", [PredictorGuided, BANANAS])
+def test_what_is_no_predictor_is_refused(guided, predictor, says):
+    with pytest.raises(StudyError, match=f"(?s){guided.__name__}.*{says}"):
+        guided(predictor)
+
+
+@pytest.mark.parametrize(
+    ("predict", "says"),
+    [
+        (lambda some: np.zeros(len(some)), r"Says must predict a pair for \d+ architectures.*predicted \(\d+,\)\. A predictor without an uncertainty"),
+        (lambda some: (np.zeros(len(some)), None), r"predicted \(\d+,\)\. A"),
+        (lambda some: (np.zeros(len(some)), np.full(len(some), np.nan)), r"\(\d+,\) and \(\d+,\), not finite\."),
+        (lambda some: (np.zeros((len(some), 1)), np.zeros((len(some), 1))), r"predicted \(\d+, 1\) and \(\d+, 1\)"),
+    ],
+)
+def test_a_predictor_says_how_far_off_it_may_be(predict, says):
+    class Says(Linear):
+        def fit(self, space, architectures, losses, rng):
+            return self
+
+        def predict(self, some):
+            return predict(some)
+
+    with pytest.raises(StudyError, match=f"(?s){says}"):
+        PredictorGuided(Says(), initial=1).propose(SPACE, history_of([1, 2, 3]), 1, stream(0))

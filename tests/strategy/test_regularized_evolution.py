@@ -143,17 +143,23 @@ def test_a_parent_without_a_second_value_leaves_it_to_chance():
     assert RegularizedEvolution(population=1, tournament=1).propose(space, history, 1, stream(0)) == []
 
 
-@pytest.mark.parametrize(("population", "tournament"), [(5, 6), (5, 0), (0, 0)])
-def test_the_tournament_is_of_the_population(population, tournament):
-    says = f"1 <= tournament <= population, got tournament={tournament}, population={population}"
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"population": 5, "tournament": 6}, "1 <= tournament <= population, got tournament=6, population=5"),
+        ({"population": 5, "tournament": 0}, "'tournament' of RegularizedEvolution is a whole number of at least 1, got 0"),
+        ({"population": "20"}, "'population' of RegularizedEvolution is a whole number of at least 1, got '20'"),
+        ({"population": 20.5}, "'population' of RegularizedEvolution is a whole number of at least 1, got 20.5"),
+        ({"population": True, "tournament": True}, "'population' of RegularizedEvolution is a whole number of at least 1, got True"),
+        ({"crossover": -0.1}, "'crossover' of RegularizedEvolution is a number at least 0 and at most 1, got -0.1"),
+        ({"crossover": 1.5}, "at least 0 and at most 1, got 1.5"),
+        ({"crossover": "half"}, "at least 0 and at most 1, got 'half'"),
+        ({"crossover": float("nan")}, "at least 0 and at most 1, got nan"),
+    ],
+)
+def test_arguments_are_checked(arguments, says):
     with pytest.raises(SpaceError, match=re.escape(says)):
-        RegularizedEvolution(population, tournament)
-
-
-@pytest.mark.parametrize("crossover", [-0.1, 1.5])
-def test_crossover_is_a_probability(crossover):
-    with pytest.raises(SpaceError, match=f"'crossover' is a probability from 0 to 1, got {crossover}"):
-        RegularizedEvolution(crossover=crossover)
+        RegularizedEvolution(**arguments)
 
 
 def _searched(strategy, trials):

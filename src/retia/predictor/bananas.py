@@ -7,7 +7,7 @@ import numpy as np
 
 from retia.predictor.neural_ensemble import NeuralEnsemble
 from retia.space import SearchSpace
-from retia.strategy import Predictor, PredictorGuided
+from retia.strategy import Predictor, PredictorGuided, check_predictor, check_whole
 from retia.trial import History, Proposal
 
 __all__ = ["BANANAS"]
@@ -28,6 +28,7 @@ class BANANAS:
 
     Raises:
         SpaceError: If an argument is out of its range.
+        StudyError: If the predictor is none.
 
     Reference:
         White et al., BANANAS: Bayesian Optimization with Neural Architectures for Neural Architecture Search, AAAI 2021, algorithm 1 and
@@ -44,6 +45,8 @@ class BANANAS:
     _guided: PredictorGuided = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        check_whole(self, initial=1, batch=1, candidates=1, parents=1)
+        check_predictor(self, self.predictor)
         self._guided = PredictorGuided(
             self.predictor,
             acquisition="thompson",

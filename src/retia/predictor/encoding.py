@@ -4,15 +4,17 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retia.errors import SpaceError
 from retia.predictor.graph import CellGraph, GraphOf, cell_graph
 from retia.space import Architecture, SearchSpace
+from retia.strategy import check_whole
 
-__all__ = ["Encoder", "Encoding", "OneHot", "Paths", "WeisfeilerLehman"]
+__all__ = ["Encoder", "Encoding", "OneHot", "Paths", "WeisfeilerLehman", "check_encoding"]
 
 Encoder: TypeAlias = Callable[[Sequence[Architecture]], NDArray[np.float64]]
 """Turns architectures into their features, shape (N, F)."""
@@ -27,6 +29,17 @@ class Encoding(Protocol):
     def fit(self, space: SearchSpace, architectures: Sequence[Architecture]) -> Encoder:
         """Return the encoder, whose features may follow from the architectures that are learnt from."""
         ...
+
+
+def check_encoding(owner: object, encoding: Any) -> None:
+    """Check that a predictor is given an encoding.
+
+    Raises:
+        SpaceError: If it is a class, or has no `fit`.
+    """
+    if isinstance(encoding, type) or not hasattr(encoding, "fit"):
+        msg = f"'encoding' of {type(owner).__name__} is an object with a method fit, such as OneHot(), Paths() or WeisfeilerLehman(), got {encoding!r}."
+        raise SpaceError(msg)
 
 
 @dataclass(frozen=True)
@@ -51,6 +64,9 @@ class Paths:
         longest: The most operations of a path that counts; all if not given. A path that is longer is left out (the truncated encoding).
         graph: What draws an architecture as a graph; `cell_graph` of the space if not given.
 
+    Raises:
+        SpaceError: If `longest` is below 1.
+
     Reference:
         White et al., BANANAS, AAAI 2021, section 4 (the path encoding, and its truncation). Deviations: a feature for every path that the
         architectures to learn from have, in place of every path that there might be, for nothing is learnt about the others; what leads
@@ -59,6 +75,10 @@ class Paths:
 
     longest: int | None = None
     graph: GraphOf | None = None
+
+    def __post_init__(self) -> None:
+        if self.longest is not None:
+            check_whole(self, longest=1)
 
     def fit(self, space: SearchSpace, architectures: Sequence[Architecture]) -> Encoder:
         """Return the encoder, which knows the paths of the architectures, the short ones first."""
@@ -87,6 +107,9 @@ class WeisfeilerLehman:
         rounds: The number of rounds.
         graph: What draws an architecture as a graph; `cell_graph` of the space if not given.
 
+    Raises:
+        SpaceError: If `rounds` is below 0.
+
     Reference:
         Ru et al., Interpretable Neural Architecture Search via Bayesian Optimisation with Weisfeiler-Lehman Kernels, ICLR 2021, section 3.1.
         Deviations: a node takes up the labels before it and those behind it, apart from each other; the last feature is the length of the
@@ -96,6 +119,9 @@ class WeisfeilerLehman:
     rounds: int = 1
     graph: GraphOf | None = None
 
+    def __post_init__(self) -> None:
+        check_whole(self, rounds=0)
+
     def fit(self, space: SearchSpace, architectures: Sequence[Architecture]) -> Encoder:
         """Return the encoder, which knows the labels of the architectures."""
         graph = self.graph or cell_graph(space)
@@ -104,7 +130,10 @@ class WeisfeilerLehman:
         columns = {label: column for column, label in enumerate(dict.fromkeys(label for counts in counted for label in counts))}
 
         def encode(some: Sequence[Architecture]) -> NDArray[np.float64]:
-            features = np.zeros((len(some), len(columns) + 1))
+            outside = others(some)
+            first = outside.shape[1]
+            features = np.zeros((len(some), first + len(columns) + 1))
+            features[:, :first] = outside
             for row, architecture in enumerate(some):
                 unknown = 0
                 for label, count in _label_counts(graph, architecture, self.rounds).items():
@@ -112,9 +141,9 @@ class WeisfeilerLehman:
                     if column is None:
                         unknown += count**2
                     else:
-                        features[row, column] = count
+                        features[row, first + column] = count
                 features[row, -1] = unknown**0.5
-            return np.hstack([others(some), features])
+            return features
 
         return encode
 
@@ -158,9 +187,10 @@ def _label_counts(graph_of: GraphOf, architecture: Architecture, rounds: int) ->
     labels = list(graph.labels)
     counts = Counter(labels)
     for _ in range(rounds):
-        labels = [
-            f"{label}({','.join(sorted(labels[i] for i in before[node]))}|{','.join(sorted(labels[i] for i in behind[node]))})"
-            for node, label in enumerate(labels)
-        ]
+        labels = [f"{label}({_joined(labels, before[node])}|{_joined(labels, behind[node])})" for node, label in enumerate(labels)]
         counts.update(labels)
     return counts
+
+
+def _joined(labels: Sequence[str], places: Sequence[int]) -> str:
+    return labels[places[0]] if len(places) == 1 else ",".join(sorted([labels[i] for i in places]))

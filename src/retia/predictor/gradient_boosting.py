@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingRegressor
 
-from retia.predictor.encoding import Encoder, Encoding, WeisfeilerLehman
+from retia.predictor.encoding import Encoder, Encoding, WeisfeilerLehman, check_encoding
 from retia.space import Architecture, SearchSpace
-from retia.strategy import FittedPredictor
+from retia.strategy import FittedPredictor, check_number, check_whole
 
 __all__ = ["GradientBoosting"]
 
@@ -27,7 +27,10 @@ class GradientBoosting:
         depth: How many questions lead to a leaf.
         rate: The share of a tree's correction that is taken.
 
-    Each split is chosen among half of the features.
+    Each split is chosen among half of the features. The spread of one ensemble alone is 0.
+
+    Raises:
+        SpaceError: If `encoding` is none, or a number is out of its range.
 
     Reference:
         Friedman, Greedy Function Approximation: A Gradient Boosting Machine, 2001; Lakshminarayanan et al., Simple and Scalable Predictive Uncertainty Estimation using
@@ -39,6 +42,11 @@ class GradientBoosting:
     trees: int = field(default=100, kw_only=True)
     depth: int = field(default=3, kw_only=True)
     rate: float = field(default=0.1, kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_encoding(self, self.encoding)
+        check_whole(self, members=1, trees=1, depth=1)
+        check_number(self, "rate", above=0)
 
     def fit(self, space: SearchSpace, architectures: Sequence[Architecture], losses: Numbers, rng: np.random.Generator) -> FittedPredictor:
         """Learn the losses of some architectures; lower is better."""

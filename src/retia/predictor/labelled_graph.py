@@ -36,6 +36,9 @@ class LabelledGraph:
 
 def pruned(graph: LabelledGraph, inputs: int) -> LabelledGraph:
     """Return the graph without the nodes from which no way leads to the last; the first ones, its inputs, stay."""
+    feeding = {source for source, _ in graph.edges}
+    if all(node in feeding for node in range(inputs, len(graph.labels) - 1)):  # from each a way leads on, and there are no cycles
+        return graph
     predecessors = graph.predecessors
     useful = {*range(inputs), len(graph.labels) - 1}
     waiting = [len(graph.labels) - 1]

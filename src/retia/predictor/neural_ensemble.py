@@ -9,10 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from retia.errors import SpaceError
-from retia.predictor.encoding import Encoder, Encoding, Paths
+from retia.predictor.encoding import Encoder, Encoding, Paths, check_encoding
 from retia.space import Architecture, SearchSpace
-from retia.strategy import FittedPredictor
+from retia.strategy import FittedPredictor, check_number, check_whole
 
 __all__ = ["NeuralEnsemble"]
 
@@ -35,7 +34,7 @@ class NeuralEnsemble:
         rate: Adam's learning rate.
 
     Raises:
-        SpaceError: If a number is not positive.
+        SpaceError: If `encoding` is none, or a number is not positive.
 
     Reference:
         White et al., BANANAS, AAAI 2021, section 5 and its published code: an ensemble of five networks of ten layers of twenty units,
@@ -52,10 +51,9 @@ class NeuralEnsemble:
     rate: float = field(default=0.01, kw_only=True)
 
     def __post_init__(self) -> None:
-        for name in ("members", "layers", "width", "epochs", "batch", "rate"):
-            if getattr(self, name) <= 0:
-                msg = f"'{name}' of a neural ensemble is positive, got {getattr(self, name)}."
-                raise SpaceError(msg)
+        check_encoding(self, self.encoding)
+        check_whole(self, members=1, layers=1, width=1, epochs=1, batch=1)
+        check_number(self, "rate", above=0)
 
     def fit(self, space: SearchSpace, architectures: Sequence[Architecture], losses: Numbers, rng: np.random.Generator) -> FittedPredictor:
         """Learn the losses of some architectures; lower is better."""

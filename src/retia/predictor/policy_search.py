@@ -1,8 +1,8 @@
 """Search by a policy that learns from the trials in batches: what REINFORCE and PPO share."""
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -12,13 +12,10 @@ from torch import Tensor
 from retia.predictor.policy import Policy
 from retia.rng import stream_seed
 from retia.space import Architecture, SearchSpace
-from retia.strategy import normal_scores, sample_unseen, targets_of
+from retia.strategy import check_number, check_whole, normal_scores, sample_unseen, targets_of
 from retia.trial import History, Proposal, Trial
 
-__all__ = ["PolicySearch", "Update"]
-
-Update: TypeAlias = Callable[[Policy, torch.optim.Optimizer, Tensor, Tensor], None]
-"""Changes a policy by a batch of decisions, shape (B, P), and their advantages, shape (B,)."""
+__all__ = ["PolicySearch"]
 
 WINDOW = 200
 """Among how many of the last trials a trial's reward says where it stands."""
@@ -27,8 +24,8 @@ DRAWN = 16
 """How many architectures are drawn at once to find new ones, and how often."""
 
 
-@dataclass
-class PolicySearch:
+@dataclass(kw_only=True)
+class PolicySearch(ABC):
     """A policy, and how far it has learnt from a history: a cache that follows from the trials alone.
 
     The policy learns from the trials in the order of their numbers, batch by batch, once all of a batch have ended. A trial's reward is
@@ -40,20 +37,33 @@ class PolicySearch:
         batch: How many trials an update takes.
         rate: Adam's learning rate.
         decay: The share of the baseline, a moving average of the rewards, that a batch leaves.
-        update: How the policy learns from a batch.
+        entropy: How much the entropy of the decisions counts beside the reward.
+
+    Raises:
+        SpaceError: If a number is out of its range.
     """
 
-    hidden: int
+    hidden: int = 64
     batch: int
     rate: float
-    decay: float
-    update: Update
-    _space: SearchSpace | None = field(default=None, init=False)
-    _key: tuple[object, ...] = field(default=(), init=False)
-    _learnt: list[Trial] = field(default_factory=list[Trial], init=False)
-    _policy: Policy = field(init=False)
-    _optimizer: torch.optim.Optimizer = field(init=False)
-    _baseline: float = field(default=0.0, init=False)
+    decay: float = 0.9
+    entropy: float
+    _space: SearchSpace | None = field(default=None, init=False, repr=False, compare=False)
+    _key: tuple[object, ...] = field(default=(), init=False, repr=False, compare=False)
+    _learnt: list[Trial] = field(default_factory=list[Trial], init=False, repr=False, compare=False)
+    _policy: Policy = field(init=False, repr=False, compare=False)
+    _optimizer: torch.optim.Optimizer = field(init=False, repr=False, compare=False)
+    _baseline: float = field(default=0.0, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        check_whole(self, hidden=1, batch=1)
+        check_number(self, "rate", above=0)
+        check_number(self, "decay", least=0, below=1)
+        check_number(self, "entropy", least=0)
+
+    @abstractmethod
+    def _update(self, policy: Policy, optimizer: torch.optim.Optimizer, options: Tensor, advantages: Tensor) -> None:
+        """Change the policy by a batch of decisions, shape (B, P), and their advantages, shape (B,)."""
 
     def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
         """Return up to `n` new architectures that the policy draws; random ones where it draws none that is new and meets the restrictions."""
@@ -88,7 +98,7 @@ class PolicySearch:
             self._learnt += batch
             rewards = _rewards(history, self._learnt[-max(WINDOW, self.batch) :])[-self.batch :]
             options = self._policy.decide([trial.architecture for trial in batch])
-            self.update(self._policy, self._optimizer, options, torch.from_numpy(rewards - self._baseline).float())
+            self._update(self._policy, self._optimizer, options, torch.from_numpy(rewards - self._baseline).float())
             self._baseline = self.decay * self._baseline + (1 - self.decay) * float(rewards.mean())
         return self._policy
 

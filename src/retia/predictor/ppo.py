@@ -1,23 +1,19 @@
 """Proximal policy optimization."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from retia.errors import SpaceError
 from retia.predictor.policy import Policy
 from retia.predictor.policy_search import PolicySearch
-from retia.space import SearchSpace
-from retia.trial import History, Proposal
+from retia.strategy import check_number, check_whole
 
 __all__ = ["PPO"]
 
 
-@dataclass
-class PPO:
+@dataclass(kw_only=True)
+class PPO(PolicySearch):
     """Draw architectures from an LSTM, and learn from each batch several times, as long as the policy stays near to the one before.
 
     Args:
@@ -39,28 +35,16 @@ class PPO:
         instead of a value function; the reward is the trial's place among the last 200; an evaluated architecture is drawn again.
     """
 
-    hidden: int = field(default=64, kw_only=True)
-    batch: int = field(default=20, kw_only=True)
-    rate: float = field(default=0.01, kw_only=True)
-    decay: float = field(default=0.9, kw_only=True)
-    entropy: float = field(default=0.01, kw_only=True)
-    epochs: int = field(default=5, kw_only=True)
-    clip: float = field(default=0.2, kw_only=True)
-    _search: PolicySearch = field(init=False, repr=False, compare=False)
+    batch: int = 20
+    rate: float = 0.01
+    entropy: float = 0.01
+    epochs: int = 5
+    clip: float = 0.2
 
     def __post_init__(self) -> None:
-        if min(self.hidden, self.batch, self.epochs) < 1 or min(self.rate, self.clip) <= 0 or not 0 <= self.decay < 1 or self.entropy < 0:
-            msg = (
-                f"PPO needs hidden, batch and epochs of at least 1, a positive rate and clip, 0 <= decay < 1 and no negative entropy, got "
-                f"hidden={self.hidden}, batch={self.batch}, epochs={self.epochs}, rate={self.rate}, clip={self.clip}, decay={self.decay}, "
-                f"entropy={self.entropy}."
-            )
-            raise SpaceError(msg)
-        self._search = PolicySearch(self.hidden, self.batch, self.rate, self.decay, self._update)
-
-    def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
-        """Return `n` architectures that the policy, after all full batches of trials, draws."""
-        return self._search.propose(space, history, n, rng)
+        super().__post_init__()
+        check_whole(self, epochs=1)
+        check_number(self, "clip", above=0)
 
     def _update(self, policy: Policy, optimizer: torch.optim.Optimizer, options: Tensor, advantages: Tensor) -> None:
         with torch.no_grad():

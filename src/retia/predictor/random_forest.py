@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 
-from retia.predictor.encoding import Encoder, Encoding, WeisfeilerLehman
+from retia.predictor.encoding import Encoder, Encoding, WeisfeilerLehman, check_encoding
 from retia.space import Architecture, SearchSpace
-from retia.strategy import FittedPredictor
+from retia.strategy import FittedPredictor, check_number, check_whole
 
 __all__ = ["RandomForest"]
 
@@ -26,6 +26,9 @@ class RandomForest:
         share: The share of the features among which a split is chosen.
         leaf: The fewest architectures in a leaf.
 
+    Raises:
+        SpaceError: If `encoding` is none, or a number is out of its range.
+
     Reference:
         Breiman, Random Forests, 2001; Hutter et al., Sequential Model-Based Optimization for General Algorithm Configuration, LION 2011,
         section 4.1, for the uncertainty. Deviation: the variance within leaves, which are small, is left out.
@@ -36,10 +39,15 @@ class RandomForest:
     share: float = field(default=0.5, kw_only=True)
     leaf: int = field(default=1, kw_only=True)
 
+    def __post_init__(self) -> None:
+        check_encoding(self, self.encoding)
+        check_whole(self, trees=1, leaf=1)
+        check_number(self, "share", above=0, most=1)
+
     def fit(self, space: SearchSpace, architectures: Sequence[Architecture], losses: Numbers, rng: np.random.Generator) -> FittedPredictor:
         """Learn the losses of some architectures; lower is better."""
         encode = self.encoding.fit(space, architectures)
-        forest = RandomForestRegressor(self.trees, max_features=self.share, min_samples_leaf=self.leaf, random_state=int(rng.integers(2**31)))
+        forest = RandomForestRegressor(self.trees, max_features=float(self.share), min_samples_leaf=self.leaf, random_state=int(rng.integers(2**31)))
         return _Forest(encode, forest.fit(encode(architectures), losses))
 
 

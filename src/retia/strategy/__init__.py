@@ -15,12 +15,13 @@ from retia.strategy.local_search import LocalSearch
 from retia.strategy.median_stop import MedianStop
 from retia.strategy.network_morphism import NetworkMorphism
 from retia.strategy.nsga2 import NSGA2
-from retia.strategy.predictor_guided import FittedPredictor, Predictor, PredictorGuided, targets_of
+from retia.strategy.predictor_guided import FittedPredictor, Predictor, PredictorGuided, check_predictor, targets_of
 from retia.strategy.prior import Prior, Weights
 from retia.strategy.protocol import Prepared, Strategy
 from retia.strategy.random import Random
 from retia.strategy.regularized_evolution import RegularizedEvolution
 from retia.strategy.screened import Screened
+from retia.strategy.settings import check_number, check_whole
 from retia.strategy.successive_halving import SuccessiveHalving
 from retia.strategy.tpe import TPE
 from retia.strategy.unseen import sample_unseen
@@ -54,6 +55,9 @@ __all__ = [
     "SuccessiveHalving",
     "WarmStarted",
     "Weights",
+    "check_number",
+    "check_predictor",
+    "check_whole",
     "geometric_fidelities",
     "normal_scores",
     "sample_unseen",

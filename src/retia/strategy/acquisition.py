@@ -51,7 +51,9 @@ def scalarize(losses: Numbers, weights: Numbers, ideal: Numbers) -> Numbers:
     """Return the augmented weighted Chebyshev distance of losses, shape (..., M), from the ideal point, shape (M,).
 
     Reference:
-        Knowles, ParEGO, 2006, equation 2.
+        Knowles, ParEGO: A Hybrid Algorithm with On-line Landscape Approximation for Expensive Multiobjective Optimization Problems, 2006,
+        equation 2, with its 0.05. Deviation: the paper scales each objective to lie between 0 and 1; here the losses are those that the
+        predictors learn, of deviation 1.
     """
     weighted = weights * (losses - ideal)
     return weighted.max(-1) + AUGMENTATION * weighted.sum(-1)

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retia.errors import SpaceError
 from retia.space import Architecture, SearchSpace, Value
 from retia.strategy.asking import ask_for_unseen
 from retia.strategy.columns import Columns, Row
 from retia.strategy.extras import check_installed
 from retia.strategy.random import Random
+from retia.strategy.settings import check_whole
 from retia.trial import History, Proposal
 
 __all__ = ["CMAES"]
@@ -49,9 +49,8 @@ class CMAES:
     _evolution: "_Evolution | None" = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.population is not None and self.population < 2:
-            msg = f"CMA-ES needs a population of at least two, got population={self.population}."
-            raise SpaceError(msg)
+        if self.population is not None:
+            check_whole(self, population=2)
         check_installed("cmaes", extra="optuna", by="CMAES")
 
     def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from retia.errors import StudyError
 from retia.space import Architecture, SearchSpace
 from retia.strategy.protocol import Strategy
 from retia.strategy.wrapping import check_wrapped
@@ -29,7 +30,7 @@ class Filtered:
         predicate: Whether an architecture may be proposed; always the same for the same architecture.
 
     Raises:
-        StudyError: If `strategy` is none, or prepares something before it proposes.
+        StudyError: If `strategy` is none, or prepares something before it proposes, or `predicate` is no function.
 
     >>> from retia.space import Integer
     >>> from retia.strategy import Random
@@ -48,6 +49,9 @@ class Filtered:
 
     def __post_init__(self) -> None:
         check_wrapped(self, self.strategy)
+        if not callable(self.predicate):
+            msg = f"Filtered keeps what a function of the architecture holds true of, such as lambda one: one['depth'] < 4, got {self.predicate!r}."
+            raise StudyError(msg)
 
     def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
         """Return up to `n` proposals for which the predicate holds.

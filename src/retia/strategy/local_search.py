@@ -9,6 +9,7 @@ import numpy as np
 from retia.errors import SpaceError
 from retia.space import Architecture, SearchSpace
 from retia.strategy.climb import Climb
+from retia.strategy.settings import check_whole
 from retia.strategy.unseen import sample_unseen
 from retia.trial import History, Proposal
 
@@ -43,9 +44,7 @@ class LocalSearch:
     _climb: Climb | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.starts < 1:
-            msg = f"Local search needs at least one start, got starts={self.starts}."
-            raise SpaceError(msg)
+        check_whole(self, starts=1)
         if self.move not in ("first", "best"):
             msg = f"Local search moves to the 'first' better neighbour or to the 'best', got move={self.move!r}."
             raise SpaceError(msg)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from retia.errors import SpaceError
 from retia.space import Architecture, SearchSpace
+from retia.strategy.settings import check_number, check_whole
 from retia.strategy.unseen import sample_unseen
 from retia.trial import History, Proposal, Trial
 
@@ -44,12 +44,8 @@ class NSGA2:
     _generations: list[tuple[list[int], list[Trial]]] = field(default_factory=list[tuple[list[int], list[Trial]]], init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.population < 2:
-            msg = f"NSGA-II needs a population of at least two, got population={self.population}."
-            raise SpaceError(msg)
-        if not 0 <= self.crossover <= 1:
-            msg = f"'crossover' is a probability from 0 to 1, got {self.crossover}."
-            raise SpaceError(msg)
+        check_whole(self, population=2)
+        check_number(self, "crossover", least=0, most=1)
 
     def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
         """Return `n` children of the last whole generation's survivors; random architectures until there is one."""

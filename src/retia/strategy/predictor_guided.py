@@ -1,16 +1,18 @@
 """Search guided by a predictor."""
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, get_args
+from typing import Any, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retia.errors import SpaceError
+from retia.errors import SpaceError, StudyError
 from retia.rng import stream
 from retia.space import Architecture, SearchSpace
 from retia.strategy.acquisition import Acquisition, acquire, normal_scores
+from retia.strategy.settings import check_number, check_whole
 from retia.strategy.unseen import sample_unseen
 from retia.trial import History, Proposal, Trial
 
@@ -61,6 +63,7 @@ class PredictorGuided:
 
     Raises:
         SpaceError: If an argument is out of its range.
+        StudyError: If the predictor is none; in a proposal, if it predicts no mean and standard deviation for each architecture.
 
     Reference:
         White et al., BANANAS: Bayesian Optimization with Neural Architectures for Neural Architecture Search, AAAI 2021, algorithm 1
@@ -86,10 +89,9 @@ class PredictorGuided:
         if self.acquisition not in get_args(Acquisition):
             msg = f"acquisition is one of {list(get_args(Acquisition))}, got {self.acquisition!r}."
             raise SpaceError(msg)
-        for name, least in (("initial", 1), ("mutants", 0), ("randoms", 0), ("parents", 1), ("bound", 0), ("refit", 1)):
-            if getattr(self, name) < least:
-                msg = f"'{name}' of a guided search is at least {least}, got {getattr(self, name)}."
-                raise SpaceError(msg)
+        check_predictor(self, self.predictor)
+        check_whole(self, initial=1, mutants=0, randoms=0, parents=1, refit=1)
+        check_number(self, "bound", least=0)
         if not self.mutants + self.randoms:
             msg = "A guided search needs candidates, got mutants=0 and randoms=0. Give it some of either."
             raise SpaceError(msg)
@@ -114,7 +116,7 @@ class PredictorGuided:
         if not candidates:
             return []
         architectures = list(candidates)
-        predicted = [fitted.predict(architectures) for fitted in self._fitted]
+        predicted = [_checked(self.predictor, fitted.predict(architectures), len(architectures)) for fitted in self._fitted]
         mean, std = (np.stack(column, axis=1) for column in zip(*predicted, strict=True))  # (C, M)
         left = np.ones(len(architectures), dtype=bool)
         chosen: list[Proposal] = []
@@ -163,6 +165,46 @@ class PredictorGuided:
                 break
             found[drawn] = None
         return found
+
+
+def check_predictor(owner: object, predictor: Any) -> None:
+    """Check that a predictor is one, as far as can be told before it has learnt.
+
+    Raises:
+        StudyError: If it is a class, has no `fit`, or one that takes other arguments.
+    """
+    name = type(owner).__name__
+    if isinstance(predictor, type) or not hasattr(predictor, "fit"):
+        msg = f"{name} is guided by an object with a method fit, such as retia.GaussianProcess(), got {predictor!r}."
+        raise StudyError(msg)
+    try:
+        inspect.signature(predictor.fit).bind("space", "architectures", "losses", "rng")
+    except TypeError:
+        msg = (
+            f"{name} calls fit(space, architectures, losses, rng) of its predictor, and fit of {type(predictor).__name__} is "
+            f"fit{inspect.signature(predictor.fit)}. Wrap it: encode the architectures, by space.encode for instance, and fit it to that."
+        )
+        raise StudyError(msg) from None
+
+
+def _checked(predictor: Predictor, predicted: Any, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what a predictor says of `count` architectures, as arrays.
+
+    Raises:
+        StudyError: If it is no mean and standard deviation for each, finite, the deviations not negative.
+    """
+    pair = tuple(predicted) if isinstance(predicted, tuple | list) else (predicted,)
+    arrays = [np.asarray(one, dtype=np.float64) for one in pair if one is not None]
+    if len(arrays) == 2 and all(one.shape == (count,) and np.isfinite(one).all() for one in arrays) and (arrays[1] >= 0).all():
+        return arrays[0], arrays[1]
+    shapes = " and ".join(f"{one.shape}{'' if np.isfinite(one).all() else ', not finite'}" for one in arrays)
+    msg = (
+        f"{type(predictor).__name__} must predict a pair for {count} architectures: their mean losses and the standard deviations of these, finite, "
+        f"shapes ({count},), and predicted {shapes}."
+    )
+    if len(arrays) < 2:
+        msg += " A predictor without an uncertainty can't guide a search: fit several, and return how far they differ."
+    raise StudyError(msg)
 
 
 def _best(history: History, count: int) -> list[Trial]:

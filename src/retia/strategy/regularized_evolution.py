@@ -7,6 +7,7 @@ import numpy as np
 
 from retia.errors import SpaceError
 from retia.space import Architecture, SearchSpace
+from retia.strategy.settings import check_number, check_whole
 from retia.strategy.unseen import sample_unseen
 from retia.trial import History, Proposal, Trial
 
@@ -42,11 +43,10 @@ class RegularizedEvolution:
     crossover: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.tournament <= self.population:
+        check_whole(self, population=1, tournament=1)
+        check_number(self, "crossover", least=0, most=1)
+        if self.tournament > self.population:
             msg = f"Evolution needs 1 <= tournament <= population, got tournament={self.tournament}, population={self.population}."
-            raise SpaceError(msg)
-        if not 0 <= self.crossover <= 1:
-            msg = f"'crossover' is a probability from 0 to 1, got {self.crossover}."
             raise SpaceError(msg)
 
     def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
