@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from retia.errors import EvaluationError, StudyError
 from retia.rng import stream, stream_seed
 from retia.space import Architecture, SearchSpace
-from retia.storage import StudyRecord
+from retia.storage import MemoryRecord, StudyRecord
 from retia.strategy import Strategy
 from retia.study.job import Job, Outcome, Task
 from retia.trial import History, Limits, Parent, Proposal, Run, Trial
@@ -242,6 +242,7 @@ class Loop:
             parent=self._parent(trial),
             costs=begun.costs,
             limits=begun.limits,
+            began=None if isinstance(self.record, MemoryRecord) else trial.started,
         )
         self._running[executor.submit(self.job, task)] = trial
 
