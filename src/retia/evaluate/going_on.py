@@ -17,7 +17,7 @@ from retia.errors import StorageError
 from retia.evaluate.checkpoint import load_checkpoint, save_checkpoint
 from retia.trial import Run, TrialStopped
 
-__all__ = ["CHECKPOINT", "Checkpoints", "Parts", "advance", "load_optimizer"]
+__all__ = ["CHECKPOINT", "Checkpoints", "Parts", "advance", "load_optimizer", "remove_unfinished"]
 
 CHECKPOINT = "training.safetensors"
 """The name of the file with the state of a training that may go on, in the trial's folder."""
@@ -115,7 +115,7 @@ class Checkpoints:
         own = self._unfinished
         if own is not None and own.exists() and (state := _usable(own, self.identity, model, "A trial that was cut off")) is not None:
             return state
-        self.remove_unfinished()  # what a study of the same name has left, say
+        self._remove_unfinished()  # what a study of the same name has left, say
         if self.run.resume_from is None:
             return None
         path, what = self.run.resume_from / CHECKPOINT, f"A trial that was to go on after a fidelity of {self.run.resumed_fidelity:g}"
@@ -141,15 +141,13 @@ class Checkpoints:
         try:
             yield
         except (Exception, TrialStopped):
-            self.remove_unfinished()
+            self._remove_unfinished()
             raise
-        self.remove_unfinished()
+        self._remove_unfinished()
 
-    def remove_unfinished(self) -> None:
-        """Remove what was kept of trainings under way in this folder, now that it is of no use."""
+    def _remove_unfinished(self) -> None:
         if self.run.directory is not None:
-            for path in self.run.directory.glob(f"{_UNFINISHED}*"):
-                path.unlink(missing_ok=True)
+            remove_unfinished(self.run.directory)
 
     @property
     def _unfinished(self) -> Path | None:
@@ -157,6 +155,12 @@ class Checkpoints:
         if self.run.directory is None or self.run.began is None:
             return None
         return self.run.directory / f"{_UNFINISHED}-{self.run.began!r}.safetensors"
+
+
+def remove_unfinished(directory: Path) -> None:
+    """Remove what was kept of trainings under way in a trial's folder, now that it is of no use."""
+    for path in directory.glob(f"{_UNFINISHED}*"):
+        path.unlink(missing_ok=True)
 
 
 def _usable(path: Path, identity: Mapping[str, Any], model: nn.Module, what: str) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias, cast
 
 import torch
@@ -16,7 +17,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from retia.cost import Costs, Example
 from retia.errors import ArchitectureError, EvaluationError
 from retia.evaluate.data import Data, LoadedData, TensorData, as_data, describe_data
-from retia.evaluate.going_on import Checkpoints
+from retia.evaluate.going_on import CHECKPOINT, Checkpoints, remove_unfinished
 from retia.evaluate.inheritance import inherit_from_parent
 from retia.evaluate.optimization import OptimizerLike, ScheduleLike, make_optimizer, make_schedule
 from retia.evaluate.settings import Searched, check_settings, describe_setting, is_domain
@@ -54,6 +55,7 @@ class Supervised(ABC):
     loss: Loss | None = None
     device: str | None = None
     keep_weights: bool = True
+    keep_checkpoints: bool = False
     inherit_weights: bool = False
 
     def __post_init__(self) -> None:
@@ -127,6 +129,12 @@ class Supervised(ABC):
         """Return the settings that results depend on as JSON; data by shape and checksum."""
         data = {name: describe_data(self._data(name)) for name in ("train", "valid", "test") if getattr(self, name) is not None}
         return {"type": type(self).__name__, **data, **self._described_settings()}
+
+    def release(self, directory: Path) -> None:
+        """Remove a trial's checkpoint, which no trial will go on from, unless checkpoints are to be kept."""
+        if not self.keep_checkpoints:
+            (directory / CHECKPOINT).unlink(missing_ok=True)
+        remove_unfinished(directory)
 
     def teaching(self, device: str | None = None) -> Teaching:
         """Return how models are taught, for a method that trains a supernet itself.
@@ -234,7 +242,7 @@ class Supervised(ABC):
         )
 
     def _described_settings(self) -> dict[str, Any]:
-        return {name: describe_setting(value) for name, value in self._settings().items() if name not in ("device", "keep_weights")}
+        return {name: describe_setting(value) for name, value in self._settings().items() if name not in ("device", "keep_weights", "keep_checkpoints")}
 
     def _settings(self) -> dict[str, Any]:
         return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("train", "valid", "test")}
@@ -277,6 +285,8 @@ class Classification(Supervised):
         loss: A function `(outputs, targets) -> loss` in place of cross-entropy.
         device: Where to train; a GPU if there is one, if not given.
         keep_weights: Whether the trained weights are saved with the trial, for `trial.load()`.
+        keep_checkpoints: Whether the checkpoint of a trial with a fidelity is kept for good. If not, it is removed once no trial of the study will go
+            on from it, of the `trials` that it is to have; where it is then extended, what is promoted after all is trained from the beginning.
         inherit_weights: Whether a model starts from the weights of the one that it was derived from, as strategies that mutate say (see
             `retia.inherit`), and keeps computing what that did where it can.
         label_smoothing: Of the cross-entropy that is trained on.

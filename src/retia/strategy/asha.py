@@ -1,6 +1,6 @@
 """Asynchronous successive halving."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -9,6 +9,7 @@ import numpy as np
 from retia.space import SearchSpace
 from retia.strategy.fidelities import check_multi_fidelity, growth, labels_of
 from retia.strategy.fidelity_view import FidelityView
+from retia.strategy.promoting import surely_ahead
 from retia.strategy.protocol import Strategy
 from retia.trial import History, Proposal, Trial
 
@@ -24,7 +25,8 @@ class ASHA:
     the lower one as its parent, so that an evaluator goes on from what that has trained.
 
     A study counts every trial, at whatever fidelity. The strategy within sees the lowest rung alone: there every architecture has a score, and
-    all scores compare.
+    all scores compare. Checkpoints are removed of what has been promoted, and of what would not be even if all trials that the study has left
+    entered its rung; so about one in eta is kept at most.
 
     Args:
         strategy: What proposes new architectures.
@@ -66,6 +68,19 @@ class ASHA:
             self._view = FidelityView(history, self.fidelities[0])
         return [*proposals, *self._view.propose(self.strategy, space, n - len(proposals), rng, fidelity=self.fidelities[0])]
 
+    def spent(self, history: History, left: int) -> Collection[int]:
+        """Return what has been promoted, and what would not be if all that is left entered its rung."""
+        labels, eta = labels_of(self.fidelities), self.eta or growth(self.fidelities)
+        rungs = _rungs(history, labels)
+        found: set[int] = set()
+        for lower, higher in pairwise(labels):
+            room = int((len(rungs[lower]) + left) / eta + 1e-9)
+            for trial, ahead in zip(rungs[lower], surely_ahead(history, rungs[lower]), strict=True):
+                promoted = history.find(trial.architecture, higher)
+                if ahead >= room if promoted is None else promoted.finished:
+                    found.add(trial.number)
+        return found
+
 
 def promotions(history: History, labels: Sequence[float | None], eta: float) -> list[Proposal]:
     """Return every promotion that is due: of the highest rung first, and in a rung of the best first.
@@ -75,13 +90,18 @@ def promotions(history: History, labels: Sequence[float | None], eta: float) -> 
         labels: The fidelities of the rungs, as trials have them.
         eta: One in so many is promoted.
     """
-    rungs: dict[float | None, list[Trial]] = {label: [] for label in labels}
-    for trial in history.evaluated:
-        if trial.state == "completed" and trial.fidelity in rungs:
-            rungs[trial.fidelity].append(trial)
+    rungs = _rungs(history, labels)
     return [
         Proposal(trial.architecture, higher, trial.number)
         for lower, higher in reversed(list(pairwise(labels)))
         for trial in history.ranked(rungs[lower])[: int(len(rungs[lower]) / eta + 1e-9)]
         if history.find(trial.architecture, higher) is None
     ]
+
+
+def _rungs(history: History, labels: Sequence[float | None]) -> dict[float | None, list[Trial]]:
+    rungs: dict[float | None, list[Trial]] = {label: [] for label in labels}
+    for trial in history.evaluated:
+        if trial.state == "completed" and trial.fidelity in rungs:
+            rungs[trial.fidelity].append(trial)
+    return rungs

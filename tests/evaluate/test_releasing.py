@@ -1,0 +1,73 @@
+"""Checkpoints go once no trial will go on from them."""
+
+import warnings
+
+import pytest
+import torch
+from torch import nn
+
+import retia
+from retia.evaluate import Regression
+from retia.evaluate.going_on import CHECKPOINT
+from retia.nn import ModelSpace
+from retia.strategy import ASHA, Random
+from retia.study import Repeated, Study
+from retia.trial import Run
+
+
+class Pair(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Linear(1, retia.integer("width", 1, 60)), nn.Tanh(), nn.LazyLinear(1))
+
+
+def line(count=20):
+    x = torch.linspace(-1, 1, count).unsqueeze(1)
+    return x, x.sin()
+
+
+def searched(tmp_path, trials, wrap=lambda evaluator: evaluator, **settings):
+    evaluator = wrap(Regression(line(), line(), epochs=9, lr=0.05, device="cpu", **settings))
+    study = Study(ModelSpace(Pair), evaluator, minimize="loss", storage=tmp_path / "study.db", seed=1)
+    study.run(ASHA(Random(), fidelities=(1, 3, 9)), trials=trials)
+    return study
+
+
+def kept(tmp_path):
+    return len(list(tmp_path.rglob(CHECKPOINT)))
+
+
+@pytest.mark.parametrize(("wrap", "seeds"), [(lambda evaluator: evaluator, 1), (lambda evaluator: Repeated(evaluator, 2), 2)])
+def test_at_the_end_only_what_is_due_for_promotion_is_kept(tmp_path, wrap, seeds):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        study = searched(tmp_path, 30, wrap)
+    low = [trial for trial in study.trials if trial.fidelity is not None]
+    assert len(low) > 20
+    assert kept(tmp_path) <= (1 if seeds == 1 else 1 + seeds) * 2
+    assert all((trial.directory / "weights.safetensors").exists() for trial in study.trials)
+
+
+def test_what_is_promoted_after_all_is_trained_from_the_beginning_unless_checkpoints_are_kept(tmp_path):
+    def epochs(study):
+        return [[int(report["step"]) for report in trial.progress] for trial in study.trials]
+
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "gone").mkdir()
+    searched(tmp_path / "kept", 12, keep_checkpoints=True)
+    assert kept(tmp_path / "kept") == sum(trial.fidelity is not None for trial in Study.open(tmp_path / "kept" / "study.db").trials)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        whole = searched(tmp_path / "kept", 60, keep_checkpoints=True)
+    searched(tmp_path / "gone", 12)
+    with pytest.warns(RuntimeWarning, match="trained from the beginning"):
+        again = searched(tmp_path / "gone", 60)
+    assert epochs(again) != epochs(whole)
+    assert [{**trial.metrics, "train_seconds": 0} for trial in again.trials] == [{**trial.metrics, "train_seconds": 0} for trial in whole.trials]
+
+
+def test_releasing_what_is_not_there_is_no_error(tmp_path):
+    evaluator = Regression(line(), line(), epochs=2, device="cpu")
+    evaluator.release(tmp_path / "none")
+    evaluator(retia.Architecture({"width": 3}), Run(ModelSpace(Pair), fidelity=1, directory=tmp_path))
+    evaluator.release(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["weights.safetensors"]
