@@ -17,7 +17,8 @@ from retia.trial import Run
 
 class Pair(nn.Sequential):
     def __init__(self):
-        super().__init__(nn.Linear(1, retia.integer("width", 1, 60)), nn.Tanh(), nn.LazyLinear(1))
+        width = retia.integer("width", 1, 60)
+        super().__init__(nn.Linear(1, width), nn.Tanh(), nn.Linear(width, 1))
 
 
 def line(count=20):
@@ -53,14 +54,14 @@ def test_what_is_promoted_after_all_is_trained_from_the_beginning_unless_checkpo
 
     (tmp_path / "kept").mkdir()
     (tmp_path / "gone").mkdir()
-    searched(tmp_path / "kept", 12, keep_checkpoints=True)
+    searched(tmp_path / "kept", 30, keep_checkpoints=True)
     assert kept(tmp_path / "kept") == sum(trial.fidelity is not None for trial in Study.open(tmp_path / "kept" / "study.db").trials)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        whole = searched(tmp_path / "kept", 60, keep_checkpoints=True)
-    searched(tmp_path / "gone", 12)
+        whole = searched(tmp_path / "kept", 90, keep_checkpoints=True)
+    searched(tmp_path / "gone", 30)
     with pytest.warns(RuntimeWarning, match="trained from the beginning"):
-        again = searched(tmp_path / "gone", 60)
+        again = searched(tmp_path / "gone", 90)
     assert epochs(again) != epochs(whole)
     assert [{**trial.metrics, "train_seconds": 0} for trial in again.trials] == [{**trial.metrics, "train_seconds": 0} for trial in whole.trials]
 

@@ -1,5 +1,7 @@
 """What is spent is never gone on from, and what is kept is not much."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -48,7 +50,7 @@ MAKE = {
 def test_what_is_released_is_never_gone_on_from(make, goal, workers):
     evaluator = Noisy()
     study = Study(SPACE, evaluator, **goal)
-    study.run(make(), trials=121, executor=None if workers == 1 else Threads(workers), workers=workers)
+    study.run(make(), trials=121, executor=None if workers == 1 else ThreadPoolExecutor(workers), workers=workers)
     assert evaluator.gone == []
     assert len(evaluator.released) == len(set(evaluator.released))
     low = [trial for trial in study.trials if trial.fidelity is not None]
@@ -58,15 +60,6 @@ def test_what_is_released_is_never_gone_on_from(make, goal, workers):
         promoted = {trial.parent for trial in study.trials if trial.parent is not None}
         assert len(kept) <= 9  # of the bracket under way, or what is due for promotion
         assert not promoted & {trial.number for trial in kept}
-
-
-class Threads:
-    """Runs several evaluations in this process, each when its result is asked for, so that they end in no particular order."""
-
-    def __new__(cls, workers):
-        from concurrent.futures import ThreadPoolExecutor
-
-        return ThreadPoolExecutor(workers)
 
 
 def history(values, objectives=(Objective("y", "maximize"),), constraints=(), fidelity=1):

@@ -105,6 +105,7 @@ class Brackets:
                 rung = self.history.ranked([trial for trial in rung if trial.state == "completed"])[:size]
             higher = [self.history.find(trial.architecture, label) for trial in rung]
             awaited |= {trial.number for trial, known in zip(rung, higher, strict=True) if known is None or not known.finished}
+            whole = whole and None not in higher  # the next rung ends once all that are due have entered it
             rung = [trial for trial in higher if trial is not None]
         lower = {label for bracket in self._plan for label in bracket.labels if label is not None}
         return {trial.number for trial in self.history.evaluated if trial.state == "completed" and trial.fidelity in lower} - awaited

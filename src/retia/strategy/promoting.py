@@ -26,7 +26,7 @@ def surely_ahead(history: History, trials: Sequence[Trial]) -> list[int]:
         places = {trial.number: place for place, trial in enumerate(history.ranked(trials))}
         return [places[trial.number] for trial in trials]
     good = [trial for trial in trials if history.feasible(trial)]
-    losses = np.array([(-trial.reached, *history.losses(trial)) for trial in good]).reshape(len(good), -1)
+    losses = np.array([(-trial.reached, *history.losses(trial)) for trial in good]).reshape(len(good), 1 + len(history.objectives))
     ahead: dict[int, int] = {}
     for trial, own in zip(good, losses, strict=True):
         farther = losses[:, 0] < own[0]
