@@ -20,6 +20,9 @@ __all__ = ["Inheritance", "inherit", "inherit_from_parent"]
 _ENOUGH = 1e-6
 """The relative deviation below which a child computes what its parent does."""
 
+_SAME = 1e-3
+"""The relative deviation above which a trial's child is said to compute something else than its parent."""
+
 _OUT, _IN, _KERNEL = "out", "in", "kernel"
 
 
@@ -95,7 +98,8 @@ def inherit_from_parent(child: nn.Module, run: Run, example: Any) -> Inheritance
         example: Inputs.
 
     Returns:
-        What it has inherited; None if there is no parent, or its weights are gone, with a `RuntimeWarning`.
+        What it has inherited; None if there is no parent, or its weights are gone, with a `RuntimeWarning`. There is one as well where the child is nowhere
+        smaller than its parent, but computes something else.
     """
     if run.parent is None:
         return None
@@ -106,7 +110,23 @@ def inherit_from_parent(child: nn.Module, run: Run, example: Any) -> Inheritance
         return None
     space: Any = run.space
     parent: nn.Module = space.load(run.parent.architecture, path)
-    return inherit(child, parent, example, generator=torch.Generator().manual_seed(stream_seed(run.seed, "inherit")))
+    told = inherit(child, parent, example, generator=torch.Generator().manual_seed(stream_seed(run.seed, "inherit")))
+    if told.deviation is not None and told.deviation > _SAME and _is_growth(child, parent, told):
+        grown = [*told.resized, *told.new]
+        names = ", ".join(grown[:3]) + (", ..." if len(grown) > 3 else "")
+        msg = (
+            f"A child of {dict(run.parent.architecture)} is larger and nowhere smaller, but does not compute the same: its outputs are off by "
+            f"{told.deviation:.1%} of the greatest. What grew is {names}; see retia.inherit for what can't be kept. It is trained from there all the same."
+        )
+        warnings.warn(msg, RuntimeWarning, stacklevel=2)
+    return told
+
+
+def _is_growth(child: nn.Module, parent: nn.Module, told: Inheritance) -> bool:
+    """Whether a child has all that its parent has, nothing of it smaller, and more: then it is expected to compute the same."""
+    own, known = child.state_dict(), parent.state_dict()
+    smaller = any(size < before for name in told.resized for size, before in zip(own[name].shape, known[name].shape, strict=True))
+    return not smaller and known.keys() <= own.keys() and bool(told.resized or told.new)
 
 
 # --- weights that the parent has

@@ -36,19 +36,19 @@ class WarmStarted:
         StudyError: If `strategy` is none, or prepares something before it proposes; or if results are to be shown of what is no trial.
 
     >>> from retia.space import Integer
-    >>> from retia.strategy import LocalSearch, Random
+    >>> from retia.strategy import Random
     >>> from retia.trial import Objective
     >>> strategy = WarmStarted(Random(), [{"width": 9}])
     >>> space, history = SearchSpace({"width": Integer(1, 9)}), History((Objective("y", "maximize"),))
     >>> [proposal.architecture["width"] for proposal in strategy.propose(space, history, 1, np.random.default_rng(0))]
     [9]
 
-    Local search goes on from the recorded best, 5:
+    What is recorded is not proposed again:
 
-    >>> earlier = [Trial(i, space.validate({"width": width}), "completed", {"y": y}) for i, (width, y) in enumerate([(2, 0.1), (5, 0.9)])]
-    >>> strategy = WarmStarted(LocalSearch(starts=1), earlier, recorded=True)
-    >>> sorted(proposal.architecture["width"] for proposal in strategy.propose(space, history, 2, np.random.default_rng(0)))
-    [4, 6]
+    >>> earlier = [Trial(i, space.validate({"width": width}), "completed", {"y": 0.1 * width}) for i, width in enumerate(range(1, 8))]
+    >>> strategy = WarmStarted(Random(), earlier, recorded=True)
+    >>> sorted(proposal.architecture["width"] for proposal in strategy.propose(space, history, 9, np.random.default_rng(0)))
+    [8, 9]
     """
 
     strategy: Strategy
