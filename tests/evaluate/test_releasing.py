@@ -26,10 +26,10 @@ def line(count=20):
     return x, x.sin()
 
 
-def searched(tmp_path, trials, wrap=lambda evaluator: evaluator, **settings):
+def searched(tmp_path, trials, wrap=lambda evaluator: evaluator, extendable=False, **settings):
     evaluator = wrap(Regression(line(), line(), epochs=9, lr=0.05, device="cpu", **settings))
     study = Study(ModelSpace(Pair), evaluator, minimize="loss", storage=tmp_path / "study.db", seed=1)
-    study.run(ASHA(Random(), fidelities=(1, 3, 9)), trials=trials)
+    study.run(ASHA(Random(), fidelities=(1, 3, 9), extendable=extendable), trials=trials)
     return study
 
 
@@ -48,22 +48,32 @@ def test_at_the_end_only_what_is_due_for_promotion_is_kept(tmp_path, wrap, seeds
     assert all((trial.directory / "weights.safetensors").exists() for trial in study.trials)
 
 
-def test_what_is_promoted_after_all_is_trained_from_the_beginning_unless_checkpoints_are_kept(tmp_path):
+def test_a_study_that_is_extended_trains_no_epoch_twice_unless_it_was_not_to_be(tmp_path):
+    def story(study):
+        return [{**trial.metrics, "train_seconds": 0} for trial in study.trials]
+
     def epochs(study):
         return [[int(report["step"]) for report in trial.progress] for trial in study.trials]
 
-    (tmp_path / "kept").mkdir()
-    (tmp_path / "gone").mkdir()
-    searched(tmp_path / "kept", 30, keep_checkpoints=True)
-    assert kept(tmp_path / "kept") == sum(trial.fidelity is not None for trial in Study.open(tmp_path / "kept" / "study.db").trials)
+    def extended(name, **how):
+        (tmp_path / name).mkdir()
+        first = searched(tmp_path / name, 30, **how)
+        return kept(tmp_path / name), first, searched(tmp_path / name, 90, **how)
+
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        whole = searched(tmp_path / "kept", 90, keep_checkpoints=True)
-    searched(tmp_path / "gone", 30)
+        many, first, whole = extended("extendable", extendable=True)
+    promoted = {trial.parent for trial in first.trials if trial.parent is not None}
+    assert many == sum(trial.fidelity is not None and trial.number not in promoted for trial in first.trials)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        everything, first, _ = extended("kept", keep_checkpoints=True)
+    assert everything == sum(trial.fidelity is not None for trial in first.trials)
     with pytest.warns(RuntimeWarning, match="trained from the beginning"):
-        again = searched(tmp_path / "gone", 90)
+        few, _, again = extended("final")
+    assert few < many / 3
+    assert story(again) == story(whole)
     assert epochs(again) != epochs(whole)
-    assert [{**trial.metrics, "train_seconds": 0} for trial in again.trials] == [{**trial.metrics, "train_seconds": 0} for trial in whole.trials]
 
 
 def test_releasing_what_is_not_there_is_no_error(tmp_path):

@@ -34,11 +34,11 @@ class Noisy:
 
 
 MAKE = {
-    "asha": lambda: ASHA(Random(), fidelities=FIDELITIES),
+    "asha": lambda: ASHA(Random(), fidelities=FIDELITIES, extendable=False),
     "halving": lambda: SuccessiveHalving(Random(), fidelities=FIDELITIES),
     "hyperband": lambda: Hyperband(Random(), fidelities=FIDELITIES),
     "bohb": lambda: BOHB(fidelities=FIDELITIES),
-    "stopped": lambda: MedianStop(ASHA(Random(), fidelities=FIDELITIES)),
+    "stopped": lambda: MedianStop(ASHA(Random(), fidelities=FIDELITIES, extendable=False)),
 }
 
 
@@ -69,7 +69,8 @@ def history(values, objectives=(Objective("y", "maximize"),), constraints=(), fi
 
 def test_asha_spends_what_would_not_be_promoted_if_all_that_is_left_were_worse():
     past = history([{"y": float(y)} for y in (5, 9, 1, 7, 3, 8)])  # promoted of 6 would be trials 1 and 5, of 9 trial 3 as well
-    strategy = ASHA(Random(), fidelities=(1, 3))
+    strategy, extendable = ASHA(Random(), fidelities=(1, 3), extendable=False), ASHA(Random(), fidelities=(1, 3))
+    assert extendable.spent(past, 0) == set()
     assert strategy.spent(past, 0) == {0, 2, 3, 4}
     assert strategy.spent(past, 3) == {0, 2, 4}
     assert strategy.spent(past, 12) == set()
@@ -78,11 +79,12 @@ def test_asha_spends_what_would_not_be_promoted_if_all_that_is_left_were_worse()
     assert strategy.spent(past, 3) == {0, 2, 4}  # it runs
     past.record(promoted.end("completed", at=1.0, metrics={"y": 1.0}))
     assert strategy.spent(past, 3) == {0, 1, 2, 4}
+    assert extendable.spent(past, 0) == {1}
 
 
 def test_of_other_fidelities_nothing_is_said():
     past = history([{"y": float(y)} for y in range(9)], fidelity=2)
-    assert ASHA(Random(), fidelities=(1, 3)).spent(past, 0) == set()
+    assert ASHA(Random(), fidelities=(1, 3), extendable=False).spent(past, 0) == set()
     assert SuccessiveHalving(Random(), fidelities=(1, 3)).spent(past, 0) == set()
 
 

@@ -285,8 +285,8 @@ class Classification(Supervised):
         loss: A function `(outputs, targets) -> loss` in place of cross-entropy.
         device: Where to train; a GPU if there is one, if not given.
         keep_weights: Whether the trained weights are saved with the trial, for `trial.load()`.
-        keep_checkpoints: Whether the checkpoint of a trial with a fidelity is kept for good. If not, it is removed once no trial of the study will go
-            on from it, of the `trials` that it is to have; where it is then extended, what is promoted after all is trained from the beginning.
+        keep_checkpoints: Whether the checkpoint of a trial with a fidelity is kept for good. If not, it is removed once the strategy says that no trial
+            will go on from it.
         inherit_weights: Whether a model starts from the weights of the one that it was derived from, as strategies that mutate say (see
             `retia.inherit`), and keeps computing what that did where it can.
         label_smoothing: Of the cross-entropy that is trained on.

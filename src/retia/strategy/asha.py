@@ -25,14 +25,16 @@ class ASHA:
     the lower one as its parent, so that an evaluator goes on from what that has trained.
 
     A study counts every trial, at whatever fidelity. The strategy within sees the lowest rung alone: there every architecture has a score, and
-    all scores compare. Checkpoints are removed of what has been promoted, and of what would not be even if all trials that the study has left
-    entered its rung; so about one in eta is kept at most.
+    all scores compare. The checkpoint of what has been promoted is removed when that has ended.
 
     Args:
         strategy: What proposes new architectures.
         fidelities: What a trial may cost, growing, in whatever the evaluator counts (epochs); the last is all, and its trials have the
             fidelity None, like those of any other strategy.
         eta: One in so many is promoted; as many as the fidelities grow by, if not given, so that all rungs cost about the same.
+        extendable: Whether the study may be given more trials later. If not, checkpoints are also removed of what would not be promoted even if all the
+            trials that it has left entered its rung, so that about one in eta is kept at most; what an extension promotes after all is trained from the
+            beginning, with a warning, to the same result.
 
     Raises:
         StudyError: If `strategy` is none, prepares something before it proposes, or decides on fidelities itself.
@@ -54,6 +56,7 @@ class ASHA:
     strategy: Strategy
     fidelities: Sequence[float] = field(kw_only=True)
     eta: float | None = field(default=None, kw_only=True)
+    extendable: bool = field(default=True, kw_only=True)
     _view: FidelityView | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -69,13 +72,14 @@ class ASHA:
         return [*proposals, *self._view.propose(self.strategy, space, n - len(proposals), rng, fidelity=self.fidelities[0])]
 
     def spent(self, history: History, left: int) -> Collection[int]:
-        """Return what has been promoted, and what would not be if all that is left entered its rung."""
+        """Return what has been promoted, and, if the study is not extended, what would not be if all that is left entered its rung."""
         labels, eta = labels_of(self.fidelities), self.eta or growth(self.fidelities)
         rungs = _rungs(history, labels)
         found: set[int] = set()
         for lower, higher in pairwise(labels):
             room = int((len(rungs[lower]) + left) / eta + 1e-9)
-            for trial, ahead in zip(rungs[lower], surely_ahead(history, rungs[lower]), strict=True):
+            places = [-1] * len(rungs[lower]) if self.extendable else surely_ahead(history, rungs[lower])
+            for trial, ahead in zip(rungs[lower], places, strict=True):
                 promoted = history.find(trial.architecture, higher)
                 if ahead >= room if promoted is None else promoted.finished:
                     found.add(trial.number)
