@@ -58,6 +58,31 @@ def test_without_it_a_child_begins_anew():
     assert max(losses) - min(losses) > 1e-3
 
 
+class Normalized(nn.Module):
+    """Normalized over channels that are not repeated equally often, so that what grows can't compute the same."""
+
+    def __init__(self):
+        super().__init__()
+        width = retia.choice("width", [4, 6])
+        self.stem, self.norm = nn.Linear(36, width), nn.LayerNorm(width)
+        self.head = nn.Linear(width, 2)
+
+    def forward(self, x):
+        return self.head(self.norm(self.stem(x.flatten(1))))
+
+
+def test_a_larger_child_that_does_not_compute_the_same_says_so():
+    study = Study(ModelSpace(Normalized), Classification(data(0), data(1), epochs=1, inherit_weights=True), minimize="loss", baseline={"width": 4})
+    with pytest.warns(RuntimeWarning, match=r"A child of \{'width': 4\} is larger and nowhere smaller, .* off by .*%.*What grew is stem\.weight, stem\.bias"):
+        study.run(NetworkMorphism(), trials=2)
+
+
+def test_a_smaller_child_is_not_expected_to_compute_the_same():
+    study = Study(ModelSpace(Normalized), Classification(data(0), data(1), epochs=1, inherit_weights=True), minimize="loss", baseline={"width": 6})
+    study.run(NetworkMorphism(), trials=2)  # warnings are errors
+    assert [trial.state for trial in study.trials] == ["completed", "completed"]
+
+
 def test_weights_that_are_gone_are_said_to_be():
     with pytest.warns(RuntimeWarning, match="has no weights to inherit, and its child is trained from the beginning. Set keep_weights=True"):
         searched(trials=2, keep_weights=False)

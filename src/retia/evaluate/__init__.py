@@ -6,7 +6,8 @@ from retia.evaluate.export import export
 from retia.evaluate.going_on import load_optimizer
 from retia.evaluate.inheritance import Inheritance, inherit
 from retia.evaluate.proxies import PROXIES, Probe, Proxy
-from retia.evaluate.supervised import Classification, Regression, Supervised
+from retia.evaluate.regression import Regression
+from retia.evaluate.supervised import Classification, Supervised
 from retia.evaluate.teaching import Teaching, Trainable
 from retia.evaluate.weights import save_weights
 from retia.evaluate.zero_cost import ZeroCost

@@ -29,7 +29,7 @@ def save_checkpoint(path: Path, state: Mapping[str, Any], identity: Mapping[str,
     tensors: dict[str, Tensor] = {}
     header = {"version": VERSION, "identity": identity, "state": _packed(state, tensors)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
+    part = path.with_suffix(f".{os.getpid()}.part")  # of its own, should another process be thought dead and not be
     save_file(tensors, part, metadata={"retia": json.dumps(header)})
     with part.open("rb") as file:
         os.fsync(file.fileno())

@@ -1,8 +1,12 @@
 """Going on with a training where another one has ended."""
 
+import math
+import time
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,12 +15,18 @@ from torch.optim import Optimizer
 
 from retia.errors import StorageError
 from retia.evaluate.checkpoint import load_checkpoint, save_checkpoint
-from retia.trial import Run
+from retia.trial import Run, TrialStopped
 
-__all__ = ["CHECKPOINT", "Parts", "advance", "load_optimizer", "load_training", "save_training"]
+__all__ = ["CHECKPOINT", "Checkpoints", "Parts", "advance", "load_optimizer", "remove_unfinished"]
 
 CHECKPOINT = "training.safetensors"
 """The name of the file with the state of a training that may go on, in the trial's folder."""
+
+_UNFINISHED = "unfinished"
+"""How the name of the file with the state of a training under way begins."""
+
+_SPARING = 20
+"""How many times as long as it took to keep a state the next one is waited for."""
 
 
 @dataclass(frozen=True)
@@ -79,28 +89,96 @@ def advance(schedule: Any, steps: int) -> None:
             schedule.step()
 
 
-def save_training(run: Run, state: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
-    """Keep the state of a training in the trial's folder, for a trial that goes on from it; nothing if the run has no folder."""
-    if run.directory is not None:
-        save_checkpoint(run.directory / CHECKPOINT, state, identity)
+@dataclass
+class Checkpoints:
+    """What a trial's training keeps in the trial's folder to go on from, and what it finds.
 
+    A trial with a fidelity keeps the state in which it ends, for one that goes on from it. A trial of a stored study also keeps its state after
+    epochs, in case its process dies; as it takes time, only so often that a twentieth of the training is spent on it, which is mostly each epoch.
 
-def load_training(run: Run, identity: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the state of the training that a run goes on from; None if it begins anew.
-
-    Where that state is gone, or of something else, the run begins anew with a `RuntimeWarning`.
+    Args:
+        run: The trial's circumstances.
+        identity: What the training is of, as JSON.
     """
-    if run.resume_from is None:
-        return None
-    path = run.resume_from / CHECKPOINT
+
+    run: Run
+    identity: Mapping[str, Any]
+    _saved: float = field(default=-math.inf, init=False)
+    _cost: float = field(default=0.0, init=False)
+
+    def found(self, model: nn.Module) -> dict[str, Any] | None:
+        """Return the state to go on from; None to begin anew.
+
+        That of this very trial, should its process have died, or else that of the trial from which this one goes on. Where the latter is gone, or
+        either can't be used, there is a `RuntimeWarning`.
+        """
+        own = self._unfinished
+        if own is not None and own.exists() and (state := _usable(own, self.identity, model, "A trial that was cut off")) is not None:
+            return state
+        self._remove_unfinished()  # what a study of the same name has left, say
+        if self.run.resume_from is None:
+            return None
+        path, what = self.run.resume_from / CHECKPOINT, f"A trial that was to go on after a fidelity of {self.run.resumed_fidelity:g}"
+        return _usable(path, self.identity, model, what)
+
+    def after_epoch(self, state: Callable[[], Mapping[str, Any]]) -> None:
+        """Keep the state of a training under way."""
+        began = time.perf_counter()
+        if (path := self._unfinished) is None or began - self._saved < _SPARING * self._cost:
+            return
+        save_checkpoint(path, state(), self.identity)
+        self._saved = time.perf_counter()
+        self._cost = self._saved - began
+
+    def at_end(self, state: Mapping[str, Any]) -> None:
+        """Keep the state in which the training has ended, for a trial that goes on from it; what was reported is this trial's alone."""
+        if self.run.directory is not None and self.run.fidelity is not None:
+            save_checkpoint(self.run.directory / CHECKPOINT, {**state, "told": []}, self.identity)
+
+    @contextmanager
+    def settled(self) -> Generator[None]:
+        """Remove what was kept meanwhile when the trial ends, in whatever way but that of being cut off."""
+        try:
+            yield
+        except (Exception, TrialStopped):
+            self._remove_unfinished()
+            raise
+        self._remove_unfinished()
+
+    def _remove_unfinished(self) -> None:
+        if self.run.directory is not None:
+            remove_unfinished(self.run.directory)
+
+    @property
+    def _unfinished(self) -> Path | None:
+        """Where the state is kept meanwhile; named after when the trial began, so that no other trial's is taken for it."""
+        if self.run.directory is None or self.run.began is None:
+            return None
+        return self.run.directory / f"{_UNFINISHED}-{self.run.began!r}.safetensors"
+
+
+def remove_unfinished(directory: Path) -> None:
+    """Remove what was kept of trainings under way in a trial's folder, now that it is of no use."""
+    for path in directory.glob(f"{_UNFINISHED}*"):
+        path.unlink(missing_ok=True)
+
+
+def _usable(path: Path, identity: Mapping[str, Any], model: nn.Module, what: str) -> dict[str, Any] | None:
+    """Return the state in a file, if it is of this training and this model; None with a `RuntimeWarning` otherwise."""
     try:
         state, reason = load_checkpoint(path, identity), f"There is no '{path}'."
     except StorageError as error:
         state, reason = None, str(error)
-    if state is None:
-        msg = f"A trial that was to go on after a fidelity of {run.resumed_fidelity:g} is trained from the beginning. {reason}"
-        warnings.warn(msg, RuntimeWarning, stacklevel=2)
-    return state
+    if state is not None:
+        kept, own = (
+            {name: tuple(value.shape) for name, value in one.items() if isinstance(value, Tensor)} for one in (state["parts"]["model"], model.state_dict())
+        )
+        if kept == own:
+            return state
+        name = next(name for name in (*own, *kept) if own.get(name) != kept.get(name))
+        reason = f"The model has changed since: '{name}' of shape {kept.get(name)} is now {own.get(name)} in '{path}'."
+    warnings.warn(f"{what} is trained from the beginning. {reason}", RuntimeWarning, stacklevel=3)
+    return None
 
 
 def _laid_out(value: Any, parameter: Tensor) -> Any:

@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _NormBase  # what batch and instance norm
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd  # what all convolutions derive from
 
 from retia.errors import EvaluationError
+from retia.evaluate.channel_matching import match_channels
 from retia.evaluate.data import forward_arguments
 from retia.rng import stream_seed
 from retia.trial import WEIGHTS, Run
@@ -19,6 +20,9 @@ __all__ = ["Inheritance", "inherit", "inherit_from_parent"]
 
 _ENOUGH = 1e-6
 """The relative deviation below which a child computes what its parent does."""
+
+_SAME = 1e-3
+"""The relative deviation above which a trial's child is said to compute something else than its parent."""
 
 _OUT, _IN, _KERNEL = "out", "in", "kernel"
 
@@ -49,9 +53,10 @@ def inherit(child: nn.Module, parent: nn.Module, example: Any = None, *, generat
     (a block more in a chain) or zeros (a branch more in a sum), whichever brings the outputs for the example nearer to the parent's;
     if neither does, they keep their own weights. Both models are run in evaluation mode, and get their mode back.
 
-    Repeated channels fit together in convolutions, linear layers and batch normalization, flattened maps included. They need not where
-    channels are concatenated or grouped, in layer normalization unless each is repeated as often, and in `nn.MultiheadAttention`; the
-    deviation tells.
+    Repeated channels fit together in convolutions, linear layers and batch normalization, flattened maps included. Where channels are concatenated or
+    shuffled, layers find by the example which channel is which (depthwise convolutions too). What is not kept: layer normalization unless each channel
+    is repeated as often, group normalization, groups that grow, sums of a concatenation and something else, `nn.MultiheadAttention` that grows, and recurrent
+    layers; the deviation tells, and a study warns of it.
 
     Args:
         child: The model to fill; it has been initialized.
@@ -78,6 +83,8 @@ def inherit(child: nn.Module, parent: nn.Module, example: Any = None, *, generat
             path, _, attribute = name.rpartition(".")
             own[name].copy_(_resized(known[name], own[name].shape, _roles(child.get_submodule(path), attribute, own[name].ndim), generator))
         deviation = None if example is None else _settled(child, parent, _new_modules(child, known), example)
+        if deviation is not None and deviation > _ENOUGH:
+            deviation = _matched(child, parent, example, deviation, generator)
     return Inheritance(
         copied=tuple(name for name in shared if own[name].shape == known[name].shape),
         resized=tuple(name for name in shared if own[name].shape != known[name].shape),
@@ -95,7 +102,8 @@ def inherit_from_parent(child: nn.Module, run: Run, example: Any) -> Inheritance
         example: Inputs.
 
     Returns:
-        What it has inherited; None if there is no parent, or its weights are gone, with a `RuntimeWarning`.
+        What it has inherited; None if there is no parent, or its weights are gone, with a `RuntimeWarning`. There is one as well where the child is nowhere
+        smaller than its parent, but computes something else.
     """
     if run.parent is None:
         return None
@@ -106,7 +114,23 @@ def inherit_from_parent(child: nn.Module, run: Run, example: Any) -> Inheritance
         return None
     space: Any = run.space
     parent: nn.Module = space.load(run.parent.architecture, path)
-    return inherit(child, parent, example, generator=torch.Generator().manual_seed(stream_seed(run.seed, "inherit")))
+    told = inherit(child, parent, example, generator=torch.Generator().manual_seed(stream_seed(run.seed, "inherit")))
+    if told.deviation is not None and told.deviation > _SAME and _is_growth(child, parent, told):
+        grown = [*told.resized, *told.new]
+        names = ", ".join(grown[:3]) + (", ..." if len(grown) > 3 else "")
+        msg = (
+            f"A child of {dict(run.parent.architecture)} is larger and nowhere smaller, but does not compute the same: its outputs are off by "
+            f"{told.deviation:.1%} of the greatest. What grew is {names}; see retia.inherit for what can't be kept. It is trained from there all the same."
+        )
+        warnings.warn(msg, RuntimeWarning, stacklevel=2)
+    return told
+
+
+def _is_growth(child: nn.Module, parent: nn.Module, told: Inheritance) -> bool:
+    """Whether a child has all that its parent has, nothing of it smaller, and more: then it is expected to compute the same."""
+    own, known = child.state_dict(), parent.state_dict()
+    smaller = any(size < before for name in told.resized for size, before in zip(own[name].shape, known[name].shape, strict=True))
+    return not smaller and known.keys() <= own.keys() and bool(told.resized or told.new)
 
 
 # --- weights that the parent has
@@ -137,9 +161,15 @@ def _with_channels(weight: Tensor, dim: int, size: int, generator: torch.Generat
     taken = weight.index_select(dim, sources.to(weight.device))
     if not split or size < before:
         return taken
-    parts = torch.ones(size) if generator is None else 0.5 + torch.rand(size, generator=generator)
-    shares = parts / torch.zeros(before).index_add_(0, sources, parts)[sources]  # those of a channel's copies add up to 1
+    shares = _shares(sources, before, generator)
     return taken * shares.to(weight.device, weight.dtype).reshape([-1 if one == dim else 1 for one in range(weight.ndim)])
+
+
+def _shares(sources: Tensor, before: int, generator: torch.Generator | None) -> Tensor:
+    """Return the share of each copy, (C,), such that those of a channel's copies add up to 1; 0 for what is no copy (-1)."""
+    parts = torch.ones(len(sources)) if generator is None else 0.5 + torch.rand(len(sources), generator=generator)
+    parts = torch.where(sources >= 0, parts, 0.0)
+    return parts / torch.zeros(before).index_add_(0, sources.clamp(min=0), parts)[sources]
 
 
 def _with_kernel(weight: Tensor, dim: int, size: int) -> Tensor:
@@ -167,16 +197,8 @@ def _new_modules(child: nn.Module, known: Mapping[str, Tensor]) -> list[nn.Modul
 
 def _settled(child: nn.Module, parent: nn.Module, modules: list[nn.Module], example: Any) -> float:
     """Let new modules pass on what they get, or return zeros, or stay as they are: what is nearest to the parent. Return how near."""
-    args, kwargs = forward_arguments(example)
-    modes = [(module, module.training) for model in (child, parent) for module in model.modules()]
-    child.eval()
-    expected: Tensor = parent.eval()(*args, **kwargs)
-    scale = float(expected.abs().max()) or 1.0
-
-    def deviation() -> float:
-        outputs: Tensor = child(*args, **kwargs)
-        return float((outputs - expected).abs().max()) / scale if outputs.shape == expected.shape else float("inf")
-
+    modes = _modes(child, parent)
+    deviation = _deviation(child, parent, example)
     own = [{name: value.clone() for name, value in module.state_dict().items()} for module in modules]
     states: list[Callable[[int], None]] = [lambda index: _silence(modules[index]), lambda index: _pass_on(modules[index]), lambda index: None]
     chosen = [0] * len(modules)
@@ -201,9 +223,49 @@ def _settled(child: nn.Module, parent: nn.Module, modules: list[nn.Module], exam
                     nearest, chosen[index] = now, state
                 else:
                     put(index, chosen[index])
+    _put_back(modes)
+    return nearest
+
+
+def _matched(child: nn.Module, parent: nn.Module, example: Any, before: float, generator: torch.Generator | None) -> float:
+    """Give each layer the weights of what it reads, found by comparing, if that brings the child nearer to its parent. Return how near it is."""
+    modes = _modes(child, parent)
+    deviation = _deviation(child, parent, example)
+    kept = {name: value.clone() for name, value in child.state_dict().items()}
+
+    def grown(layer: Any, known: Any) -> Tensor:
+        weight: Tensor = known.weight
+        shape = torch.Size([layer.weight.shape[0], weight.shape[1], *layer.weight.shape[2:]])
+        return _resized(weight, shape, _roles(layer, "weight", weight.ndim), generator)
+
+    match_channels(child, parent, example, lambda sources, count: _shares(sources, count, generator), grown)
+    if (now := deviation()) >= before:
+        child.load_state_dict(kept)
+    _put_back(modes)
+    return min(now, before)
+
+
+def _modes(child: nn.Module, parent: nn.Module) -> list[tuple[nn.Module, bool]]:
+    return [(module, module.training) for model in (child, parent) for module in model.modules()]
+
+
+def _put_back(modes: list[tuple[nn.Module, bool]]) -> None:
     for module, training in modes:
         module.training = training
-    return nearest
+
+
+def _deviation(child: nn.Module, parent: nn.Module, example: Any) -> Callable[[], float]:
+    """Put both in evaluation mode, and return what measures how far the child's outputs are from the parent's, against the greatest of these."""
+    args, kwargs = forward_arguments(example)
+    child.eval()
+    expected: Tensor = parent.eval()(*args, **kwargs)
+    scale = float(expected.abs().max()) or 1.0
+
+    def deviation() -> float:
+        outputs: Tensor = child(*args, **kwargs)
+        return float((outputs - expected).abs().max()) / scale if outputs.shape == expected.shape else float("inf")
+
+    return deviation
 
 
 def _silence(module: nn.Module) -> None:

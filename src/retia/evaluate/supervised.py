@@ -4,19 +4,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from torchmetrics import MeanAbsoluteError, Metric, R2Score
+from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy
 
 from retia.cost import Costs, Example
 from retia.errors import ArchitectureError, EvaluationError
 from retia.evaluate.data import Data, LoadedData, TensorData, as_data, describe_data
-from retia.evaluate.going_on import load_training, save_training
+from retia.evaluate.going_on import CHECKPOINT, Checkpoints, remove_unfinished
 from retia.evaluate.inheritance import inherit_from_parent
 from retia.evaluate.optimization import OptimizerLike, ScheduleLike, make_optimizer, make_schedule
 from retia.evaluate.settings import Searched, check_settings, describe_setting, is_domain
@@ -27,7 +28,7 @@ from retia.nn import seeded
 from retia.space import Architecture, Domain
 from retia.trial import Run
 
-__all__ = ["Classification", "Regression", "Supervised"]
+__all__ = ["Classification", "Loss", "Supervised"]
 
 Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
@@ -54,6 +55,7 @@ class Supervised(ABC):
     loss: Loss | None = None
     device: str | None = None
     keep_weights: bool = True
+    keep_checkpoints: bool = False
     inherit_weights: bool = False
 
     def __post_init__(self) -> None:
@@ -128,6 +130,12 @@ class Supervised(ABC):
         data = {name: describe_data(self._data(name)) for name in ("train", "valid", "test") if getattr(self, name) is not None}
         return {"type": type(self).__name__, **data, **self._described_settings()}
 
+    def release(self, directory: Path) -> None:
+        """Remove a trial's checkpoint, which no trial will go on from, unless checkpoints are to be kept."""
+        if not self.keep_checkpoints:
+            (directory / CHECKPOINT).unlink(missing_ok=True)
+        remove_unfinished(directory)
+
     def teaching(self, device: str | None = None) -> Teaching:
         """Return how models are taught, for a method that trains a supernet itself.
 
@@ -191,23 +199,19 @@ class Supervised(ABC):
             raise EvaluationError(msg)
         device = self._device(run.device)
         costs = self.costs()(architecture, run)
-        with seeded(run.seed):
-            model: nn.Module = space.build(architecture)
-            if self.inherit_weights and run.resume_from is None:
-                inherit_from_parent(model, run, self._data("train").first()[0])
-            trainer = Trainer(model, self._recipe(device, run.fidelity), device=device, seed=run.seed)
-            identity = {"architecture": dict(architecture), "training": self._described_settings()}
-            metrics = trainer.fit(
-                self._data("train"),
-                self._data("valid"),
-                run.report,
-                state=load_training(run, identity),
-                keep=None if run.fidelity is None else partial(save_training, run, identity=identity),
-            )
-            if self.test is not None:
-                metrics |= {f"test_{name}": value for name, value in trainer.judge(self._data("test")).items()}
-        if self.keep_weights:
-            save_weights(trainer.model, run)
+        checkpoints = Checkpoints(run, {"architecture": dict(architecture), "training": self._described_settings()})
+        with checkpoints.settled():
+            with seeded(run.seed):
+                model: nn.Module = space.build(architecture)
+                state = checkpoints.found(model)
+                if self.inherit_weights and state is None and run.resume_from is None:
+                    inherit_from_parent(model, run, self._data("train").first()[0])
+                trainer = Trainer(model, self._recipe(device, run.fidelity), device=device, seed=run.seed)
+                metrics = trainer.fit(self._data("train"), self._data("valid"), run.report, state=state, checkpoints=checkpoints)
+                if self.test is not None:
+                    metrics |= {f"test_{name}": value for name, value in trainer.judge(self._data("test")).items()}
+            if self.keep_weights:
+                save_weights(trainer.model, run)
         return {**metrics, "train_seconds": trainer.seconds, **costs}
 
     def _device(self, asked: str | None) -> torch.device:
@@ -238,7 +242,7 @@ class Supervised(ABC):
         )
 
     def _described_settings(self) -> dict[str, Any]:
-        return {name: describe_setting(value) for name, value in self._settings().items() if name not in ("device", "keep_weights")}
+        return {name: describe_setting(value) for name, value in self._settings().items() if name not in ("device", "keep_weights", "keep_checkpoints")}
 
     def _settings(self) -> dict[str, Any]:
         return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("train", "valid", "test")}
@@ -281,6 +285,8 @@ class Classification(Supervised):
         loss: A function `(outputs, targets) -> loss` in place of cross-entropy.
         device: Where to train; a GPU if there is one, if not given.
         keep_weights: Whether the trained weights are saved with the trial, for `trial.load()`.
+        keep_checkpoints: Whether the checkpoint of a trial with a fidelity is kept for good. If not, it is removed once the strategy says that no trial
+            will go on from it.
         inherit_weights: Whether a model starts from the weights of the one that it was derived from, as strategies that mutate say (see
             `retia.inherit`), and keeps computing what that did where it can.
         label_smoothing: Of the cross-entropy that is trained on.
@@ -333,61 +339,8 @@ class Classification(Supervised):
         return {"accuracy": _accuracy}
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Regression(Supervised):
-    """Train a model that returns numbers of the shape of the targets.
-
-    It supplies `loss` (mean squared error), `mae` and `r2` on the validation data, of the epoch with the least loss, whose weights
-    are kept. The rest is as of `Classification`.
-
-    Raises:
-        EvaluationError: If a setting or the data can't be.
-    """
-
-    @property
-    def goal(self) -> tuple[str, bool]:
-        """Loss, the less the better."""
-        return "loss", False
-
-    @property
-    def class_targets(self) -> bool:
-        """They are not."""
-        return False
-
-    def training_loss(self) -> Loss:
-        """Mean squared error."""
-        return nn.functional.mse_loss
-
-    def judged_loss(self) -> Loss:
-        """Mean squared error."""
-        return nn.functional.mse_loss
-
-    def check_outputs(self, outputs: Tensor, targets: Tensor) -> None:
-        """See that the shapes are the same."""
-        if outputs.shape != targets.shape:
-            msg = (
-                f"A regression's outputs have the shape of its targets, {tuple(targets.shape)}, got {tuple(outputs.shape)}. "
-                f"For one number a sample give targets of shape (N, 1), y.unsqueeze(1), or let the model return outputs.squeeze(1)."
-            )
-            raise EvaluationError(msg)
-
-    def own_metrics(self) -> dict[str, MetricFactory]:
-        """Mean absolute error, and the coefficient of determination."""
-        return {"mae": _absolute_error, "r2": _determination}
-
-
 def _accuracy(outputs: Tensor) -> Metric:
     return MulticlassAccuracy(num_classes=outputs.shape[1], average="micro")
-
-
-def _absolute_error(outputs: Tensor) -> Metric:
-    del outputs
-    return MeanAbsoluteError()
-
-
-def _determination(outputs: Tensor) -> Metric:
-    del outputs
-    return R2Score()
 
 
 def _fresh(metric: Metric | Callable[[], Metric], outputs: Tensor) -> Metric:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from torchmetrics import Metric
 
 from retia.errors import EvaluationError, TrainingDiverged
 from retia.evaluate.data import LoadedData, TensorData, forward_arguments
-from retia.evaluate.going_on import Parts, advance
+from retia.evaluate.going_on import Checkpoints, Parts, advance
 from retia.evaluate.optimization import OptimizerLike, ScheduleLike, make_optimizer, make_schedule
 
 __all__ = ["Recipe", "Trainer"]
@@ -57,12 +57,13 @@ class Recipe:
 
 @dataclass
 class _Course:
-    """How far a training has come: the last epoch, the metrics and weights of the best one, and how many epochs were none since."""
+    """How far a training has come: the last epoch, the metrics and weights of the best one, how many epochs were none since, and what was reported."""
 
     epoch: int = 0
     best: dict[str, float] = field(default_factory=dict[str, float])
     weights: dict[str, Any] = field(default_factory=dict[str, Any])
     waited: int = 0
+    told: list[tuple[dict[str, float], int]] = field(default_factory=list[tuple[dict[str, float], int]])
 
 
 class Trainer:
@@ -87,7 +88,7 @@ class Trainer:
         report: Callable[[Mapping[str, float], float], None],
         *,
         state: Mapping[str, Any] | None = None,
-        keep: Callable[[Mapping[str, Any]], None] | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> dict[str, float]:
         """Train, keep the weights of the best epoch, and return its metrics on the validation data.
 
@@ -95,8 +96,9 @@ class Trainer:
             train: What to train on.
             valid: What to measure on.
             report: Hears the metrics after each epoch.
-            state: Where another training by this recipe, but for `epochs`, has ended; this one goes on from there to what it would have come to.
-            keep: Is given the state in which training ends.
+            state: Where another training by this recipe, but for `epochs`, has ended, or this one was cut off; it goes on from there to what it would
+                have come to. What this one had reported is reported again.
+            checkpoints: Keeps the state after epochs, and that in which training ends.
 
         Raises:
             EvaluationError: If the model has nothing to train, or its outputs are not what the targets ask for.
@@ -113,12 +115,22 @@ class Trainer:
             if state is not None:
                 advance(schedule, steps * state["epoch"])
                 parts.load(state["parts"])
-                course = _Course(state["epoch"], state["best"], state["weights"], state["waited"])
+                course = _Course(state["epoch"], state["best"], state["weights"], state["waited"], [(metrics, epoch) for metrics, epoch in state["told"]])
                 self.seconds = state["seconds"]
-            self._epochs(train, valid, optimizer, schedule, course, report)
-            self.seconds += time.perf_counter() - started
-            if keep is not None:
-                keep({**vars(course), "parts": parts.state(), "seconds": self.seconds})
+                for metrics, epoch in course.told:
+                    report(metrics, epoch)
+            before = self.seconds
+
+            def present() -> dict[str, Any]:
+                self.seconds = before + time.perf_counter() - started
+                return {**vars(course), "parts": parts.state(), "seconds": self.seconds}
+
+            for _ in self._epochs(train, valid, optimizer, schedule, course, report):
+                if checkpoints is not None and course.epoch < recipe.epochs:
+                    checkpoints.after_epoch(present)
+            ended = present()
+            if checkpoints is not None:
+                checkpoints.at_end(ended)
         self.model.load_state_dict(course.weights)
         return course.best
 
@@ -140,7 +152,8 @@ class Trainer:
 
     def _epochs(
         self, train: TensorData | LoadedData, valid: TensorData | LoadedData, optimizer: Optimizer, schedule: Any, course: "_Course", report: Any
-    ) -> None:
+    ) -> Iterator[None]:
+        """Train epoch by epoch, each with its report."""
         name, more = self.recipe.goal
         for epoch in range(course.epoch + 1, self.recipe.epochs + 1):
             if self.recipe.patience is not None and course.waited >= self.recipe.patience:
@@ -151,12 +164,14 @@ class Trainer:
                 msg = f"On the validation data of epoch {epoch} the model gives {wrong}. {_remedy(self.recipe.lr)}"
                 raise TrainingDiverged(msg)
             report(metrics, epoch)
+            course.told.append((metrics, epoch))
             course.epoch = epoch
             if not course.best or (metrics[name] > course.best[name] if more else metrics[name] < course.best[name]):
                 course.best, course.waited = metrics, 0
                 course.weights = {key: value.detach().clone() if isinstance(value, Tensor) else value for key, value in self.model.state_dict().items()}
             else:
                 course.waited += 1
+            yield
 
     def _epoch(self, data: TensorData | LoadedData, optimizer: Optimizer, schedule: Any, epoch: int) -> None:
         self.model.train()

@@ -17,7 +17,8 @@ from retia.strategy.network_morphism import NetworkMorphism
 from retia.strategy.nsga2 import NSGA2
 from retia.strategy.predictor_guided import FittedPredictor, Predictor, PredictorGuided, check_predictor, targets_of
 from retia.strategy.prior import Prior, Weights
-from retia.strategy.protocol import Prepared, Strategy
+from retia.strategy.promoting import promoting
+from retia.strategy.protocol import Prepared, Promoting, Strategy
 from retia.strategy.random import Random
 from retia.strategy.regularized_evolution import RegularizedEvolution
 from retia.strategy.screened import Screened
@@ -48,6 +49,7 @@ __all__ = [
     "PredictorGuided",
     "Prepared",
     "Prior",
+    "Promoting",
     "Random",
     "RegularizedEvolution",
     "Screened",
@@ -60,6 +62,7 @@ __all__ = [
     "check_whole",
     "geometric_fidelities",
     "normal_scores",
+    "promoting",
     "sample_unseen",
     "targets_of",
 ]

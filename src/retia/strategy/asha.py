@@ -1,6 +1,6 @@
 """Asynchronous successive halving."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -9,6 +9,7 @@ import numpy as np
 from retia.space import SearchSpace
 from retia.strategy.fidelities import check_multi_fidelity, growth, labels_of
 from retia.strategy.fidelity_view import FidelityView
+from retia.strategy.promoting import surely_ahead
 from retia.strategy.protocol import Strategy
 from retia.trial import History, Proposal, Trial
 
@@ -24,13 +25,16 @@ class ASHA:
     the lower one as its parent, so that an evaluator goes on from what that has trained.
 
     A study counts every trial, at whatever fidelity. The strategy within sees the lowest rung alone: there every architecture has a score, and
-    all scores compare.
+    all scores compare. The checkpoint of what has been promoted is removed when that has ended.
 
     Args:
         strategy: What proposes new architectures.
         fidelities: What a trial may cost, growing, in whatever the evaluator counts (epochs); the last is all, and its trials have the
             fidelity None, like those of any other strategy.
         eta: One in so many is promoted; as many as the fidelities grow by, if not given, so that all rungs cost about the same.
+        extendable: Whether the study may be given more trials later. If not, checkpoints are also removed of what would not be promoted even if all the
+            trials that it has left entered its rung, so that about one in eta is kept at most; what an extension promotes after all is trained from the
+            beginning, with a warning, to the same result.
 
     Raises:
         StudyError: If `strategy` is none, prepares something before it proposes, or decides on fidelities itself.
@@ -52,6 +56,7 @@ class ASHA:
     strategy: Strategy
     fidelities: Sequence[float] = field(kw_only=True)
     eta: float | None = field(default=None, kw_only=True)
+    extendable: bool = field(default=True, kw_only=True)
     _view: FidelityView | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -66,6 +71,20 @@ class ASHA:
             self._view = FidelityView(history, self.fidelities[0])
         return [*proposals, *self._view.propose(self.strategy, space, n - len(proposals), rng, fidelity=self.fidelities[0])]
 
+    def spent(self, history: History, left: int) -> Collection[int]:
+        """Return what has been promoted, and, if the study is not extended, what would not be if all that is left entered its rung."""
+        labels, eta = labels_of(self.fidelities), self.eta or growth(self.fidelities)
+        rungs = _rungs(history, labels)
+        found: set[int] = set()
+        for lower, higher in pairwise(labels):
+            room = int((len(rungs[lower]) + left) / eta + 1e-9)
+            places = [-1] * len(rungs[lower]) if self.extendable else surely_ahead(history, rungs[lower])
+            for trial, ahead in zip(rungs[lower], places, strict=True):
+                promoted = history.find(trial.architecture, higher)
+                if ahead >= room if promoted is None else promoted.finished:
+                    found.add(trial.number)
+        return found
+
 
 def promotions(history: History, labels: Sequence[float | None], eta: float) -> list[Proposal]:
     """Return every promotion that is due: of the highest rung first, and in a rung of the best first.
@@ -75,13 +94,18 @@ def promotions(history: History, labels: Sequence[float | None], eta: float) -> 
         labels: The fidelities of the rungs, as trials have them.
         eta: One in so many is promoted.
     """
-    rungs: dict[float | None, list[Trial]] = {label: [] for label in labels}
-    for trial in history.evaluated:
-        if trial.state == "completed" and trial.fidelity in rungs:
-            rungs[trial.fidelity].append(trial)
+    rungs = _rungs(history, labels)
     return [
         Proposal(trial.architecture, higher, trial.number)
         for lower, higher in reversed(list(pairwise(labels)))
         for trial in history.ranked(rungs[lower])[: int(len(rungs[lower]) / eta + 1e-9)]
         if history.find(trial.architecture, higher) is None
     ]
+
+
+def _rungs(history: History, labels: Sequence[float | None]) -> dict[float | None, list[Trial]]:
+    rungs: dict[float | None, list[Trial]] = {label: [] for label in labels}
+    for trial in history.evaluated:
+        if trial.state == "completed" and trial.fidelity in rungs:
+            rungs[trial.fidelity].append(trial)
+    return rungs

@@ -1,6 +1,6 @@
 """Bayesian optimization and Hyperband."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -108,6 +108,10 @@ class BOHB:
     def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
         """Return new architectures until the bracket is full, then promotions; fewer than `n`, or none, while a rung is running."""
         return self._hyperband.propose(space, history, n, rng)
+
+    def spent(self, history: History, left: int) -> Collection[int]:
+        """Return what has been promoted, and what was not when its rung ended."""
+        return self._hyperband.spent(history, left)
 
 
 def _densities(columns: Columns, history: History, share: float) -> tuple[KernelDensity, KernelDensity] | None:

@@ -92,6 +92,24 @@ class Brackets:
             self._after = members[-1]
             self._entered[label] = [number for number in self._entered[label] if number > self._after]
 
+    def spent(self) -> set[int]:
+        """Return the completed trials at a lower fidelity that no bracket goes on from any more."""
+        self.due()
+        bracket = self._plan[self._ended % len(self._plan)]
+        entered = [number for number in self._entered[bracket.labels[0]] if number > self._after][: bracket.sizes[0]]
+        rung, whole = [self.history[number] for number in entered], len(entered) == bracket.sizes[0]
+        awaited: set[int] = set()
+        for size, label in zip(bracket.sizes[1:], bracket.labels[1:], strict=True):
+            whole = whole and all(trial.finished for trial in rung)
+            if whole:
+                rung = self.history.ranked([trial for trial in rung if trial.state == "completed"])[:size]
+            higher = [self.history.find(trial.architecture, label) for trial in rung]
+            awaited |= {trial.number for trial, known in zip(rung, higher, strict=True) if known is None or not known.finished}
+            whole = whole and None not in higher  # the next rung ends once all that are due have entered it
+            rung = [trial for trial in higher if trial is not None]
+        lower = {label for bracket in self._plan for label in bracket.labels if label is not None}
+        return {trial.number for trial in self.history.evaluated if trial.state == "completed" and trial.fidelity in lower} - awaited
+
     def _follow(self) -> None:
         for number in range(self._read, len(self.history)):
             trial = self.history[number]

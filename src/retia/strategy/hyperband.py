@@ -1,7 +1,7 @@
 """Hyperband."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,7 +23,7 @@ class Hyperband:
 
     The first bracket begins at the lowest fidelity, the last tries a few architectures at all of it; then the first comes again. All brackets
     cost about the same. A rung waits until the one below has ended. A promoted trial has the lower one as its parent, so that an evaluator goes on
-    from what that has trained.
+    from what that has trained. Checkpoints are removed of what has been promoted, and of what was not when its rung ended.
 
     A study counts every trial, at whatever fidelity. The strategy within sees one fidelity alone, the highest at which enough trials have been
     evaluated, for scores of several don't compare.
@@ -74,16 +74,24 @@ class Hyperband:
 
     def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
         """Return new architectures until the bracket is full, then promotions; fewer than `n`, or none, while a rung is running."""
-        if self._brackets is None or self._brackets.history is not history:
-            self._brackets, self._view = Brackets(self.brackets, history), None
-        due = self._brackets.due()
+        due = self._of(history).due()
         if due.entries:
             learnt = self._learnt_from(history, len(space.parameters) + 3 if self.enough is None else self.enough)
-            if self._view is None or self._view.fidelity != learnt:
+            if self._view is None or self._view.source is not history or self._view.fidelity != learnt:
                 self._view = FidelityView(history, learnt)
             if entries := self._view.propose(self.strategy, space, min(n, due.entries), rng, fidelity=due.fidelity):
                 return entries
         return due.promotions[:n]
+
+    def spent(self, history: History, left: int) -> Collection[int]:
+        """Return what has been promoted, and what was not when its rung ended."""
+        del left
+        return self._of(history).spent()
+
+    def _of(self, history: History) -> Brackets:
+        if self._brackets is None or self._brackets.history is not history:
+            self._brackets = Brackets(self.brackets, history)
+        return self._brackets
 
     def _learnt_from(self, history: History, enough: int) -> float | None:
         """Return the highest fidelity with enough evaluated trials, as trials have it; the lowest if there is none."""

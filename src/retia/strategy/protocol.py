@@ -1,6 +1,6 @@
 """What a strategy is."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from retia.space import SearchSpace
 from retia.trial import History, Proposal, Run
 
-__all__ = ["Prepared", "Strategy"]
+__all__ = ["Prepared", "Promoting", "Strategy"]
 
 
 class Strategy(Protocol):
@@ -50,4 +50,21 @@ class Prepared(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """Return the settings as JSON: a study's trials are scored by one preparation alone."""
+        ...
+
+
+@runtime_checkable
+class Promoting(Protocol):
+    """An optional ability of a strategy: it knows which trials none will go on from any more, so that what they kept for that may be removed.
+
+    Laws: what is spent stays so, whatever trials end; of trials at fidelities that it does not use it says nothing.
+    """
+
+    def spent(self, history: History, left: int) -> Collection[int]:
+        """Return the numbers of completed trials at a lower fidelity that will not be promoted, or have been and that has ended.
+
+        Args:
+            history: The study's trials.
+            left: How many more trials may end.
+        """
         ...

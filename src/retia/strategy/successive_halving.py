@@ -1,7 +1,7 @@
 """Successive halving."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,7 +23,7 @@ class SuccessiveHalving:
 
     Each rung waits until the one below has ended: with one worker that costs nothing, with many `ASHA` wastes less. A promoted trial has the
     lower one as its parent, so that an evaluator goes on from what that has trained. The strategy within sees the lowest rung alone.
-    A study counts every trial, at whatever fidelity.
+    Checkpoints are removed of what has been promoted, and of what was not when its rung ended. A study counts every trial, at whatever fidelity.
 
     Args:
         strategy: What proposes new architectures.
@@ -64,9 +64,19 @@ class SuccessiveHalving:
 
     def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
         """Return new architectures until the bracket is full, then promotions; fewer than `n`, or none, while a rung is running."""
-        if self._brackets is None or self._view is None or self._brackets.history is not history:
-            self._brackets, self._view = Brackets([self.bracket], history), FidelityView(history, self.fidelities[0])
-        due = self._brackets.due()
+        if self._view is None or self._view.source is not history:
+            self._view = FidelityView(history, self.fidelities[0])
+        due = self._of(history).due()
         if due.entries and (entries := self._view.propose(self.strategy, space, min(n, due.entries), rng, fidelity=due.fidelity)):
             return entries
         return due.promotions[:n]
+
+    def spent(self, history: History, left: int) -> Collection[int]:
+        """Return what has been promoted, and what was not when its rung ended."""
+        del left
+        return self._of(history).spent()
+
+    def _of(self, history: History) -> Brackets:
+        if self._brackets is None or self._brackets.history is not history:
+            self._brackets = Brackets([self.bracket], history)
+        return self._brackets

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import update_wrapper
+from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
 from retia.errors import EvaluationError
@@ -25,6 +26,7 @@ __all__ = [
     "Described",
     "Evaluator",
     "ModelEvaluator",
+    "Releasing",
     "Searchable",
     "Supplying",
     "architecture_evaluator",
@@ -95,6 +97,15 @@ class Budgeted(Protocol):
     @property
     def full_fidelity(self) -> float | None:
         """What it spends on a trial without a fidelity, such as epochs; None if that depends on the architecture."""
+        ...
+
+
+@runtime_checkable
+class Releasing(Protocol):
+    """An optional ability of an evaluator: it removes what a trial has kept only for one that would go on from it."""
+
+    def release(self, directory: Path) -> None:
+        """Remove it from the trial's folder; no trial will go on from there."""
         ...
 
 

@@ -31,6 +31,7 @@ class Task:
     parent: Parent | None = None
     costs: Mapping[str, float] | None = None
     limits: Limits | None = None
+    began: float | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Job:
 
     def __call__(self, task: Task) -> Outcome:
         """Evaluate an architecture; whatever it raises but an interrupt is part of the outcome."""
-        run = Run(self.space, task.seed, self.device, task.fidelity, task.directory, task.resume_from, task.resumed_fidelity, task.parent)
+        run = Run(self.space, task.seed, self.device, task.fidelity, task.directory, task.resume_from, task.resumed_fidelity, task.parent, task.began)
         watch = Watch(task.limits, self._named_report, lambda reported: self._whole(task, run, reported))
         run = replace(run, listener=watch)
         try:

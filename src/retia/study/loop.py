@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from retia.errors import EvaluationError, StudyError
 from retia.rng import stream, stream_seed
 from retia.space import Architecture, SearchSpace
-from retia.storage import StudyRecord
-from retia.strategy import Strategy
+from retia.storage import MemoryRecord, StudyRecord
+from retia.strategy import Strategy, promoting
+from retia.study.evaluator import Releasing
 from retia.study.job import Job, Outcome, Task
 from retia.trial import History, Limits, Parent, Proposal, Run, Trial
 
@@ -78,6 +79,7 @@ class Loop:
     _claimed: deque[Trial] = field(default_factory=deque[Trial], init=False)
     _running: dict[Future[Outcome], Trial] = field(default_factory=dict[Future[Outcome], Trial], init=False)
     _rejected: int = field(default=0, init=False)
+    _released: set[int] = field(default_factory=set[int], init=False)
     _seen_costs: dict[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]], init=False)
 
     def run(self, executor: Executor, slots: int) -> str:
@@ -242,6 +244,7 @@ class Loop:
             parent=self._parent(trial),
             costs=begun.costs,
             limits=begun.limits,
+            began=None if isinstance(self.record, MemoryRecord) else trial.started,
         )
         self._running[executor.submit(self.job, task)] = trial
 
@@ -279,7 +282,22 @@ class Loop:
             raise EvaluationError(outcome.broken)  # the trial stays as running, and is taken up when the evaluator has been mended
         self.record.finish(ended)
         self.history.record(ended)
+        self._release(ended)
         self.tell("ended", ended)
+
+    def _release(self, ended: Trial) -> None:
+        """Have the evaluator remove what trials have kept that none will go on from."""
+        evaluator = self.job.evaluator
+        if not isinstance(evaluator, Releasing):
+            return
+        spent = {ended.number} if ended.state == "failed" else set[int]()
+        if (strategy := promoting(self.strategy)) is not None:
+            left = max(0, self.target - self.history.count("completed") - self.history.count("failed"))
+            spent.update(strategy.spent(self.history, left))
+        for number in spent - self._released:
+            self._released.add(number)
+            if (directory := self.history[number].directory) is not None:
+                evaluator.release(directory)
 
     # --- stopping
 

@@ -4,13 +4,14 @@ import shutil
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from retia.errors import EvaluationError
 from retia.rng import stream_seed
 from retia.space import Architecture
-from retia.study.evaluator import Supplying, as_evaluator, describe
+from retia.study.evaluator import Releasing, Supplying, as_evaluator, describe
 from retia.trial import Run
 
 __all__ = ["Repeated"]
@@ -64,6 +65,8 @@ class Repeated:
         for name in _ABILITIES:
             if hasattr(self.evaluator, name):
                 object.__setattr__(self, name, getattr(self.evaluator, name))
+        if isinstance(self.evaluator, Releasing):
+            object.__setattr__(self, "release", partial(_release, self.evaluator, self.seeds))
         if isinstance(self.evaluator, Supplying):
             supplied = self.evaluator.metrics_supplied
             object.__setattr__(self, "metrics_supplied", (*supplied, *(f"{name}_sd" for name in supplied if name not in _COSTS)))
@@ -117,6 +120,11 @@ def _unheard(metrics: Mapping[str, float], step: float | None) -> None:
 
 def _folder(directory: Path | None, index: int) -> Path | None:
     return None if directory is None else directory / _FOLDER / str(index)
+
+
+def _release(evaluator: Releasing, seeds: int, directory: Path) -> None:
+    for folder in (directory, *(directory / _FOLDER / str(index) for index in range(seeds))):
+        evaluator.release(folder)
 
 
 def _keep(directory: Path, chosen: int, *, all_of_them: bool) -> None:

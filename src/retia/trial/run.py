@@ -44,6 +44,8 @@ class Run:
             if it begins anew. What that trial kept there is up to the evaluator, and may be gone.
         resumed_fidelity: The fidelity of that trial.
         parent: The trial of another architecture that this one's was derived from; None if there is none, or it has not completed.
+        began: When the trial began, in seconds since 1970, if its study is stored; the same when it is taken up again after its process has died, so
+            that an evaluator can tell what it kept of this very trial.
         listener: Who hears what is reported.
     """
 
@@ -55,6 +57,7 @@ class Run:
     resume_from: Path | None = None
     resumed_fidelity: float | None = None
     parent: Parent | None = None
+    began: float | None = None
     listener: Callable[[Mapping[str, float], float | None], None] = field(default=_nobody, repr=False)
 
     @cached_property
