@@ -1,6 +1,7 @@
 """What a supernet checks before anything is trained: that every architecture computes what its model built alone would."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +10,13 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map
 
 from retia.errors import RetiaError, SupernetError
-from retia.nn import ModelSpace, seeded
+from retia.nn import ModelSpace, seeded, uncollected
 from retia.rng import stream
 from retia.space import Architecture, Value, greatest, least
 from retia.supernet.assembly import Assembly, assemble
 from retia.supernet.divisibility import check_divisions
 from retia.supernet.likeness import Difference, differences, needed
+from retia.supernet.remembering import Remembering
 from retia.supernet.usage import Use, tensors_in_use
 
 __all__ = ["check_supernet", "check_unsaved_buffers", "starting_architecture"]
@@ -42,13 +44,18 @@ def check_supernet(space: ModelSpace, example: Any = None, *, kernel_transform: 
         SupernetError: If they differ in a name or a shape, some label is in no slot, or sizes do not divide.
         SpaceError: If the constructor fails for one of the architectures.
     """
-    device = space.traced_on if example is None else _device_for(space, example)
+    memory = Remembering()
+    first = None if example is None else _run_first(space, example, memory)
+    device = space.traced_on if first is None else first.device
     assembly = assemble(space, device, seed=0, kernel_transform=kernel_transform)
     _check_labels(space, assembly)
     check_divisions(space, assembly.divisions)
     surplus = False
-    for i, architecture in enumerate(architectures_to_try(space)):
-        surplus |= _Comparison(space, assembly, architecture, example, device).check(run=i < RUNS)
+    # Models on meta hold no memory that would have to be had back soon.
+    with uncollected() if device == "meta" else nullcontext():
+        for i, architecture in enumerate(architectures_to_try(space)):
+            comparison = _Comparison(space, assembly, architecture, example, device, memory)
+            surplus |= comparison.check(run=i < RUNS, first=first if i == 0 else None)
     return surplus
 
 
@@ -116,10 +123,25 @@ def _nth(space: ModelSpace, label: str, i: int) -> Value:
     return domain.from_unit((i % size + 0.5) / size)
 
 
-def _device_for(space: ModelSpace, example: Any) -> str:
-    """Return where the example can be run: where the space is traced, or on the CPU if the model reads values of tensors."""
+@dataclass(frozen=True)
+class _First:
+    """The model of the first architecture built alone, run on the example.
+
+    Attributes:
+        model: The model.
+        outcome: What it returned, as `_outcome` gives it.
+        device: Where the example can be run: where the space is traced, or on the CPU if the model reads values of tensors.
+    """
+
+    model: nn.Module
+    outcome: Any
+    device: str
+
+
+def _run_first(space: ModelSpace, example: Any, memory: Remembering) -> _First:
     alone = space.build(starting_architecture(space), device=space.traced_on, seed=0)
-    return "cpu" if isinstance(_outcome(alone, example, space.traced_on), Exception) else space.traced_on
+    outcome = _outcome(alone, example, space.traced_on, memory)
+    return _First(alone, outcome, "cpu" if isinstance(outcome, Exception) else space.traced_on)
 
 
 def _check_labels(space: ModelSpace, assembly: Assembly) -> None:
@@ -142,17 +164,20 @@ class _Comparison:
     architecture: Architecture
     example: Any
     device: str
+    memory: Remembering
 
-    def check(self, *, run: bool) -> bool:
+    def check(self, *, run: bool, first: _First | None = None) -> bool:
         """Return whether the supernet has modules more than the model, which it does not run.
 
         Args:
             run: Whether to run both, if there is an example.
+            first: The model and what it returned, where both are known; on `meta`, where weights have no values, they would be the same again.
 
         Raises:
             SupernetError: If the two differ.
         """
-        alone = self.space.build(self.architecture, device=self.device, seed=0)
+        known = first if first is not None and self.device == "meta" else None
+        alone = known.model if known else self.space.build(self.architecture, device=self.device, seed=0)
         used = self._used()
         tensors = _tensors(alone)
         for name, tensor in tensors.items():
@@ -171,7 +196,7 @@ class _Comparison:
             )
             raise SupernetError(msg)
         if self.example is not None and (run or surplus):
-            self._dry_run(alone, surplus)
+            self._dry_run(alone, known.outcome if known else None, surplus)
         self._refuse_unlike(alone)
         return bool(surplus)
 
@@ -179,7 +204,7 @@ class _Comparison:
         self.assembly.slots.fill(self.architecture.unwrapped)
         return {use.name: use for use in tensors_in_use(self.assembly.model)}
 
-    def _dry_run(self, alone: nn.Module, surplus: list[Use]) -> None:
+    def _dry_run(self, alone: nn.Module, outcome: Any, surplus: list[Use]) -> None:
         model = self.assembly.model
         if self.device != "meta":
             # Where a forward reads values, the shapes it returns may follow from the weights.
@@ -187,7 +212,7 @@ class _Comparison:
             with torch.no_grad():
                 for name, tensor in _tensors(alone).items():
                     tensor.copy_(used[name].part)
-        expected = _outcome(alone, self.example, self.device)
+        expected = outcome or _outcome(alone, self.example, self.device, self.memory)
         if isinstance(expected, Exception):
             msg = f"The model of {self._shown} built alone fails with the example: {type(expected).__name__}: {expected}. Is it what forward takes?"
             raise SupernetError(msg) from expected
@@ -195,7 +220,7 @@ class _Comparison:
         called: set[int] = set()
         hooks = [use.module.register_forward_pre_hook(lambda module, _: called.add(id(module))) for use in surplus]
         try:
-            found = _outcome(model, self.example, self.device)
+            found = _outcome(model, self.example, self.device, self.memory)
         finally:
             for hook in hooks:
                 hook.remove()
@@ -246,7 +271,7 @@ class _Comparison:
     def _run_in_both_modes(self, alone: nn.Module) -> None:
         for model in (self.assembly.model, alone):
             for training in (False, True):
-                _outcome(model, self.example, self.device, training=training)
+                _outcome(model, self.example, self.device, self.memory, training=training)
 
     def _shapes_differ(self, use: Use, shape: tuple[int, ...]) -> str:
         def differs(one: _Comparison, alone: nn.Module) -> bool:
@@ -263,7 +288,7 @@ class _Comparison:
         values: dict[str, Value] = {label: greatest(parameter.domain) for label, parameter in self.space.parameters.items()}
         for label in self.architecture:
             values[label] = self.architecture[label]
-            one = _Comparison(self.space, self.assembly, self.space.canonical(values), None, self.device)
+            one = _Comparison(self.space, self.assembly, self.space.canonical(values), None, self.device, self.memory)
             try:
                 alone = self.space.build(one.architecture, device=self.device, seed=0)
             except RetiaError:
@@ -289,13 +314,13 @@ def _tensors(model: nn.Module) -> dict[str, Tensor]:
     return {**dict(model.named_parameters(remove_duplicate=False)), **dict(model.named_buffers(remove_duplicate=False))}
 
 
-def _outcome(model: nn.Module, example: Any, device: str, *, training: bool = False) -> Any:
+def _outcome(model: nn.Module, example: Any, device: str, memory: Remembering, *, training: bool = False) -> Any:
     """Return the shapes of what a model returns, or what it raises."""
     args, kwargs = _arguments(tree_map(lambda x: x.to(device) if isinstance(x, Tensor) else x, example))
     before = model.training
     model.train(training)
     try:
-        with seeded(0), torch.no_grad():
+        with seeded(0), torch.no_grad(), memory:
             outputs, structure = tree_flatten(model(*args, **kwargs))
     except Exception as error:  # noqa: BLE001  # whatever a user's forward raises
         return error
