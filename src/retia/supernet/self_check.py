@@ -47,6 +47,8 @@ def check_supernet(space: ModelSpace, example: Any = None, *, kernel_transform: 
     memory = Remembering()
     first = None if example is None else _run_first(space, example, memory)
     device = space.traced_on if first is None else first.device
+    if device != "meta":
+        first = None  # its weights would not be the supernet's, and what it returns may follow from them
     assembly = assemble(space, device, seed=0, kernel_transform=kernel_transform)
     _check_labels(space, assembly)
     check_divisions(space, assembly.divisions)
@@ -171,13 +173,12 @@ class _Comparison:
 
         Args:
             run: Whether to run both, if there is an example.
-            first: The model and what it returned, where both are known; on `meta`, where weights have no values, they would be the same again.
+            first: The model built alone and what it returned, where both are known already.
 
         Raises:
             SupernetError: If the two differ.
         """
-        known = first if first is not None and self.device == "meta" else None
-        alone = known.model if known else self.space.build(self.architecture, device=self.device, seed=0)
+        alone = first.model if first else self.space.build(self.architecture, device=self.device, seed=0)
         used = self._used()
         tensors = _tensors(alone)
         for name, tensor in tensors.items():
@@ -196,7 +197,7 @@ class _Comparison:
             )
             raise SupernetError(msg)
         if self.example is not None and (run or surplus):
-            self._dry_run(alone, known.outcome if known else None, surplus)
+            self._dry_run(alone, first.outcome if first else None, surplus)
         self._refuse_unlike(alone)
         return bool(surplus)
 
