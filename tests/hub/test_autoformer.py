@@ -11,7 +11,7 @@ from retia.hub.autoformer import BASE, PUBLISHED, SMALL, TINY, AutoFormer, Trans
 from retia.hub.relative_attention import RelativeAttention, RelativePosition
 from retia.hub.transformer_block import TransformerBlock
 from retia.nn import ModelSpace, seeded
-from retia.supernet import Supernet
+from retia.testing import SUPERNET_LAWS
 
 MODELS = {model.name: model for model in PUBLISHED}
 SIZES = TransformerSizes(widths=(16, 24), depth=(1, 3), heads=(1, 2), mlp_ratios=(1.5, 2.0))
@@ -132,13 +132,9 @@ def test_training_reaches_every_parameter():
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in model.parameters())
 
 
-def test_the_supernet_computes_what_its_subnets_do():
-    space = small()
-    supernet = Supernet(space, example=images(), seed=0).eval()
-    rng = np.random.default_rng(1)
-    for architecture in [space.sample(rng) for _ in range(4)]:
-        supernet.activate(architecture)
-        torch.testing.assert_close(supernet(images()), supernet.subnet()(images()), rtol=1e-5, atol=1e-5)
+@pytest.mark.parametrize("law", SUPERNET_LAWS, ids=lambda law: law.__name__)
+def test_supernet(law):
+    law(small(drop_path=0.4), images())
 
 
 def test_drop_path_rises_with_depth():

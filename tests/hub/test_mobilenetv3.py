@@ -15,7 +15,7 @@ from retia.hub.rounding import make_divisible
 from retia.hub.squeeze_excite import SqueezeExcite
 from retia.hub.stage import Stage
 from retia.nn import ModelSpace, seeded
-from retia.supernet import Supernet
+from retia.testing import SUPERNET_LAWS
 
 MODELS = {model.name: model for model in PUBLISHED}
 IMAGE_SIZES = {"mobilenetv3-large-100": 224, "cream-014": 64, "cream-043": 96, "cream-114": 160, "cream-287": 224}
@@ -209,13 +209,9 @@ def test_training_reaches_every_parameter():
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in model.parameters())
 
 
-def test_the_supernet_computes_what_its_subnets_do():
-    space = small()
-    supernet = Supernet(space, example=images(), seed=0).eval()
-    rng = np.random.default_rng(1)
-    for architecture in [space.sample(rng) for _ in range(4)]:
-        supernet.activate(architecture)
-        torch.testing.assert_close(supernet(images()), supernet.subnet()(images()), rtol=1e-5, atol=1e-5)
+@pytest.mark.parametrize("law", SUPERNET_LAWS, ids=lambda law: law.__name__)
+def test_supernet(law):
+    law(small(), images())
 
 
 def test_a_residual_block_that_projects_to_nothing_is_the_identity():

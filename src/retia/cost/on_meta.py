@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from retia.nn import uncollected
+
 __all__ = ["on_meta"]
 
 M = TypeVar("M", bound=nn.Module)
@@ -20,7 +22,8 @@ def on_meta(model: M) -> M:
                 copies[id(tensor)] = nn.Parameter(_without_memory(tensor), requires_grad=tensor.requires_grad)
             elif isinstance(tensor, Tensor):
                 copies[id(tensor)] = _without_memory(tensor)
-    return copy.deepcopy(model, copies)
+    with uncollected():
+        return copy.deepcopy(model, copies)
 
 
 def _without_memory(tensor: Tensor) -> Tensor:

@@ -56,7 +56,7 @@ class NasBench201(nn.Module):
         self.classifier = nn.Linear(4 * channels, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the logits (B, classes) of images (B, 3, H, W)."""
+        """Return the logits (B, classes) of images (B, 3, H, W), whose H and W are multiples of 4."""
         x = self.stages(self.stem(x))  # (B, 4 channels, H/4, W/4)
         x = torch.relu(self.norm(x)).mean((2, 3))  # (B, 4 channels)
         return self.classifier(x)

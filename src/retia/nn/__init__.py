@@ -1,6 +1,7 @@
 """Plain PyTorch with choices: layer choices, repeats, cells, and the model space that traces and builds them."""
 
 from retia.nn.cell import Cell, ElasticNode, Node, Operations, cell
+from retia.nn.collection import uncollected
 from retia.nn.elastic_sequential import ElasticSequential
 from retia.nn.factory import Candidates, Factory
 from retia.nn.input_choice import Reduction, SelectInputs, input_choice
@@ -35,4 +36,5 @@ __all__ = [
     "parameter",
     "repeat",
     "seeded",
+    "uncollected",
 ]

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from retia.errors import RetiaError, SpaceError
+from retia.nn.collection import uncollected
 from retia.nn.placement import placed
 from retia.nn.seeding import preserved, seeded
 from retia.space import Builder, Domain, SearchSpace, Tracer, Value
@@ -183,7 +184,7 @@ class ModelSpace(SearchSpace):
         return tracer
 
     def _run(self, tracer: Tracer, device: str | torch.device | None) -> nn.Module:
-        with tracer.recording(), placed(device):
+        with tracer.recording(), placed(device), uncollected():
             try:
                 model = self._factory(*self._args, **self._kwargs)
             except RetiaError:

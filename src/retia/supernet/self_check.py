@@ -1,6 +1,7 @@
 """What a supernet checks before anything is trained: that every architecture computes what its model built alone would."""
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +10,12 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map
 
 from retia.errors import SupernetError
-from retia.nn import ModelSpace, seeded
+from retia.nn import ModelSpace, seeded, uncollected
 from retia.space import Architecture
 from retia.supernet.assembly import Assembly, assemble, named
 from retia.supernet.divisibility import check_divisions
 from retia.supernet.likeness import Difference, differences, needed
+from retia.supernet.remembering import Remembering
 from retia.supernet.trying import architectures_to_try, culprit, extremes, follows, starting_architecture
 from retia.supernet.usage import Use, modules_in_use, tensors_in_use
 from retia.supernet.watching import first_unlike, shapes_by_module
@@ -39,20 +41,42 @@ def check_supernet(space: ModelSpace, example: Any = None, *, kernel_transform: 
         SupernetError: If they differ in a name or a shape, some label is in no slot, or sizes do not divide.
         SpaceError: If the constructor fails for one of the architectures.
     """
-    device = space.traced_on if example is None else _device_for(space, example)
+    memory = Remembering()
+    first = None if example is None else _run_first(space, example, memory)
+    device = space.traced_on if first is None else first.device
+    if device != "meta":
+        first = None  # its weights would not be the supernet's, and what it returns may follow from them
     assembly = assemble(space, device, seed=0, kernel_transform=kernel_transform)
     _check_labels(space, assembly)
     check_divisions(space, assembly.divisions)
     surplus = False
-    for i, architecture in enumerate(architectures_to_try(space)):
-        surplus |= _Comparison(space, assembly, architecture, example, device).check(run=i < RUNS)
+    # Models on meta hold no memory that would have to be had back soon.
+    with uncollected() if device == "meta" else nullcontext():
+        for i, architecture in enumerate(architectures_to_try(space)):
+            comparison = _Comparison(space, assembly, architecture, example, device, memory)
+            surplus |= comparison.check(run=i < RUNS, first=first if i == 0 else None)
     return surplus
 
 
-def _device_for(space: ModelSpace, example: Any) -> str:
-    """Return where the example can be run: where the space is traced, or on the CPU if the model reads values of tensors."""
+@dataclass(frozen=True)
+class _First:
+    """The model of the first architecture built alone, run on the example.
+
+    Attributes:
+        model: The model.
+        outcome: What it returned, as `_outcome` gives it.
+        device: Where the example can be run: where the space is traced, or on the CPU if the model reads values of tensors.
+    """
+
+    model: nn.Module
+    outcome: Any
+    device: str
+
+
+def _run_first(space: ModelSpace, example: Any, memory: Remembering) -> _First:
     alone = space.build(starting_architecture(space), device=space.traced_on, seed=0)
-    return "cpu" if isinstance(_outcome(alone, example, space.traced_on), Exception) else space.traced_on
+    outcome = _outcome(alone, example, space.traced_on, memory)
+    return _First(alone, outcome, "cpu" if isinstance(outcome, Exception) else space.traced_on)
 
 
 def _check_labels(space: ModelSpace, assembly: Assembly) -> None:
@@ -75,17 +99,19 @@ class _Comparison:
     architecture: Architecture
     example: Any
     device: str
+    memory: Remembering
 
-    def check(self, *, run: bool) -> bool:
+    def check(self, *, run: bool, first: _First | None = None) -> bool:
         """Return whether the supernet has modules more than the model, which it does not run.
 
         Args:
             run: Whether to run both, if there is an example.
+            first: The model built alone and what it returned, where both are known already.
 
         Raises:
             SupernetError: If the two differ.
         """
-        alone = self.space.build(self.architecture, device=self.device, seed=0)
+        alone = first.model if first else self.space.build(self.architecture, device=self.device, seed=0)
         used = self._used()
         tensors = _tensors(alone)
         for name, tensor in tensors.items():
@@ -98,7 +124,7 @@ class _Comparison:
         if surplus and self.example is None:
             raise SupernetError(self._has_more(surplus[0]))
         if self.example is not None and (run or surplus):
-            self._dry_run(alone, surplus)
+            self._dry_run(alone, first.outcome if first else None, surplus)
         self._refuse_unlike(alone)
         return bool(surplus)
 
@@ -106,7 +132,7 @@ class _Comparison:
         self.assembly.slots.fill(self.architecture.unwrapped)
         return {use.name: use for use in tensors_in_use(self.assembly.model)}
 
-    def _dry_run(self, alone: nn.Module, surplus: list[Use]) -> None:
+    def _dry_run(self, alone: nn.Module, outcome: Any, surplus: list[Use]) -> None:
         model = self.assembly.model
         if self.device != "meta":
             # Where a forward reads values, the shapes it returns may follow from the weights.
@@ -114,7 +140,7 @@ class _Comparison:
             with torch.no_grad():
                 for name, tensor in _tensors(alone).items():
                     tensor.copy_(used[name].part)
-        expected = _outcome(alone, self.example, self.device)
+        expected = outcome or _outcome(alone, self.example, self.device, self.memory)
         if isinstance(expected, Exception):
             msg = f"The model of {self._shown} built alone fails with the example: {type(expected).__name__}: {expected}. Is it what forward takes?"
             raise SupernetError(msg) from expected
@@ -122,7 +148,7 @@ class _Comparison:
         called: set[int] = set()
         hooks = [use.module.register_forward_pre_hook(lambda module, _: called.add(id(module))) for use in surplus]
         try:
-            found = _outcome(model, self.example, self.device)
+            found = _outcome(model, self.example, self.device, self.memory)
         finally:
             for hook in hooks:
                 hook.remove()
@@ -148,10 +174,10 @@ class _Comparison:
         """Say whose forward goes wrong first, and which choice it does not follow, if one alone makes the difference."""
 
         def differs(one: _Comparison, model: nn.Module) -> bool:
-            expected = _outcome(model, self.example, self.device)
+            expected = _outcome(model, self.example, self.device, self.memory)
             one._used()
             one._build_another()
-            return not isinstance(expected, Exception) and _outcome(self.assembly.model, self.example, self.device) != expected
+            return not isinstance(expected, Exception) and _outcome(self.assembly.model, self.example, self.device, self.memory) != expected
 
         label = culprit(self.space, self.architecture, lambda architecture: self._ask(architecture, differs))
         self._used()
@@ -163,10 +189,12 @@ class _Comparison:
         return f"{follows(label)} {who}".strip() if label else who
 
     def _run(self, model: nn.Module) -> None:
-        _outcome(model, self.example, self.device)
+        _outcome(model, self.example, self.device, self.memory)
 
     def _ask(self, architecture: Architecture, differs: Callable[["_Comparison", nn.Module], bool]) -> bool:
-        return differs(_Comparison(self.space, self.assembly, architecture, None, self.device), self.space.build(architecture, device=self.device, seed=0))
+        return differs(
+            _Comparison(self.space, self.assembly, architecture, None, self.device, self.memory), self.space.build(architecture, device=self.device, seed=0)
+        )
 
     def _build_another(self) -> None:
         """Build another architecture, so that what the constructor keeps outside of the model, in a global say, is not by chance what it should be."""
@@ -198,7 +226,7 @@ class _Comparison:
     def _run_in_both_modes(self, alone: nn.Module) -> None:
         for model in (self.assembly.model, alone):
             for training in (False, True):
-                _outcome(model, self.example, self.device, training=training)
+                _outcome(model, self.example, self.device, self.memory, training=training)
 
     def _shapes_differ(self, use: Use, shape: tuple[int, ...]) -> str:
         def differs(one: _Comparison, alone: nn.Module) -> bool:
@@ -253,13 +281,13 @@ def _tensors(model: nn.Module) -> dict[str, Tensor]:
     return {**dict(model.named_parameters(remove_duplicate=False)), **dict(model.named_buffers(remove_duplicate=False))}
 
 
-def _outcome(model: nn.Module, example: Any, device: str, *, training: bool = False) -> Any:
+def _outcome(model: nn.Module, example: Any, device: str, memory: Remembering, *, training: bool = False) -> Any:
     """Return the shapes of what a model returns, or what it raises."""
     args, kwargs = arguments(tree_map(lambda x: x.to(device) if isinstance(x, Tensor) else x, example))
     before = model.training
     model.train(training)
     try:
-        with seeded(0), torch.no_grad():
+        with seeded(0), torch.no_grad(), memory:
             outputs, structure = tree_flatten(model(*args, **kwargs))
     except Exception as error:  # noqa: BLE001  # whatever a user's forward raises
         return error
