@@ -6,7 +6,7 @@ from torch.overrides import TorchFunctionMode
 
 from retia.nn import ModelSpace
 from retia.space import choice
-from retia.supernet import Supernet, self_check
+from retia.supernet import self_check
 from retia.supernet.remembering import Remembering
 
 
@@ -92,7 +92,7 @@ def test_the_check_builds_and_runs_the_first_architecture_once(monkeypatch):
     build, outcome = space.build, self_check._outcome
     monkeypatch.setattr(space, "build", lambda architecture, **rest: built.append(architecture["width"]) or build(architecture, **rest))
     monkeypatch.setattr(self_check, "_outcome", lambda *args, **kwargs: run.append(args[0]) or outcome(*args, **kwargs))
-    Supernet(space, example=torch.zeros(2, 3, 6, 6), seed=0)
+    self_check.check_supernet(space, torch.zeros(2, 3, 6, 6))
     # The first alone, another one in between; then the other alone, and another one in between.
     assert built == [4, 8, 8, 4]
     assert len(run) == 4
