@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -64,6 +65,12 @@ def test_a_table_is_made_of_a_study_and_written_and_read(study, tmp_path):
         assert table.best().architecture["depth"] == 4
     assert read.describe() == {**made.describe(), "optimum": pytest.approx(made.optimum())}
     assert read.space.parameters == SPACE.parameters
+
+
+def test_whether_trainings_go_on_is_written(study, tmp_path):
+    made = table_of(SPACE, study.trials, epochs=8)
+    for continues in (False, True):
+        assert read_table(write_table(replace(made, continues=continues), tmp_path / "mine.npz")).continues is continues
 
 
 def test_what_is_not_in_the_table_is_not_in_its_space(study):

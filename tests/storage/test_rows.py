@@ -1,6 +1,7 @@
 """A trial as a row."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from retia.errors import StorageError
 from retia.space import Architecture
 from retia.storage.rows import COLUMNS, row_of, trial_of
 from retia.testing.storage import example_trial
-from retia.trial import Trial
+from retia.trial import Limits, Objective, Trial
 
 
 def there_and_back(trial: Trial) -> Trial:
@@ -33,6 +34,12 @@ def test_numbers_of_numpy_are_stored_as_numbers() -> None:
 def test_nested_tuples_come_back() -> None:
     trial = Trial(0, Architecture({"a": ((1, 2), (3,)), "b": "[no list]"}))
     assert there_and_back(trial) == trial
+
+
+def test_limits_come_back_also_those_that_are_not_finite() -> None:
+    limits = Limits(Objective("loss", "minimize"), ((np.int64(1), np.float64(0.5)), (2.0, math.inf)), best=math.inf)  # type: ignore[arg-type]
+    assert json.loads(row_of(Trial(0, Architecture({"a": 1}), limits=limits))["limits"])["best"] == "inf"
+    assert there_and_back(Trial(0, Architecture({"a": 1}), limits=limits)).limits == limits
 
 
 def test_an_odd_error_is_stored_readably() -> None:

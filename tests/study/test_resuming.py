@@ -9,8 +9,9 @@ import pytest
 
 from retia.errors import EvaluationError, StorageError, StudyError
 from retia.space import Categorical, Integer, SearchSpace
-from retia.strategy import GridSearch, LocalSearch, Random, RegularizedEvolution
+from retia.strategy import GridSearch, LocalSearch, MedianStop, Random, RegularizedEvolution
 from retia.study import Study, architecture_evaluator
+from retia.trial import STOPPED_STEP
 
 SPACE = SearchSpace({"a": Integer(1, 5), "b": Categorical(tuple("uvwxyz"))})
 STRATEGIES = {
@@ -66,6 +67,36 @@ def test_killed_after_any_event_it_resumes_to_the_same_end(make_strategy, stored
         resumed = study(at) if stored else killed
         assert resumed.run(make_strategy(), trials=trials) == "trials done"
         assert story(resumed) == story(whole), f"killed at event {at}"
+
+
+def rising(architecture, run):
+    """Report three times; what is bad at the end is bad from the start."""
+    end = architecture["a"] * 7 % 5 + "uvwxyz".index(architecture["b"]) * 4 % 7
+    for step in (1, 2, 3):
+        run.report({"score": end * step / 3}, step)
+    return {"score": end}
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["in memory", "stored"])
+def test_a_trial_that_is_taken_up_again_is_stopped_where_it_would_have_been(stored, tmp_path):
+    def study(name):
+        return Study(SPACE, rising, maximize="score", storage=tmp_path / f"{name}.db" if stored else None)
+
+    def strategy():
+        return MedianStop(Random(), min_trials=2)
+
+    whole = study("whole")
+    whole.run(strategy(), trials=12)
+    stopped = [trial.number for trial in whole.trials if STOPPED_STEP in trial.metrics]
+    assert stopped
+    for number in stopped:
+        killed = study(number)
+        with pytest.raises(Killed):
+            killed.run(strategy(), trials=12, observer=killing(2 * number + 2, Killed))  # "opened", two events of each trial before, "started"
+        resumed = study(number) if stored else killed
+        assert resumed.trials[number].state == "running"
+        resumed.run(strategy(), trials=12)
+        assert story(resumed) == story(whole)
 
 
 @pytest.mark.parametrize("make_strategy", STRATEGIES.values(), ids=STRATEGIES)

@@ -4,6 +4,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,7 @@ def write_table(benchmark: Benchmark, path: str | os.PathLike[str]) -> Path:
         "name": benchmark.name,
         "space": benchmark.space.to_json(),
         "epochs": benchmark.epochs,
+        "continues": benchmark.continues,
         "settings": dict(benchmark.settings),
         "reference": benchmark.reference,
         "architectures": [json.loads(entry.architecture.to_json()) for entry in benchmark.entries()],
@@ -115,7 +117,8 @@ def read_table(path: str | os.PathLike[str]) -> Benchmark:
             (fixed if at == "fixed" else trained.setdefault(int(at), {}))[metric] = column
     architectures = tuple(Architecture(values) for values in header["architectures"])
     space = SearchSpace.from_json(header["space"])
-    return _benchmark(header["name"], space, architectures, Columns(trained, fixed), header["epochs"], header["settings"], header["reference"])
+    benchmark = _benchmark(header["name"], space, architectures, Columns(trained, fixed), header["epochs"], header["settings"], header["reference"])
+    return replace(benchmark, continues=header.get("continues", True))
 
 
 def _benchmark(

@@ -7,11 +7,11 @@ from typing import Any, get_args
 
 from retia.errors import StorageError, StudyError
 from retia.space import Architecture, Value, freeze
-from retia.trial import Progress, State, Trial
+from retia.trial import Limits, Objective, Progress, State, Trial
 
 __all__ = ["COLUMNS", "ending_of", "row_of", "trial_of"]
 
-COLUMNS = ("number", "architecture", "state", "metrics", "fidelity", "parent", "error", "started", "ended", "progress")
+COLUMNS = ("number", "architecture", "state", "metrics", "fidelity", "parent", "error", "started", "ended", "progress", "limits")
 """What `trial_of` reads, in its order."""
 
 
@@ -27,6 +27,7 @@ def row_of(trial: Trial) -> dict[str, Any]:
         "key": trial.architecture.key,
         "fidelity": trial.fidelity,
         "parent": trial.parent,
+        "limits": None if trial.limits is None else _limits_to_json(trial.limits),
         **ending_of(trial),
     }
 
@@ -49,7 +50,7 @@ def trial_of(row: Sequence[Any]) -> Trial:
     Raises:
         StorageError: If they make no trial.
     """
-    number, architecture, state, metrics, fidelity, parent, error, started, ended, progress = row
+    number, architecture, state, metrics, fidelity, parent, error, started, ended, progress, limits = row
     try:
         return Trial(
             number,
@@ -62,6 +63,7 @@ def trial_of(row: Sequence[Any]) -> Trial:
             started=started,
             ended=ended,
             progress=_progress(progress),
+            limits=None if limits is None else _limits(json.loads(limits)),
         )
     except (AttributeError, KeyError, TypeError, ValueError, StudyError) as cause:
         reason = f"{type(cause).__name__}: {cause}"
@@ -80,10 +82,31 @@ def _progress(text: str) -> Progress:
     return () if text == "[]" else tuple(_numbers(one) for one in json.loads(text))
 
 
+def _limits_to_json(limits: Limits) -> str:
+    objective = limits.objective
+    return json.dumps(
+        {
+            "metric": objective.metric,
+            "direction": objective.direction,
+            "steps": [[_finite(step), _finite(loss)] for step, loss in limits.steps],
+            "best": _finite(limits.best),
+        },
+        default=float,
+    )
+
+
+def _limits(stored: Mapping[str, Any]) -> Limits:
+    steps = tuple((float(step), float(loss)) for step, loss in stored["steps"])
+    return Limits(Objective(stored["metric"], stored["direction"]), steps, float(stored["best"]))
+
+
 def _numbers_to_json(numbers: Mapping[str, float]) -> str:
     """Write numbers as JSON; one that is not finite, which JSON has no word for, as the string that `float` reads."""
-    plain = {name: value if math.isfinite(value) else str(float(value)) for name, value in numbers.items()}
-    return json.dumps(plain, default=float)
+    return json.dumps({name: _finite(value) for name, value in numbers.items()}, default=float)
+
+
+def _finite(value: float) -> float | str:
+    return value if math.isfinite(value) else str(float(value))
 
 
 def _numbers(stored: Mapping[str, Any]) -> dict[str, float]:

@@ -60,6 +60,7 @@ trials = Table(
     Column("key", Text, nullable=False),
     Column("fidelity", Double),
     Column("parent", Integer),
+    Column("limits", Text),
     Column("metrics", Text, nullable=False),
     Column("error", Text),
     Column("progress", Text, nullable=False),

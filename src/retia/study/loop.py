@@ -15,7 +15,7 @@ from retia.storage import MemoryRecord, StudyRecord
 from retia.strategy import Strategy, promoting
 from retia.study.evaluator import Releasing
 from retia.study.job import Job, Outcome, Task
-from retia.trial import History, Limits, Parent, Proposal, Run, Trial
+from retia.trial import History, Parent, Proposal, Run, Trial
 
 __all__ = ["EXHAUSTED", "INTERRUPTED", "TRIALS_DONE", "Loop"]
 
@@ -40,11 +40,10 @@ LEAST_FAILURES = 5
 
 @dataclass(frozen=True)
 class _Begun:
-    """A trial that has begun, with its costs if these were counted, and its limits if it has any; a trial that is taken up again has none."""
+    """A trial that has begun, with its costs if these were counted; for one that is taken up again they are counted anew."""
 
     trial: Trial
     costs: Mapping[str, float] | None = None
-    limits: Limits | None = None
 
 
 @dataclass
@@ -172,7 +171,7 @@ class Loop:
             if trial is None:
                 break  # another process was quicker: ask anew, knowing what it does
             if not trial.finished:
-                started.append(_Begun(trial, costs, proposal.limits))
+                started.append(_Begun(trial, costs))
         return started, ""
 
     def _proposals(self, n: int) -> tuple[Sequence[Proposal], str]:
@@ -216,7 +215,7 @@ class Loop:
         number = len(self.history)
         misses = costs is not None and any(not constraint.holds(costs) for constraint in self.history.constraints if constraint.metric in costs)
         started = time.time()
-        trial = Trial(number, proposal.architecture, fidelity=proposal.fidelity, parent=proposal.parent, started=started)
+        trial = Trial(number, proposal.architecture, fidelity=proposal.fidelity, parent=proposal.parent, limits=proposal.limits, started=started)
         if misses and number:  # the baseline is evaluated whatever it costs: it is what the others are compared with
             trial = trial.end("infeasible", at=started, metrics=costs)
         if error is not None:
@@ -243,7 +242,7 @@ class Loop:
             resumed_fidelity=None if before is None else before.fidelity,
             parent=self._parent(trial),
             costs=begun.costs,
-            limits=begun.limits,
+            limits=trial.limits,
             began=None if isinstance(self.record, MemoryRecord) else trial.started,
         )
         self._running[executor.submit(self.job, task)] = trial

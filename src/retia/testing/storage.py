@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from retia.errors import StorageError
 from retia.space import Architecture
 from retia.storage import Header, StudyRecord
-from retia.trial import Constraint, Objective, Trial
+from retia.trial import Constraint, Limits, Objective, Trial
 
 __all__ = ["RECORD_LAWS", "SHARED_RECORD_LAWS", "OpenRecord", "RecordLaw", "example_header", "example_trial"]
 
@@ -42,7 +42,8 @@ def example_header(name: str = "example", **changes: Any) -> Header:
 def example_trial(number: int) -> Trial:
     """Return a running trial; its labels are in no alphabetical order, and its values of every kind."""
     values = {"width": number, "act": "é", "lr": 0.1, "skips": (1, 3), "bias": True, "extra": None}
-    return Trial(number, Architecture(values), parent=number - 1 if number else None, fidelity=3.0, started=1000.5 + number)
+    limits = Limits(Objective("accuracy", "maximize"), ((1, -0.25), (2.5, -0.75)))
+    return Trial(number, Architecture(values), parent=number - 1 if number else None, fidelity=3.0, limits=limits, started=1000.5 + number)
 
 
 def numbers_are_given_once(open_record: OpenRecord) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from retia.errors import StudyError
 from retia.space import Architecture, SearchSpace
+from retia.trial.limits import Limits
 
 __all__ = ["STOPPED_STEP", "WEIGHTS", "Progress", "State", "Trial"]
 
@@ -31,7 +32,7 @@ class Trial:
     """The record of one evaluation.
 
     A completed trial has metrics, all finite; a failed one has an error; an infeasible one has the costs for which it was
-    rejected before training. Anything else can't be built.
+    rejected before training. Anything else can't be built. The limits are those that the trial began with, if it may be stopped early.
 
     Raises:
         StudyError: If the state and the rest contradict each other.
@@ -47,6 +48,7 @@ class Trial:
     started: float = 0.0
     ended: float | None = None
     progress: Progress = ()
+    limits: Limits | None = None
     directory: Path | None = field(default=None, compare=False, repr=False)
     space: SearchSpace | None = field(default=None, compare=False, repr=False)
 
@@ -96,6 +98,7 @@ class Trial:
             self.started,
             at,
             progress,
+            self.limits,
             self.directory,
             self.space,
         )
