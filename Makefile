@@ -30,7 +30,8 @@ imports: install
 	.venv/bin/lint-imports
 
 bench: install
-	for script in benchmarks/*.py; do OMP_NUM_THREADS=1 .venv/bin/python $$script || exit 1; done
+	failed=; for script in benchmarks/*.py; do echo "== $$script"; OMP_NUM_THREADS=1 .venv/bin/python $$script || failed="$$failed $$script"; done; \
+	test -z "$$failed" || { echo "failed, or lacks a table:$$failed"; exit 1; }
 
 clean:
 	rm -rf .venv

@@ -1,8 +1,8 @@
 """How well zero-cost proxies rank the cells of NAS-Bench-201, against the number of parameters and FLOPs alone.
 
-    python benchmarks/proxies.py TABLE [--count 60] [--images digits] [--batch-size 32]
+    python benchmarks/proxies.py [--path TABLE] [--count 60] [--images digits] [--batch-size 32]
 
-TABLE is NAS-Bench-201 as `retia.benchmark.nasbench201(path=...)` reads it. For random architectures of the space, the networks of the hub
+For random architectures of the space, the networks of the hub
 (16 channels, 5 cells a stage) are judged by every proxy on one batch, and ranked by it; the table printed holds the rank correlation with the
 validation accuracy after 200 epochs on CIFAR-10, a 95 % interval of Spearman's (bootstrap over architectures), and the seconds that each
 took (process time, one thread). The images are not CIFAR-10's, which the project doesn't have: they are handwritten digits in 32x32
@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.stats import kendalltau, spearmanr
+from tabular import opened
 from torch import Tensor
 
 from retia import datasets, hub
-from retia.benchmark import nasbench201
 from retia.evaluate import PROXIES, Probe, Proxy, ZeroCost
 from retia.rng import stream
 from retia.space import Architecture
@@ -65,14 +65,14 @@ def interval(scores: Any, accuracies: Any) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table")
+    parser.add_argument("--path", help="the table of NAS-Bench-201; looked for in the folder RETIA_BENCHMARKS if not given")
     parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--images", choices=("digits", "noise"), default="digits")
     parser.add_argument("--batch-size", type=int, default=32)
     given = parser.parse_args()
     torch.set_num_threads(1)
 
-    table, space = nasbench201(path=given.table), hub.get("nasbench201")
+    table, space = opened(given), hub.get("nasbench201")
     seconds: dict[str, list[float]] = {name: [] for name in PROXIES}
     proxies = [timed(proxy, seconds[name]) for name, proxy in PROXIES.items()]
     evaluator = ZeroCost(images(given.images), proxies=proxies, batch_size=given.batch_size, device="cpu")

@@ -6,6 +6,7 @@ import signal
 
 SCRIPT = """
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from retia.execute import Processes
 
 print("started")
@@ -15,13 +16,19 @@ OFFSET = 10
 class Point:
     x: int
 
+@cache
+def twice(x):
+    return 2 * x
+
 def double(point):
-    return Point(2 * point.x + OFFSET)
+    return Point(twice(point.x) + OFFSET)
 
 executor = Processes(2)
 print([executor.submit(double, Point(i)).result() for i in range(3)])
 print(executor.submit(lambda x: x + OFFSET, 1).result())
 print(isinstance(executor.submit(Point, 1).result(), Point))
+print(executor.submit(lru_cache(maxsize=3)(lambda x: x - OFFSET), 1).result())
+print(executor.submit(lambda: twice.cache_parameters()).result())
 executor.shutdown()
 """
 
@@ -84,7 +91,7 @@ def finish(process):
 
 def test_a_script_needs_no_guard(start_script):
     output, errors = finish(start_script(SCRIPT))
-    assert output.split("\n") == ["started", "[Point(x=10), Point(x=12), Point(x=14)]", "11", "True", ""]
+    assert output.split("\n") == ["started", "[Point(x=10), Point(x=12), Point(x=14)]", "11", "True", "-9", "{'maxsize': None, 'typed': False}", ""]
     assert errors == ""
 
 

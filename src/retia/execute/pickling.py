@@ -2,6 +2,7 @@
 
 from collections import ChainMap
 from collections.abc import Callable
+from functools import lru_cache
 from io import BytesIO
 from types import CodeType
 from typing import Any, ClassVar, cast
@@ -28,6 +29,17 @@ def _from_file(filename: str, make: Callable[..., CodeType], arguments: tuple[An
     return make(*arguments).replace(co_filename=filename)
 
 
+def _reduce_cached(function: Any) -> str | tuple[Any, ...]:
+    """Send a cached function, whose results stay here, as cloudpickle sends functions; it knows none of these itself."""
+    if function.__module__ != "__main__" and "<locals>" not in function.__qualname__:
+        return cast("str", function.__reduce__())
+    return _cached, (function.__wrapped__, *function.cache_parameters().values())
+
+
+def _cached(function: Callable[..., Any], maxsize: int | None, typed: bool) -> Callable[..., Any]:
+    return lru_cache(maxsize, typed)(function)
+
+
 class _Pickler(cloudpickle.Pickler):
     # cloudpickle 3.1.3 calls every file "<dynamic-code>", of which no traceback can show a line.
-    dispatch_table: ClassVar[Any] = _TABLE.new_child({CodeType: _reduce_code})
+    dispatch_table: ClassVar[Any] = _TABLE.new_child({CodeType: _reduce_code, type(lru_cache(len)): _reduce_cached})
