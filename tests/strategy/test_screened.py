@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from retia.errors import SpaceError
+from retia.errors import SpaceError, StudyError
 from retia.rng import stream
 from retia.space import Categorical, Integer, SearchSpace
 from retia.strategy import Listed, Random, RegularizedEvolution, Screened
@@ -71,6 +71,12 @@ def test_what_the_score_raises_is_raised():
 
     with pytest.raises(ArithmeticError, match="no batch"):
         Screened(Random(), score).propose(SPACE, HISTORY, 1, stream(0))
+
+
+@pytest.mark.parametrize("returned", [None, "high", {"params": 3}])
+def test_a_score_is_a_number(returned):
+    with pytest.raises(StudyError, match=r"A score of Screened is a number, higher for what is better, got .* for \{'a': \d+\}\. Return one"):
+        Screened(Random(), lambda architecture: returned).propose(SPACE, HISTORY, 1, stream(0))
 
 
 @pytest.mark.parametrize("keep", [0, -0.1, 1.1, 10])

@@ -100,6 +100,12 @@ def test_what_failed_is_not_recalled_and_the_infeasible_is():
     assert seen == [[(0, "infeasible", None), (1, "completed", 0), (2, "completed", None)]]
 
 
+@pytest.mark.parametrize(("known", "shown"), [(7, "7"), ("first.db", "first.db"), ([KNOWN[0], "conv"], "'conv'"), (iter(KNOWN), "list_iterator")])
+def test_what_is_known_is_a_list_of_architectures_or_trials(known, shown):
+    with pytest.raises(StudyError, match=rf"takes a list of architectures, or of trials such as study\.top\(10\), got .*{shown}"):
+        WarmStarted(Random(), known)
+
+
 def test_recorded_results_are_those_of_trials():
     with pytest.raises(StudyError, match=r"shows recorded results of trials, such as study\.trials, got \{'a': 60, 'b': 40\}"):
         WarmStarted(Random(), KNOWN, recorded=True)

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from retia.errors import SpaceError
+from retia.errors import SpaceError, StudyError
 from retia.space import Architecture, SearchSpace
 from retia.strategy.protocol import Strategy
 from retia.strategy.wrapping import check_wrapped
@@ -54,7 +55,11 @@ class Screened:
             raise SpaceError(msg)
 
     def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
-        """Return the `n` best by the score of `n / keep` new proposals; where scores are equal, those that came first."""
+        """Return the `n` best by the score of `n / keep` new proposals; where scores are equal, those that came first.
+
+        Raises:
+            StudyError: If a score is no number.
+        """
         asked = self.strategy.propose(space, history, max(n, round(n / self.keep)), rng)
         fresh: dict[Architecture, Proposal] = {}
         for proposal in asked:
@@ -65,6 +70,11 @@ class Screened:
     def _rank(self, proposal: Proposal) -> float:
         architecture = proposal.architecture
         if architecture not in self._scores:
-            score = float(self.score(architecture))
+            returned: Any = self.score(architecture)
+            try:
+                score = float(returned)
+            except (TypeError, ValueError):
+                msg = f"A score of Screened is a number, higher for what is better, got {returned!r} for {dict(architecture)}. Return one from 'score'."
+                raise StudyError(msg) from None
             self._scores[architecture] = -math.inf if math.isnan(score) else score
         return -self._scores[architecture]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,8 @@ class WarmStarted:
         recorded: Whether the strategy is shown the results of `known`, which are trials then, instead. Of these the completed and the infeasible count.
 
     Raises:
-        StudyError: If `strategy` is none, or prepares something before it proposes; or if results are to be shown of what is no trial.
+        StudyError: If `strategy` is none, or prepares something before it proposes; if `known` is no list of architectures and trials, or
+            results are to be shown of what is no trial.
 
     >>> from retia.space import Integer
     >>> from retia.strategy import Random
@@ -58,6 +60,11 @@ class WarmStarted:
 
     def __post_init__(self) -> None:
         check_wrapped(self, self.strategy)
+        known: Any = self.known
+        odd = known if not isinstance(known, Sequence) else next((one for one in self.known if not isinstance(one, Mapping | Trial)), None)
+        if isinstance(known, str) or odd is not None:
+            msg = f"WarmStarted takes a list of architectures, or of trials such as study.top(10), got {known if odd is None else odd!r}."
+            raise StudyError(msg)
         if self.recorded and (foreign := next((one for one in self.known if not isinstance(one, Trial)), None)) is not None:
             msg = f"WarmStarted shows recorded results of trials, such as study.trials, got {foreign!r}. Give trials, or leave out recorded=True."
             raise StudyError(msg)
