@@ -61,9 +61,10 @@ class WarmStarted:
     def __post_init__(self) -> None:
         check_wrapped(self, self.strategy)
         known: Any = self.known
-        odd = known if not isinstance(known, Sequence) else next((one for one in self.known if not isinstance(one, Mapping | Trial)), None)
-        if isinstance(known, str) or odd is not None:
-            msg = f"WarmStarted takes a list of architectures, or of trials such as study.top(10), got {known if odd is None else odd!r}."
+        listed = isinstance(known, Sequence) and not isinstance(known, str)
+        odd = next((one for one in self.known if not isinstance(one, Mapping | Trial)), None) if listed else known
+        if odd is not None:
+            msg = f"WarmStarted takes a list of architectures, or of trials such as study.top(10), got {odd!r}."
             raise StudyError(msg)
         if self.recorded and (foreign := next((one for one in self.known if not isinstance(one, Trial)), None)) is not None:
             msg = f"WarmStarted shows recorded results of trials, such as study.trials, got {foreign!r}. Give trials, or leave out recorded=True."
