@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from retia.errors import SupernetError
-from retia.nn import Mixture, ModelSpace, WeightedSum
+from retia.nn import Mixture, ModelSpace, WeightedSum, uncollected
 from retia.space import Architecture, Value
 from retia.supernet.agreement import check_agreement
 from retia.supernet.assembly import assemble
@@ -75,13 +75,14 @@ class Supernet(nn.Module):
             raise SupernetError(msg)
         self.space = space
         self._surplus = check_supernet(space, example, kernel_transform=kernel_transform)
-        assembly = assemble(space, device, seed, kernel_transform=kernel_transform)
-        check_constants(space, assembly)
-        self.model = assembly.model
-        self.slots = assembly.slots
-        self.activate(starting_architecture(space))
-        if example is not None:
-            check_agreement(self, example)
+        with uncollected():  # nothing that a collection could free
+            assembly = assemble(space, device, seed, kernel_transform=kernel_transform)
+            check_constants(space, assembly)
+            self.model = assembly.model
+            self.slots = assembly.slots
+            self.activate(starting_architecture(space))
+            if example is not None:
+                check_agreement(self, example)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the activated architecture."""
