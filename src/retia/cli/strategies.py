@@ -1,9 +1,10 @@
-"""The names of strategies on the command line. What needs torch or Optuna is imported when it is asked for."""
+"""The names of strategies on the command line. They are looked up in `retia` when they are made, which imports torch or Optuna for those alone that need it."""
+# ruff: noqa: PLW0108  # a lambda looks a strategy up, and so imports it, when it is made
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
+import retia
 from retia.errors import StudyError
 
 if TYPE_CHECKING:
@@ -15,121 +16,27 @@ LEAST_GROWTH = 3.0
 """By which factor fidelities grow at least from rung to rung."""
 
 
-def _random() -> "Strategy":
-    from retia.strategy import Random
-
-    return Random()
-
-
-def _evolution() -> "Strategy":
-    from retia.strategy import RegularizedEvolution
-
-    return RegularizedEvolution(population=50, tournament=10)
-
-
-def _local() -> "Strategy":
-    from retia.strategy import LocalSearch
-
-    return LocalSearch()
-
-
-def _grid() -> "Strategy":
-    from retia.strategy import GridSearch
-
-    return GridSearch()
-
-
-def _nsga2() -> "Strategy":
-    from retia.strategy import NSGA2
-
-    return NSGA2()
-
-
-def _tpe() -> "Strategy":
-    from retia.strategy import TPE
-
-    return TPE()
-
-
-def _cmaes() -> "Strategy":
-    from retia.strategy import CMAES
-
-    return CMAES()
-
-
-def _gp() -> "Strategy":
-    from retia.strategy import GP
-
-    return GP()
-
-
-def _bananas() -> "Strategy":
-    from retia.predictor import BANANAS
-
-    return BANANAS()
-
-
-def _predictor() -> "Strategy":
-    from retia.predictor import GaussianProcess
-    from retia.strategy import PredictorGuided
-
-    return PredictorGuided(GaussianProcess())
-
-
-def _reinforce() -> "Strategy":
-    from retia.predictor import Reinforce
-
-    return Reinforce()
-
-
-def _ppo() -> "Strategy":
-    from retia.predictor import PPO
-
-    return PPO()
-
-
 STRATEGIES: Mapping[str, Callable[[], "Strategy"]] = {
-    "random": _random,
-    "evolution": _evolution,
-    "local": _local,
-    "tpe": _tpe,
-    "cmaes": _cmaes,
-    "gp": _gp,
-    "bananas": _bananas,
-    "predictor": _predictor,
-    "reinforce": _reinforce,
-    "ppo": _ppo,
-    "nsga2": _nsga2,
-    "grid": _grid,
+    "random": lambda: retia.Random(),
+    "evolution": lambda: retia.RegularizedEvolution(population=50, tournament=10),
+    "local": lambda: retia.LocalSearch(),
+    "tpe": lambda: retia.TPE(),
+    "cmaes": lambda: retia.CMAES(),
+    "gp": lambda: retia.GP(),
+    "bananas": lambda: retia.BANANAS(),
+    "predictor": lambda: retia.PredictorGuided(retia.GaussianProcess()),
+    "reinforce": lambda: retia.Reinforce(),
+    "ppo": lambda: retia.PPO(),
+    "nsga2": lambda: retia.NSGA2(),
+    "grid": lambda: retia.GridSearch(),
 }
 """What makes a fresh strategy, by its name. Settings that are not said are the strategy's own."""
 
-
-def _asha(strategy: "Strategy", fidelities: Sequence[float]) -> "Strategy":
-    from retia.strategy import ASHA
-
-    return ASHA(strategy, fidelities=fidelities)
-
-
-def _halving(strategy: "Strategy", fidelities: Sequence[float]) -> "Strategy":
-    from retia.strategy import SuccessiveHalving
-
-    return SuccessiveHalving(strategy, fidelities=fidelities)
-
-
-def _hyperband(strategy: "Strategy", fidelities: Sequence[float]) -> "Strategy":
-    from retia.strategy import Hyperband
-
-    return Hyperband(strategy, fidelities=fidelities)
-
-
-def _bohb(fidelities: Sequence[float]) -> "Strategy":
-    from retia.strategy import BOHB
-
-    return BOHB(fidelities=fidelities)
-
-
-AROUND: Mapping[str, Callable[["Strategy", Sequence[float]], "Strategy"]] = {"asha": _asha, "halving": _halving, "hyperband": _hyperband}
+AROUND: Mapping[str, Callable[["Strategy", Sequence[float]], "Strategy"]] = {
+    "asha": lambda strategy, fidelities: retia.ASHA(strategy, fidelities=fidelities),
+    "halving": lambda strategy, fidelities: retia.SuccessiveHalving(strategy, fidelities=fidelities),
+    "hyperband": lambda strategy, fidelities: retia.Hyperband(strategy, fidelities=fidelities),
+}
 MULTI_FIDELITY = (*AROUND, "bohb")
 """The strategies that begin with short trainings; all but the last wrap another: `asha:evolution`, and random search if none is named."""
 
@@ -177,12 +84,9 @@ def _factory(name: str, fidelities: Sequence[float]) -> Callable[[], "Strategy"]
         )
         raise StudyError(msg)
     if around not in AROUND:
-        return partial(_bohb, chosen)
-    return partial(_wrapped, AROUND[around], STRATEGIES[within or "random"], chosen)
-
-
-def _wrapped(around: Callable[["Strategy", Sequence[float]], "Strategy"], within: Callable[[], "Strategy"], fidelities: Sequence[float]) -> "Strategy":
-    return around(within(), fidelities)
+        return lambda: retia.BOHB(fidelities=chosen)
+    wrap, make = AROUND[around], STRATEGIES[within or "random"]
+    return lambda: wrap(make(), chosen)
 
 
 def _unknown(found: str) -> str:
