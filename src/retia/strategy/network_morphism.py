@@ -1,22 +1,24 @@
 """Hill climbing by network morphisms."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from retia.errors import SpaceError
 from retia.space import Architecture, SearchSpace
+from retia.strategy.settings import check_whole
 from retia.strategy.unseen import sample_unseen
 from retia.trial import History, Proposal, Trial
 
 __all__ = ["NetworkMorphism"]
 
+_EVALUATED = ("completed", "infeasible")
+
 TRIES = 50
 """How many mutants are drawn for a child that is new and no smaller."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class NetworkMorphism:
     """Climb: try children of the best so far, and go on from the best of them and it.
 
@@ -29,7 +31,7 @@ class NetworkMorphism:
         grow: Whether numbers only become larger. Where fifty draws bring no larger child that is new, others are tried.
 
     Raises:
-        SpaceError: If a number is below 1.
+        SpaceError: If a number is none, or below 1.
 
     References:
         Elsken et al., Simple and Efficient Architecture Search for Convolutional Neural Networks, 2017 (NASH): algorithm 1. Deviations: the parent is not
@@ -40,16 +42,16 @@ class NetworkMorphism:
     children: int = 8
     morphs: int = 1
     grow: bool = True
+    _walk: "_Walk | None" = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name in ("children", "morphs"):
-            if getattr(self, name) < 1:
-                msg = f"'{name}' of NetworkMorphism is at least 1, got {getattr(self, name)}."
-                raise SpaceError(msg)
+        check_whole(self, children=1, morphs=1)
 
     def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
         """Return up to `n` children of the parent whose turn it is; nothing while its last ones run."""
-        parent, room = self._parent(history)
+        if self._walk is None or self._walk.history is not history:
+            self._walk = _Walk(history, self.children)
+        parent, room = self._walk.turn()
         proposals: list[Proposal] = []
         taken: set[Architecture] = set()
         for _ in range(min(n, room)):
@@ -61,24 +63,6 @@ class NetworkMorphism:
             taken.add(child.architecture)
             proposals.append(child)
         return proposals
-
-    def _parent(self, history: History) -> tuple[Trial | None, int]:
-        """Return whose turn it is, and how many children it is to get now."""
-        if not history.evaluated:
-            return None, max(0, 1 - history.count("running"))  # the first model is waited for
-        by_parent: dict[int, list[Trial]] = {}
-        for trial in history:
-            if trial.parent is not None:
-                by_parent.setdefault(trial.parent, []).append(trial)
-        parent = min(history.evaluated, key=lambda trial: trial.number)
-        tried = 0  # of this parent's children, those that were compared with it
-        while len(batch := by_parent.get(parent.number, [])[tried : tried + self.children]) == self.children:
-            if any(trial.state == "running" for trial in batch):
-                return parent, 0
-            best = history.best_of([parent, *(trial for trial in batch if trial.state in ("completed", "infeasible"))])
-            tried = tried + self.children if best is parent else 0
-            parent = best
-        return parent, self.children - len(batch)
 
     def _child(self, space: SearchSpace, history: History, parent: Trial, taken: set[Architecture], rng: np.random.Generator) -> Proposal | None:
         """Return a child that is new, no smaller if there is one; None if none is found."""
@@ -95,6 +79,39 @@ class NetworkMorphism:
                 return Proposal(child, parent=parent.number)
             other = child
         return None if other is None else Proposal(other, parent=parent.number)
+
+
+class _Walk:
+    """Whose children are tried; all of it follows from the history, of which only what is new since the last call is read."""
+
+    def __init__(self, history: History, children: int) -> None:
+        self.history = history
+        self._children = children
+        self._by_parent: dict[int, list[int]] = {}
+        self._read = 0
+        self._first: int | None = None
+        self._parent = -1
+        self._tried = 0  # of this parent's children, those that were compared with it
+
+    def turn(self) -> tuple[Trial | None, int]:
+        """Return whose turn it is, and how many children it is to get now."""
+        for number in range(self._read, len(self.history)):
+            if (parent := self.history[number].parent) is not None:
+                self._by_parent.setdefault(parent, []).append(number)
+        self._read = len(self.history)
+        first = next((trial.number for trial in self.history if trial.state in _EVALUATED), None)
+        if first is None:
+            return None, max(0, 1 - self.history.count("running"))  # the first model is waited for
+        if first != self._first:
+            self._first, self._parent, self._tried = first, first, 0
+        while len(batch := self._by_parent.get(self._parent, [])[self._tried : self._tried + self._children]) == self._children:
+            trials = [self.history[number] for number in batch]
+            if any(trial.state == "running" for trial in trials):
+                return self.history[self._parent], 0
+            best = self.history.best_of([self.history[self._parent], *(trial for trial in trials if trial.state in _EVALUATED)])
+            self._tried = self._tried + self._children if best.number == self._parent else 0
+            self._parent = best.number
+        return self.history[self._parent], self._children - len(batch)
 
 
 def _no_smaller(child: Architecture, parent: Architecture) -> bool:
