@@ -15,30 +15,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import optuna
-from tabular import arguments, in_processes, judged, markdown, opened
+from tabular import STRATEGIES, arguments, in_processes, judged, markdown, opened
 
 import retia
 from retia.benchmark import Benchmark
-from retia.predictor import OneHot
 from retia.strategy import Strategy
 from retia.trial import Proposal
 
 EVALUATIONS = 200
 FIDELITIES = (12, 200)
 OURS: Mapping[str, Callable[[], Strategy]] = {
-    "Random": retia.Random,
+    **STRATEGIES,
     "GridSearch": retia.GridSearch,
-    "RegularizedEvolution(50, 10)": lambda: retia.RegularizedEvolution(population=50, tournament=10),
-    "LocalSearch": retia.LocalSearch,
-    "NetworkMorphism": retia.NetworkMorphism,
-    "NSGA2": retia.NSGA2,
-    "TPE": retia.TPE,
-    "CMAES": retia.CMAES,
-    "Reinforce": retia.Reinforce,
-    "PPO": retia.PPO,
-    "BANANAS": retia.BANANAS,
-    "PredictorGuided(GaussianProcess())": lambda: retia.PredictorGuided(retia.GaussianProcess()),
-    "PredictorGuided(GaussianProcess(OneHot()))": lambda: retia.PredictorGuided(retia.GaussianProcess(OneHot())),
     "ASHA(Random())": lambda: retia.ASHA(retia.Random(), fidelities=FIDELITIES),
     "SuccessiveHalving(Random())": lambda: retia.SuccessiveHalving(retia.Random(), fidelities=FIDELITIES),
     "Hyperband(Random())": lambda: retia.Hyperband(retia.Random(), fidelities=FIDELITIES),

@@ -9,25 +9,14 @@ The slower strategies run with fewer seeds, as the table says.
 
 import math
 import statistics
-from collections.abc import Callable, Mapping
 
-from tabular import arguments, in_processes, judged, markdown, opened
+from tabular import STRATEGIES, arguments, in_processes, judged, markdown, opened
 
-import retia
 from retia.benchmark import Benchmark, simulate
-from retia.strategy import Strategy
 
 EVALUATIONS = 500
 REFERENCE = {"valid_accuracy": 80.0, "raspi4_latency_ms": 60.0}
-STRATEGIES: Mapping[str, Callable[[], Strategy]] = {
-    "NSGA2": retia.NSGA2,
-    "RegularizedEvolution(50, 10)": lambda: retia.RegularizedEvolution(population=50, tournament=10),
-    "LocalSearch": retia.LocalSearch,
-    "CMAES": retia.CMAES,
-    "TPE": retia.TPE,
-    "PredictorGuided(GaussianProcess())": lambda: retia.PredictorGuided(retia.GaussianProcess()),
-    "Random": retia.Random,
-}
+COMPARED = ("NSGA2", "RegularizedEvolution(50, 10)", "LocalSearch", "CMAES", "TPE", "PredictorGuided(GaussianProcess())", "Random")
 MOST_SEEDS = {"TPE": 20, "PredictorGuided(GaussianProcess())": 5}
 
 
@@ -39,8 +28,8 @@ def searched(table: Benchmark, name: str, seed: int) -> tuple[float, float]:
 def main() -> None:
     given = arguments(__doc__, seeds=60, latency=True).parse_args()
     table = opened(given, "raspi4")
-    cases = [(table, name, seed) for name in reversed(STRATEGIES) for seed in range(min(given.seeds, MOST_SEEDS.get(name, given.seeds)))]
-    shares: dict[str, list[tuple[float, float]]] = {name: [] for name in STRATEGIES}
+    cases = [(table, name, seed) for name in reversed(COMPARED) for seed in range(min(given.seeds, MOST_SEEDS.get(name, given.seeds)))]
+    shares: dict[str, list[tuple[float, float]]] = {name: [] for name in COMPARED}
     for (_, name, _), share in zip(cases, in_processes(searched, cases, given.jobs), strict=True):
         shares[name].append(share)
     front = table.front(maximize="valid_accuracy", minimize="raspi4_latency_ms")

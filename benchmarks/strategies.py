@@ -10,33 +10,17 @@ left out: a run of it takes 20 s. Seconds are those of all proposals of a run, p
 
 import math
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
-from tabular import Aim, arguments, in_processes, judged, markdown, opened
+from tabular import STRATEGIES, Aim, arguments, in_processes, judged, markdown, opened
 
 import retia
 from retia.benchmark import Benchmark, Standing, compare, simulate
-from retia.predictor import OneHot
-from retia.strategy import Strategy
 
 EVALUATIONS = 200
 TO_THE_END = 20
 """With how many seeds random search goes through the whole table, at most: that takes four seconds a seed."""
-STRATEGIES: Mapping[str, Callable[[], Strategy]] = {
-    "Random": retia.Random,
-    "RegularizedEvolution(50, 10)": lambda: retia.RegularizedEvolution(population=50, tournament=10),
-    "LocalSearch": retia.LocalSearch,
-    "NetworkMorphism": retia.NetworkMorphism,
-    "NSGA2": retia.NSGA2,
-    "TPE": retia.TPE,
-    "CMAES": retia.CMAES,
-    "Reinforce": retia.Reinforce,
-    "PPO": retia.PPO,
-    "BANANAS": retia.BANANAS,
-    "PredictorGuided(GaussianProcess())": lambda: retia.PredictorGuided(retia.GaussianProcess()),
-    "PredictorGuided(GaussianProcess(OneHot()))": lambda: retia.PredictorGuided(retia.GaussianProcess(OneHot())),
-}
 
 
 def expected_regret(accuracies: np.ndarray, draws: int) -> float:

@@ -15,6 +15,7 @@ Medians of interleaved rounds, process time, one thread.
 
 import argparse
 import gc
+import re
 import statistics
 import tempfile
 import time
@@ -172,27 +173,43 @@ def bytes_alive() -> int:
 
 
 def everything(space: ModelSpace) -> list[Architecture]:
-    """Return architectures that together have every candidate at its largest: NAS-Bench-201's operations one after the other, and squeeze-excitation."""
+    """Return architectures that together have every candidate at its largest: operations of cells one after the other, on all inputs, and squeeze-excitation."""
     values = {label: greatest(parameter.domain) for label, parameter in space.parameters.items()}
     edges = [label for label in values if label.startswith("edge/")]
     if edges:
         return [space.canonical({**values, **dict.fromkeys(edges, operation)}) for operation in space.parameters[edges[0]].domain.enumerate()]
+    operations = [label for label in values if "/op/" in label]
+    if operations:
+        pairs = [{f"{kind}/{n}/inputs": (min(k, n), min(k, n) + 1) for kind in ("normal", "reduce") for n in range(1, 4)} for k in range(4)]
+        each = space.parameters[operations[0]].domain.enumerate()
+        return [space.canonical({**values, **inputs, **dict.fromkeys(operations, one)}) for one in each for inputs in pairs]
     return [space.canonical({**values, **{label: "se" for label in values if label.endswith("squeeze_excite")}})]
 
 
 def weights_of(space: ModelSpace) -> int:
     """Return the bytes of the weights of all candidates, counted on models built alone."""
     sizes: dict[Any, int] = {}
-    for i, architecture in enumerate(everything(space)):
+    for architecture in everything(space):
         for name, tensor in space.build(architecture, device="meta").state_dict().items():
-            # What lies on an edge belongs to its operation; the rest is in every model.
-            sizes[name, i if ".edges." in name else None] = tensor.numel() * tensor.element_size()
+            whose = candidate_of(name, architecture)
+            sizes[re.sub(r"(?<=\.operations\.)\d\.", "", name), whose] = tensor.numel() * tensor.element_size()
     return sum(sizes.values())
+
+
+def candidate_of(name: str, architecture: Architecture) -> object:
+    """Return to which candidate of a cell a tensor belongs, in an architecture of one operation throughout; None for what is in every model."""
+    if ".edges." in name:
+        return next(value for label, value in architecture.items() if label.startswith("edge/"))
+    if found := re.search(r"\.nodes\.(\d)\.operations\.(\d)\.", name):
+        node, place = map(int, found.groups())
+        inputs = architecture.get(f"normal/{node}/inputs", (0, 1))
+        return inputs[place], architecture["normal/0/op/0"]
+    return None
 
 
 def memory() -> None:
     print("\nBytes of a supernet against those of all candidates' weights (aim: within 2 %)")
-    for name in ("nasbench201", "mobilenetv3", "autoformer"):
+    for name in INPUTS:
         space = hub.get(name)
         expected = weights_of(space)
         before = bytes_alive()

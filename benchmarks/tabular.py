@@ -2,16 +2,34 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import as_completed
 from typing import TypeVar
 
 import retia
 from retia.benchmark import Benchmark, nasbench201
+from retia.predictor import OneHot
+from retia.strategy import Strategy
 
 T = TypeVar("T")
 Aim = tuple[str, str, bool]
 """What is to be reached, what was measured, and whether that is enough."""
+
+STRATEGIES: Mapping[str, Callable[[], Strategy]] = {
+    "Random": retia.Random,
+    "RegularizedEvolution(50, 10)": lambda: retia.RegularizedEvolution(population=50, tournament=10),
+    "LocalSearch": retia.LocalSearch,
+    "NetworkMorphism": retia.NetworkMorphism,
+    "NSGA2": retia.NSGA2,
+    "TPE": retia.TPE,
+    "CMAES": retia.CMAES,
+    "Reinforce": retia.Reinforce,
+    "PPO": retia.PPO,
+    "BANANAS": retia.BANANAS,
+    "PredictorGuided(GaussianProcess())": lambda: retia.PredictorGuided(retia.GaussianProcess()),
+    "PredictorGuided(GaussianProcess(OneHot()))": lambda: retia.PredictorGuided(retia.GaussianProcess(OneHot())),
+}
+"""What makes a fresh strategy of one fidelity, by what the tables call it. GP, a run of which takes a while, is left out."""
 
 
 def arguments(description: str | None, *, seeds: int, jobs: int = 2, latency: bool = False) -> argparse.ArgumentParser:
