@@ -173,13 +173,15 @@ KEPT = {}
 """What a careless module keeps outside of itself."""
 
 
-def test_a_number_in_a_global_is_seen_with_an_example():
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            KEPT["width"] = choice("width", [4, 8])
-            self.layer = nn.Linear(3, KEPT["width"])
+class Careless(nn.Module):
+    def __init__(self):
+        super().__init__()
+        KEPT["width"] = choice("width", [4, 8])
+        self.layer = nn.Linear(3, KEPT["width"])
 
+
+def test_a_number_in_a_global_is_seen_with_an_example():
+    class Net(Careless):
         def forward(self, x):
             return self.layer(x) / KEPT["width"]
 
@@ -245,12 +247,7 @@ def test_a_supernet_on_meta_is_not_run():
 
 
 def test_a_forward_that_fails_for_the_supernet_alone():
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            KEPT["width"] = choice("width", [4, 8])
-            self.layer = nn.Linear(3, KEPT["width"])
-
+    class Net(Careless):
         def forward(self, x):
             if not x.is_meta and self.layer.weight.shape[0] != int(KEPT["width"]):
                 raise ValueError("stale")
