@@ -201,10 +201,17 @@ def compare(
         progress: Hears of each run that has ended, how many have, and of how many.
 
     Raises:
-        EvaluationError: If there is no strategy or no seed, a reference for a single objective, a metric that the table has not, a strategy proposes
+        EvaluationError: If `strategies` makes none by name, there is no strategy or no seed, a reference for a single objective, a metric that the table has not, a strategy proposes
             nothing, or the simulation can't be (see `simulate`).
         StudyError: If a metric is named twice, or the reference lacks one.
     """
+    given: object = strategies
+    if not isinstance(given, Mapping) or not all(map(callable, strategies.values())):
+        msg = (
+            f"A comparison takes what makes a fresh strategy for each seed, by name, such as {{'random': retia.Random, 'small': lambda: "
+            f"retia.RegularizedEvolution(population=10)}}, got {given!r}."
+        )
+        raise EvaluationError(msg)
     if not strategies or seeds < 1:
         msg = f"A comparison needs at least one strategy and one seed, got {list(strategies)} and seeds={seeds}."
         raise EvaluationError(msg)
