@@ -237,7 +237,7 @@ def test_one_objective_of_ones_own(nine):
 
 def test_what_can_not_be_compared_is_refused(nine):
     for none in ([Random()], {"random": Random()}):
-        with pytest.raises(EvaluationError, match=r"what makes a fresh strategy for each seed, by name, .*, got .*Random\(\)"):
+        with pytest.raises(EvaluationError, match=r"what makes a fresh strategy for each seed, by name, .*, got .*Random\(uniform='choices'\)"):
             compare(nine, none, evaluations=5)
     with pytest.raises(EvaluationError, match=r"at least one strategy and one seed, got \[\] and seeds=60"):
         compare(nine, {}, evaluations=4)
