@@ -3,6 +3,7 @@
 RetiaError
 ├── SpaceError          (ValueError)    a search space that can't be: a label, a domain, a candidate
 ├── ArchitectureError   (ValueError)    an architecture that is not one of its space
+│   └── InfeasibleArchitecture          an architecture that is not a working model: shapes don't fit, or it was rejected
 ├── SupernetError       (ValueError)    a model that can't be a supernet: a choice that its code hides
 ├── EvaluationError     (RuntimeError)  an evaluator that can't judge: its data, its result
 │   ├── TrainingDiverged                the loss became NaN or infinite
@@ -24,6 +25,13 @@ class SpaceError(RetiaError, ValueError):
 
 class ArchitectureError(RetiaError, ValueError):
     """An architecture does not belong to its space."""
+
+
+class InfeasibleArchitecture(ArchitectureError):
+    """An architecture of the space is not a working model: its shapes do not fit, or its constructor rejects it.
+
+    A study records such an architecture as infeasible, at no cost, so that the strategy learns to avoid it.
+    """
 
 
 class SupernetError(RetiaError, ValueError):
