@@ -111,13 +111,13 @@ class Brackets:
         return {trial.number for trial in self.history.evaluated if trial.state == "completed" and trial.fidelity in lower} - awaited
 
     def _follow(self) -> None:
-        for number in range(self._read, len(self.history)):
+        for number in self.history.numbers_from(self._read):
             trial = self.history[number]
             if trial.architecture not in self._met:
                 self._met.add(trial.architecture)
                 if trial.state != "infeasible" and trial.fidelity in self._entered:
                     self._entered[trial.fidelity].append(number)
-        self._read = len(self.history)
+        self._read = self.history.next_number
 
     def _promotions(self, bracket: Bracket, rung: list[Trial]) -> tuple[Proposal, ...] | None:
         """Return the promotions that are due; none while trials are running, and None if the bracket has ended."""

@@ -31,7 +31,7 @@ class Climb:
 
     def follow(self) -> None:
         """Read what has begun and ended since the last call."""
-        for number in range(self._read, len(self.history)):
+        for number in self.history.numbers_from(self._read):
             trial = self.history[number]
             if trial.parent is None:
                 if self._last is not None and self._last.parent is not None:
@@ -40,7 +40,7 @@ class Climb:
                 self._starts.append(number)
             self._last = trial
             self.running.append(number)
-        self._read = len(self.history)
+        self._read = self.history.next_number
         running: list[int] = []
         for number in self.running:
             trial = self.history[number]

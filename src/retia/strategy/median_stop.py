@@ -76,13 +76,13 @@ class _Past:
 
     def follow(self) -> None:
         running: list[int] = []
-        for number in (*self._running, *range(self._read, len(self.history))):
+        for number in (*self._running, *self.history.numbers_from(self._read)):
             trial = self.history[number]
             if not trial.finished:
                 running.append(number)
             elif trial.state == "completed" and STOPPED_STEP not in trial.metrics:
                 self._take_up(trial)
-        self._running, self._read = running, len(self.history)
+        self._running, self._read = running, self.history.next_number
 
     def best_before(self, proposal: Proposal) -> float:
         """Return the least loss that the trials from which a proposal goes on have reported; infinite if it begins anew."""

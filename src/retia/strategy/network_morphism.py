@@ -95,10 +95,10 @@ class _Walk:
 
     def turn(self) -> tuple[Trial | None, int]:
         """Return whose turn it is, and how many children it is to get now."""
-        for number in range(self._read, len(self.history)):
+        for number in self.history.numbers_from(self._read):
             if (parent := self.history[number].parent) is not None:
                 self._by_parent.setdefault(parent, []).append(number)
-        self._read = len(self.history)
+        self._read = self.history.next_number
         first = next((trial.number for trial in self.history if trial.state in _EVALUATED), None)
         if first is None:
             return None, max(0, 1 - self.history.count("running"))  # the first model is waited for

@@ -59,13 +59,14 @@ class Past:
 
     def follow(self) -> None:
         """Read what has begun and ended since the last call."""
-        new = range(len(self._frozen), len(self.history))
-        self._frozen += [None] * len(new)
-        changed = [number for number in (*self._running, *new) if number in new or self.history[number].finished]
+        before = len(self._frozen)
+        new = self.history.numbers_from(before)
+        self._frozen += [None] * (self.history.next_number - before)
+        changed = [number for number in (*self._running, *new) if number >= before or self.history[number].finished]
         for number in changed:
             trial = self.history[number]
             frozen = self._frozen[number] = self._freeze(number, trial.state, trial.architecture, trial)
-            if number in new and frozen is not None:
+            if number >= before and frozen is not None:
                 for name in frozen.params:
                     self._having[name].append(number)
             if trial.state in ("completed", "infeasible"):
@@ -85,7 +86,7 @@ class Past:
         names = list(names)
         if not names:
             return {}
-        count = len(self.history)
+        count = self.history.next_number
         trials = self._visible(names[0])
         begun = (self._freeze(count + i, "running", one) for i, one in enumerate(proposed))
         trials += [frozen for frozen in begun if frozen is not None and names[0] in frozen.params]

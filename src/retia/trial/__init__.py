@@ -2,7 +2,8 @@
 
 from retia.trial.history import History
 from retia.trial.limits import Limits, TrialStopped
-from retia.trial.objective import Constraint, ConstraintsLike, Objective, constraints_from, objectives_from, reference_point
+from retia.trial.objective import Constraint, ConstraintsLike, Direction, Objective, constraints_from, objectives_from, reference_point
+from retia.trial.owner import check_owner, take_folder
 from retia.trial.pareto import crowded_order, crowding_distance, dominates, hypervolume, nondominated, nondominated_ranks
 from retia.trial.picking import pick
 from retia.trial.proposal import Proposal
@@ -14,6 +15,7 @@ __all__ = [
     "WEIGHTS",
     "Constraint",
     "ConstraintsLike",
+    "Direction",
     "History",
     "Limits",
     "Objective",
@@ -24,6 +26,7 @@ __all__ = [
     "State",
     "Trial",
     "TrialStopped",
+    "check_owner",
     "constraints_from",
     "crowded_order",
     "crowding_distance",
@@ -34,4 +37,5 @@ __all__ = [
     "objectives_from",
     "pick",
     "reference_point",
+    "take_folder",
 ]

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from retia.errors import StudyError
 from retia.space import Architecture
 from retia.trial.objective import Constraint, Objective
 from retia.trial.pareto import crowded_order, dominates, nondominated_ranks
@@ -26,6 +27,7 @@ class History:
         self.objectives = tuple(objectives)
         self.constraints = tuple(constraints)
         self._trials: dict[int, Trial] = {}
+        self._next = 0
         self._known: dict[tuple[Architecture, float | None], int] = {}
         self._architectures: set[Architecture] = set()
         self._evaluated: list[Trial] = []
@@ -44,7 +46,28 @@ class History:
         return (self._trials[number] for number in sorted(self._trials))
 
     def __getitem__(self, number: int) -> Trial:
-        return self._trials[number]
+        """Return the trial of that number.
+
+        Raises:
+            StudyError: If there is no such trial.
+        """
+        if (trial := self._trials.get(number)) is not None:
+            return trial
+        msg = f"There is no trial {number} among the study's {len(self)} trials; a deleted row leaves a gap. Use a number from `study.trials`."
+        raise StudyError(msg)
+
+    def get(self, number: int | None) -> Trial | None:
+        """Return the trial of that number; None if there is no such trial, or `number` is None."""
+        return None if number is None else self._trials.get(number)
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next trial: one above the highest. Rows may have been deleted, so it can exceed the number of trials."""
+        return self._next
+
+    def numbers_from(self, number: int) -> list[int]:
+        """Return the numbers of the trials from `number` on, in their order, without those whose rows were deleted."""
+        return [one for one in range(number, self._next) if one in self._trials]
 
     def __contains__(self, architecture: object) -> bool:
         """Whether the architecture has been proposed, at any fidelity."""
@@ -132,7 +155,7 @@ class History:
 
     def continued(self, trial: Trial | Proposal) -> Trial | None:
         """Return the trial that another goes on from: its parent, if that has the same architecture and a lower fidelity."""
-        parent = None if trial.parent is None else self._trials[trial.parent]
+        parent = self.get(trial.parent)
         if parent is None or parent.fidelity is None or parent.architecture != trial.architecture:
             return None
         return parent if trial.fidelity is None or parent.fidelity < trial.fidelity else None
@@ -145,6 +168,7 @@ class History:
         """Take up a trial that has started or ended; one that has ended stays so. For the study; a strategy never calls it."""
         before = self._trials.get(trial.number)
         if before is None:
+            self._next = max(self._next, trial.number + 1)
             place = (trial.architecture, trial.fidelity)
             self._known[place] = min(trial.number, self._known.get(place, trial.number))
             self._architectures.add(trial.architecture)

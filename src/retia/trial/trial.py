@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 from retia.errors import StudyError
 from retia.space import Architecture, SearchSpace
 from retia.trial.limits import Limits
+from retia.trial.owner import check_owner
 
 __all__ = ["STOPPED_STEP", "WEIGHTS", "Progress", "State", "Trial"]
 
@@ -33,6 +34,7 @@ class Trial:
 
     A completed trial has metrics, all finite; a failed one has an error; an infeasible one has the costs for which it was
     rejected before training. Anything else can't be built. The limits are those that the trial began with, if it may be stopped early.
+    `study` is the id of the study, by which its files are told from those of another study.
 
     Raises:
         StudyError: If the state and the rest contradict each other.
@@ -51,6 +53,7 @@ class Trial:
     limits: Limits | None = None
     directory: Path | None = field(default=None, compare=False, repr=False)
     space: SearchSpace | None = field(default=None, compare=False, repr=False)
+    study: str | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.state not in _STATES:
@@ -101,6 +104,7 @@ class Trial:
             self.limits,
             self.directory,
             self.space,
+            self.study,
         )
 
     def build(self, device: str | None = None, seed: int | None = None) -> Any:
@@ -115,9 +119,11 @@ class Trial:
         """Build the trial's model with its trained weights, in evaluation mode.
 
         Raises:
-            StudyError: If the study was opened without its space, or the evaluator kept no weights.
+            StudyError: If the study was opened without its space, the evaluator kept no weights, or the folder holds another study's files.
         """
         space = self._model_space("load")
+        if self.directory is not None and self.study is not None:
+            check_owner(self.directory.parent, self.study)
         path = None if self.directory is None else self.directory / WEIGHTS
         if path is None or not path.exists():
             msg = (
