@@ -21,6 +21,9 @@ class StudyRecord(Protocol):
       once; never a trial that this record began, unless another record ended it.
     - A running trial whose record is closed, or whose process is gone, is claimed exactly once, by one record.
     - A closed record may be used again: it goes on as a new run of the study, to which what it left running is claimable.
+    - `begin`, `finish` and `claim` may be called again after an interrupt or an error, with the same result: a `begin` that finds the row that
+      it wrote itself returns True.
+    - Numbers are begun in their order. Rows may be deleted; their numbers are missing then.
     - The cost of `begin` and `finish` does not grow with the number of trials.
 
     A record serves one thread at a time.
@@ -29,6 +32,11 @@ class StudyRecord(Protocol):
     @property
     def header(self) -> Header:
         """What makes the study, as it is stored."""
+        ...
+
+    @property
+    def uid(self) -> str:
+        """The id that the study was given when it was first stored, unlike that of any other study."""
         ...
 
     def begin(self, trial: Trial) -> bool:
@@ -47,8 +55,11 @@ class StudyRecord(Protocol):
         """
         ...
 
-    def refresh(self) -> list[Trial]:
+    def refresh(self, *, everything: bool = False) -> list[Trial]:
         """Return what other records have begun or ended since the last call, by number; the first call returns all there is.
+
+        Args:
+            everything: Whether to return all there is, this record's own trials too, as if nothing was known.
 
         Raises:
             StorageError: If it can't be read.
