@@ -253,7 +253,7 @@ def test_a_study_resumed_half_way_has_the_same_trials(tmp_path):
 
 def test_a_study_whose_files_are_gone_goes_on(tmp_path):
     searched(SuccessiveHalving(Random(), fidelities=(1, 9), eta=3), tmp_path, trials=4)
-    shutil.rmtree(tmp_path / "study.files")
+    shutil.rmtree(tmp_path / "study.db.files")
     with pytest.warns(RuntimeWarning, match="trained from the beginning"):
         study = searched(SuccessiveHalving(Random(), fidelities=(1, 9), eta=3), tmp_path, trials=5)
     assert trained(study)[4] == list(range(1, 10))

@@ -14,6 +14,7 @@ from retia.space import Architecture, SearchSpace
 from retia.storage import MemoryRecord, StudyRecord
 from retia.strategy import Strategy, promoting
 from retia.study.evaluator import Releasing
+from retia.study.interrupts import Interrupts
 from retia.study.job import Job, Outcome, Task
 from retia.trial import History, Parent, Proposal, Run, Trial
 
@@ -62,6 +63,7 @@ class Loop:
         deadline: When to start no more trials, as of `time.monotonic`.
         place: Adds to a trial what is not stored: its space and its directory.
         tell: Hears when a trial starts or ends.
+        interrupts: Holds back ctrl-C while a trial is written to the record and the history.
     """
 
     space: SearchSpace
@@ -75,6 +77,7 @@ class Loop:
     deadline: float
     place: Callable[[Trial], Trial]
     tell: Callable[[str, Trial], None]
+    interrupts: Interrupts = field(default_factory=Interrupts)
     _claimed: deque[Trial] = field(default_factory=deque[Trial], init=False)
     _running: dict[Future[Outcome], Trial] = field(default_factory=dict[Future[Outcome], Trial], init=False)
     _rejected: int = field(default=0, init=False)
@@ -98,15 +101,17 @@ class Loop:
 
     def _hear(self) -> None:
         """Take up what other processes have begun and ended."""
-        for trial in self.record.refresh():
-            self.history.record(self.place(trial))
+        with self.interrupts:
+            for trial in self.record.refresh():
+                self.history.record(self.place(trial))
 
     def _claim(self) -> bool:
         """Take up the trials of processes that are gone."""
-        claimed = [self.place(trial) for trial in self.record.claim()]
-        for trial in claimed:
-            self.history.record(trial)
-        self._claimed.extend(claimed)
+        with self.interrupts:
+            claimed = [self.place(trial) for trial in self.record.claim()]
+            for trial in claimed:
+                self.history.record(trial)
+            self._claimed.extend(claimed)
         return bool(claimed)
 
     def _others(self, reason: str) -> bool:
@@ -177,7 +182,7 @@ class Loop:
     def _proposals(self, n: int) -> tuple[Sequence[Proposal], str]:
         """Ask the strategy for what has not been evaluated; a known proposal is answered from the records by asking again."""
         for attempt in range(REPEATS):
-            rng = stream(self.seed, "propose", len(self.history), attempt)
+            rng = stream(self.seed, "propose", self.history.next_number, attempt)
             proposals = self.strategy.propose(self.space, self.history, n, rng)
             if not proposals:
                 return [], EXHAUSTED
@@ -212,7 +217,7 @@ class Loop:
 
     def _begin(self, proposal: Proposal, costs: Mapping[str, float] | None, error: str | None) -> Trial | None:
         """Record the trial under the next number; None if another process has taken the number."""
-        number = len(self.history)
+        number = self.history.next_number
         misses = costs is not None and any(not constraint.holds(costs) for constraint in self.history.constraints if constraint.metric in costs)
         started = time.time()
         trial = Trial(number, proposal.architecture, fidelity=proposal.fidelity, parent=proposal.parent, limits=proposal.limits, started=started)
@@ -220,10 +225,11 @@ class Loop:
             trial = trial.end("infeasible", at=started, metrics=costs)
         if error is not None:
             trial = trial.end("failed", at=started, error=error)
-        if not self.record.begin(trial):
-            return None
-        trial = self.place(trial)
-        self.history.record(trial)
+        with self.interrupts:
+            if not self.record.begin(trial):
+                return None
+            trial = self.place(trial)
+            self.history.record(trial)
         self._rejected = self._rejected + 1 if trial.state == "infeasible" else 0
         if trial.finished:
             self.tell("ended", trial)
@@ -249,7 +255,7 @@ class Loop:
 
     def _parent(self, trial: Trial) -> Parent | None:
         """Return the completed trial of another architecture that a trial's was derived from."""
-        parent = None if trial.parent is None else self.history[trial.parent]
+        parent = self.history.get(trial.parent)
         if parent is None or parent.directory is None or parent.state != "completed" or parent.architecture == trial.architecture:
             return None
         return Parent(parent.architecture, parent.directory)
@@ -279,8 +285,9 @@ class Loop:
             ended = trial.end("failed", at=time.time(), error=outcome.error, progress=outcome.progress)
         if outcome.broken is not None and not self.history.count("completed") + self.history.count("failed"):
             raise EvaluationError(outcome.broken)  # the trial stays as running, and is taken up when the evaluator has been mended
-        self.record.finish(ended)
-        self.history.record(ended)
+        with self.interrupts:
+            self.record.finish(ended)
+            self.history.record(ended)
         self._release(ended)
         self.tell("ended", ended)
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from retia.errors import StudyError
+from retia.errors import RetiaError, StorageError, StudyError
 from retia.execute import executor_for, let_go, slots_of
 from retia.rng import stream_seed
 from retia.space import SearchSpace, Value
@@ -16,15 +16,17 @@ from retia.storage import Database, Header, MemoryRecord, StudyRecord
 from retia.strategy import Prepared, Strategy
 from retia.study.checks import check_metrics, check_run
 from retia.study.companions import CONTROL, RESCORED, RETRAINED, Companions, only_name
-from retia.study.directory import directory_of, temporary_directory
+from retia.study.directory import temporary_directory
 from retia.study.evaluator import Costed, CostEvaluator, Evaluator, Searchable, as_evaluator, describe
 from retia.study.event import Event, Observer
 from retia.study.html import as_html
+from retia.study.interrupts import Interrupts
 from retia.study.job import Job
 from retia.study.loop import INTERRUPTED, Loop
+from retia.study.name import check_name
 from retia.study.preparation import PreparationStep, preparation_record, preparation_run, prepared, refuse_another_preparation
 from retia.study.stored_evaluator import StoredEvaluator
-from retia.trial import ConstraintsLike, History, Trial, constraints_from, hypervolume, objectives_from, pick, reference_point
+from retia.trial import ConstraintsLike, History, Trial, check_owner, constraints_from, hypervolume, objectives_from, pick, reference_point, take_folder
 
 __all__ = ["Study"]
 
@@ -39,7 +41,7 @@ class Study:
         minimize: The metrics to minimize.
         constraints: Bounds on metrics, such as `["params <= 1e6"]`. Bounds on costs are checked before training.
         storage: Where the trials are kept: a file for SQLite, or a URL; None keeps them in memory.
-        name: The study's name in the storage. The same storage and name resume it.
+        name: The study's name in the storage, which also names the folder of its files. The same storage and name resume it.
         seed: Where all randomness of the study comes from.
         baseline: The architecture of trial 0, with which the others are compared; the space's default if not given.
         costs: What counts costs before training; taken from the evaluator if it offers it.
@@ -48,7 +50,8 @@ class Study:
         force: Whether to go on with a stored study though its space, evaluator or seed has changed.
 
     Raises:
-        StudyError: If there is no objective, a constraint can't be read, or an objective is none of the evaluator's metrics.
+        StudyError: If there is no objective, a constraint can't be read, an objective is not one of the evaluator's metrics, or `name` can't name a folder.
+        StorageError: If `storage` is not a file or a URL of a database.
         EvaluationError: If the evaluator is none.
         ArchitectureError: If the baseline is not of the space.
     """
@@ -79,7 +82,8 @@ class Study:
         self.objectives = objectives_from(maximize, minimize)
         self.constraints = constraints_from(constraints)
         self.storage = None if storage is None else os.fspath(storage)
-        self.name = name
+        self.name = check_name(name)
+        self._database = None if self.storage is None else Database(self.storage)
         self.seed = seed
         self.device = device
         self.costs = costs if costs is not None or not isinstance(self.evaluator, Costed) else self.evaluator.costs()
@@ -104,24 +108,29 @@ class Study:
             name: Which study; may be left out if there is but one.
 
         Raises:
-            StorageError: If there is no such study.
-            StudyError: If no name is given and there are several studies.
+            StorageError: If there is no such study, or it can't be read.
+            StudyError: If no name is given and there are several studies, or `name` can't be the name of a study.
         """
         database = Database(os.fspath(storage))
-        name = only_name(database, os.fspath(storage)) if name is None else name
+        name = only_name(database, os.fspath(storage)) if name is None else check_name(name)
         record = database.load(name)
         header = record.header
-        study = cls(
-            SearchSpace.from_json(header.space),
-            StoredEvaluator(header.evaluator),
-            maximize=[one.metric for one in header.objectives if one.direction == "maximize"],
-            minimize=[one.metric for one in header.objectives if one.direction == "minimize"],
-            constraints=header.constraints,
-            storage=storage,
-            name=name,
-            seed=header.seed,
-            baseline=header.baseline,
-        )
+        try:
+            study = cls(
+                SearchSpace.from_json(header.space),
+                StoredEvaluator(header.evaluator),
+                maximize=[one.metric for one in header.objectives if one.direction == "maximize"],
+                minimize=[one.metric for one in header.objectives if one.direction == "minimize"],
+                constraints=header.constraints,
+                storage=storage,
+                name=name,
+                seed=header.seed,
+                baseline=header.baseline,
+            )
+        except RetiaError as error:
+            record.close(None)
+            msg = f"The header of study '{name}' in {database} contradicts itself: {error} Another program changed it. Restore the storage from a copy."
+            raise StorageError(msg) from error
         vars(study)["_record"] = record
         study._prepared_by = header.evaluator.get("prepared_by")
         study._stop_reason = next((one.stop_reason for one in database.studies() if one.name == name), None)
@@ -166,10 +175,7 @@ class Study:
             msg = f"The study '{self.name}' was opened without its code, so it can't run. Make it from its space and evaluator, with the same storage and name."
             raise StudyError(msg)
         check_run(strategy, self.evaluator, trials, timeout)
-        self._bind(strategy)
-        record, history = self._record, self.history
-        for trial in record.refresh():
-            history.record(self._place(trial))
+        record, history = self._opened(strategy), self.history
         self._stop_reason = None
 
         def tell(kind: Any, trial: Trial | None = None, **more: Any) -> None:
@@ -178,6 +184,8 @@ class Study:
 
         needed = [*(one.metric for one in self.objectives), *(one.metric for one in self.constraints)]
         chosen = executor_for(workers or 1) if executor is None else executor
+        interrupts = Interrupts()
+        interrupts.install()
         try:
             tell("resumed" if len(history) else "opened")
             run = preparation_run(self.space, stream_seed(self.seed, "prepare"), self.device, self.directory, tell)
@@ -194,14 +202,22 @@ class Study:
                 deadline=time.monotonic() + timeout if timeout is not None else float("inf"),
                 place=self._place,
                 tell=tell,
+                interrupts=interrupts,
             )
             reason = self._stop_reason = loop.run(chosen, workers or slots_of(chosen))
         except KeyboardInterrupt:
             reason = self._stop_reason = INTERRUPTED
         finally:
-            if executor is None:
-                let_go(chosen, cut_off=self._stop_reason in (None, INTERRUPTED))
-            record.close(self._stop_reason)
+            with interrupts:
+                cut_off = self._stop_reason in (None, INTERRUPTED)
+                if cut_off:
+                    vars(self).pop("_history", None)  # what was cut off may stand in the record alone
+                try:
+                    if executor is None:
+                        let_go(chosen, cut_off=cut_off)
+                finally:
+                    record.close(self._stop_reason)
+                    interrupts.remove()
         tell("stopped")
         return reason
 
@@ -283,8 +299,8 @@ class Study:
 
     @property
     def baseline_trial(self) -> Trial | None:
-        """Trial 0, once it has started."""
-        return self.history[0] if len(self.history) else None
+        """Trial 0; None before it has started, or if its row was deleted."""
+        return self.history.get(0)
 
     @property
     def control(self) -> "Study | None":
@@ -308,7 +324,12 @@ class Study:
 
     @property
     def preparation(self) -> list[PreparationStep]:
-        """What that strategy reported of its work."""
+        """What that strategy reported of its work.
+
+        Raises:
+            StudyError: If the folder of the study's files holds those of another study.
+        """
+        check_owner(self.directory, self._record.uid)
         return preparation_record(self.directory)
 
     @property
@@ -321,7 +342,7 @@ class Study:
         """Where the evaluators' files go: a folder of each trial's own is below it."""
         if self.given_directory is not None:
             return self.given_directory
-        return temporary_directory() if self.storage is None else directory_of(self.storage, self.name)
+        return temporary_directory() if self._database is None else self._database.files / self.name
 
     def __repr__(self) -> str:
         return f"<Study '{self.name}': {len(self.history)} trials, {', '.join(map(str, self.objectives))}>"
@@ -330,6 +351,23 @@ class Study:
         return as_html(self)
 
     # --- inside
+
+    def _opened(self, strategy: Strategy) -> StudyRecord:
+        """Return the record, with the history up to date and the folder of the files marked as this study's."""
+        if self._database is not None:
+            self._database.check_writable()
+        interrupts = Interrupts()
+        interrupts.install()
+        try:
+            with interrupts:
+                self._bind(strategy)
+                if self._database is not None or self.given_directory is not None:
+                    take_folder(self.directory, self._record.uid)
+                for trial in self._record.refresh():
+                    self.history.record(self._place(trial))
+                return self._record
+        finally:
+            interrupts.remove()
 
     def _bind(self, strategy: Strategy) -> None:
         """Note which preparation scores the trials: one study has but one, and another is a `StudyError`."""
@@ -353,10 +391,10 @@ class Study:
             seed=self.seed,
             baseline=dict(self.baseline),
         )
-        if self.storage is None:
+        database = self._database
+        if database is None:
             return MemoryRecord(header)
-        database = Database(self.storage)
-        record = database.open(header)
+        record = database.open(header) if database.writable else database.load(self.name)
         if differences := record.header.differences(header):
             if not self._force and not self._mended(database, differences):
                 record.close(None)
@@ -367,7 +405,8 @@ class Study:
                     f"its old trials then stand beside the new."
                 )
                 raise StudyError(msg)
-            database.amend(header)
+            if database.writable:
+                database.amend(header)
         return record
 
     def _mended(self, database: Database, differences: Sequence[str]) -> bool:
@@ -377,11 +416,19 @@ class Study:
 
     @cached_property
     def _history(self) -> History:
-        return History(self.objectives, self.constraints, map(self._place, self._record.refresh()))
+        return History(self.objectives, self.constraints, map(self._place, self._record.refresh(everything=True)))
 
     def _place(self, trial: Trial) -> Trial:
+        for one in (*self.objectives, *self.constraints) if trial.state == "completed" else ():
+            if one.metric not in trial.metrics:
+                msg = (
+                    f"Trial {trial.number} of study '{self.name}' in {self._database} has no metric '{one.metric}', which the study needs; it has "
+                    f"{sorted(trial.metrics)}. Restore its row in the storage, delete the row, or give the study another name= to begin a new one."
+                )
+                raise StorageError(msg)
         # A frozen record gets its surroundings, which are not part of it: quicker than dataclasses.replace.
         object.__setattr__(trial, "space", self.space)
+        object.__setattr__(trial, "study", self._record.uid)
         object.__setattr__(trial, "directory", self.directory / f"{trial.number:05d}")
         return trial
 
