@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from retia.errors import RetiaError, StorageError, StudyError
+from retia.errors import StudyError
 from retia.execute import executor_for, let_go, slots_of
 from retia.rng import stream_seed
 from retia.space import SearchSpace, Value
@@ -24,6 +24,7 @@ from retia.study.interrupts import Interrupts
 from retia.study.job import Job
 from retia.study.loop import INTERRUPTED, Loop
 from retia.study.name import check_name
+from retia.study.opening import arguments_of, check_complete, open_record, why_no_best
 from retia.study.preparation import PreparationStep, preparation_record, preparation_run, prepared, refuse_another_preparation
 from retia.study.stored_evaluator import StoredEvaluator
 from retia.trial import ConstraintsLike, History, Trial, check_owner, constraints_from, hypervolume, objectives_from, pick, reference_point, take_folder
@@ -114,25 +115,9 @@ class Study:
         database = Database(os.fspath(storage))
         name = only_name(database, os.fspath(storage)) if name is None else check_name(name)
         record = database.load(name)
-        header = record.header
-        try:
-            study = cls(
-                SearchSpace.from_json(header.space),
-                StoredEvaluator(header.evaluator),
-                maximize=[one.metric for one in header.objectives if one.direction == "maximize"],
-                minimize=[one.metric for one in header.objectives if one.direction == "minimize"],
-                constraints=header.constraints,
-                storage=storage,
-                name=name,
-                seed=header.seed,
-                baseline=header.baseline,
-            )
-        except RetiaError as error:
-            record.close(None)
-            msg = f"The header of study '{name}' in {database} contradicts itself: {error} Another program changed it. Restore the storage from a copy."
-            raise StorageError(msg) from error
+        study = cls(**arguments_of(record, database), storage=storage, name=name)
         vars(study)["_record"] = record
-        study._prepared_by = header.evaluator.get("prepared_by")
+        study._prepared_by = record.header.evaluator.get("prepared_by")
         study._stop_reason = next((one.stop_reason for one in database.studies() if one.name == name), None)
         return study
 
@@ -250,7 +235,7 @@ class Study:
             StudyError: If the study has no feasible trial, or as `run`.
         """
         if not (winners := [trial.architecture for trial in self.top(k)]):
-            raise StudyError(self._nothing())
+            raise StudyError(why_no_best(self.name, self.history))
         return self._companions.rejudge(RETRAINED, winners, workers=workers, executor=executor, observer=observer)
 
     # --- results
@@ -273,7 +258,7 @@ class Study:
             StudyError: If no trial completed, or none meets the constraints.
         """
         if self.history.best is None:
-            raise StudyError(self._nothing())
+            raise StudyError(why_no_best(self.name, self.history))
         return self.history.best
 
     @property
@@ -391,56 +376,20 @@ class Study:
             seed=self.seed,
             baseline=dict(self.baseline),
         )
-        database = self._database
-        if database is None:
-            return MemoryRecord(header)
-        record = database.open(header) if database.writable else database.load(self.name)
-        if differences := record.header.differences(header):
-            if not self._force and not self._mended(database, differences):
-                record.close(None)
-                lines = "\n  ".join(differences)
-                msg = (
-                    f"The study '{self.name}' in '{self.storage}' is another than this one:\n  {lines}\n"
-                    f"Take another name=, change it back, or go on all the same with force=True (--force): "
-                    f"its old trials then stand beside the new."
-                )
-                raise StudyError(msg)
-            if database.writable:
-                database.amend(header)
-        return record
-
-    def _mended(self, database: Database, differences: Sequence[str]) -> bool:
-        """Whether the evaluator alone has changed, before it judged anything: its first evaluation showed a mistake, say."""
-        ended = sum(count for one in database.studies() if one.name == self.name for state, count in one.trials.items() if state != "running")
-        return not ended and all(line.startswith("evaluator: ") for line in differences)
+        return MemoryRecord(header) if self._database is None else open_record(self._database, header, force=self._force)
 
     @cached_property
     def _history(self) -> History:
         return History(self.objectives, self.constraints, map(self._place, self._record.refresh(everything=True)))
 
     def _place(self, trial: Trial) -> Trial:
-        for one in (*self.objectives, *self.constraints) if trial.state == "completed" else ():
-            if one.metric not in trial.metrics:
-                msg = (
-                    f"Trial {trial.number} of study '{self.name}' in {self._database} has no metric '{one.metric}', which the study needs; it has "
-                    f"{sorted(trial.metrics)}. Restore its row in the storage, delete the row, or give the study another name= to begin a new one."
-                )
-                raise StorageError(msg)
+        if trial.state == "completed":
+            check_complete(trial, (*self.objectives, *self.constraints), f"'{self.name}' in {self._database}")
         # A frozen record gets its surroundings, which are not part of it: quicker than dataclasses.replace.
         object.__setattr__(trial, "space", self.space)
         object.__setattr__(trial, "study", self._record.uid)
         object.__setattr__(trial, "directory", self.directory / f"{trial.number:05d}")
         return trial
-
-    def _nothing(self) -> str:
-        completed, failed = self.history.count("completed"), self.history.count("failed")
-        if completed:
-            bounds = " and ".join(str(constraint) for constraint in self.constraints)
-            return f"None of the {completed} completed trials of '{self.name}' meets {bounds}. Loosen the bound, or search on."
-        if failed:
-            error = next(trial.error or "" for trial in self.history if trial.state == "failed")
-            return f"No trial of '{self.name}' completed; {failed} failed, the first with:\n{error}"
-        return f"The study '{self.name}' has no completed trial yet. Run it: study.run(strategy, trials=...)."
 
 
 def _defaults(space: SearchSpace, without: SearchSpace) -> dict[str, Value]:
