@@ -3,7 +3,7 @@
 from retia.errors import StorageError
 from retia.storage.header import Header
 from retia.storage.record import unbegun, unfinished
-from retia.trial import Trial
+from retia.trial import State, Trial
 
 __all__ = ["MemoryRecord"]
 
@@ -45,6 +45,14 @@ class MemoryRecord:
             self._trials[trial.number] = trial
             self._running.discard(trial.number)
             self._left.discard(trial.number)
+
+    def restart(self, trial: Trial, *, was: State) -> bool:
+        """Write that a trial starts again; False if it is not in the state that it was in."""
+        if self._trials[trial.number].state != was:
+            return False
+        self._trials[trial.number] = trial
+        self._running.add(trial.number)
+        return True
 
     def refresh(self) -> list[Trial]:
         """Return nothing: whatever is here came from this record."""

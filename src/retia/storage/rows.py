@@ -7,11 +7,11 @@ from typing import Any, get_args
 
 from retia.errors import StorageError, StudyError
 from retia.space import Architecture, Value, freeze
-from retia.trial import Limits, Objective, Progress, State, Trial
+from retia.trial import Attempt, Limits, Objective, Progress, State, Trial
 
-__all__ = ["COLUMNS", "ending_of", "row_of", "trial_of"]
+__all__ = ["COLUMNS", "ending_of", "restart_of", "row_of", "trial_of"]
 
-COLUMNS = ("number", "architecture", "state", "metrics", "fidelity", "parent", "error", "started", "ended", "progress", "limits")
+COLUMNS = ("number", "architecture", "state", "metrics", "fidelity", "parent", "error", "started", "ended", "progress", "limits", "attempts")
 """What `trial_of` reads, in its order."""
 
 
@@ -28,8 +28,14 @@ def row_of(trial: Trial) -> dict[str, Any]:
         "fidelity": trial.fidelity,
         "parent": trial.parent,
         "limits": None if trial.limits is None else _limits_to_json(trial.limits),
-        **ending_of(trial),
+        **restart_of(trial),
     }
+
+
+def restart_of(trial: Trial) -> dict[str, Any]:
+    """Return the columns that change when a trial starts again."""
+    attempts = [[_storable(one.error), one.started, one.ended] for one in trial.attempts]
+    return {**ending_of(trial), "attempts": json.dumps(attempts)}
 
 
 def ending_of(trial: Trial) -> dict[str, Any]:
@@ -50,7 +56,7 @@ def trial_of(row: Sequence[Any]) -> Trial:
     Raises:
         StorageError: If they make no trial.
     """
-    number, architecture, state, metrics, fidelity, parent, error, started, ended, progress, limits = row
+    number, architecture, state, metrics, fidelity, parent, error, started, ended, progress, limits, attempts = row
     try:
         return Trial(
             number,
@@ -64,6 +70,7 @@ def trial_of(row: Sequence[Any]) -> Trial:
             ended=ended,
             progress=_progress(progress),
             limits=None if limits is None else _limits(json.loads(limits)),
+            attempts=() if attempts == "[]" else tuple(Attempt(*one) for one in json.loads(attempts)),
         )
     except (AttributeError, KeyError, TypeError, ValueError, StudyError) as cause:
         reason = f"{type(cause).__name__}: {cause}"

@@ -21,7 +21,7 @@ from retia.storage.address import Address
 
 __all__ = ["VERSION", "belongs", "create_tables", "runs", "schema", "studies", "trials"]
 
-VERSION = 1
+VERSION = 2
 
 _metadata = MetaData()
 
@@ -66,6 +66,7 @@ trials = Table(
     Column("progress", Text, nullable=False),
     Column("started", Double, nullable=False),
     Column("ended", Double),
+    Column("attempts", Text, nullable=False),
     PrimaryKeyConstraint("study", "number"),
 )
 
