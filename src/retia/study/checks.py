@@ -28,12 +28,18 @@ def check_metrics(evaluator: Evaluator, costs: CostEvaluator | None, wanted: Ite
             raise StudyError(msg)
 
 
-def check_run(strategy: Strategy, evaluator: Evaluator, trials: int, timeout: float | None) -> None:
+def check_run(strategy: Strategy, evaluator: Evaluator, trials: int, timeout: float | None, failures: str) -> None:
     """Refuse a run that can't be.
 
     Raises:
         StudyError: If it can't.
     """
+    if isinstance(trials, bool) or not isinstance(trials, int):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
+        msg = f"'trials' is how many trials the study is to have, a whole number, got {trials!r}. Write trials=50."
+        raise StudyError(msg)
+    if failures not in ("raise", "ignore"):
+        msg = f"'failures' is 'raise' or 'ignore', got {failures!r}. Give 'ignore' to go on after a baseline that fails."
+        raise StudyError(msg)
     if trials < 1 or (timeout is not None and timeout <= 0):
         msg = f"A run needs at least one trial and a positive timeout, got trials={trials}, timeout={timeout}."
         raise StudyError(msg)

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from retia.errors import StudyError
-from retia.execute import executor_for, let_go, slots_of
+from retia.execute import check_count, executor_for, let_go, slots_of
 from retia.rng import stream_seed
 from retia.space import SearchSpace, Value
 from retia.storage import Database, Header, MemoryRecord, StudyRecord
@@ -142,12 +142,15 @@ class Study:
         executor: Executor | None = None,
         timeout: float | None = None,
         observer: Observer | None = None,
+        retry_failed: bool = False,
+        failures: Literal["raise", "ignore"] = "raise",
+        strict: bool = False,
     ) -> str:
         """Evaluate what the strategy proposes until the study has `trials` trials, and return why it stopped.
 
         The number counts all completed and failed trials of the study, the baseline and those of earlier runs among them;
-        architectures that are rejected for a constraint cost nothing and do not count. Call it with a greater number to
-        extend a study.
+        architectures that are rejected for a constraint, or because they are not a working model, cost nothing and do not count. Call it with a
+        greater number to extend a study. A trial whose worker was lost is started again, twice at most.
 
         Args:
             strategy: What proposes.
@@ -156,16 +159,27 @@ class Study:
             executor: Where they run instead: anything with the interface of `concurrent.futures.Executor`.
             timeout: Seconds after which no more trials are started.
             observer: Hears what happens.
+            retry_failed: Whether to start the failed trials of the study again, before any other. Their errors are kept as `Trial.attempts`.
+            failures: What the failure of the baseline does: "raise" ends the run with its error, "ignore" records it and goes on. Any other trial
+                that fails is recorded, and the run stops when more than half of its trials, at least five, have failed.
+            strict: Whether the first architecture that is not a working model ends the run with an error.
 
         Raises:
-            StudyError: If the stored study is another, the study was opened without its code, or no architecture is feasible.
-            EvaluationError: If the first evaluation shows that the evaluator breaks its contract.
+            StudyError: If the stored study is another, the study was opened without its code, an argument is not valid, or no architecture is feasible.
+            EvaluationError: If `device` is not available, or the baseline fails, or its metrics are not those that the study needs.
+            ExecutorError: If `workers` is not a whole number of at least 1.
+            InfeasibleArchitecture: If the baseline is not a working model; if `strict`, if any architecture is not.
             StorageError: If the storage can't be written.
         """
         if isinstance(self.evaluator, StoredEvaluator):
             msg = f"The study '{self.name}' was opened without its code, so it can't run. Make it from its space and evaluator, with the same storage and name."
             raise StudyError(msg)
-        check_run(strategy, self.evaluator, trials, timeout)
+        check_run(strategy, self.evaluator, trials, timeout, failures)
+        if workers is not None:
+            check_count("workers", workers)
+        if executor is None:  # another executor's workers may have devices that this machine does not have
+            self.space.check_device(self.device)
+        chosen = executor_for(workers or 1) if executor is None else executor
         self._bind(strategy)
         record, history = self._record, self.history
         for trial in record.refresh():
@@ -177,14 +191,14 @@ class Study:
                 observer(Event(kind, self, trial, trials, **more))
 
         needed = [*(one.metric for one in self.objectives), *(one.metric for one in self.constraints)]
-        chosen = executor_for(workers or 1) if executor is None else executor
         try:
             tell("resumed" if len(history) else "opened")
+            retried = self._started_again() if retry_failed else []
             run = preparation_run(self.space, stream_seed(self.seed, "prepare"), self.device, self.directory, tell)
             evaluator = self._scored_by = prepared(strategy, self.evaluator, run, self.costs, self.constraints)
             loop = Loop(
                 space=self.space,
-                history=history,
+                history=self._history,
                 record=record,
                 strategy=strategy,
                 job=Job(self.space, evaluator, self.costs, tuple(dict.fromkeys(needed)), self.device),
@@ -194,6 +208,9 @@ class Study:
                 deadline=time.monotonic() + timeout if timeout is not None else float("inf"),
                 place=self._place,
                 tell=tell,
+                retried=retried,
+                failures=failures,
+                strict=strict,
             )
             reason = self._stop_reason = loop.run(chosen, workers or slots_of(chosen))
         except KeyboardInterrupt:
@@ -378,6 +395,16 @@ class Study:
     @cached_property
     def _history(self) -> History:
         return History(self.objectives, self.constraints, map(self._place, self._record.refresh()))
+
+    def _started_again(self) -> list[Trial]:
+        """Start the failed trials again. The history is made again as well: what a strategy has seen of one only grows."""
+        now = time.time()
+        again = [self._place(trial.again(trial.error or "", at=now)) for trial in self._history if trial.state == "failed"]
+        again = [trial for trial in again if self._record.restart(trial, was="failed")]
+        changed = {trial.number: trial for trial in again}
+        if changed:
+            vars(self)["_history"] = History(self.objectives, self.constraints, (changed.get(trial.number, trial) for trial in self._history))
+        return again
 
     def _place(self, trial: Trial) -> Trial:
         # A frozen record gets its surroundings, which are not part of it: quicker than dataclasses.replace.
