@@ -30,8 +30,8 @@ class ParzenModel:
         SpaceError: If a number is out of its range.
 
     Reference:
-        Falkner et al., BOHB, ICML 2018, section 3.2 and algorithm 2. Deviations: as of `KernelDensity`; failed trials are among the
-        others; draws that are known, or break a restriction, are not candidates.
+        Falkner et al., BOHB, ICML 2018, section 3.2 and algorithm 2. Deviations: as of `KernelDensity`; failed and rejected trials are among
+        the others; draws that are known, or break a restriction, are not candidates.
     """
 
     share: float = 0.15
@@ -117,10 +117,10 @@ class BOHB:
 def _densities(columns: Columns, history: History, share: float) -> tuple[KernelDensity, KernelDensity] | None:
     """Return the densities of the good trials and of the others; None while there are too few."""
     least = len(columns.space.parameters) + 1
-    failed = [trial for trial in history if trial.state == "failed"] if history.count("failed") else []
-    count = len(history.evaluated) + len(failed)
+    bad = history.unusable
+    count = len(history.evaluated) + len(bad)
     if count < least + 2 or not len(columns.all):
         return None
-    rows = rows_of(columns, [trial.architecture for trial in (*history.ranked(history.evaluated), *failed)])
+    rows = rows_of(columns, [trial.architecture for trial in (*history.ranked(history.evaluated), *bad)])
     good = max(least, round(share * count))
     return KernelDensity(columns, rows[:good]), KernelDensity(columns, rows[-max(least, count - good) :])
