@@ -8,7 +8,7 @@ from torch import nn
 
 import retia
 from retia.cost import Costs, Example
-from retia.errors import ArchitectureError, EvaluationError, InfeasibleArchitecture, SpaceError
+from retia.errors import ArchitectureError, EvaluationError, InfeasibleArchitecture
 from retia.nn import ModelSpace
 from retia.space import Categorical, SearchSpace
 from retia.trial import Run

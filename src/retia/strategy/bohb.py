@@ -39,6 +39,8 @@ class ParzenModel:
     candidates: int = 64
     widening: float = 3.0
     _columns: Columns | None = field(default=None, init=False, repr=False, compare=False)
+    _key: tuple[History, int] | None = field(default=None, init=False, repr=False, compare=False)
+    _densities: "tuple[KernelDensity, KernelDensity] | None" = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("share", "random"):
@@ -52,8 +54,11 @@ class ParzenModel:
     def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
         """Return `n` new architectures that are promising, some of them random; all random until there are enough trials."""
         if self._columns is None or self._columns.space is not space:
-            self._columns = Columns(space)
-        densities = _densities(self._columns, history, self.share)
+            self._columns, self._key = Columns(space), None
+        key = (history, len(history.evaluated) + len(history.unusable))
+        if key != self._key:  # the densities stay the same until a trial has ended
+            self._key, self._densities = key, _densities(self._columns, history, self.share)
+        densities = self._densities
         drawn: dict[Architecture, None] = {}
         for _ in range(n):
             seen = history.architectures | drawn.keys() if drawn else history.architectures

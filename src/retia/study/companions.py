@@ -86,7 +86,8 @@ class Companions:
         """Judge the baseline and known architectures, by the study's own evaluator or another one."""
         companion = self._made(kind, **({} if evaluator is None else {"evaluator": evaluator}))
         everything = {companion.baseline, *architectures, *companion.history.architectures}
-        companion.run(Listed(architectures), trials=len(everything), **{**how, "failures": self._failures()})
+        how["failures"] = self._failures()
+        companion.run(Listed(architectures), trials=len(everything), **how)
         return companion
 
     def _made(self, kind: str, **changes: Any) -> "Study":

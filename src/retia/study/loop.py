@@ -180,26 +180,28 @@ class Loop:
         if self._claimed:
             return self._begin(self._claimed.popleft(), new=False), ""
         number = len(self.history)
-        proposal, reason = self._proposal(number) if number else (Proposal(self.baseline), "")
-        if proposal is None:
-            return None, reason
-        architecture = self.space.validate(proposal.architecture)
+        found = self._proposal(number) if number else (Proposal(self.baseline), self.baseline)
+        if isinstance(found, str):
+            return None, found
+        proposal, architecture = found
         trial = Trial(number, architecture, fidelity=proposal.fidelity, parent=proposal.parent, limits=proposal.limits, started=time.time())
         return self._begin(trial, new=True), ""
 
-    def _proposal(self, number: int) -> tuple[Proposal | None, str]:
-        """Ask the strategy for one architecture that has not been evaluated; a known proposal is answered by asking again.
+    def _proposal(self, number: int) -> tuple[Proposal, Architecture] | str:
+        """Ask the strategy for one architecture that has not been evaluated, and return it as the space spells it; or why there is none.
 
-        Its randomness is that of the number of its trial, so that it does not depend on how many trials run at once.
+        A known proposal is answered by asking again. The randomness is that of the number of the trial, so that it does not depend on how many
+        trials run at once.
         """
         for attempt in range(REPEATS):
             proposals = self.strategy.propose(self.space, self.history, 1, stream(self.seed, "propose", number, attempt))
             if not proposals:
-                return None, EXHAUSTED
+                return EXHAUSTED
             for proposal in proposals:
-                if self.history.find(self.space.validate(proposal.architecture), proposal.fidelity) is None:
-                    return proposal, ""
-        return None, REPEATING
+                architecture = self.space.validate(proposal.architecture)
+                if self.history.find(architecture, proposal.fidelity) is None:
+                    return proposal, architecture
+        return REPEATING
 
     def _begin(self, trial: Trial, *, new: bool) -> "_Begun | None":
         """Record a trial as running, or as ended if its costs say so; None for one that has ended, or if another process took its number."""

@@ -154,8 +154,8 @@ def rejected_architectures_do_not_break_it(make_strategy: MakeStrategy) -> None:
     default = space.default()
     for unbounded in (True, False):
         evaluator = _Rejecting(default)
-        bounds = {} if unbounded else {"constraints": ["params <= 700"], "costs": HashCosts()}
-        study = Study(space, evaluator, maximize="accuracy", **bounds)
+        constraints, costs = (None, None) if unbounded else (["params <= 700"], HashCosts())
+        study = Study(space, evaluator, maximize="accuracy", constraints=constraints, costs=costs)
         assert study.run(make_strategy(), trials=20) == "trials done", f"it stopped: {study.stop_reason}"
         rejected = {trial.architecture for trial in study.trials if trial.rejected}
         assert rejected, "no trial was rejected, so nothing was tested"
