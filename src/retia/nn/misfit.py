@@ -4,8 +4,8 @@ import dis
 
 __all__ = ["is_misfit"]
 
-_NO_SHAPES = (NotImplementedError, RecursionError)
-"""Kinds of RuntimeError that never tell of shapes."""
+_KINDS = (RuntimeError, ValueError, AssertionError)
+"""What torch raises where sizes do not fit. Their subclasses, such as an error for lack of memory, tell of something else."""
 
 
 def is_misfit(error: BaseException | None) -> bool:
@@ -26,13 +26,11 @@ def is_misfit(error: BaseException | None) -> bool:
     >>> is_misfit(error_of(lambda: int("three")))
     False
     """
-    if not isinstance(error, RuntimeError | ValueError | AssertionError) or isinstance(error, _NO_SHAPES):
+    if error is None or type(error) not in _KINDS or error.__traceback__ is None:
         return False
     innermost = error.__traceback__
-    while innermost is not None and innermost.tb_next is not None:
+    while innermost.tb_next is not None:
         innermost = innermost.tb_next
-    if innermost is None:
-        return False
     frame = innermost.tb_frame
     if str(frame.f_globals.get("__name__")).partition(".")[0] == "torch":
         return True

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from retia.errors import StudyError
-from retia.execute import check_count, executor_for, let_go, slots_of
+from retia.execute import executor_for, let_go, slots_of
 from retia.rng import stream_seed
 from retia.space import SearchSpace, Value
 from retia.storage import Database, Header, MemoryRecord, StudyRecord
@@ -22,7 +22,9 @@ from retia.study.event import Event, Observer
 from retia.study.html import as_html
 from retia.study.job import Job
 from retia.study.loop import INTERRUPTED, Loop
+from retia.study.no_result import no_result
 from retia.study.preparation import PreparationStep, preparation_record, preparation_run, prepared, refuse_another_preparation
+from retia.study.retries import started_again
 from retia.study.stored_evaluator import StoredEvaluator
 from retia.trial import ConstraintsLike, History, Trial, constraints_from, hypervolume, objectives_from, pick, reference_point
 
@@ -93,7 +95,8 @@ class Study:
         if baseline is None:
             self.baseline = self.space.default()
         else:  # fields of the evaluator that are searched need not be given
-            self.baseline = self.space.validate({**_defaults(self.space, space), **baseline})
+            own = {label: parameter.domain.default for label, parameter in self.space.parameters.items() if label not in space.parameters}
+            self.baseline = self.space.validate({**own, **baseline})
 
     @classmethod
     def open(cls, storage: str | os.PathLike[str], name: str | None = None) -> Self:
@@ -171,14 +174,7 @@ class Study:
             InfeasibleArchitecture: If the baseline is not a working model; if `strict`, if any architecture is not.
             StorageError: If the storage can't be written.
         """
-        if isinstance(self.evaluator, StoredEvaluator):
-            msg = f"The study '{self.name}' was opened without its code, so it can't run. Make it from its space and evaluator, with the same storage and name."
-            raise StudyError(msg)
-        check_run(strategy, self.evaluator, trials, timeout, failures)
-        if workers is not None:
-            check_count("workers", workers)
-        if executor is None:  # another executor's workers may have devices that this machine does not have
-            self.space.check_device(self.device)
+        check_run(self, strategy, trials=trials, workers=workers, executor=executor, timeout=timeout, failures=failures)
         chosen = executor_for(workers or 1) if executor is None else executor
         self._bind(strategy)
         record, history = self._record, self.history
@@ -193,12 +189,13 @@ class Study:
         needed = [*(one.metric for one in self.objectives), *(one.metric for one in self.constraints)]
         try:
             tell("resumed" if len(history) else "opened")
-            retried = self._started_again() if retry_failed else []
+            retried, history = started_again(history, record, self._place) if retry_failed else ([], history)
+            vars(self)["_history"] = history
             run = preparation_run(self.space, stream_seed(self.seed, "prepare"), self.device, self.directory, tell)
             evaluator = self._scored_by = prepared(strategy, self.evaluator, run, self.costs, self.constraints)
             loop = Loop(
                 space=self.space,
-                history=self._history,
+                history=history,
                 record=record,
                 strategy=strategy,
                 job=Job(self.space, evaluator, self.costs, tuple(dict.fromkeys(needed)), self.device),
@@ -251,7 +248,7 @@ class Study:
             StudyError: If the study has no feasible trial, or as `run`.
         """
         if not (winners := [trial.architecture for trial in self.top(k)]):
-            raise StudyError(self._nothing())
+            raise StudyError(no_result(self.name, self.history))
         return self._companions.rejudge(RETRAINED, winners, workers=workers, executor=executor, observer=observer)
 
     # --- results
@@ -274,7 +271,7 @@ class Study:
             StudyError: If no trial completed, or none meets the constraints.
         """
         if self.history.best is None:
-            raise StudyError(self._nothing())
+            raise StudyError(no_result(self.name, self.history))
         return self.history.best
 
     @property
@@ -396,32 +393,8 @@ class Study:
     def _history(self) -> History:
         return History(self.objectives, self.constraints, map(self._place, self._record.refresh()))
 
-    def _started_again(self) -> list[Trial]:
-        """Start the failed trials again. The history is made again as well: what a strategy has seen of one only grows."""
-        now = time.time()
-        again = [self._place(trial.again(trial.error or "", at=now)) for trial in self._history if trial.state == "failed"]
-        again = [trial for trial in again if self._record.restart(trial, was="failed")]
-        changed = {trial.number: trial for trial in again}
-        if changed:
-            vars(self)["_history"] = History(self.objectives, self.constraints, (changed.get(trial.number, trial) for trial in self._history))
-        return again
-
     def _place(self, trial: Trial) -> Trial:
         # A frozen record gets its surroundings, which are not part of it: quicker than dataclasses.replace.
         object.__setattr__(trial, "space", self.space)
         object.__setattr__(trial, "directory", self.directory / f"{trial.number:05d}")
         return trial
-
-    def _nothing(self) -> str:
-        completed, failed = self.history.count("completed"), self.history.count("failed")
-        if completed:
-            bounds = " and ".join(str(constraint) for constraint in self.constraints)
-            return f"None of the {completed} completed trials of '{self.name}' meets {bounds}. Loosen the bound, or search on."
-        if failed:
-            error = next(trial.error or "" for trial in self.history if trial.state == "failed")
-            return f"No trial of '{self.name}' completed; {failed} failed, the first with:\n{error}"
-        return f"The study '{self.name}' has no completed trial yet. Run it: study.run(strategy, trials=...)."
-
-
-def _defaults(space: SearchSpace, without: SearchSpace) -> dict[str, Value]:
-    return {label: parameter.domain.default for label, parameter in space.parameters.items() if label not in without.parameters}
