@@ -92,7 +92,7 @@ def test_the_best_comes_with_what_was_gained(retia, stored):
 def test_a_study_without_a_result_is_told(retia, write, toy):
     write("failing.py", "from toy import *\nspace = retia.SearchSpace({'a': retia.Categorical((3,)), 'b': retia.Categorical(('x',))})\n"
                         "study = retia.Study(space, judge, maximize='accuracy')\ntrials = 1\n")  # fmt: skip
-    retia("run", "failing.py", "--quiet")
+    assert "The baseline (trial 0) fails" in retia("run", "failing.py", "--quiet", code=1).stderr
     assert "no trial has completed" in retia("best").stdout
     assert "no feasible completed trial, so there is nothing to plot" in retia("plot", code=1).stderr
 

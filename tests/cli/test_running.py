@@ -225,7 +225,8 @@ MISFIT = """
 
 
     def judge(model):
-        raise AssertionError("it was trained")
+        assert model.first.out_features == 8, "it was trained"
+        return 1.0
 
 
     study = retia.Study(retia.ModelSpace(Net), judge, maximize="accuracy", costs=retia.Costs((4,)))
@@ -236,8 +237,36 @@ MISFIT = """
 @pytest.mark.parametrize("command", ["check", "run"])
 def test_parts_that_do_not_fit_are_found_before_training(retia, write, command):
     write("misfit.py", MISFIT)
-    error = retia(command, "misfit.py", code=1).stderr
-    assert "SpaceError" in error
-    assert "'width': 16" in error
-    assert "second" in error
-    assert "Traceback" not in error
+    result = retia(command, "misfit.py")
+    said = result.stdout + result.stderr
+    assert "infeasible among these: 1." in said
+    assert "'width': 16" in said
+    assert "second" in said
+    assert "Traceback" not in said
+    if command == "run":
+        assert "2 trials, 1 completed, 1 infeasible; stopped: search space exhausted" in said
+
+
+def test_what_failed_is_tried_again_and_the_first_failure_is_shown(retia, write):
+    text = """
+        import pathlib
+        import retia
+
+        @retia.architecture_evaluator
+        def judge(architecture):
+            if architecture["a"] == 2 and not pathlib.Path("mended").exists():
+                raise OSError("no space left on device")
+            return architecture["a"]
+
+        study = retia.Study(retia.SearchSpace({"a": retia.Integer(1, 4)}), judge, maximize="score")
+        strategy, trials = retia.strategy.GridSearch(), 4
+    """
+    write("grid.py", text)
+    first = retia("run", "grid.py")
+    assert "trial 1 failed (a=2):" in first.stderr
+    assert "OSError: no space left on device" in first.stderr
+    assert "of 4 trials, 1 of them failed" in first.stdout
+    write("mended", "")
+    again = retia("run", "grid.py")
+    assert "4 of 4 trials done, 1 of them failed (to try these again: retry_failed=True, or --retry-failed)" in again.stderr
+    assert "4 completed" in retia("run", "grid.py", "--retry-failed").stdout

@@ -162,5 +162,7 @@ def _show(study: "Study", trial: "Trial") -> None:
         show(Text(f"progress, {len(steps)} reports, the last: {steps[-1]}"))
     if trial.directory is not None and trial.directory.exists():
         show(Text(f"files: {trial.directory}"))
+    for place, attempt in enumerate(trial.attempts, 1):
+        show(Text(f"attempt {place} failed: {attempt.error.rstrip()}", style="red"))
     if trial.error:
         show(Text(trial.error.rstrip(), style="red"))

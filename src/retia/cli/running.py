@@ -35,6 +35,7 @@ set_option = click.option("--set", "settings", multiple=True, metavar="FIELD=VAL
 @set_option
 @click.option("--retrain", type=click.IntRange(0), metavar="K", help="Train the K best architectures of a one-shot method from scratch afterwards.")
 @click.option("--control", is_flag=True, default=None, help="Run random search at the same budget as well, to compare.")
+@click.option("--retry-failed", is_flag=True, default=None, help="Start the failed trials of the study again, before any other.")
 @click.option("--force", is_flag=True, default=None, help="Go on with a stored study though its space, evaluator or seed has changed.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @json_option
@@ -166,6 +167,7 @@ def _run_study(loaded: UserFile, given: dict[str, Any], values: dict[str, Any], 
                 workers=given.get("workers"),
                 timeout=given.get("timeout"),
                 observer=observer,
+                retry_failed=given.get("retry_failed", False),
             )
             run_companions(study, retrain=retrain, control=control, workers=given.get("workers"), observer=observer)
     return study

@@ -56,7 +56,8 @@ class Costs:
 
         Raises:
             EvaluationError: If the space builds no models.
-            SpaceError: If the model can't be built, or can't run on the input.
+            InfeasibleArchitecture: If the model's shapes do not fit, or its constructor rejects the architecture.
+            SpaceError: If the model can't be built, or can't run on the input, for another reason.
         """
         return judge_build(run.space, architecture, self._judge)
 

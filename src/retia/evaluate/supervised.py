@@ -62,6 +62,9 @@ class Supervised(ABC):
         if self.warmup_epochs != 0 and callable(self.schedule):
             msg = f"'warmup_epochs' is part of 'cosine' and 'constant', but 'schedule' is a function, {self.schedule!r}. Let the function warm up, with warmup_epochs=0."
             raise EvaluationError(msg)
+        if self.loss is not None and not callable(self.loss):
+            msg = f"'loss' is a function (outputs, targets) -> loss, got {self.loss!r}. Give the function itself, such as torch.nn.functional.mse_loss."
+            raise EvaluationError(msg)
         if clash := {*self.metrics} & {*self.own_metrics(), "loss", "train_seconds", "params", "flops", "macs"}:
             msg = f"{type(self).__name__} supplies {sorted(clash)} itself, so a metric in 'metrics' needs another name. Rename it."
             raise EvaluationError(msg)

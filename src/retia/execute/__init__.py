@@ -3,7 +3,7 @@
 from retia.execute.executor_for import executor_for, let_go, slots_of
 from retia.execute.in_process import InProcess
 from retia.execute.pickling import dumps
-from retia.execute.processes import Processes
+from retia.execute.processes import Processes, check_count
 from retia.execute.progress import emit
 
-__all__ = ["InProcess", "Processes", "dumps", "emit", "executor_for", "let_go", "slots_of"]
+__all__ = ["InProcess", "Processes", "check_count", "dumps", "emit", "executor_for", "let_go", "slots_of"]

@@ -6,6 +6,7 @@ from retia.nn.elastic_sequential import ElasticSequential
 from retia.nn.factory import Candidates, Factory
 from retia.nn.input_choice import Reduction, SelectInputs, input_choice
 from retia.nn.layer_choice import layer_choice
+from retia.nn.misfit import is_misfit
 from retia.nn.mixed_layer import MixedLayer
 from retia.nn.mixture import Mixture, WeightedSum
 from retia.nn.model_space import ModelSpace
@@ -32,6 +33,7 @@ __all__ = [
     "WeightedSum",
     "cell",
     "input_choice",
+    "is_misfit",
     "layer_choice",
     "parameter",
     "repeat",

@@ -9,9 +9,10 @@ from typing import Any, Self
 import torch
 from torch import nn
 
-from retia.errors import RetiaError, SpaceError
+from retia.errors import InfeasibleArchitecture, RetiaError, SpaceError
 from retia.nn.collection import uncollected
-from retia.nn.placement import placed
+from retia.nn.misfit import is_misfit
+from retia.nn.placement import check_device, placed
 from retia.nn.seeding import preserved, seeded
 from retia.space import Builder, Domain, SearchSpace, Tracer, Value
 from retia.space import explore as explore_constructor
@@ -100,18 +101,20 @@ class ModelSpace(SearchSpace):
 
         Raises:
             ArchitectureError: If the architecture is not one of the space.
-            SpaceError: If the constructor fails, or its choices are not those that were traced.
+            InfeasibleArchitecture: If torch refuses the sizes of a layer, such as channels that are not divisible by their groups.
+            SpaceError: If the constructor fails otherwise, or its choices are not those that were traced.
         """
         architecture = self.validate(architecture)
         builder = Builder(architecture, self._parameters)
         with builder.recording(), placed(device), seeded(seed):
             try:
                 model = self._factory(*self._args, **self._kwargs)
-            except RetiaError:
-                raise
             except Exception as error:
+                cause = error.__cause__ if isinstance(error, SpaceError) else error
+                if isinstance(error, RetiaError) and not is_misfit(cause):
+                    raise
                 msg = f"The constructor of {self.name} fails for {dict(architecture)}: {type(error).__name__}: {error}"
-                raise SpaceError(msg) from error
+                raise (InfeasibleArchitecture if is_misfit(cause) else SpaceError)(msg) from cause
         if len(builder.asked) + len(self._beside) < len(architecture):
             unasked = next(label for label in architecture if label not in builder.asked and label not in self._beside)
             msg = (
@@ -147,6 +150,14 @@ class ModelSpace(SearchSpace):
     def seeded(self, seed: int) -> AbstractContextManager[None]:
         """Seed torch inside, and restore its generators afterwards."""
         return seeded(seed)
+
+    def check_device(self, device: str | None) -> None:
+        """Check that models can be built on a device.
+
+        Raises:
+            EvaluationError: If torch does not know the device, or this machine does not have it.
+        """
+        check_device(device)
 
     def load(self, architecture: Mapping[str, Value], path: Path, device: str | torch.device | None = None) -> nn.Module:
         """Build a model and load its weights from a safetensors file, in evaluation mode.

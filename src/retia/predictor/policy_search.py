@@ -29,7 +29,7 @@ class PolicySearch(ABC):
     """A policy, and how far it has learnt from a history: a cache that follows from the trials alone.
 
     The policy learns from the trials in the order of their numbers, batch by batch, once all of a batch have ended. A trial's reward is
-    where it stands among the last 200: the normal score of its rank, so that no unit and no outlier matters. What failed or misses the
+    where it stands among the last 200: the normal score of its rank, so that no unit and no outlier matters. What failed, was rejected or misses the
     constraints stands last; with several objectives the order is that of `History.ranked`.
 
     Args:

@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from retia.report.failures import failure, failures
 from retia.report.number import duration, number
 from retia.study import Event, Study
 
@@ -21,7 +22,7 @@ class Progress:
     """An observer that shows how far a study is: `study.run(..., observer=progress)`.
 
     On a terminal it is a live display, redrawn four times a second by a thread of its own; elsewhere a plain line every few
-    seconds. An event costs the same however many trials there are. It writes to standard error, so that standard output
+    seconds. The first failure of a run is shown at once, with its error. An event costs the same however many trials there are. It writes to standard error, so that standard output
     stays the program's own. Leave it by `with`, or let the study's "stopped" event end it.
 
     Args:
@@ -39,7 +40,7 @@ class Progress:
         self._target = 0
         self._first_end = self._printed = 0.0
         self._ended_now = 0
-        self._unprinted = False
+        self._unprinted = self._failed = False
 
     def __call__(self, event: Event) -> None:
         """Take up what happened."""
@@ -51,6 +52,9 @@ class Progress:
             if self._ended_now == 1:
                 self._first_end = self._clock()
             self._unprinted = True
+            if event.trial is not None and event.trial.state == "failed" and not self._failed:
+                self._failed = True
+                self._say(failure(event.trial))
             if self._live is None and self._clock() - self._printed >= self._interval_s:
                 self._print()
         elif event.kind == "prepared":
@@ -70,10 +74,11 @@ class Progress:
         study = self._study = event.study
         self._printed = self._clock()
         self._ended_now = 0
-        self._unprinted = False
+        self._unprinted = self._failed = False
         done = self._done(study)
         if event.kind == "resumed":
-            self._say(f"resumed study '{study.name}': {done} of {self._target} trials done")
+            failed = f", {failures(study)}" if study.history.count("failed") else ""
+            self._say(f"resumed study '{study.name}': {done} of {self._target} trials done{failed}")
         else:
             self._say(f"started study '{study.name}': {self._target} trials")
         if self._console.is_terminal:

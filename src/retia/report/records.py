@@ -49,6 +49,7 @@ def record(trial: Trial) -> dict[str, Any]:
         "ended": trial.ended,
         "seconds": trial.seconds,
         "error": trial.error,
+        "attempts": [{"error": one.error, "started": one.started, "ended": one.ended} for one in trial.attempts],
         "progress": [dict(step) for step in trial.progress],
         "directory": None if trial.directory is None else str(trial.directory),
     }

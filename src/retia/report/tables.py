@@ -10,6 +10,7 @@ from rich.text import Text
 
 from retia.errors import StudyError
 from retia.report.comparison import against_baseline, against_random, several_fidelities
+from retia.report.failures import failure, failures
 from retia.report.honesty import honesty
 from retia.report.number import compact, duration, number
 from retia.space import Architecture, SearchSpace
@@ -31,6 +32,8 @@ def summary(study: Study) -> Group:
         parts.append(trials_table(study, shown, title=heading, short=True))
     else:
         parts.append(Text(_nothing(study), style="yellow"))
+    if (failed := next((trial for trial in study.trials if trial.state == "failed"), None)) is not None:
+        parts.append(Text(f"of {len(study.history)} trials, {failures(study)}; the first: {failure(failed)}", style="red"))
     baseline, random = against_baseline(study), against_random(study)
     if baseline is not None:
         parts.append(_section("over the baseline", baseline.lines()))

@@ -209,6 +209,10 @@ class SearchSpace:
         del seed
         return nullcontext()
 
+    def check_device(self, device: str | None) -> None:
+        """Check that models can be built on a device; a plain space builds nothing."""
+        del device
+
     def enumerate(self) -> Iterator[Architecture]:
         """Yield every architecture once, lazily, in a stable order: the last parameter varies first.
 

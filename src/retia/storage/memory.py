@@ -5,7 +5,7 @@ import uuid
 from retia.errors import StorageError
 from retia.storage.header import Header
 from retia.storage.record import unbegun, unfinished
-from retia.trial import Trial
+from retia.trial import State, Trial
 
 __all__ = ["MemoryRecord"]
 
@@ -44,6 +44,14 @@ class MemoryRecord:
         if not self._trials[trial.number].finished:
             self._trials[trial.number] = trial
             self._left.discard(trial.number)
+
+    def restart(self, trial: Trial, *, was: State) -> bool:
+        """Write that a trial starts again; False if it is not in the state that it was in."""
+        if self._trials[trial.number].state != was:
+            return False
+        self._trials[trial.number] = trial
+        self._running.add(trial.number)
+        return True
 
     def refresh(self, *, everything: bool = False) -> list[Trial]:
         """Return nothing, for whatever is here came from this record; or everything."""

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from retia.storage.header import Header
-from retia.trial import Trial
+from retia.trial import State, Trial
 
 __all__ = ["StudyRecord", "unbegun", "unfinished"]
 
@@ -15,7 +15,7 @@ class StudyRecord(Protocol):
 
     - A number is given once: of all calls of `begin` with it, in all processes, one returns True.
     - What a call wrote when it returns survives the death of the process.
-    - A trial ends once: the first `finish` stands, and whoever came later finds it in its next `refresh`.
+    - An attempt at a trial ends once: the first `finish` stands, and whoever came later finds it in its next `refresh`.
     - What `refresh` and `claim` return equals what was written; labels and metrics keep their order. `directory` and `space` are not kept.
     - All calls of `refresh` together show each trial of another record at least once running or ended, and its end exactly
       once; never a trial that this record began, unless another record ended it.
@@ -24,6 +24,8 @@ class StudyRecord(Protocol):
     - `begin`, `finish` and `claim` may be called again after an interrupt or an error, with the same result: a `begin` that finds the row that
       it wrote itself returns True.
     - Numbers are begun in their order. Rows may be deleted; their numbers are missing then.
+    - A failed trial is started again once: of all calls of `restart` after one failure, in all processes, one returns True. Another record that
+      has seen the failure does not see the new attempt.
     - The cost of `begin` and `finish` does not grow with the number of trials.
 
     A record serves one thread at a time.
@@ -52,6 +54,14 @@ class StudyRecord(Protocol):
 
         Raises:
             StorageError: If the trial has not ended, or never began, or can't be written.
+        """
+        ...
+
+    def restart(self, trial: Trial, *, was: State) -> bool:
+        """Write that a trial starts again, with its earlier attempts; False if it is no longer in the state `was`.
+
+        Raises:
+            StorageError: If it can't be written.
         """
         ...
 

@@ -8,11 +8,11 @@ from typing import Any, get_args
 from retia.errors import StorageError
 from retia.space import Architecture, Value, freeze
 from retia.storage.header import UNREADABLE
-from retia.trial import Direction, Limits, Objective, Progress, State, Trial
+from retia.trial import Attempt, Direction, Limits, Objective, Progress, State, Trial
 
-__all__ = ["COLUMNS", "ending_of", "row_of", "trial_of"]
+__all__ = ["COLUMNS", "ending_of", "restart_of", "row_of", "trial_of"]
 
-COLUMNS = ("number", "key", "architecture", "state", "metrics", "fidelity", "parent", "error", "started", "ended", "progress", "limits")
+COLUMNS = ("number", "key", "architecture", "state", "metrics", "fidelity", "parent", "error", "started", "ended", "progress", "limits", "attempts")
 """What `trial_of` reads, in its order."""
 
 
@@ -29,8 +29,14 @@ def row_of(trial: Trial) -> dict[str, Any]:
         "fidelity": trial.fidelity,
         "parent": trial.parent,
         "limits": None if trial.limits is None else _limits_to_json(trial.limits),
-        **ending_of(trial),
+        **restart_of(trial),
     }
+
+
+def restart_of(trial: Trial) -> dict[str, Any]:
+    """Return the columns that change when a trial starts again."""
+    attempts = [[_storable(one.error), one.started, one.ended] for one in trial.attempts]
+    return {**ending_of(trial), "attempts": json.dumps(attempts)}
 
 
 def ending_of(trial: Trial) -> dict[str, Any]:
@@ -64,7 +70,7 @@ def trial_of(row: Sequence[Any], where: str) -> Trial:
 
 
 def _trial(row: Sequence[Any]) -> Trial:
-    number, key, architecture, state, metrics, fidelity, parent, error, started, ended, progress, limits = row
+    number, key, architecture, state, metrics, fidelity, parent, error, started, ended, progress, limits, attempts = row
     if type(number) is not int or number < 0 or (parent is not None and (type(parent) is not int or parent >= number)):
         msg = f"trial {number!r} with the parent {parent!r}; numbers are whole, and a parent is an earlier trial"
         raise ValueError(msg)
@@ -83,7 +89,16 @@ def _trial(row: Sequence[Any]) -> Trial:
         ended=None if ended is None else float(ended),
         progress=_progress(progress),
         limits=None if limits is None else _limits(json.loads(limits)),
+        attempts=() if attempts == "[]" else tuple(map(_attempt, json.loads(attempts))),
     )
+
+
+def _attempt(values: Any) -> Attempt:
+    error, started, ended = values
+    if type(error) is not str:
+        msg = f"the error {error!r} of an attempt is not text"
+        raise TypeError(msg)
+    return Attempt(error, float(started), float(ended))
 
 
 def _architecture(text: str, key: str) -> Architecture:

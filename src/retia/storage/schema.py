@@ -67,6 +67,7 @@ trials = Table(
     Column("progress", Text, nullable=False),
     Column("started", Double, nullable=False),
     Column("ended", Double),
+    Column("attempts", Text, nullable=False),
     PrimaryKeyConstraint("study", "number"),
 )
 

@@ -14,9 +14,9 @@ from retia.storage.header import UNREADABLE, Header
 from retia.storage.heartbeat import Heartbeat, beating
 from retia.storage.process import Process
 from retia.storage.record import unbegun, unfinished
-from retia.storage.rows import COLUMNS, ending_of, row_of, trial_of
+from retia.storage.rows import COLUMNS, ending_of, restart_of, row_of, trial_of
 from retia.storage.schema import runs, studies, trials
-from retia.trial import Trial
+from retia.trial import State, Trial
 
 __all__ = ["DatabaseRecord", "insert_new"]
 
@@ -28,6 +28,11 @@ _FINISH = (
     sa.update(trials)
     .where(_OF_NUMBER, trials.c.state == "running")
     .values({name: sa.bindparam(name) for name in ("state", "metrics", "error", "progress", "started", "ended")})
+)
+_RESTART = (
+    sa.update(trials)
+    .where(_OF_NUMBER, trials.c.state == sa.bindparam("was"))
+    .values({name: sa.bindparam(name) for name in ("run", "state", "metrics", "error", "progress", "started", "ended", "attempts")})
 )
 _EXISTS = sa.select(trials.c.number).where(_OF_NUMBER)
 _NEWER = sa.select(*_SHOWN).where(_OF_STUDY, trials.c.number > sa.bindparam("known")).order_by(trials.c.number)
@@ -111,6 +116,19 @@ class DatabaseRecord:
             raise StorageError(unbegun(trial, self.header.name))
         self._watched.add(trial.number)
         self._changes = None
+
+    def restart(self, trial: Trial, *, was: State) -> bool:
+        """Write that a trial starts again; False if another record has started it, or ended it otherwise."""
+        of = {"of_study": self._study, "of_number": trial.number, "was": was, "run": self._running()}
+        values = restart_of(trial)
+        if self._connection.execute(_RESTART, {**of, **values}) != 1:
+            # An earlier attempt may have written the row before the connection was lost.
+            found = self._connection.rows(_BEGUN_BY, {"of_study": self._study, "of_number": trial.number})
+            if [(row.run, row.state, row.started) for row in found] != [(of["run"], trial.state, trial.started)]:
+                return False
+        self._watched.discard(trial.number)
+        self._mine.add(trial.number)
+        return True
 
     def refresh(self, *, everything: bool = False) -> list[Trial]:
         """Return what other records have begun or ended since the last call, or everything; the first call returns all there is."""

@@ -81,7 +81,7 @@ class Brackets:
         while True:
             bracket = self._plan[self._ended % len(self._plan)]
             label = bracket.labels[0]
-            members = [number for number in self._entered[label] if number > self._after][: bracket.sizes[0]]
+            members = self._members(bracket)
             trials = [self.history[number] for number in members]
             if missing := bracket.sizes[0] - len(trials):
                 return Due(missing, label, self._promotions(bracket.of(len(trials)), trials) or ())
@@ -96,7 +96,7 @@ class Brackets:
         """Return the completed trials at a lower fidelity that no bracket goes on from any more."""
         self.due()
         bracket = self._plan[self._ended % len(self._plan)]
-        entered = [number for number in self._entered[bracket.labels[0]] if number > self._after][: bracket.sizes[0]]
+        entered = self._members(bracket)
         rung, whole = [self.history[number] for number in entered], len(entered) == bracket.sizes[0]
         awaited: set[int] = set()
         for size, label in zip(bracket.sizes[1:], bracket.labels[1:], strict=True):
@@ -110,12 +110,17 @@ class Brackets:
         lower = {label for bracket in self._plan for label in bracket.labels if label is not None}
         return {trial.number for trial in self.history.evaluated if trial.state == "completed" and trial.fidelity in lower} - awaited
 
+    def _members(self, bracket: Bracket) -> list[int]:
+        """Return what has entered a bracket; a running trial may still turn out to be infeasible, so each call looks again."""
+        entered = self._entered[bracket.labels[0]]
+        return [number for number in entered if number > self._after and self.history[number].state != "infeasible"][: bracket.sizes[0]]
+
     def _follow(self) -> None:
         for number in self.history.numbers_from(self._read):
             trial = self.history[number]
             if trial.architecture not in self._met:
                 self._met.add(trial.architecture)
-                if trial.state != "infeasible" and trial.fidelity in self._entered:
+                if trial.fidelity in self._entered:
                     self._entered[trial.fidelity].append(number)
         self._read = self.history.next_number
 

@@ -12,8 +12,6 @@ from retia.trial import History, Proposal, Trial
 
 __all__ = ["NetworkMorphism"]
 
-_EVALUATED = ("completed", "infeasible")
-
 TRIES = 50
 """How many mutants are drawn for a child that is new and no smaller."""
 
@@ -99,7 +97,7 @@ class _Walk:
             if (parent := self.history[number].parent) is not None:
                 self._by_parent.setdefault(parent, []).append(number)
         self._read = self.history.next_number
-        first = next((trial.number for trial in self.history if trial.state in _EVALUATED), None)
+        first = self.history.evaluated[0].number if self.history.evaluated else None
         if first is None:
             return None, max(0, 1 - self.history.count("running"))  # the first model is waited for
         if first != self._first:
@@ -108,7 +106,8 @@ class _Walk:
             trials = [self.history[number] for number in batch]
             if any(trial.state == "running" for trial in trials):
                 return self.history[self._parent], 0
-            best = self.history.best_of([self.history[self._parent], *(trial for trial in trials if trial.state in _EVALUATED)])
+            usable = (trial for trial in trials if trial.state != "failed" and not trial.rejected)
+            best = self.history.best_of([self.history[self._parent], *usable])
             self._tried = self._tried + self._children if best.number == self._parent else 0
             self._parent = best.number
         return self.history[self._parent], self._children - len(batch)

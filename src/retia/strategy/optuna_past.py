@@ -27,6 +27,9 @@ __all__ = ["Parzen", "Past", "quiet"]
 BEST = 25
 """How many trials TPE takes for good at most, where there is one objective."""
 
+REJECTED = 1e30
+"""By which share a trial misses its bounds whose architecture is not a working model."""
+
 _DATE = datetime(2000, 1, 1, tzinfo=UTC)  # a trial that has ended has a date, which no sampler reads
 _STATES = {"running": TrialState.RUNNING, "completed": TrialState.COMPLETE, "infeasible": TrialState.PRUNED}
 
@@ -69,7 +72,7 @@ class Past:
             if number >= before and frozen is not None:
                 for name in frozen.params:
                     self._having[name].append(number)
-            if trial.state in ("completed", "infeasible"):
+            if trial.state in ("completed", "infeasible") and not trial.rejected:
                 good = self.history.feasible(trial)
                 worth = (-trial.reached, self.history.losses(trial)[0]) if good else (0.0, self.history.violation(trial))
                 insort(self._order, (not good, *worth, number))
@@ -144,7 +147,9 @@ def _distribution(column: Column) -> BaseDistribution:
 
 
 def _slacks(trial: Trial, history: History) -> list[float]:
-    """Return by which share of the bound each end of each constraint is missed; negative where it is met."""
+    """Return by which share of the bound each end of each constraint is missed; negative where it is met. What was rejected misses all by far."""
+    if trial.rejected:
+        return [REJECTED]
     slacks: list[float] = []
     for constraint in history.constraints:
         if constraint.metric in trial.metrics:

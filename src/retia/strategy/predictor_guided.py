@@ -48,7 +48,7 @@ class PredictorGuided:
 
     The candidates are mutants of the best trials (one that is known is mutated on until it is new) and random architectures. With several
     objectives there is a predictor for each, and random weights turn what they predict into one number (see `acquisition.acquire`). Trials
-    that failed, and those that miss the constraints, count as worse than every other, these by how much they miss.
+    that failed or were rejected, and those that miss the constraints, count as worse than every other, these by how much they miss.
 
     Args:
         predictor: What learns, such as a `retia.predictor.GaussianProcess()`.
@@ -129,9 +129,7 @@ class PredictorGuided:
 
     def _learn(self, space: SearchSpace, history: History) -> None:
         """Fit the predictors to the trials, unless that has been done."""
-        known = [*history.evaluated, *(trial for trial in history if trial.state == "failed")] if history.count("failed") else history.evaluated
-        if len(known) > len(history.evaluated):
-            known = sorted(known, key=lambda trial: trial.number)
+        known = sorted([*history.evaluated, *bad], key=lambda trial: trial.number) if (bad := history.unusable) else history.evaluated
         step = max(self.refit, len(known) // 200)
         trials = list(known[: len(known) - max(len(known) - self.initial, 0) % step])
         key = (space, history.objectives, history.constraints)
@@ -218,8 +216,8 @@ def _best(history: History, count: int) -> list[Trial]:
 def targets_of(history: History, trials: Sequence[Trial], *, warp: bool) -> NDArray[np.float64]:
     """Return what predictors learn of some trials that have ended, shape (N, M): their losses, free of units, with mean 0 and deviation 1.
 
-    Trials that miss the constraints come after all others, by how much they miss them, and then those that failed; without ranks these
-    are as bad as the worst of the others.
+    Trials that miss the constraints come after all others, by how much they miss them, and then those that failed or were rejected; without
+    ranks these are as bad as the worst of the others.
 
     Args:
         history: What the trials are of.

@@ -45,7 +45,7 @@ class Evaluator(Protocol):
     """Turns an architecture into metrics.
 
     Laws: the metrics are finite numbers by name, at least one; the same architecture and run give the same metrics on the CPU;
-    whatever it raises fails the trial, not the study.
+    whatever it raises fails the trial, not the study, unless it is the baseline's; an `InfeasibleArchitecture` ends the trial as infeasible.
     """
 
     def __call__(self, architecture: Architecture, run: Run, /) -> Mapping[str, float]:

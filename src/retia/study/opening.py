@@ -7,9 +7,9 @@ from retia.errors import RetiaError, StorageError, StudyError
 from retia.space import SearchSpace
 from retia.storage import Database, Header, StudyRecord
 from retia.study.stored_evaluator import StoredEvaluator
-from retia.trial import Constraint, History, Objective, Trial, objectives_from
+from retia.trial import Constraint, Objective, Trial, objectives_from
 
-__all__ = ["arguments_of", "check_complete", "open_record", "why_no_best"]
+__all__ = ["arguments_of", "check_complete", "open_record"]
 
 
 def open_record(database: Database, header: Header, *, force: bool) -> StudyRecord:
@@ -76,18 +76,6 @@ def check_complete(trial: Trial, needed: Sequence[Objective | Constraint], study
                 f"Restore its row in the storage, delete the row, or give the study another name= to begin a new one."
             )
             raise StorageError(msg)
-
-
-def why_no_best(name: str, history: History) -> str:
-    """Return why a study has no best trial."""
-    completed, failed = history.count("completed"), history.count("failed")
-    if completed:
-        bounds = " and ".join(str(constraint) for constraint in history.constraints)
-        return f"None of the {completed} completed trials of '{name}' meets {bounds}. Loosen the bound, or search on."
-    if failed:
-        error = next(trial.error or "" for trial in history if trial.state == "failed")
-        return f"No trial of '{name}' completed; {failed} failed, the first with:\n{error}"
-    return f"The study '{name}' has no completed trial yet. Run it: study.run(strategy, trials=...)."
 
 
 def _mended(database: Database, name: str, differences: Sequence[str]) -> bool:

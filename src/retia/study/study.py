@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from retia.errors import StudyError
 from retia.execute import executor_for, let_go, slots_of
@@ -24,8 +24,10 @@ from retia.study.interrupts import Interrupts
 from retia.study.job import Job
 from retia.study.loop import INTERRUPTED, Loop
 from retia.study.name import check_name
-from retia.study.opening import arguments_of, check_complete, open_record, why_no_best
+from retia.study.opening import arguments_of, check_complete, open_record
+from retia.study.no_result import no_result
 from retia.study.preparation import PreparationStep, preparation_record, preparation_run, prepared, refuse_another_preparation
+from retia.study.retries import started_again
 from retia.study.stored_evaluator import StoredEvaluator
 from retia.trial import ConstraintsLike, History, Trial, check_owner, constraints_from, hypervolume, objectives_from, pick, reference_point, take_folder
 
@@ -98,7 +100,8 @@ class Study:
         if baseline is None:
             self.baseline = self.space.default()
         else:  # fields of the evaluator that are searched need not be given
-            self.baseline = self.space.validate({**_defaults(self.space, space), **baseline})
+            own = {label: parameter.domain.default for label, parameter in self.space.parameters.items() if label not in space.parameters}
+            self.baseline = self.space.validate({**own, **baseline})
 
     @classmethod
     def open(cls, storage: str | os.PathLike[str], name: str | None = None) -> Self:
@@ -136,12 +139,15 @@ class Study:
         executor: Executor | None = None,
         timeout: float | None = None,
         observer: Observer | None = None,
+        retry_failed: bool = False,
+        failures: Literal["raise", "ignore"] = "raise",
+        strict: bool = False,
     ) -> str:
         """Evaluate what the strategy proposes until the study has `trials` trials, and return why it stopped.
 
         The number counts all completed and failed trials of the study, the baseline and those of earlier runs among them;
-        architectures that are rejected for a constraint cost nothing and do not count. Call it with a greater number to
-        extend a study.
+        architectures that are rejected for a constraint, or because they are not a working model, cost nothing and do not count. Call it with a
+        greater number to extend a study. A trial whose worker was lost is started again, twice at most.
 
         Args:
             strategy: What proposes.
@@ -150,16 +156,19 @@ class Study:
             executor: Where they run instead: anything with the interface of `concurrent.futures.Executor`.
             timeout: Seconds after which no more trials are started.
             observer: Hears what happens.
+            retry_failed: Whether to start the failed trials of the study again, before any other. Their errors are kept as `Trial.attempts`.
+            failures: What the failure of the baseline does: "raise" ends the run with its error, "ignore" records it and goes on. Any other trial
+                that fails is recorded, and the run stops when more than half of its trials, at least five, have failed.
+            strict: Whether the first architecture that is not a working model ends the run with an error.
 
         Raises:
-            StudyError: If the stored study is another, the study was opened without its code, or no architecture is feasible.
-            EvaluationError: If the first evaluation shows that the evaluator breaks its contract.
+            StudyError: If the stored study is another, the study was opened without its code, an argument is not valid, or no architecture is feasible.
+            EvaluationError: If `device` is not available, or the baseline fails, or its metrics are not those that the study needs.
+            ExecutorError: If `workers` is not a whole number of at least 1.
+            InfeasibleArchitecture: If the baseline is not a working model; if `strict`, if any architecture is not.
             StorageError: If the storage can't be written.
         """
-        if isinstance(self.evaluator, StoredEvaluator):
-            msg = f"The study '{self.name}' was opened without its code, so it can't run. Make it from its space and evaluator, with the same storage and name."
-            raise StudyError(msg)
-        check_run(strategy, self.evaluator, trials, timeout)
+        check_run(self, strategy, trials=trials, workers=workers, executor=executor, timeout=timeout, failures=failures)
         record, history = self._opened(strategy), self.history
         self._stop_reason = None
 
@@ -173,6 +182,8 @@ class Study:
         interrupts.install()
         try:
             tell("resumed" if len(history) else "opened")
+            retried, history = started_again(history, record, self._place) if retry_failed else ([], history)
+            vars(self)["_history"] = history
             run = preparation_run(self.space, stream_seed(self.seed, "prepare"), self.device, self.directory, tell)
             evaluator = self._scored_by = prepared(strategy, self.evaluator, run, self.costs, self.constraints)
             loop = Loop(
@@ -188,6 +199,9 @@ class Study:
                 place=self._place,
                 tell=tell,
                 interrupts=interrupts,
+                retried=retried,
+                failures=failures,
+                strict=strict,
             )
             reason = self._stop_reason = loop.run(chosen, workers or slots_of(chosen))
         except KeyboardInterrupt:
@@ -235,7 +249,7 @@ class Study:
             StudyError: If the study has no feasible trial, or as `run`.
         """
         if not (winners := [trial.architecture for trial in self.top(k)]):
-            raise StudyError(why_no_best(self.name, self.history))
+            raise StudyError(no_result(self.name, self.history))
         return self._companions.rejudge(RETRAINED, winners, workers=workers, executor=executor, observer=observer)
 
     # --- results
@@ -258,7 +272,7 @@ class Study:
             StudyError: If no trial completed, or none meets the constraints.
         """
         if self.history.best is None:
-            raise StudyError(why_no_best(self.name, self.history))
+            raise StudyError(no_result(self.name, self.history))
         return self.history.best
 
     @property
@@ -390,7 +404,3 @@ class Study:
         object.__setattr__(trial, "study", self._record.uid)
         object.__setattr__(trial, "directory", self.directory / f"{trial.number:05d}")
         return trial
-
-
-def _defaults(space: SearchSpace, without: SearchSpace) -> dict[str, Value]:
-    return {label: parameter.domain.default for label, parameter in space.parameters.items() if label not in without.parameters}

@@ -1,5 +1,6 @@
 """The records of a search: proposals, trials, objectives, constraints and the history that strategies see."""
 
+from retia.trial.attempt import Attempt, bounded
 from retia.trial.history import History
 from retia.trial.limits import Limits, TrialStopped
 from retia.trial.objective import Constraint, ConstraintsLike, Direction, Objective, constraints_from, objectives_from, reference_point
@@ -13,6 +14,7 @@ from retia.trial.trial import STOPPED_STEP, WEIGHTS, Progress, State, Trial
 __all__ = [
     "STOPPED_STEP",
     "WEIGHTS",
+    "Attempt",
     "Constraint",
     "ConstraintsLike",
     "Direction",
@@ -27,6 +29,7 @@ __all__ = [
     "Trial",
     "TrialStopped",
     "check_owner",
+    "bounded",
     "constraints_from",
     "crowded_order",
     "crowding_distance",

@@ -2,6 +2,7 @@
 
 from bisect import insort
 from collections.abc import Iterable, Iterator, Sequence
+from math import inf
 
 import numpy as np
 
@@ -32,6 +33,7 @@ class History:
         self._architectures: set[Architecture] = set()
         self._evaluated: list[Trial] = []
         self._counts = {"running": 0, "completed": 0, "failed": 0, "infeasible": 0}
+        self._unusable: list[Trial] = []
         self._front: list[Trial] = []
         self._best: Trial | None = None
         for trial in trials:
@@ -80,8 +82,16 @@ class History:
 
     @property
     def evaluated(self) -> Sequence[Trial]:
-        """The completed and the infeasible trials: those with metrics. Not to be changed."""
+        """The completed trials, and the infeasible ones that have metrics. Not to be changed.
+
+        What was rejected as not a working model is not among them (see `Trial.rejected`): it can't be compared, or built from.
+        """
         return self._evaluated
+
+    @property
+    def unusable(self) -> Sequence[Trial]:
+        """The trials that failed, and those that were rejected: they have no metrics to learn from, but were proposed in vain. Not to be changed."""
+        return self._unusable
 
     @property
     def front(self) -> Sequence[Trial]:
@@ -111,7 +121,9 @@ class History:
         return tuple([objective.loss(trial.metrics) for objective in self.objectives])
 
     def violation(self, trial: Trial) -> float:
-        """Return by how much an evaluated trial misses the constraints, as a sum of shares; 0 if it meets them."""
+        """Return by how much a trial misses the constraints, as a sum of shares; 0 if it meets them, infinite if it was rejected."""
+        if trial.rejected:
+            return inf
         return sum(constraint.violation(trial.metrics) for constraint in self.constraints if constraint.metric in trial.metrics)
 
     def best_of(self, trials: Sequence[Trial]) -> Trial:
@@ -121,9 +133,9 @@ class History:
         return min(trials, key=self._order)
 
     def ranked(self, trials: Sequence[Trial]) -> list[Trial]:
-        """Return evaluated trials, best first.
+        """Return completed and infeasible trials, best first.
 
-        Feasible before infeasible, these by how much they miss the constraints; the feasible by how far they went, and then by their
+        Feasible before infeasible, these by how much they miss the constraints, and then those that were rejected; the feasible by how far they went, and then by their
         objective, or, if there are several, by their front and then by how lonely they are in it.
 
         Reference:
@@ -178,12 +190,13 @@ class History:
             self._counts[before.state] -= 1
         self._counts[trial.state] += 1
         self._trials[trial.number] = trial
-        if trial.state not in ("completed", "infeasible"):
+        if trial.state == "running":
             return
-        if self._evaluated and self._evaluated[-1].number > trial.number:
-            insort(self._evaluated, trial, key=_number)
+        known = self._unusable if trial.state == "failed" or trial.rejected else self._evaluated
+        if known and known[-1].number > trial.number:
+            insort(known, trial, key=_number)
         else:
-            self._evaluated.append(trial)
+            known.append(trial)
         if self.feasible(trial):
             self._admit(trial)
 
