@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from retia.errors import EvaluationError, TrainingDiverged
-from retia.execute import dumps
+from retia.execute import copies_ended, dumps
 from retia.space import Architecture, SearchSpace
 from retia.study.evaluator import COUNTED, SCORE, CostEvaluator, Evaluator, as_metrics
 from retia.study.watch import Watch
@@ -67,7 +67,7 @@ class Job:
         watch = Watch(task.limits, self._named_report, lambda reported: self._whole(task, run, reported))
         run = replace(run, listener=watch)
         try:
-            with self.space.seeded(task.seed):
+            with copies_ended(), self.space.seeded(task.seed):
                 returned = as_metrics(self.evaluator(task.architecture, run), f"The evaluator {type(self.evaluator).__name__}")
             metrics = self._named({**self._missing_costs(task, run, returned), **returned}, self.needed)
             broken = self._broken(metrics)
