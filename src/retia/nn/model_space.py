@@ -14,6 +14,7 @@ from retia.nn.collection import uncollected
 from retia.nn.originals import Originals
 from retia.nn.placement import placed
 from retia.nn.seeding import preserved, seeded
+from retia.nn.tensor_file import load_weights
 from retia.space import Builder, Domain, Parameter, SearchSpace, Tracer, Value
 from retia.space import explore as explore_constructor
 
@@ -164,13 +165,14 @@ class ModelSpace(SearchSpace):
         """Build a model and load its weights from a safetensors file, in evaluation mode.
 
         Raises:
+            StorageError: If the file can't be read or is damaged.
             SpaceError: If the file's tensors are not those of the model.
         """
-        from safetensors.torch import load_model
-
         model = self.build(architecture, device=device, seed=0)
         try:
-            load_model(model, path, device=str(device or "cpu"))
+            load_weights(path, model)
+        except RetiaError:
+            raise
         except RuntimeError as error:
             msg = f"The weights in {path} are not those of this architecture: {error}. Has the code of {self.name} changed since they were saved?"
             raise SpaceError(msg) from error

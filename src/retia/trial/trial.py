@@ -116,6 +116,7 @@ class Trial:
 
         Raises:
             StudyError: If the study was opened without its space, or the evaluator kept no weights.
+            StorageError: If the file of the weights can't be read or is damaged.
         """
         space = self._model_space("load")
         path = None if self.directory is None else self.directory / WEIGHTS
