@@ -45,7 +45,7 @@ def read_pickle(path: Path) -> Any:
         return _Machine(_decompressed(path)).run()
     except EvaluationError:
         raise
-    except (OSError, EOFError, ValueError, TypeError, LookupError, struct.error, MemoryError) as error:
+    except (OSError, EOFError, ValueError, TypeError, LookupError, RuntimeError, struct.error, MemoryError) as error:
         msg = f"{path} must be a pickle compressed by bz2, but it can't be read: {type(error).__name__}: {error}. Download it again."
         raise EvaluationError(msg) from error
 
