@@ -137,9 +137,12 @@ def test_seconds_count_from_the_first_epoch(tmp_path):
     ("spoil", "reason"),
     [
         (lambda path: path.unlink(), r"There is no '.*training.safetensors'"),
-        (lambda path: path.write_bytes(b"nothing"), "is no checkpoint of a training"),
+        (lambda path: path.write_bytes(b"nothing"), "should be a checkpoint of a training, and can't be read"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-4000] + bytes(4000)), "training.safetensors' is damaged: its checksum differs"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-40]), "should be a checkpoint of a training, and can't be read"),
+        (lambda path: (path.unlink(), path.mkdir()), "should be a checkpoint of a training, and can't be read"),
     ],
-    ids=["gone", "broken"],
+    ids=["gone", "broken", "zeroed", "cut off", "a folder"],
 )
 def test_without_the_files_of_its_parent_a_trial_begins_anew_and_says_so(spoil, reason, tmp_path):
     whole, epochs, _ = ran(evaluator(), tmp_path / "whole")

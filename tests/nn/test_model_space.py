@@ -80,8 +80,8 @@ def test_tracing_allocates_no_memory():
             made.append(self.layer.weight)
 
     assert ModelSpace(Huge).size() == 2
-    (weight,) = made
-    assert (weight.device.type, tuple(weight.shape)) == ("meta", (1_000_000, 1_000_000))
+    assert made
+    assert all((weight.device.type, tuple(weight.shape)) == ("meta", (1_000_000, 1_000_000)) for weight in made)
 
 
 def test_tracing_keeps_no_model():

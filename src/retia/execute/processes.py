@@ -78,7 +78,7 @@ class Processes(Executor):
             if self._closed:
                 msg = f"The executor was shut down and takes no more calls. Make a new one: Processes({self.max_workers})."
                 raise RuntimeError(msg)
-            call = Call(future, self._function(fn), arguments)
+            call = Call(next(self._numbers), future, self._function(fn), arguments)
             if self._dispatcher is None:
                 self._dispatcher = Dispatcher(
                     self.max_workers,
@@ -122,7 +122,8 @@ class Processes(Executor):
         # By identity, not equality, which may cost as much as sending; a bound method is made anew at each access.
         key = (id(fn.__self__), id(fn.__func__)) if isinstance(fn, MethodType) else id(fn)
         if key not in self._functions:
-            frame = pack(FUNCTION, number := next(self._numbers), _pickled(fn, "The function", fn))
+            number = next(self._numbers)
+            frame = pack(FUNCTION, _pickled(fn, "The function", fn), function=number)
             self._functions[key] = Function(number, frame), fn  # holding fn keeps its id from being used again
             if len(self._functions) > KEPT_FUNCTIONS:
                 self._functions.popitem(last=False)

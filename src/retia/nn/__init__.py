@@ -14,6 +14,7 @@ from retia.nn.parameter import parameter
 from retia.nn.repeat import Depth, repeat
 from retia.nn.seeding import seeded
 from retia.nn.switch import Switch
+from retia.nn.tensor_file import read_tensors, write_tensors, write_weights
 
 __all__ = [
     "Candidates",
@@ -36,7 +37,10 @@ __all__ = [
     "is_misfit",
     "layer_choice",
     "parameter",
+    "read_tensors",
     "repeat",
     "seeded",
     "uncollected",
+    "write_tensors",
+    "write_weights",
 ]

@@ -1,7 +1,7 @@
 """The model space: a search space that a plain constructor describes, and that builds its models."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Self
@@ -12,9 +12,11 @@ from torch import nn
 from retia.errors import InfeasibleArchitecture, RetiaError, SpaceError
 from retia.nn.collection import uncollected
 from retia.nn.misfit import is_misfit
+from retia.nn.originals import Originals
 from retia.nn.placement import check_device, placed
 from retia.nn.seeding import preserved, seeded
-from retia.space import Builder, Domain, SearchSpace, Tracer, Value
+from retia.nn.tensor_file import load_weights
+from retia.space import Builder, Domain, Parameter, SearchSpace, Tracer, Value
 from retia.space import explore as explore_constructor
 
 __all__ = ["ModelSpace"]
@@ -66,13 +68,24 @@ class ModelSpace(SearchSpace):
         self._beside: frozenset[str] = frozenset()
         self._meta_error: BaseException | None = None
         self.traced_on = "meta"
-        super().__init__(explore_constructor(self._trace) if explore else self._trace({}).parameters.values())
+        self._explore = explore
+        self._originals = Originals()
+        self._shared: dict[str, None] = {}
+        super().__init__(self._found())
+        if self._originals:
+            self._trace({})  # meets again what the constructor doesn't make
         if self._meta_error is not None:
             reason, self._meta_error = self._meta_error, None
             self.traced_on = "cpu"
             warnings.warn(
                 f"{self.name} can't be constructed on the meta device ({type(reason).__name__}: {reason}), "
                 f"so it was traced on the CPU, with its largest weights in memory.",
+                stacklevel=2,
+            )
+        if self._shared:
+            warnings.warn(
+                f"{self.name} uses what its constructor doesn't make: {', '.join(repr(path) if path else 'the whole model' for path in self._shared)}. Each model gets a copy, "
+                f"so that no training goes on with what another has left. Make it inside of the constructor, or take copy.deepcopy(...) there, to say so yourself.",
                 stacklevel=2,
             )
 
@@ -124,7 +137,7 @@ class ModelSpace(SearchSpace):
                 f"or let ModelSpace(..., explore=True) trace the constructor for every value."
             )
             raise SpaceError(msg)
-        return model
+        return self._with_copies(model, device)
 
     def assemble(self, device: str | torch.device | None = None, seed: int | None = None) -> nn.Module:
         """Run the constructor with symbolic values, the greatest of each choice, and return all that it makes.
@@ -140,7 +153,7 @@ class ModelSpace(SearchSpace):
             SpaceError: If the constructor fails.
         """
         with seeded(seed):
-            return self._run(Tracer(), device)
+            return self._with_copies(self._run(Tracer(), device), device)
 
     @property
     def labels(self) -> frozenset[str]:
@@ -163,17 +176,25 @@ class ModelSpace(SearchSpace):
         """Build a model and load its weights from a safetensors file, in evaluation mode.
 
         Raises:
+            StorageError: If the file can't be read or is damaged.
             SpaceError: If the file's tensors are not those of the model.
         """
-        from safetensors.torch import load_model
-
         model = self.build(architecture, device=device, seed=0)
         try:
-            load_model(model, path, device=str(device or "cpu"))
+            load_weights(path, model)
+        except RetiaError:
+            raise
         except RuntimeError as error:
             msg = f"The weights in {path} are not those of this architecture: {error}. Has the code of {self.name} changed since they were saved?"
             raise SpaceError(msg) from error
         return model.eval()
+
+    def _with_copies(self, model: nn.Module, device: str | torch.device | None) -> nn.Module:
+        self._originals.find(self._found)  # again in each process that the space is sent to
+        return self._originals.copied(model, device)
+
+    def _found(self) -> Collection[Parameter]:
+        return explore_constructor(self._trace) if self._explore else self._trace({}).parameters.values()
 
     def _trace(self, overrides: Mapping[str, Value]) -> Tracer:
         if self._meta_error is not None:
@@ -191,7 +212,9 @@ class ModelSpace(SearchSpace):
     def _trace_on(self, device: str, overrides: Mapping[str, Value]) -> Tracer:
         tracer = Tracer(overrides)
         with preserved():
-            self._run(tracer, device)
+            model = self._run(tracer, device)
+        self._shared.update(dict.fromkeys(self._originals.paths(model)))
+        self._originals.note(model)
         return tracer
 
     def _run(self, tracer: Tracer, device: str | torch.device | None) -> nn.Module:

@@ -50,7 +50,6 @@ class MemoryRecord:
         if self._trials[trial.number].state != was:
             return False
         self._trials[trial.number] = trial
-        self._running.add(trial.number)
         return True
 
     def refresh(self, *, everything: bool = False) -> list[Trial]:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from retia.errors import EvaluationError, InfeasibleArchitecture, TrainingDiverged
-from retia.execute import dumps
+from retia.execute import copies_ended, dumps
 from retia.space import Architecture, SearchSpace
 from retia.study.evaluator import COUNTED, SCORE, CostEvaluator, Evaluator, as_metrics
 from retia.study.watch import Watch
@@ -85,7 +85,7 @@ class Job:
         try:
             if task.costs is None and self.costs is not None:
                 costs = self.costs(task.architecture, run)
-            with self.space.seeded(task.seed):
+            with copies_ended(), self.space.seeded(task.seed):
                 returned = as_metrics(self.evaluator(task.architecture, run), f"The evaluator {type(self.evaluator).__name__}")
             metrics = self._named({**costs, **returned}, self.needed)
             broken = self._broken(metrics)

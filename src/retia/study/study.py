@@ -24,11 +24,10 @@ from retia.study.interrupts import Interrupts
 from retia.study.job import Job
 from retia.study.loop import INTERRUPTED, Loop
 from retia.study.name import check_name
-from retia.study.opening import arguments_of, check_complete, open_record
 from retia.study.no_result import no_result
+from retia.study.opening import arguments_of, check_complete, open_record
 from retia.study.preparation import PreparationStep, preparation_record, preparation_run, prepared, refuse_another_preparation
 from retia.study.retries import started_again
-from retia.study.stored_evaluator import StoredEvaluator
 from retia.trial import ConstraintsLike, History, Trial, check_owner, constraints_from, hypervolume, objectives_from, pick, reference_point, take_folder
 
 __all__ = ["Study"]

@@ -136,6 +136,7 @@ class Trial:
 
         Raises:
             StudyError: If the study was opened without its space, the evaluator kept no weights, or the folder holds another study's files.
+            StorageError: If the file of the weights can't be read or is damaged.
         """
         space = self._model_space("load")
         if self.directory is not None and self.study is not None:
