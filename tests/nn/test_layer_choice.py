@@ -120,9 +120,9 @@ def test_the_same_label_is_the_same_choice():
 
 
 def test_no_candidate():
-    with pytest.raises(SpaceError, match=r"layer_choice\('act'\) needs at least one candidate, got none"):
+    with pytest.raises(SpaceError, match=r"layer_choice\('act'\) needs at least one candidate. Give it"):
         layer_choice("act", {})
-    with pytest.raises(SpaceError, match=r"layer_choice\('act'\) needs at least one candidate, got none"):
+    with pytest.raises(SpaceError, match=r"layer_choice\('act'\) needs at least one candidate. Give it"):
         layer_choice("act", [])
 
 

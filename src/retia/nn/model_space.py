@@ -1,5 +1,6 @@
 """The model space: a search space that a plain constructor describes, and that builds its models."""
 
+import inspect
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -11,9 +12,10 @@ from torch import nn
 
 from retia.errors import RetiaError, SpaceError
 from retia.nn.collection import uncollected
+from retia.nn.misplaced import declared_in_methods, refuse_misplaced
 from retia.nn.placement import placed
 from retia.nn.seeding import preserved, seeded
-from retia.space import Builder, Domain, SearchSpace, Tracer, Value
+from retia.space import Builder, Domain, SearchSpace, Tracer, Value, fitting_trace
 from retia.space import explore as explore_constructor
 
 __all__ = ["ModelSpace"]
@@ -30,10 +32,13 @@ class ModelSpace(SearchSpace):
         kwargs: What the factory is called with.
 
     Attributes:
+        traced_with: The values with which the constructor runs while it is traced, where the greatest of every choice do not fit together.
         traced_on: The device that the constructor can be traced on: "meta", or "cpu" where it needs values of tensors.
 
     Raises:
-        SpaceError: If the constructor fails, makes no module, or declares choices that contradict each other.
+        SpaceError: If the constructor fails with all values that are tried, makes no module, or declares choices that contradict each other;
+            or if it uses a choice made outside of it.
+        InfeasibleArchitecture: If the constructor rejects all values that are tried.
 
     Warns:
         UserWarning: If the constructor can't run on `meta` (it reads values of tensors) and was traced on the CPU instead.
@@ -59,13 +64,23 @@ class ModelSpace(SearchSpace):
         if isinstance(factory, nn.Module) or not callable(factory):
             msg = f"A ModelSpace takes the class of a model or a function that makes it, got {factory!r}. Give the class, not an instance of it."
             raise SpaceError(msg)
+        _check_arguments(factory, args, kwargs)
         self._factory = factory
         self._args = args
         self._kwargs = kwargs
         self._beside: frozenset[str] = frozenset()
         self._meta_error: BaseException | None = None
+        self._hint = ""
         self.traced_on = "meta"
-        super().__init__(explore_constructor(self._trace) if explore else self._trace({}).parameters.values())
+        self.traced_with: Mapping[str, Value] = {}
+        trace = self._trace({})
+        self.traced_with = trace.overrides
+        if explore:
+            parameters, restrictions = explore_constructor(lambda fixed: self._trace(fixed) if fixed else trace)
+        else:
+            parameters, restrictions = trace.parameters.values(), trace.restrictions
+        super().__init__(parameters)
+        self._restrictions = tuple(restrictions)
         if self._meta_error is not None:
             reason, self._meta_error = self._meta_error, None
             self.traced_on = "cpu"
@@ -99,7 +114,7 @@ class ModelSpace(SearchSpace):
             seed: Seeds the weights, and leaves torch's generator as it was; None draws from it, as torch does.
 
         Raises:
-            ArchitectureError: If the architecture is not one of the space.
+            ArchitectureError: If the architecture is not one of the space; an InfeasibleArchitecture if the constructor rejects it.
             SpaceError: If the constructor fails, or its choices are not those that were traced.
         """
         architecture = self.validate(architecture)
@@ -110,7 +125,10 @@ class ModelSpace(SearchSpace):
             except RetiaError:
                 raise
             except Exception as error:
-                msg = f"The constructor of {self.name} fails for {dict(architecture)}: {type(error).__name__}: {error}"
+                msg = (
+                    f"The constructor of {self.name} fails for {dict(architecture)}: {type(error).__name__}: {error}. It runs with other values: if these "
+                    f"do not fit together, exclude them with retia.require(...) in the constructor, or compute one from another (width = heads * head_width)."
+                )
                 raise SpaceError(msg) from error
         if len(builder.asked) + len(self._beside) < len(architecture):
             unasked = next(label for label in architecture if label not in builder.asked and label not in self._beside)
@@ -124,7 +142,7 @@ class ModelSpace(SearchSpace):
         return model
 
     def assemble(self, device: str | torch.device | None = None, seed: int | None = None) -> nn.Module:
-        """Run the constructor with symbolic values, the greatest of each choice, and return all that it makes.
+        """Run the constructor with symbolic values, those of `traced_with` and else the greatest of each choice, and return all that it makes.
 
         The model has every candidate of every choice and every block, and its modules' attributes hold the symbolic values: it is
         what a supernet is made of.
@@ -137,7 +155,7 @@ class ModelSpace(SearchSpace):
             SpaceError: If the constructor fails.
         """
         with seeded(seed):
-            return self._run(Tracer(), device)
+            return self._run(Tracer(self.traced_with), device)
 
     @property
     def labels(self) -> frozenset[str]:
@@ -164,24 +182,29 @@ class ModelSpace(SearchSpace):
             raise SpaceError(msg) from error
         return model.eval()
 
-    def _trace(self, overrides: Mapping[str, Value]) -> Tracer:
+    def _trace(self, fixed: Mapping[str, Value]) -> Tracer:
+        return fitting_trace(self._trace_once, fixed, self.traced_with)
+
+    def _trace_once(self, tracer: Tracer) -> None:
         if self._meta_error is not None:
-            return self._trace_on("cpu", overrides)
+            self._trace_on("cpu", tracer)
+            return
         try:
-            return self._trace_on("meta", overrides)
-        except RetiaError as error:
+            self._trace_on("meta", tracer)
+        except SpaceError as error:
             if error.__cause__ is None:
                 raise
             # Whatever a constructor raises on meta, the CPU decides whether it is an error.
-            tracer = self._trace_on("cpu", overrides)
+            self._trace_on("cpu", tracer)
             self._meta_error = error.__cause__
-            return tracer
 
-    def _trace_on(self, device: str, overrides: Mapping[str, Value]) -> Tracer:
-        tracer = Tracer(overrides)
+    def _trace_on(self, device: str, tracer: Tracer) -> None:
         with preserved():
-            self._run(tracer, device)
-        return tracer
+            model = self._run(tracer, device)
+        arguments = {**{f"argument {i}": value for i, value in enumerate(self._args)}, **self._kwargs}
+        refuse_misplaced(self.name, self._factory, arguments, model)
+        if not tracer.parameters:
+            self._hint = declared_in_methods(model)
 
     def _run(self, tracer: Tracer, device: str | torch.device | None) -> nn.Module:
         with tracer.recording(), placed(device), uncollected():
@@ -190,15 +213,33 @@ class ModelSpace(SearchSpace):
             except RetiaError:
                 raise
             except Exception as error:
-                where = f"{dict(tracer.overrides)} and the greatest" if tracer.overrides else "the greatest"
-                choices = ", ".join(f"{label}: {parameter.domain}" for label, parameter in tracer.parameters.items())
-                msg = (
-                    f"The constructor of {self.name} fails while it is traced, with {where} value of every choice "
-                    f"({choices or 'none so far'}): {type(error).__name__}: {error}. "
-                    f"If those values do not fit together, compute one from another, as in hidden = heads * head_dim."
-                )
-                raise SpaceError(msg) from error
+                raise SpaceError(_failed(self.name, tracer, error)) from error
         if not isinstance(model, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
             msg = f"{self.name} must make a torch.nn.Module, got {model!r}."
             raise SpaceError(msg)
         return model
+
+
+def _check_arguments(factory: Callable[..., nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    """Refuse arguments with which a constructor can't be called, before it is."""
+    try:
+        inspect.signature(factory).bind(*args, **kwargs)
+    except TypeError as error:
+        name = getattr(factory, "__name__", type(factory).__name__)
+        msg = f"{name} can't be called with the arguments of its ModelSpace: {error}. Give the arguments to the space: retia.ModelSpace({name}, classes=10)."
+        raise SpaceError(msg) from None
+    except ValueError:  # a builtin without a signature
+        pass
+
+
+def _failed(name: str, tracer: Tracer, error: Exception) -> str:
+    choices = ", ".join(f"{label}: {parameter.domain}" for label, parameter in tracer.parameters.items())
+    where = f"{dict(tracer.overrides)} and the greatest" if tracer.overrides else "the greatest"
+    values = f", with {where} value of every choice ({choices})" if choices else ", before it comes to a choice"
+    msg = f"The constructor of {name} fails while it is traced{values}: {type(error).__name__}: {error}."
+    if "Symbolic" in str(error):
+        msg += (
+            " A value that is chosen is then of a subclass of int, float, str or tuple, which some libraries refuse: give these the plain value, such "
+            "as int(value); a supernet can't follow it there."
+        )
+    return msg

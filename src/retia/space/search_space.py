@@ -10,7 +10,7 @@ from typing import Any, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from retia.errors import ArchitectureError, SpaceError
+from retia.errors import ArchitectureError, InfeasibleArchitecture, SpaceError
 from retia.space.architecture import Architecture
 from retia.space.condition import Condition
 from retia.space.counting import Counting
@@ -21,6 +21,7 @@ from retia.space.membership import canonical, refuse_superfluous
 from retia.space.parameter import Parameter, Step, in_order
 from retia.space.real import Real
 from retia.space.rendering import as_html, as_text, size_in_words
+from retia.space.requirement import Requirement
 from retia.space.restriction import Restriction
 from retia.space.value import Value
 
@@ -56,7 +57,7 @@ class SearchSpace:
 
     @property
     def restrictions(self) -> tuple[Restriction, ...]:
-        """What `where` has added."""
+        """What `where` has added, and before that what `require` has, in the constructor of a model space."""
         return self._restrictions
 
     # --- making spaces from spaces
@@ -64,7 +65,8 @@ class SearchSpace:
     def where(self, predicate: Callable[[Architecture], bool], description: str | None = None) -> Self:
         """Return the space of those architectures for which `predicate` is true.
 
-        Sampling draws until the predicate holds; `size` has to enumerate.
+        Sampling draws until the predicate holds; `size` has to enumerate. The predicate sees the active parameters alone: for one that may be
+        inactive, write `"b" not in a or a["b"] > 2`.
 
         >>> from retia.space import Integer
         >>> space = SearchSpace({"a": Integer(1, 3), "b": Integer(1, 3)}).where(lambda x: x["a"] < x["b"], "a < b")
@@ -118,14 +120,15 @@ class SearchSpace:
         """Return the architecture if it is one of the space.
 
         Raises:
-            ArchitectureError: If a label is unknown, missing or not active, a value is illegal, or a restriction is broken.
+            ArchitectureError: If a label is unknown, missing or not active, a value is illegal, or a restriction is broken; an
+                InfeasibleArchitecture if it is one that the constructor requires.
         """
         valid = canonical(self._plan, architecture)
         refuse_superfluous(self._parameters, architecture, valid)
         for restriction in self._restrictions:
-            if not restriction.predicate(valid):
+            if not self._meets(valid, restriction):
                 msg = f"The architecture breaks the restriction '{restriction.description}': {dict(valid)}."
-                raise ArchitectureError(msg)
+                raise (InfeasibleArchitecture if isinstance(restriction.predicate, Requirement) else ArchitectureError)(msg)
         return valid
 
     def __contains__(self, architecture: object) -> bool:
@@ -135,6 +138,10 @@ class SearchSpace:
         except (ArchitectureError, TypeError, AttributeError):
             return False
         return True
+
+    def allows(self, architecture: Architecture) -> bool:
+        """Whether an architecture, all of whose values are legal, meets the restrictions."""
+        return not self._restrictions or all(self._meets(architecture, restriction) for restriction in self._restrictions)
 
     # --- sampling and counting
 
@@ -156,7 +163,7 @@ class SearchSpace:
         for _ in range(TRIES):
             values = self._draw(rng) if uniform == "choices" else self._counting.sample(rng)
             architecture = Architecture.trusted(values)
-            if self._allows(architecture):
+            if self.allows(architecture):
                 return architecture
         msg = (
             f"None of {TRIES:,} sampled architectures met {' and '.join(repr(r.description) for r in self._restrictions)}. "
@@ -172,7 +179,7 @@ class SearchSpace:
         """
         architecture = Architecture.trusted(self._complete({}, None))
         for restriction in self._restrictions:
-            if not restriction.predicate(architecture):
+            if not self._meets(architecture, restriction):
                 msg = (
                     f"The default architecture {dict(architecture)} breaks the restriction '{restriction.description}'. "
                     f"Give the choices a default= that meets it, or the study another baseline=."
@@ -217,7 +224,7 @@ class SearchSpace:
         """
         for values in enumerate_values(list(self._parameters.values())):
             architecture = Architecture.trusted(values)
-            if self._allows(architecture):
+            if self.allows(architecture):
                 yield architecture
 
     # --- moving through the space
@@ -239,7 +246,7 @@ class SearchSpace:
             label = movable[int(rng.random() * len(movable))]
             value = self._parameters[label].domain.mutate(values[label], rng)
             mutant = self._change(architecture, label, value, rng)
-            if self._allows(mutant):
+            if self.allows(mutant):
                 return mutant
         msg = f"None of {TRIES:,} mutants of {dict(architecture)} met the restrictions. Loosen them, or start from another architecture."
         raise SpaceError(msg)
@@ -260,7 +267,7 @@ class SearchSpace:
                 if label in first or label in second:
                     mixed[label] = first[label] if label in first else second[label]
             child = Architecture.trusted(self._complete(mixed, rng))
-            if self._allows(child):
+            if self.allows(child):
                 return child
         msg = f"None of {TRIES:,} children of two architectures met the restrictions. Loosen them, or cross other parents."
         raise SpaceError(msg)
@@ -275,7 +282,7 @@ class SearchSpace:
         for label in architecture:
             for value in self._parameters[label].domain.neighbours(architecture[label]):
                 neighbour = self._change(architecture, label, value, rng)
-                if self._allows(neighbour):
+                if self.allows(neighbour):
                     yield neighbour
 
     # --- numbers for predictors
@@ -361,8 +368,21 @@ class SearchSpace:
         """The labels that have a second value."""
         return frozenset(label for label, parameter in self._parameters.items() if parameter.domain.size > 1)
 
-    def _allows(self, architecture: Architecture) -> bool:
-        return not self._restrictions or all(restriction.predicate(architecture) for restriction in self._restrictions)
+    def _meets(self, architecture: Architecture, restriction: Restriction) -> bool:
+        try:
+            return bool(restriction.predicate(architecture))
+        except KeyError as error:
+            label = error.args[0] if error.args else None
+            if not isinstance(label, str) or label in architecture:
+                raise
+            if label not in self._parameters:
+                msg = f"The restriction '{restriction.description}' asks for {label!r}, which is not one of the labels {list(self._parameters)}. Correct it."
+                raise SpaceError(msg) from error
+            msg = (
+                f"The restriction '{restriction.description}' asks for '{label}', which is not active in {dict(architecture)}: it exists only while "
+                f"{self._parameters[label].condition}. Ask for it only there: lambda a: {label!r} not in a or ..., with a[{label!r}] in the rest."
+            )
+            raise SpaceError(msg) from error
 
     def _draw(self, rng: np.random.Generator) -> dict[str, Value]:
         values: dict[str, Value] = {}
