@@ -162,6 +162,13 @@ class ModelSpace(SearchSpace):
         """The parameters that the constructor asks for: all but those that `extend` has added."""
         return frozenset(self._parameters) - self._beside
 
+    def nothing_to_search(self) -> str:
+        """Say what to do about a model without choices, for the error of a study."""
+        return (
+            f"There is nothing to search: the constructor of {self.name} declares no choice. {self._hint}Declare what may vary in __init__, such as "
+            f"width = retia.choice('width', [16, 32]), and keep it in an attribute for forward."
+        )
+
     def seeded(self, seed: int) -> AbstractContextManager[None]:
         """Seed torch inside, and restore its generators afterwards."""
         return seeded(seed)

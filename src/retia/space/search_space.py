@@ -211,6 +211,10 @@ class SearchSpace:
         """Return the number of architectures that there would be without `where`; never enumerates."""
         return math.inf if any(isinstance(p.domain, Real) for p in self._parameters.values()) else self._size
 
+    def nothing_to_search(self) -> str:
+        """Say what to do about a space without parameters, for the error of a study."""
+        return "There is nothing to search: it has no parameters. Give the space some: SearchSpace({'width': Integer(8, 64)})."
+
     def seeded(self, seed: int) -> AbstractContextManager[None]:
         """Seed, inside, the libraries with which the space builds; a plain space builds nothing."""
         del seed

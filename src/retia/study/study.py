@@ -48,7 +48,7 @@ class Study:
         force: Whether to go on with a stored study though its space, evaluator or seed has changed.
 
     Raises:
-        StudyError: If there is no objective, a constraint can't be read, or an objective is none of the evaluator's metrics.
+        StudyError: If the space has no parameters, there is no objective, a constraint can't be read, or an objective is none of the evaluator's metrics.
         EvaluationError: If the evaluator is none.
         ArchitectureError: If the baseline is not of the space.
     """
@@ -76,6 +76,8 @@ class Study:
             msg = f"A study searches a SearchSpace or a ModelSpace, got {space!r}. Wrap the class: retia.ModelSpace(Net)."
             raise StudyError(msg)
         self.space = space.extend(self.evaluator.parameters()) if isinstance(self.evaluator, Searchable) else space
+        if not self.space.parameters and not isinstance(self.evaluator, StoredEvaluator):
+            raise StudyError(self.space.nothing_to_search())
         self.objectives = objectives_from(maximize, minimize)
         self.constraints = constraints_from(constraints)
         self.storage = None if storage is None else os.fspath(storage)
