@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from retia.errors import SpaceError
-from retia.space import Place, Stray, strays_in
+from retia.space import Place, Stray, strays_in, strays_of
 
 __all__ = ["declared_in_methods", "refuse_misplaced"]
 
@@ -31,7 +31,9 @@ def refuse_misplaced(name: str, factory: Callable[..., nn.Module], arguments: Ma
                 f"sees it. Declare it in the constructor of {name}, or in a function that makes the model: ModelSpace(lambda: {name}(retia.choice(...)))."
             )
             raise SpaceError(msg)
-    for where, stray in (*_of_functions(factory, model), *_of_attributes(model)):
+    constructors = [factory, *dict.fromkeys(type(module) for module in model.modules())]
+    functions = [one.__init__ if isinstance(one, type) else one for one in constructors]
+    for where, stray in (*(found for function in functions for found in strays_of(function)), *_of_attributes(model)):
         msg = (
             f"The choice '{stray.label}' made at {stray.place} is used {where}, but was made once, when that line was run, so it stays "
             f"{stray.domain.default!r}: no search sees it. Declare it within __init__ instead."
@@ -46,19 +48,6 @@ def declared_in_methods(model: nn.Module) -> str:
             if isinstance(function, FunctionType) and function.__name__ != "__init__" and (name := _declaration_in(function)):
                 return f"{name}(...) is called in {Place(function.__code__, 0)}, where no search sees it. "
     return ""
-
-
-def _of_functions(factory: Callable[..., nn.Module], model: nn.Module) -> Iterator[tuple[str, Stray]]:
-    """Yield the stray choices that a constructor has as default arguments, or takes from its module, with a phrase of where."""
-    constructors = [factory, *(kind.__init__ for kind in dict.fromkeys(type(module) for module in model.modules()))]
-    for function in (one.__init__ if isinstance(one, type) else one for one in constructors):
-        if isinstance(function, FunctionType):
-            defaults = (function.__defaults__, function.__kwdefaults__)
-            for stray in strays_in([one for one in defaults if one]):
-                yield f"in a default argument of {function.__qualname__}", stray
-            for name in function.__code__.co_names:
-                for stray in strays_in(function.__globals__.get(name)):
-                    yield f"as {name} in {function.__qualname__}", stray
 
 
 def _of_attributes(model: nn.Module) -> Iterator[tuple[str, Stray]]:

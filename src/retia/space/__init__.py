@@ -20,7 +20,7 @@ from retia.space.recorder import Builder, Recorder, active_recorder
 from retia.space.requirement import Requirement, reject, require
 from retia.space.restriction import Restriction
 from retia.space.search_space import SearchSpace
-from retia.space.stray import Stray, strays_in
+from retia.space.stray import Stray, as_code, strays_in, strays_of
 from retia.space.subset import Subset
 from retia.space.symbolic import SymbolicBool, SymbolicFloat, SymbolicInt, SymbolicStr, SymbolicTuple, concrete, expression_of, lift, symbolic
 from retia.space.tracer import Tracer
@@ -58,6 +58,7 @@ __all__ = [
     "Value",
     "active_recorder",
     "apply",
+    "as_code",
     "cheapest",
     "choice",
     "concrete",
@@ -80,6 +81,7 @@ __all__ = [
     "require",
     "scope",
     "strays_in",
+    "strays_of",
     "subset",
     "symbolic",
     "values_of",

@@ -3,17 +3,22 @@
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import FrameType
+from functools import partial
+from types import FrameType, FunctionType
 from typing import Any
 
 from retia.errors import SpaceError
+from retia.space.categorical import Categorical
 from retia.space.domain import Domain
 from retia.space.expression import Call, Expression, Item, Operation
+from retia.space.integer import Integer
 from retia.space.place import Place
+from retia.space.real import Real
+from retia.space.subset import Subset
 from retia.space.symbolic import expression_of, lift
 from retia.space.value import Value
 
-__all__ = ["Stray", "refuse_in_forward", "stray_value", "strays_in"]
+__all__ = ["Stray", "as_code", "refuse_in_forward", "stray_value", "strays_in", "strays_of"]
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ def refuse_in_forward(label: str) -> None:
 
 
 def strays_in(value: Any) -> Iterator[Stray]:
-    """Yield the stray choices that a value was computed from, also inside tuples, lists and dicts."""
+    """Yield the stray choices that a value was computed from, also inside tuples, lists, dicts and partial calls."""
     term = expression_of(value)
     match term:
         case Stray():
@@ -83,10 +88,40 @@ def strays_in(value: Any) -> Iterator[Stray]:
         case tuple() | list():
             for item in term:  # pyright: ignore[reportUnknownVariableType]
                 yield from strays_in(item)
+        case partial():
+            yield from strays_in((term.args, term.keywords))
         case dict():
             yield from strays_in(tuple(term.values()))  # pyright: ignore[reportUnknownArgumentType]
         case _:
             pass
+
+
+def strays_of(function: object) -> Iterator[tuple[str, Stray]]:
+    """Yield the stray choices that a function has as default arguments, or takes from its module, each with a phrase of where."""
+    if not isinstance(function, FunctionType):
+        return
+    for defaults in filter(None, (function.__defaults__, function.__kwdefaults__)):
+        yield from ((f"in a default argument of {function.__qualname__}", stray) for stray in strays_in(defaults))
+    for name in function.__code__.co_names:
+        yield from ((f"as {name} in {function.__qualname__}", stray) for stray in strays_in(function.__globals__.get(name)))
+
+
+def as_code(domain: Domain) -> str:
+    """Return a domain as it is written.
+
+    >>> as_code(Real(1e-4, 1e-1, log=True)), as_code(Categorical((16, 32)))
+    ('retia.Real(0.0001, 0.1, log=True)', 'retia.Categorical([16, 32])')
+    """
+    match domain:
+        case Categorical(values=values):
+            return f"retia.Categorical({list(values)!r})"
+        case Subset(items=items, least=least, most=most):
+            return f"retia.Subset({list(items)!r}, least={least}, most={most})"
+        case Integer(low=low, high=high, step=step):
+            more = f", step={step}" if step > 1 else ""
+        case Real(low=low, high=high):
+            more = ""
+    return f"retia.{type(domain).__name__}({low!r}, {high!r}{more}{', log=True' if domain.log else ''})"
 
 
 def _frames(frame: FrameType | None) -> Iterator[FrameType]:
