@@ -49,6 +49,13 @@ class ClassLevel(nn.Module):
         self.act = retia.layer_choice("act", [nn.ReLU, nn.GELU])
 
 
+class Flag(nn.Module):
+    def __init__(self, bias=choice("width", [True, False])):
+        super().__init__()
+        self.linear = nn.Linear(4, 4, bias=bias)
+        self.act = retia.layer_choice("act", [nn.ReLU, nn.GELU])
+
+
 class Plain(nn.Module):
     def __init__(self, width, act=None):
         super().__init__()
@@ -76,11 +83,15 @@ class Both(Forward):
         (Default, "in Default", "in a default argument of Default.__init__"),
         (Whole, "in Part", "in a default argument of Part.__init__"),
         (Module, "", "as DOUBLE in Module.__init__"),
+        (Flag, "in Flag", "in a default argument of Flag.__init__"),
         (ClassLevel, "in ClassLevel", r"in 'linear.out_features' \(Linear\)"),
     ],
 )
 def test_a_choice_made_when_its_line_was_run(model, place, where):
-    with pytest.raises(SpaceError, match=rf"'width' made at .*test_misplaced.py:\d+(, {place})? is used {where}.* stays 8: no search sees it\. Declare it within __init__"):
+    with pytest.raises(
+        SpaceError,
+        match=rf"'width' made at .*test_misplaced.py:\d+(, {place})? is used {where}.* stays (8|True): no search sees it\. Declare it within __init__",
+    ):
         ModelSpace(model)
 
 
@@ -92,7 +103,10 @@ def test_an_argument_of_the_space():
 
 
 def test_a_choice_in_forward():
-    with pytest.raises(SpaceError, match=r"The choice 'factor' is met while the model is called, at .*test_misplaced\.py:\d+, in Forward\.forward.*Declare it in __init__.*self\.factor"):
+    with pytest.raises(
+        SpaceError,
+        match=r"The choice 'factor' is met while the model is called, at .*test_misplaced\.py:\d+, in Forward\.forward.*Declare it in __init__.*self\.factor",
+    ):
         with torch.device("meta"):
             Both()(torch.zeros(1, 4))
 
@@ -125,7 +139,7 @@ def test_no_choice_at_all(model, words):
 def test_a_plain_space_without_parameters():
     score = retia.architecture_evaluator(lambda architecture: 1.0)
     with pytest.raises(StudyError, match="nothing to search: it has no parameters"):
-        retia.Study(retia.SearchSpace({}), score, maximize="score")
+        retia.Study(retia.SearchSpace({}), score, maximize="score").run(retia.Random(), trials=1)
 
 
 def test_searched_settings_alone_are_something_to_search():

@@ -94,11 +94,16 @@ def test_a_function_of_the_model(evaluator, where):
 
 @pytest.mark.parametrize(
     "evaluator",
-    [Mine(retia.choice("lr", [0.1, 0.2])), Yours(retia.Categorical([0.1, 0.2])), retia.Repeated(Yours(retia.Categorical([0.1, 0.2])), 2), Yours((1, RATE))],
+    [
+        lambda: Mine(retia.choice("lr", [0.1, 0.2])),
+        lambda: Yours(retia.Categorical([0.1, 0.2])),
+        lambda: retia.Repeated(Yours(retia.Categorical([0.1, 0.2])), 2),
+        lambda: Yours((1, RATE)),
+    ],
 )
 def test_an_evaluator_object(evaluator):
     with pytest.raises(EvaluationError, match=r"'lr' of (Mine|Yours).* is .*no search sees.* Give it a value\."):
-        study(evaluator)
+        study(evaluator())
 
 
 def test_costs():

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from retia.errors import SpaceError
-from retia.space import Place, Stray, strays_in, strays_of
+from retia.space import Place, Stray, strays_in, strays_of, symbolic
 
 __all__ = ["declared_in_methods", "refuse_misplaced"]
 
@@ -53,7 +53,7 @@ def declared_in_methods(model: nn.Module) -> str:
 def _of_attributes(model: nn.Module) -> Iterator[tuple[str, Stray]]:
     for path, module in model.named_modules():
         for name, value in vars(module).items():
-            if not name.startswith("_"):
+            if type(value) not in _PLAIN and not name.startswith("_") and symbolic(value):
                 for stray in strays_in(value):
                     yield f"in '{f'{path}.{name}'.lstrip('.')}' ({type(module).__name__})", stray
 
@@ -70,4 +70,5 @@ def _declaration_in(function: FunctionType) -> str | None:
     return None
 
 
+_PLAIN = frozenset({int, bool, str, float, type(None)})
 _DECLARATIONS = ("choice", "integer", "real", "subset", "layer_choice", "input_choice", "repeat", "cell")

@@ -70,7 +70,7 @@ class ModelSpace(SearchSpace):
         self._kwargs = kwargs
         self._beside: frozenset[str] = frozenset()
         self._meta_error: BaseException | None = None
-        self._hint = ""
+        self._hint: str | None = None
         self.traced_on = "meta"
         self.traced_with: Mapping[str, Value] = {}
         trace = self._trace({})
@@ -165,7 +165,7 @@ class ModelSpace(SearchSpace):
     def nothing_to_search(self) -> str:
         """Say what to do about a model without choices, for the error of a study."""
         return (
-            f"There is nothing to search: the constructor of {self.name} declares no choice. {self._hint}Declare what may vary in __init__, such as "
+            f"There is nothing to search: the constructor of {self.name} declares no choice. {self._hint or ''}Declare what may vary in __init__, such as "
             f"width = retia.choice('width', [16, 32]), and keep it in an attribute for forward."
         )
 
@@ -208,10 +208,10 @@ class ModelSpace(SearchSpace):
     def _trace_on(self, device: str, tracer: Tracer) -> None:
         with preserved():
             model = self._run(tracer, device)
-        arguments = {**{f"argument {i}": value for i, value in enumerate(self._args)}, **self._kwargs}
-        refuse_misplaced(self.name, self._factory, arguments, model)
-        if not tracer.parameters:
-            self._hint = declared_in_methods(model)
+        if self._hint is None:  # the first model that could be made
+            arguments = {**{f"argument {i}": value for i, value in enumerate(self._args)}, **self._kwargs}
+            refuse_misplaced(self.name, self._factory, arguments, model)
+            self._hint = "" if tracer.parameters else declared_in_methods(model)
 
     def _run(self, tracer: Tracer, device: str | torch.device | None) -> nn.Module:
         with tracer.recording(), placed(device), uncollected():

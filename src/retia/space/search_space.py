@@ -65,8 +65,7 @@ class SearchSpace:
     def where(self, predicate: Callable[[Architecture], bool], description: str | None = None) -> Self:
         """Return the space of those architectures for which `predicate` is true.
 
-        Sampling draws until the predicate holds; `size` has to enumerate. The predicate sees the active parameters alone: for one that may be
-        inactive, write `"b" not in a or a["b"] > 2`.
+        Sampling draws until it holds; `size` has to enumerate. It sees active parameters alone: write `"b" not in a or a["b"] > 2`.
 
         >>> from retia.space import Integer
         >>> space = SearchSpace({"a": Integer(1, 3), "b": Integer(1, 3)}).where(lambda x: x["a"] < x["b"], "a < b")
@@ -120,13 +119,13 @@ class SearchSpace:
         """Return the architecture if it is one of the space.
 
         Raises:
-            ArchitectureError: If a label is unknown, missing or not active, a value is illegal, or a restriction is broken; an
-                InfeasibleArchitecture if it is one that the constructor requires.
+            ArchitectureError: If a label is unknown, missing or not active, a value is illegal, or a restriction is broken.
+            InfeasibleArchitecture: If a restriction is broken that the constructor requires.
         """
         valid = canonical(self._plan, architecture)
         refuse_superfluous(self._parameters, architecture, valid)
         for restriction in self._restrictions:
-            if not self._meets(valid, restriction):
+            if not restriction.holds(valid, self._parameters):
                 msg = f"The architecture breaks the restriction '{restriction.description}': {dict(valid)}."
                 raise (InfeasibleArchitecture if isinstance(restriction.predicate, Requirement) else ArchitectureError)(msg)
         return valid
@@ -141,7 +140,7 @@ class SearchSpace:
 
     def allows(self, architecture: Architecture) -> bool:
         """Whether an architecture, all of whose values are legal, meets the restrictions."""
-        return not self._restrictions or all(self._meets(architecture, restriction) for restriction in self._restrictions)
+        return not self._restrictions or all(restriction.holds(architecture, self._parameters) for restriction in self._restrictions)
 
     # --- sampling and counting
 
@@ -179,7 +178,7 @@ class SearchSpace:
         """
         architecture = Architecture.trusted(self._complete({}, None))
         for restriction in self._restrictions:
-            if not self._meets(architecture, restriction):
+            if not restriction.holds(architecture, self._parameters):
                 msg = (
                     f"The default architecture {dict(architecture)} breaks the restriction '{restriction.description}'. "
                     f"Give the choices a default= that meets it, or the study another baseline=."
@@ -200,10 +199,7 @@ class SearchSpace:
         if not self._restrictions:
             return self._size
         if self._size > 1_000_000:
-            msg = (
-                f"The restrictions of a space are counted by enumeration, and this one has {self._size:,} architectures without them. "
-                f"Ask for the size before .where(...)."
-            )
+            msg = f"Restrictions are counted by enumeration, and this one has {self._size:,} architectures without them. Ask before .where(...)."
             raise SpaceError(msg)
         return sum(1 for _ in self.enumerate())
 
@@ -371,22 +367,6 @@ class SearchSpace:
     def _movable(self) -> frozenset[str]:
         """The labels that have a second value."""
         return frozenset(label for label, parameter in self._parameters.items() if parameter.domain.size > 1)
-
-    def _meets(self, architecture: Architecture, restriction: Restriction) -> bool:
-        try:
-            return bool(restriction.predicate(architecture))
-        except KeyError as error:
-            label = error.args[0] if error.args else None
-            if not isinstance(label, str) or label in architecture:
-                raise
-            if label not in self._parameters:
-                msg = f"The restriction '{restriction.description}' asks for {label!r}, which is not one of the labels {list(self._parameters)}. Correct it."
-                raise SpaceError(msg) from error
-            msg = (
-                f"The restriction '{restriction.description}' asks for '{label}', which is not active in {dict(architecture)}: it exists only while "
-                f"{self._parameters[label].condition}. Ask for it only there: lambda a: {label!r} not in a or ..., with a[{label!r}] in the rest."
-            )
-            raise SpaceError(msg) from error
 
     def _draw(self, rng: np.random.Generator) -> dict[str, Value]:
         values: dict[str, Value] = {}

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from inspect import CO_OPTIMIZED
 from types import FrameType, FunctionType
 from typing import Any
 
@@ -47,7 +48,7 @@ def stray_value(label: str, domain: Domain) -> Any:
     """Return the default of a choice that no recorder hears.
 
     In a constructor, such as that of a plain `Net()`, it is a plain value. Elsewhere it is marked as a stray, so that what it must
-    not be given to, such as an evaluator, can tell; bools and None can't be marked.
+    not be given to, such as an evaluator, can tell. None can't be marked; a bool within a function is not, for torch refuses what is no real bool.
 
     Raises:
         SpaceError: If a module is being called: a choice belongs to the constructor.
@@ -55,7 +56,8 @@ def stray_value(label: str, domain: Domain) -> Any:
     refuse_in_forward(label)
     value = domain.default
     frames = list(_frames(sys._getframe(1)))
-    if isinstance(value, bool) or any(frame.f_code.co_name == "__init__" for frame in frames):
+    in_function = bool(frames[0].f_code.co_flags & CO_OPTIMIZED)  # and not at the level of a module or class
+    if (isinstance(value, bool) and in_function) or any(frame.f_code.co_name == "__init__" for frame in frames):
         return value
     return lift(value, Stray(label, domain, str(Place.of(frames[0]))))
 

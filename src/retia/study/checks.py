@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from retia.errors import StudyError
+from retia.space import SearchSpace
 from retia.strategy import Strategy
 from retia.study.evaluator import ArchitectureEvaluator, Budgeted, CostEvaluator, Evaluator, ModelEvaluator, Supplying
+from retia.study.frozen import refuse_frozen
 from retia.trial import Constraint, Objective
 
 __all__ = ["check_metrics", "check_run"]
@@ -28,12 +30,15 @@ def check_metrics(evaluator: Evaluator, costs: CostEvaluator | None, wanted: Ite
             raise StudyError(msg)
 
 
-def check_run(strategy: Strategy, evaluator: Evaluator, trials: int, timeout: float | None) -> None:
+def check_run(space: SearchSpace, strategy: Strategy, evaluator: Evaluator, trials: int, timeout: float | None) -> None:
     """Refuse a run that can't be.
 
     Raises:
-        StudyError: If it can't.
+        StudyError: If there is nothing to search, the strategy holds a choice, or an argument is not what a run takes.
     """
+    if not space.parameters:
+        raise StudyError(space.nothing_to_search())
+    refuse_frozen(strategy, StudyError)
     if trials < 1 or (timeout is not None and timeout <= 0):
         msg = f"A run needs at least one trial and a positive timeout, got trials={trials}, timeout={timeout}."
         raise StudyError(msg)

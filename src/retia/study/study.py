@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from retia.errors import EvaluationError, StudyError
+from retia.errors import StudyError
 from retia.execute import executor_for, let_go, slots_of
 from retia.rng import stream_seed
 from retia.space import SearchSpace, Value
@@ -19,7 +19,6 @@ from retia.study.companions import CONTROL, RESCORED, RETRAINED, Companions, onl
 from retia.study.directory import directory_of, temporary_directory
 from retia.study.evaluator import Costed, CostEvaluator, Evaluator, Searchable, as_evaluator, describe
 from retia.study.event import Event, Observer
-from retia.study.frozen import refuse_frozen
 from retia.study.html import as_html
 from retia.study.job import Job
 from retia.study.loop import INTERRUPTED, Loop
@@ -49,7 +48,7 @@ class Study:
         force: Whether to go on with a stored study though its space, evaluator or seed has changed.
 
     Raises:
-        StudyError: If the space has no parameters, there is no objective, a constraint can't be read, or an objective is none of the evaluator's metrics.
+        StudyError: If there is no objective, a constraint can't be read, or an objective is none of the evaluator's metrics.
         EvaluationError: If `evaluator` is not a valid evaluator, or holds a choice, or a domain that it does not search.
         ArchitectureError: If the baseline is not of the space.
     """
@@ -73,13 +72,10 @@ class Study:
     ) -> None:
         self._arguments: dict[str, Any] = {key: value for key, value in locals().items() if key != "self"}
         self.evaluator: Evaluator = as_evaluator(evaluator)
-        refuse_frozen(self.evaluator, EvaluationError)
         if not isinstance(space, SearchSpace):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
             msg = f"A study searches a SearchSpace or a ModelSpace, got {space!r}. Wrap the class: retia.ModelSpace(Net)."
             raise StudyError(msg)
         self.space = space.extend(self.evaluator.parameters()) if isinstance(self.evaluator, Searchable) else space
-        if not self.space.parameters and not isinstance(self.evaluator, StoredEvaluator):
-            raise StudyError(self.space.nothing_to_search())
         self.objectives = objectives_from(maximize, minimize)
         self.constraints = constraints_from(constraints)
         self.storage = None if storage is None else os.fspath(storage)
@@ -87,7 +83,6 @@ class Study:
         self.seed = seed
         self.device = device
         self.costs = costs if costs is not None or not isinstance(self.evaluator, Costed) else self.evaluator.costs()
-        refuse_frozen(self.costs, EvaluationError)
         check_metrics(self.evaluator, self.costs, (*self.objectives, *self.constraints))
         self.given_directory = None if directory is None else Path(directory)
         self._force = force
@@ -163,15 +158,14 @@ class Study:
             observer: Hears what happens.
 
         Raises:
-            StudyError: If the stored study is another, the study was opened without its code, or no architecture is feasible.
+            StudyError: If there is nothing to search, the stored study is another, the study was opened without its code, or no architecture is feasible.
             EvaluationError: If the first evaluation shows that the evaluator breaks its contract.
             StorageError: If the storage can't be written.
         """
         if isinstance(self.evaluator, StoredEvaluator):
             msg = f"The study '{self.name}' was opened without its code, so it can't run. Make it from its space and evaluator, with the same storage and name."
             raise StudyError(msg)
-        check_run(strategy, self.evaluator, trials, timeout)
-        refuse_frozen(strategy, StudyError)
+        check_run(self.space, strategy, self.evaluator, trials, timeout)
         self._bind(strategy)
         record, history = self._record, self.history
         for trial in record.refresh():
