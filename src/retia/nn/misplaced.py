@@ -31,9 +31,10 @@ def refuse_misplaced(name: str, factory: Callable[..., nn.Module], arguments: Ma
                 f"sees it. Declare it in the constructor of {name}, or in a function that makes the model: ModelSpace(lambda: {name}(retia.choice(...)))."
             )
             raise SpaceError(msg)
-    constructors = [factory, *dict.fromkeys(type(module) for module in model.modules())]
+    modules = list(model.named_modules())
+    constructors = [factory, *dict.fromkeys(type(module) for _, module in modules)]
     functions = [one.__init__ if isinstance(one, type) else one for one in constructors]
-    for where, stray in (*(found for function in functions for found in strays_of(function)), *_of_attributes(model)):
+    for where, stray in (*(found for function in functions for found in strays_of(function)), *_of_attributes(modules)):
         msg = (
             f"The choice '{stray.label}' made at {stray.place} is used {where}, but was made once, when that line was run, so it stays "
             f"{stray.domain.default!r}: no search sees it. Declare it within __init__ instead."
@@ -50,8 +51,8 @@ def declared_in_methods(model: nn.Module) -> str:
     return ""
 
 
-def _of_attributes(model: nn.Module) -> Iterator[tuple[str, Stray]]:
-    for path, module in model.named_modules():
+def _of_attributes(modules: list[tuple[str, nn.Module]]) -> Iterator[tuple[str, Stray]]:
+    for path, module in modules:
         for name, value in vars(module).items():
             if type(value) not in _PLAIN and not name.startswith("_") and symbolic(value):
                 for stray in strays_in(value):
