@@ -268,7 +268,13 @@ class Block(nn.Module):
             "skip": nn.Identity,
         }
         self.cell = cell(
-            "/cell", candidates, nodes=2, distinct=distinct, operations_per_node=1, concat="loose", postprocess=lambda outputs: nn.Linear(outputs * width, width)
+            "/cell",
+            candidates,
+            nodes=2,
+            distinct=distinct,
+            operations_per_node=1,
+            concat="loose",
+            postprocess=lambda outputs: nn.Linear(outputs * width, width),
         )
 
     def forward(self, x):
