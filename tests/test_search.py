@@ -287,3 +287,16 @@ def test_no_module_hides_the_function():
     assert modules & set(retia.__all__) == {"benchmark", "datasets", "hub"}
     importlib.import_module("retia.searching")
     assert callable(retia.search)
+
+
+def test_the_evaluator_in_front_of_the_space():
+    class Net(nn.Linear):
+        def __init__(self):
+            super().__init__(4, retia.choice("width", [2, 3]))
+
+    def score(model):
+        return 1.0
+
+    for space in (Net, retia.ModelSpace(Net)):
+        with pytest.raises(retia.StudyError, match=r"The space comes first and the evaluator second: search\((Net|space), evaluator, \.\.\.\)\. Swap the two"):
+            retia.search(score, space, trials=1, maximize="score", progress=False)

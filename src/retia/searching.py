@@ -76,6 +76,9 @@ def search(  # the one call that puts the parts together
     Raises:
         RetiaError: As `Study`, `Study.run` and `check` do.
     """
+    if isinstance(evaluator, type | SearchSpace) and not isinstance(space, type | SearchSpace):
+        msg = f"The space comes first and the evaluator second: search({getattr(evaluator, '__name__', 'space')}, evaluator, ...). Swap the two."
+        raise StudyError(msg)
     study = Study(
         as_space(space),
         evaluator,

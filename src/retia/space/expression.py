@@ -52,6 +52,13 @@ def rebuilt(container: Any, function: Callable[[Any], Any]) -> Any:
     return container
 
 
+def _shown(term: Any) -> str:
+    """Return a term as text that is the same in every process."""
+    if isinstance(term, tuple | list):
+        return f"({', '.join(map(_shown, term))})"  # pyright: ignore[reportUnknownArgumentType]
+    return str(term) if isinstance(term, Expression) else repr(term)
+
+
 @dataclass(frozen=True)
 class Reference(Expression):
     """The value of a parameter."""
@@ -74,6 +81,7 @@ class Reference(Expression):
 _SIGNS = {
     "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**",
     "lshift": "<<", "rshift": ">>", "and_": "&", "or_": "|", "xor": "^", "neg": "-", "pos": "+", "invert": "~",
+    "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "not_": "not ",
 }  # fmt: skip
 
 
@@ -94,10 +102,10 @@ class Operation(Expression):
         return getattr(operator, self.name)(*evaluate(self.operands, values))
 
     def __str__(self) -> str:
-        shown = [f"({operand})" if isinstance(operand, Operation) else str(operand) for operand in self.operands]
+        shown = [f"({operand})" if isinstance(operand, Operation) else _shown(operand) for operand in self.operands]
         sign = _SIGNS.get(self.name)
         if sign is None:
-            return f"{self.name}({', '.join(map(str, self.operands))})"
+            return f"{self.name}({', '.join(map(_shown, self.operands))})"
         return f"{sign}{shown[0]}" if len(shown) == 1 else f" {sign} ".join(shown)
 
 
@@ -118,7 +126,8 @@ class Call(Expression):
         return self.function(*evaluate(self.arguments, values))
 
     def __str__(self) -> str:
-        return f"{getattr(self.function, '__name__', self.function)}({', '.join(map(str, self.arguments))})"
+        function = getattr(self.function, "func", self.function)  # what a functools.partial calls
+        return f"{getattr(function, '__name__', type(function).__name__)}({', '.join(map(_shown, self.arguments))})"
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def _unseen(
     known: Architecture | None = None
     for _ in range(ASKS):
         architecture = ask()
-        if all(restriction.predicate(architecture) for restriction in space.restrictions):
+        if space.allows(architecture):
             if architecture not in seen:
                 return architecture
             known = architecture

@@ -75,7 +75,7 @@ class ParzenModel:
     ) -> Architecture | None:
         """Return the draw from the good whose ratio of densities is the greatest; None if none is new."""
         draws = dict.fromkeys(good.sample(rng, widening=self.widening) for _ in range(self.candidates))
-        fresh = [one for one in draws if one not in seen and all(restriction.predicate(one) for restriction in columns.space.restrictions)]
+        fresh = [one for one in draws if one not in seen and columns.space.allows(one)]
         if not fresh:
             return None
         rows = rows_of(columns, fresh)

@@ -9,6 +9,7 @@ from retia.errors import StudyError
 from retia.execute import check_count
 from retia.strategy import Strategy
 from retia.study.evaluator import ArchitectureEvaluator, Budgeted, CostEvaluator, Evaluator, ModelEvaluator, Supplying
+from retia.study.frozen import refuse_frozen
 from retia.study.stored_evaluator import StoredEvaluator
 from retia.trial import Constraint, Objective
 
@@ -38,13 +39,17 @@ def check_run(study: "Study", strategy: Strategy, *, trials: int, workers: int |
     """Refuse a run that can't be.
 
     Raises:
-        StudyError: If the study was opened without its code, or `strategy`, `trials`, `timeout` or `failures` is not valid.
+        StudyError: If the study was opened without its code, there is nothing to search, the strategy holds a choice, or `strategy`, `trials`,
+            `timeout` or `failures` is not valid.
         ExecutorError: If `workers` is not a whole number of at least 1.
         EvaluationError: If models can't be built on the study's device.
     """
     if isinstance(study.evaluator, StoredEvaluator):
         msg = f"The study '{study.name}' was opened without its code, so it can't run. Make it from its space and evaluator, with the same storage and name."
         raise StudyError(msg)
+    if not study.space.parameters:
+        raise StudyError(study.space.nothing_to_search())
+    refuse_frozen(strategy, StudyError)
     if workers is not None:
         check_count("workers", workers)
     if executor is None:  # another executor's workers may have devices that this machine does not have

@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 from retia.errors import EvaluationError
 from retia.space import Architecture, Domain
+from retia.study.frozen import refuse_frozen
 from retia.trial import Run
 
 __all__ = [
@@ -184,8 +185,9 @@ def as_evaluator(evaluator: Any) -> Evaluator:
     """Return an evaluator as it is, or a function of the model as one.
 
     Raises:
-        EvaluationError: If it is neither.
+        EvaluationError: If it is neither, or holds a choice, or a domain that it does not search.
     """
+    refuse_frozen(evaluator, EvaluationError)
     if isinstance(evaluator, type) or not callable(evaluator):
         msg = (
             f"An evaluator is a function model -> metrics, a function marked with @retia.architecture_evaluator, or an object such as "

@@ -54,7 +54,7 @@ class Study:
     Raises:
         StudyError: If there is no objective, a constraint can't be read, an objective is not one of the evaluator's metrics, or `name` can't name a folder.
         StorageError: If `storage` is not a file or a URL of a database.
-        EvaluationError: If the evaluator is none.
+        EvaluationError: If `evaluator` is not a valid evaluator, or holds a choice, or a domain that it does not search.
         ArchitectureError: If the baseline is not of the space.
     """
 

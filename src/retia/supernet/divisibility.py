@@ -159,3 +159,4 @@ class _Code(str):
     """Code that stands in an expression as it is."""
 
     __slots__ = ()
+    __repr__ = str.__str__

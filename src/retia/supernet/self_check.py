@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map
 
-from retia.errors import SupernetError
+from retia.errors import InfeasibleArchitecture, SupernetError
 from retia.nn import ModelSpace, seeded, uncollected
 from retia.space import Architecture
 from retia.supernet.assembly import Assembly, assemble, named
@@ -54,7 +54,14 @@ def check_supernet(space: ModelSpace, example: Any = None, *, kernel_transform: 
     with uncollected() if device == "meta" else nullcontext():
         for i, architecture in enumerate(architectures_to_try(space)):
             comparison = _Comparison(space, assembly, architecture, example, device, memory)
-            surplus |= comparison.check(run=i < RUNS, first=first if i == 0 else None)
+            try:
+                surplus |= comparison.check(run=i < RUNS, first=first if i == 0 else None)
+            except InfeasibleArchitecture as error:
+                msg = (
+                    f"The constructor of {space.name} rejects {dict(architecture)}: {error}. A supernet holds every architecture of its space, so the space must "
+                    f"know which there are: say it with retia.require(condition) instead of reject, or with space.where(...)."
+                )
+                raise SupernetError(msg) from error
     return surplus
 
 
