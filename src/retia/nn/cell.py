@@ -1,7 +1,8 @@
 """Cells: small graphs of operations, as NASNet and DARTS search them."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,24 @@ from retia.errors import SpaceError
 from retia.nn.factory import Candidates, Factory, construct
 from retia.nn.layer_choice import layer_choice
 from retia.nn.switch import Switch
-from retia.space import Reference, Subset, Tracer, active_recorder, apply, choice, condition_where, declare, scope
+from retia.space import (
+    Domain,
+    Expression,
+    Reference,
+    Subset,
+    Tracer,
+    active_recorder,
+    choice,
+    concrete,
+    condition_where,
+    declare,
+    evaluate,
+    expression_of,
+    labels_of,
+    lift,
+    possible_values,
+    scope,
+)
 
 __all__ = ["Cell", "ElasticNode", "Node", "Operations", "cell"]
 
@@ -169,8 +187,51 @@ def cell(
     used = tuple(node.inputs for node in built)
     if concat == "all":
         return Cell(steps, built, tuple(range(nodes)), outputs=nodes, dim=dim)
-    ends: tuple[int, ...] = apply(loose_ends, inputs, used)
-    return Cell(steps, built, ends, outputs=apply(len, ends), dim=dim)
+    ends = LooseEnds(inputs, expression_of(used))
+    count = LooseEnds(inputs, expression_of(used), counted=True)
+    taken = loose_ends(inputs, concrete(used))
+    if not ends.labels:
+        return Cell(steps, built, taken, outputs=len(taken), dim=dim)
+    return Cell(steps, built, lift(taken, ends), outputs=lift(len(taken), count), dim=dim)
+
+
+@dataclass(frozen=True)
+class LooseEnds(Expression):
+    """The nodes of a cell that no node uses, or how many they are.
+
+    Attributes:
+        inputs: The number of the cell's inputs.
+        used: For each node the states that it uses.
+        counted: Whether it is their number.
+    """
+
+    inputs: int
+    used: tuple[Any, ...]
+    counted: bool = False
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """The parameters it depends on."""
+        return labels_of(self.used)
+
+    def evaluate(self, values: Mapping[str, Any]) -> Any:
+        """Find the nodes for the states that are used."""
+        return self._of(evaluate(self.used, values))
+
+    def outcomes(self, domains: Mapping[str, Domain]) -> Collection[Any]:
+        """Go through the nodes, and keep which sets of states can be taken: far fewer than there are combinations."""
+        taken = {frozenset[int]()}
+        for states in self.used:
+            rows = {frozenset(row) for row in possible_values(states, domains)}
+            taken = {before | row for before in taken for row in rows}
+        return {self._of((tuple(states), *((),) * (len(self.used) - 1))) for states in taken}
+
+    def _of(self, used: Sequence[Sequence[int]]) -> Any:
+        ends = loose_ends(self.inputs, used)
+        return len(ends) if self.counted else ends
+
+    def __str__(self) -> str:
+        return f"{'the number of ' if self.counted else ''}loose ends of {len(self.used)} nodes"
 
 
 def loose_ends(inputs: int, used: Sequence[Sequence[int]]) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """Who listens while a constructor runs: the recorder decides what a declaration returns."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from retia.errors import SpaceError
 from retia.space.condition import Condition
 from retia.space.domain import Domain
+from retia.space.expression import Call
 from retia.space.value import Value
 
 __all__ = ["Builder", "Recorder", "active_recorder"]
@@ -65,6 +66,10 @@ class Recorder(ABC):
     def note_branch(self, labels: Collection[str]) -> None:
         """Take note that the constructor compared a value of these parameters."""
         del labels
+
+    def call(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Call:
+        """Return the expression of a function that is called here with terms."""
+        return Call(function, arguments)
 
     @abstractmethod
     def declare(self, label: str, domain: Domain) -> Any:
