@@ -14,6 +14,8 @@ from retia.nn import ModelSpace, seeded, uncollected
 from retia.space import Architecture
 from retia.supernet.assembly import Assembly, assemble, named
 from retia.supernet.divisibility import check_divisions
+from retia.supernet.following import Following
+from retia.supernet.layout import Layouts, Orders
 from retia.supernet.likeness import Difference, differences, needed
 from retia.supernet.remembering import Remembering
 from retia.supernet.trying import architectures_to_try, culprit, extremes, follows, starting_architecture
@@ -31,11 +33,12 @@ REMEDY = (
 )
 
 
-def check_supernet(space: ModelSpace, example: Any = None, *, kernel_transform: bool = False) -> bool:
+def check_supernet(space: ModelSpace, example: Any = None, *, kernel_transform: bool = False) -> tuple[bool, Orders]:
     """Compare the supernet with the models that the space builds, for extreme, default and other architectures, on `meta`.
 
     Returns:
-        Whether the model's own code makes modules that some architectures do not have, and skips them in `forward`.
+        Whether the model's own code makes modules that some architectures do not have, and skips them in `forward`. And the orders in which runs
+        show the factors of sizes to be laid out.
 
     Raises:
         SupernetError: If they differ in a name or a shape, some label is in no slot, or sizes do not divide.
@@ -49,13 +52,14 @@ def check_supernet(space: ModelSpace, example: Any = None, *, kernel_transform: 
     assembly = assemble(space, device, seed=0, kernel_transform=kernel_transform)
     _check_labels(space, assembly)
     check_divisions(space, assembly.divisions)
+    layouts = Layouts(assembly.products)
     surplus = False
     # Models on meta hold no memory that would have to be had back soon.
     with uncollected() if device == "meta" else nullcontext():
         for i, architecture in enumerate(architectures_to_try(space)):
-            comparison = _Comparison(space, assembly, architecture, example, device, memory)
+            comparison = _Comparison(space, assembly, architecture, example, device, memory, layouts)
             surplus |= comparison.check(run=i < RUNS, first=first if i == 0 else None)
-    return surplus
+    return surplus, layouts.orders()
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,7 @@ class _Comparison:
     example: Any
     device: str
     memory: Remembering
+    layouts: Layouts
 
     def check(self, *, run: bool, first: _First | None = None) -> bool:
         """Return whether the supernet has modules more than the model, which it does not run.
@@ -140,7 +145,7 @@ class _Comparison:
             with torch.no_grad():
                 for name, tensor in _tensors(alone).items():
                     tensor.copy_(used[name].part)
-        expected = outcome or _outcome(alone, self.example, self.device, self.memory)
+        expected = outcome or self._followed(alone)
         if isinstance(expected, Exception):
             msg = f"The model of {self._shown} built alone fails with the example: {type(expected).__name__}: {expected}. Is it what forward takes?"
             raise SupernetError(msg) from expected
@@ -170,6 +175,17 @@ class _Comparison:
             )
             raise SupernetError(msg)
 
+    def _followed(self, alone: nn.Module) -> Any:
+        """Run the model built alone, and note how it divides sizes that are products."""
+        if not any(product.open for product in self.layouts.products):
+            return _outcome(alone, self.example, self.device, self.memory)
+        run = Following(alone)
+        outcome = _outcome(alone, self.example, self.device, run)
+        if not isinstance(outcome, Exception):
+            self._used()
+            self.layouts.note(self.assembly.model, self.architecture.unwrapped, run)
+        return outcome
+
     def _stale(self, alone: nn.Module) -> str:
         """Say whose forward goes wrong first, and which choice it does not follow, if one alone makes the difference."""
 
@@ -193,7 +209,8 @@ class _Comparison:
 
     def _ask(self, architecture: Architecture, differs: Callable[["_Comparison", nn.Module], bool]) -> bool:
         return differs(
-            _Comparison(self.space, self.assembly, architecture, None, self.device, self.memory), self.space.build(architecture, device=self.device, seed=0)
+            _Comparison(self.space, self.assembly, architecture, None, self.device, self.memory, self.layouts),
+            self.space.build(architecture, device=self.device, seed=0),
         )
 
     def _build_another(self) -> None:
@@ -281,7 +298,7 @@ def _tensors(model: nn.Module) -> dict[str, Tensor]:
     return {**dict(model.named_parameters(remove_duplicate=False)), **dict(model.named_buffers(remove_duplicate=False))}
 
 
-def _outcome(model: nn.Module, example: Any, device: str, memory: Remembering, *, training: bool = False) -> Any:
+def _outcome(model: nn.Module, example: Any, device: str, memory: Remembering | Following, *, training: bool = False) -> Any:
     """Return the shapes of what a model returns, or what it raises."""
     args, kwargs = arguments(tree_map(lambda x: x.to(device) if isinstance(x, Tensor) else x, example))
     before = model.training

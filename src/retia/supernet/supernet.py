@@ -74,9 +74,9 @@ class Supernet(nn.Module):
             msg = f"A supernet is made of a ModelSpace, got {space!r}. Give ModelSpace(Net)."
             raise SupernetError(msg)
         self.space = space
-        self._surplus = check_supernet(space, example, kernel_transform=kernel_transform)
+        self._surplus, orders = check_supernet(space, example, kernel_transform=kernel_transform)
         with uncollected():  # nothing that a collection could free
-            assembly = assemble(space, device, seed, kernel_transform=kernel_transform)
+            assembly = assemble(space, device, seed, kernel_transform=kernel_transform, orders=orders)
             check_constants(space, assembly)
             self.model = assembly.model
             self.slots = assembly.slots
