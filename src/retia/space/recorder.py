@@ -67,6 +67,10 @@ class Recorder(ABC):
         """Take note that the constructor compared a value of these parameters."""
         del labels
 
+    def note_plain(self, labels: Collection[str], how: str) -> None:
+        """Take note that the constructor made a plain value of one that depends on these parameters."""
+        del labels, how
+
     def call(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Call:
         """Return the expression of a function that is called here with terms."""
         return Call(function, arguments)

@@ -32,7 +32,8 @@ def symbolic(value: Any) -> bool:
 
 def concrete(value: Any) -> Any:
     """Return the plain value of a symbolic one, also inside tuples, lists and dicts; anything else as it is."""
-    for kind, plain in ((SymbolicInt, int), (SymbolicFloat, float), (SymbolicStr, str)):
+    plainly: tuple[tuple[type, Callable[[Any], Any]], ...] = ((SymbolicInt, int.__int__), (SymbolicFloat, float.__float__), (SymbolicStr, str.__str__))
+    for kind, plain in plainly:  # past the methods that note a conversion
         if isinstance(value, kind):
             return plain(value)
     return rebuilt(value, concrete)
@@ -80,6 +81,19 @@ def _comparison(name: str, base: type) -> Callable[..., Any]:
         recorder = active_recorder()
         if recorder is not None:
             recorder.note_branch(self.expression.labels)
+        return plain(self, *others)
+
+    return method
+
+
+def _conversion(name: str, base: type) -> Callable[..., Any]:
+    plain = getattr(base, name)
+    how = "a look-up" if name == "__hash__" else f"{name.strip('_')}()"
+
+    def method(self: Any, *others: Any) -> Any:
+        recorder = active_recorder()
+        if recorder is not None:
+            recorder.note_plain(self.expression.labels, how)
         return plain(self, *others)
 
     return method
@@ -182,7 +196,7 @@ class SymbolicTuple(tuple[Any, ...]):  # noqa: SLOT001  # a tuple's subclass can
         return _rebuild, (type(self), tuple(self), self.expression)
 
 
-def _equip(kind: type, base: type, *, binary: str, unary: str, comparisons: str) -> None:
+def _equip(kind: type, base: type, *, binary: str, unary: str, comparisons: str, conversions: str) -> None:
     for name in binary.split():
         stem = name.rstrip("_")
         setattr(kind, f"__{stem}__", _binary(name, reflected=False))
@@ -191,10 +205,20 @@ def _equip(kind: type, base: type, *, binary: str, unary: str, comparisons: str)
         setattr(kind, f"__{name}__", _unary(name))
     for name in comparisons.split():
         setattr(kind, f"__{name}__", _comparison(f"__{name}__", base))
+    for name in conversions.split():
+        setattr(kind, f"__{name}__", _conversion(f"__{name}__", base))
 
 
+_CONVERSIONS = "int float round trunc floor ceil hash"
 _ARITHMETIC, _COMPARISONS = "add sub mul truediv floordiv mod pow", "eq ne lt le gt ge"
-_equip(SymbolicInt, int, binary=f"{_ARITHMETIC} lshift rshift and_ or_ xor", unary="neg pos invert abs", comparisons=f"{_COMPARISONS} bool")
-_equip(SymbolicFloat, float, binary=_ARITHMETIC, unary="neg pos abs", comparisons=f"{_COMPARISONS} bool")
-_equip(SymbolicStr, str, binary="", unary="", comparisons=_COMPARISONS)
-_equip(SymbolicTuple, tuple, binary="", unary="", comparisons=_COMPARISONS)
+_equip(
+    SymbolicInt,
+    int,
+    binary=f"{_ARITHMETIC} lshift rshift and_ or_ xor",
+    unary="neg pos invert abs",
+    comparisons=f"{_COMPARISONS} bool",
+    conversions=_CONVERSIONS,
+)
+_equip(SymbolicFloat, float, binary=_ARITHMETIC, unary="neg pos abs", comparisons=f"{_COMPARISONS} bool", conversions=_CONVERSIONS)
+_equip(SymbolicStr, str, binary="", unary="", comparisons=_COMPARISONS, conversions="hash")
+_equip(SymbolicTuple, tuple, binary="", unary="", comparisons=_COMPARISONS, conversions="hash")

@@ -155,10 +155,17 @@ def _refuse_torchs_own(path: str, layer: type[nn.Module], slots: list[Slot], sea
     else:
         msg = (
             f"{what}. {layer.__name__} derives from {torchs.__name__} and may compute something else, so it is not replaced unasked. "
-            f"Register how it is elastic with @retia.elastic({layer.__name__}), above a class that derives from what {torchs.__name__} uses, "
-            f"give it a constant size, or use a multi-trial strategy."
+            f"{_as_torchs(layer, torchs)} register how it is elastic with @retia.elastic({layer.__name__}), give it a constant size, or use a multi-trial strategy."
         )
     raise SupernetError(msg)
+
+
+def _as_torchs(layer: type[nn.Module], torchs: type[nn.Module]) -> str:
+    behaviour = behaviour_of(torchs)
+    if behaviour is None:
+        return "To search it,"
+    register = f"retia.elastic({layer.__name__})(retia.supernet.{behaviour.__name__})"
+    return f"If it reads its tensors as {torchs.__name__} does, write {register} before the search. Otherwise,"
 
 
 def where(path: str) -> str:
