@@ -90,9 +90,9 @@ def test_the_check_asks_torch_once_for_equal_calls():
 def test_the_check_builds_and_runs_the_first_architecture_once(monkeypatch):
     space = ModelSpace(Net)
     built, run = [], []
-    build, outcome = space.build, self_check._outcome
+    build, outcome = space.build, self_check.outcome_of
     monkeypatch.setattr(space, "build", lambda architecture, **rest: built.append(architecture["width"]) or build(architecture, **rest))
-    monkeypatch.setattr(self_check, "_outcome", lambda *args, **kwargs: run.append(args[0]) or outcome(*args, **kwargs))
+    monkeypatch.setattr(self_check, "outcome_of", lambda *args, **kwargs: run.append(args[0]) or outcome(*args, **kwargs))
     self_check.check_supernet(space, torch.zeros(2, 3, 6, 6))
     # Both alone; and another one after the last, for what the constructor leaves outside of the model.
     assert built == [4, 8, 4]

@@ -32,10 +32,15 @@ def symbolic(value: Any) -> bool:
 
 def concrete(value: Any) -> Any:
     """Return the plain value of a symbolic one, also inside tuples, lists and dicts; anything else as it is."""
-    plainly: tuple[tuple[type, Callable[[Any], Any]], ...] = ((SymbolicInt, int.__int__), (SymbolicFloat, float.__float__), (SymbolicStr, str.__str__))
-    for kind, plain in plainly:  # past the methods that note a conversion
-        if isinstance(value, kind):
-            return plain(value)
+    match value:  # past the methods that note a conversion
+        case SymbolicInt():
+            return int.__int__(value)
+        case SymbolicFloat():
+            return float.__float__(value)
+        case SymbolicStr():
+            return str.__str__(value)
+        case _:
+            pass
     return rebuilt(value, concrete)
 
 

@@ -11,7 +11,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 from retia.errors import SupernetError
 from retia.nn import seeded
 from retia.space import Architecture
-from retia.supernet.self_check import REMEDY, arguments
+from retia.supernet.outcome import arguments
+from retia.supernet.self_check import REMEDY
 from retia.supernet.trying import architectures_to_try, culprit, extremes, follows, greatest_architecture
 
 if TYPE_CHECKING:

@@ -9,10 +9,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_flatten, tree_map
 
 from retia.errors import SupernetError
-from retia.nn import ModelSpace, seeded, uncollected
+from retia.nn import ModelSpace, uncollected
 from retia.space import Architecture
 from retia.supernet.assembly import Assembly, assemble, named, where
 from retia.supernet.constants import has_constants
@@ -21,12 +20,13 @@ from retia.supernet.following import Following
 from retia.supernet.forgetting import cause
 from retia.supernet.layout import Layouts, Orders
 from retia.supernet.likeness import Difference, differences, needed
+from retia.supernet.outcome import outcome_of
 from retia.supernet.remembering import Remembering
 from retia.supernet.trying import architectures_to_try, culprit, extremes, follows, starting_architecture
 from retia.supernet.usage import Use, modules_in_use, tensors_in_use
 from retia.supernet.watching import first_unlike, shapes_by_module
 
-__all__ = ["REMEDY", "Checked", "arguments", "check_supernet"]
+__all__ = ["REMEDY", "Checked", "check_supernet"]
 
 _LOOP = "A plain loop over a choice, or an if, makes it: stack blocks with retia.repeat, choose layers with layer_choice, or use a multi-trial strategy."
 
@@ -105,7 +105,7 @@ class _First:
 
     Attributes:
         model: The model.
-        outcome: What it returned, as `_outcome` gives it.
+        outcome: What it returned, as `outcome_of` gives it.
         device: Where the example can be run: where the space is traced, or on the CPU if the model reads values of tensors.
     """
 
@@ -116,7 +116,7 @@ class _First:
 
 def _run_first(space: ModelSpace, example: Any, memory: Remembering) -> _First:
     alone = space.build(starting_architecture(space), device=space.traced_on, seed=0)
-    outcome = _outcome(alone, example, space.traced_on, memory)
+    outcome = outcome_of(alone, example, space.traced_on, memory)
     return _First(alone, outcome, "cpu" if isinstance(outcome, Exception) else space.traced_on)
 
 
@@ -192,7 +192,7 @@ class _Comparison:
         called: set[int] = set()
         hooks = [use.module.register_forward_pre_hook(lambda module, _: called.add(id(module))) for use in surplus]
         try:
-            found = _outcome(model, self.example, self.device, self.memory)
+            found = outcome_of(model, self.example, self.device, self.memory)
         finally:
             for hook in hooks:
                 hook.remove()
@@ -249,9 +249,9 @@ class _Comparison:
     def _followed(self, alone: nn.Module) -> Any:
         """Run the model built alone, and note how it divides sizes that are products."""
         if not any(product.open for product in self.layouts.products):
-            return _outcome(alone, self.example, self.device, self.memory)
+            return outcome_of(alone, self.example, self.device, self.memory)
         run = Following(alone)
-        outcome = _outcome(alone, self.example, self.device, run)
+        outcome = outcome_of(alone, self.example, self.device, run)
         if not isinstance(outcome, Exception):
             self._used()
             self.layouts.note(self.assembly.model, self.architecture.unwrapped, run)
@@ -261,10 +261,10 @@ class _Comparison:
         """Say whose forward goes wrong first, and which choice it does not follow, if one alone makes the difference."""
 
         def differs(one: _Comparison, model: nn.Module) -> bool:
-            expected = _outcome(model, self.example, self.device, self.memory)
+            expected = outcome_of(model, self.example, self.device, self.memory)
             one._used()
             one._build_another()
-            return not isinstance(expected, Exception) and _outcome(self.assembly.model, self.example, self.device, self.memory) != expected
+            return not isinstance(expected, Exception) and outcome_of(self.assembly.model, self.example, self.device, self.memory) != expected
 
         label = culprit(self.space, self.architecture, lambda architecture: self._ask(architecture, differs))
         self._used()
@@ -276,7 +276,7 @@ class _Comparison:
         return f"{follows(label)} {who}".strip() if label else who
 
     def _run(self, model: nn.Module) -> None:
-        _outcome(model, self.example, self.device, self.memory)
+        outcome_of(model, self.example, self.device, self.memory)
 
     def _ask(self, architecture: Architecture, differs: Callable[["_Comparison", nn.Module], bool]) -> bool:
         return differs(
@@ -314,7 +314,7 @@ class _Comparison:
     def _run_in_both_modes(self, alone: nn.Module) -> None:
         for model in (self.assembly.model, alone):
             for training in (False, True):
-                _outcome(model, self.example, self.device, self.memory, training=training)
+                outcome_of(model, self.example, self.device, self.memory, training=training)
 
     def _shapes_differ(self, use: Use, shape: tuple[int, ...]) -> str:
         def differs(one: _Comparison, alone: nn.Module) -> bool:
@@ -374,32 +374,3 @@ def _split(name: str) -> tuple[str, str]:
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
     return {**dict(model.named_parameters(remove_duplicate=False)), **dict(model.named_buffers(remove_duplicate=False))}
-
-
-def _outcome(model: nn.Module, example: Any, device: str, memory: Remembering | Following, *, training: bool = False) -> Any:
-    """Return the shapes of what a model returns, or what it raises."""
-    args, kwargs = arguments(tree_map(lambda x: x.to(device) if isinstance(x, Tensor) else x, example))
-    before = model.training
-    model.train(training)
-    try:
-        with seeded(0), torch.no_grad(), memory:
-            outputs, structure = tree_flatten(model(*args, **kwargs))
-    except Exception as error:  # noqa: BLE001  # whatever a user's forward raises
-        return error
-    finally:
-        model.train(before)
-    return [_comparable(output) for output in outputs], str(structure)
-
-
-def _comparable(output: Any) -> Any:
-    """Return what must be equal of two outputs: a tensor's shape, a plain value, and the class of another object, such as a cache."""
-    if isinstance(output, Tensor):
-        return tuple(output.shape)
-    return output if isinstance(output, bool | int | float | str | None) else type(output).__name__
-
-
-def arguments(example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return what `forward` is called with, by position and by name."""
-    if isinstance(example, Mapping):
-        return (), dict(example)
-    return (example if isinstance(example, tuple) else (example,)), {}
