@@ -92,7 +92,7 @@ class Elastic(nn.Module):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the layer; the parts of buffers that are not views, which it may change, are written back."""
-        buffers = [name for name in self.factors if self._buffers.get(name) is not None]
+        buffers = [name for name in self.factors if self._buffers.get(name) is not None] if self.factors else ()
         if not buffers:
             return super().__call__(*args, **kwargs)
         taken = self.__dict__["_taken"] = {name: self.part(name) for name in buffers}
