@@ -7,7 +7,8 @@ from torch import nn
 
 from retia.errors import SpaceError
 from retia.nn import Cell, ModelSpace, cell, layer_choice, repeat, seeded
-from retia.space import choice
+from retia.space import choice, expression_of, possible_values, values_of
+from retia.supernet import Supernet
 from retia.testing import check_supernet
 
 SEVEN = {f"op{i}": nn.Identity for i in range(7)}
@@ -332,3 +333,37 @@ def test_a_cell_is_called_with_its_inputs_one_by_one(inputs):
 def test_a_cell_without_a_label():
     with pytest.raises(SpaceError, match=r"cell\(\.\.\.\) takes a label first, .*got \[.*: cell\('cell', \["):
         cell([nn.Identity, nn.ReLU])
+def test_a_supernet_of_free_cells_with_loose_ends():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell = cell("cell", {"a": nn.Identity, "b": nn.Tanh}, nodes=5, distinct=False, concat="loose")
+            self.head = nn.Conv2d(3 * self.cell.outputs, 4, 1)
+
+        def forward(self, x):
+            return self.head(self.cell(x, x))
+
+    x = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    supernet = Supernet(ModelSpace(Net), example=x, seed=0)
+    assert supernet.model.head.full("weight").shape == (4, 15, 1, 1)  # of the five nodes all can be loose
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        supernet.activate(supernet.space.sample(rng))
+        torch.testing.assert_close(supernet(x), supernet.subnet()(x))
+
+
+@pytest.mark.parametrize("distinct", [False, True])
+def test_the_possible_loose_ends_are_those_of_all_combinations(distinct):
+    noted = {}
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell = cell("c", [nn.Identity], nodes=3, distinct=distinct, concat="loose")
+            noted.setdefault("ends", self.cell.concat)
+
+    space = ModelSpace(Net)
+    ends = expression_of(noted["ends"])
+    domains = {label: parameter.domain for label, parameter in space.parameters.items()}
+    assert possible_values(ends, domains) == {ends for _, ends in values_of(ends, domains)}
+    assert str(ends) == "loose ends of 3 nodes"

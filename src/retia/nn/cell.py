@@ -1,7 +1,8 @@
 """Cells: small graphs of operations, as NASNet and DARTS search them."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,25 @@ from retia.errors import SpaceError
 from retia.nn.factory import Candidates, Factory, construct
 from retia.nn.layer_choice import layer_choice
 from retia.nn.switch import Switch
-from retia.space import Categorical, Reference, Subset, Tracer, active_recorder, apply, condition_where, declare, labelled, scope
+from retia.space import (
+    Categorical,
+    Domain,
+    Expression,
+    Reference,
+    Subset,
+    Tracer,
+    active_recorder,
+    concrete,
+    condition_where,
+    declare,
+    evaluate,
+    expression_of,
+    labelled,
+    labels_of,
+    lift,
+    possible_values,
+    scope,
+)
 
 __all__ = ["Cell", "ElasticNode", "Node", "Operations", "cell"]
 
@@ -183,12 +202,58 @@ def cell(
                     built.append(_distinct_node(node, inputs + node, operations_per_node, candidates))
                 else:
                     built.append(_free_node(node, inputs + node, operations_per_node, candidates))
-    ends: tuple[int, ...] = tuple(range(nodes)) if concat == "all" else apply(loose_ends, inputs, tuple(node.inputs for node in built))
-    outputs = nodes if concat == "all" else apply(len, ends)
+    ends, outputs = (tuple(range(nodes)), nodes) if concat == "all" else _loose(inputs, tuple(node.inputs for node in built))
     finish: Factory = postprocess if isinstance(postprocess, nn.Module) else (lambda: nn.Identity() if postprocess is None else postprocess(outputs))
     with scope(label), scope("postprocess"):
         last = construct(label, "postprocess", finish)
     return Cell(steps, built, ends, last, outputs=outputs, dim=dim)
+
+
+def _loose(inputs: int, used: tuple[Any, ...]) -> tuple[tuple[int, ...], int]:
+    """Return the nodes that no node uses, and how many they are; symbolic if they follow from choices."""
+    terms, taken = expression_of(used), loose_ends(inputs, concrete(used))
+    if not labels_of(terms):
+        return taken, len(taken)
+    return lift(taken, LooseEnds(inputs, terms)), lift(len(taken), LooseEnds(inputs, terms, counted=True))
+
+
+@dataclass(frozen=True)
+class LooseEnds(Expression):
+    """The nodes of a cell that no node uses, or how many they are.
+
+    Attributes:
+        inputs: The number of the cell's inputs.
+        used: For each node the states that it uses.
+        counted: Whether it is their number.
+    """
+
+    inputs: int
+    used: tuple[Any, ...]
+    counted: bool = False
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """The parameters it depends on."""
+        return labels_of(self.used)
+
+    def evaluate(self, values: Mapping[str, Any]) -> Any:
+        """Find the nodes for the states that are used."""
+        return self._of(evaluate(self.used, values))
+
+    def outcomes(self, domains: Mapping[str, Domain]) -> Collection[Any]:
+        """Go through the nodes, and keep which sets of states can be taken: far fewer than there are combinations."""
+        taken = {frozenset[int]()}
+        for states in self.used:
+            rows = {frozenset(row) for row in possible_values(states, domains)}
+            taken = {before | row for before in taken for row in rows}
+        return {self._of((tuple(states), *((),) * (len(self.used) - 1))) for states in taken}
+
+    def _of(self, used: Sequence[Sequence[int]]) -> Any:
+        ends = loose_ends(self.inputs, used)
+        return len(ends) if self.counted else ends
+
+    def __str__(self) -> str:
+        return f"{'the number of ' if self.counted else ''}loose ends of {len(self.used)} nodes"
 
 
 def loose_ends(inputs: int, used: Sequence[Sequence[int]]) -> tuple[int, ...]:

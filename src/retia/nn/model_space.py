@@ -157,7 +157,7 @@ class ModelSpace(SearchSpace):
             raise SpaceError(msg)
         return self._with_copies(model, device)
 
-    def assemble(self, device: str | torch.device | None = None, seed: int | None = None) -> nn.Module:
+    def assemble(self, device: str | torch.device | None = None, seed: int | None = None, *, tracer: Tracer | None = None) -> nn.Module:
         """Run the constructor with symbolic values, those of `traced_with` and else the greatest of each choice, and return all that it makes.
 
         The model has every candidate of every choice and every block, and its modules' attributes hold the symbolic values: it is
@@ -166,12 +166,13 @@ class ModelSpace(SearchSpace):
         Args:
             device: Where its tensors are made.
             seed: Seeds the weights, and leaves torch's generator as it was; None draws from it, as torch does.
+            tracer: What gives the symbolic values, where it is to see more of the run.
 
         Raises:
             SpaceError: If the constructor fails.
         """
         with seeded(seed):
-            return self._with_copies(self._run(Tracer(self.traced_with), device), device)
+            return self._with_copies(self._run(tracer or Tracer(self.traced_with), device), device)
 
     @property
     def labels(self) -> frozenset[str]:

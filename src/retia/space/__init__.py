@@ -3,11 +3,11 @@
 from retia.space.architecture import Architecture
 from retia.space.categorical import Categorical
 from retia.space.condition import ALWAYS, Clause, Condition
-from retia.space.deciding import condition_where, values_of
+from retia.space.deciding import condition_where, possible_values, values_of
 from retia.space.declare import apply, choice, declare, integer, real, scope, subset
 from retia.space.domain import Domain, domain_from_json
 from retia.space.explore import explore
-from retia.space.expression import Call, Expression, Item, Operation, Reference, evaluate, labels_of
+from retia.space.expression import Call, Expression, Item, Operation, Reference, computable, evaluate, labels_of
 from retia.space.extremes import greatest, least
 from retia.space.fitting import fitting_trace
 from retia.space.integer import Integer
@@ -61,6 +61,7 @@ __all__ = [
     "as_code",
     "cheapest",
     "choice",
+    "computable",
     "concrete",
     "condition_where",
     "declare",
@@ -76,6 +77,7 @@ __all__ = [
     "labels_of",
     "least",
     "lift",
+    "possible_values",
     "real",
     "reject",
     "require",

@@ -119,7 +119,9 @@ def apply(function: Callable[..., T], *arguments: Any) -> T:
     if not isinstance(value, int | float | str | tuple):
         msg = f"apply({getattr(function, '__name__', function)}) must return a number, a string or a tuple of these, got {value!r}."
         raise SpaceError(msg)
-    return lift(value, Call(function, tuple(expression_of(argument) for argument in arguments)))
+    terms = tuple(expression_of(argument) for argument in arguments)
+    recorder = active_recorder()
+    return lift(value, Call(function, terms) if recorder is None else recorder.call(function, terms))
 
 
 def _value(label: str, domain: Domain) -> Any:

@@ -1,7 +1,7 @@
 """Who listens while a constructor runs: the recorder decides what a declaration returns."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from retia.errors import SpaceError
 from retia.space.condition import Condition
 from retia.space.domain import Domain
-from retia.space.expression import Expression
+from retia.space.expression import Call, Expression
 from retia.space.label import check_label, qualified
 from retia.space.place import Place
 from retia.space.value import Value
@@ -76,6 +76,14 @@ class Recorder(ABC):
         """Take note of a condition that the space is to meet; return whether it can be."""
         del condition
         return False
+
+    def note_plain(self, labels: Collection[str], how: str) -> None:
+        """Take note that the constructor made a plain value of one that depends on these parameters."""
+        del labels, how
+
+    def call(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Call:
+        """Return the expression of a function that is called here with terms."""
+        return Call(function, arguments)
 
     @abstractmethod
     def declare(self, label: str, domain: Domain) -> Any:

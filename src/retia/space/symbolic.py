@@ -33,11 +33,17 @@ def symbolic(value: Any) -> bool:
 
 def concrete(value: Any) -> Any:
     """Return the plain value of a symbolic one, also inside tuples, lists and dicts; anything else as it is."""
-    if isinstance(value, SymbolicBool):
-        return bool(int(value))  # an int first, for the truth of a symbolic value is noted
-    for kind, plain in ((SymbolicInt, int), (SymbolicFloat, float), (SymbolicStr, str)):
-        if isinstance(value, kind):
-            return plain(value)
+    match value:  # past the methods that note a conversion, or the use of a truth
+        case SymbolicBool():
+            return bool(int.__int__(value))
+        case SymbolicInt():
+            return int.__int__(value)
+        case SymbolicFloat():
+            return float.__float__(value)
+        case SymbolicStr():
+            return str.__str__(value)
+        case _:
+            pass
     return rebuilt(value, concrete)
 
 
@@ -92,6 +98,19 @@ def _truth(self: Any) -> bool:
     if recorder is not None:
         recorder.note_branch(self.expression.labels)
     return bool(concrete(self))
+
+
+def _conversion(name: str, base: type) -> Callable[..., Any]:
+    plain = getattr(base, name)
+    how = "a look-up" if name == "__hash__" else f"{name.strip('_')}()"
+
+    def method(self: Any, *others: Any) -> Any:
+        recorder = active_recorder()
+        if recorder is not None:
+            recorder.note_plain(self.expression.labels, how)
+        return plain(self, *others)
+
+    return method
 
 
 def _rebuild(kind: type, value: Any, expression: Expression) -> Any:
@@ -201,7 +220,7 @@ class SymbolicTuple(tuple[Any, ...]):  # noqa: SLOT001  # a tuple's subclass can
         return _rebuild, (type(self), tuple(self), self.expression)
 
 
-def _equip(kind: type, base: type, *, binary: str, unary: str, compared_with: tuple[type, ...]) -> None:
+def _equip(kind: type, base: type, *, binary: str, unary: str, compared_with: tuple[type, ...], conversions: str) -> None:
     for name in binary.split():
         stem = name.rstrip("_")
         setattr(kind, f"__{stem}__", _binary(name, reflected=False))
@@ -210,12 +229,15 @@ def _equip(kind: type, base: type, *, binary: str, unary: str, compared_with: tu
         setattr(kind, f"__{name}__", _unary(name))
     for name in ("eq", "ne", "lt", "le", "gt", "ge"):
         setattr(kind, f"__{name}__", _comparison(name, base, compared_with))
+    for name in conversions.split():
+        setattr(kind, f"__{name}__", _conversion(f"__{name}__", base))
 
 
 _ARITHMETIC = "add sub mul truediv floordiv mod pow"
-_equip(SymbolicInt, int, binary=f"{_ARITHMETIC} lshift rshift and_ or_ xor", unary="neg pos invert abs", compared_with=(int, float))
-_equip(SymbolicFloat, float, binary=_ARITHMETIC, unary="neg pos abs", compared_with=(int, float))
-_equip(SymbolicStr, str, binary="", unary="", compared_with=(str,))
-_equip(SymbolicTuple, tuple, binary="", unary="", compared_with=(tuple,))
+_BITWISE, _CONVERSIONS, _NUMBERS = "lshift rshift and_ or_ xor", "int float round trunc floor ceil hash", (int, float)
+_equip(SymbolicInt, int, binary=f"{_ARITHMETIC} {_BITWISE}", unary="neg pos invert abs", compared_with=_NUMBERS, conversions=_CONVERSIONS)
+_equip(SymbolicFloat, float, binary=_ARITHMETIC, unary="neg pos abs", compared_with=_NUMBERS, conversions=_CONVERSIONS)
+_equip(SymbolicStr, str, binary="", unary="", compared_with=(str,), conversions="hash")
+_equip(SymbolicTuple, tuple, binary="", unary="", compared_with=(tuple,), conversions="hash")
 for _number in (SymbolicInt, SymbolicFloat):
     _number.__bool__ = _truth

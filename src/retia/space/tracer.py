@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from retia.errors import SpaceError
-from retia.space.condition import ALWAYS, Condition
+from retia.space.condition import ALWAYS, Clause, Condition, Conjunction
 from retia.space.domain import Domain
-from retia.space.expression import Expression, Reference
+from retia.space.expression import Call, Expression, Reference, labels_of
 from retia.space.extremes import greatest
 from retia.space.parameter import Parameter
 from retia.space.place import Place
@@ -82,6 +82,30 @@ class Tracer(Recorder):
         if condition.labels and restriction not in self.restrictions:
             self.restrictions.append(restriction)
         return bool(condition.labels)
+
+    def call(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Call:
+        """Return the expression of a function that is called here, which knows what of its arguments can be absent."""
+        labels = labels_of(arguments)
+        optional = tuple(label for label, known in self.parameters.items() if label in labels and not self._implied(known.condition))
+        return Call(function, arguments, optional, self._condition)
+
+    def _implied(self, condition: Condition) -> bool:
+        """Whether a condition holds wherever the present one does."""
+        return condition.always or all(
+            any(all(self._follows(clause, row) for clause in other) for other in condition.alternatives) for row in self._condition.alternatives
+        )
+
+    def _follows(self, clause: Clause, row: Conjunction) -> bool:
+        # A clause holds only while its parameter is active, and so while what activates that holds.
+        return any(
+            (known.label == clause.label and known.values <= clause.values)
+            or any(
+                self._follows(clause, above)
+                for above in self.parameters[known.label].condition.alternatives[:1]
+                if len(self.parameters[known.label].condition.alternatives) == 1
+            )
+            for known in row
+        )
 
     @contextmanager
     def given(self, condition: Condition) -> Generator[None]:
