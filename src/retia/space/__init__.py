@@ -10,6 +10,7 @@ from retia.space.explore import explore
 from retia.space.expression import Call, Expression, Item, Operation, Reference, evaluate, labels_of
 from retia.space.extremes import greatest, least
 from retia.space.integer import Integer
+from retia.space.neighbours import Neighbours
 from retia.space.parameter import Parameter
 from retia.space.ranking import cheapest
 from retia.space.real import Real
@@ -33,6 +34,7 @@ __all__ = [
     "Expression",
     "Integer",
     "Item",
+    "Neighbours",
     "Operation",
     "Parameter",
     "Real",

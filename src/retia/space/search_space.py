@@ -2,9 +2,11 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import accumulate
 from typing import Any, Self, cast
 
 import numpy as np
@@ -18,6 +20,7 @@ from retia.space.domain import Domain, domain_from_json
 from retia.space.encoding import distance, encode, feature_labels
 from retia.space.enumeration import enumerate_values
 from retia.space.membership import canonical, refuse_superfluous
+from retia.space.neighbours import Neighbours
 from retia.space.parameter import Parameter, Step, in_order
 from retia.space.real import Real
 from retia.space.rendering import as_html, as_text, size_in_words
@@ -265,18 +268,17 @@ class SearchSpace:
         msg = f"None of {TRIES:,} children of two architectures met the restrictions. Loosen them, or cross other parents."
         raise SpaceError(msg)
 
-    def neighbours(self, architecture: Architecture, rng: np.random.Generator | None = None) -> Iterator[Architecture]:
-        """Yield all architectures that are one decision away.
+    def neighbours(self, architecture: Architecture, rng: np.random.Generator | None = None) -> Neighbours[Architecture]:
+        """Return all architectures that are one decision away: iterate over them, or over `.shuffled(rng)`. They are never listed.
 
         A decision changes one active parameter to one of its domain's neighbours: any other value; for a subset one item
         more, fewer or exchanged; for a real interval a tenth of the scale up or down. What the change makes active is at
         its default, or sampled if `rng` is given; what it makes inactive goes.
         """
-        for label in architecture:
-            for value in self._parameters[label].domain.neighbours(architecture[label]):
-                neighbour = self._change(architecture, label, value, rng)
-                if self._allows(neighbour):
-                    yield neighbour
+        around = [(label, self._parameters[label].domain.neighbours(value)) for label, value in architecture.items()]
+        ends = list(accumulate(values.count for _, values in around))
+        at = partial(self._neighbour, architecture, around, ends, rng)
+        return Neighbours(ends[-1] if ends else 0, at, self._allows if self._restrictions else None)
 
     # --- numbers for predictors
 
@@ -381,6 +383,19 @@ class SearchSpace:
                 else:
                     values[label] = parameter.domain.default if rng is None else parameter.domain.sample(rng)
         return values
+
+    def _neighbour(
+        self,
+        architecture: Architecture,
+        around: Sequence[tuple[str, Neighbours[Any]]],
+        ends: Sequence[int],
+        rng: np.random.Generator | None,
+        index: int,
+    ) -> Architecture:
+        """Return a neighbour by its index; `ends` holds the index after the last neighbour of each parameter."""
+        i = bisect_right(ends, index)
+        label, values = around[i]
+        return self._change(architecture, label, values.at(index - (ends[i - 1] if i else 0)), rng)
 
     def _change(self, architecture: Architecture, label: str, value: Value, rng: np.random.Generator | None) -> Architecture:
         values = {**architecture.unwrapped, label: value}

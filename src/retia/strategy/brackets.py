@@ -1,6 +1,8 @@
 """Brackets of successive halving, read from the history."""
 
 import math
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -64,14 +66,19 @@ class Brackets:
     Args:
         plan: The brackets; after the last the first comes again.
         history: The study's trials.
+
+    Attributes:
+        evaluated: Number of evaluated trials at each fidelity, as of the last call of `due`.
     """
 
     def __init__(self, plan: Sequence[Bracket], history: History) -> None:
         self.history = history
+        self.evaluated = Counter[float | None]()
         self._plan = plan
         self._entered: dict[float | None, list[int]] = {bracket.labels[0]: [] for bracket in plan}
         self._met: set[Architecture] = set()
         self._read = 0
+        self._running: list[int] = []
         self._ended = 0
         self._after = -1
 
@@ -81,7 +88,7 @@ class Brackets:
         while True:
             bracket = self._plan[self._ended % len(self._plan)]
             label = bracket.labels[0]
-            members = [number for number in self._entered[label] if number > self._after][: bracket.sizes[0]]
+            members = self._members(bracket)
             trials = [self.history[number] for number in members]
             if missing := bracket.sizes[0] - len(trials):
                 return Due(missing, label, self._promotions(bracket.of(len(trials)), trials) or ())
@@ -90,13 +97,12 @@ class Brackets:
                 return Due(0, label, promotions)
             self._ended += 1
             self._after = members[-1]
-            self._entered[label] = [number for number in self._entered[label] if number > self._after]
 
     def spent(self) -> set[int]:
         """Return the completed trials at a lower fidelity that no bracket goes on from any more."""
         self.due()
         bracket = self._plan[self._ended % len(self._plan)]
-        entered = [number for number in self._entered[bracket.labels[0]] if number > self._after][: bracket.sizes[0]]
+        entered = self._members(bracket)
         rung, whole = [self.history[number] for number in entered], len(entered) == bracket.sizes[0]
         awaited: set[int] = set()
         for size, label in zip(bracket.sizes[1:], bracket.labels[1:], strict=True):
@@ -110,6 +116,12 @@ class Brackets:
         lower = {label for bracket in self._plan for label in bracket.labels if label is not None}
         return {trial.number for trial in self.history.evaluated if trial.state == "completed" and trial.fidelity in lower} - awaited
 
+    def _members(self, bracket: Bracket) -> list[int]:
+        """Return the trials that have entered the present bracket."""
+        entered = self._entered[bracket.labels[0]]
+        first = bisect_right(entered, self._after)
+        return entered[first : first + bracket.sizes[0]]
+
     def _follow(self) -> None:
         for number in range(self._read, len(self.history)):
             trial = self.history[number]
@@ -117,7 +129,14 @@ class Brackets:
                 self._met.add(trial.architecture)
                 if trial.state != "infeasible" and trial.fidelity in self._entered:
                     self._entered[trial.fidelity].append(number)
-        self._read = len(self.history)
+        running: list[int] = []
+        for number in (*self._running, *range(self._read, len(self.history))):
+            trial = self.history[number]
+            if not trial.finished:
+                running.append(number)
+            elif trial.state != "failed":
+                self.evaluated[trial.fidelity] += 1
+        self._running, self._read = running, len(self.history)
 
     def _promotions(self, bracket: Bracket, rung: list[Trial]) -> tuple[Proposal, ...] | None:
         """Return the promotions that are due; none while trials are running, and None if the bracket has ended."""
