@@ -1,13 +1,15 @@
 """What is one decision away, made one by one."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from itertools import accumulate
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-__all__ = ["Neighbours", "all_but"]
+__all__ = ["Neighbours", "all_but", "joined"]
 
 T = TypeVar("T")
 
@@ -49,6 +51,18 @@ class Neighbours(Generic[T]):
 def all_but(values: Sequence[T], size: int, index: int) -> Neighbours[T]:
     """Return all of `size` values but that at an index, in order; a range may have more than `len` can count."""
     return Neighbours(size - 1, partial(_skipping, values, index))
+
+
+def joined(around: Sequence[tuple[str, Neighbours[Any]]], change: Callable[[str, Any], T], allows: Callable[[T], bool] | None) -> Neighbours[T]:
+    """Return what comes of changing one parameter, given by its label, to one of its neighbours; for all parameters, one after the other."""
+    ends = list(accumulate(values.count for _, values in around))
+    return Neighbours(ends[-1] if ends else 0, partial(_changed, around, ends, change), allows)
+
+
+def _changed(around: Sequence[tuple[str, Neighbours[Any]]], ends: Sequence[int], change: Callable[[str, Any], T], index: int) -> T:
+    i = bisect_right(ends, index)
+    label, values = around[i]
+    return change(label, values.at(index - (ends[i - 1] if i else 0)))
 
 
 def _skipping(values: Sequence[T], left_out: int, index: int) -> T:

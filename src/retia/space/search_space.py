@@ -2,11 +2,9 @@
 
 import copy
 import math
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
-from itertools import accumulate
 from typing import Any, Self, cast
 
 import numpy as np
@@ -20,7 +18,7 @@ from retia.space.domain import Domain, domain_from_json
 from retia.space.encoding import distance, encode, feature_labels
 from retia.space.enumeration import enumerate_values
 from retia.space.membership import canonical, refuse_superfluous
-from retia.space.neighbours import Neighbours
+from retia.space.neighbours import Neighbours, joined
 from retia.space.parameter import Parameter, Step, in_order
 from retia.space.real import Real
 from retia.space.rendering import as_html, as_text, size_in_words
@@ -241,7 +239,7 @@ class SearchSpace:
         for _ in range(TRIES):
             label = movable[int(rng.random() * len(movable))]
             value = self._parameters[label].domain.mutate(values[label], rng)
-            mutant = self._change(architecture, label, value, rng)
+            mutant = self._change(architecture, rng, label, value)
             if self._allows(mutant):
                 return mutant
         msg = f"None of {TRIES:,} mutants of {dict(architecture)} met the restrictions. Loosen them, or start from another architecture."
@@ -276,9 +274,8 @@ class SearchSpace:
         its default, or sampled if `rng` is given; what it makes inactive goes.
         """
         around = [(label, self._parameters[label].domain.neighbours(value)) for label, value in architecture.items()]
-        ends = list(accumulate(values.count for _, values in around))
-        at = partial(self._neighbour, architecture, around, ends, rng)
-        return Neighbours(ends[-1] if ends else 0, at, self._allows if self._restrictions else None)
+        change = partial(self._change, architecture, rng)
+        return joined(around, change, self._allows if self._restrictions else None)
 
     # --- numbers for predictors
 
@@ -384,20 +381,7 @@ class SearchSpace:
                     values[label] = parameter.domain.default if rng is None else parameter.domain.sample(rng)
         return values
 
-    def _neighbour(
-        self,
-        architecture: Architecture,
-        around: Sequence[tuple[str, Neighbours[Any]]],
-        ends: Sequence[int],
-        rng: np.random.Generator | None,
-        index: int,
-    ) -> Architecture:
-        """Return a neighbour by its index; `ends` holds the index after the last neighbour of each parameter."""
-        i = bisect_right(ends, index)
-        label, values = around[i]
-        return self._change(architecture, label, values.at(index - (ends[i - 1] if i else 0)), rng)
-
-    def _change(self, architecture: Architecture, label: str, value: Value, rng: np.random.Generator | None) -> Architecture:
+    def _change(self, architecture: Architecture, rng: np.random.Generator | None, label: str, value: Value) -> Architecture:
         values = {**architecture.unwrapped, label: value}
         return Architecture.trusted(self._complete(values, rng) if label in self._asked else values)
 
