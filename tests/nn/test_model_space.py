@@ -470,9 +470,21 @@ def test_a_constructor_that_fails_for_one_architecture():
 
     space = ModelSpace(factory)
     with pytest.raises(
-        SpaceError,
-        match=r"The constructor of factory fails for \{'width': 12, 'heads': 7\}: AssertionError: embed_dim must be.*exclude them with retia\.require",
+        InfeasibleArchitecture,
+        match=r"The constructor of factory fails for \{'width': 12, 'heads': 7\}: AssertionError: embed_dim must be",
     ):
+        space.build({"width": 12, "heads": 7})
+
+
+def test_a_constructor_of_a_user_that_fails_for_one_architecture():
+    def factory():
+        width, heads = choice("width", [12, 14]), choice("heads", [3, 7])
+        if width % heads:
+            raise ValueError("not divisible")
+        return nn.Linear(width, heads)
+
+    space = ModelSpace(factory)
+    with pytest.raises(SpaceError, match=r"fails for \{'width': 12, 'heads': 7\}: ValueError: not divisible.*exclude them with retia\.require"):
         space.build({"width": 12, "heads": 7})
 
 

@@ -46,7 +46,7 @@ def test_containers_and_constants():
 
 def test_too_many_combinations_are_refused_in_words():
     term = Call(second, (tuple(Reference(f"w{i}") for i in range(20)),))
-    with pytest.raises(SpaceError, match=re.escape("'second([w0, w1, ") + r".*have 3,486,784,401 combinations of values"):
+    with pytest.raises(SpaceError, match=re.escape("'second((w0, w1, ") + r".*have 3,486,784,401 combinations of values"):
         possible_values(term, DOMAINS)
     with pytest.raises(SpaceError, match=r"have inf combinations of values"):
         possible_values(Reference("lr"), {"lr": Real(0.0, 1.0)})

@@ -12,7 +12,7 @@ from torch import Tensor
 from retia.predictor.policy import Policy
 from retia.rng import stream_seed
 from retia.space import Architecture, SearchSpace
-from retia.strategy import check_number, check_whole, normal_scores, sample_unseen, targets_of
+from retia.strategy import AnyOf, check_number, check_whole, normal_scores, sample_unseen, targets_of
 from retia.trial import History, Proposal, Trial
 
 __all__ = ["PolicySearch"]
@@ -76,7 +76,7 @@ class PolicySearch(ABC):
             if len(new) == n:
                 break
         while len(new) < n:
-            drawn = sample_unseen(space, history.architectures | new.keys(), rng)
+            drawn = sample_unseen(space, AnyOf(history, new), rng)
             if drawn is None:
                 break
             new[drawn] = None

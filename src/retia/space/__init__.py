@@ -12,6 +12,7 @@ from retia.space.extremes import greatest, least
 from retia.space.fitting import fitting_trace
 from retia.space.integer import Integer
 from retia.space.label import labelled
+from retia.space.neighbours import Neighbours
 from retia.space.parameter import Parameter
 from retia.space.place import Place
 from retia.space.ranking import cheapest
@@ -38,6 +39,7 @@ __all__ = [
     "Expression",
     "Integer",
     "Item",
+    "Neighbours",
     "Operation",
     "Parameter",
     "Place",

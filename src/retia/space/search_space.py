@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Self, cast
 
 import numpy as np
@@ -18,6 +18,7 @@ from retia.space.domain import Domain, domain_from_json
 from retia.space.encoding import distance, encode, feature_labels
 from retia.space.enumeration import enumerate_values
 from retia.space.membership import canonical, refuse_superfluous
+from retia.space.neighbours import Neighbours, joined
 from retia.space.parameter import Parameter, Step, in_order
 from retia.space.real import Real
 from retia.space.rendering import as_html, as_text, size_in_words
@@ -249,7 +250,7 @@ class SearchSpace:
         for _ in range(TRIES):
             label = movable[int(rng.random() * len(movable))]
             value = self._parameters[label].domain.mutate(values[label], rng)
-            mutant = self._change(architecture, label, value, rng)
+            mutant = self._change(architecture, rng, label, value)
             if self.allows(mutant):
                 return mutant
         msg = f"None of {TRIES:,} mutants of {dict(architecture)} met the restrictions. Loosen them, or start from another architecture."
@@ -276,18 +277,16 @@ class SearchSpace:
         msg = f"None of {TRIES:,} children of two architectures met the restrictions. Loosen them, or cross other parents."
         raise SpaceError(msg)
 
-    def neighbours(self, architecture: Architecture, rng: np.random.Generator | None = None) -> Iterator[Architecture]:
-        """Yield all architectures that are one decision away.
+    def neighbours(self, architecture: Architecture, rng: np.random.Generator | None = None) -> Neighbours[Architecture]:
+        """Return all architectures that are one decision away: iterate over them, or over `.shuffled(rng)`. They are never listed.
 
         A decision changes one active parameter to one of its domain's neighbours: any other value; for a subset one item
         more, fewer or exchanged; for a real interval a tenth of the scale up or down. What the change makes active is at
         its default, or sampled if `rng` is given; what it makes inactive goes.
         """
-        for label in architecture:
-            for value in self._parameters[label].domain.neighbours(architecture[label]):
-                neighbour = self._change(architecture, label, value, rng)
-                if self.allows(neighbour):
-                    yield neighbour
+        around = [(label, self._parameters[label].domain.neighbours(value)) for label, value in architecture.items()]
+        change = partial(self._change, architecture, rng)
+        return joined(around, change, self.allows if self._restrictions else None)
 
     # --- numbers for predictors
 
@@ -390,7 +389,7 @@ class SearchSpace:
                     values[label] = parameter.domain.default if rng is None else parameter.domain.sample(rng)
         return values
 
-    def _change(self, architecture: Architecture, label: str, value: Value, rng: np.random.Generator | None) -> Architecture:
+    def _change(self, architecture: Architecture, rng: np.random.Generator | None, label: str, value: Value) -> Architecture:
         values = {**architecture.unwrapped, label: value}
         return Architecture.trusted(self._complete(values, rng) if label in self._asked else values)
 

@@ -1,6 +1,6 @@
 """Bayesian optimization and Hyperband."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +10,7 @@ from retia.space import Architecture, SearchSpace
 from retia.strategy.columns import Columns
 from retia.strategy.hyperband import Hyperband
 from retia.strategy.kernel_density import KernelDensity, rows_of
-from retia.strategy.unseen import sample_unseen
+from retia.strategy.unseen import AnyOf, sample_unseen
 from retia.trial import History, Proposal
 
 __all__ = ["BOHB", "ParzenModel"]
@@ -61,7 +61,7 @@ class ParzenModel:
         densities = self._densities
         drawn: dict[Architecture, None] = {}
         for _ in range(n):
-            seen = history.architectures | drawn.keys() if drawn else history.architectures
+            seen = AnyOf(history, drawn)
             chosen = None
             if densities is not None and rng.random() >= self.random:
                 chosen = self._likely(self._columns, *densities, seen, rng)
@@ -71,7 +71,7 @@ class ParzenModel:
         return [Proposal(architecture) for architecture in drawn]
 
     def _likely(
-        self, columns: Columns, good: KernelDensity, others: KernelDensity, seen: frozenset[Architecture] | set[Architecture], rng: np.random.Generator
+        self, columns: Columns, good: KernelDensity, others: KernelDensity, seen: Container[Architecture], rng: np.random.Generator
     ) -> Architecture | None:
         """Return the draw from the good whose ratio of densities is the greatest; None if none is new."""
         draws = dict.fromkeys(good.sample(rng, widening=self.widening) for _ in range(self.candidates))

@@ -7,7 +7,7 @@ import numpy as np
 
 from retia.space import Architecture, SearchSpace
 from retia.strategy.settings import check_whole
-from retia.strategy.unseen import sample_unseen
+from retia.strategy.unseen import AnyOf, sample_unseen
 from retia.trial import History, Proposal, Trial
 
 __all__ = ["NetworkMorphism"]
@@ -54,7 +54,7 @@ class NetworkMorphism:
         taken: set[Architecture] = set()
         for _ in range(min(n, room)):
             child = None if parent is None else self._child(space, history, parent, taken, rng)
-            if child is None and (architecture := sample_unseen(space, history.architectures | taken, rng)) is not None:
+            if child is None and (architecture := sample_unseen(space, AnyOf(history, taken), rng)) is not None:
                 child = Proposal(architecture, parent=None if parent is None else parent.number)
             if child is None:
                 break
@@ -100,6 +100,7 @@ class _Walk:
         first = self.history.evaluated[0].number if self.history.evaluated else None
         if first is None:
             return None, max(0, 1 - self.history.count("running"))  # the first model is waited for
+        first = self.history.evaluated[0].number
         if first != self._first:
             self._first, self._parent, self._tried = first, first, 0
         while len(batch := self._by_parent.get(self._parent, [])[self._tried : self._tried + self._children]) == self._children:

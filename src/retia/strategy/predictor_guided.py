@@ -13,7 +13,7 @@ from retia.rng import stream
 from retia.space import Architecture, SearchSpace
 from retia.strategy.acquisition import Acquisition, acquire, normal_scores
 from retia.strategy.settings import check_number, check_whole
-from retia.strategy.unseen import sample_unseen
+from retia.strategy.unseen import AnyOf, sample_unseen
 from retia.trial import History, Proposal, Trial
 
 __all__ = ["FittedPredictor", "Predictor", "PredictorGuided", "targets_of"]
@@ -101,7 +101,7 @@ class PredictorGuided:
         proposals: list[Proposal] = []
         taken: set[Architecture] = set()
         while len(proposals) < n and (len(history) + len(proposals) < self.initial or not history.evaluated):
-            drawn = sample_unseen(space, history.architectures | taken, rng)
+            drawn = sample_unseen(space, AnyOf(history, taken), rng)
             if drawn is None:
                 return proposals
             taken.add(drawn)
@@ -158,7 +158,7 @@ class PredictorGuided:
             if drawn not in history and drawn not in taken:
                 found.setdefault(drawn, None)
         while len(found) < n:
-            drawn = sample_unseen(space, history.architectures | taken | found.keys(), rng)
+            drawn = sample_unseen(space, AnyOf(history, taken, found), rng)
             if drawn is None:
                 break
             found[drawn] = None

@@ -130,7 +130,7 @@ class History:
         """Return the best of some evaluated trials, by the order of `ranked`, without ordering the rest."""
         if len(self.objectives) > 1:
             return self.ranked(trials)[0]
-        return min(trials, key=self._order)
+        return min(trials, key=self.order)
 
     def ranked(self, trials: Sequence[Trial]) -> list[Trial]:
         """Return completed and infeasible trials, best first.
@@ -143,7 +143,7 @@ class History:
             the earlier trial.
         """
         if len(self.objectives) == 1:
-            return sorted(trials, key=self._order)
+            return sorted(trials, key=self.order)
         good = [trial for trial in trials if self.feasible(trial)]
         bad = sorted((trial for trial in trials if not self.feasible(trial)), key=lambda trial: (self.violation(trial), trial.number))
         if not good:
@@ -157,6 +157,12 @@ class History:
             losses = np.array([self.losses(trial) for trial in alike])
             ordered += [alike[i] for i in crowded_order(losses, nondominated_ranks(losses))]
         return ordered + bad
+
+    def order(self, trial: Trial) -> tuple[bool, float, float, int]:
+        """Return the key by which `ranked` sorts evaluated trials where there is one objective; its last item is the trial's number."""
+        if trial.state == "completed" and (not self.constraints or self.feasible(trial)):
+            return False, -trial.reached, self.objectives[0].loss(trial.metrics), trial.number
+        return True, 0.0, self.violation(trial), trial.number
 
     def top(self, k: int) -> list[Trial]:
         """Return the `k` best feasible trials, of each architecture only the best."""
@@ -216,11 +222,6 @@ class History:
             if not dominates(losses, theirs) and theirs != losses:
                 kept.append(other)
         self._front = [*kept, trial]
-
-    def _order(self, trial: Trial) -> tuple[bool, float, float, int]:
-        if trial.state == "completed" and (not self.constraints or self.feasible(trial)):
-            return False, -trial.reached, self.objectives[0].loss(trial.metrics), trial.number
-        return True, 0.0, self.violation(trial), trial.number
 
 
 def _number(trial: Trial) -> int:
