@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from retia.cli.options import json_option
-from retia.cli.output import json_alone, print_json
+from retia.cli.output import json_alone, print_json, say
 from retia.cli.strategies import MULTI_FIDELITY, STRATEGIES, strategies_named
 from retia.cli.table_building import build
 from retia.errors import EvaluationError, StudyError
@@ -111,7 +111,7 @@ def bench(
     if as_json:
         print_json({**comparison.to_json(), "plot": str(plot)})
     else:
-        click.echo(f"{comparison.table()}\nplot: {plot}")
+        say(f"{comparison.table()}\nplot: {plot}")
 
 
 bench.add_command(build)
@@ -203,6 +203,6 @@ class _Progress:
             spent_s = time.monotonic() - self._started_s
             mean = sum(regrets) / self._seeds
             after = f"{self._evaluations} evaluations" if self._hours is None else f"{self._hours:g} simulated hours"
-            click.echo(f"[{done}/{self._strategies}] {run.strategy}: mean regret {mean:.3g} after {after}, {spent_s:.0f} s", err=True)
+            say(f"[{done}/{self._strategies}] {run.strategy}: mean regret {mean:.3g} after {after}, {spent_s:.0f} s", error=True)
         elif sys.stderr.isatty():
             click.echo(f"{ended}/{of} runs\r", nl=False, err=True)

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from retia.cli.options import DEFAULT_STORAGE, json_option, name_option
-from retia.cli.output import json_alone, print_json
+from retia.cli.output import json_alone, print_json, say
 from retia.cli.running import file_argument, study_of
 from retia.cli.user_code import load_file, user_code
 from retia.errors import StudyError
+from retia.visible import visible
 
 if TYPE_CHECKING:
     from retia.study import Study
@@ -45,8 +46,8 @@ def export(file: Path, storage: str | None, name: str | None, number: int | None
     if as_json:
         print_json({"trial": trial.number, "files": files})
     else:
-        click.echo(f"exported trial {trial.number}:")
-        click.echo("\n".join(files))
+        say(f"exported trial {trial.number}:")
+        say("\n".join(map(visible, files)))
 
 
 def _example(study: "Study") -> Any:

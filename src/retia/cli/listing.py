@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import click
 
 from retia.cli.options import json_option, name_option, open_study, storage_option
-from retia.cli.output import columns, print_json, show
+from retia.cli.output import columns, print_json, say, show
+from retia.visible import visible, visible_lines
 
 if TYPE_CHECKING:
     from retia.study import Study
@@ -48,7 +49,7 @@ def studies(storage: str, as_json: bool) -> None:
         )
         for study in found
     ]
-    click.echo(columns(("name", "created", "objectives", "trials", "stopped"), rows) if rows else f"no study in '{storage}'")
+    say(columns(("name", "created", "objectives", "trials", "stopped"), rows) if rows else visible(f"no study in '{storage}'"))
 
 
 @click.command()
@@ -70,7 +71,7 @@ def trials(name: str | None, storage: str, state: str | None, last: int | None, 
     if as_json:
         print_json([record(trial) for trial in chosen])
     else:
-        click.echo(_lines(study, chosen))
+        say(_lines(study, chosen))
 
 
 @click.command("show")
@@ -131,7 +132,7 @@ def _lines(study: "Study", chosen: "list[Trial]") -> str:
     from retia.report import compact, duration, metric_names, number
 
     if not chosen:
-        return f"no such trial in study '{study.name}'"
+        return visible(f"no such trial in study '{study.name}'")
     front = {trial.number for trial in study.history.front}
     names = metric_names(study.objectives, chosen)
     rows = [
@@ -153,14 +154,14 @@ def _show(study: "Study", trial: "Trial") -> None:
     from retia.report import architecture_table, duration, number
 
     seconds = "" if trial.seconds is None else f", {duration(trial.seconds)}"
-    show(Text(f"trial {trial.number} of study '{study.name}' ({trial.state}{seconds})", style="bold"))
+    show(Text(visible(f"trial {trial.number} of study '{study.name}' ({trial.state}{seconds})"), style="bold"))
     for name, value in trial.metrics.items():
-        show(Text(f"  {name}: {number(value)}"))
+        show(Text(visible(f"  {name}: {number(value)}")))
     show(architecture_table(trial.architecture, space=study.space))
     if trial.progress:
         steps = [", ".join(f"{name} {number(value)}" for name, value in step.items()) for step in trial.progress]
-        show(Text(f"progress, {len(steps)} reports, the last: {steps[-1]}"))
+        show(Text(visible(f"progress, {len(steps)} reports, the last: {steps[-1]}")))
     if trial.directory is not None and trial.directory.exists():
-        show(Text(f"files: {trial.directory}"))
+        show(Text(visible(f"files: {trial.directory}")))
     if trial.error:
-        show(Text(trial.error.rstrip(), style="red"))
+        show(Text(visible_lines(trial.error.rstrip()), style="red"))

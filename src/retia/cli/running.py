@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from retia.cli.options import json_option
-from retia.cli.output import json_alone, print_json, show
+from retia.cli.output import json_alone, print_json, say, show
 from retia.cli.user_code import UserFile, accepted, load_file, user_code
 from retia.errors import EvaluationError, StudyError
+from retia.visible import visible
 
 if TYPE_CHECKING:
     from retia.study import Study
@@ -77,7 +78,7 @@ def check(file: Path, settings: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         print_json({"file": str(file), "checked": lines})
     else:
-        click.echo("\n".join(f"ok: {line}" for line in lines))
+        say("\n".join(visible(f"ok: {line}") for line in lines))
 
 
 def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
@@ -157,7 +158,7 @@ def _run_study(loaded: UserFile, given: dict[str, Any], values: dict[str, Any], 
         study = with_costs(configured(defined, given, values))
         checked = retia.check(study)
         if not quiet:
-            click.echo("\n".join(f"checked: {line}" for line in checked), err=True)
+            say("\n".join(visible(f"checked: {line}") for line in checked), error=True)
         with Progress() as progress:
             observer = None if quiet else progress
             study.run(
@@ -198,5 +199,5 @@ def _finish(ctx: click.Context, study: Any, *, as_json: bool) -> None:
         show(summary(study))
     if study.stop_reason == INTERRUPTED:
         where = f"what has ended is in '{study.storage}': the same command resumes" if study.storage else "it was in memory only: give --storage to keep one"
-        click.secho(f"interrupted; {where}.", fg="yellow", err=True)
+        say(f"interrupted; {where}.", error=True, colour="yellow")
         ctx.exit(INTERRUPTED_CODE)

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from retia.report.number import duration, number
 from retia.study import Event, Study
+from retia.visible import visible, visible_lines
 
 __all__ = ["Progress"]
 
@@ -55,7 +56,7 @@ class Progress:
                 self._print()
         elif event.kind == "prepared":
             found = ", ".join(f"{name} {number(value)}" for name, value in event.metrics.items())
-            self._say(f"prepared up to {event.step:g}: {found}" if event.step is not None else f"prepared: {found}")
+            self._say(visible(f"prepared up to {event.step:g}: {found}" if event.step is not None else f"prepared: {found}"))
         elif event.kind == "stopped":
             self._stop()
 
@@ -73,9 +74,9 @@ class Progress:
         self._unprinted = False
         done = self._done(study)
         if event.kind == "resumed":
-            self._say(f"resumed study '{study.name}': {done} of {self._target} trials done")
+            self._say(f"resumed study '{visible(study.name)}': {done} of {self._target} trials done")
         else:
-            self._say(f"started study '{study.name}': {self._target} trials")
+            self._say(f"started study '{visible(study.name)}': {self._target} trials")
         if self._console.is_terminal:
             self._live = Live(get_renderable=self._draw, console=self._console, refresh_per_second=4)
             self._live.start()
@@ -89,7 +90,7 @@ class Progress:
         elif self._unprinted:
             self._print()
         if self._study.stop_reason:
-            self._say(f"study '{self._study.name}' stopped: {self._study.stop_reason}")
+            self._say(visible(f"study '{self._study.name}' stopped: {self._study.stop_reason}"))
         self._study = None
 
     def _print(self) -> None:
@@ -104,7 +105,7 @@ class Progress:
             return table
         head = Table.grid(padding=(0, 2))
         bar = ProgressBar(total=max(self._target, 1), completed=self._done(study), width=32)
-        head.add_row(Text(study.name, style="bold"), bar, f"{self._done(study)}/{self._target}", *self._rate(study))
+        head.add_row(Text(visible(study.name), style="bold"), bar, Text(f"{self._done(study)}/{self._target}"), *map(Text, self._rate(study)))
         table.add_row(head)
         table.add_row(Text(self._counts(study), style="dim"))
         table.add_row(Text(self._bests(study)))
@@ -134,7 +135,7 @@ class Progress:
         for objective in study.objectives:  # the front holds the best of each objective
             best = min(front, key=lambda trial, objective=objective: objective.loss(trial.metrics))
             bests.append(f"{objective.metric} {number(best.metrics[objective.metric])} (trial {best.number})")
-        return "best " + ", ".join(bests)
+        return visible("best " + ", ".join(bests))
 
     def _say(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(Text(visible_lines(text)), highlight=False, soft_wrap=True)
