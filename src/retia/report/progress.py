@@ -39,21 +39,16 @@ class Progress:
         self._study: Study | None = None
         self._target = 0
         self._first_end = self._printed = 0.0
-        self._ended_now = 0
-        self._unprinted = False
+        self._ended_now = self._most_running = 0
+        self._unprinted_since: float | None = None
 
     def __call__(self, event: Event) -> None:
         """Take up what happened."""
         self._target = event.target
         if event.study is not self._study:
             self._start(event)
-        if event.kind == "ended":
-            self._ended_now += 1
-            if self._ended_now == 1:
-                self._first_end = self._clock()
-            self._unprinted = True
-            if self._live is None and self._clock() - self._printed >= self._interval_s:
-                self._print()
+        if event.kind in ("started", "ended"):
+            self._hear(event)
         elif event.kind == "prepared":
             found = ", ".join(f"{name} {number(value)}" for name, value in event.metrics.items())
             self._say(visible(f"prepared up to {event.step:g}: {found}" if event.step is not None else f"prepared: {found}"))
@@ -70,8 +65,8 @@ class Progress:
         self._stop()
         study = self._study = event.study
         self._printed = self._clock()
-        self._ended_now = 0
-        self._unprinted = False
+        self._ended_now = self._most_running = 0
+        self._unprinted_since = None
         done = self._done(study)
         if event.kind == "resumed":
             self._say(f"resumed study '{visible(study.name)}': {done} of {self._target} trials done")
@@ -87,16 +82,30 @@ class Progress:
         if self._live is not None:
             self._live.stop()
             self._live = None
-        elif self._unprinted:
-            self._print()
+        self._print()
         if self._study.stop_reason:
             self._say(visible(f"study '{self._study.name}' stopped: {self._study.stop_reason}"))
         self._study = None
 
+    def _hear(self, event: Event) -> None:
+        """Print a line if one is due, and the slot of a trial that has ended is taken again; at the latest after another interval."""
+        now, running = self._clock(), event.study.history.count("running")
+        self._most_running = max(self._most_running, running)
+        if event.kind == "ended":
+            self._ended_now += 1
+            if self._ended_now == 1:
+                self._first_end = now
+            if self._unprinted_since is None:
+                self._unprinted_since = now
+        since = self._unprinted_since
+        if since is not None and now - self._printed >= self._interval_s and (running == self._most_running or now - since >= self._interval_s > 0):
+            self._print()
+
     def _print(self) -> None:
-        if self._study is not None:
+        """Print a line, unless the display is live or nothing has ended since the last."""
+        if self._study is not None and self._live is None and self._unprinted_since is not None:
             self._printed = self._clock()
-            self._unprinted = False
+            self._unprinted_since = None
             self._say("  ".join((f"{self._done(self._study)}/{self._target}", *self._rate(self._study), self._counts(self._study), self._bests(self._study))))
 
     def _draw(self) -> Table:
