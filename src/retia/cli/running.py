@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,22 +97,45 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
 
 
 def study_of(loaded: UserFile, *, given: Mapping[str, Any] | None = None, values: Mapping[str, Any] | None = None) -> "Study":
-    """Return the study that a file defines, with the options of the command line in place of its own.
+    """Return the study that a file defines, or that its `main` would run, with the options of the command line instead of its own.
 
     Raises:
-        StudyError: If the file defines no study.
+        StudyError: If the file defines no study and no `main` that runs one.
     """
-    from retia.study import Study
+    from retia.study import Study, defined_by
 
-    study = loaded.get("study")
+    study, options = loaded.get("study"), {**(values or {})}
+    if study is None:
+        main = main_of(loaded)
+        accepted(main, options, loaded.path)
+        with user_code(loaded.path):
+            study = defined_by(lambda: main(**options))
+        values = {}
+        if study is None:
+            msg = (
+                f"main() in {loaded.path.name} runs no study, which this command needs. Call retia.search or Study.run in it, or define `study`, a retia.Study."
+            )
+            raise StudyError(msg)
     if not isinstance(study, Study):
-        found = "a main() alone" if study is None and callable(loaded.get("main")) else "neither" if study is None else repr(study)
-        msg = (
-            f"{loaded.path.name} must define `study`, a retia.Study, for this command; it defines {found}. "
-            f"Write study = retia.Study(space, evaluator, maximize=...) in it; retia run takes a main() as well."
-        )
+        msg = f"`study` in {loaded.path.name} must be a retia.Study, got {study!r}. Write study = retia.Study(space, evaluator, maximize=...)."
         raise StudyError(msg)
     return configured(study, given or {}, values or {})
+
+
+def main_of(loaded: UserFile) -> Callable[..., Any]:
+    """Return the function `main` of a file that defines no study.
+
+    Raises:
+        StudyError: If there is no such function.
+    """
+    main = loaded.get("main")
+    if not callable(main):
+        msg = (
+            f"{loaded.path.name} must define `study`, a retia.Study, or `main`, a function that runs a search; it defines neither. "
+            f"Write study = retia.Study(space, evaluator, maximize=...) in it."
+        )
+        raise StudyError(msg)
+    return main
 
 
 def configured(study: "Study", given: Mapping[str, Any], values: Mapping[str, Any]) -> "Study":
@@ -173,13 +196,7 @@ def _run_study(loaded: UserFile, given: dict[str, Any], values: dict[str, Any], 
 
 
 def _run_main(loaded: UserFile, options: dict[str, Any]) -> Any:
-    main = loaded.get("main")
-    if not callable(main):
-        msg = (
-            f"{loaded.path.name} must define `study`, a retia.Study, or `main`, a function that runs a search; it defines neither. "
-            f"Write study = retia.Study(space, evaluator, maximize=...) in it."
-        )
-        raise StudyError(msg)
+    main = main_of(loaded)
     accepted(main, options, loaded.path)
     with user_code(loaded.path):
         return main(**options)

@@ -140,7 +140,11 @@ def against_baseline(study: Study) -> Comparison | None:
         ]
         best = min(no_worse, key=lambda trial, m=m: (history.losses(trial)[m], trial.number), default=baseline)
         gains.append(Gain(objective, best.metrics[objective.metric], best.number, baseline.metrics[objective.metric], baseline.number))
-    extremes = tuple(_extreme_gain(objective, study.objectives, history.front, [baseline]) for objective in study.objectives) if len(gains) > 1 and history.front else ()
+    extremes = (
+        tuple(_extreme_gain(objective, study.objectives, history.front, [baseline]) for objective in study.objectives)
+        if len(gains) > 1 and history.front
+        else ()
+    )
     return Comparison("the baseline", tuple(gains), at_a_price=extremes)
 
 

@@ -16,6 +16,7 @@ from retia.storage import Database, Header, MemoryRecord, StudyRecord
 from retia.strategy import Prepared, Strategy
 from retia.study.checks import check_metrics, check_run
 from retia.study.companions import CONTROL, RESCORED, RETRAINED, Companions, only_name
+from retia.study.definition import hand_over
 from retia.study.directory import directory_of, temporary_directory
 from retia.study.evaluator import Costed, CostEvaluator, Evaluator, Searchable, as_evaluator, describe
 from retia.study.event import Event, Observer
@@ -145,9 +146,8 @@ class Study:
     ) -> str:
         """Evaluate what the strategy proposes until the study has `trials` trials, and return why it stopped.
 
-        The number counts all completed and failed trials of the study, the baseline and those of earlier runs among them;
-        architectures that are rejected for a constraint cost nothing and do not count. Call it with a greater number to
-        extend a study.
+        The number counts all completed and failed trials of the study, the baseline and those of earlier runs among them; architectures that
+        are rejected for a constraint cost nothing and do not count. Call it with a greater number to extend a study.
 
         Args:
             strategy: What proposes.
@@ -165,6 +165,7 @@ class Study:
         if isinstance(self.evaluator, StoredEvaluator):
             msg = f"The study '{self.name}' was opened without its code, so it can't run. Make it from its space and evaluator, with the same storage and name."
             raise StudyError(msg)
+        hand_over(self)
         check_run(strategy, self.evaluator, trials, timeout)
         self._bind(strategy)
         record, history = self._record, self.history
@@ -326,8 +327,7 @@ class Study:
     def __repr__(self) -> str:
         return f"<Study '{self.name}': {len(self.history)} trials, {', '.join(map(str, self.objectives))}>"
 
-    def _repr_html_(self) -> str:
-        return as_html(self)
+    _repr_html_ = as_html
 
     # --- inside
 
