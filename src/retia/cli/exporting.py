@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from retia.cli.options import DEFAULT_STORAGE, json_option, name_option
+from retia.cli.options import DEFAULT_STORAGE, json_option, name_option, open_study
 from retia.cli.output import json_alone, print_json, say
 from retia.cli.running import configured, file_argument, parse_settings, set_option, study_of
 from retia.cli.user_code import UserFile, load_file, user_code
@@ -41,6 +41,7 @@ def export(file: Path, storage: str | None, name: str | None, number: int | None
         defined = study_of(loaded, values=parse_settings(settings))
         kept = storage or defined.storage or os.environ.get("RETIA_STORAGE", DEFAULT_STORAGE)
         study = configured(defined, {"storage": kept, **({"name": name} if name else {})}, {})
+        open_study(kept, study.name)  # one that is not there is an error, and is not made
         trial = study.best if number is None else find(study, number)
         with user_code(loaded.path):
             folder = retia.export(trial, out, _example(study, loaded))

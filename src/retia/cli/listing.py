@@ -117,14 +117,15 @@ def find(study: "Study", number: int) -> "Trial":
     """Return the trial of a number.
 
     Raises:
-        StudyError: If there is none.
+        StudyError: If the study has no trial of that number.
     """
     from retia.errors import StudyError
 
     for trial in study.trials:
         if trial.number == number:
             return trial
-    msg = f"Study '{study.name}' has no trial {number}: it has {len(study.trials)}, from 0 on. List them with retia trials."
+    found = f"It has {len(study.trials)}, up to trial {study.trials[-1].number}" if study.trials else "It has no trials yet"
+    msg = f"Study '{study.name}' has no trial {number}. {found}. List them with retia trials."
     raise StudyError(msg)
 
 
@@ -132,7 +133,7 @@ def _lines(study: "Study", chosen: "list[Trial]") -> str:
     from retia.report import compact, duration, metric_names, number
 
     if not chosen:
-        return visible(f"no such trial in study '{study.name}'")
+        return visible(f"no such trial in study '{study.name}'" if study.trials else f"study '{study.name}' has no trials yet")
     front = {trial.number for trial in study.history.front}
     names = metric_names(study.objectives, chosen)
     rows = [
