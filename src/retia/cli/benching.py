@@ -121,7 +121,7 @@ def open_benchmark(name: str, path: Path | None = None, dataset: str | None = No
     """Open a benchmark by its name, or a file that `write_table` wrote.
 
     Raises:
-        EvaluationError: If there is none of that name, or it takes no path, no data set or no such epochs.
+        EvaluationError: If `name` is not a benchmark or a file, or the benchmark does not take `path`, `dataset` or `epochs`.
     """
     from retia import benchmark
 
@@ -134,7 +134,7 @@ def open_benchmark(name: str, path: Path | None = None, dataset: str | None = No
         "nasbench-macro": benchmark.nasbench_macro,
     }
     if name not in named and not Path(name).is_file():
-        msg = f"'{name}' is no benchmark, and no file. Take one of {', '.join(named)}, or a table that retia bench build has written."
+        msg = f"'{name}' is not a benchmark, and not a file. Take one of {', '.join(named)}, or a table that retia bench build has written."
         raise EvaluationError(msg)
     opened = named[name] if name in named else partial(benchmark.read_table, name)
     options: dict[str, Any] = {option: value for option, value in (("path", path), ("dataset", dataset), ("epochs", epochs)) if value is not None}

@@ -82,7 +82,7 @@ def check(file: Path, settings: tuple[str, ...], as_json: bool) -> None:
 
 
 def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
-    """Read `--set field=value`: the value as JSON, or as text where it is none."""
+    """Read `--set field=value`: the value as JSON, or as text if it is not JSON."""
     values: dict[str, Any] = {}
     for setting in settings:
         field, sign, text = setting.partition("=")
@@ -148,7 +148,7 @@ def configured(study: "Study", given: Mapping[str, Any], values: Mapping[str, An
     if values:
         evaluator = study.evaluator
         if not dataclasses.is_dataclass(evaluator) or isinstance(evaluator, type):
-            msg = f"--set replaces fields of a dataclass evaluator such as Classification; this one is {evaluator!r}, which has none."
+            msg = f"--set replaces fields of a dataclass evaluator such as Classification; this one is {evaluator!r}, which has no fields. Leave --set out."
             raise EvaluationError(msg)
         fields = [field.name for field in dataclasses.fields(evaluator) if field.init]
         if unknown := [name for name in values if name not in fields]:

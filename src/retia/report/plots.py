@@ -29,7 +29,7 @@ def plot_progress(study: Study, metric: str | None = None) -> "Figure":
         metric: Which objective; the first if not given.
 
     Raises:
-        StudyError: If the metric is no objective, or no trial is feasible.
+        StudyError: If `metric` is not an objective, or no trial is feasible.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -65,7 +65,7 @@ def plot_pareto(study: Study, x: str | None = None, y: str | None = None) -> "Fi
         y: The objective on the vertical axis; the first if not given.
 
     Raises:
-        StudyError: If the study has one objective, a metric is none, or no trial is feasible.
+        StudyError: If the study has one objective, a metric is not an objective, or no trial is feasible.
     """
     from retia.report.chart import BASELINE, FRONT, FRONT_RANDOM, MUTED, RANDOM, Chart
 
@@ -184,7 +184,7 @@ def _objective(study: Study, metric: str | None) -> Objective:
     if metric is None:
         return study.objectives[0]
     if metric not in known:
-        msg = f"'{metric}' is no objective of study '{study.name}'. Take one of {list(known)}."
+        msg = f"'{metric}' is not an objective of study '{study.name}'. Take one of {list(known)}."
         raise StudyError(msg)
     return known[metric]
 
