@@ -183,7 +183,7 @@ def test_a_file_that_defines_nothing_is_an_error(retia, write):
     write("empty.py", "x = 1\n")
     assert "empty.py must define `study`, a retia.Study, or `main`" in retia("run", "empty.py", code=1).stderr
     write("wrong.py", "study = 3\n")
-    assert "must define `study`, a retia.Study, for this command; it defines 3" in retia("run", "wrong.py", code=1).stderr
+    assert "`study` in wrong.py must be a retia.Study, got 3" in retia("run", "wrong.py", code=1).stderr
 
 
 def test_a_changed_study_is_an_error_unless_forced(retia, toy, write):
@@ -203,7 +203,10 @@ def test_check_says_what_it_checked(retia, toy, write):
     ]
     assert json.loads(retia("check", toy, "--json").stdout)["checked"][0] == "space: 2 parameters"
     write("called.py", MAIN)
-    assert "for this command; it defines a main() alone" in retia("check", "called.py", code=1).stderr
+    assert retia("check", "called.py", "--set", "width=3").stdout.splitlines()[:2] == ["width 3", "ok: space: 2 parameters"]
+    assert "main() in called.py has no parameter 'height'" in retia("check", "called.py", "--set", "height=3", code=1).stderr
+    write("bare.py", "def main():\n    pass\n")
+    assert "main() in bare.py runs no study, which this command needs" in retia("check", "bare.py", code=1).stderr
     write("empty.py", "")
     assert "it defines neither" in retia("check", "empty.py", code=1).stderr
 

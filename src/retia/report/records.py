@@ -11,7 +11,7 @@ __all__ = ["record", "records"]
 def records(study: Study) -> list[dict[str, Any]]:
     """Return one flat row for each trial, all with the same keys: `pandas.DataFrame(records(study))`.
 
-    Metrics are under `metrics.<name>`, the architecture's values under `architecture.<label>`; None where a trial has none.
+    Metrics are under `metrics.<name>`, the architecture's values under `architecture.<label>`; None if a trial does not have it.
     """
     front = {trial.number for trial in study.history.front}
     trials = list(study.trials)

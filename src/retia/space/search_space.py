@@ -285,8 +285,7 @@ class SearchSpace:
         its default, or sampled if `rng` is given; what it makes inactive goes.
         """
         around = [(label, self._parameters[label].domain.neighbours(value)) for label, value in architecture.items()]
-        change = partial(self._change, architecture, rng)
-        return joined(around, change, self.allows if self._restrictions else None)
+        return joined(around, partial(self._change, architecture, rng), self.allows if self._restrictions else None)
 
     # --- numbers for predictors
 

@@ -16,6 +16,7 @@ from retia.storage import Database, Header, MemoryRecord, StudyRecord
 from retia.strategy import Prepared, Strategy
 from retia.study.checks import check_metrics, check_run
 from retia.study.companions import CONTROL, RESCORED, RETRAINED, Companions, only_name
+from retia.study.definition import hand_over
 from retia.study.directory import temporary_directory
 from retia.study.evaluator import Costed, CostEvaluator, Evaluator, Searchable, as_evaluator, describe
 from retia.study.event import Event, Observer
@@ -96,11 +97,9 @@ class Study:
         self._prepared_by: Mapping[str, Any] | None = None
         self._scored_by: Evaluator = self.evaluator
         self._stop_reason: str | None = None
-        if baseline is None:
-            self.baseline = self.space.default()
-        else:  # fields of the evaluator that are searched need not be given
-            own = {label: parameter.domain.default for label, parameter in self.space.parameters.items() if label not in space.parameters}
-            self.baseline = self.space.validate({**own, **baseline})
+        own = {label: parameter.domain.default for label, parameter in self.space.parameters.items() if label not in space.parameters}
+        # The fields of the evaluator that are searched need not be given.
+        self.baseline = self.space.default() if baseline is None else self.space.validate({**own, **baseline})
 
     @classmethod
     def open(cls, storage: str | os.PathLike[str], name: str | None = None) -> Self:
@@ -144,9 +143,8 @@ class Study:
     ) -> str:
         """Evaluate what the strategy proposes until the study has `trials` trials, and return why it stopped.
 
-        The number counts all completed and failed trials of the study, the baseline and those of earlier runs among them;
-        architectures that are rejected for a constraint, or because they are not a working model, cost nothing and do not count. Call it with a
-        greater number to extend a study. A trial whose worker was lost is started again, twice at most.
+        The number counts all completed and failed trials of the study, also the baseline and those of earlier runs. Architectures that are rejected for
+        a constraint, or because they are not a working model, do not count. A trial whose worker was lost is started again, twice at most.
 
         Args:
             strategy: What proposes.
@@ -167,6 +165,7 @@ class Study:
             InfeasibleArchitecture: If the baseline is not a working model; if `strict`, if any architecture is not.
             StorageError: If the storage can't be written.
         """
+        hand_over(self)
         check_run(self, strategy, trials=trials, workers=workers, executor=executor, timeout=timeout, failures=failures)
         record, history = self._opened(strategy), self.history
         self._stop_reason = None
@@ -345,8 +344,7 @@ class Study:
     def __repr__(self) -> str:
         return f"<Study '{self.name}': {len(self.history)} trials, {', '.join(map(str, self.objectives))}>"
 
-    def _repr_html_(self) -> str:
-        return as_html(self)
+    _repr_html_ = as_html
 
     # --- inside
 
