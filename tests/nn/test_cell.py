@@ -333,6 +333,8 @@ def test_a_cell_is_called_with_its_inputs_one_by_one(inputs):
 def test_a_cell_without_a_label():
     with pytest.raises(SpaceError, match=r"cell\(\.\.\.\) takes a label first, .*got \[.*: cell\('cell', \["):
         cell([nn.Identity, nn.ReLU])
+
+
 def test_a_supernet_of_free_cells_with_loose_ends():
     class Net(nn.Module):
         def __init__(self):

@@ -174,7 +174,6 @@ class Study:
             if observer is not None:
                 observer(Event(kind, self, trial, trials, **more))
 
-        needed = [*(one.metric for one in self.objectives), *(one.metric for one in self.constraints)]
         chosen = executor_for(workers or 1) if executor is None else executor
         interrupts = Interrupts()
         interrupts.install()
@@ -189,7 +188,7 @@ class Study:
                 history=history,
                 record=record,
                 strategy=strategy,
-                job=Job(self.space, evaluator, self.costs, tuple(dict.fromkeys(needed)), self.device),
+                job=Job(self.space, evaluator, self.costs, tuple(dict.fromkeys(one.metric for one in (*self.objectives, *self.constraints))), self.device),
                 seed=self.seed,
                 baseline=self.baseline,
                 target=trials,
@@ -229,9 +228,7 @@ class Study:
         Args:
             trials: How many trials it is to have. If not given, as many as this study; where a supernet scored these, or some had less than all
                 fidelity, as many as take the seconds of the preparation, the trials and the retraining together.
-            workers: As in `run`.
-            executor: As in `run`.
-            observer: As in `run`.
+            workers, executor, observer: As in `run`.
 
         Raises:
             StudyError: As `run`; or if its seconds follow from what was retrained, and nothing was.
