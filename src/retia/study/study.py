@@ -228,7 +228,9 @@ class Study:
         Args:
             trials: How many trials it is to have. If not given, as many as this study; where a supernet scored these, or some had less than all
                 fidelity, as many as take the seconds of the preparation, the trials and the retraining together.
-            workers, executor, observer: As in `run`.
+            workers: As in `run`.
+            executor: As in `run`.
+            observer: As in `run`.
 
         Raises:
             StudyError: As `run`; or if its seconds follow from what was retrained, and nothing was.
@@ -342,8 +344,6 @@ class Study:
         return f"<Study '{self.name}': {len(self.history)} trials, {', '.join(map(str, self.objectives))}>"
 
     _repr_html_ = as_html
-
-    # --- inside
 
     def _opened(self, strategy: Strategy) -> StudyRecord:
         """Return the record, with the history up to date and the folder of the files marked as this study's."""
