@@ -14,7 +14,6 @@ import torch
 
 from retia.cost import Example
 from retia.errors import EvaluationError, SpaceError, StudyError
-from retia.evaluate import Trainable
 from retia.nn import ModelSpace
 from retia.oneshot.lessons import curriculum_of
 from retia.oneshot.loop import Loop
@@ -111,7 +110,7 @@ class OneShot(ABC):
         if not isinstance(space, ModelSpace):
             msg = f"{type(self).__name__} trains a supernet, but the space ({type(space).__name__}) builds no models. Search a ModelSpace."
             raise SpaceError(msg)
-        if not isinstance(evaluator, Trainable):
+        if not hasattr(evaluator, "teaching"):  # isinstance of a protocol does not see what __getattr__ finds, from Python 3.12 on
             msg = (
                 f"{type(self).__name__} trains a supernet as the evaluator trains models, but {type(evaluator).__name__} does not say how: it offers no loss and no "
                 f"data. Give Classification, Regression, or an evaluator with a method teaching() -> retia.evaluate.Teaching."
