@@ -50,3 +50,18 @@ def test_a_study_without_data_has_no_example(retia, write, toy):
     error = retia("export", toy, "--out", "model", code=1).stderr
     assert "An export needs an example input" in error
     assert "retia.Costs(input_shape)" in error
+
+
+def test_damaged_weights_are_an_error_that_names_the_file(retia, write, folder):
+    write("small.py", CODE)
+    retia("run", "small.py", "--quiet")
+    kept = {path: path.read_bytes() for path in folder.rglob("weights.safetensors")}
+    assert len(kept) == 2
+    for spoil in (lambda whole: whole[:-40] + bytes(40), lambda whole: whole[:-40], lambda whole: b""):
+        for path, whole in kept.items():
+            path.write_bytes(spoil(whole))
+        error = retia("export", "small.py", "--number", 1, "--out", "model", code=1).stderr
+        assert "weights.safetensors' " in error
+        assert "Train the model again" in error
+        assert "Traceback" not in error
+    assert not (folder / "model").exists()
