@@ -188,3 +188,14 @@ def test_an_operator_in_the_models_own_line_is_a_misfit():
     space = ModelSpace(Adds)
     with pytest.raises(InfeasibleArchitecture, match="must match the size"):
         dry_run(space, {"one": 4, "two": 8}, Example.of((2,)))
+
+
+def test_an_error_of_ours_in_forward_passes_unchanged():
+    class Late(nn.Linear):
+        def forward(self, x):
+            return super().forward(x) * retia.choice("late", [1, 2])
+
+    space = ModelSpace(lambda: Late(4, retia.choice("outputs", [2, 3])))
+    with pytest.raises(SpaceError, match=r"^The choice 'late' is met while the model is called, at .*test_dry_run.py:\d+, in .*forward") as caught:
+        dry_run(space, space.default(), Example.of((4,)))
+    assert "Make the sizes" not in str(caught.value)

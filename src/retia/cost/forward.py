@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from retia.cost.example import Example
-from retia.errors import SpaceError
+from retia.errors import RetiaError, SpaceError
 from retia.nn import seeded
 
 __all__ = ["device_of", "run_on_zeros"]
@@ -22,6 +22,7 @@ def run_on_zeros(model: nn.Module, example: Example, *, batch: int, device: torc
     """Run the model on zeros of the example's shapes; torch's generator stays as it is.
 
     Raises:
+        RetiaError: If the model itself raises one.
         SpaceError: If the model fails; the message starts with `subject`, and names the module, what it got, and the remedy.
     """
     args, kwargs = example.on(device, batch=batch)
@@ -34,6 +35,8 @@ def run_on_zeros(model: nn.Module, example: Example, *, batch: int, device: torc
     try:
         with seeded(0):
             model(*args, **kwargs)
+    except RetiaError:
+        raise  # it says itself what to do, as for a choice that is met in `forward`
     except Exception as error:
         msg = (
             f"{subject} can't run on an input of shape {example} (batch of {batch}): {where} fails with {type(error).__name__}: {error}. "
