@@ -1,5 +1,6 @@
 """Plain PyTorch with choices: layer choices, repeats, cells, and the model space that traces and builds them."""
 
+from retia.nn.batch import Batch, Nest, arguments, inputs_of, map_tensors, move, run_on, sample_count, targets_of, tensors_of, with_inputs
 from retia.nn.cell import Cell, ElasticNode, Node, Operations, cell
 from retia.nn.collection import uncollected
 from retia.nn.elastic_sequential import ElasticSequential
@@ -15,6 +16,7 @@ from retia.nn.seeding import seeded
 from retia.nn.switch import Switch
 
 __all__ = [
+    "Batch",
     "Candidates",
     "Cell",
     "Depth",
@@ -24,17 +26,27 @@ __all__ = [
     "MixedLayer",
     "Mixture",
     "ModelSpace",
+    "Nest",
     "Node",
     "Operations",
     "Reduction",
     "SelectInputs",
     "Switch",
     "WeightedSum",
+    "arguments",
     "cell",
     "input_choice",
+    "inputs_of",
     "layer_choice",
+    "map_tensors",
+    "move",
     "parameter",
     "repeat",
+    "run_on",
+    "sample_count",
     "seeded",
+    "targets_of",
+    "tensors_of",
     "uncollected",
+    "with_inputs",
 ]

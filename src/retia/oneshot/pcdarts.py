@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from retia.errors import EvaluationError, SupernetError
-from retia.evaluate import TensorData
-from retia.nn import MixedLayer, Mixture, WeightedSum
+from retia.nn import MixedLayer, Mixture, WeightedSum, move
 from retia.oneshot.differentiable import Differentiable, RelaxedSession
 from retia.oneshot.method import Lesson, Session, Setting
 from retia.oneshot.partial_channels import OTHERS, PartialLayers, bypass, shuffled
@@ -68,7 +67,7 @@ class _Session(RelaxedSession):
             if isinstance(module, MixedLayer) and module.label in self.relaxation.weights
         }
         # Weights of the subsets of edges, such that those with an edge sum to the edge's own.
-        self._subsets = {label: torch.linalg.pinv(edges.members.T).to(setting.teaching.device) for label, edges in self.relaxation.edges.items()}  # (K, E)
+        self._subsets = {label: torch.linalg.pinv(edges.members.T).to(setting.training.place) for label, edges in self.relaxation.edges.items()}  # (K, E)
 
         self._try_out()
 
@@ -79,13 +78,13 @@ class _Session(RelaxedSession):
 
     def _try_out(self) -> None:
         """Run the mixture once, so that candidates that can't do with a share of their channels are found before anything is trained."""
-        teaching, was_training = self.setting.teaching, self.supernet.training
-        x = TensorData(*teaching.train.first()).placed(teaching.device, torch.preserve_format).x
+        training, was_training = self.setting.training, self.supernet.training
+        batch = move(training.data("train").first(), training.place)
         self.supernet.eval()
         try:
             with torch.no_grad():
                 self.supernet.mix(self._weighed())
-                self.setting.outputs(x)
+                self.setting.outputs(batch)
         finally:
             self.supernet.train(was_training)
             self.supernet.activate(self.supernet.architecture)

@@ -19,7 +19,7 @@ __all__ = ["Repeated"]
 _COSTS = ("params", "flops", "macs")
 """Metrics of the architecture, which have no spread."""
 
-_ABILITIES = ("parameters", "costs", "full_fidelity", "teaching")
+_ABILITIES = ("parameters", "costs", "full_fidelity", "training")
 """Optional abilities of an evaluator that are the same of a repeated one."""
 
 _FOLDER = "repeats"
