@@ -12,7 +12,7 @@ import argparse
 import gc
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -162,8 +162,12 @@ class Row:
     retia_ms: float
     written_ms: float
 
+    @property
+    def ratio(self) -> float:
+        return self.retia_ms / self.written_ms
+
     def __str__(self) -> str:
-        return f"{self.space:<16} {self.device:<6} {self.retia_ms:>9.3f} {self.written_ms:>15.3f} {self.retia_ms / self.written_ms:>7.2f}"
+        return f"{self.space:<16} {self.device:<6} {self.retia_ms:>9.3f} {self.written_ms:>15.3f} {self.ratio:>7.2f}"
 
 
 def clocked_ms(work: Callable[[], object]) -> float:
@@ -207,6 +211,14 @@ def check(space: ModelSpace, written: Written) -> None:
         assert shapes[0] == shapes[1], f"the two constructors differ for {dict(architecture)}"
 
 
+def rows(rounds: int, models: int) -> Iterator[Row]:
+    for name, factory, written in [("NAS-Bench-201", searched_201, written_201), ("README network", Net, written_net)]:
+        space = ModelSpace(factory)
+        check(space, written)
+        for device in (None, "meta"):
+            yield measure(name, space, written, device=device, rounds=rounds, models=models)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9, help="the median is of so many")
@@ -215,11 +227,8 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, medians of {options.rounds} rounds of {options.models} models, process time, 1 thread")
     print(f"{'space':<16} {'device':<6} {'retia, ms':>9} {'constructor, ms':>15} {'ratio':>7}")
-    for name, factory, written in [("NAS-Bench-201", searched_201, written_201), ("README network", Net, written_net)]:
-        space = ModelSpace(factory)
-        check(space, written)
-        for device in (None, "meta"):
-            print(measure(name, space, written, device=device, rounds=options.rounds, models=options.models))
+    for row in rows(options.rounds, options.models):
+        print(row)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,17 +74,22 @@ def step(model: nn.Module, inputs: Tensor) -> Callable[[], None]:
     return run
 
 
-def steps(rounds: int) -> None:
-    print("\nOne training step, ms (aim: at most 1.10x on MobileNetV3, 1.15x on AutoFormer)")
-    print(f"{'space':<12} {'architecture':<12} {'supernet':>9} {'alone':>9} {'ratio':>6}")
+def step_times_ms(rounds: int) -> Iterator[tuple[str, str, dict[str, float]]]:
+    """Yield a space, which architecture of it, and the milliseconds of a step of the supernet and of the model alone."""
     for name, batch in BATCHES.items():
         supernet = Supernet(hub.get(name), seed=0)
         inputs = noise(batch, *INPUTS[name])
         for which, architecture in extremes(supernet.space).items():
             supernet.activate(architecture)
             alone = supernet.subnet()
-            found = medians_ms({"supernet": step(supernet, inputs), "alone": step(alone, inputs)}, rounds)
-            print(f"{name:<12} {which:<12} {found['supernet']:>9.1f} {found['alone']:>9.1f} {found['supernet'] / found['alone']:>6.2f}", flush=True)
+            yield name, which, medians_ms({"supernet": step(supernet, inputs), "alone": step(alone, inputs)}, rounds)
+
+
+def steps(rounds: int) -> None:
+    print("\nOne training step, ms (aim: at most 1.10x on MobileNetV3, 1.15x on AutoFormer)")
+    print(f"{'space':<12} {'architecture':<12} {'supernet':>9} {'alone':>9} {'ratio':>6}")
+    for name, which, found in step_times_ms(rounds):
+        print(f"{name:<12} {which:<12} {found['supernet']:>9.1f} {found['alone']:>9.1f} {found['supernet'] / found['alone']:>6.2f}", flush=True)
 
 
 def switches(rounds: int) -> None:

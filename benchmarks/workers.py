@@ -58,8 +58,9 @@ def started(executor: Executor) -> Executor:
     return executor
 
 
-def compare(rounds: int, calls: int, seconds: float) -> None:
-    measured: dict[str, list[float]] = {name: [] for name in ("InProcess", "Processes(2)", "  with start and end", "ProcessPoolExecutor(2)")}
+def compare(rounds: int, calls: int, seconds: float) -> dict[str, float]:
+    """Return the median wall time of the calls by each executor, in seconds."""
+    measured: dict[str, list[float]] = {name: [] for name in ("InProcess", "Processes(2)", "Processes(2), with start and end", "ProcessPoolExecutor(2)")}
     spawn = multiprocessing.get_context("spawn")
     with InProcess() as here, Processes(2) as ours, ProcessPoolExecutor(2, mp_context=spawn) as theirs:
         started(ours)
@@ -67,13 +68,17 @@ def compare(rounds: int, calls: int, seconds: float) -> None:
         for _ in range(rounds):
             measured["InProcess"].append(clocked_s(lambda: run(here, calls, seconds)))
             measured["Processes(2)"].append(clocked_s(lambda: run(ours, calls, seconds)))
-            measured["  with start and end"].append(clocked_s(lambda: run_from_start_to_end(calls, seconds)))
+            measured["Processes(2), with start and end"].append(clocked_s(lambda: run_from_start_to_end(calls, seconds)))
             measured["ProcessPoolExecutor(2)"].append(clocked_s(lambda: run(theirs, calls, seconds)))
+    return {name: statistics.median(walls_s) for name, walls_s in measured.items()}
+
+
+def gains(rounds: int, calls: int, seconds: float) -> None:
+    walls_s = compare(rounds, calls, seconds)
     print(f"\n{calls} calls of {1000 * seconds:.0f} ms processor time")
-    print(f"{'executor':<24} {'wall, s':>8} {'gain':>6}")
-    base = statistics.median(measured["InProcess"])
-    for name, walls_s in measured.items():
-        print(f"{name:<24} {statistics.median(walls_s):>8.3f} {base / statistics.median(walls_s):>6.2f}")
+    print(f"{'executor':<32} {'wall, s':>8} {'gain':>6}")
+    for name, wall_s in walls_s.items():
+        print(f"{name:<32} {wall_s:>8.3f} {walls_s['InProcess'] / wall_s:>6.2f}")
 
 
 def overhead(rounds: int, calls: int, size: int) -> None:
@@ -99,7 +104,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.05, help="processor time of a call")
     options = parser.parse_args()
     print(f"{os.cpu_count()} processors, medians of {options.rounds} rounds, wall time")
-    compare(options.rounds, options.calls, options.seconds)
+    gains(options.rounds, options.calls, options.seconds)
     overhead(options.rounds, 500, 100_000_000)
 
 

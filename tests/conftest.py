@@ -1,7 +1,10 @@
 import os
 import pickle
 import random
+import shutil
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -46,3 +49,43 @@ def shared_data():
     if not folder.is_dir():
         pytest.skip(f"no real benchmark tables: {folder} is absent; set RETIA_TEST_DATA to a folder of them")
     return folder
+
+
+class PostgreSQL:
+    """A PostgreSQL server of the tests' own, behind a socket in a temporary folder."""
+
+    def __init__(self, programs):
+        self._programs = programs
+        self.folder = Path(tempfile.mkdtemp(prefix="retia-pg-"))
+        self._as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []  # the server refuses to run as root
+        if self._as_user:
+            shutil.chown(self.folder, "postgres")
+        self._call("initdb", "-D", self.folder / "data", "-A", "trust", "-U", "me", "-N")
+        self.start()
+        self.url = f"postgresql://me@/postgres?host={self.folder}"
+
+    def _call(self, program, *arguments):
+        command = [*self._as_user, self._programs / program, *arguments]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.folder)
+
+    def start(self):
+        options = f"-k {self.folder} -c listen_addresses=''"
+        self._call("pg_ctl", "-D", self.folder / "data", "-w", "-l", self.folder / "log", "-o", options, "start")
+
+    def stop(self):
+        """Stop without a word to those who are connected, as a crash does; what was committed is kept."""
+        self._call("pg_ctl", "-D", self.folder / "data", "-w", "-m", "immediate", "stop")
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    """A PostgreSQL server that a test may stop and start."""
+    pytest.importorskip("psycopg", reason="needs the PostgreSQL driver psycopg")
+    installed = shutil.which("initdb")
+    found = [Path(installed).parent] if installed else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not found:
+        pytest.skip("needs a PostgreSQL server, and there is no initdb")
+    server = PostgreSQL(found[-1])
+    yield server
+    server.stop()
+    shutil.rmtree(server.folder)

@@ -1,5 +1,7 @@
 """The pages of the guide: their Python blocks run in order, in one namespace, and their commands are commands."""
 
+import ast
+import inspect
 import re
 import shlex
 from pathlib import Path
@@ -7,9 +9,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import retia
 from retia.cli import main
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PROSE = [*ROOT.glob("*.md"), *DOCS.glob("*.md"), *ROOT.glob("benchmarks/*.md"), *ROOT.glob("src/**/*.md")]
+DEFAULT = re.compile(r"`(\w+)\(([^`]+)\)` by default")
 PAGES = ("strategies", "benchmarks")
 
 
@@ -62,3 +68,52 @@ def test_the_commands_of_the_pages_take_these_options():
         options = [word for word in command if word.startswith("--")]
         assert options
         assert [option for option in options if not re.search(rf"{option}\b", shown)] == []
+
+
+def stated_defaults(text):
+    """Return the defaults that a text states as "`Name(argument=value)` by default": (name, argument, value) each."""
+    calls = [ast.parse(f"{name}({arguments})", mode="eval").body for name, arguments in DEFAULT.findall(text)]
+    return [(call.func.id, keyword.arg, ast.literal_eval(keyword.value)) for call in calls for keyword in call.keywords]
+
+
+def loose_defaults(text):
+    """Return where a text states a default in another form, which no test would compare with the code."""
+    prose = DEFAULT.sub("", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    return re.findall(r".{0,40}(?:by default|defaults? (?:is|are|to|of)\b|\bif not given|\bunless given).{0,20}", prose)
+
+
+def test_defaults_in_prose_are_those_of_the_code():
+    stated = {path.name: stated_defaults(path.read_text(encoding="utf-8")) for path in PROSE}
+    assert ("RegularizedEvolution", "population", 20) in stated["strategies.md"]
+    for page, defaults in stated.items():
+        for name, argument, value in defaults:
+            assert inspect.signature(getattr(retia, name)).parameters[argument].default == value, f"{page}: {name}({argument}={value!r})"
+
+
+def test_every_default_in_prose_has_the_form_that_is_compared():
+    assert loose_defaults("They are 20 (50 by default).") != []
+    assert loose_defaults("There are 50, `RegularizedEvolution(population=50)` by default.") == []
+    assert {path.name: found for path in PROSE if (found := loose_defaults(path.read_text(encoding="utf-8")))} == {}
+
+
+def test_the_demo_is_as_large_as_the_readme_says():
+    (trains,) = re.findall(
+        r"The demo trains (\d+) architectures for accuracy and for size, and (\d+) at random", (ROOT / "README.md").read_text(encoding="utf-8")
+    )
+    (trials,) = [option.default for option in main.commands["demo"].params if option.name == "trials"]
+    assert trains == (str(trials), str(trials))
+
+
+def test_the_strategy_of_a_search_that_names_none_is_the_one_that_the_guide_says():
+    (named,) = re.findall(r"`(\w+)` \(the default\)", (DOCS / "strategies.md").read_text(encoding="utf-8"))
+    space = retia.SearchSpace({label: retia.Integer(1, 9) for label in "abc"})
+
+    @retia.architecture_evaluator
+    def total(architecture):
+        return {"total": sum(architecture.values())}
+
+    def found(*strategy):
+        return [trial.architecture for trial in retia.search(space, total, *strategy, trials=40, maximize="total", progress=False).trials]
+
+    assert found() == found(getattr(retia, named)())
+    assert found() != found(retia.Random())

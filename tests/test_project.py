@@ -29,10 +29,11 @@ FRONT_DOORS = [
 """The packages, and the modules that stand beside them."""
 
 EVERYTHING = {door.removeprefix("retia.") for door in FRONT_DOORS}
-FOUNDATION = {"errors", "rng"}
+FOUNDATION = {"errors", "rng", "visible"}
 MAY_IMPORT = {
     "errors": set(),
     "rng": set(),
+    "visible": set(),
     "space": set(),
     "trial": {"space"},
     "storage": {"trial", "space"},
@@ -54,6 +55,7 @@ MAY_IMPORT = {
     "testing": EVERYTHING - {"retia", "cli", "searching", "report", "dashboard"},
     "searching": EVERYTHING - {"retia", "cli"},
     "cli": EVERYTHING,
+    "__main__": EVERYTHING,
     "retia": EVERYTHING - {"cli"},
 }
 """What each package may import from below, besides the foundation; the layers are in pyproject.toml."""

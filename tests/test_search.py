@@ -4,7 +4,7 @@ import pytest
 from torch import nn
 
 import retia
-from retia.errors import EvaluationError, SpaceError, StudyError
+from retia.errors import EvaluationError, InfeasibleArchitecture, StudyError
 from retia.oneshot import SPOS
 from retia.searching import check, search
 from retia.space import Categorical, SearchSpace
@@ -212,9 +212,62 @@ def test_shapes_that_do_not_fit_are_found_before_any_training():
         trained.append(model)
         return 1
 
-    with pytest.raises(SpaceError, match=r"(?s)builds, but can't run on an input of shape .*'head' \(Linear\).*follow the same choice"):
-        search(Misfit, train, trials=10, maximize="score", costs=retia.Costs((3,)), progress=False)
+    says = r"(?s)can't run on an input of shape .*'head' \(Linear\).*follow the same choice"
+    with pytest.raises(InfeasibleArchitecture, match=says):
+        search(Misfit, train, trials=10, maximize="score", costs=retia.Costs((3,)), strict=True, progress=False)
+    with pytest.raises(InfeasibleArchitecture, match=says):
+        search(Misfit, train, trials=10, maximize="score", costs=retia.Costs((3,)), baseline={"out": 4, "into": 8}, progress=False)
     assert trained == []
+
+
+@pytest.mark.parametrize("seed", range(7))
+def test_a_search_of_a_space_with_misfits_finds_what_fits(seed):
+    trained = []
+
+    def train(model):
+        assert model.body.out_features == model.head.in_features
+        trained.append(model)
+        return model.body.out_features
+
+    study = search(Misfit, train, GridSearch(), trials=16, maximize="score", costs=retia.Costs((3,)), seed=seed, progress=False)
+    assert study.stop_reason == "search space exhausted"
+    assert {state: study.history.count(state) for state in ("completed", "failed", "infeasible")} == {"completed": 4, "failed": 0, "infeasible": 12}
+    assert study.best.architecture == {"out": 32, "into": 32}
+    assert len(trained) == 4
+    assert all("'head' (Linear)" in trial.error for trial in study.trials if trial.rejected)
+
+
+def test_a_check_counts_the_misfits():
+    study = Study(retia.ModelSpace(Misfit), width_of, maximize="width", costs=retia.Costs((3,)))
+    *_, tried, misfits = check(study, architectures=30)
+    assert tried.endswith("built and run on the meta device")
+    assert re.match(r"infeasible among these: \d+\. .* For example: The architecture .*'head' \(Linear\)", misfits, re.DOTALL)
+    with pytest.raises(InfeasibleArchitecture, match="'head'"):
+        check(study, architectures=30, strict=True)
+
+
+def test_a_device_that_is_not_there_is_an_error_before_training():
+    trained = []
+    for device, says in (("cuda:63", "The device 'cuda:63' is not available: torch finds"), ("gpu", "'device' must name a device of torch")):
+        with pytest.raises(EvaluationError, match=says):
+            search(Net, trained.append, trials=2, maximize="score", device=device, progress=False)
+    assert trained == []
+
+
+def test_what_failed_is_tried_again():
+    broken = [True]
+
+    def train(model):
+        if broken and model.body.out_features == 8:
+            raise OSError("no space left on device")
+        return model.body.out_features
+
+    study = Study(retia.ModelSpace(Net), train, maximize="score")
+    study.run(GridSearch(), trials=3)
+    assert study.history.count("failed") == 1
+    broken.clear()
+    study.run(GridSearch(), trials=3, retry_failed=True)
+    assert study.history.count("completed") == 3
 
 
 def test_a_search_that_can_not_be_judged_says_so_before_anything_else():
@@ -234,3 +287,16 @@ def test_no_module_hides_the_function():
     assert modules & set(retia.__all__) == {"benchmark", "datasets", "hub"}
     importlib.import_module("retia.searching")
     assert callable(retia.search)
+
+
+def test_the_evaluator_in_front_of_the_space():
+    class Net(nn.Linear):
+        def __init__(self):
+            super().__init__(4, retia.choice("width", [2, 3]))
+
+    def score(model):
+        return 1.0
+
+    for space in (Net, retia.ModelSpace(Net)):
+        with pytest.raises(retia.StudyError, match=r"The space comes first and the evaluator second: search\((Net|space), evaluator, \.\.\.\)\. Swap the two"):
+            retia.search(score, space, trials=1, maximize="score", progress=False)

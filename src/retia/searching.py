@@ -3,9 +3,9 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from retia.errors import StudyError
+from retia.errors import InfeasibleArchitecture, RetiaError, StudyError
 from retia.rng import stream
 from retia.space import SearchSpace, Value
 from retia.strategy import Prepared, RegularizedEvolution, Strategy
@@ -40,6 +40,9 @@ def search(  # the one call that puts the parts together
     retrain: int = 0,
     control: bool = False,
     force: bool = False,
+    retry_failed: bool = False,
+    failures: Literal["raise", "ignore"] = "raise",
+    strict: bool = False,
     progress: bool = True,
 ) -> Study:
     """Search a space for its best architectures: a `Study` and its `run` in one, with progress shown and a dry run first.
@@ -65,11 +68,17 @@ def search(  # the one call that puts the parts together
         retrain: How many of the best architectures of a one-shot method to train from scratch afterwards, as `study.retrained`.
         control: Whether to run random search at the same budget as well, as `study.control`.
         force: Whether to go on with a stored study though its space, evaluator or seed has changed.
+        retry_failed: Whether to start the failed trials of a stored study again, before any other.
+        failures: What the failure of the baseline does: "raise" ends the run with its error, "ignore" records it and goes on.
+        strict: Whether the first architecture that is not a working model is an error; it is recorded as infeasible otherwise.
         progress: Whether to show progress.
 
     Raises:
         RetiaError: As `Study`, `Study.run` and `check` do.
     """
+    if isinstance(evaluator, type | SearchSpace) and not isinstance(space, type | SearchSpace):
+        msg = f"The space comes first and the evaluator second: search({getattr(evaluator, '__name__', 'space')}, evaluator, ...). Swap the two."
+        raise StudyError(msg)
     study = Study(
         as_space(space),
         evaluator,
@@ -88,12 +97,22 @@ def search(  # the one call that puts the parts together
     study = with_costs(study)
     strategy = RegularizedEvolution() if strategy is None else strategy
     check_companions(strategy, retrain=retrain, control=control)
-    check(study)
+    check(study, strict=strict)
     from retia.report import Progress
 
     with Progress() as display:
         observer = display if progress else None
-        study.run(strategy, trials=trials, workers=workers, executor=executor, timeout=timeout, observer=observer)
+        study.run(
+            strategy,
+            trials=trials,
+            workers=workers,
+            executor=executor,
+            timeout=timeout,
+            observer=observer,
+            retry_failed=retry_failed,
+            failures=failures,
+            strict=strict,
+        )
         run_companions(study, retrain=retrain, control=control, workers=workers, executor=executor, observer=observer)
     return study
 
@@ -124,27 +143,48 @@ def run_companions(study: Study, *, retrain: int, control: bool, **how: Any) -> 
         study.run_control(**how)
 
 
-def check(study: Study, *, architectures: int = 3) -> list[str]:
+def check(study: Study, *, architectures: int = 3, strict: bool = False) -> list[str]:
     """Try a study without training: build the baseline and a few random architectures, and run them on the `meta` device.
+
+    Random architectures that are not working models are counted. A search records such architectures as infeasible and goes on.
+
+    Args:
+        study: The study.
+        architectures: How many random architectures are tried.
+        strict: Whether a random architecture that is not a working model is an error.
 
     Returns:
         What was checked, a line each.
 
     Raises:
-        SpaceError: If a model can't be built, or its parts don't fit; the message names the architecture and the module.
+        InfeasibleArchitecture: If the baseline's parts do not fit, or, if `strict`, those of any architecture that is tried; the message names
+            the architecture and the module.
+        SpaceError: If the baseline can't be built for another reason, or, if `strict`, any architecture that is tried.
     """
     rng = stream(study.seed, "check")
-    drawn = [study.baseline, *(study.space.sample(rng) for _ in range(architectures))]
+    drawn = list(dict.fromkeys([study.baseline, *(study.space.sample(rng) for _ in range(architectures))]))
     lines = [f"space: {len(study.space)} parameters", f"objectives: {', '.join(map(str, study.objectives))}"]
     if not hasattr(study.space, "build"):
         return [*lines, "no models to build: the evaluator judges architectures"]
     from retia.cost import dry_run
 
     example = getattr(study.costs, "example", None)
-    for architecture in dict.fromkeys(drawn):
-        dry_run(study.space, architecture, example)
+    infeasible: list[RetiaError] = []
+    failed: list[RetiaError] = []
+    for architecture in drawn:
+        try:
+            dry_run(study.space, architecture, example)
+        except RetiaError as error:
+            if strict or architecture == study.baseline:
+                raise
+            (infeasible if isinstance(error, InfeasibleArchitecture) else failed).append(error)
     done = "built and run on the meta device" if example is not None else "built on the meta device (the input shape is not known, so they were not run)"
-    return [*lines, f"{len(dict.fromkeys(drawn))} architectures, the baseline and random ones: {done}"]
+    lines.append(f"{len(drawn)} architectures, the baseline and random ones: {done}")
+    if infeasible:
+        lines.append(f"infeasible among these: {len(infeasible)}. A search records such architectures, and they cost nothing. For example: {infeasible[0]}")
+    if failed:
+        lines.append(f"can't be built among these: {len(failed)}. The trials of such architectures fail. For example: {failed[0]}")
+    return lines
 
 
 def as_space(space: Any) -> SearchSpace:

@@ -198,7 +198,7 @@ def test_unknown_names_are_answered_with_the_known(retia):
         in retia("bench", "--strategies", "random,annealing", code=1).stderr
     )
     assert "needs names of strategies, got none" in retia("bench", "--strategies", ",", code=1).stderr
-    assert "'nasbench' is no benchmark, and no file. Take one of digits, nasbench201, " in retia("bench", "--space", "nasbench", code=1).stderr
+    assert "'nasbench' is not a benchmark, and not a file. Take one of digits, nasbench201, " in retia("bench", "--space", "nasbench", code=1).stderr
     retia("bench", "--space", "nasbench201", "--path", "absent.npz", code=2)
     retia("bench", "--seeds", 0, code=2)
 

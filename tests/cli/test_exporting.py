@@ -49,4 +49,60 @@ def test_a_study_without_data_has_no_example(retia, write, toy):
     retia("run", toy, "--quiet")
     error = retia("export", toy, "--out", "model", code=1).stderr
     assert "An export needs an example input" in error
-    assert "retia.Costs(input_shape)" in error
+    assert "Write example = torch.zeros(2, ...) in toy.py, or give the study costs=retia.Costs(input_shape)." in error
+
+
+def test_what_main_searches_is_exported_without_searching_again(retia, write, folder):
+    called = (
+        CODE.partition("    study =")[0]
+        + """
+    def main(trials=2, storage=None, epochs=1):
+        print("main was called")
+        evaluator = retia.Classification((x, y), (x, y), epochs=epochs)
+        try:
+            study = retia.search(Net, evaluator, retia.GridSearch(), trials=trials, storage=storage, maximize="accuracy", progress=False)
+        except Exception:
+            print("the search was interrupted")
+        print("it ended")
+        return study
+"""
+    )
+    write("called.py", called)
+    assert "it ended" in retia("run", "called.py", "--storage", "here.db", "--set", "epochs=2").stdout
+    data = retia("export", "called.py", "--storage", "here.db", "--out", "model", "--set", "epochs=2", "--json")
+    assert data.stderr == "main was called\n"
+    assert json.loads(data.stdout)["trial"] in (0, 1)
+    assert torch.export.load(folder / "model" / "program.pt2").module()(torch.zeros(5, 3)).shape == (5, 2)
+    assert len(json.loads(retia("trials", "--storage", "here.db", "--json").stdout)) == 2
+
+
+def test_the_example_may_be_the_files_own(retia, write, folder):
+    own = (
+        CODE.partition("    study =")[0]
+        + """
+    class Untrained:
+        def __call__(self, architecture, run):
+            retia.save_weights(run.space.build(architecture, seed=0), run)
+            return {"score": 0.5}
+
+
+    study = retia.Study(retia.ModelSpace(Net), Untrained(), maximize="score")
+    trials = 1
+    example = x
+"""
+    )
+    write("own.py", own)
+    retia("run", "own.py", "--quiet")
+    retia("export", "own.py", "--out", "model")
+    assert torch.export.load(folder / "model" / "program.pt2").module()(torch.zeros(5, 3)).shape == (5, 2)
+
+
+def test_the_storage_is_looked_for_where_the_run_put_it(retia, write, folder, monkeypatch):
+    write("small.py", CODE.replace('name="small"', 'name="small", storage="own.db"'))
+    retia("run", "small.py", "--quiet")
+    monkeypatch.setenv("RETIA_STORAGE", "elsewhere.db")  # the file's own storage goes before it, as in retia run
+    retia("export", "small.py", "--out", "model")
+    write("plain.py", CODE)
+    retia("run", "plain.py", "--quiet")
+    assert (folder / "elsewhere.db").exists()
+    retia("export", "plain.py", "--out", "model")

@@ -3,7 +3,9 @@ import sqlite3
 
 import pytest
 
+from retia.space import Integer, SearchSpace
 from retia.storage import Database, Header
+from retia.trial import Objective
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ def test_progress_of_a_trial_is_shown(retia, write):
 
 
 def test_an_unknown_trial_is_an_error(retia, stored):
-    assert "Study 'toy' has no trial 99: it has 8, from 0 on." in retia("show", 99, code=1).stderr
+    assert "Study 'toy' has no trial 99. It has 8, up to trial 7." in retia("show", 99, code=1).stderr
 
 
 def test_the_best_comes_with_what_was_gained(retia, stored):
@@ -92,7 +94,7 @@ def test_the_best_comes_with_what_was_gained(retia, stored):
 def test_a_study_without_a_result_is_told(retia, write, toy):
     write("failing.py", "from toy import *\nspace = retia.SearchSpace({'a': retia.Categorical((3,)), 'b': retia.Categorical(('x',))})\n"
                         "study = retia.Study(space, judge, maximize='accuracy')\ntrials = 1\n")  # fmt: skip
-    retia("run", "failing.py", "--quiet")
+    assert "The baseline (trial 0) fails" in retia("run", "failing.py", "--quiet", code=1).stderr
     assert "no trial has completed" in retia("best").stdout
     assert "no feasible completed trial, so there is nothing to plot" in retia("plot", code=1).stderr
 
@@ -116,10 +118,48 @@ def test_an_unknown_study_is_an_error_that_lists_those_there_are(retia, stored):
     assert "'toy'" in retia("trials", "new", code=1).stderr
 
 
-def test_a_missing_storage_is_an_error_and_is_not_made(retia, folder):
-    for command in (["studies"], ["trials"], ["show", 0], ["best"], ["plot"]):
-        assert "StorageError: There is no storage" in retia(*command, code=1).stderr
-    assert list(folder.iterdir()) == []
+def test_a_missing_storage_is_an_error_and_is_not_made(retia, toy, folder):
+    for command in (["studies"], ["trials"], ["show", 0], ["best"], ["plot"], ["export", toy, "--out", "model"]):
+        for form in ([], ["--json"]):
+            result = retia(*command, *form, code=1)
+            assert result.stdout == ""
+            assert "StorageError: There is no storage" in result.stderr
+    assert [path.name for path in folder.iterdir() if path.suffix != ".py" and path.name != "__pycache__"] == []
+
+
+@pytest.mark.parametrize("command", [["studies"], ["trials"], ["show", 0], ["best"], ["plot"], ["export", "toy.py", "--out", "model"], ["run", "toy.py"]])
+@pytest.mark.parametrize(
+    ("storage", "error"), [("text.db", "is not an SQLite database"), ("folder", "is a directory"), ("far/x.db", "must lie in a directory")]
+)
+def test_what_is_no_storage_is_one_message_of_every_command(retia, toy, folder, command, storage, error):
+    (folder / "text.db").write_text("hello")
+    (folder / "folder").mkdir()
+    told = retia(*command, "--storage", storage, code=1).stderr
+    assert error in told
+    assert told.splitlines()[-1].startswith("StorageError: ")
+    assert "Traceback" not in told
+    assert (folder / "text.db").read_text() == "hello"
+
+
+def test_a_study_without_trials_is_told_by_every_command(retia, toy, folder):
+    header = Header(
+        name="bare",
+        space=SearchSpace({"a": Integer(1, 2)}).to_json(),
+        evaluator={},
+        objectives=(Objective("accuracy", "maximize"),),
+        constraints=(),
+        seed=0,
+        baseline={"a": 1},
+    )
+    Database(folder / "retia.db").open(header).close(None)
+    assert retia("studies").stdout.splitlines()[1].endswith("maximize accuracy  none")
+    assert retia("trials").stdout == "study 'bare' has no trials yet\n"
+    assert json.loads(retia("trials", "--json").stdout) == []
+    assert "no trial has completed, so there is no best one" in retia("best").stdout
+    assert json.loads(retia("best", "--json").stdout)["best"] is None
+    assert "Study 'bare' has no trial 0. It has no trials yet." in retia("show", 0, code=1).stderr
+    assert "so there is nothing to plot" in retia("plot", code=1).stderr
+    assert "There is no study 'toy'" in retia("export", toy, "--out", "model", code=1).stderr
 
 
 def test_an_empty_storage_is_told(retia, folder):

@@ -1,7 +1,10 @@
 import json
+import os
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -126,3 +129,42 @@ def test_json_stays_alone_when_workers_print(process, write):
 def test_the_version_is_printed(process):
     out, _ = process("--version").communicate(timeout=30)
     assert out.startswith("retia, version ")
+
+
+def run_to(output, *arguments):
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src"), "OMP_NUM_THREADS": "1"}
+    return subprocess.run([sys.executable, "-m", "retia", *arguments], stdout=output, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+
+
+def test_the_package_runs_as_the_command(folder):
+    done = run_to(subprocess.PIPE, "--version")
+    assert done.stdout == f"python -m retia, version {version('retia')}\n"
+    assert done.returncode == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+@pytest.mark.parametrize(
+    "command", [["trials"], ["trials", "--json"], ["best"], ["show", "0"], ["studies"], ["plot"], ["--help"], ["run", "toy.py", "--quiet"]]
+)
+def test_output_that_cannot_be_written_is_one_message(retia, toy, command):
+    retia("run", toy, "--quiet")
+    with open("/dev/full", "w") as full:
+        done = run_to(full, *command)
+    assert done.returncode == 1
+    assert done.stderr == "OSError: [Errno 28] No space left on device. Check the path, its permissions and the space on its disk.\n"
+
+
+@pytest.mark.parametrize("command", [["trials"], ["trials", "--json"], ["best"], ["--help"]])
+def test_a_reader_that_has_seen_enough_ends_the_command_quietly(retia, toy, command):
+    retia("run", toy, "--quiet")
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as closed:
+        done = run_to(closed, *command)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_folder_that_cannot_be_made_is_one_message(retia, toy):
+    retia("run", toy, "--quiet")
+    error = retia("plot", "--out", Path(toy, "plots"), code=1).stderr
+    assert error == "NotADirectoryError: [Errno 20] Not a directory: 'toy.py/plots'. Check the path, its permissions and the space on its disk.\n"

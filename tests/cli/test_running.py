@@ -183,7 +183,7 @@ def test_a_file_that_defines_nothing_is_an_error(retia, write):
     write("empty.py", "x = 1\n")
     assert "empty.py must define `study`, a retia.Study, or `main`" in retia("run", "empty.py", code=1).stderr
     write("wrong.py", "study = 3\n")
-    assert "must define `study`, a retia.Study, for this command; it defines 3" in retia("run", "wrong.py", code=1).stderr
+    assert "`study` in wrong.py must be a retia.Study, got 3" in retia("run", "wrong.py", code=1).stderr
 
 
 def test_a_changed_study_is_an_error_unless_forced(retia, toy, write):
@@ -203,7 +203,10 @@ def test_check_says_what_it_checked(retia, toy, write):
     ]
     assert json.loads(retia("check", toy, "--json").stdout)["checked"][0] == "space: 2 parameters"
     write("called.py", MAIN)
-    assert "for this command; it defines a main() alone" in retia("check", "called.py", code=1).stderr
+    assert retia("check", "called.py", "--set", "width=3").stdout.splitlines()[:2] == ["width 3", "ok: space: 2 parameters"]
+    assert "main() in called.py has no parameter 'height'" in retia("check", "called.py", "--set", "height=3", code=1).stderr
+    write("bare.py", "def main():\n    pass\n")
+    assert "main() in bare.py runs no study, which this command needs" in retia("check", "bare.py", code=1).stderr
     write("empty.py", "")
     assert "it defines neither" in retia("check", "empty.py", code=1).stderr
 
@@ -225,7 +228,8 @@ MISFIT = """
 
 
     def judge(model):
-        raise AssertionError("it was trained")
+        assert model.first.out_features == 8, "it was trained"
+        return 1.0
 
 
     study = retia.Study(retia.ModelSpace(Net), judge, maximize="accuracy", costs=retia.Costs((4,)))
@@ -236,8 +240,36 @@ MISFIT = """
 @pytest.mark.parametrize("command", ["check", "run"])
 def test_parts_that_do_not_fit_are_found_before_training(retia, write, command):
     write("misfit.py", MISFIT)
-    error = retia(command, "misfit.py", code=1).stderr
-    assert "SpaceError" in error
-    assert "'width': 16" in error
-    assert "second" in error
-    assert "Traceback" not in error
+    result = retia(command, "misfit.py")
+    said = result.stdout + result.stderr
+    assert "infeasible among these: 1." in said
+    assert "'width': 16" in said
+    assert "second" in said
+    assert "Traceback" not in said
+    if command == "run":
+        assert "2 trials, 1 completed, 1 infeasible; stopped: search space exhausted" in said
+
+
+def test_what_failed_is_tried_again_and_the_first_failure_is_shown(retia, write):
+    text = """
+        import pathlib
+        import retia
+
+        @retia.architecture_evaluator
+        def judge(architecture):
+            if architecture["a"] == 2 and not pathlib.Path("mended").exists():
+                raise OSError("no space left on device")
+            return architecture["a"]
+
+        study = retia.Study(retia.SearchSpace({"a": retia.Integer(1, 4)}), judge, maximize="score")
+        strategy, trials = retia.strategy.GridSearch(), 4
+    """
+    write("grid.py", text)
+    first = retia("run", "grid.py")
+    assert "trial 1 failed (a=2):" in first.stderr
+    assert "OSError: no space left on device" in first.stderr
+    assert "of 4 trials, 1 of them failed" in first.stdout
+    write("mended", "")
+    again = retia("run", "grid.py")
+    assert "4 of 4 trials done, 1 of them failed (to try these again: retry_failed=True, or --retry-failed)" in again.stderr
+    assert "4 completed" in retia("run", "grid.py", "--retry-failed").stdout

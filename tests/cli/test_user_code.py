@@ -63,7 +63,7 @@ def test_a_file_that_raises_leaves_no_module(write, folder):
 
 def test_a_file_must_be_python(folder):
     (folder / "study.txt").write_text("text")
-    with pytest.raises(StudyError, match=r"is no Python file\. Give a file whose name ends in \.py"):
+    with pytest.raises(StudyError, match=r"is not a Python file\. Give a file whose name ends in \.py"):
         load_file(Path("study.txt"))
 
 

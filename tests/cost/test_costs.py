@@ -8,7 +8,7 @@ from torch import nn
 
 import retia
 from retia.cost import Costs, Example
-from retia.errors import ArchitectureError, EvaluationError, SpaceError
+from retia.errors import ArchitectureError, EvaluationError, InfeasibleArchitecture
 from retia.nn import ModelSpace
 from retia.space import Categorical, SearchSpace
 from retia.trial import Run
@@ -90,7 +90,7 @@ def test_a_space_without_models():
 
 def test_an_input_that_does_not_fit_names_the_module():
     space = ModelSpace(Net)
-    with pytest.raises(SpaceError, match=r"can't run on an input of shape \(1, 5, 5\).*'2' \(Linear\), on \(1, 36\)"):
+    with pytest.raises(InfeasibleArchitecture, match=r"can't run on an input of shape \(1, 5, 5\).*'2' \(Linear\), on \(1, 36\)"):
         Costs((1, 5, 5))(space.default(), Run(space))
 
 

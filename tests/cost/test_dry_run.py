@@ -6,7 +6,7 @@ from torch import nn
 
 import retia
 from retia.cost import Example, dry_run
-from retia.errors import ArchitectureError, EvaluationError, SpaceError
+from retia.errors import ArchitectureError, EvaluationError, InfeasibleArchitecture, SpaceError
 from retia.nn import ModelSpace
 from retia.space import Categorical, SearchSpace
 
@@ -48,7 +48,7 @@ def test_parts_that_do_not_fit_are_named(space):
         r"'body.1.conv' \(Conv2d\), on \(2, 4, 6, 6\), fails with RuntimeError: .*expected input.*"
         r"Make the sizes on both sides follow the same choice, or exclude the combination with space.where"
     )
-    with pytest.raises(SpaceError, match=said):
+    with pytest.raises(InfeasibleArchitecture, match=said):
         dry_run(space, {"first": 4, "second": 8}, Example.of((1, 8, 8)))
 
 
@@ -67,7 +67,7 @@ def test_the_model_itself_is_named():
 
     space = ModelSpace(Alone)
     dry_run(space, {"width": 4}, Example.of((4,)))
-    with pytest.raises(SpaceError, match=r"'the model itself' \(Alone\), on \(2, 4\), fails"):
+    with pytest.raises(InfeasibleArchitecture, match=r"'the model itself' \(Alone\), on \(2, 4\), fails"):
         dry_run(space, {"width": 8}, Example.of((4,)))
 
 
@@ -90,7 +90,7 @@ def test_a_model_that_reads_values_is_judged_on_the_cpu():
         warnings.simplefilter("ignore", UserWarning)
         space = ModelSpace(Reads)
     dry_run(space, space.default(), Example.of((3,)))
-    with pytest.raises(SpaceError, match=r"'layer' \(Linear\), on \(2, 5\)"):
+    with pytest.raises(InfeasibleArchitecture, match=r"'layer' \(Linear\), on \(2, 5\)"):
         dry_run(space, space.default(), Example.of((5,)))
 
 
@@ -104,7 +104,7 @@ def test_a_model_that_trains_differently_is_run_as_it_trains():
         def forward(self, x):
             return self.head(self.body(x)) if self.training else self.body(x)
 
-    with pytest.raises(SpaceError, match=r"'head' \(Linear\), on \(2, 8\)"):
+    with pytest.raises(InfeasibleArchitecture, match=r"'head' \(Linear\), on \(2, 8\)"):
         dry_run(ModelSpace(Auxiliary), {"width": 8}, Example.of((2,)))
 
 
@@ -142,3 +142,49 @@ def test_a_constructor_that_fails():
 
     with pytest.raises(SpaceError, match="six is bad"):
         dry_run(ModelSpace(Fails), {"width": 6}, Example.of((2,)))
+
+
+# --- what does not fit is infeasible; what the model's own code raises is a mistake in it
+
+
+class Raises(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.width = retia.choice("width", [4, 6, 8])
+        if int(self.width) == 6:
+            raise RuntimeError("six is bad")
+        self.layer = nn.Linear(2, self.width)
+
+    def forward(self, x):
+        if self.width == 4:
+            raise RuntimeError("four is bad")
+        return self.layer(x)
+
+
+def test_a_check_of_torchs_own_layers_is_a_misfit():
+    space = ModelSpace(lambda: nn.Sequential(nn.Conv2d(6, 12, 3, groups=retia.choice("groups", [2, 4, 6]))))
+    dry_run(space, {"groups": 2})
+    with pytest.raises(InfeasibleArchitecture, match=r"fails for \{'groups': 4\}: ValueError: in_channels must be divisible by groups"):
+        dry_run(space, {"groups": 4})
+
+
+def test_the_models_own_error_is_not_a_misfit():
+    space = ModelSpace(Raises)
+    for width, says in ((6, "six is bad"), (4, "four is bad")):
+        with pytest.raises(SpaceError, match=says):
+            dry_run(space, {"width": width}, Example.of((2,)))
+    dry_run(space, {"width": 8}, Example.of((2,)))
+
+
+def test_an_operator_in_the_models_own_line_is_a_misfit():
+    class Adds(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = nn.Linear(2, retia.choice("one", [4, 8])), nn.Linear(2, retia.choice("two", [4, 8]))
+
+        def forward(self, x):
+            return self.one(x) + self.two(x)
+
+    space = ModelSpace(Adds)
+    with pytest.raises(InfeasibleArchitecture, match="must match the size"):
+        dry_run(space, {"one": 4, "two": 8}, Example.of((2,)))

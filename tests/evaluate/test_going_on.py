@@ -137,9 +137,12 @@ def test_seconds_count_from_the_first_epoch(tmp_path):
     ("spoil", "reason"),
     [
         (lambda path: path.unlink(), r"There is no '.*training.safetensors'"),
-        (lambda path: path.write_bytes(b"nothing"), "is no checkpoint of a training"),
+        (lambda path: path.write_bytes(b"nothing"), "should be a checkpoint of a training, and can't be read"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-4000] + bytes(4000)), "training.safetensors' is damaged: its checksum differs"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-40]), "should be a checkpoint of a training, and can't be read"),
+        (lambda path: (path.unlink(), path.mkdir()), "should be a checkpoint of a training, and can't be read"),
     ],
-    ids=["gone", "broken"],
+    ids=["gone", "broken", "zeroed", "cut off", "a folder"],
 )
 def test_without_the_files_of_its_parent_a_trial_begins_anew_and_says_so(spoil, reason, tmp_path):
     whole, epochs, _ = ran(evaluator(), tmp_path / "whole")
@@ -253,7 +256,7 @@ def test_a_study_resumed_half_way_has_the_same_trials(tmp_path):
 
 def test_a_study_whose_files_are_gone_goes_on(tmp_path):
     searched(SuccessiveHalving(Random(), fidelities=(1, 9), eta=3), tmp_path, trials=4)
-    shutil.rmtree(tmp_path / "study.files")
+    shutil.rmtree(tmp_path / "study.db.files")
     with pytest.warns(RuntimeWarning, match="trained from the beginning"):
         study = searched(SuccessiveHalving(Random(), fidelities=(1, 9), eta=3), tmp_path, trials=5)
     assert trained(study)[4] == list(range(1, 10))

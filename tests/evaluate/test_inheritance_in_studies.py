@@ -84,5 +84,5 @@ def test_a_smaller_child_is_not_expected_to_compute_the_same():
 
 
 def test_weights_that_are_gone_are_said_to_be():
-    with pytest.warns(RuntimeWarning, match="has no weights to inherit, and its child is trained from the beginning. Set keep_weights=True"):
+    with pytest.warns(RuntimeWarning, match="has no weights to inherit, and its child is trained from the beginning. There is no .* Set keep_weights=True"):
         searched(trials=2, keep_weights=False)

@@ -49,7 +49,7 @@ def mlp(act=nn.ReLU, inputs=3, hidden=5, outputs=2):
 
 def probe(model, x=X, y=T, loss=nn.functional.mse_loss, seed=0):
     batch = (x, y)
-    training = Training(batch, batch, loss=lambda outputs, batch: loss(outputs, batch[1]), device="cpu")
+    training = Training([batch], [batch], loss=lambda outputs, batch: loss(outputs, batch[1]), device="cpu")
     return Probe(model.train(), training, batch, torch.Generator().manual_seed(seed))
 
 

@@ -6,8 +6,10 @@ import torch
 from torch import nn
 
 from retia.errors import SpaceError
-from retia.nn import Cell, ModelSpace, cell, layer_choice, seeded
-from retia.space import choice
+from retia.nn import Cell, ModelSpace, cell, layer_choice, repeat, seeded
+from retia.space import choice, expression_of, possible_values, values_of
+from retia.supernet import Supernet
+from retia.testing import check_supernet
 
 SEVEN = {f"op{i}": nn.Identity for i in range(7)}
 TWO = {"skip": nn.Identity, "double": lambda: Scale(2.0)}
@@ -235,3 +237,135 @@ def test_a_preprocessor_that_cannot_be_built():
 def test_an_operation_that_cannot_be_built():
     with pytest.raises(SpaceError, match="Candidate 'bad' of 'c/0/op/0' can't be built: TypeError"):
         ModelSpace(lambda: cell("c", {"good": nn.Identity, "bad": nn.Linear}))
+
+
+# --- shared by the blocks of a searched depth, with a postprocessor, called
+
+
+class Stacked(nn.Module):
+    """Blocks of a searched depth, each with a cell of the one architecture that is searched."""
+
+    def __init__(self, distinct=True, depth=(1, 3)):
+        super().__init__()
+        width = choice("width", [2, 3])
+        self.stem = nn.Linear(4, width)
+
+        def block(i):
+            return Block(width, distinct)
+
+        self.body = repeat("body", block, depth)
+        self.head = nn.Linear(width, 5)
+
+    def forward(self, x):
+        return self.head(self.body(self.stem(x)))
+
+
+class Block(nn.Module):
+    def __init__(self, width, distinct):
+        super().__init__()
+        candidates = {
+            "linear": lambda: nn.Linear(width, width),
+            "act": lambda: layer_choice("act", [nn.Tanh, nn.Sigmoid]),
+            "skip": nn.Identity,
+        }
+        self.cell = cell(
+            "/cell",
+            candidates,
+            nodes=2,
+            distinct=distinct,
+            operations_per_node=1,
+            concat="loose",
+            postprocess=lambda outputs: nn.Linear(outputs * width, width),
+        )
+
+    def forward(self, x):
+        return x + self.cell(x, x)
+
+
+@pytest.mark.parametrize("distinct", [True, False])
+@pytest.mark.parametrize("depth", [(1, 3), (0, 2)])
+def test_a_cell_shared_by_the_blocks_of_a_searched_depth(distinct, depth):
+    space = ModelSpace(Stacked, distinct, depth)
+    cells = (2 * 4) * (3 * 4)  # of each node the predecessor and the operation, of which one chooses once more
+    deep = 2 if depth == (0, 2) else 3
+    assert space.size() == 2 * (deep * cells + (depth[0] == 0))
+    assert not any(label.startswith("body/") for label in space.parameters)
+    assert max(len(parameter.condition.alternatives) for parameter in space.parameters.values()) <= (2 if distinct else 1)
+    for i in range(20):
+        architecture = space.sample(np.random.default_rng(i))
+        first, *others = space.build(architecture, device="meta").body or [None]
+        assert all(str(other) == str(first) for other in others)
+
+
+@pytest.mark.parametrize("distinct", [True, False])
+@pytest.mark.parametrize("depth", [(1, 3), (0, 2)])
+def test_a_shared_cell_in_a_supernet(distinct, depth):
+    check_supernet(ModelSpace(Stacked, distinct, depth), torch.randn(3, 4, generator=torch.Generator().manual_seed(0)))
+
+
+def test_equal_networks_of_a_shared_cell_are_equal():
+    space = ModelSpace(Stacked, depth=(1, 2))
+    models = {str(space.build(architecture, device="meta")) for architecture in space.enumerate()}
+    assert len(models) == space.size() == 2 * 2 * (2 * 4) * (3 * 4)
+
+
+def test_a_postprocessor_sees_the_concatenated_nodes():
+    model = cell("cell", {"skip": nn.Identity}, nodes=2, postprocess=lambda outputs: Scale(10.0 * outputs))
+    assert model(number(1), number(2)).tolist() == [[60.0, 60.0]]
+    copied = Scale(3.0)
+    model = cell("cell", {"skip": nn.Identity}, nodes=1, postprocess=copied)
+    assert model(number(1), number(2)).tolist() == [[9.0]]
+    assert model.postprocess is not copied
+
+
+def test_choices_of_a_postprocessor_belong_to_the_cell():
+    space = ModelSpace(lambda: cell("cell", {"skip": nn.Identity}, nodes=1, postprocess=lambda outputs: layer_choice("act", [nn.ReLU, nn.Tanh])))
+    assert {label for label, parameter in space.parameters.items() if parameter.domain.size > 1} == {"cell/postprocess/act"}
+
+
+@pytest.mark.parametrize("inputs", [lambda a: ([a, a],), lambda a: ((a, a),), lambda a: (a,), lambda a: (a, a, a), lambda a: ([a], [a])])
+def test_a_cell_is_called_with_its_inputs_one_by_one(inputs):
+    model = cell("cell", {"skip": nn.Identity}, nodes=1)
+    with pytest.raises(SpaceError, match=r"is called with its inputs one by one, 2 of them, got .*Write cell\(a, b\), not cell\(\[\.\.\.\]\)"):
+        model(*inputs(number(1)))
+
+
+def test_a_cell_without_a_label():
+    with pytest.raises(SpaceError, match=r"cell\(\.\.\.\) takes a label first, .*got \[.*: cell\('cell', \["):
+        cell([nn.Identity, nn.ReLU])
+
+
+def test_a_supernet_of_free_cells_with_loose_ends():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell = cell("cell", {"a": nn.Identity, "b": nn.Tanh}, nodes=5, distinct=False, concat="loose")
+            self.head = nn.Conv2d(3 * self.cell.outputs, 4, 1)
+
+        def forward(self, x):
+            return self.head(self.cell(x, x))
+
+    x = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    supernet = Supernet(ModelSpace(Net), example=x, seed=0)
+    assert supernet.model.head.full("weight").shape == (4, 15, 1, 1)  # of the five nodes all can be loose
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        supernet.activate(supernet.space.sample(rng))
+        torch.testing.assert_close(supernet(x), supernet.subnet()(x))
+
+
+@pytest.mark.parametrize("distinct", [False, True])
+def test_the_possible_loose_ends_are_those_of_all_combinations(distinct):
+    noted = {}
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell = cell("c", [nn.Identity], nodes=3, distinct=distinct, concat="loose")
+            noted.setdefault("ends", self.cell.concat)
+
+    space = ModelSpace(Net)
+    ends = expression_of(noted["ends"])
+    domains = {label: parameter.domain for label, parameter in space.parameters.items()}
+    assert possible_values(ends, domains) == {ends for _, ends in values_of(ends, domains)}
+    assert str(ends) == "loose ends of 3 nodes"

@@ -120,9 +120,9 @@ def test_the_same_label_is_the_same_choice():
 
 
 def test_no_candidate():
-    with pytest.raises(SpaceError, match=r"layer_choice\('act'\) needs at least one candidate, got none"):
+    with pytest.raises(SpaceError, match=r"layer_choice\('act'\) needs at least one candidate. Give it"):
         layer_choice("act", {})
-    with pytest.raises(SpaceError, match=r"layer_choice\('act'\) needs at least one candidate, got none"):
+    with pytest.raises(SpaceError, match=r"layer_choice\('act'\) needs at least one candidate. Give it"):
         layer_choice("act", [])
 
 
@@ -173,3 +173,13 @@ def test_other_candidates_under_one_label():
 
     with pytest.raises(SpaceError, match=r"'act' is declared twice with different domains"):
         ModelSpace(factory)
+
+
+def test_a_name_with_a_slash():
+    with pytest.raises(SpaceError, match="The name of candidate 'a/b' of 'act' holds a '/', which separates scopes. Rename it."):
+        layer_choice("act", {"a/b": nn.ReLU})
+
+
+def test_a_label_that_is_left_out():
+    with pytest.raises(SpaceError, match=r"layer_choice\(\.\.\.\) takes a label first, the name of the parameter, got {'relu'"):
+        layer_choice({"relu": nn.ReLU})

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import save_model
 from torch import nn
 
-from retia.errors import ArchitectureError, SpaceError
+from retia.errors import ArchitectureError, InfeasibleArchitecture, SpaceError
 from retia.nn import ModelSpace, layer_choice, repeat, seeded
-from retia.space import Real, apply, choice, integer, scope
+from retia.space import Real, apply, choice, expression_of, integer, reject, require, scope
 
 
 class Block(nn.Module):
@@ -80,8 +80,8 @@ def test_tracing_allocates_no_memory():
             made.append(self.layer.weight)
 
     assert ModelSpace(Huge).size() == 2
-    (weight,) = made
-    assert (weight.device.type, tuple(weight.shape)) == ("meta", (1_000_000, 1_000_000))
+    assert made
+    assert all((weight.device.type, tuple(weight.shape)) == ("meta", (1_000_000, 1_000_000)) for weight in made)
 
 
 def test_tracing_keeps_no_model():
@@ -217,6 +217,20 @@ def test_architectures_are_checked(space):
         space.build({**space.default(), "body/5/act": "relu"})
 
 
+def test_a_restriction_on_a_parameter_that_is_not_always_active():
+    def factory():
+        return nn.Sequential(repeat("b", lambda i: nn.Linear(2, 2, bias=choice("bias", [True, False])), (1, 3)))
+
+    space = ModelSpace(factory).where(lambda a: a["b/2/bias"], "biased")
+    with pytest.raises(
+        SpaceError, match=r"The restriction 'biased' asks for 'b/2/bias', which is not active in .*: it exists only while b=3\. .*'b/2/bias' not in a or"
+    ):
+        space.default()
+    with pytest.raises(SpaceError, match="asks for 'c', which is not one of the labels"):
+        ModelSpace(factory).where(lambda a: a["c"]).default()
+    assert ModelSpace(factory).where(lambda a: "b/2/bias" not in a or a["b/2/bias"]).size() == 2 + 4 + 4
+
+
 def test_a_restriction_holds_for_builds():
     space = ModelSpace(Small).where(lambda x: x["width"] == 2, "width is 2")
     assert type(space) is ModelSpace
@@ -311,11 +325,142 @@ def test_a_constructor_that_fails():
     assert type(caught.value.__cause__) is KeyError
 
 
-def test_values_that_do_not_fit_together():
-    def factory():
-        return nn.MultiheadAttention(choice("width", [12, 14]), choice("heads", [3, 4]))
+# --- values that do not fit together
 
-    with pytest.raises(SpaceError, match=r"(?s)greatest value of every choice \(width: .*, heads: .*compute one from another"):
+
+class Heads(nn.Module):
+    def __init__(self, widths=(8, 16, 32), heads=(2, 3)):
+        super().__init__()
+        width, heads = choice("width", widths), choice("heads", heads)
+        assert width % heads == 0, "the heads do not divide the width"
+        self.attention = nn.MultiheadAttention(width, heads)
+        self.act = layer_choice("act", [nn.ReLU, nn.GELU])
+
+
+def test_tracing_tries_other_values_where_the_greatest_do_not_fit():
+    space = ModelSpace(Heads)
+    assert list(space.parameters) == ["width", "heads", "act"]
+    assert space.traced_with == {"heads": 2}
+    assert space.size() == 12
+    assert space.build({"width": 32, "heads": 2, "act": "ReLU"}, device="meta").attention.embed_dim == 32
+    assert space.assemble("meta").attention.embed_dim == 32
+
+
+def test_the_values_that_stay_are_the_greatest():
+    assert ModelSpace(Heads, (8, 30), (4, 3)).traced_with == {"heads": 3}
+    assert ModelSpace(Heads, (8, 28), (3, 4)).traced_with == {}
+    assert ModelSpace(Heads, (8, 30), (2, 4)).traced_with == {"heads": 2}
+    assert ModelSpace(Heads, (8, 16, 30), (2, 7)).traced_with == {"heads": 2}
+
+
+def test_several_misfits_at_once():
+    def factory():
+        for i in range(3):
+            with scope(str(i)):
+                Heads()
+        return nn.Linear(choice("width", [2, 3]), 2)
+
+    space = ModelSpace(factory)
+    assert space.traced_with == {f"{i}/heads": 2 for i in range(3)}
+    assert len(space) == 10
+
+
+def test_a_candidate_that_does_not_fit():
+    def factory():
+        width = choice("width", [8, 15])
+        return layer_choice("mixer", {"attention": lambda: nn.MultiheadAttention(width, 4), "linear": lambda: nn.Linear(width, width)})
+
+    assert ModelSpace(factory).traced_with == {"width": 8}
+
+
+def test_a_constructor_that_fails_with_all_values_says_what_was_tried():
+    def factory():
+        width = choice("width", [12, 14])
+        assert width % 5 == 0, f"{width} is not a multiple of 5"
+        return nn.Linear(width, 2)
+
+    with pytest.raises(
+        SpaceError, match=r"(?s)greatest value .*AssertionError: 14 is not.* It fails with other values as well: 1 combination, such as {'width': 12}\.$"
+    ) as caught:
+        ModelSpace(factory)
+    assert type(caught.value.__cause__) is AssertionError
+
+
+def test_an_error_that_other_values_would_not_mend_ends_the_trace():
+    runs = []
+
+    def factory():
+        runs.append(choice("width", [12, 14]))
+        return nn.Lineal(runs[0], 2) if not runs else open("/no/such/file")
+
+    with pytest.raises(SpaceError, match="FileNotFoundError: .*/no/such/file'.$"):
+        ModelSpace(factory)
+    assert len(runs) == 2  # on meta and on the CPU
+
+
+def test_a_constructor_that_rejects_is_traced_with_other_values():
+    def factory():
+        width, depth = choice("width", [8, 16]), choice("depth", [1, 2])
+        if width * depth > 16:
+            reject(f"{width} times {depth} is too much")
+        return nn.Sequential(*(nn.Linear(width, width) for _ in range(int(depth))))
+
+    space = ModelSpace(factory)
+    assert space.size() == 4
+    with pytest.raises(InfeasibleArchitecture, match=r"^16 times 2 is too much$"):
+        space.build({"width": 16, "depth": 2})
+    assert len(space.build({"width": 8, "depth": 2}, device="meta")) == 2
+
+
+def test_a_constructor_that_always_rejects():
+    def factory():
+        choice("width", [8, 16])
+        reject("never")
+
+    with pytest.raises(InfeasibleArchitecture, match=r"^never It fails with other values"):
+        ModelSpace(factory)
+
+
+def test_a_constructor_requires():
+    def factory():
+        width, heads = choice("width", [8, 16, 32]), choice("heads", [2, 3])
+        require(width % heads == 0)
+        return nn.MultiheadAttention(width, heads)
+
+    space = ModelSpace(factory)
+    assert space.size() == 3
+    with pytest.raises(InfeasibleArchitecture, match=r"breaks the restriction '\(width % heads\) == 0'"):
+        space.build({"width": 8, "heads": 3})
+    assert space.where(lambda a: a["width"] > 8, "wide").size() == 2
+
+
+def test_exploring_goes_on_where_values_do_not_fit():
+    def factory():
+        width, heads = choice("width", [8, 16]), choice("heads", [2, 3])
+        if width % heads:
+            reject("no")
+        if width > 8:
+            choice("late", [1, 2])
+        return nn.Linear(width, heads)
+
+    space = ModelSpace(factory, explore=True)
+    assert str(space.parameters["late"].condition) == "width=16"
+    assert space.build({"width": 8, "heads": 2}, device="meta").in_features == 8
+
+
+def test_a_missing_argument_of_the_constructor():
+    with pytest.raises(SpaceError, match=r"Linear can't be called .*: missing a required argument: 'out_features'. Give the arguments to the space"):
+        ModelSpace(nn.Linear, 3)
+
+
+def test_a_library_that_refuses_symbolic_values():
+    def factory():
+        width = choice("width", [8, 16])
+        if type(width) is not int:
+            raise TypeError(f"{type(width).__name__} is not a supported primitive type")
+        return nn.Linear(width, 2)
+
+    with pytest.raises(SpaceError, match=r"SymbolicInt is not a supported primitive type\. A value that is chosen is then of a subclass .*int\(value\)"):
         ModelSpace(factory)
 
 
@@ -324,7 +469,22 @@ def test_a_constructor_that_fails_for_one_architecture():
         return nn.MultiheadAttention(choice("width", [12, 14]), choice("heads", [3, 7]))
 
     space = ModelSpace(factory)
-    with pytest.raises(SpaceError, match=r"The constructor of factory fails for \{'width': 12, 'heads': 7\}: AssertionError: embed_dim must be"):
+    with pytest.raises(
+        InfeasibleArchitecture,
+        match=r"The constructor of factory fails for \{'width': 12, 'heads': 7\}: AssertionError: embed_dim must be",
+    ):
+        space.build({"width": 12, "heads": 7})
+
+
+def test_a_constructor_of_a_user_that_fails_for_one_architecture():
+    def factory():
+        width, heads = choice("width", [12, 14]), choice("heads", [3, 7])
+        if width % heads:
+            raise ValueError("not divisible")
+        return nn.Linear(width, heads)
+
+    space = ModelSpace(factory)
+    with pytest.raises(SpaceError, match=r"fails for \{'width': 12, 'heads': 7\}: ValueError: not divisible.*exclude them with retia\.require"):
         space.build({"width": 12, "heads": 7})
 
 
@@ -518,5 +678,6 @@ def test_a_thread_that_traces_does_not_disturb_plain_construction():
     tensor = torch.zeros(1)
     done.set()
     thread.join()
-    assert type(width) is int
+    assert width == 2
+    assert not expression_of(width).labels
     assert tensor.device.type == "cpu"

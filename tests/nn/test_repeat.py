@@ -161,3 +161,29 @@ def test_a_depth_with_too_many_combinations():
 
     with pytest.raises(SpaceError, match=r"'a [+] b' depends on .* 1,000,000 combinations"):
         ModelSpace(factory)
+
+
+# --- what makes the blocks
+
+
+class Plain(nn.Module):
+    def __init__(self, width=8):
+        super().__init__()
+        self.linear = nn.Linear(width, width)
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        (nn.Identity(), r"got Identity\(\)\. Give a function of the index: repeat\('body', lambda i: "),
+        (3, r"got 3\. Give a function of the index"),
+        (Plain, r"got the class Plain, whose first argument the index would become\. Give a function of the index: repeat\('body', lambda i: Plain\(\.\.\.\)"),
+        (lambda: nn.Identity(), r"can't be called with an index: too many positional arguments\. Give a function"),
+        (lambda i: None, r"must return a torch\.nn\.Module, got None for block 0\. Is a return missing\?"),
+    ],
+)
+@pytest.mark.parametrize("depth", [2, (1, 3)])
+def test_what_makes_no_block(factory, message, depth):
+    for make in (lambda: repeat("body", factory, depth), lambda: ModelSpace(lambda: repeat("body", factory, depth))):
+        with pytest.raises(SpaceError, match=message):
+            make()

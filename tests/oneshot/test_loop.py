@@ -176,7 +176,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path, other, what):
 
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
     (tmp_path / "supernet.safetensors").write_text("nonsense")
-    with pytest.raises(StorageError, match="is no checkpoint of a training"):
+    with pytest.raises(StorageError, match="supernet.safetensors' should be a checkpoint of a training, and can't be read.*Remove it to train"):
         trained(SPOS(), directory=tmp_path)
 
 

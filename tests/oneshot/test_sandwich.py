@@ -5,8 +5,8 @@ from torch.nn.functional import cross_entropy, l1_loss, log_softmax, mse_loss, s
 
 import retia
 from retia.errors import EvaluationError, StudyError
-from retia.nn import ModelSpace
 from retia.evaluate import Classification
+from retia.nn import ModelSpace
 from retia.oneshot.sandwich import Sandwich
 
 

@@ -275,7 +275,7 @@ def test_explore_finds_every_branch(nodes):
             run(nodes)
         return tracer
 
-    space = SearchSpace(explore(trace))
+    space = SearchSpace(explore(trace)[0])
     assert space.size() == architectures(nodes)
     for architecture in itertools.islice(space.enumerate(), 50):
         builder = Builder(architecture, space.parameters)

@@ -21,7 +21,7 @@ def searched():
 
         options = {"maximize": "accuracy", "minimize": "params", "name": "known", **options}
         study = Study(SPACE, architecture_evaluator(measure), **options)
-        study.run(run(), trials=trials or len(points))
+        study.run(run(), trials=trials or len(points), failures="ignore")
         if against is not None:
             study._companions.set(CONTROL, search(against, **{**options, "name": "known/random"}))
         return study

@@ -107,3 +107,13 @@ def test_a_comparison_is_json(searched):
     assert data["gains"][0] == {"metric": "accuracy", "direction": "maximize", "value": 0.9, "trial": 4, "reference": 0.1, "reference_trial": 0, "gained": 0.8}
     assert set(data["hypervolume"]) == {"search", "reference", "corner", "logarithms"}
     assert against_baseline(searched()).to_json()["hypervolume"] is None
+
+
+@pytest.mark.parametrize("against", [[(0.9, 50.0)] * 5, [(0.1, 900.0)] * 5])
+def test_every_trial_that_is_named_is_on_the_front_that_the_report_shows(searched, against):
+    points = [(0.5, 100.0), (0.9, 400.0), (0.9, 300.0), (0.6, 90.0), (0.5, 90.0)]  # ties: trial 1 is dominated by 2, and 4 by 3
+    study = searched(points, against=against)
+    assert [trial.number for trial in study.pareto] == [2, 3]
+    for comparison in (against_baseline(study), against_random(study)):
+        assert {gain.trial for gain in (*comparison.gains, *comparison.at_a_price)} == {2, 3}
+    assert [gain.reference_trial for gain in against_random(study).gains] == [0, 0]

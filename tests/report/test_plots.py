@@ -97,9 +97,9 @@ def test_a_front_needs_two_objectives(searched):
 
 
 def test_only_objectives_are_plotted(searched):
-    with pytest.raises(StudyError, match=r"'loss' is no objective of study 'known'\. Take one of \['accuracy', 'params'\]"):
+    with pytest.raises(StudyError, match=r"'loss' is not an objective of study 'known'\. Take one of \['accuracy', 'params'\]"):
         plot_progress(searched(), "loss")
-    with pytest.raises(StudyError, match="'loss' is no objective"):
+    with pytest.raises(StudyError, match="'loss' is not an objective"):
         plot_pareto(searched(), x="loss")
 
 

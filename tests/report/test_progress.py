@@ -1,5 +1,7 @@
 import io
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import pairwise
+from threading import Event as ThreadEvent
 
 import pytest
 from rich.console import Console
@@ -46,15 +48,36 @@ def test_plain_lines_tell_the_start_the_way_and_the_end():
 
 
 def test_plain_lines_are_at_most_one_in_an_interval():
-    assert len(shown(study_of(points), 9, step=0.001).splitlines()) == 3  # start, end, reason
-    assert len(shown(study_of(points), 9, interval_s=0.0).splitlines()) == 2 + 9
+    works = study_of(lambda architecture: {"accuracy": architecture["a"] / 10})
+    assert len(shown(works, 9, step=0.001).splitlines()) == 3  # start, end, reason
+    works = study_of(lambda architecture: {"accuracy": architecture["a"] / 10})
+    assert len(shown(works, 9, interval_s=0.0).splitlines()) == 2 + 9
+
+
+def test_the_first_failure_of_a_run_is_shown_at_once():
+    def always_later(architecture):
+        if architecture["a"] > 2:
+            raise RuntimeError(f"it broke at {architecture['a']}")
+        return {"accuracy": 1.0}
+
+    lines = shown(study_of(always_later), 5, step=0.001).splitlines()
+    place = lines.index("trial 2 failed (a=3):")
+    assert place == 1
+    assert lines[place + 1] == "  ..."
+    assert "raise RuntimeError(f\"it broke at {architecture['a']}\")" in lines[place + 8]
+    assert lines[place + 9] == "  RuntimeError: it broke at 3"
+    assert not any("it broke at 4" in line for line in lines)
 
 
 def test_a_resumed_study_says_so():
     study = study_of(points)
     study.run(GridSearch(), trials=4)
-    assert shown(study, 9).splitlines()[0] == "resumed study 'known': 4 of 9 trials done"
-    assert shown(study, 9).splitlines() == ["resumed study 'known': 9 of 9 trials done", "study 'known' stopped: trials done"]
+    failed = "1 of them failed (to try these again: retry_failed=True, or --retry-failed)"
+    assert shown(study, 9).splitlines()[0] == f"resumed study 'known': 4 of 9 trials done, {failed}"
+    assert shown(study, 9).splitlines() == [
+        f"resumed study 'known': 9 of 9 trials done, {failed}",
+        "study 'known' stopped: trials done",
+    ]
 
 
 def test_the_time_left_follows_from_the_rate_of_this_run():
@@ -72,6 +95,39 @@ def test_the_time_left_follows_from_the_rate_of_this_run():
     now[0] = 110.5
     progress(Event("ended", study, study.trials[4], 25))  # within the interval: not printed
     assert len(console.file.getvalue().splitlines()) == 3
+
+
+@pytest.mark.parametrize("together", [1, 2], ids=["one ends at a time", "two end at a time"])
+def test_a_line_says_how_many_run_once_the_slots_are_taken_again(together):
+    started = [ThreadEvent() for _ in range(8)]
+
+    def judge(architecture):
+        number = architecture["a"] - 1
+        started[number].set()
+        if together == 1 and number < 7:
+            started[number + 1].wait(10)  # so that trials end one after the other
+        return {"accuracy": 0.5}
+
+    class InStep(ThreadPoolExecutor):
+        """Its futures end two by two, if trials are to end together."""
+
+        def submit(self, function, *arguments):
+            future = super().submit(function, *arguments)
+            if together == 2 and architecture_number(arguments) % 2:
+                wait([future])
+            return future
+
+    def architecture_number(arguments):
+        return arguments[0].architecture["a"] - 1
+
+    console = Console(file=io.StringIO(), width=100)
+    with InStep(2) as executor, Progress(console, interval_s=0) as progress:
+        study_of(judge).run(GridSearch(), trials=8, workers=2, executor=executor, observer=progress)
+    lines = console.file.getvalue().splitlines()[1:-1]
+    running = {line.split("/")[0]: line.partition(" running")[0].split()[-1] for line in lines}
+    assert running.pop("8") == "0"
+    assert running
+    assert set(running.values()) == {"2"}
 
 
 def test_rejected_architectures_are_no_trials_done():

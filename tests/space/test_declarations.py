@@ -22,6 +22,7 @@ from retia.space import (
     evaluate,
     expression_of,
     integer,
+    labels_of,
     real,
     scope,
     subset,
@@ -55,7 +56,7 @@ def everything():
 
 def test_outside_a_search_declarations_are_defaults():
     assert everything() == (32, 2, 0.1, ("a",), "relu", 4)
-    assert not any(symbolic(value) for value in everything())
+    assert not any(labels_of(expression_of(value)) for value in everything())  # no search follows them
     assert choice("width", [16, 32]) == 16
     assert active_recorder() is None
 
@@ -115,7 +116,7 @@ def test_the_same_label_with_another_domain_is_an_error_that_shows_both():
 
 
 def test_another_default_is_another_domain():
-    with pytest.raises(SpaceError, match="declared twice"):
+    with pytest.raises(SpaceError, match="declared twice with different defaults: 3 and 5. Give both the same default="):
         traced(lambda: (choice("k", [3, 5]), choice("k", [3, 5], default=5)))
 
 
@@ -131,7 +132,7 @@ def _in(name, constructor):
         (lambda: choice("k", [1, 1]), r"choice\('k'\): The values of a choice must be distinct, got 1 twice"),
         (lambda: choice("k", [1, 2], default=3), r"choice\('k'\): The default must be one of \[1, 2\], got 3"),
         (lambda: choice("k", {"a": print}), r"use layer_choice\('k', {name: factory}\)"),
-        (lambda: choice("k", "abc"), r"The values of choice\('k', ...\) are a list, got 'abc'"),
+        (lambda: choice("k", "abc"), r"The values of choice\('k', ...\) are a list, such as \[16, 32\], got 'abc'"),
         (lambda: choice("k", [print]), r"choice\('k'\): A parameter holds a number.*use layer_choice"),
         (lambda: integer("n", 3, 1), r"integer\('n'\): An Integer needs low <= high"),
         (lambda: real("x", 3, 1), r"real\('x'\): A Real needs low < high"),
@@ -149,6 +150,48 @@ def test_impossible_declarations_name_their_label(constructor, message):
 def test_labels_are_names(constructor):
     with pytest.raises(SpaceError, match="A label is a non-empty string"):
         traced(constructor)
+
+
+@pytest.mark.parametrize("label", ["body/0/k", "a/", "//a", "/a//b", "/"])
+def test_a_slash_separates_scopes(label):
+    for declaration in (
+        lambda: choice(label, [1]),
+        lambda: integer(label, 1, 2),
+        lambda: real(label, 1, 2),
+        lambda: subset(label, [1]),
+        lambda: _in(label, lambda: 1),
+    ):
+        with pytest.raises(SpaceError, match="holds a '/', which separates scopes|A label is a non-empty string"):
+            declaration()
+        with pytest.raises(SpaceError, match="holds a '/', which separates scopes|A label is a non-empty string"):
+            traced(declaration)
+
+
+def test_a_label_with_a_leading_slash_leaves_the_scopes():
+    def constructor():
+        with scope("body"), scope("0"):
+            choice("kernel", [3, 5])
+            shared = choice("/kernel", [3, 5])
+            with scope("/cell"):
+                choice("act", ["relu", "gelu"])
+            choice("act", ["relu", "gelu"])
+        return shared, choice("kernel", [3, 5])
+
+    tracer, (inside, outside) = traced(constructor)
+    assert list(tracer.parameters) == ["body/0/kernel", "kernel", "cell/act", "body/0/act"]
+    assert expression_of(inside) == expression_of(outside)
+
+
+@pytest.mark.parametrize("declaration", [choice, integer, real, subset])
+@pytest.mark.parametrize("arguments", [([1, 2],), (1, 8), ()])
+def test_a_label_that_is_left_out(declaration, arguments):
+    with pytest.raises(SpaceError, match=rf"{declaration.__name__}\(\.\.\.\) takes a label first, .*: {declaration.__name__}\('"):
+        declaration(*arguments)
+
+
+def test_values_that_are_left_out():
+    with pytest.raises(SpaceError, match=r"The values of choice\('k', \.\.\.\) are a list, such as \[16, 32\], got nothing"):
+        choice("k")
 
 
 # --- apply
@@ -208,9 +251,9 @@ def test_given_nests_conditions():
         recorder = active_recorder()
         choice("op", [0, 1])
         with recorder.given(op):
-            choice("op/kernel", [0, 1])
+            choice("/op/kernel", [0, 1])
             with recorder.given(kernel):
-                choice("op/kernel/x", [0, 1])
+                choice("/op/kernel/x", [0, 1])
         choice("free", [0, 1])
 
     tracer, _ = traced(constructor)

@@ -14,7 +14,7 @@ def trace(constructor, fixed=()):
 
 
 def space_of(constructor):
-    return SearchSpace(explore(lambda fixed: trace(constructor, fixed)))
+    return SearchSpace(explore(lambda fixed: trace(constructor, fixed))[0])
 
 
 def runs(constructor):

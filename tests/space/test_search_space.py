@@ -175,7 +175,7 @@ def test_neighbours_are_one_decision_away(space):
 
 def test_neighbours_open_with_sampled_values_if_a_generator_is_given(space):
     rng = np.random.default_rng(0)
-    opened = {next(space.neighbours(Architecture({"op": "pool", "width": 16}), rng)) for _ in range(40)}
+    opened = {next(iter(space.neighbours(Architecture({"op": "pool", "width": 16}), rng))) for _ in range(40)}
     assert opened == {architecture for architecture in space.enumerate() if architecture["op"] == "conv" and architecture["width"] == 16}
 
 

@@ -119,20 +119,59 @@ def test_lift():
 
 
 @pytest.mark.parametrize(
-    "compare",
-    [lambda v: v == 64, lambda v: v != 3, lambda v: v < 3, lambda v: v >= 3, lambda v: not v, lambda v: max(v, 3), lambda v: v in (1, 2)],
+    "use",
+    [
+        lambda v: 1 if v == 64 else 2,
+        lambda v: v != 3 and True,
+        lambda v: bool(v < 3),
+        lambda v: 0 < v < 3,
+        lambda v: not v,
+        lambda v: max(v, 3),
+        lambda v: v in (1, 2),
+    ],
 )
-def test_comparisons_are_noted_by_the_recorder(width, compare):
+def test_a_truth_that_is_used_is_noted_by_the_recorder(width, use):
     tracer = Tracer()
-    compare(width)
+    use(width)
     assert not tracer.compared
     with tracer.recording():
-        compare(width * 2)
+        use(width * 2)
     assert tracer.compared == {"width"}
 
 
-def test_comparing_strings_is_noted(act):
+def test_a_truth_of_strings_that_is_used_is_noted(act):
     tracer = Tracer()
     with tracer.recording():
         assert act == "gelu"
     assert tracer.compared == {"act"}
+
+
+@pytest.mark.parametrize(
+    ("compare", "held", "text"),
+    [
+        (lambda v: v % 3 == 1, {64: True, 63: False}, "(width % 3) == 1"),
+        (lambda v: v < 64.5, {64: True, 65: False}, "width < 64.5"),
+        (lambda v: 65 > v, {64: True, 65: False}, "width < 65"),
+        (lambda v: (v > 3) & (v != 5), {64: True, 5: False, 2: False}, "(width > 3) & (width != 5)"),
+        (lambda v: (v > 99) | ~(v != 64), {64: True, 65: False, 100: True}, "(width > 99) | (not (width != 64))"),
+    ],
+)
+def test_a_comparison_is_a_truth_that_follows_the_choice(width, compare, held, text):
+    tracer = Tracer()
+    with tracer.recording():
+        truth = compare(width)
+    assert not tracer.compared
+    assert repr(truth) == "True"
+    assert concrete(truth) is True
+    assert str(expression_of(truth)) == text
+    for value, expected in held.items():
+        assert bool(evaluate(expression_of(truth), {"width": value})) is expected
+    for copied in (copy.deepcopy(truth), pickle.loads(pickle.dumps(truth))):
+        assert copied and expression_of(copied) == expression_of(truth)
+
+
+def test_a_comparison_with_another_type_is_plain(width, act):
+    assert (width == "64") is False
+    assert (act == 3) is False
+    with pytest.raises(TypeError, match="'<' not supported"):
+        assert width < "3"

@@ -53,7 +53,7 @@ def test_memory_is_no_storage(storage: str) -> None:
 
 
 def test_the_directory_must_exist(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"study.db must lie in a directory that exists, and .*missing is none"):
+    with pytest.raises(StorageError, match=r"study.db must lie in a directory that exists, and .*missing is not a directory"):
         Database(tmp_path / "missing" / "study.db").open(example_header())
 
 

@@ -105,8 +105,8 @@ def test_an_unknown_study_is_told_with_those_there_are(path: Path) -> None:
 
 @pytest.mark.usefixtures("record")
 def test_a_newer_storage_is_refused(path: Path) -> None:
-    sql(path, "UPDATE retia_schema SET version = 2")
-    newer = r"study.db has schema version 2, and this retia reads version 1. Upgrade retia"
+    sql(path, "UPDATE retia_schema SET version = 3")
+    newer = r"study.db has schema version 3, and this retia reads version 2. Upgrade retia"
     for use in (Database(path).names, lambda: Database(path).open(example_header())):
         with pytest.raises(StorageError, match=newer):
             use()

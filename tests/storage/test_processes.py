@@ -6,9 +6,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import pytest
 
 from retia.storage import Database
 from retia.storage.address import Address
-from retia.storage.heartbeat import keep_beating
+from retia.storage.heartbeat import Heartbeat
 from retia.testing.storage import example_header, example_trial
 
 WORKER = """
@@ -65,10 +64,17 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def stop() -> Iterator[threading.Event]:
-    stop = threading.Event()
-    yield stop
-    stop.set()
+def beat() -> Iterator[Callable[[Path], Heartbeat]]:
+    started: list[Heartbeat] = []
+
+    def start_beating(path: Path) -> Heartbeat:
+        started.append(Heartbeat(Address.parse(path, 30.0), "uid", 1, every_s=0.01))
+        started[-1].start()
+        return started[-1]
+
+    yield start_beating
+    for one in started:
+        one.stopped.set()
 
 
 def test_four_processes_share_a_new_study(path: Path) -> None:
@@ -149,27 +155,27 @@ def heartbeat(path: Path) -> float:
         return connection.execute("SELECT heartbeat FROM runs").fetchone()[0]
 
 
-def test_a_run_gives_signs_of_life(path: Path, stop: threading.Event) -> None:
+def test_a_run_gives_signs_of_life(path: Path, beat: Callable[[Path], Heartbeat]) -> None:
     record = Database(path).open(example_header())
     record.begin(example_trial(0))
     before = heartbeat(path)
-    thread = keep_beating(Address.parse(path, 30.0), 1, stop, every_s=0.01)
+    thread = beat(path)
     deadline = time.monotonic() + 10
     while heartbeat(path) == before and time.monotonic() < deadline:
         time.sleep(0.01)
     assert heartbeat(path) > before
-    stop.set()
+    thread.stopped.set()
     thread.join(10)
     assert not thread.is_alive()
     record.close(None)
 
 
-def test_a_sign_of_life_that_fails_is_logged_and_makes_no_file(path: Path, stop: threading.Event, caplog: pytest.LogCaptureFixture) -> None:
-    thread = keep_beating(Address.parse(path, 30.0), 1, stop, every_s=0.01)
+def test_a_sign_of_life_that_fails_is_logged_and_makes_no_file(path: Path, beat: Callable[[Path], Heartbeat], caplog: pytest.LogCaptureFixture) -> None:
+    thread = beat(path)
     deadline = time.monotonic() + 10
     while not caplog.records and time.monotonic() < deadline:
         time.sleep(0.01)
-    stop.set()
+    thread.stopped.set()
     thread.join(10)
     assert "No sign of life could be written; after 300 s of silence another host may take over" in caplog.text
     assert not path.exists()

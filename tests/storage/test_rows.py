@@ -15,7 +15,7 @@ from retia.trial import Limits, Objective, Trial
 
 def there_and_back(trial: Trial) -> Trial:
     row = row_of(trial)
-    return trial_of([row[name] for name in COLUMNS])
+    return trial_of([row[name] for name in COLUMNS], "study 's' in s.db")
 
 
 def test_a_row_is_strict_json() -> None:
@@ -59,5 +59,5 @@ def test_an_odd_error_is_stored_readably() -> None:
 )
 def test_a_row_that_makes_no_trial_is_refused(column: str, value: str, reason: str) -> None:
     row = {**row_of(example_trial(0)), column: value}
-    with pytest.raises(StorageError, match=f"Trial 0 in the storage can't be read \\({reason}"):
-        trial_of([row[name] for name in COLUMNS])
+    with pytest.raises(StorageError, match=f"Trial 0 of study 's' in s.db can't be read \\({reason}"):
+        trial_of([row[name] for name in COLUMNS], "study 's' in s.db")

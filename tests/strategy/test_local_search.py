@@ -1,8 +1,10 @@
+import tracemalloc
+
 import pytest
 
 from retia.errors import SpaceError
 from retia.rng import stream
-from retia.space import Categorical, SearchSpace
+from retia.space import Categorical, Clause, Condition, Integer, Parameter, SearchSpace
 from retia.strategy import LocalSearch
 from retia.study import Study, architecture_evaluator
 from retia.trial import Constraint, History, Objective, Trial
@@ -126,7 +128,7 @@ def test_a_failed_start_is_left():
         return {"height": HEIGHTS[bits(architecture)]}
 
     study = Study(BITS, failing_start, maximize="height")
-    study.run(STEEPEST, trials=100)
+    study.run(STEEPEST, trials=100, failures="ignore")
     assert study.trials[0].state == "failed"
     assert study.trials[1].parent is None
     assert bits(study.best.architecture) == "111"
@@ -161,3 +163,32 @@ def history_of(*trials):
     for number, (architecture, parent) in enumerate(trials):
         history.record(Trial(number, space_of(architecture), parent=parent).end("completed", at=1, metrics={"height": HEIGHTS[architecture]}))
     return history
+
+
+def test_a_choice_of_a_million_values_is_never_listed():
+    space = SearchSpace({"x": Categorical(tuple(range(1_000_000))), "y": Integer(0, 10**12)})
+    history = History([Objective("height", "maximize")])
+    history.record(Trial(0, space.default()).end("completed", at=1, metrics={"height": 1.0}))
+    strategy = LocalSearch(starts=1)
+    strategy.propose(space, history, 1, stream(0))
+    tracemalloc.start()
+    proposals = strategy.propose(space, history, 100, stream(1))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len({one.architecture for one in proposals}) == 100
+    assert peak < 1_000_000  # bytes; the list of the values of x alone takes eight million
+
+
+def test_each_neighbour_is_proposed_once_before_a_restart_and_a_fresh_instance_agrees():
+    deep = Condition(((Clause("depth", frozenset({2})),),))
+    space = SearchSpace([Parameter("depth", Integer(1, 2)), Parameter("kernel", Categorical((3, 5)), deep), Parameter("width", Integer(1, 9))])
+    space = space.where(lambda one: one["depth"] * one["width"] != 6)
+    history, strategy = History([Objective("a", "minimize"), Objective("b", "minimize")]), LocalSearch(starts=2)
+    for step in range(24):
+        proposals = strategy.propose(space, history, 2, stream(0, step))
+        assert proposals == LocalSearch(starts=2).propose(space, history, 2, stream(0, step))
+        for one in proposals:
+            assert one.architecture not in history
+            metrics = {"a": float(one.architecture["width"]), "b": float(one.architecture["width"] * (-1) ** one.architecture["depth"])}
+            history.record(Trial(len(history), one.architecture, parent=one.parent).end("completed", at=1, metrics=metrics))
+    assert len(history) == space.size() == 24  # of 27 three break the restriction

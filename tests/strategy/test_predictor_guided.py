@@ -5,7 +5,7 @@ from sklearn.ensemble import RandomForestRegressor
 from retia.errors import SpaceError, StudyError
 from retia.predictor import BANANAS
 from retia.rng import stream
-from retia.space import Categorical, Integer, Real, SearchSpace, Subset
+from retia.space import Architecture, Categorical, Integer, Real, SearchSpace, Subset
 from retia.strategy import PredictorGuided, targets_of
 from retia.strategy.acquisition import acquire, expected_improvement, normal_scores, scalarize
 from retia.study import Study, architecture_evaluator
@@ -256,3 +256,21 @@ def test_a_predictor_says_how_far_off_it_may_be(predict, says):
 
     with pytest.raises(StudyError, match=f"(?s){says}"):
         PredictorGuided(Says(), initial=1).propose(SPACE, history_of([1, 2, 3]), 1, stream(0))
+
+
+@pytest.mark.parametrize("warp", [True, False])
+def test_what_was_rejected_is_learnt_as_a_finite_loss_that_is_the_worst(warp):
+    values = [{"x": i} for i in range(5)]
+    trials = [
+        Trial(0, Architecture(values[0]), "completed", {"y": 3.0, "params": 1.0}),
+        Trial(1, Architecture(values[1]), "completed", {"y": 1.0, "params": 1.0}),
+        Trial(2, Architecture(values[2]), "infeasible", {"params": 1e12}),
+        Trial(3, Architecture(values[3]), "infeasible", error="shapes do not fit"),
+        Trial(4, Architecture(values[4]), "failed", error="boom"),
+    ]
+    history = History((Objective("y", "minimize"),), (Constraint("params", upper=2),), trials)
+    targets = targets_of(history, trials, warp=warp)[:, 0]
+    assert np.isfinite(targets).all()
+    assert targets[3] == targets[4] == targets.max()
+    assert targets[1] == targets.min()
+    assert targets[3] > targets[2] or not warp

@@ -9,7 +9,6 @@ from retia.errors import StudyError
 from retia.space import Categorical, Integer, SearchSpace
 from retia.strategy import GridSearch, Random
 from retia.study import Study, architecture_evaluator
-from retia.study.directory import directory_of
 from retia.testing import FailingEvaluator, HashCosts
 
 POINTS = {1: (0.5, 10), 2: (0.7, 20), 3: (0.7, 15), 4: (0.6, 30), 5: (0.9, 40)}  # accuracy, params; on the front: 1, 3, 5
@@ -78,7 +77,7 @@ def test_there_is_no_best_before_a_trial_has_completed():
 
 def test_there_is_no_best_where_everything_failed():
     study = Study(SPACE, FailingEvaluator(), maximize="score")
-    study.run(GridSearch(), trials=5)
+    study.run(GridSearch(), trials=5, failures="ignore")
     with pytest.raises(StudyError, match=r"(?s)No trial of 'study' completed; 5 failed, the first with:\nTraceback.*ArithmeticError: This evaluator fails"):
         _ = study.best
     assert study.pareto == study.top(3) == []
@@ -127,21 +126,8 @@ def test_the_control_has_files_of_its_own(tmp_path):
 
 def test_files_go_beside_the_storage(tmp_path):
     study = Study(SPACE, measured, maximize="accuracy", storage=tmp_path / "my.db", name="first")
-    assert study.directory == tmp_path / "my.files" / "first"
+    assert study.directory == tmp_path / "my.db.files" / "first"
     assert not study.directory.exists()
-
-
-@pytest.mark.parametrize(
-    ("storage", "folder"),
-    [
-        ("study.db", Path.cwd() / "study.files" / "name"),
-        ("sqlite:////data/study.db", Path("/data/study.files/name")),
-        ("/data/study", Path("/data/study.files/name")),
-        ("postgresql://me@host/studies", Path.cwd() / "retia-files" / "name"),
-    ],
-)
-def test_every_storage_has_a_folder(storage, folder):
-    assert directory_of(storage, "name") == folder
 
 
 def test_a_directory_may_be_given(tmp_path):

@@ -154,7 +154,7 @@ def test_what_is_resumed_is_placed_in_the_space_and_its_folder(tmp_path):
     Study(SPACE, score, maximize="score", storage=tmp_path / "study.db").run(Random(), trials=2)
     study = Study(SPACE, score, maximize="score", storage=tmp_path / "study.db")
     assert study.trials[1].space is study.space
-    assert study.trials[1].directory == tmp_path / "study.files" / "study" / "00001"
+    assert study.trials[1].directory == tmp_path / "study.db.files" / "study" / "00001"
     assert study.best in study.trials
 
 

@@ -1,10 +1,12 @@
+import contextlib
 import itertools
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from retia.errors import EvaluationError, StudyError
+from retia.errors import EvaluationError, ExecutorError, InfeasibleArchitecture, StudyError
 from retia.space import Architecture, Categorical, Integer, Real, SearchSpace
 from retia.strategy import GridSearch, LocalSearch, Random, RegularizedEvolution
 from retia.study import Event, Study, architecture_evaluator
@@ -279,7 +281,7 @@ def test_it_stops_when_the_time_is_out():
 
 def test_it_stops_after_too_many_failures():
     study = Study(SPACE, FailingEvaluator(), maximize="score")
-    assert study.run(Random(), trials=30) == "too many failures"
+    assert study.run(Random(), trials=30, failures="ignore") == "too many failures"
     assert [trial.state for trial in study.trials] == ["failed"] * 5
 
 
@@ -355,10 +357,188 @@ def test_a_broken_contract_ends_the_first_evaluation_and_fails_a_later_one(resul
     assert re.search(says, later.trials[1].error)
 
 
-def test_an_ordinary_error_in_the_first_evaluation_is_only_a_failure():
+def test_a_baseline_that_fails_ends_the_run_and_is_taken_up_when_the_evaluator_has_been_mended():
+    broken = [True]
+
+    def evaluator(architecture, run):
+        if broken:
+            raise FileNotFoundError("train.csv")
+        return {"score": architecture["a"]}
+
+    study = Study(SPACE, evaluator, maximize="score")
+    with pytest.raises(EvaluationError, match=r"(?s)The baseline \(trial 0\) fails.*in evaluator.*FileNotFoundError: train.csv"):
+        study.run(Random(), trials=3)
+    assert [trial.state for trial in study.trials] == ["running"]
+    broken.clear()
+    assert study.run(Random(), trials=3) == "trials done"
+    assert [trial.state for trial in study.trials] == ["completed"] * 3
+
+
+def test_the_failure_of_the_baseline_can_be_ignored():
     study = Study(SPACE, FailingEvaluator(share=0.5), maximize="score", baseline=_failing(0.5))
-    assert study.run(Random(), trials=3) in ("trials done", "too many failures")
+    assert study.run(Random(), trials=3, failures="ignore") in ("trials done", "too many failures")
     assert study.trials[0].state == "failed"
+    with pytest.raises(StudyError, match="'failures' is 'raise' or 'ignore', got 'skip'"):
+        study.run(Random(), trials=3, failures="skip")
+
+
+def test_the_share_of_failures_is_that_of_the_run():
+    broken = [True]
+
+    def evaluator(architecture, run):
+        if broken and architecture != run.space.default():
+            raise OSError("no space left on device")
+        return {"score": architecture["a"]}
+
+    study = Study(SPACE, evaluator, maximize="score")
+    assert study.run(Random(), trials=20) == "too many failures"
+    broken.clear()
+    assert study.run(Random(), trials=20) == "trials done"
+    assert (study.history.count("completed"), study.history.count("failed")) == (15, 5)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_failed_trials_are_tried_again_first_and_keep_their_errors(stored, tmp_path):
+    broken, seen = [True], []
+
+    def evaluator(architecture, run):
+        seen.append((architecture, run.seed))
+        if broken and len(seen) in (3, 5):
+            raise OSError(f"call {len(seen)} failed")
+        return {"score": architecture["a"]}
+
+    study = Study(SPACE, evaluator, maximize="score", storage=tmp_path / "study.db" if stored else None)
+    study.run(Random(), trials=6)
+    failed = [trial for trial in study.trials if trial.state == "failed"]
+    assert [trial.number for trial in failed] == [2, 4]
+    broken.clear()
+    assert study.run(Random(), trials=6) == "trials done"
+    assert len(seen) == 6
+    first = list(seen)
+    assert study.run(Random(), trials=7, retry_failed=True) == "trials done"
+    assert seen[6:8] == [first[2], first[4]]
+    assert len(seen) == 9
+    again = study.trials[2]
+    assert (again.state, again.architecture, again.error) == ("completed", failed[0].architecture, None)
+    (attempt,) = again.attempts
+    assert (attempt.error, attempt.started, attempt.ended) == (failed[0].error, failed[0].started, failed[0].ended)
+    if stored:
+        assert Study.open(tmp_path / "study.db").trials == study.trials
+
+
+def test_a_trial_that_fails_again_has_two_attempts():
+    study = Study(SPACE, FailingEvaluator(share=0.3), maximize="score", baseline=_working(0.3))
+    study.run(Random(), trials=12)
+    failed = study.history.count("failed")
+    assert failed
+    study.run(Random(), trials=12, retry_failed=True)
+    study.run(Random(), trials=12, retry_failed=True)
+    assert study.history.count("failed") == failed
+    assert {len(trial.attempts) for trial in study.trials if trial.state == "failed"} == {2}
+
+
+def test_a_long_error_is_stored_in_part():
+    def shouting(architecture, run):
+        if architecture != run.space.default():
+            raise ValueError("x" * 1_000_000 + " the end")
+        return {"score": 1}
+
+    study = Study(SPACE, shouting, maximize="score")
+    study.run(Random(), trials=2)
+    error = study.trials[1].error
+    assert len(error) < 21_000
+    assert error.startswith("Traceback")
+    assert error.endswith(" the end\n")
+    assert "characters of this error are left out" in error
+
+
+# --- architectures that are not working models
+
+
+def _misfits(architecture, run):
+    if architecture["b"] in "wxyz":
+        raise InfeasibleArchitecture(f"{architecture['b']} does not fit")
+    return {"score": architecture["a"]}
+
+
+class RejectingCosts(HashCosts):
+    """Rejects what `_misfits` rejects, before training."""
+
+    def __call__(self, architecture, run):
+        _misfits(architecture, run)
+        return super().__call__(architecture, run)
+
+
+@pytest.mark.parametrize("bounded", [True, False], ids=["by the loop", "by the job"])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_not_a_working_model_is_infeasible_and_does_not_count(workers, bounded):
+    trained = []
+
+    @architecture_evaluator
+    def score(architecture):
+        trained.append(architecture)
+        return {"score": architecture["a"]}
+
+    study = Study(SPACE, score, maximize="score", costs=RejectingCosts(), constraints=["params <= 1000"] if bounded else None)
+    assert study.run(Random(), trials=8, workers=workers) == "trials done"
+    rejected = [trial for trial in study.trials if trial.state == "infeasible"]
+    assert rejected
+    assert all(trial.error == f"{trial.architecture['b']} does not fit" and trial.rejected and not trial.metrics for trial in rejected)
+    assert all(trial.architecture["b"] in "uv" for trial in study.trials if trial.state == "completed")
+    assert study.history.count("completed") == 8
+    assert not study.history.count("failed")
+    assert all(architecture["b"] in "uv" for architecture in trained)
+
+
+def test_an_evaluator_may_reject_an_architecture_too():
+    study = Study(SPACE, _misfits, maximize="score")
+    assert study.run(GridSearch(), trials=30) == "search space exhausted"
+    assert (study.history.count("completed"), study.history.count("infeasible")) == (10, 20)
+
+
+def test_the_first_misfit_is_an_error_of_a_strict_run():
+    study = Study(SPACE, _misfits, maximize="score")
+    with pytest.raises(InfeasibleArchitecture, match="w does not fit"):
+        study.run(GridSearch(), trials=30, strict=True)
+    assert [trial.state for trial in study.trials] == ["completed"] * 2 + ["infeasible"]
+    assert study.run(GridSearch(), trials=10) == "trials done"
+
+
+@pytest.mark.parametrize("failures", ["raise", "ignore"])
+@pytest.mark.parametrize("options", [{}, {"costs": RejectingCosts(), "constraints": ["params <= 1000"]}], ids=["evaluator", "costs"])
+def test_the_baseline_must_be_a_working_model(options, failures):
+    study = Study(SPACE, _misfits, maximize="score", baseline={"a": 1, "b": "x"}, **options)
+    with pytest.raises(InfeasibleArchitecture, match="x does not fit"):
+        study.run(Random(), trials=3, failures=failures)
+
+
+def test_a_space_in_which_nothing_else_works_shows_the_last_reason():
+    def only_the_baseline(architecture, run):
+        if architecture != run.space.default():
+            raise InfeasibleArchitecture(f"{dict(architecture)} does not fit")
+        return {"score": 1.0}
+
+    large = SearchSpace({f"op{i}": Categorical(tuple("abcde")) for i in range(6)})
+    study = Study(large, only_the_baseline, maximize="score")
+    with pytest.raises(StudyError, match=r"No architecture is a working model \(1000 tried beside the baseline\).*The last one: \{'op0'.*does not fit"):
+        study.run(Random(), trials=3)
+
+
+# --- the randomness of proposals
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_the_trials_of_random_search_do_not_depend_on_how_many_run_at_once(workers):
+    def uneven(architecture, run):
+        time.sleep(0.002 * (architecture["op0"] == "a") + 0.005 * (architecture["op1"] == "b"))
+        return {"score": 1.0}
+
+    large = SearchSpace({f"op{i}": Categorical(tuple("abcde")) for i in range(6)})
+    alone, together = (Study(large, uneven, maximize="score") for _ in range(2))
+    alone.run(Random(), trials=200)
+    with ThreadPoolExecutor(workers) as executor:
+        together.run(Random(), trials=200, executor=executor)
+    assert [(trial.number, trial.architecture) for trial in together.trials] == [(trial.number, trial.architecture) for trial in alone.trials]
 
 
 # --- constraints
@@ -488,11 +668,19 @@ def test_the_reason_is_known_when_an_observer_hears_of_the_stop():
         ({"trials": 0}, "at least one trial and a positive timeout, got trials=0, timeout=None"),
         ({"trials": 3, "timeout": 0}, "got trials=3, timeout=0"),
         ({"trials": 3, "timeout": -1.5}, "got trials=3, timeout=-1.5"),
+        ({"trials": 3.0}, "a whole number, got 3.0"),
+        ({"trials": True}, "a whole number, got True"),
     ],
 )
 def test_a_run_needs_a_trial_and_time(options, says):
     with pytest.raises(StudyError, match=says):
         Study(SPACE, score, maximize="score").run(Random(), **options)
+
+
+@pytest.mark.parametrize("workers", [0, -1, True, 1.5])
+def test_workers_are_a_whole_number_from_1(workers):
+    with pytest.raises(ExecutorError, match=f"'workers' must be a whole number of at least 1, got {workers}"):
+        Study(SPACE, score, maximize="score").run(Random(), trials=2, workers=workers)
 
 
 @pytest.mark.parametrize("strategy", [Random, "random", None])
@@ -519,6 +707,14 @@ def _failing(share):
         try:
             FailingEvaluator(share)(architecture, None)
         except ArithmeticError:
+            return architecture
+    raise AssertionError
+
+
+def _working(share):
+    for architecture in SPACE.enumerate():
+        with contextlib.suppress(ArithmeticError):
+            FailingEvaluator(share)(architecture, None)
             return architecture
     raise AssertionError
 

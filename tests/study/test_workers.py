@@ -4,10 +4,12 @@ import os
 import subprocess
 import sys
 import time
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 
 import pytest
 
+from retia.errors import EvaluationError, StudyError
 from retia.execute import InProcess, Processes
 from retia.space import Categorical, SearchSpace
 from retia.strategy import GridSearch, LocalSearch, Random, RegularizedEvolution
@@ -65,6 +67,70 @@ def test_a_worker_that_dies_costs_its_own_trial_only():
     assert study.run(GridSearch(), trials=10, workers=2) == "trials done"
     assert [trial.number for trial in study.trials if trial.state == "failed"] == [2]
     assert study.trials[2].error.startswith("WorkerDied: ")
+    assert [attempt.error.partition(":")[0] for attempt in study.trials[2].attempts] == ["WorkerDied"] * 2  # each loss is retried, twice at most
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_worker_that_was_lost_is_replaced_and_its_trial_tried_again(stored, tmp_path):
+    def once(architecture, run):
+        (tmp_path / f"{run.seed}").touch()
+        lost = tmp_path / "lost"
+        if list(architecture.values()) == ["a", "a", "c"] and not lost.exists():
+            lost.touch()
+            os._exit(3)
+        return {"score": 1}
+
+    study = Study(SPACE, once, maximize="score", storage=tmp_path / "study.db" if stored else None)
+    assert study.run(GridSearch(), trials=6, workers=2) == "trials done"
+    assert [trial.state for trial in study.trials] == ["completed"] * 6
+    (attempt,) = study.trials[2].attempts
+    assert attempt.error.startswith("WorkerDied: The worker process")
+    assert attempt.started <= attempt.ended <= study.trials[2].started
+    assert len(list(tmp_path.glob("[0-9]*"))) == 6  # the same seed both times
+    if stored:
+        assert Study.open(tmp_path / "study.db").trials == study.trials
+
+
+def test_a_broken_executor_ends_the_run_and_its_trials_are_taken_up(tmp_path):
+    def deadly(architecture, run):
+        if list(architecture.values()) == ["a", "a", "c"]:
+            os._exit(3)
+        return {"score": 1}
+
+    study = Study(SPACE, deadly, maximize="score", storage=tmp_path / "study.db")
+    for _ in range(3):
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor, pytest.raises(StudyError, match="The executor ProcessPoolExecutor is broken"):
+            study.run(GridSearch(), trials=6, executor=executor)
+    assert study.trials[2].state == "failed"  # after three attempts, each in an executor of its own
+    assert len(study.trials[2].attempts) == 2
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+        assert study.run(GridSearch(), trials=6, executor=executor) == "trials done"
+    assert study.history.count("completed") == 5
+
+
+def test_an_early_nan_fails_its_own_trial_though_the_baseline_still_runs(tmp_path):
+    def slow_baseline(architecture, run):
+        if architecture == run.space.default():
+            deadline = time.monotonic() + 30
+            while not (tmp_path / "nan").exists() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            return {"score": 1.0}
+        (tmp_path / "nan").touch()
+        return {"score": float("nan") if architecture["op2"] == "b" else 1.0}
+
+    study = Study(SPACE, slow_baseline, maximize="score")
+    assert study.run(GridSearch(), trials=4, workers=2) == "trials done"
+    assert [trial.state for trial in study.trials] == ["completed", "failed", "completed", "completed"]
+
+
+def test_a_nan_of_the_baseline_ends_a_run_with_workers():
+    def broken(architecture, run):
+        return {"score": float("nan") if architecture == run.space.default() else 1.0}
+
+    study = Study(SPACE, broken, maximize="score")
+    with pytest.raises(EvaluationError, match="returned score=nan"):
+        study.run(GridSearch(), trials=30, workers=2)
+    assert study.trials[0].state == "running"
 
 
 def test_a_trial_that_takes_too_long_costs_itself_only():

@@ -152,9 +152,32 @@ def test_a_table_with_sparse_gradients_is_refused():
     assert supernet(lambda: nn.Sequential(nn.Embedding(5, 4, sparse=True), nn.Linear(4, choice("w", [2, 4])))).space.size() == 2
 
 
-def test_tensors_that_only_some_architectures_have_name_the_choice():
-    with pytest.raises(SupernetError, match=r"uses 'weight' of the model itself \(BatchNorm2d\) for .* has none\. It does not follow the choice 'affine'"):
-        supernet(lambda: nn.BatchNorm2d(choice("w", [2, 4]), affine=choice("affine", [True, False])))
+@pytest.mark.parametrize("example", [None, torch.ones(2, 4, 3, 3)])
+def test_tensors_that_only_some_architectures_have_name_the_choice(example):
+    def make():
+        width = choice("w", [2, 4])
+        return nn.Sequential(nn.Conv2d(4, width, 1), nn.BatchNorm2d(width, affine=choice("affine", [True, False])))
+
+    with pytest.raises(SupernetError) as caught:
+        supernet(make, example=example)
+    message = str(caught.value)
+    assert message.startswith("'1' (BatchNorm2d) has 'weight' in the supernet, but not in the model of {'w': 2, 'affine': False} built alone.")
+    assert "Its 'affine' decides whether the tensor exists, and follows the choice 'affine'." in message
+    assert "retia.layer_choice('affine', {'with': lambda: BatchNorm2d(...)" in message
+    assert "loop" not in message
+
+
+def test_a_choice_that_only_an_if_of_torch_reads_names_the_line():
+    with pytest.raises(
+        SupernetError, match=r"The choice 'bias' is in no attribute.* becomes a plain value here: .*bias=choice\(\"bias\".* \(an if or a comparison\)"
+    ):
+        supernet(lambda: nn.Sequential(nn.Linear(4, choice("w", [2, 4])), nn.Linear(4, 4, bias=choice("bias", [True, False]))))
+
+
+def test_a_slow_constructor_is_told_of_load_pretrained(monkeypatch):
+    monkeypatch.setattr("retia.supernet.self_check.SLOW", 0.0)
+    with pytest.warns(UserWarning, match=r"The constructor of <lambda> takes 0\.\d s, .* retia\.supernet\.load_pretrained\("):
+        supernet(lambda: nn.Linear(3, choice("w", [2, 4])))
 
 
 def test_lazy_layers_have_no_size():

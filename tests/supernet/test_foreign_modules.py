@@ -751,3 +751,70 @@ def test_layer_choices_inside_a_module_of_others():
     supernet = Supernet(ModelSpace(Net), example=X, seed=0)
     for architecture in supernet.space.enumerate():
         assert_holds(supernet, architecture)
+
+
+class Collected(nn.Module):
+    """Widths of the blocks of a stack, collected in a list, of which a head is computed."""
+
+    def __init__(self, least, function):
+        super().__init__()
+        widths = [3]
+
+        def block(index):
+            width = choice("width", [4 + index, 8 - 2 * index])
+            widths.append(width)
+            return nn.Sequential(nn.Linear(4, width), nn.Linear(width, 4))
+
+        self.body = repeat("body", block, (least, 3))
+        self.head = nn.Linear(4, apply(function, widths))
+
+    def forward(self, x):
+        return self.head(self.body(x))
+
+
+@pytest.mark.parametrize("least", [0, 1])
+@pytest.mark.parametrize("function", [max, sum, len, lambda widths: widths[-1]], ids=["max", "sum", "len", "last"])
+def test_widths_of_absent_blocks_are_left_out_of_what_is_computed_of_them(function, least):
+    supernet = Supernet(ModelSpace(Collected, least, function), example=X, seed=0)
+    for architecture in supernet.space.enumerate():
+        supernet.activate(architecture)
+        assert supernet.model.head.out_features == supernet.space.build(architecture, device="meta").head.out_features
+        close(supernet(X), supernet.subnet()(X))
+
+
+def test_what_a_candidate_computes_of_its_own_choices_needs_them_all():
+    def candidate():
+        outer = choice("outer", [1, 2])
+
+        def inner():
+            kernel = choice("kernel", [1, 3])
+            return nn.Conv1d(3, 3, kernel, padding=apply(lambda pair: pair[1] // 2, [outer, kernel]))
+
+        return nn.Sequential(nn.Linear(4, outer), nn.Linear(outer, 4), layer_choice("op", {"conv": inner, "none": nn.Identity}))
+
+    supernet = Supernet(ModelSpace(candidate), example=X, seed=0)
+    for architecture in supernet.space.enumerate():
+        supernet.activate(architecture)
+        close(supernet(X), supernet.subnet()(X))
+
+
+def test_a_block_computes_of_its_own_width_and_the_one_before():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            widths = [4]
+
+            def block(_):
+                widths.append(choice("width", [4, 6]))
+                inner = apply(min, widths[-2], widths[-1])
+                return nn.Sequential(nn.Linear(4, inner), nn.Linear(inner, 4))
+
+            self.body = repeat("body", block, (1, 3))
+
+        def forward(self, x):
+            return self.body(x)
+
+    supernet = Supernet(ModelSpace(Net), example=X, seed=0)
+    for architecture in supernet.space.enumerate():
+        supernet.activate(architecture)
+        close(supernet(X), supernet.subnet()(X))

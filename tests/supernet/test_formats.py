@@ -89,7 +89,7 @@ def test_half_precision_and_no_gradients(name, run, training):
 
 @pytest.mark.parametrize("training", [True, False])
 def test_channels_last(training):
-    supernet = Supernet(ModelSpace(Convolutions), seed=0).to(memory_format=torch.channels_last).train(training)
+    supernet = Supernet(ModelSpace(Convolutions), example=MODELS["convolutions"][1], seed=0).to(memory_format=torch.channels_last).train(training)
     assert supernet.model[0].full("weight").is_contiguous(memory_format=torch.channels_last)
     assert_alike(supernet, MODELS["convolutions"][1].contiguous(memory_format=torch.channels_last), lambda model, x: model(x))
 

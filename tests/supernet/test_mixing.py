@@ -118,8 +118,8 @@ def test_a_size_of_two_choices_has_the_joint_expectation():
     supernet = Supernet(ModelSpace(net), seed=0)
     supernet.mix({"a": torch.tensor([0.4, 0.6]), "b": torch.tensor([0.9, 0.1])})
     full = supernet.model.full("weight")
-    # 1, 3, 2 and 6 outputs with the probabilities 0.36, 0.04, 0.54 and 0.06
-    expected = full[:, 0] * torch.tensor([1.0, 0.64, 0.10, 0.06, 0.06, 0.06])
+    # Blocks of b entries, of which a are used: the second block with 0.6, all but the first entry of each with 0.1.
+    expected = full[:, 0] * torch.tensor([1.0, 0.1, 0.1, 0.6, 0.06, 0.06])
     assert torch.allclose(supernet(torch.ones(1, 1))[0], expected, atol=1e-6)
 
 
@@ -131,7 +131,7 @@ def test_what_is_not_mixed_keeps_its_value():
     supernet.activate({"a": 2, "b": 1})
     supernet.mix({"b": torch.tensor([0.5, 0.5])})
     full = supernet.model.full("weight")
-    assert torch.allclose(supernet(torch.ones(1, 1))[0], full[:, 0] * torch.tensor([1.0, 1.0, 0.5, 0.5, 0.5, 0.5]))
+    assert torch.allclose(supernet(torch.ones(1, 1))[0], full[:, 0] * torch.tensor([1.0, 0.5, 0.5, 1.0, 0.5, 0.5]))
     supernet.activate({"a": 1, "b": 1})
     assert supernet(torch.ones(1, 1)).shape == (1, 1)
 

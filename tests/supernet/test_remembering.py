@@ -6,8 +6,9 @@ from torch.overrides import TorchFunctionMode
 
 from retia.nn import ModelSpace
 from retia.space import choice
-from retia.supernet import self_check
+from retia.supernet import Supernet, self_check
 from retia.supernet.remembering import Remembering
+from retia.supernet.trying import architectures_to_try
 
 
 class Counting(TorchFunctionMode):
@@ -89,10 +90,25 @@ def test_the_check_asks_torch_once_for_equal_calls():
 def test_the_check_builds_and_runs_the_first_architecture_once(monkeypatch):
     space = ModelSpace(Net)
     built, run = [], []
-    build, outcome = space.build, self_check._outcome
+    build, outcome = space.build, self_check.outcome_of
     monkeypatch.setattr(space, "build", lambda architecture, **rest: built.append(architecture["width"]) or build(architecture, **rest))
-    monkeypatch.setattr(self_check, "_outcome", lambda *args, **kwargs: run.append(args[0]) or outcome(*args, **kwargs))
+    monkeypatch.setattr(self_check, "outcome_of", lambda *args, **kwargs: run.append(args[0]) or outcome(*args, **kwargs))
     self_check.check_supernet(space, torch.zeros(2, 3, 6, 6))
-    # The first alone, another one in between; then the other alone, and another one in between.
-    assert built == [4, 8, 8, 4]
+    # Both alone; and another one after the last, for what the constructor leaves outside of the model.
+    assert built == [4, 8, 4]
     assert len(run) == 4
+
+
+@pytest.mark.parametrize(("example", "beyond"), [(None, 2), (torch.randn(2, 3, 9, 9, generator=torch.Generator().manual_seed(0)), 7)])
+def test_how_often_a_supernet_runs_the_constructor(example, beyond):
+    runs = []
+
+    def make():
+        runs.append(1)
+        return nn.Sequential(*(nn.Conv2d(3, 3, 3, padding=choice(f"padding{i}", [0, 1, 2])) for i in range(4)))
+
+    space = ModelSpace(make)
+    runs.clear()
+    Supernet(space, example=example, seed=0)
+    # Each architecture that is tried once, and the supernet twice; with numbers another one, three subnets, and another one again.
+    assert len(runs) == len(list(architectures_to_try(space))) + beyond

@@ -8,6 +8,7 @@ import retia
 from retia.errors import ArchitectureError, SpaceError, SupernetError
 from retia.nn import ModelSpace
 from retia.supernet import Supernet, load_pretrained, recalibrate
+from retia.testing import check_supernet
 
 
 class Net(nn.Module):
@@ -342,3 +343,74 @@ def test_values_of_other_types_are_slots_too():
     supernet.activate({"mode": "down", "a": 1, "b": 0.5, "pair": (1, 2), "flag": True})
     assert supernet(10) == 10 + 0.5 + 3 + 1000
     assert type(supernet.model.flag) is bool
+
+
+# --- values that do not fit together
+
+
+class Attends(nn.Module):
+    """The greatest width and the most heads do not fit together; neither is always the one to give way."""
+
+    def __init__(self, demand):
+        super().__init__()
+        width, heads = retia.choice("width", [6, 8, 12]), retia.choice("heads", [2, 3, 8])
+        demand(width, heads)
+        self.stem = nn.Linear(4, width)
+        self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
+
+    def forward(self, x):
+        x = self.stem(x)
+        return self.attention(x, x, x)[0]
+
+
+def _require(width, heads):
+    retia.require(width % heads == 0)
+
+
+def _reject(width, heads):
+    if heads == 3:
+        retia.reject("heads that are too small")
+
+
+def _assert(width, heads):
+    assert width % heads == 0, "heads do not fit"
+
+
+def test_a_supernet_of_a_constructor_that_requires():
+    space = retia.ModelSpace(Attends, _require)
+    assert space.traced_with == {"heads": 3}
+    assert space.size() == 6
+    check_supernet(space, torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0)))
+    supernet = retia.Supernet(space, seed=0)
+    supernet.activate({"width": 8, "heads": 8})  # more heads than it was traced with
+    assert supernet.model.attention.num_heads == 8
+
+
+def test_a_supernet_whose_tensors_are_larger_than_those_it_was_traced_with():
+    class Wide(nn.Module):
+        def __init__(self):
+            super().__init__()
+            width, groups = retia.choice("width", [8, 15]), retia.choice("groups", [4, 5])
+            retia.require(width % groups == 0)
+            self.stem = nn.Linear(4, width)
+            self.norm = nn.GroupNorm(groups, width)
+
+        def forward(self, x):
+            return self.norm(self.stem(x))
+
+    space = retia.ModelSpace(Wide).where(lambda a: True)
+    assert {tuple(a.values()) for a in space.enumerate()} == {(8, 4), (15, 5)}
+    space.traced_with = {"width": 8, "groups": 4}
+    check_supernet(space, torch.randn(3, 4, generator=torch.Generator().manual_seed(0)))
+    assert Supernet(space, seed=0).extract({"width": 15, "groups": 5})["stem.weight"].shape == (15, 4)
+
+
+def test_a_supernet_of_a_constructor_that_rejects():
+    space = retia.ModelSpace(Attends, _reject).where(lambda a: a["width"] % a["heads"] == 0)
+    with pytest.raises(SupernetError, match=r"rejects {'width': \d+, 'heads': 3}: heads that are too small\. .*retia\.require\(condition\)"):
+        Supernet(space)
+
+
+def test_a_supernet_of_a_constructor_that_asserts():
+    with pytest.raises((SpaceError, SupernetError), match=r"exclude them with retia\.require|Exclude such architectures"):
+        retia.Supernet(retia.ModelSpace(Attends, _assert))

@@ -183,6 +183,21 @@ def test_violations_add_up_over_what_is_known():
     assert history.violation(completed(1, 0.4, 15.0)) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("objectives", [(ACC,), (ACC, PARAMS)], ids=["one", "two"])
+def test_what_was_rejected_ranks_below_every_finite_violation(objectives):
+    rejected = Trial(0, at(0), "infeasible", error="shapes do not fit")
+    far = Trial(1, at(1), "infeasible", {"params": 1e30})
+    history = History(objectives, (Constraint("params", upper=3),), [rejected, far, completed(2, 0.1, 1.0)])
+    assert history.violation(rejected) == np.inf
+    assert [trial.number for trial in history.ranked(list(history))] == [2, 1, 0]
+    assert history.best_of([rejected, far]) == far
+    assert [trial.number for trial in history.evaluated] == [1, 2]
+    assert [trial.number for trial in history.unusable] == [0]
+    assert rejected.architecture in history
+    assert history.count("infeasible") == 2
+    assert not history.feasible(rejected)
+
+
 def test_ranked_by_front_then_by_loneliness():
     front = [completed(0, 0, 0), completed(1, 1, 1), completed(2, 1.2, 1.2), completed(3, 4, 4)]  # better and dearer: none dominates
     dominated = completed(4, 0, 9)

@@ -7,7 +7,8 @@ import pytest
 
 from retia.errors import StudyError
 from retia.space import Architecture, Integer, SearchSpace
-from retia.trial import Proposal, Run, Trial
+from retia.trial import Attempt, Proposal, Run, Trial, bounded
+from retia.trial.attempt import LONGEST_ERROR
 
 A = Architecture({"x": 1})
 
@@ -116,3 +117,35 @@ def test_a_run_reports_to_its_listener():
     run.report({"loss": 0.5})
     assert heard == [({"loss": 1.0}, 2), ({"loss": 0.5}, None)]
     Run(SearchSpace({})).report({"loss": 1.0})
+
+
+# --- infeasible without metrics, and attempts
+
+
+def test_an_infeasible_trial_has_metrics_or_a_reason():
+    assert Trial(0, A, "infeasible", error="shapes do not fit").rejected
+    assert not Trial(0, A, "infeasible", {"params": 1.0}).rejected
+    with pytest.raises(StudyError, match="can't be infeasible with no metrics"):
+        Trial(0, A, "infeasible")
+    with pytest.raises(StudyError, match="can't be infeasible with {'params': nan}"):
+        Trial(0, A, "infeasible", {"params": math.nan}, error="shapes do not fit")
+
+
+def test_a_trial_that_starts_again_keeps_what_it_was():
+    first = Trial(3, A, fidelity=2.0, parent=1, started=10.0).end("failed", at=11.0, error="boom", progress=({"loss": 1.0},))
+    again = first.again("boom", at=20.0)
+    assert again == Trial(3, A, fidelity=2.0, parent=1, started=20.0, attempts=(Attempt("boom", 10.0, 11.0),))
+    lost = again.again("lost", at=30.0)
+    assert [attempt.error for attempt in lost.attempts] == ["boom", "lost"]
+    assert (lost.attempts[1].started, lost.attempts[1].ended) == (20.0, 30.0)
+    assert lost.end("completed", at=31.0, metrics={"y": 1.0}).attempts == lost.attempts
+
+
+def test_a_long_error_keeps_its_beginning_and_its_end():
+    text = "begin" + "x" * 1_000_000 + "end"
+    error = Trial(0, A).end("failed", at=1.0, error=text).error
+    assert error.startswith("beginxxx")
+    assert error.endswith("xxxend")
+    assert "... 980,008 characters of this error are left out ..." in error
+    assert len(error) < LONGEST_ERROR + 100
+    assert bounded("short") == "short"

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retia.benchmark.cells import SIZES, TOPOLOGIES, NatsSpace
+from retia.benchmark.files import reading
 from retia.benchmark.nasbench101_file import compact_nasbench101
 from retia.benchmark.nats_archive import COSTS, TRAINED, Archive, costs_of, curves_of, datasets_of, mean_of_known, trainings_of
 from retia.benchmark.npz import open_npz
@@ -52,9 +53,11 @@ def compact(
         raise EvaluationError(msg)
     heard = progress if progress is not None else _nobody
     if source.name.endswith((".tfrecord", ".json", ".json.gz")):
-        arrays = compact_nasbench101(source, heard)
+        with reading(source):
+            arrays = compact_nasbench101(source, heard)
     elif source.is_dir() or source.name.endswith(".pickle.pbz2"):
-        arrays = _compact_natsbench(Archive(source), curves, heard)
+        with reading(source):
+            arrays = _compact_natsbench(Archive(source), curves, heard)
     else:
         msg = f"A table to convert is a folder or .pickle.pbz2 file of NATS-Bench, or a .tfrecord or .json file of NAS-Bench-101, got {source}."
         raise EvaluationError(msg)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retia.benchmark.benchmark import Benchmark
-from retia.benchmark.files import Download, locate
+from retia.benchmark.files import Download, locate, reading
 from retia.benchmark.module_graph import INPUT, OPERATIONS, OUTPUT, Module, module_hash, prune
 from retia.benchmark.nasbench101_file import VERTICES, Nasbench101Arrays, key_of
 from retia.benchmark.nats_archive import mean_of_known
@@ -57,10 +57,13 @@ def nasbench101(*, epochs: int = 108, run: int | None = None, path: str | os.Pat
         Ying et al., NAS-Bench-101: Towards Reproducible Neural Architecture Search, ICML 2019. Deviations: accuracies are in percent; the mean
         of the trainings is the default, where the authors draw one.
     """
-    table = Nasbench101Arrays.read(locate(_DOWNLOAD, path))
+    file = locate(_DOWNLOAD, path)
+    with reading(file):
+        table = Nasbench101Arrays.read(file)
+        counts = {at: next(iter(metrics.values())).shape[1] for at, metrics in table.runs.items()}
     trained: dict[int, dict[str, NDArray[Any]]] = {}
     for at, metrics in table.runs.items():
-        count = next(iter(metrics.values())).shape[1]
+        count = counts[at]
         if run is not None and not 0 <= run < count:
             msg = f"The table has the runs 0 to {count - 1}, got run={run}. Name one of these, or None for their mean."
             raise EvaluationError(msg)

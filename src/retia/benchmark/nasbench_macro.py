@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from retia.benchmark.benchmark import Benchmark
-from retia.benchmark.files import Download, locate, read_json
+from retia.benchmark.files import Download, locate, read_json, reading
 from retia.benchmark.index import Grid
 from retia.benchmark.records import Columns
 from retia.errors import EvaluationError
@@ -58,11 +59,18 @@ def nasbench_macro(*, blocks: Sequence[str] = BLOCKS, epochs: int = 50, path: st
         if not isinstance(entry, Mapping) or not entry.get("test_acc"):
             msg = f"The architecture {string!r} in {file} needs a list of accuracies as 'test_acc', got {entry!r}."
             raise EvaluationError(msg)
+    with reading(file):
+        choices, columns = _columns(table, epochs)
+    labels = tuple(f"layer/{i}" for i in range(layers))
+    space = SearchSpace({label: Categorical(tuple(blocks)) for label in labels})
+    return Benchmark("nasbench-macro", space, Grid(labels, tuple(blocks), choices), columns, epochs, {}, _REFERENCE)
+
+
+def _columns(table: Mapping[str, Mapping[str, Any]], epochs: int) -> tuple[NDArray[np.int8], Columns]:
+    """Return the architectures of a table, and what it has of them."""
     choices = np.array([[int(one) for one in string] for string in table], np.int8)
     trained = {epochs: {"test_accuracy": np.array([float(np.mean(entry["test_acc"])) for entry in table.values()])}}
     fixed = {name: np.array([entry[name] for entry in table.values()], float) for name in ("params", "flops") if all(name in one for one in table.values())}
     if "flops" in fixed:
         fixed = {**fixed, "macs": fixed["flops"], "flops": 2 * fixed["flops"]}
-    labels = tuple(f"layer/{i}" for i in range(layers))
-    space = SearchSpace({label: Categorical(tuple(blocks)) for label in labels})
-    return Benchmark("nasbench-macro", space, Grid(labels, tuple(blocks), choices), Columns(trained, fixed), epochs, {}, _REFERENCE)
+    return choices, Columns(trained, fixed)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retia.benchmark.files import reading
 from retia.benchmark.records import no_epochs, no_metric
 from retia.benchmark.restricted_pickle import read_pickle
 from retia.errors import EvaluationError
@@ -120,7 +121,8 @@ class ArchiveRecords:
         """Return what is known of a row after so many epochs."""
         known = self._read.get(row)
         if known is None:
-            known = self._read[row] = self._all(row)
+            with reading(self.archive.path):
+                known = self._read[row] = self._all(row)
         if epochs not in known:
             raise EvaluationError(no_epochs(epochs, self.epochs))
         return dict(known[int(epochs)])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from retia.benchmark.benchmark import Benchmark
 from retia.benchmark.cells import OPERATIONS, SIZES, TOPOLOGIES, NatsSpace, cell_costs
 from retia.benchmark.compact import SPACES, compact_columns, compact_format, no_dataset
-from retia.benchmark.files import Download, locate
+from retia.benchmark.files import Download, locate, reading
 from retia.benchmark.nats_archive import Archive, ArchiveRecords, datasets_of
 from retia.benchmark.npz import open_npz
 from retia.benchmark.records import Columns, Records, no_epochs
@@ -29,6 +29,7 @@ _CELLS = Download(
     ("nasbench201.npz", "nasbench201/nb201.npz", "nb201.npz", "NATS-tss-v1_0-3ffb9-simple", "NATS-tss-v1_0-3ffb9.pickle.pbz2"),
     f"NATS-tss-v1_0-3ffb9-simple.tar from {_TOPOLOGY_ARCHIVE} (the page is {_PAGE}), and {_THEN}",
     _CHECKSUM,
+    unpacked=True,
 )
 _DOWNLOADS = {
     "topology": Download(
@@ -36,12 +37,14 @@ _DOWNLOADS = {
         ("NATS-tss-v1_0-3ffb9-simple", "NATS-tss-v1_0-3ffb9.pickle.pbz2", "natsbench-topology.npz", "nasbench201.npz"),
         f"NATS-tss-v1_0-3ffb9-simple.tar from {_TOPOLOGY_ARCHIVE} (the page is {_PAGE}), and {_THEN}",
         _CHECKSUM,
+        unpacked=True,
     ),
     "size": Download(
         "NATS-Bench (size)",
         ("NATS-sss-v1_0-50262-simple", "NATS-sss-v1_0-50262.pickle.pbz2", "natsbench-size.npz"),
         f"NATS-sss-v1_0-50262-simple.tar from {_SIZE_ARCHIVE} (the page is {_PAGE}), and {_THEN}",
         _CHECKSUM,
+        unpacked=True,
     ),
 }
 _REFERENCE_201 = "Dong and Yang, NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search, ICLR 2020"
@@ -79,7 +82,9 @@ def nasbench201(
         Dong and Yang, NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search, ICLR 2020. Deviations: parameters and
         multiply-adds of the small npz file, which rounds them, are computed; those of the other formats are the authors'.
     """
-    return _opened("nasbench201", TOPOLOGIES, locate(_CELLS, path), dataset, epochs, seed, curves, _REFERENCE_201)
+    file = locate(_CELLS, path)
+    with reading(file):
+        return _opened("nasbench201", TOPOLOGIES, file, dataset, epochs, seed, curves, _REFERENCE_201)
 
 
 def natsbench(
@@ -113,7 +118,8 @@ def natsbench(
         raise EvaluationError(msg)
     chosen, longest = (TOPOLOGIES, 200) if space == "topology" else (SIZES, 90)
     file = locate(_DOWNLOADS[space], path)
-    return _opened(f"natsbench-{space}", chosen, file, dataset, epochs or longest, seed, curves, _REFERENCE_NATS)
+    with reading(file):
+        return _opened(f"natsbench-{space}", chosen, file, dataset, epochs or longest, seed, curves, _REFERENCE_NATS)
 
 
 def _opened(name: str, space: NatsSpace, path: Path, dataset: str, epochs: int, seed: int | None, curves: bool, reference: str) -> Benchmark:

@@ -1,6 +1,7 @@
 """Opening npz files that may be damaged, or something else."""
 
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Generator
@@ -14,7 +15,7 @@ from retia.errors import EvaluationError, RetiaError
 
 __all__ = ["open_npz"]
 
-_DAMAGED = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error)
+_DAMAGED = (OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error, struct.error)
 """What numpy raises on a file that is cut, empty, overwritten in the middle, of another kind, or full of pickles."""
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retia.benchmark.benchmark import Benchmark
+from retia.benchmark.files import reading
 from retia.benchmark.index import Listing
 from retia.benchmark.npz import open_npz
 from retia.benchmark.records import Columns
@@ -101,6 +102,11 @@ def read_table(path: str | os.PathLike[str]) -> Benchmark:
     Raises:
         EvaluationError: If the file is none.
     """
+    with reading(path):
+        return _read(path)
+
+
+def _read(path: str | os.PathLike[str]) -> Benchmark:
     remedy = "Write it with retia.benchmark.write_table."
     with open_npz(path, remedy) as file:
         form = str(file["format"]) if "format" in file else None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from retia.cli.options import json_option
-from retia.cli.output import json_alone, print_json
+from retia.cli.output import json_alone, print_json, say
 from retia.cli.strategies import MULTI_FIDELITY, STRATEGIES, strategies_named
 from retia.cli.table_building import build
 from retia.errors import EvaluationError, StudyError
@@ -111,7 +111,7 @@ def bench(
     if as_json:
         print_json({**comparison.to_json(), "plot": str(plot)})
     else:
-        click.echo(f"{comparison.table()}\nplot: {plot}")
+        say(f"{comparison.table()}\nplot: {plot}")
 
 
 bench.add_command(build)
@@ -121,7 +121,7 @@ def open_benchmark(name: str, path: Path | None = None, dataset: str | None = No
     """Open a benchmark by its name, or a file that `write_table` wrote.
 
     Raises:
-        EvaluationError: If there is none of that name, or it takes no path, no data set or no such epochs.
+        EvaluationError: If `name` is not a benchmark or a file, or the benchmark does not take `path`, `dataset` or `epochs`.
     """
     from retia import benchmark
 
@@ -134,7 +134,7 @@ def open_benchmark(name: str, path: Path | None = None, dataset: str | None = No
         "nasbench-macro": benchmark.nasbench_macro,
     }
     if name not in named and not Path(name).is_file():
-        msg = f"'{name}' is no benchmark, and no file. Take one of {', '.join(named)}, or a table that retia bench build has written."
+        msg = f"'{name}' is not a benchmark, and not a file. Take one of {', '.join(named)}, or a table that retia bench build has written."
         raise EvaluationError(msg)
     opened = named[name] if name in named else partial(benchmark.read_table, name)
     options: dict[str, Any] = {option: value for option, value in (("path", path), ("dataset", dataset), ("epochs", epochs)) if value is not None}
@@ -203,6 +203,6 @@ class _Progress:
             spent_s = time.monotonic() - self._started_s
             mean = sum(regrets) / self._seeds
             after = f"{self._evaluations} evaluations" if self._hours is None else f"{self._hours:g} simulated hours"
-            click.echo(f"[{done}/{self._strategies}] {run.strategy}: mean regret {mean:.3g} after {after}, {spent_s:.0f} s", err=True)
+            say(f"[{done}/{self._strategies}] {run.strategy}: mean regret {mean:.3g} after {after}, {spent_s:.0f} s", error=True)
         elif sys.stderr.isatty():
             click.echo(f"{ended}/{of} runs\r", nl=False, err=True)

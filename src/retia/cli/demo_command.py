@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from retia.cli.options import json_option
-from retia.cli.output import print_json, show
+from retia.cli.output import print_json, say, show
 
 __all__ = ["demo"]
 
@@ -28,7 +28,7 @@ def demo(directory: Path, trials: int, workers: int, epochs: int, seed: int, as_
 
     directory.mkdir(parents=True, exist_ok=True)
     if not as_json:
-        click.echo(f"Searching a small convolutional network on scikit-learn's handwritten digits: {trials} architectures, and {trials} at random beside them.")
+        say(f"Searching a small convolutional network on scikit-learn's handwritten digits: {trials} architectures, and {trials} at random beside them.")
     study = main(directory, trials=trials, workers=workers, epochs=epochs, seed=seed)
     plots = save_plots(study, directory / "plots")
     chosen = study.best
@@ -36,13 +36,13 @@ def demo(directory: Path, trials: int, workers: int, epochs: int, seed: int, as_
     if as_json:
         print_json({**overview(study), "test_accuracy": chosen.metrics["test_accuracy"], "plots": [str(path) for path in plots], "exported": str(exported)})
         return
-    click.echo()
+    say("")
     show(summary(study))
-    click.echo(
+    say(
         f"\nThe most accurate model is that of trial {chosen.number}: {chosen.metrics['accuracy']:.4f} on the validation part that the search saw, "
         f"{chosen.metrics['test_accuracy']:.4f} on the held-out test part that it never saw, {chosen.metrics['params']:,.0f} parameters."
     )
-    click.echo(f"\nstudy    {study.storage}  (retia trials --storage {study.storage} digits)")
+    say(f"\nstudy    {study.storage}  (retia trials --storage {study.storage} digits)")
     for path in plots:
-        click.echo(f"plot     {path}")
-    click.echo(f"model    {exported}  (weights.safetensors, architecture.json, program.pt2: runs with torch alone)")
+        say(f"plot     {path}")
+    say(f"model    {exported}  (weights.safetensors, architecture.json, program.pt2: runs with torch alone)")

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import click
 
 from retia.cli.options import json_option, name_option, open_study, storage_option
-from retia.cli.output import columns, print_json, show
+from retia.cli.output import columns, print_json, say, show
+from retia.visible import visible, visible_lines
 
 if TYPE_CHECKING:
     from retia.study import Study
@@ -48,7 +49,7 @@ def studies(storage: str, as_json: bool) -> None:
         )
         for study in found
     ]
-    click.echo(columns(("name", "created", "objectives", "trials", "stopped"), rows) if rows else f"no study in '{storage}'")
+    say(columns(("name", "created", "objectives", "trials", "stopped"), rows) if rows else visible(f"no study in '{storage}'"))
 
 
 @click.command()
@@ -70,7 +71,7 @@ def trials(name: str | None, storage: str, state: str | None, last: int | None, 
     if as_json:
         print_json([record(trial) for trial in chosen])
     else:
-        click.echo(_lines(study, chosen))
+        say(_lines(study, chosen))
 
 
 @click.command("show")
@@ -116,14 +117,15 @@ def find(study: "Study", number: int) -> "Trial":
     """Return the trial of a number.
 
     Raises:
-        StudyError: If there is none.
+        StudyError: If the study has no trial of that number.
     """
     from retia.errors import StudyError
 
     for trial in study.trials:
         if trial.number == number:
             return trial
-    msg = f"Study '{study.name}' has no trial {number}: it has {len(study.trials)}, from 0 on. List them with retia trials."
+    found = f"It has {len(study.trials)}, up to trial {study.trials[-1].number}" if study.trials else "It has no trials yet"
+    msg = f"Study '{study.name}' has no trial {number}. {found}. List them with retia trials."
     raise StudyError(msg)
 
 
@@ -131,7 +133,7 @@ def _lines(study: "Study", chosen: "list[Trial]") -> str:
     from retia.report import compact, duration, metric_names, number
 
     if not chosen:
-        return f"no such trial in study '{study.name}'"
+        return visible(f"no such trial in study '{study.name}'" if study.trials else f"study '{study.name}' has no trials yet")
     front = {trial.number for trial in study.history.front}
     names = metric_names(study.objectives, chosen)
     rows = [
@@ -153,14 +155,16 @@ def _show(study: "Study", trial: "Trial") -> None:
     from retia.report import architecture_table, duration, number
 
     seconds = "" if trial.seconds is None else f", {duration(trial.seconds)}"
-    show(Text(f"trial {trial.number} of study '{study.name}' ({trial.state}{seconds})", style="bold"))
+    show(Text(visible(f"trial {trial.number} of study '{study.name}' ({trial.state}{seconds})"), style="bold"))
     for name, value in trial.metrics.items():
-        show(Text(f"  {name}: {number(value)}"))
+        show(Text(visible(f"  {name}: {number(value)}")))
     show(architecture_table(trial.architecture, space=study.space))
     if trial.progress:
         steps = [", ".join(f"{name} {number(value)}" for name, value in step.items()) for step in trial.progress]
-        show(Text(f"progress, {len(steps)} reports, the last: {steps[-1]}"))
+        show(Text(visible(f"progress, {len(steps)} reports, the last: {steps[-1]}")))
     if trial.directory is not None and trial.directory.exists():
-        show(Text(f"files: {trial.directory}"))
+        show(Text(visible(f"files: {trial.directory}")))
+    for place, attempt in enumerate(trial.attempts, 1):
+        show(Text(f"attempt {place} failed: {visible_lines(attempt.error.rstrip())}", style="red"))
     if trial.error:
-        show(Text(trial.error.rstrip(), style="red"))
+        show(Text(visible_lines(trial.error.rstrip()), style="red"))

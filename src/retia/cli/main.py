@@ -1,13 +1,17 @@
 """The `retia` command: what it is made of, and how errors leave it."""
 
+import os
+import sys
 from typing import Any
 
 import click
 
+from retia import __version__
 from retia.cli.benching import bench
 from retia.cli.demo_command import demo
 from retia.cli.exporting import export
 from retia.cli.listing import best, show_trial, studies, trials
+from retia.cli.output import say
 from retia.cli.plotting import plot
 from retia.cli.running import check, run
 from retia.cli.user_code import UserCodeError
@@ -29,21 +33,35 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command: 0 if it went well, 1 after an error, 2 for a wrong option, 130 if interrupted."""
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            sys.stdout.flush()
         except UserCodeError as error:
-            click.echo(str(error), err=True)
+            say(str(error), error=True)
             ctx.exit(FAILED)
         except RetiaError as error:
             notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", ()))
-            click.secho(f"{type(error).__name__}: {error}{notes}", fg="red", err=True)
+            say(f"{type(error).__name__}: {error}{notes}", error=True, colour="red")
             ctx.exit(FAILED)
         except KeyboardInterrupt:
-            click.secho("interrupted", fg="yellow", err=True)
+            say("interrupted", error=True, colour="yellow")
             ctx.exit(INTERRUPTED)
+        return result
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the command line, and end the process; a pipe whose reader has left ends it quietly."""
+        try:
+            return super().main(*args, **extra)
+        except OSError as error:
+            try:
+                sys.stdout.flush()
+            except OSError:  # what is left would fail again when the interpreter ends
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            say(f"{type(error).__name__}: {error}. Check the path, its permissions and the space on its disk.", error=True, colour="red")
+            sys.exit(FAILED)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="retia")
+@click.version_option(__version__)
 def main() -> None:
     """Neural architecture search: plain PyTorch, plus choice()."""
 

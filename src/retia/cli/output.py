@@ -12,12 +12,19 @@ import click
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["columns", "json_alone", "print_json", "show"]
+from retia.visible import visible, visible_lines
+
+__all__ = ["columns", "json_alone", "print_json", "say", "show"]
 
 
 def print_json(value: Any) -> None:
-    """Print a JSON value: all that a command with --json writes to standard output."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    """Print a JSON value in ASCII: all that a command with --json writes to standard output."""
+    click.echo(json.dumps(value).replace("\x7f", "\\u007f"))
+
+
+def say(text: str, *, error: bool = False, colour: str | None = None) -> None:
+    """Print a text of one or more lines, with escapes for what is not seen; names within a line go through `visible` first."""
+    click.secho(visible_lines(text), err=error, fg=colour)
 
 
 @contextmanager
@@ -53,9 +60,10 @@ def columns(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: fr
 
     Args:
         headings: The names of the columns.
-        rows: One text for each column.
+        rows: One text for each column, shown on one line.
         right: The headings of the columns that are aligned to the right.
     """
-    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    lines = [tuple(map(visible, row)) for row in (headings, *rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     form = "  ".join(f"{{:{'>' if heading in right else '<'}{width}}}" for heading, width in zip(headings, widths, strict=True)).format
-    return "\n".join(form(*row).rstrip() for row in (headings, *rows))
+    return "\n".join(form(*row).rstrip() for row in lines)

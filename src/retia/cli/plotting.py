@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from retia.cli.options import json_option, name_option, open_study, storage_option
-from retia.cli.output import print_json
+from retia.cli.output import print_json, say
+from retia.visible import visible
 
 __all__ = ["plot"]
 
@@ -26,4 +27,4 @@ def plot(storage: str, name: str | None, out: Path, as_json: bool) -> None:
     if as_json:
         print_json(paths)
     else:
-        click.echo("\n".join(paths))
+        say("\n".join(map(visible, paths)))

@@ -2,16 +2,17 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from retia.cli.options import json_option
-from retia.cli.output import json_alone, print_json, show
+from retia.cli.output import json_alone, print_json, say, show
 from retia.cli.user_code import UserFile, accepted, load_file, user_code
 from retia.errors import EvaluationError, StudyError
+from retia.visible import visible
 
 if TYPE_CHECKING:
     from retia.study import Study
@@ -35,6 +36,7 @@ set_option = click.option("--set", "settings", multiple=True, metavar="FIELD=VAL
 @set_option
 @click.option("--retrain", type=click.IntRange(0), metavar="K", help="Train the K best architectures of a one-shot method from scratch afterwards.")
 @click.option("--control", is_flag=True, default=None, help="Run random search at the same budget as well, to compare.")
+@click.option("--retry-failed", is_flag=True, default=None, help="Start the failed trials of the study again, before any other.")
 @click.option("--force", is_flag=True, default=None, help="Go on with a stored study though its space, evaluator or seed has changed.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @json_option
@@ -77,11 +79,11 @@ def check(file: Path, settings: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         print_json({"file": str(file), "checked": lines})
     else:
-        click.echo("\n".join(f"ok: {line}" for line in lines))
+        say("\n".join(visible(f"ok: {line}") for line in lines))
 
 
 def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
-    """Read `--set field=value`: the value as JSON, or as text where it is none."""
+    """Read `--set field=value`: the value as JSON, or as text if it is not JSON."""
     values: dict[str, Any] = {}
     for setting in settings:
         field, sign, text = setting.partition("=")
@@ -96,22 +98,45 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
 
 
 def study_of(loaded: UserFile, *, given: Mapping[str, Any] | None = None, values: Mapping[str, Any] | None = None) -> "Study":
-    """Return the study that a file defines, with the options of the command line in place of its own.
+    """Return the study that a file defines, or that its `main` would run, with the options of the command line instead of its own.
 
     Raises:
-        StudyError: If the file defines no study.
+        StudyError: If the file defines no study and no `main` that runs one.
     """
-    from retia.study import Study
+    from retia.study import Study, defined_by
 
-    study = loaded.get("study")
+    study, options = loaded.get("study"), {**(values or {})}
+    if study is None:
+        main = main_of(loaded)
+        accepted(main, options, loaded.path)
+        with user_code(loaded.path):
+            study = defined_by(lambda: main(**options))
+        values = {}
+        if study is None:
+            msg = (
+                f"main() in {loaded.path.name} runs no study, which this command needs. Call retia.search or Study.run in it, or define `study`, a retia.Study."
+            )
+            raise StudyError(msg)
     if not isinstance(study, Study):
-        found = "a main() alone" if study is None and callable(loaded.get("main")) else "neither" if study is None else repr(study)
-        msg = (
-            f"{loaded.path.name} must define `study`, a retia.Study, for this command; it defines {found}. "
-            f"Write study = retia.Study(space, evaluator, maximize=...) in it; retia run takes a main() as well."
-        )
+        msg = f"`study` in {loaded.path.name} must be a retia.Study, got {study!r}. Write study = retia.Study(space, evaluator, maximize=...)."
         raise StudyError(msg)
     return configured(study, given or {}, values or {})
+
+
+def main_of(loaded: UserFile) -> Callable[..., Any]:
+    """Return the function `main` of a file that defines no study.
+
+    Raises:
+        StudyError: If there is no such function.
+    """
+    main = loaded.get("main")
+    if not callable(main):
+        msg = (
+            f"{loaded.path.name} must define `study`, a retia.Study, or `main`, a function that runs a search; it defines neither. "
+            f"Write study = retia.Study(space, evaluator, maximize=...) in it."
+        )
+        raise StudyError(msg)
+    return main
 
 
 def configured(study: "Study", given: Mapping[str, Any], values: Mapping[str, Any]) -> "Study":
@@ -124,7 +149,7 @@ def configured(study: "Study", given: Mapping[str, Any], values: Mapping[str, An
     if values:
         evaluator = study.evaluator
         if not dataclasses.is_dataclass(evaluator) or isinstance(evaluator, type):
-            msg = f"--set replaces fields of a dataclass evaluator such as Classification; this one is {evaluator!r}, which has none."
+            msg = f"--set replaces fields of a dataclass evaluator such as Classification; this one is {evaluator!r}, which has no fields. Leave --set out."
             raise EvaluationError(msg)
         fields = [field.name for field in dataclasses.fields(evaluator) if field.init]
         if unknown := [name for name in values if name not in fields]:
@@ -157,7 +182,7 @@ def _run_study(loaded: UserFile, given: dict[str, Any], values: dict[str, Any], 
         study = with_costs(configured(defined, given, values))
         checked = retia.check(study)
         if not quiet:
-            click.echo("\n".join(f"checked: {line}" for line in checked), err=True)
+            say("\n".join(visible(f"checked: {line}") for line in checked), error=True)
         with Progress() as progress:
             observer = None if quiet else progress
             study.run(
@@ -166,19 +191,14 @@ def _run_study(loaded: UserFile, given: dict[str, Any], values: dict[str, Any], 
                 workers=given.get("workers"),
                 timeout=given.get("timeout"),
                 observer=observer,
+                retry_failed=given.get("retry_failed", False),
             )
             run_companions(study, retrain=retrain, control=control, workers=given.get("workers"), observer=observer)
     return study
 
 
 def _run_main(loaded: UserFile, options: dict[str, Any]) -> Any:
-    main = loaded.get("main")
-    if not callable(main):
-        msg = (
-            f"{loaded.path.name} must define `study`, a retia.Study, or `main`, a function that runs a search; it defines neither. "
-            f"Write study = retia.Study(space, evaluator, maximize=...) in it."
-        )
-        raise StudyError(msg)
+    main = main_of(loaded)
     accepted(main, options, loaded.path)
     with user_code(loaded.path):
         return main(**options)
@@ -198,5 +218,5 @@ def _finish(ctx: click.Context, study: Any, *, as_json: bool) -> None:
         show(summary(study))
     if study.stop_reason == INTERRUPTED:
         where = f"what has ended is in '{study.storage}': the same command resumes" if study.storage else "it was in memory only: give --storage to keep one"
-        click.secho(f"interrupted; {where}.", fg="yellow", err=True)
+        say(f"interrupted; {where}.", error=True, colour="yellow")
         ctx.exit(INTERRUPTED_CODE)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from retia.cli.options import DEFAULT_STORAGE, json_option
-from retia.cli.output import json_alone, print_json
+from retia.cli.output import json_alone, print_json, say
 from retia.cli.running import study_of
 from retia.cli.user_code import UserFile, load_file, user_code
 from retia.errors import StudyError
@@ -47,7 +47,7 @@ def build(ctx: click.Context, file: Path, out: Path, seeds: int | None, workers:
         loaded = load_file(file)
         study = _evaluated(loaded, storage, seeds, workers, quiet=quiet)
         if study.stop_reason == INTERRUPTED:
-            click.secho(f"interrupted; what has ended is in '{study.storage}': the same command resumes.", fg="yellow", err=True)
+            say(f"interrupted; what has ended is in '{study.storage}': the same command resumes.", error=True, colour="yellow")
             ctx.exit(INTERRUPTED_CODE)
         failed = study.history.count("failed")
         benchmark = _table(study, loaded)
@@ -56,7 +56,7 @@ def build(ctx: click.Context, file: Path, out: Path, seeds: int | None, workers:
         print_json({**benchmark.describe(), "failed": failed, "path": str(path)})
         return
     note = f", without {failed} that failed (retia trials --storage {study.storage} --name {study.name})" if failed else ""
-    click.echo(f"{path}: {len(benchmark):,} architectures{note}; the best {benchmark.objective} is {benchmark.optimum():.6g}.")
+    say(f"{path}: {len(benchmark):,} architectures{note}; the best {benchmark.objective} is {benchmark.optimum():.6g}.")
 
 
 def _evaluated(loaded: UserFile, storage: str | None, seeds: int | None, workers: int | None, *, quiet: bool) -> "Study":

@@ -50,7 +50,7 @@ def load_file(path: Path) -> UserFile:
     name = path.stem if path.stem.isidentifier() and path.stem not in sys.modules else f"{path.stem}_file"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        msg = f"'{path}' is no Python file. Give a file whose name ends in .py."
+        msg = f"'{path}' is not a Python file. Give a file whose name ends in .py."
         raise StudyError(msg)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module

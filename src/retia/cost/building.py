@@ -5,7 +5,8 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-from retia.errors import ArchitectureError, EvaluationError
+from retia.errors import ArchitectureError, EvaluationError, InfeasibleArchitecture, SpaceError
+from retia.nn import is_misfit
 from retia.space import SearchSpace, Value
 
 __all__ = ["judge_build"]
@@ -22,7 +23,8 @@ def judge_build(space: SearchSpace, architecture: Mapping[str, Value], judge: Ca
     Raises:
         EvaluationError: If the space builds no models.
         ArchitectureError: If the architecture is not one of the space.
-        SpaceError: If the model can't be built.
+        InfeasibleArchitecture: If the model's shapes do not fit, or its constructor rejects the architecture.
+        SpaceError: If the model can't be built or judged for another reason.
     """
     builder: Any = space
     if not hasattr(space, "build"):
@@ -30,8 +32,15 @@ def judge_build(space: SearchSpace, architecture: Mapping[str, Value], judge: Ca
         raise EvaluationError(msg)
     try:
         return judge(builder.build(architecture, device="meta"))
-    except ArchitectureError:
-        raise
+    except ArchitectureError as error:
+        if error.__cause__ is None:  # not what torch says of shapes, which may be of meta alone
+            raise
     except Exception:  # noqa: BLE001, S110  # whatever goes wrong on meta, the CPU decides whether it is an error
         pass
-    return judge(builder.build(architecture, device="cpu", seed=0))
+    model = builder.build(architecture, device="cpu", seed=0)
+    try:
+        return judge(model)
+    except SpaceError as error:
+        if is_misfit(error.__cause__):
+            raise InfeasibleArchitecture(str(error)) from error.__cause__
+        raise

@@ -11,7 +11,8 @@ from torch import nn
 from retia.cost.building import judge_build
 from retia.cost.count import count, count_parameters
 from retia.cost.example import Example, ExampleLike
-from retia.space import Architecture
+from retia.errors import EvaluationError
+from retia.space import Architecture, strays_in
 from retia.trial import Run
 
 __all__ = ["Costs"]
@@ -31,13 +32,16 @@ class Costs:
         dtype: The dtype of an input given by its shape; float32 if not given.
 
     Raises:
-        EvaluationError: If the input is neither; when called, if the space builds no models.
+        EvaluationError: If the input is neither, or holds a choice; when called, if the space builds no models.
     """
 
     input_shape: "ExampleLike | None" = None
     dtype: torch.dtype | None = None
 
     def __post_init__(self) -> None:
+        for stray in strays_in((self.input_shape, self.dtype)):
+            msg = f"The input of Costs holds the choice '{stray.label}' made at {stray.place}, which no search sees. Give the numbers of your data's shape."
+            raise EvaluationError(msg)
         if self.input_shape is not None:
             object.__setattr__(self, "input_shape", Example.of(self.input_shape, dtype=self.dtype))
 
@@ -56,7 +60,8 @@ class Costs:
 
         Raises:
             EvaluationError: If the space builds no models.
-            SpaceError: If the model can't be built, or can't run on the input.
+            InfeasibleArchitecture: If the model's shapes do not fit, or its constructor rejects the architecture.
+            SpaceError: If the model can't be built, or can't run on the input, for another reason.
         """
         return judge_build(run.space, architecture, self._judge)
 

@@ -20,7 +20,9 @@ def dry_run(space: SearchSpace, architecture: Mapping[str, Value], example: Exam
 
     Raises:
         ArchitectureError: If the architecture is not one of the space.
-        SpaceError: If it can't be built, or a module gets an input that doesn't fit; the message names the module and the shapes.
+        InfeasibleArchitecture: If a module gets an input that does not fit, or the constructor rejects the architecture; the message names the
+            module and the shapes.
+        SpaceError: If it can't be built or run for another reason.
     """
 
     def judge(model: nn.Module) -> None:

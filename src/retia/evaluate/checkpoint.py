@@ -1,21 +1,21 @@
 """Checkpoints: everything that a training needs to go on, as tensors and JSON in one safetensors file."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from retia.errors import StorageError
+from retia.nn import read_tensors, write_tensors
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
-VERSION = 1
+VERSION = 2
 """The version of the format."""
+
+_REMEDY = "Remove it to train from the beginning, or give another directory."
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
@@ -28,45 +28,41 @@ def save_checkpoint(path: Path, state: Mapping[str, Any], identity: Mapping[str,
     """
     tensors: dict[str, Tensor] = {}
     header = {"version": VERSION, "identity": identity, "state": _packed(state, tensors)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.part")  # of its own, should another process be thought dead and not be
-    save_file(tensors, part, metadata={"retia": json.dumps(header)})
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    part.replace(path)
+    write_tensors(path, tensors, json.dumps(header))
 
 
 def load_checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Read a checkpoint; None if there is none.
+    """Read a checkpoint; None if there is no file.
 
     Raises:
-        StorageError: If it can't be read, or is one of something else; the message says what differs.
+        StorageError: If it can't be read or is damaged, or is one of something else; the message says what differs.
     """
     if not path.exists():
         return None
+    tensors, text = read_tensors(path, "a checkpoint of a training", _REMEDY)
     try:
-        with safe_open(path, "pt") as file:
-            header = json.loads((file.metadata() or {})["retia"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
-    except (SafetensorError, KeyError, ValueError) as error:
-        msg = f"'{path}' is no checkpoint of a training: {type(error).__name__}: {error}. Remove it, or give another directory."
+        header = json.loads(text)
+        version, kept, state = header["version"], header["identity"], header["state"]
+        unpacked = _unpacked(state, tensors) if version == VERSION else {}
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
+        msg = f"'{path}' should be a checkpoint of a training, but its description is not one: {type(error).__name__}: {error}. {_REMEDY}"
         raise StorageError(msg) from error
-    if header["version"] != VERSION:
-        msg = f"The checkpoint '{path}' has version {header['version']} of the format, and this retia reads {VERSION}. Remove it, or give another directory."
+    if version != VERSION:
+        msg = f"The checkpoint '{path}' has version {version} of the format, and this retia reads {VERSION}. {_REMEDY}"
         raise StorageError(msg)
-    if differences := list(_differences(header["identity"], json.loads(json.dumps(identity)))):
+    if differences := list(_differences(kept, json.loads(json.dumps(identity)))):
         msg = (
             f"The checkpoint '{path}' is of something else: {'; '.join(differences)}. "
             f"Give another directory (or name of the study), or remove it to train anew."
         )
         raise StorageError(msg)
-    return _unpacked(header["state"], tensors)
+    return unpacked
 
 
 def _packed(value: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, Tensor):
         name = str(len(tensors))
-        tensors[name] = value.detach().cpu().clone().contiguous()
+        tensors[name] = value
         return {"tensor": name}
     if isinstance(value, Mapping):
         return {"items": [[key, _packed(item, tensors)] for key, item in value.items()]}

@@ -10,8 +10,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torchmetrics import Metric
 
 from retia.errors import EvaluationError
-from retia.evaluate.class_targets import ClassTargets
 from retia.evaluate.checks import check_inputs
+from retia.evaluate.class_targets import ClassTargets
 from retia.evaluate.data import Data, TensorData, as_data
 from retia.evaluate.outputs import TensorOutputs
 from retia.evaluate.settings import Searched
@@ -174,6 +174,8 @@ class Accuracy(Metric):
     """The share of targets that the greatest score names, or of labels whose score has the right sign."""
 
     full_state_update = False
+    right: Tensor
+    count: Tensor
 
     def __init__(self, labels: ClassTargets) -> None:
         super().__init__()
@@ -187,8 +189,8 @@ class Accuracy(Metric):
             right, counts = (outputs > 0) == (targets > 0), torch.ones_like(targets, dtype=torch.bool)
         else:
             right, counts = outputs.argmax(1) == targets, targets != self.labels.ignore_index
-        self.right += (right & counts).sum()
-        self.count += counts.sum()
+        self.right = self.right + (right & counts).sum()
+        self.count = self.count + counts.sum()
 
     def compute(self) -> Tensor:
         """Return the share."""

@@ -256,16 +256,17 @@ def _check_source(name: str, data: LoadedData) -> None:
         if _indexed(source):
             msg = f"'{name}' is a {kind} without a length. Give it __len__, or make it an IterableDataset."
             raise EvaluationError(msg) from None
+    batch = None
     try:
-        if empty:
-            raise StopIteration
-        batch = data.first()
+        batch = None if empty else data.first()
     except StopIteration:
-        msg = f"'{name}' is empty: its {kind} has no batches. Is the batch size, with drop_last, larger than the data?"
-        raise EvaluationError(msg) from None
+        pass
     except (TypeError, ValueError) as error:
         msg = f"'{name}' must yield batches, but no batch can be made of a {kind}: {type(error).__name__}: {error}. Wrap it, or set collate_fn."
         raise EvaluationError(msg) from error
+    if batch is None:
+        msg = f"'{name}' is empty: its {kind} has no batches. Is the batch size, with drop_last, larger than the data?"
+        raise EvaluationError(msg)
     if next(tensors_of(batch), None) is None and not hasattr(batch, "to"):
         msg = f"'{name}' must yield batches with tensors, but a {kind} gave {type(batch).__name__}. Set collate_fn."
         raise EvaluationError(msg)

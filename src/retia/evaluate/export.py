@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_model
 from torch import Tensor
 
 from retia.errors import EvaluationError
+from retia.nn import write_weights
 from retia.trial import WEIGHTS, Trial
 
 __all__ = ["export"]
@@ -27,6 +27,7 @@ def export(trial: Trial, directory: str | Path, example: Tensor | Sequence[Tenso
 
     Raises:
         StudyError: If the trial has no trained weights, or the study was opened without its space.
+        StorageError: If its weights can't be read or are damaged.
         EvaluationError: If torch can't export the model.
     """
     model = trial.load()
@@ -47,7 +48,7 @@ def export(trial: Trial, directory: str | Path, example: Tensor | Sequence[Tenso
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     torch.export.save(program, directory / "program.pt2")
-    save_model(model, str(directory / WEIGHTS))
+    write_weights(directory / WEIGHTS, model)
     facts = {
         "architecture": json.loads(trial.architecture.to_json()),
         "metrics": dict(trial.metrics),

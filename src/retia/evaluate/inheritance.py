@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase  # what batch and instance normalization derive from
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd  # what all convolutions derive from
 
-from retia.errors import EvaluationError
+from retia.errors import EvaluationError, StorageError
 from retia.evaluate.channel_matching import match_channels
 from retia.nn import arguments
 from retia.rng import stream_seed
@@ -108,12 +108,16 @@ def inherit_from_parent(child: nn.Module, run: Run, example: Any) -> Inheritance
     if run.parent is None:
         return None
     path = run.parent.directory / WEIGHTS
-    if not path.exists():
-        msg = f"There is no '{path}', so {dict(run.parent.architecture)} has no weights to inherit, and its child is trained from the beginning. Set keep_weights=True."
+    space: Any = run.space
+    try:
+        if not path.exists():
+            msg = f"There is no '{path}'. Set keep_weights=True."
+            raise StorageError(msg)  # noqa: TRY301  # told below like a file that is damaged
+        parent: nn.Module = space.load(run.parent.architecture, path)
+    except StorageError as error:
+        msg = f"{dict(run.parent.architecture)} has no weights to inherit, and its child is trained from the beginning. {error}"
         warnings.warn(msg, RuntimeWarning, stacklevel=2)
         return None
-    space: Any = run.space
-    parent: nn.Module = space.load(run.parent.architecture, path)
     told = inherit(child, parent, example, generator=torch.Generator().manual_seed(stream_seed(run.seed, "inherit")))
     if told.deviation is not None and told.deviation > _SAME and _is_growth(child, parent, told):
         grown = [*told.resized, *told.new]

@@ -58,7 +58,7 @@ def Regression(  # noqa: N802  # a preset reads like the class that it makes
     if clash := {*more} & {"mae", "r2"}:
         msg = f"Regression supplies {sorted(clash)} itself, so a metric in 'metrics' needs another name. Rename it."
         raise EvaluationError(msg)
-    own = {"loss": loss or _SquaredError(numbers), "distill": _distilled, "check": _SameShape(numbers), "preset": "Regression"}
+    own: dict[str, Any] = {"loss": loss or _SquaredError(numbers), "distill": _distilled, "check": _SameShape(numbers), "preset": "Regression"}
     return Training(
         **data,
         **{**own, **settings},

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 from torch import Tensor
 
 from retia.errors import EvaluationError
-from retia.space import Categorical, Integer, Real, Subset
+from retia.space import Categorical, Integer, Real, Subset, as_code, strays_in
 
 __all__ = ["Searched", "check_settings", "describe_setting", "is_domain"]
 
@@ -59,9 +59,15 @@ def check_settings(owner: str, settings: Mapping[str, Any]) -> None:
         settings: The values by field; what is not known here is left alone.
 
     Raises:
-        EvaluationError: If one is not; the message names it.
+        EvaluationError: If one is not, or is a choice made where no search sees it; the message names it.
     """
     for name, setting in settings.items():
+        for stray in strays_in(setting):
+            msg = (
+                f"'{name}' of {owner} is the choice '{stray.label}' made at {stray.place}: no search sees it, so it stays {stray.domain.default!r}. "
+                f"Give the domain itself, which is searched along with the architecture: {name}={as_code(stray.domain)}."
+            )
+            raise EvaluationError(msg)
         for value in _values(setting):
             if value is None and name in _OPTIONAL:
                 continue

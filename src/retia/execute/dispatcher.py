@@ -180,7 +180,7 @@ class Dispatcher:
 
     def _hear(self, worker: WorkerProcess) -> None:
         try:
-            kind, _, body = unpack(worker.connection.recv_bytes())
+            kind, function, call, body = unpack(worker.connection.recv_bytes())
         except (EOFError, OSError):
             worker.lost = True
             worker.kill()  # it can't be reached, so let it not live on
@@ -190,7 +190,10 @@ class Dispatcher:
         elif worker.call is None or worker.fate is not None:
             return  # a thread that the call left behind, or a word too late
         elif kind == LOADED:
-            self._set_deadline(worker)
+            if function == worker.call.function.number:
+                self._set_deadline(worker)
+        elif call != worker.call.number:
+            return  # a thread that an earlier call left behind
         elif kind == MESSAGE:
             self._pass_on(worker, worker.call, body)
         else:

@@ -4,7 +4,7 @@ from concurrent.futures import Executor
 
 from retia.errors import ExecutorError
 from retia.execute.in_process import InProcess
-from retia.execute.processes import Processes
+from retia.execute.processes import Processes, check_count
 
 __all__ = ["executor_for", "let_go", "slots_of"]
 
@@ -13,8 +13,9 @@ def executor_for(workers: int, time_limit_s: float | None = None) -> InProcess |
     """Return the executor for `workers` calls at once: `InProcess` for one, `Processes` for more.
 
     Raises:
-        ExecutorError: If there is no worker, or one worker is to keep a time limit.
+        ExecutorError: If `workers` is not a whole number of at least 1, or one worker is to keep a time limit.
     """
+    check_count("workers", workers)
     if workers != 1:
         return Processes(workers, time_limit_s=time_limit_s)
     if time_limit_s is not None:

@@ -16,7 +16,7 @@ from retia.execute.pickling import dumps
 from retia.execute.wire import FUNCTION, pack
 from retia.execute.worker_process import KEPT_FUNCTIONS, Call, Function, threads_environment
 
-__all__ = ["Processes"]
+__all__ = ["Processes", "check_count"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,9 +46,9 @@ class Processes(Executor):
     """
 
     def __init__(self, workers: int, *, time_limit_s: float | None = None, threads: int | None = None) -> None:
-        _check_count("workers", workers)
+        check_count("workers", workers)
         if threads is not None:
-            _check_count("threads", threads)
+            check_count("threads", threads)
         if time_limit_s is not None and not time_limit_s > 0:
             msg = f"'time_limit_s' must be more than 0 seconds, or None for no limit, got {time_limit_s!r}."
             raise ExecutorError(msg)
@@ -78,7 +78,7 @@ class Processes(Executor):
             if self._closed:
                 msg = f"The executor was shut down and takes no more calls. Make a new one: Processes({self.max_workers})."
                 raise RuntimeError(msg)
-            call = Call(future, self._function(fn), arguments)
+            call = Call(next(self._numbers), future, self._function(fn), arguments)
             if self._dispatcher is None:
                 self._dispatcher = Dispatcher(
                     self.max_workers,
@@ -122,7 +122,8 @@ class Processes(Executor):
         # By identity, not equality, which may cost as much as sending; a bound method is made anew at each access.
         key = (id(fn.__self__), id(fn.__func__)) if isinstance(fn, MethodType) else id(fn)
         if key not in self._functions:
-            frame = pack(FUNCTION, number := next(self._numbers), _pickled(fn, "The function", fn))
+            number = next(self._numbers)
+            frame = pack(FUNCTION, _pickled(fn, "The function", fn), function=number)
             self._functions[key] = Function(number, frame), fn  # holding fn keeps its id from being used again
             if len(self._functions) > KEPT_FUNCTIONS:
                 self._functions.popitem(last=False)
@@ -141,7 +142,12 @@ def _pickled(value: object, what: str, shown: object) -> bytes:
         raise EvaluationError(msg) from error
 
 
-def _check_count(name: str, value: int) -> None:
+def check_count(name: str, value: int) -> None:
+    """Check a number of workers or threads.
+
+    Raises:
+        ExecutorError: If it is not a whole number of at least 1.
+    """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
         msg = f"'{name}' must be a whole number of at least 1, got {value!r}."
         raise ExecutorError(msg)

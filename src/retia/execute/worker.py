@@ -5,6 +5,7 @@ import pickle
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from io import TextIOWrapper
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
@@ -13,6 +14,7 @@ from traceback import format_exception
 from typing import Any
 
 from retia.errors import EvaluationError
+from retia.execute.fork import end_copy
 from retia.execute.pickling import dumps
 from retia.execute.progress import emitting_to
 from retia.execute.wire import CALL, ERROR, FORGET, FUNCTION, LOADED, MESSAGE, READY, RESULT, STOP, pack, unpack
@@ -38,13 +40,16 @@ class _Parent:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._lock = Lock()
+        self._pid = os.getpid()
 
-    def send(self, kind: bytes, body: bytes = b"") -> None:
+    def send(self, frame: bytes) -> None:
+        if os.getpid() != self._pid:
+            end_copy(self._pid)  # before the lock, which another thread may have held when the copy was made
         with self._lock:
-            self._connection.send_bytes(pack(kind, body=body))
+            self._connection.send_bytes(frame)
 
-    def tell(self, message: Any) -> None:
-        self.send(MESSAGE, _dumped(message, "message that a call emitted"))
+    def tell(self, call: int, message: Any) -> None:
+        self.send(pack(MESSAGE, _dumped(message, "message that a call emitted"), call=call))
 
 
 def _read(connection: Connection, inbox: SimpleQueue[bytes]) -> None:
@@ -58,25 +63,25 @@ def _read(connection: Connection, inbox: SimpleQueue[bytes]) -> None:
 
 def _serve(inbox: SimpleQueue[bytes], parent: _Parent) -> None:
     functions: dict[int, Callable[..., Any]] = {}
-    parent.send(READY)
+    parent.send(pack(READY))
     while True:
-        kind, number, body = unpack(inbox.get())
+        kind, number, call, body = unpack(inbox.get())
         if kind == FUNCTION:
             functions[number] = _load(body)
-            parent.send(LOADED)
+            parent.send(pack(LOADED, function=number))
         elif kind == FORGET:
             del functions[number]
         elif kind == CALL:
-            parent.send(*_outcome(functions[number], body, parent))
+            parent.send(pack(*_outcome(functions[number], body, partial(parent.tell, call)), call=call))
         elif kind == STOP:
             return
         del body  # a large function is not kept twice
 
 
-def _outcome(function: Callable[..., Any], arguments: memoryview, parent: _Parent) -> tuple[bytes, bytes]:
+def _outcome(function: Callable[..., Any], arguments: memoryview, tell: Callable[[Any], None]) -> tuple[bytes, bytes]:
     try:
         args, kwargs = pickle.loads(arguments)
-        with emitting_to(parent.tell):
+        with emitting_to(tell):
             result = function(*args, **kwargs)
     except Exception as error:  # noqa: BLE001 - whatever a call raises is its outcome
         return ERROR, _dumped_error(error)

@@ -36,8 +36,9 @@ class Function:
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """A submitted call: its future, its function, and its arguments as a pickle."""
+    """A submitted call: its number, its future, its function, and its arguments as a pickle."""
 
+    number: int
     future: Future[Any]
     function: Function
     arguments: bytes
@@ -121,13 +122,13 @@ class WorkerProcess:
         if new:
             if len(self._functions) >= KEPT_FUNCTIONS:
                 oldest = next(iter(self._functions))
-                self.connection.send_bytes(pack(FORGET, oldest))
+                self.connection.send_bytes(pack(FORGET, function=oldest))
                 del self._functions[oldest]
             self.connection.send_bytes(call.function.frame)
         else:
             del self._functions[number]
         self._functions[number] = None  # the last is the latest used
-        self.connection.send_bytes(pack(CALL, number, call.arguments))
+        self.connection.send_bytes(pack(CALL, call.arguments, function=number, call=call.number))
         return new
 
     def stop(self) -> None:
@@ -142,11 +143,21 @@ class WorkerProcess:
     def kill(self) -> None:
         """End the process, and whatever processes it has started, at once."""
         if not self.exited:
-            with suppress(ProcessLookupError, PermissionError):  # it ended by itself just now
-                os.killpg(self.pid, signal.SIGKILL)
+            self._kill_group()
+
+    def _kill_group(self) -> None:
+        with suppress(ProcessLookupError, PermissionError):  # nothing is left of it
+            os.killpg(self.pid, signal.SIGKILL)
 
     def _reap(self, on_exit: Callable[[], None]) -> None:
-        self._process.wait()
+        """Wait for the process to end, and end whatever it has left behind."""
+        if sys.platform == "linux":
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)  # so that its number is not another's before the group is gone
+            self._kill_group()
+            self._process.wait()
+        else:
+            self._process.wait()
+            self._kill_group()
         on_exit()
 
 

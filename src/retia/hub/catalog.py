@@ -74,6 +74,7 @@ def load(name: str, *, device: str | torch.device | None = None, seed: int | Non
 
     Raises:
         SpaceError: If there is no such model, or the tensors of the file are not its.
+        StorageError: If the file of the weights can't be read or is damaged.
 
     >>> sum(parameter.numel() for parameter in load("darts-v2", device="meta").parameters())
     3349342

@@ -14,7 +14,7 @@ from retia.hub.published import Published
 from retia.hub.rounding import make_divisible
 from retia.hub.stage import Stage
 from retia.nn import repeat
-from retia.space import Value
+from retia.space import Value, scope
 
 __all__ = ["PUBLISHED", "MobileNetV3"]
 
@@ -95,7 +95,9 @@ class MobileNetV3(nn.Module):
         widths = _widths(stem, stages, head_widths, width_multipliers)
         ratios = {width.possible: _expansions(width.possible, expansions) for width in widths[1:-2]}
 
-        self.stem = convolution(channels, widths[0].value, choose("stem/kernel", STEM_KERNELS), stride=stem.stride, activation=stem.activation)
+        with scope("stem"):
+            kernel = choose("kernel", STEM_KERNELS)
+        self.stem = convolution(channels, widths[0].value, kernel, stride=stem.stride, activation=stem.activation)
         self.stages = nn.Sequential(*(_stage(i, stage, widths[i], widths[i + 1], ratios) for i, stage in enumerate(stages)))
         last, wide, hidden = (width.value for width in widths[-3:])
         self.head = nn.Sequential(
@@ -130,15 +132,16 @@ class _Width:
 def _widths(stem: Stage, stages: Sequence[Stage], head_widths: tuple[int, int], multipliers: Sequence[float]) -> list[_Width]:
     """Choose the widths, in the order of the layers: of the stem, of each stage, of the two layers of the head."""
 
-    def searched(label: str, own: int) -> _Width:
+    def searched(part: str, name: str, own: int) -> _Width:
         possible = tuple(dict.fromkeys(make_divisible(own * multiplier) for multiplier in multipliers))
-        return _Width(choose(label, possible), possible)
+        with scope(part):
+            return _Width(choose(name, possible), possible)
 
-    widths = [searched("stem/width", stem.width)]
+    widths = [searched("stem", "width", stem.width)]
     for i, stage in enumerate(stages):
         shared = i == 0 and stage.width == stem.width
-        widths.append(widths[0] if shared else searched(f"stage{i}/width", stage.width))
-    return [*widths, searched("head/width", head_widths[0]), searched("head/hidden", head_widths[1])]
+        widths.append(widths[0] if shared else searched(f"stage{i}", "width", stage.width))
+    return [*widths, searched("head", "width", head_widths[0]), searched("head", "hidden", head_widths[1])]
 
 
 def _expansions(widths: Sequence[int], expansions: Sequence[float]) -> tuple[float, ...]:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from retia.errors import ArchitectureError
 from retia.nn import layer_choice
-from retia.space import Architecture, Value
+from retia.space import Architecture, Value, scope
 
 __all__ = ["NasBench201", "nasbench201_architecture", "nasbench201_string"]
 
@@ -74,7 +74,8 @@ class _Cell(nn.Module):
             "nor_conv_3x3": lambda: _relu_conv_norm(channels, channels, 3),
             "avg_pool_3x3": lambda: nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False),
         }
-        self.edges = nn.ModuleList(layer_choice(_label(edge), factories, default="nor_conv_3x3") for edge in EDGES)
+        with scope("edge"):
+            self.edges = nn.ModuleList(layer_choice(f"{node}<-{source}", factories, default="nor_conv_3x3") for node, source in EDGES)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape."""

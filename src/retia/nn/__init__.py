@@ -7,6 +7,7 @@ from retia.nn.elastic_sequential import ElasticSequential
 from retia.nn.factory import Candidates, Factory
 from retia.nn.input_choice import Reduction, SelectInputs, input_choice
 from retia.nn.layer_choice import layer_choice
+from retia.nn.misfit import is_misfit
 from retia.nn.mixed_layer import MixedLayer
 from retia.nn.mixture import Mixture, WeightedSum
 from retia.nn.model_space import ModelSpace
@@ -14,6 +15,7 @@ from retia.nn.parameter import parameter
 from retia.nn.repeat import Depth, repeat
 from retia.nn.seeding import seeded
 from retia.nn.switch import Switch
+from retia.nn.tensor_file import read_tensors, write_tensors, write_weights
 
 __all__ = [
     "Batch",
@@ -37,10 +39,12 @@ __all__ = [
     "cell",
     "input_choice",
     "inputs_of",
+    "is_misfit",
     "layer_choice",
     "map_tensors",
     "move",
     "parameter",
+    "read_tensors",
     "repeat",
     "run_on",
     "sample_count",
@@ -49,4 +53,6 @@ __all__ = [
     "tensors_of",
     "uncollected",
     "with_inputs",
+    "write_tensors",
+    "write_weights",
 ]

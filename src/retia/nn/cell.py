@@ -1,7 +1,8 @@
 """Cells: small graphs of operations, as NASNet and DARTS search them."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,25 @@ from retia.errors import SpaceError
 from retia.nn.factory import Candidates, Factory, construct
 from retia.nn.layer_choice import layer_choice
 from retia.nn.switch import Switch
-from retia.space import Reference, Subset, Tracer, active_recorder, apply, choice, condition_where, declare, scope
+from retia.space import (
+    Categorical,
+    Domain,
+    Expression,
+    Reference,
+    Subset,
+    Tracer,
+    active_recorder,
+    concrete,
+    condition_where,
+    declare,
+    evaluate,
+    expression_of,
+    labelled,
+    labels_of,
+    lift,
+    possible_values,
+    scope,
+)
 
 __all__ = ["Cell", "ElasticNode", "Node", "Operations", "cell"]
 
@@ -86,26 +105,39 @@ class Cell(nn.Module):
         outputs: How many nodes are concatenated: the cell's output has `outputs` times the channels of a node.
     """
 
-    def __init__(self, preprocess: Sequence[nn.Module], nodes: Sequence[nn.Module], concat: Sequence[int], *, outputs: int, dim: int) -> None:
+    def __init__(
+        self, preprocess: Sequence[nn.Module], nodes: Sequence[nn.Module], concat: Sequence[int], postprocess: nn.Module, *, outputs: int, dim: int
+    ) -> None:
         super().__init__()
         self.preprocess = nn.ModuleList(preprocess)
         self.nodes = nn.ModuleList(nodes)
+        self.postprocess = postprocess
         self.concat = concat
         self.outputs = outputs
         self.dim = dim
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Compute the nodes one after the other and concatenate those that count, along `dim`."""
+        """Compute the nodes one after the other, concatenate those that count, along `dim`, and apply the postprocessor.
+
+        Raises:
+            SpaceError: If there is not one tensor for each input.
+        """
+        if len(inputs) != len(self.preprocess) or any(isinstance(one, list | tuple) for one in inputs):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
+            count = len(self.preprocess)
+            got = ", ".join(type(one).__name__ for one in inputs) or "nothing"
+            msg = f"This cell is called with its inputs one by one, {count} of them, got {got}. Write cell({', '.join('ab'[:count]) if count < 3 else '*inputs'}), not cell([...])."
+            raise SpaceError(msg)
         states = [step(x) for step, x in zip(self.preprocess, inputs, strict=True)]
         for node in self.nodes:
             states.append(node(states))
         offset = len(inputs)
-        return torch.cat([states[offset + i] for i in self.concat], self.dim)
+        return self.postprocess(torch.cat([states[offset + i] for i in self.concat], self.dim))
 
 
+@labelled("cell('cell', [nn.Identity, lambda: nn.Conv2d(16, 16, 3, padding=1)])")
 def cell(
     label: str,
-    operations: Operations,
+    operations: Operations = (),
     *,
     nodes: int = 4,
     inputs: int = 2,
@@ -113,14 +145,16 @@ def cell(
     distinct: bool = True,
     concat: Literal["all", "loose"] = "all",
     preprocess: Sequence[Factory] | None = None,
+    postprocess: Callable[[int], nn.Module] | nn.Module | None = None,
     dim: int = 1,
 ) -> Cell:
     """Search a cell: each node sums operations on some of the cell's inputs and of the nodes before it.
 
-    Cells with the same label in the same scope share their choices, so that a network stacks one cell.
+    Cells with the same label in the same scope share their choices, so that a network stacks one cell. So do cells whose label starts with
+    "/", whatever the scope: `repeat("body", lambda i: cell("/cell", ...), (2, 8))` searches the depth of a stack of one cell.
 
     Args:
-        label: The cell's name, unique in its scope; its parameters are named `label/node/...`.
+        label: The cell's name, unique in its scope; its parameters are named `label/node/...`. One that starts with "/" is shared by all scopes.
         operations: Candidates for every edge (as of `layer_choice`), or a function `(node, predecessor) -> candidates`, for
             edges that differ, such as a stride on the edges from the cell's inputs (predecessors 0 to `inputs - 1`).
         nodes: The number of nodes.
@@ -131,6 +165,8 @@ def cell(
             `label/node/input/i` and `label/node/op/i`, and the order of two operations counts as a difference.
         concat: "all" concatenates every node; "loose" those that no other node uses.
         preprocess: A factory for each input, applied before the nodes; identity if not given.
+        postprocess: A function that makes a module, given how many nodes are concatenated (`Cell.outputs`), such as
+            `lambda outputs: nn.Conv2d(outputs * 16, 16, 1)`; or a module, of which a copy is taken. Applied to the concatenated nodes; identity if not given.
         dim: The dimension of the concatenation.
 
     Raises:
@@ -166,11 +202,58 @@ def cell(
                     built.append(_distinct_node(node, inputs + node, operations_per_node, candidates))
                 else:
                     built.append(_free_node(node, inputs + node, operations_per_node, candidates))
-    used = tuple(node.inputs for node in built)
-    if concat == "all":
-        return Cell(steps, built, tuple(range(nodes)), outputs=nodes, dim=dim)
-    ends: tuple[int, ...] = apply(loose_ends, inputs, used)
-    return Cell(steps, built, ends, outputs=apply(len, ends), dim=dim)
+    ends, outputs = (tuple(range(nodes)), nodes) if concat == "all" else _loose(inputs, tuple(node.inputs for node in built))
+    finish: Factory = postprocess if isinstance(postprocess, nn.Module) else (lambda: nn.Identity() if postprocess is None else postprocess(outputs))
+    with scope(label), scope("postprocess"):
+        last = construct(label, "postprocess", finish)
+    return Cell(steps, built, ends, last, outputs=outputs, dim=dim)
+
+
+def _loose(inputs: int, used: tuple[Any, ...]) -> tuple[tuple[int, ...], int]:
+    """Return the nodes that no node uses, and how many they are; symbolic if they follow from choices."""
+    terms, taken = expression_of(used), loose_ends(inputs, concrete(used))
+    if not labels_of(terms):
+        return taken, len(taken)
+    return lift(taken, LooseEnds(inputs, terms)), lift(len(taken), LooseEnds(inputs, terms, counted=True))
+
+
+@dataclass(frozen=True)
+class LooseEnds(Expression):
+    """The nodes of a cell that no node uses, or how many they are.
+
+    Attributes:
+        inputs: The number of the cell's inputs.
+        used: For each node the states that it uses.
+        counted: Whether it is their number.
+    """
+
+    inputs: int
+    used: tuple[Any, ...]
+    counted: bool = False
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """The parameters it depends on."""
+        return labels_of(self.used)
+
+    def evaluate(self, values: Mapping[str, Any]) -> Any:
+        """Find the nodes for the states that are used."""
+        return self._of(evaluate(self.used, values))
+
+    def outcomes(self, domains: Mapping[str, Domain]) -> Collection[Any]:
+        """Go through the nodes, and keep which sets of states can be taken: far fewer than there are combinations."""
+        taken = {frozenset[int]()}
+        for states in self.used:
+            rows = {frozenset(row) for row in possible_values(states, domains)}
+            taken = {before | row for before in taken for row in rows}
+        return {self._of((tuple(states), *((),) * (len(self.used) - 1))) for states in taken}
+
+    def _of(self, used: Sequence[Sequence[int]]) -> Any:
+        ends = loose_ends(self.inputs, used)
+        return len(ends) if self.counted else ends
+
+    def __str__(self) -> str:
+        return f"{'the number of ' if self.counted else ''}loose ends of {len(self.used)} nodes"
 
 
 def loose_ends(inputs: int, used: Sequence[Sequence[int]]) -> tuple[int, ...]:
@@ -184,21 +267,27 @@ def _distinct_node(node: int, predecessors: int, count: int, candidates: Callabl
     every = tuple(range(predecessors))
     chosen: tuple[int, ...] = declare("inputs", Subset(every, least=count, most=count)) if count < predecessors else every
     if count >= predecessors or not isinstance(recorder, Tracer):
-        return Node([layer_choice(f"op/{i}", candidates(node, i)) for i in chosen], chosen)
+        return Node([_edge(i, candidates(node, i)) for i in chosen], chosen)
     label = recorder.qualify("inputs")
     edges: list[nn.Module] = []
     for i in every:
         condition = condition_where(Reference(label), {label: recorder.parameters[label].domain}, lambda taken, i=i: i in taken)
         with recorder.given(condition):
-            edges.append(layer_choice(f"op/{i}", candidates(node, i)))
+            edges.append(_edge(i, candidates(node, i)))
     return ElasticNode(edges, chosen, chosen, every)
 
 
 def _free_node(node: int, predecessors: int, count: int, candidates: Callable[[int, int], Candidates]) -> Node | ElasticNode:
-    inputs = tuple(choice(f"input/{i}", range(predecessors)) if predecessors > 1 else 0 for i in range(count))
+    with scope("input"):
+        inputs = tuple(declare(str(i), Categorical(tuple(range(predecessors)))) if predecessors > 1 else 0 for i in range(count))
     if predecessors == 1 or not isinstance(active_recorder(), Tracer):
-        return Node([layer_choice(f"op/{i}", candidates(node, predecessor)) for i, predecessor in enumerate(inputs)], inputs)
+        return Node([_edge(i, candidates(node, predecessor)) for i, predecessor in enumerate(inputs)], inputs)
     # An edge for each predecessor, for their operations may differ, and so do their weights: position i is given predecessor p.
-    edges = [layer_choice(f"op/{i}", candidates(node, p)) for i in range(count) for p in range(predecessors)]
+    edges = [_edge(i, candidates(node, p)) for i in range(count) for p in range(predecessors)]
     used = tuple(i * predecessors + predecessor for i, predecessor in enumerate(inputs))
     return ElasticNode(edges, used, inputs, tuple(range(predecessors)) * count)
+
+
+def _edge(name: int, candidates: Candidates) -> nn.Module:
+    with scope("op"):
+        return layer_choice(str(name), candidates)

@@ -21,7 +21,7 @@ def named(label: str, candidates: Candidates) -> dict[str | int, Factory]:
     """Return candidates by name: their keys; for a list the names of the classes, or the positions where these are not distinct.
 
     Raises:
-        SpaceError: If there is no candidate, or one is neither a module nor callable.
+        SpaceError: If there is no candidate, one is neither a module nor callable, or a name holds a "/".
     """
     if isinstance(candidates, Mapping):
         factories: dict[str | int, Factory] = {**candidates}
@@ -32,9 +32,12 @@ def named(label: str, candidates: Candidates) -> dict[str | int, Factory]:
             names = list(range(len(listed)))
         factories = dict(zip(names, listed, strict=True))
     if not factories:
-        msg = f"layer_choice({label!r}) needs at least one candidate, got none."
+        msg = f"layer_choice({label!r}) needs at least one candidate. Give it factories by name, {{'relu': nn.ReLU}}, or a list of them."
         raise SpaceError(msg)
     for name, factory in factories.items():
+        if isinstance(name, str) and "/" in name:
+            msg = f"The name of candidate {name!r} of '{label}' holds a '/', which separates scopes. Rename it."
+            raise SpaceError(msg)
         if not callable(factory):
             msg = f"Candidate {name!r} of '{label}' must be a module or a function that makes one, got {factory!r}. For a skip use nn.Identity."
             raise SpaceError(msg)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from retia.errors import SpaceError
-from retia.space import Subset, declare
+from retia.space import Subset, declare, labelled
 
 __all__ = ["Reduction", "SelectInputs", "input_choice"]
 
@@ -51,11 +51,12 @@ class SelectInputs(nn.Module):
         return f"chosen={self.chosen}, reduction={self.reduction!r}"
 
 
+@labelled("input_choice('skip', 3)")
 def input_choice(label: str, inputs: int, *, choose: int | tuple[int, int] = 1, reduction: Reduction = "sum", dim: int = 1) -> SelectInputs:
     """Choose some of several inputs, such as where a skip connection comes from.
 
     Args:
-        label: The parameter's name, unique in its scope. Its value is a tuple of positions.
+        label: The parameter's name, unique in its scope; one that starts with "/" is shared by all scopes (see `choice`). Its value is a tuple of positions.
         inputs: How many inputs there are.
         choose: How many are taken: a number, or (least, most), both included; at least one.
         reduction: How they are joined: "sum", "mean", "concat", or "none" for a list.

@@ -7,18 +7,19 @@ from torch import nn
 from retia.errors import SpaceError
 from retia.nn.factory import Candidates, construct, named
 from retia.nn.mixed_layer import MixedLayer
-from retia.space import Categorical, Clause, Condition, Tracer, active_recorder, declare
+from retia.space import Categorical, Clause, Condition, Tracer, active_recorder, declare, labelled
 
 __all__ = ["layer_choice"]
 
 
-def layer_choice(label: str, candidates: Candidates, *, default: str | int | None = None) -> nn.Module:
+@labelled("layer_choice('act', [nn.ReLU, nn.GELU])")
+def layer_choice(label: str, candidates: Candidates = (), *, default: str | int | None = None) -> nn.Module:
     """Choose one of several layers.
 
     Parameters declared inside a candidate exist only while it is chosen; they are named `label/candidate/...`.
 
     Args:
-        label: The parameter's name, unique in its scope.
+        label: The parameter's name, unique in its scope; one that starts with "/" is shared by all scopes (see `choice`).
         candidates: Factories (classes, functions without arguments, or modules, which are copied) by name; or a list, whose
             names are those of the classes, or 0, 1, 2, ... where these are not distinct.
         default: The name of the candidate outside a search, and of the baseline; the first if not given.

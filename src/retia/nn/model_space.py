@@ -1,7 +1,8 @@
 """The model space: a search space that a plain constructor describes, and that builds its models."""
 
+import inspect
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Self
@@ -9,11 +10,15 @@ from typing import Any, Self
 import torch
 from torch import nn
 
-from retia.errors import RetiaError, SpaceError
+from retia.errors import InfeasibleArchitecture, RetiaError, SpaceError
 from retia.nn.collection import uncollected
-from retia.nn.placement import placed
+from retia.nn.misfit import is_misfit
+from retia.nn.misplaced import declared_in_methods, refuse_misplaced
+from retia.nn.originals import Originals
+from retia.nn.placement import check_device, placed
 from retia.nn.seeding import preserved, seeded
-from retia.space import Builder, Domain, SearchSpace, Tracer, Value
+from retia.nn.tensor_file import load_weights
+from retia.space import Builder, Domain, Parameter, Restriction, SearchSpace, Tracer, Value, fitting_trace
 from retia.space import explore as explore_constructor
 
 __all__ = ["ModelSpace"]
@@ -30,10 +35,13 @@ class ModelSpace(SearchSpace):
         kwargs: What the factory is called with.
 
     Attributes:
+        traced_with: The values with which the constructor runs while it is traced, where the greatest of every choice do not fit together.
         traced_on: The device that the constructor can be traced on: "meta", or "cpu" where it needs values of tensors.
 
     Raises:
-        SpaceError: If the constructor fails, makes no module, or declares choices that contradict each other.
+        SpaceError: If the constructor fails with all values that are tried, makes no module, or declares choices that contradict each other;
+            or if it uses a choice made outside of it.
+        InfeasibleArchitecture: If the constructor rejects all values that are tried.
 
     Warns:
         UserWarning: If the constructor can't run on `meta` (it reads values of tensors) and was traced on the CPU instead.
@@ -59,19 +67,35 @@ class ModelSpace(SearchSpace):
         if isinstance(factory, nn.Module) or not callable(factory):
             msg = f"A ModelSpace takes the class of a model or a function that makes it, got {factory!r}. Give the class, not an instance of it."
             raise SpaceError(msg)
+        _check_arguments(factory, args, kwargs)
         self._factory = factory
         self._args = args
         self._kwargs = kwargs
         self._beside: frozenset[str] = frozenset()
         self._meta_error: BaseException | None = None
+        self._hint: str | None = None
         self.traced_on = "meta"
-        super().__init__(explore_constructor(self._trace) if explore else self._trace({}).parameters.values())
+        self._explore = explore
+        self._originals = Originals()
+        self._shared: dict[str, None] = {}
+        self.traced_with: Mapping[str, Value] = {}
+        parameters, restrictions = self._traced()
+        super().__init__(parameters)
+        self._restrictions = tuple(restrictions)
+        if self._originals:
+            self._trace({})  # meets again what the constructor doesn't make
         if self._meta_error is not None:
             reason, self._meta_error = self._meta_error, None
             self.traced_on = "cpu"
             warnings.warn(
                 f"{self.name} can't be constructed on the meta device ({type(reason).__name__}: {reason}), "
                 f"so it was traced on the CPU, with its largest weights in memory.",
+                stacklevel=2,
+            )
+        if self._shared:
+            warnings.warn(
+                f"{self.name} uses what its constructor doesn't make: {', '.join(repr(path) if path else 'the whole model' for path in self._shared)}. Each model gets a copy, "
+                f"so that no training goes on with what another has left. Make it inside of the constructor, or take copy.deepcopy(...) there, to say so yourself.",
                 stacklevel=2,
             )
 
@@ -100,18 +124,28 @@ class ModelSpace(SearchSpace):
 
         Raises:
             ArchitectureError: If the architecture is not one of the space.
-            SpaceError: If the constructor fails, or its choices are not those that were traced.
+            InfeasibleArchitecture: If the constructor rejects it, or torch refuses the sizes of a layer, such as channels that are not divisible by
+                their groups.
+            SpaceError: If the constructor fails otherwise, or its choices are not those that were traced.
         """
         architecture = self.validate(architecture)
         builder = Builder(architecture, self._parameters)
         with builder.recording(), placed(device), seeded(seed):
             try:
                 model = self._factory(*self._args, **self._kwargs)
-            except RetiaError:
-                raise
             except Exception as error:
-                msg = f"The constructor of {self.name} fails for {dict(architecture)}: {type(error).__name__}: {error}"
-                raise SpaceError(msg) from error
+                cause = error.__cause__ if isinstance(error, SpaceError) else error
+                misfit = is_misfit(cause)
+                if isinstance(error, RetiaError) and not misfit:
+                    raise
+                msg = f"The constructor of {self.name} fails for {dict(architecture)}: {type(error).__name__}: {error}."
+                if misfit:
+                    raise InfeasibleArchitecture(msg) from cause
+                msg += (
+                    " It runs with other values: if these do not fit together, exclude them with retia.require(...) in the constructor, "
+                    "or compute one from another (width = heads * head_width)."
+                )
+                raise SpaceError(msg) from cause
         if len(builder.asked) + len(self._beside) < len(architecture):
             unasked = next(label for label in architecture if label not in builder.asked and label not in self._beside)
             msg = (
@@ -121,10 +155,10 @@ class ModelSpace(SearchSpace):
                 f"or let ModelSpace(..., explore=True) trace the constructor for every value."
             )
             raise SpaceError(msg)
-        return model
+        return self._with_copies(model, device)
 
-    def assemble(self, device: str | torch.device | None = None, seed: int | None = None) -> nn.Module:
-        """Run the constructor with symbolic values, the greatest of each choice, and return all that it makes.
+    def assemble(self, device: str | torch.device | None = None, seed: int | None = None, *, tracer: Tracer | None = None) -> nn.Module:
+        """Run the constructor with symbolic values, those of `traced_with` and else the greatest of each choice, and return all that it makes.
 
         The model has every candidate of every choice and every block, and its modules' attributes hold the symbolic values: it is
         what a supernet is made of.
@@ -132,56 +166,92 @@ class ModelSpace(SearchSpace):
         Args:
             device: Where its tensors are made.
             seed: Seeds the weights, and leaves torch's generator as it was; None draws from it, as torch does.
+            tracer: What gives the symbolic values, where it is to see more of the run.
 
         Raises:
             SpaceError: If the constructor fails.
         """
         with seeded(seed):
-            return self._run(Tracer(), device)
+            return self._with_copies(self._run(tracer or Tracer(self.traced_with), device), device)
 
     @property
     def labels(self) -> frozenset[str]:
         """The parameters that the constructor asks for: all but those that `extend` has added."""
         return frozenset(self._parameters) - self._beside
 
+    def nothing_to_search(self) -> str:
+        """Say what to do about a model without choices, for the error of a study."""
+        return (
+            f"There is nothing to search: the constructor of {self.name} declares no choice. {self._hint or ''}Declare what may vary in __init__, such as "
+            f"width = retia.choice('width', [16, 32]), and keep it in an attribute for forward."
+        )
+
     def seeded(self, seed: int) -> AbstractContextManager[None]:
         """Seed torch inside, and restore its generators afterwards."""
         return seeded(seed)
+
+    def check_device(self, device: str | None) -> None:
+        """Check that models can be built on a device.
+
+        Raises:
+            EvaluationError: If torch does not know the device, or this machine does not have it.
+        """
+        check_device(device)
 
     def load(self, architecture: Mapping[str, Value], path: Path, device: str | torch.device | None = None) -> nn.Module:
         """Build a model and load its weights from a safetensors file, in evaluation mode.
 
         Raises:
+            StorageError: If the file can't be read or is damaged.
             SpaceError: If the file's tensors are not those of the model.
         """
-        from safetensors.torch import load_model
-
         model = self.build(architecture, device=device, seed=0)
         try:
-            load_model(model, path, device=str(device or "cpu"))
+            load_weights(path, model)
+        except RetiaError:
+            raise
         except RuntimeError as error:
             msg = f"The weights in {path} are not those of this architecture: {error}. Has the code of {self.name} changed since they were saved?"
             raise SpaceError(msg) from error
         return model.eval()
 
-    def _trace(self, overrides: Mapping[str, Value]) -> Tracer:
+    def _with_copies(self, model: nn.Module, device: str | torch.device | None) -> nn.Module:
+        self._originals.find(self._traced)  # again in each process that the space is sent to
+        return self._originals.copied(model, device)
+
+    def _traced(self) -> tuple[Iterable[Parameter], Iterable[Restriction]]:
+        """Return the parameters and restrictions that the constructor declares."""
+        trace = self._trace({})
+        self.traced_with = trace.overrides
+        if self._explore:
+            return explore_constructor(lambda fixed: self._trace(fixed) if fixed else trace)
+        return trace.parameters.values(), trace.restrictions
+
+    def _trace(self, fixed: Mapping[str, Value]) -> Tracer:
+        return fitting_trace(self._trace_once, fixed, self.traced_with)
+
+    def _trace_once(self, tracer: Tracer) -> None:
         if self._meta_error is not None:
-            return self._trace_on("cpu", overrides)
+            self._trace_on("cpu", tracer)
+            return
         try:
-            return self._trace_on("meta", overrides)
-        except RetiaError as error:
+            self._trace_on("meta", tracer)
+        except SpaceError as error:
             if error.__cause__ is None:
                 raise
             # Whatever a constructor raises on meta, the CPU decides whether it is an error.
-            tracer = self._trace_on("cpu", overrides)
+            self._trace_on("cpu", tracer)
             self._meta_error = error.__cause__
-            return tracer
 
-    def _trace_on(self, device: str, overrides: Mapping[str, Value]) -> Tracer:
-        tracer = Tracer(overrides)
+    def _trace_on(self, device: str, tracer: Tracer) -> None:
         with preserved():
-            self._run(tracer, device)
-        return tracer
+            model = self._run(tracer, device)
+        if self._hint is None:  # the first model that could be made
+            arguments = {**{f"argument {i}": value for i, value in enumerate(self._args)}, **self._kwargs}
+            refuse_misplaced(self.name, self._factory, arguments, model)
+            self._hint = "" if tracer.parameters else declared_in_methods(model)
+        self._shared.update(dict.fromkeys(self._originals.paths(model)))
+        self._originals.note(model)
 
     def _run(self, tracer: Tracer, device: str | torch.device | None) -> nn.Module:
         with tracer.recording(), placed(device), uncollected():
@@ -190,15 +260,33 @@ class ModelSpace(SearchSpace):
             except RetiaError:
                 raise
             except Exception as error:
-                where = f"{dict(tracer.overrides)} and the greatest" if tracer.overrides else "the greatest"
-                choices = ", ".join(f"{label}: {parameter.domain}" for label, parameter in tracer.parameters.items())
-                msg = (
-                    f"The constructor of {self.name} fails while it is traced, with {where} value of every choice "
-                    f"({choices or 'none so far'}): {type(error).__name__}: {error}. "
-                    f"If those values do not fit together, compute one from another, as in hidden = heads * head_dim."
-                )
-                raise SpaceError(msg) from error
+                raise SpaceError(_failed(self.name, tracer, error)) from error
         if not isinstance(model, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
             msg = f"{self.name} must make a torch.nn.Module, got {model!r}."
             raise SpaceError(msg)
         return model
+
+
+def _check_arguments(factory: Callable[..., nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    """Refuse arguments with which a constructor can't be called, before it is."""
+    try:
+        inspect.signature(factory).bind(*args, **kwargs)
+    except TypeError as error:
+        name = getattr(factory, "__name__", type(factory).__name__)
+        msg = f"{name} can't be called with the arguments of its ModelSpace: {error}. Give the arguments to the space: retia.ModelSpace({name}, classes=10)."
+        raise SpaceError(msg) from None
+    except ValueError:  # a builtin without a signature
+        pass
+
+
+def _failed(name: str, tracer: Tracer, error: Exception) -> str:
+    choices = ", ".join(f"{label}: {parameter.domain}" for label, parameter in tracer.parameters.items())
+    where = f"{dict(tracer.overrides)} and the greatest" if tracer.overrides else "the greatest"
+    values = f", with {where} value of every choice ({choices})" if choices else ", before it comes to a choice"
+    msg = f"The constructor of {name} fails while it is traced{values}: {type(error).__name__}: {error}."
+    if "Symbolic" in str(error):
+        msg += (
+            " A value that is chosen is then of a subclass of int, float, str or tuple, which some libraries refuse: give these the plain value, such "
+            "as int(value); a supernet can't follow it there."
+        )
+    return msg

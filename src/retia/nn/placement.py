@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["placed"]
+from retia.errors import EvaluationError
+
+__all__ = ["check_device", "placed"]
 
 _FILLING: frozenset[Callable[..., Any]] = frozenset(
     [
@@ -38,6 +40,25 @@ def placed(device: str | torch.device | None) -> AbstractContextManager[Any]:
         return nullcontext()
     device = torch.device(device)
     return _on_meta(device) if device.type == "meta" else device
+
+
+def check_device(device: str | torch.device | None) -> None:
+    """Check that tensors can be made on a device, without making any.
+
+    Raises:
+        EvaluationError: If torch does not know the device, or this machine does not have it.
+    """
+    if device is None:
+        return
+    try:
+        place = torch.device(device)
+    except RuntimeError as error:
+        msg = f"'device' must name a device of torch, such as 'cpu' or 'cuda:0', got {device!r}. {error}"
+        raise EvaluationError(msg) from error
+    count = {"cuda": torch.cuda.device_count, "mps": lambda: int(torch.backends.mps.is_available())}.get(place.type, lambda: 1)()
+    if count <= (place.index or 0) and place.type in ("cuda", "mps"):
+        msg = f"The device '{device}' is not available: torch finds {count} of type '{place.type}'. Leave device out, or install a torch that supports it."
+        raise EvaluationError(msg)
 
 
 @contextmanager

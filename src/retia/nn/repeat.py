@@ -1,5 +1,6 @@
 """A searchable number of blocks."""
 
+import inspect
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -7,7 +8,7 @@ from torch import nn
 
 from retia.errors import SpaceError
 from retia.nn.elastic_sequential import ElasticSequential
-from retia.space import Integer, Tracer, active_recorder, condition_where, declare, expression_of, scope, symbolic, values_of
+from retia.space import Integer, Tracer, active_recorder, condition_where, declare, expression_of, labelled, scope, symbolic, values_of
 
 __all__ = ["Depth", "repeat"]
 
@@ -15,6 +16,7 @@ Depth: TypeAlias = "int | tuple[int, int] | range"
 """A number of blocks, fixed or symbolic; (least, most), both included; or a range, as Python reads it."""
 
 
+@labelled("repeat('body', lambda i: Block(), (1, 4))")
 def repeat(label: str, factory: Callable[[int], nn.Module], depth: Depth) -> nn.Sequential:
     """Stack a searchable number of blocks, one after the other.
 
@@ -22,8 +24,8 @@ def repeat(label: str, factory: Callable[[int], nn.Module], depth: Depth) -> nn.
     For blocks that are all alike, make the choice outside and use it inside.
 
     Args:
-        label: The name of the depth, unique in its scope.
-        factory: Makes the block of an index, from 0.
+        label: The name of the depth, unique in its scope; one that starts with "/" is shared by all scopes (see `choice`).
+        factory: A function that makes the block of an index, from 0.
         depth: The number of blocks: an int, a choice made elsewhere, `(least, most)` with both included, or a `range`. 0 is allowed.
 
     Returns:
@@ -31,17 +33,19 @@ def repeat(label: str, factory: Callable[[int], nn.Module], depth: Depth) -> nn.
         and in a supernet.
 
     Raises:
-        SpaceError: If the depth is none of these, a depth is negative or the range is empty.
+        SpaceError: If the depth is not one of these, a depth is negative or the range is empty; or if `factory` is a module, a class, or a
+            function that can't be called with an index or makes no module.
 
     >>> len(repeat("body", lambda i: nn.Linear(8, 8), (1, 4)))
     1
     """
     recorder = active_recorder()
     full = label if recorder is None else recorder.qualify(label)
+    _check_factory(full, factory)
     count = _declared(full, label, depth)
     with scope(label):
         if not isinstance(recorder, Tracer) or not symbolic(count):
-            return nn.Sequential(*(_block(factory, i) for i in range(count)))
+            return nn.Sequential(*(_block(full, factory, i) for i in range(count)))
         expression = expression_of(count)
         domains = {name: recorder.parameters[name].domain for name in expression.labels}
         depths = [number for _, number in values_of(expression, domains)]
@@ -52,7 +56,7 @@ def repeat(label: str, factory: Callable[[int], nn.Module], depth: Depth) -> nn.
         for i in range(max(depths)):
             condition = condition_where(expression, domains, lambda number, i=i: number > i)
             with recorder.given(condition):
-                blocks.append(_block(factory, i))
+                blocks.append(_block(full, factory, i))
         return ElasticSequential(blocks, count)
 
 
@@ -78,6 +82,27 @@ def _declared(full: str, label: str, depth: Depth) -> int:
     return least if least == most else declare(label, Integer(least, most, step=step))
 
 
-def _block(factory: Callable[[int], nn.Module], index: int) -> nn.Module:
+def _check_factory(full: str, factory: object) -> None:
+    remedy = f"Give a function of the index: repeat('{full.rpartition('/')[2]}', lambda i: "
+    if isinstance(factory, nn.Module) or not callable(factory):
+        msg = f"The blocks of '{full}' are made by a function of their index, got {factory!r}. {remedy}nn.Linear(8, 8), (1, 4))."
+        raise SpaceError(msg)
+    if isinstance(factory, type):
+        msg = f"The blocks of '{full}' are made by a function of their index, got the class {factory.__name__}, whose first argument the index would become. {remedy}{factory.__name__}(...), (1, 4))."
+        raise SpaceError(msg)
+    try:
+        inspect.signature(factory).bind(0)
+    except TypeError as error:
+        msg = f"The function that makes the blocks of '{full}' can't be called with an index: {error}. {remedy}Block(), (1, 4))."
+        raise SpaceError(msg) from None
+    except ValueError:  # a builtin without a signature
+        pass
+
+
+def _block(full: str, factory: Callable[[int], nn.Module], index: int) -> nn.Module:
     with scope(str(index)):
-        return factory(index)
+        block = factory(index)
+    if not isinstance(block, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
+        msg = f"The function that makes the blocks of '{full}' must return a torch.nn.Module, got {block!r} for block {index}. Is a return missing?"
+        raise SpaceError(msg)
+    return block

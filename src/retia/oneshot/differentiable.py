@@ -17,6 +17,7 @@ from retia.oneshot.method import Batch, Lesson, Session, Setting
 from retia.oneshot.one_shot import OneShot
 from retia.oneshot.relaxation import Relaxation
 from retia.oneshot.sampling import PathSampler
+from retia.oneshot.trial_run import check_outputs
 from retia.rng import stream, stream_seed
 from retia.space import Architecture, SearchSpace
 
@@ -24,6 +25,9 @@ __all__ = ["Differentiable", "RelaxedSession", "generator_of"]
 
 PATIENCE = 10_000
 """How many architectures in a row may break restrictions or bounds before allowed ones are sampled instead of listed."""
+
+TRIAL_PATHS = 100
+"""How many paths are drawn to try out each value of each choice before the training."""
 
 CHUNK = 1_000
 """How many of those are put in order at once."""
@@ -90,14 +94,22 @@ class RelaxedSession(Session, ABC):
         method: The method.
         relaxation: The architecture weights.
 
+    Attributes:
+        runs_one: Whether one candidate of a layer choice runs at a time; otherwise the outputs of all are added, so that they must have one shape.
+
     Raises:
         StudyError: If no architecture meets the bounds.
+        SupernetError: If a candidate returns no tensor, or one of another shape than the others.
     """
+
+    runs_one: ClassVar[bool] = False
 
     def __init__(self, setting: Setting, method: Differentiable, relaxation: Relaxation) -> None:
         super().__init__(setting)
         self.relaxation = relaxation
         self.sampler = PathSampler(setting)
+        paths = (self.sampler.sample(stream(setting.seed, "trial run", i)) for i in range(TRIAL_PATHS)) if self.runs_one else None
+        check_outputs(setting, type(method).__name__, relaxation.weights, relaxation.fixed, paths)
         # Small tensors, one by one: grouping them takes longer than it saves.
         self.optimizer = torch.optim.Adam(
             list(relaxation.weights.values()), method.learning_rate, method.betas, weight_decay=method.weight_decay, foreach=len(relaxation.weights) > 8

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from retia.errors import SupernetError
 from retia.oneshot.running_statistics import running_statistics_kept
 
 __all__ = ["BinaryGates"]
@@ -20,23 +21,33 @@ class BinaryGates:
         weights: The gates of the values, shape (K,): 1 for the one that is open and 0 for the others.
         open: The position of the candidate that runs.
         other: The position of another one whose gate has a gradient.
+        label: The label of the choice, for messages.
     """
 
     weights: Tensor
     open: int
     other: int
+    label: str
 
     def combine(self, candidates: Sequence[nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run the candidate whose gate is open."""
         output = candidates[self.open](*args, **kwargs)
         if not (torch.is_grad_enabled() and self.weights.requires_grad):
             return output
-        device, names = output.device.type, list(kwargs)
+        device, names, shape = output.device.type, list(kwargs), output.shape
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
 
         def run(position: int, given: Sequence[Any]) -> Tensor:
             with torch.autocast(device, dtype=dtype, enabled=dtype is not None), running_statistics_kept([candidates[position]]):
-                return candidates[position](*given[: len(args)], **dict(zip(names, given[len(args) :], strict=True)))
+                other = candidates[position](*given[: len(args)], **dict(zip(names, given[len(args) :], strict=True)))
+            if other.shape != shape:
+                msg = (
+                    f"ProxylessNAS compares the outputs of two candidates of '{self.label}', which must have the same shape, got {tuple(shape)} of "
+                    f"{type(candidates[self.open]).__name__} and {tuple(other.shape)} of {type(candidates[position]).__name__}. Wrap them in modules that return "
+                    f"the same shape, or search '{self.label}' by SPOS, FairNAS, Sandwich, OnceForAll or ENAS, which sample paths."
+                )
+                raise SupernetError(msg)
+            return other
 
         return _Gated.apply(self.weights, output, run, (self.open, self.other), *args, *kwargs.values())
 

@@ -53,6 +53,8 @@ class GDAS(Differentiable):
 
 
 class _Session(RelaxedSession):
+    runs_one = True
+
     def __init__(self, setting: Setting, method: GDAS) -> None:
         super().__init__(setting, method, Relaxation(setting, "GDAS"))
         self._method = method

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from retia.errors import TrainingDiverged
+from retia.errors import StorageError, TrainingDiverged
 from retia.evaluate import load_checkpoint, load_optimizer, save_checkpoint
 from retia.nn import Batch, seeded
 from retia.oneshot.lessons import Curriculum
@@ -55,7 +55,7 @@ class Loop:
 
         Raises:
             TrainingDiverged: If a loss becomes NaN or infinite. The checkpoint of the last epoch is kept.
-            StorageError: If the checkpoint is one of something else.
+            StorageError: If the checkpoint is damaged, or is one of something else.
         """
         supernet, training = self.session.supernet, self.session.setting.training
         optimizers = self.session.setting.optimizers
@@ -65,16 +65,13 @@ class Loop:
         told: list[dict[str, float]] = []
         state = None if self.path is None else load_checkpoint(self.path, self.identity)
         if state is not None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # schedules are stepped without the optimizers to where they were
-                for schedule in schedules * (steps * len(state["told"])):
-                    schedule.step()
-            for optimizer, kept in zip(optimizers, state["optimizers"], strict=True):
-                load_optimizer(optimizer, kept)
-            scaler.load_state_dict(state["scaler"])
-            supernet.load_state_dict(state["supernet"])
-            self.session.load_state_dict(state["session"])
-            told = state["told"]
+            try:
+                told = self._restored(state, schedules, scaler)
+            except (KeyError, ValueError, TypeError, RuntimeError) as error:
+                msg = (
+                    f"The checkpoint '{self.path}' does not fit the supernet: {error}. Has the code of the model changed? Remove it, or give another directory."
+                )
+                raise StorageError(msg) from error
         supernet.train()
         for epoch in range(len(told) + 1, self.epochs + 1):
             told.append(self._epoch(epoch, schedules, scaler))
@@ -85,6 +82,19 @@ class Loop:
             self.report(told[-1], epoch)
         self.ranks.wait()
         return told
+
+    def _restored(self, state: Mapping[str, Any], schedules: Sequence[LRScheduler], scaler: torch.amp.GradScaler) -> list[dict[str, float]]:
+        """Put all into the state of a checkpoint, and return what was reported until then."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # schedules are stepped without the optimizers to where they were
+            for schedule in list(schedules) * (self.curriculum.steps_per_epoch * len(state["told"])):
+                schedule.step()
+        for optimizer, kept in zip(self.session.setting.optimizers, state["optimizers"], strict=True):
+            load_optimizer(optimizer, kept)
+        scaler.load_state_dict(state["scaler"])
+        self.session.supernet.load_state_dict(state["supernet"])
+        self.session.load_state_dict(state["session"])
+        return state["told"]
 
     def _epoch(self, epoch: int, schedules: Sequence[LRScheduler], scaler: torch.amp.GradScaler) -> dict[str, float]:
         per_step, steps = self.curriculum.lessons_per_step, self.curriculum.steps_per_epoch

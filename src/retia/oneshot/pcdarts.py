@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from retia.errors import EvaluationError, SupernetError
-from retia.nn import MixedLayer, Mixture, WeightedSum, move
+from retia.nn import MixedLayer, Mixture, WeightedSum
 from retia.oneshot.differentiable import Differentiable, RelaxedSession
 from retia.oneshot.method import Lesson, Session, Setting
 from retia.oneshot.partial_channels import OTHERS, PartialLayers, bypass, shuffled
 from retia.oneshot.relaxation import Relaxation
+from retia.oneshot.trial_run import run_mixed
 
 __all__ = ["PCDARTS"]
 
@@ -68,26 +69,13 @@ class _Session(RelaxedSession):
         }
         # Weights of the subsets of edges, such that those with an edge sum to the edge's own.
         self._subsets = {label: torch.linalg.pinv(edges.members.T).to(setting.training.place) for label, edges in self.relaxation.edges.items()}  # (K, E)
-
-        self._try_out()
+        # Candidates that can't do with a share of their channels are found before anything is trained.
+        run_mixed(setting, self._weighed())
 
     def mixtures(self, lesson: Lesson, generator: torch.Generator) -> Mapping[str, Mixture]:
         """Weigh values and edges by how probable they are."""
         del lesson, generator
         return self._weighed()
-
-    def _try_out(self) -> None:
-        """Run the mixture once, so that candidates that can't do with a share of their channels are found before anything is trained."""
-        training, was_training = self.setting.training, self.supernet.training
-        batch = move(training.data("train").first(), training.place)
-        self.supernet.eval()
-        try:
-            with torch.no_grad():
-                self.supernet.mix(self._weighed())
-                self.setting.outputs(batch)
-        finally:
-            self.supernet.train(was_training)
-            self.supernet.activate(self.supernet.architecture)
 
     def _weighed(self) -> Mapping[str, Mixture]:
         likely = {label: weights.softmax(0) for label, weights in self.relaxation.weights.items()}

@@ -57,6 +57,8 @@ class ProxylessNAS(Differentiable):
 
 
 class _Session(RelaxedSession):
+    runs_one = True
+
     def __init__(self, setting: Setting, method: ProxylessNAS) -> None:
         super().__init__(setting, method, Relaxation(setting, "ProxylessNAS"))
 
@@ -78,7 +80,7 @@ class _Session(RelaxedSession):
             if label in architecture:
                 one, other = pairs[label]
                 hard = torch.zeros_like(weights).index_fill_(0, torch.tensor(one, device=weights.device), 1.0)
-                gates[label] = BinaryGates(hard.requires_grad_(), one, other)
+                gates[label] = BinaryGates(hard.requires_grad_(), one, other, label)
         return gates
 
     def search(self, lesson: Lesson) -> Mapping[str, float]:

@@ -23,7 +23,8 @@ class SupernetEvaluator:
     """Judges an architecture by the weights that it has in a trained supernet; nothing is trained.
 
     Batch-norm statistics are taken anew for each architecture, from the same batches of the training data. In a space with layer choices the metric
-    "parameter_free" tells which share of them has a candidate without parameters.
+    "parameter_free" tells which share of them has a candidate without parameters. It counts costs, and tells the names of its metrics, if `evaluator` does;
+    the metrics on test data and the time of a training are not among them.
 
     Attributes:
         supernet: The supernet.
@@ -39,6 +40,14 @@ class SupernetEvaluator:
     evaluator: Any
     recalibration_batches: int = 8
     trained_by: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        # An ability is told by its name, so what the evaluator can't do must not be there.
+        if hasattr(self.evaluator, "costs"):
+            object.__setattr__(self, "costs", self.evaluator.costs)
+        if (supplied := getattr(self.evaluator, "metrics_supplied", None)) is not None:
+            names = [name for name in supplied if not name.startswith("test_") and name != "train_seconds"]
+            object.__setattr__(self, "metrics_supplied", (*names, PARAMETER_FREE) if self._parameter_free else tuple(names))
 
     def __call__(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
         """Activate the architecture and return its metrics on the validation data.
@@ -59,16 +68,6 @@ class SupernetEvaluator:
         if self._parameter_free:
             judged[PARAMETER_FREE] = share_parameter_free(architecture, self._parameter_free)
         return judged
-
-    def costs(self) -> Any:
-        """Return what counts a model's costs, if the evaluator knows."""
-        return self.evaluator.costs()
-
-    @property
-    def metrics_supplied(self) -> tuple[str, ...]:
-        """The names of the metrics: those of the evaluator but for the test's and the time."""
-        names = tuple(name for name in self.evaluator.metrics_supplied if not name.startswith("test_") and name != "train_seconds")
-        return (*names, PARAMETER_FREE) if self._parameter_free else names
 
     def describe(self) -> dict[str, Any]:
         """Return what was trained, and by what, as JSON."""

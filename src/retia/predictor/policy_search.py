@@ -12,7 +12,7 @@ from torch import Tensor
 from retia.predictor.policy import Policy
 from retia.rng import stream_seed
 from retia.space import Architecture, SearchSpace
-from retia.strategy import check_number, check_whole, normal_scores, sample_unseen, targets_of
+from retia.strategy import AnyOf, check_number, check_whole, normal_scores, sample_unseen, targets_of
 from retia.trial import History, Proposal, Trial
 
 __all__ = ["PolicySearch"]
@@ -29,7 +29,7 @@ class PolicySearch(ABC):
     """A policy, and how far it has learnt from a history: a cache that follows from the trials alone.
 
     The policy learns from the trials in the order of their numbers, batch by batch, once all of a batch have ended. A trial's reward is
-    where it stands among the last 200: the normal score of its rank, so that no unit and no outlier matters. What failed or misses the
+    where it stands among the last 200: the normal score of its rank, so that no unit and no outlier matters. What failed, was rejected or misses the
     constraints stands last; with several objectives the order is that of `History.ranked`.
 
     Args:
@@ -76,7 +76,7 @@ class PolicySearch(ABC):
             if len(new) == n:
                 break
         while len(new) < n:
-            drawn = sample_unseen(space, history.architectures | new.keys(), rng)
+            drawn = sample_unseen(space, AnyOf(history, new), rng)
             if drawn is None:
                 break
             new[drawn] = None

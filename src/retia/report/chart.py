@@ -6,7 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-__all__ = ["BASELINE", "FRONT", "FRONT_RANDOM", "MUTED", "RANDOM", "Chart"]
+from retia.visible import visible
+
+__all__ = ["BASELINE", "FRONT", "FRONT_RANDOM", "MUTED", "RANDOM", "Chart", "plain"]
 
 FRONT, FRONT_RANDOM = "#1f5fbf", "#c0582b"
 RANDOM, BASELINE, MUTED = "#dd8452", "#3a3a3a", "#9db4d6"
@@ -20,7 +22,7 @@ class Chart(Figure):
         FigureCanvasAgg(self)
         self.all_axes: list[Axes] = [self.add_subplot(1, plots, i + 1) for i in range(plots)]
         self.axes_of_plot = self.all_axes[0]
-        self.axes_of_plot.set_title(title, loc="left", fontsize=11, fontweight="bold")
+        self.axes_of_plot.set_title(plain(title), loc="left", fontsize=11, fontweight="bold")
         for axes in self.all_axes:
             axes.spines[["top", "right"]].set_visible(False)
             axes.spines[["left", "bottom"]].set_color("#888888")
@@ -40,3 +42,8 @@ class Chart(Figure):
         buffer = io.BytesIO()
         self.savefig(buffer, format="png")
         return buffer.getvalue()
+
+
+def plain(text: str) -> str:
+    """Return a text that matplotlib draws as it stands: on one line, and not as a formula where it has dollar signs."""
+    return visible(text).replace("$", r"\$")

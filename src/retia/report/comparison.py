@@ -140,7 +140,11 @@ def against_baseline(study: Study) -> Comparison | None:
         ]
         best = min(no_worse, key=lambda trial, m=m: (history.losses(trial)[m], trial.number), default=baseline)
         gains.append(Gain(objective, best.metrics[objective.metric], best.number, baseline.metrics[objective.metric], baseline.number))
-    extremes = tuple(_extreme_gain(objective, history.front, [baseline]) for objective in study.objectives) if len(gains) > 1 and history.front else ()
+    extremes = (
+        tuple(_extreme_gain(objective, study.objectives, history.front, [baseline]) for objective in study.objectives)
+        if len(gains) > 1 and history.front
+        else ()
+    )
     return Comparison("the baseline", tuple(gains), at_a_price=extremes)
 
 
@@ -164,7 +168,7 @@ def against_random(study: Study) -> Comparison | None:
     other = [trial for trial in theirs[:budget] if control.history.feasible(trial)]
     if not mine or not other:
         return None
-    gains = tuple(_extreme_gain(objective, mine, other) for objective in study.objectives)
+    gains = tuple(_extreme_gain(objective, study.objectives, mine, other) for objective in study.objectives)
     if len(study.objectives) == 1:
         return Comparison("random search", gains, budget=budget)
     return _with_volumes(Comparison("random search", gains, budget=budget), mine, other)
@@ -186,8 +190,13 @@ def spent(study: Study) -> list[Trial]:
     return [trial for trial in study.trials if trial.state in ("completed", "failed")]
 
 
-def _extreme_gain(objective: Objective, mine: Sequence[Trial], other: Sequence[Trial]) -> Gain:
-    best, theirs = (min(trials, key=lambda trial: (objective.loss(trial.metrics), trial.number)) for trials in (mine, other))
+def _extreme_gain(objective: Objective, objectives: Sequence[Objective], mine: Sequence[Trial], other: Sequence[Trial]) -> Gain:
+    """Compare the best trials by one objective; ties go to the other objectives, so that each is on its side's front, and then to the earlier trial."""
+
+    def order(trial: Trial) -> tuple[float, ...]:
+        return *(one.loss(trial.metrics) for one in (objective, *objectives)), trial.number
+
+    best, theirs = (min(trials, key=order) for trials in (mine, other))
     return Gain(objective, best.metrics[objective.metric], best.number, theirs.metrics[objective.metric], theirs.number)
 
 

@@ -11,7 +11,7 @@ from retia.trial import Trial
 __all__ = ["LEAST", "importance"]
 
 LEAST = 4
-"""The fewest completed trials from which anything can be told."""
+"""The fewest completed trials from which importances can be estimated."""
 
 
 def importance(study: Study, metric: str | None = None) -> dict[str, float]:
@@ -53,7 +53,7 @@ def importance(study: Study, metric: str | None = None) -> dict[str, float]:
 
 
 def _alike(trials: Sequence[Trial]) -> Sequence[Trial]:
-    """Return the trials of the greatest fidelity of which there are enough; all if there is none."""
+    """Return the trials of the greatest fidelity of which there are enough; all trials if there is no such fidelity."""
     for reached in sorted({trial.reached for trial in trials}, reverse=True):
         if len(found := [trial for trial in trials if trial.reached == reached]) >= LEAST:
             return found

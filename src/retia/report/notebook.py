@@ -6,6 +6,7 @@ from retia.report.comparison import against_baseline, against_random
 from retia.report.number import compact, duration, number
 from retia.report.tables import metric_names, outcome
 from retia.study import Study
+from retia.visible import visible
 
 __all__ = ["to_html"]
 
@@ -29,7 +30,7 @@ def to_html(study: Study) -> str:
         for trial in trials
     )
     gains = "".join(
-        f"<li>{html.escape(line)}</li>"
+        f"<li>{html.escape(visible(line))}</li>"
         for comparison in (against_baseline(study), against_random(study))
         if comparison is not None
         for line in comparison.lines()
@@ -39,4 +40,4 @@ def to_html(study: Study) -> str:
 
 
 def _row(cell: str, texts: list[str]) -> str:
-    return "<tr>" + "".join(f"<{cell}>{html.escape(text)}</{cell}>" for text in texts) + "</tr>"
+    return "<tr>" + "".join(f"<{cell}>{html.escape(visible(text))}</{cell}>" for text in texts) + "</tr>"

@@ -1,6 +1,9 @@
 """Numbers, durations and architectures as a reader wants them."""
 
+import math
 from collections.abc import Collection, Mapping
+
+from retia.visible import visible
 
 __all__ = ["compact", "difference", "duration", "logarithmic", "number"]
 
@@ -8,9 +11,11 @@ __all__ = ["compact", "difference", "duration", "logarithmic", "number"]
 def number(value: float) -> str:
     """Return a metric for reading: whole numbers with separators, others with four significant digits.
 
-    >>> number(12345.0), number(0.98611), number(1234.5), number(0.0000123)
-    ('12,345', '0.9861', '1,234', '1.23e-05')
+    >>> number(12345.0), number(0.98611), number(1234.5), number(0.0000123), number(float("nan"))
+    ('12,345', '0.9861', '1,234', '1.23e-05', 'nan')
     """
+    if not math.isfinite(value):
+        return str(value)
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
     if abs(value) >= 1000:
@@ -52,12 +57,12 @@ def duration(seconds: float) -> str:
 
 
 def compact(architecture: Mapping[str, object]) -> str:
-    """Return an architecture on one line.
+    """Return an architecture on one line, as `visible` shows text.
 
     >>> compact({"width": 16, "act": "relu", "nodes": (0, 2)})
     'width=16 act=relu nodes=(0,2)'
     """
-    return " ".join(f"{label}={_value(value)}" for label, value in architecture.items())
+    return visible(" ".join(f"{label}={_value(value)}" for label, value in architecture.items()))
 
 
 def _value(value: object) -> str:

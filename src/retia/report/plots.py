@@ -29,11 +29,11 @@ def plot_progress(study: Study, metric: str | None = None) -> "Figure":
         metric: Which objective; the first if not given.
 
     Raises:
-        StudyError: If the metric is no objective, or no trial is feasible.
+        StudyError: If `metric` is not an objective, or no trial is feasible.
     """
     from matplotlib.ticker import MaxNLocator
 
-    from retia.report.chart import BASELINE, FRONT, MUTED, RANDOM, Chart
+    from retia.report.chart import BASELINE, FRONT, MUTED, RANDOM, Chart, plain
 
     objective = _objective(study, metric)
     feasible = _feasible(study)
@@ -44,7 +44,7 @@ def plot_progress(study: Study, metric: str | None = None) -> "Figure":
     axes.scatter([i for i, _ in shown], [value for _, value in shown], s=16, color=MUTED, label="trials", zorder=2)
     if study.control is not None and study.prepared_by is None:  # else its scores are of another kind
         _best_so_far(axes, objective, study.control, color=RANDOM, label="random search, best so far", style="--")
-    _best_so_far(axes, objective, study, color=FRONT, label=f"{study.name}, best so far", style="-")
+    _best_so_far(axes, objective, study, color=FRONT, label=plain(f"{study.name}, best so far"), style="-")
     baseline = study.baseline_trial
     if baseline is not None and baseline.state == "completed":
         axes.axhline(baseline.metrics[name], color=BASELINE, linestyle=":", linewidth=1.3, label="baseline", zorder=1)
@@ -65,7 +65,7 @@ def plot_pareto(study: Study, x: str | None = None, y: str | None = None) -> "Fi
         y: The objective on the vertical axis; the first if not given.
 
     Raises:
-        StudyError: If the study has one objective, a metric is none, or no trial is feasible.
+        StudyError: If the study has one objective, a metric is not an objective, or no trial is feasible.
     """
     from retia.report.chart import BASELINE, FRONT, FRONT_RANDOM, MUTED, RANDOM, Chart
 
@@ -103,13 +103,13 @@ def plot_importance(study: Study, metric: str | None = None, *, most: int = 15) 
     Raises:
         StudyError: If too few trials have completed with the metric.
     """
-    from retia.report.chart import FRONT, Chart
+    from retia.report.chart import FRONT, Chart, plain
 
     name = study.objectives[0].metric if metric is None else metric
     shares = list(importance(study, name).items())[:most]
     chart = Chart(f"{study.name}: what {name} depends on", height=1.2 + 0.3 * len(shares))
     axes = chart.axes_of_plot
-    bars = axes.barh([label for label, _ in shares], [share for _, share in shares], color=FRONT, height=0.65)
+    bars = axes.barh([plain(label) for label, _ in shares], [share for _, share in shares], color=FRONT, height=0.65)
     axes.bar_label(bars, [f"{share:.0%}" for _, share in shares], padding=3, fontsize=8)
     axes.invert_yaxis()
     axes.margins(x=0.12)
@@ -125,7 +125,7 @@ def plot_honesty(study: Study) -> "Figure":
     Raises:
         StudyError: If the study's trials were not scored by a supernet.
     """
-    from retia.report.chart import BASELINE, FRONT, RANDOM, Chart
+    from retia.report.chart import BASELINE, FRONT, RANDOM, Chart, plain
 
     if (honest := honesty(study)) is None:
         msg = f"The trials of '{study.name}' were not scored by a supernet. Use plot_progress."
@@ -136,13 +136,13 @@ def plot_honesty(study: Study) -> "Figure":
         scores.scatter(*zip(*one.pairs, strict=True), s=20, color=colour, label=f"{one.among}, Kendall tau {one.tau:.2f}", zorder=2)
     if not honest.correlations:
         scores.text(0.5, 0.5, "no model was trained alone", ha="center", va="center", transform=scores.transAxes, color=BASELINE)
-    scores.set_xlabel(f"{honest.objective.metric} by the supernet")
-    scores.set_ylabel(f"{honest.objective.metric} alone")
+    scores.set_xlabel(plain(f"{honest.objective.metric} by the supernet"))
+    scores.set_ylabel(plain(f"{honest.objective.metric} alone"))
     entropy.set_title("entropy of the choices", loc="left", fontsize=11, fontweight="bold")
     if honest.entropy:
         entropy.plot(*zip(*honest.entropy, strict=True), color=FRONT, linewidth=2)
     else:
-        entropy.text(0.5, 0.5, f"{honest.method} samples without preference", ha="center", va="center", transform=entropy.transAxes, color=BASELINE)
+        entropy.text(0.5, 0.5, plain(f"{honest.method} samples without preference"), ha="center", va="center", transform=entropy.transAxes, color=BASELINE)
     entropy.set_ylim(0, 1.05)
     entropy.set_xlabel("epochs")
     entropy.set_ylabel("share of the greatest")
@@ -184,7 +184,7 @@ def _objective(study: Study, metric: str | None) -> Objective:
     if metric is None:
         return study.objectives[0]
     if metric not in known:
-        msg = f"'{metric}' is no objective of study '{study.name}'. Take one of {list(known)}."
+        msg = f"'{metric}' is not an objective of study '{study.name}'. Take one of {list(known)}."
         raise StudyError(msg)
     return known[metric]
 
@@ -227,7 +227,9 @@ def _points(trials: Sequence[Trial], across: Objective, up: Objective) -> tuple[
 
 
 def _axis(objective: Objective) -> str:
-    return f"{objective.metric} ({'higher' if objective.direction == 'maximize' else 'lower'} is better)"
+    from retia.report.chart import plain
+
+    return plain(f"{objective.metric} ({'higher' if objective.direction == 'maximize' else 'lower'} is better)")
 
 
 def _scale(axes: "Axes", values: Sequence[float], axis: str) -> None:

@@ -11,8 +11,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from retia.report.failures import failure, failures
 from retia.report.number import duration, number
 from retia.study import Event, Study
+from retia.visible import visible, visible_lines
 
 __all__ = ["Progress"]
 
@@ -21,7 +23,7 @@ class Progress:
     """An observer that shows how far a study is: `study.run(..., observer=progress)`.
 
     On a terminal it is a live display, redrawn four times a second by a thread of its own; elsewhere a plain line every few
-    seconds. An event costs the same however many trials there are. It writes to standard error, so that standard output
+    seconds. The first failure of a run is shown at once, with its error. An event costs the same however many trials there are. It writes to standard error, so that standard output
     stays the program's own. Leave it by `with`, or let the study's "stopped" event end it.
 
     Args:
@@ -38,24 +40,20 @@ class Progress:
         self._study: Study | None = None
         self._target = 0
         self._first_end = self._printed = 0.0
-        self._ended_now = 0
-        self._unprinted = False
+        self._ended_now = self._most_running = 0
+        self._failed = False
+        self._unprinted_since: float | None = None
 
     def __call__(self, event: Event) -> None:
         """Take up what happened."""
         self._target = event.target
         if event.study is not self._study:
             self._start(event)
-        if event.kind == "ended":
-            self._ended_now += 1
-            if self._ended_now == 1:
-                self._first_end = self._clock()
-            self._unprinted = True
-            if self._live is None and self._clock() - self._printed >= self._interval_s:
-                self._print()
+        if event.kind in ("started", "ended"):
+            self._hear(event)
         elif event.kind == "prepared":
             found = ", ".join(f"{name} {number(value)}" for name, value in event.metrics.items())
-            self._say(f"prepared up to {event.step:g}: {found}" if event.step is not None else f"prepared: {found}")
+            self._say(visible(f"prepared up to {event.step:g}: {found}" if event.step is not None else f"prepared: {found}"))
         elif event.kind == "stopped":
             self._stop()
 
@@ -69,13 +67,15 @@ class Progress:
         self._stop()
         study = self._study = event.study
         self._printed = self._clock()
-        self._ended_now = 0
-        self._unprinted = False
+        self._ended_now = self._most_running = 0
+        self._failed = False
+        self._unprinted_since = None
         done = self._done(study)
         if event.kind == "resumed":
-            self._say(f"resumed study '{study.name}': {done} of {self._target} trials done")
+            failed = f", {failures(study)}" if study.history.count("failed") else ""
+            self._say(f"resumed study '{visible(study.name)}': {done} of {self._target} trials done{failed}")
         else:
-            self._say(f"started study '{study.name}': {self._target} trials")
+            self._say(f"started study '{visible(study.name)}': {self._target} trials")
         if self._console.is_terminal:
             self._live = Live(get_renderable=self._draw, console=self._console, refresh_per_second=4)
             self._live.start()
@@ -86,16 +86,33 @@ class Progress:
         if self._live is not None:
             self._live.stop()
             self._live = None
-        elif self._unprinted:
-            self._print()
+        self._print()
         if self._study.stop_reason:
-            self._say(f"study '{self._study.name}' stopped: {self._study.stop_reason}")
+            self._say(visible(f"study '{self._study.name}' stopped: {self._study.stop_reason}"))
         self._study = None
 
+    def _hear(self, event: Event) -> None:
+        """Print a line if one is due, and the slot of a trial that has ended is taken again; at the latest after another interval."""
+        now, running = self._clock(), event.study.history.count("running")
+        self._most_running = max(self._most_running, running)
+        if event.kind == "ended":
+            self._ended_now += 1
+            if self._ended_now == 1:
+                self._first_end = now
+            if self._unprinted_since is None:
+                self._unprinted_since = now
+            if event.trial is not None and event.trial.state == "failed" and not self._failed:
+                self._failed = True
+                self._say(failure(event.trial))
+        since = self._unprinted_since
+        if since is not None and now - self._printed >= self._interval_s and (running == self._most_running or now - since >= self._interval_s > 0):
+            self._print()
+
     def _print(self) -> None:
-        if self._study is not None:
+        """Print a line, unless the display is live or nothing has ended since the last."""
+        if self._study is not None and self._live is None and self._unprinted_since is not None:
             self._printed = self._clock()
-            self._unprinted = False
+            self._unprinted_since = None
             self._say("  ".join((f"{self._done(self._study)}/{self._target}", *self._rate(self._study), self._counts(self._study), self._bests(self._study))))
 
     def _draw(self) -> Table:
@@ -104,7 +121,7 @@ class Progress:
             return table
         head = Table.grid(padding=(0, 2))
         bar = ProgressBar(total=max(self._target, 1), completed=self._done(study), width=32)
-        head.add_row(Text(study.name, style="bold"), bar, f"{self._done(study)}/{self._target}", *self._rate(study))
+        head.add_row(Text(visible(study.name), style="bold"), bar, Text(f"{self._done(study)}/{self._target}"), *map(Text, self._rate(study)))
         table.add_row(head)
         table.add_row(Text(self._counts(study), style="dim"))
         table.add_row(Text(self._bests(study)))
@@ -134,7 +151,7 @@ class Progress:
         for objective in study.objectives:  # the front holds the best of each objective
             best = min(front, key=lambda trial, objective=objective: objective.loss(trial.metrics))
             bests.append(f"{objective.metric} {number(best.metrics[objective.metric])} (trial {best.number})")
-        return "best " + ", ".join(bests)
+        return visible("best " + ", ".join(bests))
 
     def _say(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(Text(visible_lines(text)), highlight=False, soft_wrap=True)

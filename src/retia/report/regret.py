@@ -44,16 +44,16 @@ def plot_regret(title: str, metric: str, evaluations: Mapping[str, RegretCurve],
         evaluations: By strategy, regret against evaluations; left out if there are no curves.
         hours: By strategy, regret against simulated hours; left out if not known.
     """
-    from retia.report.chart import Chart
+    from retia.report.chart import Chart, plain
 
     known = [(curves, label) for curves, label in ((evaluations, "evaluations"), (hours or {}, "simulated hours")) if curves]
     chart = Chart(title, width=11.0 if len(known) > 1 else 7.0, plots=len(known))
     for axes, (curves, label) in zip(chart.all_axes, known, strict=True):
         for (strategy, curve), colour in zip(curves.items(), _colours(), strict=False):
             axes.fill_between(curve.x, curve.low, curve.high, step="post", color=colour, alpha=0.15, linewidth=0)
-            axes.step(curve.x, curve.median, where="post", color=colour, linewidth=1.8, label=strategy)
+            axes.step(curve.x, curve.median, where="post", color=colour, linewidth=1.8, label=plain(strategy))
         axes.set_xlabel(label)
-        axes.set_ylabel(f"regret in {metric}, median and quartiles")
+        axes.set_ylabel(plain(f"regret in {metric}, median and quartiles"))
         _scale(axes, curves)
     chart.add_legend()
     return chart

@@ -4,17 +4,18 @@ from collections.abc import Sequence
 
 from rich import box
 from rich.console import Group
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from retia.errors import StudyError
 from retia.report.comparison import against_baseline, against_random, several_fidelities
+from retia.report.failures import failure, failures
 from retia.report.honesty import honesty
 from retia.report.number import compact, duration, number
 from retia.space import Architecture, SearchSpace
 from retia.study import Study
 from retia.trial import Objective, Trial
+from retia.visible import visible
 
 __all__ = ["architecture_table", "honesty_table", "metric_names", "outcome", "space_table", "summary", "trials_table"]
 
@@ -31,6 +32,8 @@ def summary(study: Study) -> Group:
         parts.append(trials_table(study, shown, title=heading, short=True))
     else:
         parts.append(Text(_nothing(study), style="yellow"))
+    if (failed := next((trial for trial in study.trials if trial.state == "failed"), None)) is not None:
+        parts.append(Text(f"of {len(study.history)} trials, {failures(study)}; the first: {failure(failed)}", style="red"))
     baseline, random = against_baseline(study), against_random(study)
     if baseline is not None:
         parts.append(_section("over the baseline", baseline.lines()))
@@ -55,11 +58,11 @@ def honesty_table(study: Study) -> Table:
     if (honest := honesty(study)) is None:
         msg = f"The trials of '{study.name}' were not scored by a supernet, so there is nothing to ask of its scores. Search with a one-shot method, such as SPOS."
         raise StudyError(msg)
-    table = Table(box=box.SIMPLE_HEAD, title=f"what {honest.method} was worth, by {honest.objective.metric}", title_justify="left", title_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, title=_title(f"what {honest.method} was worth, by {honest.objective.metric}"), title_justify="left")
     table.add_column("question", no_wrap=True)
     table.add_column("answer", overflow="fold")
     for question, answer in honest.rows():
-        table.add_row(question, Text(answer))
+        table.add_row(Text(question), Text(visible(answer)))
     return table
 
 
@@ -70,7 +73,7 @@ def outcome(study: Study) -> str:
     wants = ", ".join(str(objective) for objective in study.objectives)
     bounds = "".join(f", {constraint}" for constraint in study.constraints)
     reason = f"; stopped: {study.stop_reason}" if study.stop_reason else ""
-    return f"study '{study.name}' ({wants}{bounds}): {len(history)} trials, {counts}{reason}"
+    return visible(f"study '{study.name}' ({wants}{bounds}): {len(history)} trials, {counts}{reason}")
 
 
 def trials_table(study: Study, trials: Sequence[Trial] | None = None, *, title: str | None = None, limit: int | None = None, short: bool = False) -> Table:
@@ -88,13 +91,13 @@ def trials_table(study: Study, trials: Sequence[Trial] | None = None, *, title: 
     front = {trial.number for trial in study.history.front}
     names = [objective.metric for objective in study.objectives] if short else metric_names(study.objectives, shown)
     caption = f"the last {len(shown)} of {len(rows)} trials" if len(shown) < len(rows) else None
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", caption=caption, caption_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, title=None if title is None else _title(title), title_justify="left", caption=caption, caption_justify="left")
     table.add_column("trial", justify="right", no_wrap=True)
     if not short:
         table.add_column("state", no_wrap=True)
     arrows = {objective.metric: f" {_arrow(objective)}" for objective in study.objectives}
     for name in names:
-        table.add_column(escape(f"{name}{arrows.get(name, '')}"), justify="right", no_wrap=True)
+        table.add_column(Text(visible(f"{name}{arrows.get(name, '')}")), justify="right", no_wrap=True)
     table.add_column("time", justify="right", no_wrap=True)
     table.add_column("architecture", overflow="fold")
     for trial in shown:
@@ -115,20 +118,20 @@ def architecture_table(architecture: Architecture, *, space: SearchSpace | None 
     if space is not None:
         table.add_column("of")
     for label, value in architecture.items():
-        known = [] if space is None else [Text(str(space.parameters[label].domain) if label in space.parameters else "")]
-        table.add_row(Text(label), Text(str(value)), *known)
+        known = [] if space is None else [Text(visible(str(space.parameters[label].domain)) if label in space.parameters else "")]
+        table.add_row(Text(visible(label)), Text(visible(str(value))), *known)
     return table
 
 
 def space_table(space: SearchSpace) -> Table:
     """Return a space as a table: each label with its domain and the condition under which it is active."""
-    table = Table(box=box.SIMPLE_HEAD, title=Text(str(space).splitlines()[0]), title_justify="left", title_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, title=_title(str(space).splitlines()[0]), title_justify="left")
     for heading in ("parameter", "domain", "active"):
         table.add_column(heading)
     for parameter in space.parameters.values():
-        table.add_row(Text(parameter.label), Text(str(parameter.domain)), Text(str(parameter.condition)))
+        table.add_row(*(Text(visible(str(cell))) for cell in (parameter.label, parameter.domain, parameter.condition)))
     for restriction in space.restrictions:
-        table.add_row(Text("where"), Text(restriction.description), "")
+        table.add_row(Text("where"), Text(visible(restriction.description)), "")
     return table
 
 
@@ -146,7 +149,7 @@ def _arrow(objective: Objective) -> str:
 
 
 def _section(heading: str, lines: Sequence[str]) -> Text:
-    body = "".join(f"\n  {line}" for line in lines)
+    body = "".join(f"\n  {visible(line)}" for line in lines)
     return Text.assemble((f"gained {heading}", "bold"), body)
 
 
@@ -154,4 +157,8 @@ def _nothing(study: Study) -> str:
     if not study.history.count("completed"):
         return "no trial has completed, so there is no best one"
     bounds = ", ".join(str(constraint) for constraint in study.constraints)
-    return f"no completed trial meets the constraints ({bounds})"
+    return visible(f"no completed trial meets the constraints ({bounds})")
+
+
+def _title(text: str) -> Text:
+    return Text(visible(text), style="bold")

@@ -7,6 +7,7 @@ from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import Self
 
 from retia.space.value import Value, freeze
+from retia.visible import visible
 
 __all__ = ["Architecture"]
 
@@ -109,9 +110,10 @@ class Architecture(Mapping[str, Value]):
         return f"Architecture({self._values!r})"
 
     def __str__(self) -> str:
-        width = max((len(label) for label in self._values), default=0)
-        return "\n".join(f"{label:<{width}}  {value}" for label, value in self._values.items())
+        rows = [(visible(label), visible(str(value))) for label, value in self._values.items()]
+        width = max((len(label) for label, _ in rows), default=0)
+        return "\n".join(f"{label:<{width}}  {value}" for label, value in rows)
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><td>{html.escape(label)}</td><td>{html.escape(str(value))}</td></tr>" for label, value in self._values.items())
+        rows = "".join(f"<tr><td>{html.escape(visible(label))}</td><td>{html.escape(visible(str(value)))}</td></tr>" for label, value in self._values.items())
         return f"<table><tr><th>parameter</th><th>value</th></tr>{rows}</table>"

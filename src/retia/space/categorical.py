@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from retia.errors import SpaceError
+from retia.space.neighbours import Neighbours, all_but
 from retia.space.value import Value, freeze, jsonable
 
 __all__ = ["Categorical"]
@@ -89,9 +90,9 @@ class Categorical:
         """Yield every value, in order."""
         return iter(self.values)
 
-    def neighbours(self, value: Value) -> Iterator[Value]:
-        """Yield every other value."""
-        return (other for other in self.values if other != value)
+    def neighbours(self, value: Value) -> Neighbours[Value]:
+        """Return every other value."""
+        return all_but(self.values, self.size, self._index[value])
 
     def encode(self, value: Value) -> list[float]:
         """One-hot."""

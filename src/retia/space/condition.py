@@ -57,7 +57,10 @@ class Condition:
         """Return the condition that holds where either does."""
         if self.always or other.always:
             return ALWAYS
-        return Condition(tuple(dict.fromkeys((*self.alternatives, *other.alternatives))))
+        # What holds only where another alternative does adds nothing: of blocks that share a parameter, the first one says when it is active.
+        more = [row for row in other.alternatives if not any(_implies(row, mine) for mine in self.alternatives)]
+        kept = [row for row in self.alternatives if not any(_implies(row, further) for further in more)]
+        return Condition((*kept, *more))
 
     def to_json(self) -> list[list[list[Any]]]:
         """Return a JSON array that `from_json` reads."""
@@ -72,6 +75,11 @@ class Condition:
         if self.always:
             return "always"
         return " or ".join(" and ".join(str(clause) for clause in conjunction) for conjunction in self.alternatives)
+
+
+def _implies(row: Conjunction, other: Conjunction) -> bool:
+    """Whether all clauses of the other conjunction hold where those of `row` do."""
+    return all(any(mine.label == clause.label and mine.values <= clause.values for mine in row) for clause in other)
 
 
 ALWAYS = Condition()

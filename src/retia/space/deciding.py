@@ -1,19 +1,24 @@
 """Which values of the parameters make an expression come out in a certain way."""
 
+import math
+import operator
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
 from retia.errors import SpaceError
 from retia.space.condition import Clause, Condition, Conjunction
 from retia.space.domain import Domain
-from retia.space.expression import Expression
+from retia.space.expression import Call, Expression, Item, Operation, labels_of
 from retia.space.value import Value
 
-__all__ = ["condition_where", "values_of"]
+__all__ = ["condition_where", "possible_values", "values_of"]
 
 LIMIT = 100_000
 """How many combinations of values are tried for one expression."""
+_PAIRWISE: Mapping[Any, Callable[[Any, Any], Any]] = {max: max, min: min, sum: operator.add}
+"""Functions of many values that can be computed by taking two at a time."""
 
 
 def values_of(expression: Expression, domains: Mapping[str, Domain]) -> Iterator[tuple[dict[str, Value], Any]]:
@@ -26,12 +31,7 @@ def values_of(expression: Expression, domains: Mapping[str, Domain]) -> Iterator
     combinations = 1.0
     for label in labels:
         combinations *= domains[label].size
-    if combinations > LIMIT:
-        msg = (
-            f"'{expression}' depends on {labels}, which have {combinations:,.0f} combinations of values; at most {LIMIT:,} can be "
-            f"looked through. Narrow the domains, or let it depend on fewer of them."
-        )
-        raise SpaceError(msg)
+    _refuse_many(combinations, expression, labels)
     for row in product(*(domains[label].enumerate() for label in labels)):
         values: dict[str, Value] = dict(zip(labels, row, strict=True))
         yield values, expression.evaluate(values)
@@ -59,3 +59,81 @@ def condition_where(expression: Expression, domains: Mapping[str, Domain], predi
     if everywhere:
         return Condition()
     return Condition(tuple((*others, Clause(last, frozenset(values))) for others, values in rows.items()))
+
+
+def possible_values(term: Any, domains: Mapping[str, Domain]) -> frozenset[Any]:
+    """Return every value that a term can have: an expression, a tuple or list that may hold some, or a constant.
+
+    A node that knows its values better returns them itself (`Expression.outcomes`). Parts that share no parameter are combined by their values. Every
+    combination of the parameters' values is tried only where parts share a parameter.
+
+    >>> from retia.space import Integer, Reference
+    >>> sorted(possible_values(Operation("mul", (2, Reference("depth"))), {"depth": Integer(1, 3)}))
+    [2, 4, 6]
+
+    Raises:
+        SpaceError: If there are too many combinations, or infinitely many.
+    """
+    if not isinstance(term, Expression):
+        shared = _Several(tuple(term)) if isinstance(term, tuple | list) and not _independent(term) else None
+        values = (value for _, value in values_of(shared, domains)) if shared else _choices(term, domains)
+        return frozenset(tuple(value) if isinstance(value, list) else value for value in values)
+    if (known := term.outcomes(domains)) is not None:
+        return frozenset(known)
+    if isinstance(term, Call) and term.optional:
+        calls = (term.without(term.optional[present:]) for present in range(len(term.optional) + 1))
+        return frozenset[Any]().union(*(possible_values(replace(call, optional=()), domains) for call in calls))
+    match term:
+        case Call(function=function, arguments=parts) if function in _PAIRWISE and _independent(parts):
+            return _folded(_PAIRWISE[function], parts[0] if len(parts) == 1 and isinstance(parts[0], tuple | list) else parts, domains)
+        case Operation(operands=parts) | Call(arguments=parts) if _independent(parts):
+            return frozenset(term.compute(row) for row in _choices(parts, domains, term))
+        case Item(of=of, index=index):
+            return frozenset(value[index] for value in possible_values(of, domains))
+        case _:
+            return frozenset(value for _, value in values_of(term, domains))
+
+
+class _Several(Call):
+    """A tuple of terms, as one expression."""
+
+    def __init__(self, terms: tuple[Any, ...]) -> None:
+        super().__init__(lambda *values: values, terms)
+
+
+def _folded(function: Callable[[Any, Any], Any], parts: Any, domains: Mapping[str, Domain]) -> frozenset[Any]:
+    first, *rest = (possible_values(part, domains) for part in parts)
+    for values in rest:
+        first = frozenset(function(a, b) for a, b in product(first, values))
+    return first
+
+
+def _choices(term: Any, domains: Mapping[str, Domain], within: Any = None) -> list[Any]:
+    """Return the values of a term whose parts share no parameter; a list or tuple of terms has lists or tuples."""
+    if isinstance(term, Expression):
+        return list(possible_values(term, domains))
+    if not isinstance(term, tuple | list):
+        return [term]
+    parts = [_choices(part, domains, within) for part in term]  # pyright: ignore[reportUnknownVariableType]
+    _refuse_many(math.prod(map(len, parts)), within or term, sorted(labels_of(term)))
+    return [list(row) if isinstance(term, list) else row for row in product(*parts)]
+
+
+def _independent(parts: Any) -> bool:
+    """Whether no two parts share a parameter."""
+    seen: set[str] = set()
+    for part in parts:
+        labels = labels_of(part)
+        if seen & labels or isinstance(part, dict) or (isinstance(part, tuple | list) and not _independent(part)):
+            return False
+        seen |= labels
+    return True
+
+
+def _refuse_many(combinations: float, expression: Any, labels: list[str]) -> None:
+    if combinations > LIMIT:
+        msg = (
+            f"'{expression}' depends on {labels}, which have {combinations:,.0f} combinations of values; at most {LIMIT:,} can be "
+            f"looked through. Narrow the domains, or let it depend on fewer of them."
+        )
+        raise SpaceError(msg)

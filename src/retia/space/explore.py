@@ -1,13 +1,14 @@
 """Finding the conditions that Python's own control flow makes, by tracing a constructor for every value."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from retia.errors import SpaceError
+from retia.errors import InfeasibleArchitecture, SpaceError
 from retia.space.condition import ALWAYS, Clause, Condition, Conjunction
-from retia.space.extremes import greatest
 from retia.space.parameter import Parameter
 from retia.space.real import Real
+from retia.space.requirement import Requirement
+from retia.space.restriction import Restriction
 from retia.space.tracer import Tracer
 from retia.space.value import Value
 
@@ -25,11 +26,11 @@ class _Node:
     children: dict[str, dict[Value, "_Node"]] = field(default_factory=dict[str, "dict[Value, _Node]"])
 
 
-def explore(trace: Callable[[Mapping[str, Value]], Tracer]) -> list[Parameter]:
-    """Return the parameters of a constructor that branches on choices.
+def explore(trace: Callable[[Mapping[str, Value]], Tracer]) -> tuple[list[Parameter], list[Restriction]]:
+    """Return the parameters of a constructor that branches on choices, and what it requires.
 
-    The constructor is traced with the greatest values, then with every other value of each parameter, one at a time. Where
-    that changes which labels there are, the trace is taken as a new start: the parameters that appeared or were compared
+    The constructor is traced with the greatest values (or others, where these do not fit together), then with every other value of each parameter, one at a time. Where
+    that changes which labels or requirements there are, the trace is taken as a new start: the parameters that appeared or were compared
     only there are varied in turn. A label that needs two parameters to change together, whose comparisons both run
     unconditionally, is not found; building such an architecture says so.
 
@@ -55,9 +56,13 @@ def explore(trace: Callable[[Mapping[str, Value]], Tracer]) -> list[Parameter]:
             varied_before = before is not None and label in before.parameters and not (label in here.compared and label not in before.compared)
             if varied_before or label in fixed or isinstance(parameter.domain, Real):
                 continue
-            values = (value for value in parameter.domain.enumerate() if value != greatest(parameter.domain))
-            children: dict[Value, _Node] = {value: run({**fixed, label: value}) for value in values}
-            changed = {value: child for value, child in children.items() if child.trace.parameters.keys() != here.parameters.keys()}
+            children: dict[Value, _Node] = {}
+            for value in (value for value in parameter.domain.enumerate() if value != here.answers[label]):
+                try:
+                    children[value] = run({**fixed, label: value})
+                except InfeasibleArchitecture:  # the constructor rejects the value whatever the others are, so it has no labels of its own
+                    continue
+            changed = {value: child for value, child in children.items() if child.trace.found != here.found}
             if changed:
                 node.children[label] = children
             for value, child in changed.items():
@@ -66,7 +71,10 @@ def explore(trace: Callable[[Mapping[str, Value]], Tracer]) -> list[Parameter]:
     root = run({})
     visit(root, {}, None)
     found: dict[str, Parameter] = {}
+    required: dict[str, Restriction] = {}
     for node in _walk(root):
+        for restriction in node.trace.restrictions:
+            required.setdefault(restriction.description, restriction)
         for label, parameter in node.trace.parameters.items():
             known = found.setdefault(label, parameter)
             if known.domain != parameter.domain:
@@ -75,7 +83,8 @@ def explore(trace: Callable[[Mapping[str, Value]], Tracer]) -> list[Parameter]:
                     f"A domain must not depend on a choice: give the choice a label of its own in each case."
                 )
                 raise SpaceError(msg)
-    return [Parameter(label, found[label].domain, _condition(label, found[label], root)) for label in found]
+    parameters = [Parameter(label, found[label].domain, _condition(label, found[label].condition, root)) for label in found]
+    return parameters, [_restricted(restriction, root) for restriction in required.values()]
 
 
 def _walk(node: _Node) -> Iterator[_Node]:
@@ -85,34 +94,42 @@ def _walk(node: _Node) -> Iterator[_Node]:
             yield from _walk(child)
 
 
-def _condition(label: str, parameter: Parameter, root: _Node) -> Condition:
-    rows = list(_alternatives(label, root))
+def _restricted(restriction: Restriction, root: _Node) -> Restriction:
+    """Let a requirement hold where the control flow comes by it."""
+    requirement = restriction.predicate
+    assert isinstance(requirement, Requirement)
+    requirement = Requirement(requirement.expression, _condition((restriction.description,), requirement.condition, root))
+    return Restriction(requirement, str(requirement))
+
+
+def _condition(name: Hashable, condition: Condition, root: _Node) -> Condition:
+    rows = list(_alternatives(name, root))
     if () in rows:
-        return parameter.condition
+        return condition
     branched = Condition(tuple(dict.fromkeys(rows)))
-    if parameter.condition == ALWAYS:
+    if condition == ALWAYS:
         return branched
-    both = (tuple(dict.fromkeys((*a, *b))) for a in branched.alternatives for b in parameter.condition.alternatives)
+    both = (tuple(dict.fromkeys((*a, *b))) for a in branched.alternatives for b in condition.alternatives)
     return Condition(tuple(both))
 
 
-def _alternatives(label: str, node: _Node) -> Iterator[Conjunction]:
-    """Yield the conjunctions of values, beyond those that the node fixes, under which the label is declared."""
-    here = label in node.trace.parameters
+def _alternatives(name: Hashable, node: _Node) -> Iterator[Conjunction]:
+    """Yield the conjunctions of values, beyond those that the node fixes, under which a label is declared or a condition required."""
+    here = name in node.trace.found
     if here:
         clauses: list[Clause] = []
         for other, children in node.children.items():
             domain = node.trace.parameters[other].domain
-            gone = {value for value, child in children.items() if label not in child.trace.parameters}
+            gone = {value for value, child in children.items() if name not in child.trace.found}
             if gone:
                 clauses.append(Clause(other, frozenset(domain.enumerate()) - gone))
         yield tuple(clauses)
     for other, children in node.children.items():
         grouped: dict[Conjunction, list[Value]] = {}
         for value, child in children.items():
-            if here and label in child.trace.parameters:
+            if here and name in child.trace.found:
                 continue
-            for row in _alternatives(label, child):
+            for row in _alternatives(name, child):
                 grouped.setdefault(row, []).append(value)
         for row, values in grouped.items():
             yield (Clause(other, frozenset(values)), *row)

@@ -2,11 +2,16 @@
 
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Call", "Expression", "Item", "Operation", "Reference", "evaluate", "labels_of", "rebuilt"]
+from retia.space.condition import ALWAYS, Condition
+
+if TYPE_CHECKING:
+    from retia.space.domain import Domain
+
+__all__ = ["Call", "Expression", "Item", "Operation", "Reference", "computable", "evaluate", "labels_of", "rebuilt"]
 
 
 class Expression(ABC):
@@ -20,6 +25,11 @@ class Expression(ABC):
     @abstractmethod
     def evaluate(self, values: Mapping[str, Any]) -> Any:
         """Compute it from the values of the parameters."""
+
+    def outcomes(self, domains: "Mapping[str, Domain]") -> Collection[Any] | None:
+        """Return every value that it can have, where it need not try combinations; None otherwise."""
+        del domains
+        return None
 
 
 def evaluate(term: Any, values: Mapping[str, Any]) -> Any:
@@ -40,6 +50,42 @@ def labels_of(term: Any) -> frozenset[str]:
     return frozenset()
 
 
+def computable(term: Any, values: Mapping[str, Any]) -> bool:
+    """Whether a term can be computed from the values of the active parameters: whether all are active that it can't do without."""
+    if isinstance(term, Call):
+        optional = frozenset(term.optional)
+        here = not optional or term.condition.holds(values)
+        return here and all(computable(item, values) or labels_of(item) & optional for item in _items(term.arguments))
+    match term:
+        case Reference(label=label):
+            return label in values
+        case Operation(operands=operands):
+            return all(computable(operand, values) for operand in operands)
+        case Item(of=of):
+            return computable(of, values)
+        case Expression():
+            return term.labels <= values.keys()
+        case _:
+            return all(computable(item, values) for item in _items(term) if labels_of(item))
+
+
+def _items(term: Any) -> Iterator[Any]:
+    """Yield a term, or what is in it if it is a tuple, list or dict."""
+    if isinstance(term, tuple | list | dict):
+        for item in term.values() if isinstance(term, dict) else term:  # pyright: ignore[reportUnknownVariableType]
+            yield from _items(item)
+    else:
+        yield term
+
+
+def _without(term: Any, absent: Collection[str]) -> Any:
+    """Return a tuple or list without the items that need one of certain parameters."""
+    if not isinstance(term, tuple | list):
+        return term
+    kept = (_without(item, absent) for item in term if isinstance(item, tuple | list) or not labels_of(item) & set(absent))  # pyright: ignore[reportUnknownVariableType]
+    return type(term)(kept)  # pyright: ignore[reportUnknownVariableType]
+
+
 def rebuilt(container: Any, function: Callable[[Any], Any]) -> Any:
     """Return a tuple, list or dict with `function` applied to its items; anything else as it is."""
     if isinstance(container, dict):
@@ -50,6 +96,17 @@ def rebuilt(container: Any, function: Callable[[Any], Any]) -> Any:
         items = (function(item) for item in container)  # pyright: ignore[reportUnknownVariableType]
         return container._make(items) if hasattr(container, "_make") else tuple(items)  # pyright: ignore[reportAttributeAccessIssue,reportUnknownVariableType]
     return container
+
+
+def _shown(term: Any) -> str:
+    """Return a term as text that is the same in every process."""
+    if isinstance(term, tuple | list):
+        return f"({', '.join(map(_shown, term))})"  # pyright: ignore[reportUnknownArgumentType]
+    return str(term) if isinstance(term, Expression) else repr(term)
+
+
+_FEW = 100_000
+"""How many values of one parameter are listed."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +124,11 @@ class Reference(Expression):
         """Look the parameter up."""
         return values[self.label]
 
+    def outcomes(self, domains: "Mapping[str, Domain]") -> Collection[Any] | None:
+        """Return the values of a small domain."""
+        domain = domains[self.label]
+        return list(domain.enumerate()) if domain.size <= _FEW else None
+
     def __str__(self) -> str:
         return self.label
 
@@ -74,6 +136,7 @@ class Reference(Expression):
 _SIGNS = {
     "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**",
     "lshift": "<<", "rshift": ">>", "and_": "&", "or_": "|", "xor": "^", "neg": "-", "pos": "+", "invert": "~",
+    "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "not_": "not ",
 }  # fmt: skip
 
 
@@ -91,22 +154,36 @@ class Operation(Expression):
 
     def evaluate(self, values: Mapping[str, Any]) -> Any:
         """Apply the operator to the operands' values."""
-        return getattr(operator, self.name)(*evaluate(self.operands, values))
+        return self.compute(evaluate(self.operands, values))
+
+    def compute(self, operands: Sequence[Any]) -> Any:
+        """Apply the operator to values."""
+        return getattr(operator, self.name)(*operands)
 
     def __str__(self) -> str:
-        shown = [f"({operand})" if isinstance(operand, Operation) else str(operand) for operand in self.operands]
+        shown = [f"({operand})" if isinstance(operand, Operation) else _shown(operand) for operand in self.operands]
         sign = _SIGNS.get(self.name)
         if sign is None:
-            return f"{self.name}({', '.join(map(str, self.operands))})"
+            return f"{self.name}({', '.join(map(_shown, self.operands))})"
         return f"{sign}{shown[0]}" if len(shown) == 1 else f" {sign} ".join(shown)
 
 
 @dataclass(frozen=True)
 class Call(Expression):
-    """A function of the user's, by reference, and its arguments."""
+    """A function of the user's, by reference, and its arguments.
+
+    Attributes:
+        function: The function.
+        arguments: Its arguments: terms.
+        optional: The parameters among them that can be inactive where the function is called, as those of the blocks of a `repeat` are after it.
+            The arguments, and the items of lists and tuples among them, that need an inactive one are left out, as the constructor would not have them.
+        condition: When the constructor calls the function.
+    """
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
+    optional: tuple[str, ...] = field(default=(), compare=False)
+    condition: Condition = field(default=ALWAYS, compare=False)
 
     @property
     def labels(self) -> frozenset[str]:
@@ -115,10 +192,20 @@ class Call(Expression):
 
     def evaluate(self, values: Mapping[str, Any]) -> Any:
         """Call the function with the arguments' values."""
-        return self.function(*evaluate(self.arguments, values))
+        absent = {label for label in self.optional if label not in values}
+        return self.compute(evaluate(_without(self.arguments, absent) if absent else self.arguments, values))
+
+    def without(self, absent: Collection[str]) -> "Call":
+        """Return the call that the constructor makes while some of the optional parameters are inactive."""
+        return replace(self, arguments=_without(self.arguments, absent), optional=tuple(label for label in self.optional if label not in absent))
+
+    def compute(self, arguments: Sequence[Any]) -> Any:
+        """Call the function with values."""
+        return self.function(*arguments)
 
     def __str__(self) -> str:
-        return f"{getattr(self.function, '__name__', self.function)}({', '.join(map(str, self.arguments))})"
+        function = getattr(self.function, "func", self.function)  # what a functools.partial calls
+        return f"{getattr(function, '__name__', type(function).__name__)}({', '.join(map(_shown, self.arguments))})"
 
 
 @dataclass(frozen=True)

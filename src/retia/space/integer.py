@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from retia.errors import SpaceError
+from retia.space.neighbours import Neighbours, all_but
 from retia.space.scale import position
 from retia.space.value import Value
 
@@ -99,9 +100,10 @@ class Integer:
         """Yield every value, in order."""
         return iter(range(self.low, self.high + 1, self.step))
 
-    def neighbours(self, value: Value) -> Iterator[int]:
-        """Yield every other value."""
-        return (other for other in self.enumerate() if other != value)
+    def neighbours(self, value: Value) -> Neighbours[int]:
+        """Return every other value."""
+        own = (cast("int", value) - self.low) // self.step
+        return all_but(range(self.low, self.high + self.step, self.step), self.size, own)
 
     def encode(self, value: Value) -> list[float]:
         """The position between low (0) and high (1), on the domain's scale."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from retia.errors import SpaceError
 from retia.space.categorical import Categorical
+from retia.space.neighbours import Neighbours
 from retia.space.scale import position
 from retia.space.value import Value
 
@@ -103,10 +104,11 @@ class Real:
         msg = f"The values of the real interval {self} can't be enumerated. Use an Integer or a Categorical, or space.discretize(points)."
         raise SpaceError(msg)
 
-    def neighbours(self, value: Value) -> Iterator[float]:
-        """Yield the values a tenth of the scale below and above, where they lie in the interval."""
+    def neighbours(self, value: Value) -> Neighbours[float]:
+        """Return the values a tenth of the scale below and above, where they lie in the interval."""
         unit = self.encode(value)[0]
-        return (self.from_unit(near) for near in (unit - 0.1, unit + 0.1) if 0 <= near <= 1)
+        values = [self.from_unit(near) for near in (unit - 0.1, unit + 0.1) if 0 <= near <= 1]
+        return Neighbours(len(values), values.__getitem__)
 
     def discretize(self, points: int) -> Categorical:
         """Return `points` values, evenly spaced on the scale; the default is the one nearest to the interval's own.

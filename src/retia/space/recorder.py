@@ -1,7 +1,7 @@
 """Who listens while a constructor runs: the recorder decides what a declaration returns."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -9,6 +9,9 @@ from typing import Any
 from retia.errors import SpaceError
 from retia.space.condition import Condition
 from retia.space.domain import Domain
+from retia.space.expression import Call, Expression
+from retia.space.label import check_label, qualified
+from retia.space.place import Place
 from retia.space.value import Value
 
 __all__ = ["Builder", "Recorder", "active_recorder"]
@@ -25,7 +28,7 @@ class Recorder(ABC):
     """Answers the declarations of one run of a constructor."""
 
     def __init__(self) -> None:
-        self._scopes: list[str] = []
+        self._scopes: tuple[str, ...] = ()
 
     @contextmanager
     def recording(self) -> Generator[None]:
@@ -38,23 +41,21 @@ class Recorder(ABC):
 
     @contextmanager
     def scope(self, name: str) -> Generator[None]:
-        """Put the labels declared inside below `name`."""
-        self._scopes.append(name)
+        """Put the labels declared inside below `name`; one that starts with "/" leaves the present scopes."""
+        outer = self._scopes
+        self._scopes = qualified(outer, name)
         try:
             yield
         finally:
-            self._scopes.pop()
+            self._scopes = outer
 
     def qualify(self, label: str) -> str:
-        """Return the full name of a label in the present scope.
+        """Return the full name of a label in the present scope; of one that starts with "/", what follows.
 
         Raises:
-            SpaceError: If the label is no non-empty string.
+            SpaceError: If the label is not a non-empty string, or holds a "/" without starting with one.
         """
-        if not isinstance(label, str) or not label:  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
-            msg = f"A label is a non-empty string, got {label!r}. The label comes first: choice('width', [16, 32])."
-            raise SpaceError(msg)
-        return "/".join((*self._scopes, label))
+        return "/".join(qualified(self._scopes, check_label(label)))
 
     @contextmanager
     def given(self, condition: Condition) -> Generator[None]:
@@ -63,8 +64,26 @@ class Recorder(ABC):
         yield
 
     def note_branch(self, labels: Collection[str]) -> None:
-        """Take note that the constructor compared a value of these parameters."""
+        """Take note that the constructor used the truth of a comparison of these parameters, two frames up."""
         del labels
+
+    def used_within(self, place: Place) -> Collection[str]:
+        """Return the parameters whose truth was used last, if that was within the source of the instruction at `place`."""
+        del place
+        return ()
+
+    def require(self, condition: Expression) -> bool:
+        """Take note of a condition that the space is to meet; return whether it can be."""
+        del condition
+        return False
+
+    def note_plain(self, labels: Collection[str], how: str) -> None:
+        """Take note that the constructor made a plain value of one that depends on these parameters."""
+        del labels, how
+
+    def call(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Call:
+        """Return the expression of a function that is called here with terms."""
+        return Call(function, arguments)
 
     @abstractmethod
     def declare(self, label: str, domain: Domain) -> Any:
@@ -76,7 +95,7 @@ class Builder(Recorder):
 
     def __init__(self, architecture: Mapping[str, Value], known: Collection[str]) -> None:
         super().__init__()
-        self._architecture = architecture
+        self.architecture = architecture
         self._known = known
         self.asked: set[str] = set()
 
@@ -86,16 +105,16 @@ class Builder(Recorder):
         Raises:
             SpaceError: If tracing did not see the label, or not with this domain.
         """
-        if label not in self._architecture:
+        if label not in self.architecture:
             seen = "exists in the space, but is not active in this architecture" if label in self._known else "was not seen when the space was traced"
             msg = (
-                f"The constructor asks for '{label}', which {seen}: {dict(self._architecture)}. Python's own control flow (if, range) over another "
+                f"The constructor asks for '{label}', which {seen}: {dict(self.architecture)}. Python's own control flow (if, range) over another "
                 f"choice decides whether it is declared, and tracing can't see through that. Use layer_choice or repeat, "
                 f"or let ModelSpace(..., explore=True) trace the constructor for every value."
             )
             raise SpaceError(msg)
         self.asked.add(label)
-        value = self._architecture[label]
+        value = self.architecture[label]
         if not domain.contains(value):
             msg = (
                 f"'{label}' is {value!r} in this architecture, but the constructor now offers {domain}. A domain must not depend on another "

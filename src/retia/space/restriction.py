@@ -1,9 +1,11 @@
 """Restrictions: what every architecture of a space must meet."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from retia.errors import SpaceError
 from retia.space.architecture import Architecture
+from retia.space.parameter import Parameter
 
 __all__ = ["Restriction"]
 
@@ -14,3 +16,28 @@ class Restriction:
 
     predicate: Callable[[Architecture], bool]
     description: str
+
+    def holds(self, architecture: Architecture, parameters: Mapping[str, Parameter]) -> bool:
+        """Whether an architecture meets it.
+
+        Args:
+            architecture: The architecture.
+            parameters: Those of the space, by label.
+
+        Raises:
+            SpaceError: If the predicate asks for a parameter that is not active, or is not one of the space.
+        """
+        try:
+            return bool(self.predicate(architecture))
+        except KeyError as error:
+            label = error.args[0] if error.args else None
+            if not isinstance(label, str) or label in architecture:
+                raise
+            if label not in parameters:
+                msg = f"The restriction '{self.description}' asks for {label!r}, which is not one of the labels {list(parameters)}. Correct it."
+                raise SpaceError(msg) from error
+            msg = (
+                f"The restriction '{self.description}' asks for '{label}', which is not active in {dict(architecture)}: it exists only while "
+                f"{parameters[label].condition}. Ask for it only there: lambda a: {label!r} not in a or ..., with a[{label!r}] in the rest."
+            )
+            raise SpaceError(msg) from error

@@ -4,13 +4,13 @@ import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retia.errors import ArchitectureError, SpaceError
+from retia.errors import ArchitectureError, InfeasibleArchitecture, SpaceError
 from retia.space.architecture import Architecture
 from retia.space.condition import Condition
 from retia.space.counting import Counting
@@ -18,9 +18,11 @@ from retia.space.domain import Domain, domain_from_json
 from retia.space.encoding import distance, encode, feature_labels
 from retia.space.enumeration import enumerate_values
 from retia.space.membership import canonical, refuse_superfluous
+from retia.space.neighbours import Neighbours, joined
 from retia.space.parameter import Parameter, Step, in_order
 from retia.space.real import Real
 from retia.space.rendering import as_html, as_text, size_in_words
+from retia.space.requirement import Requirement
 from retia.space.restriction import Restriction
 from retia.space.value import Value
 
@@ -56,7 +58,7 @@ class SearchSpace:
 
     @property
     def restrictions(self) -> tuple[Restriction, ...]:
-        """What `where` has added."""
+        """What `where` has added, and before that what `require` has, in the constructor of a model space."""
         return self._restrictions
 
     # --- making spaces from spaces
@@ -64,7 +66,7 @@ class SearchSpace:
     def where(self, predicate: Callable[[Architecture], bool], description: str | None = None) -> Self:
         """Return the space of those architectures for which `predicate` is true.
 
-        Sampling draws until the predicate holds; `size` has to enumerate.
+        Sampling draws until it holds; `size` has to enumerate. It sees active parameters alone: write `"b" not in a or a["b"] > 2`.
 
         >>> from retia.space import Integer
         >>> space = SearchSpace({"a": Integer(1, 3), "b": Integer(1, 3)}).where(lambda x: x["a"] < x["b"], "a < b")
@@ -119,13 +121,14 @@ class SearchSpace:
 
         Raises:
             ArchitectureError: If a label is unknown, missing or not active, a value is illegal, or a restriction is broken.
+            InfeasibleArchitecture: If a restriction is broken that the constructor requires.
         """
         valid = canonical(self._plan, architecture)
         refuse_superfluous(self._parameters, architecture, valid)
         for restriction in self._restrictions:
-            if not restriction.predicate(valid):
+            if not restriction.holds(valid, self._parameters):
                 msg = f"The architecture breaks the restriction '{restriction.description}': {dict(valid)}."
-                raise ArchitectureError(msg)
+                raise (InfeasibleArchitecture if isinstance(restriction.predicate, Requirement) else ArchitectureError)(msg)
         return valid
 
     def __contains__(self, architecture: object) -> bool:
@@ -135,6 +138,10 @@ class SearchSpace:
         except (ArchitectureError, TypeError, AttributeError):
             return False
         return True
+
+    def allows(self, architecture: Architecture) -> bool:
+        """Whether an architecture, all of whose values are legal, meets the restrictions."""
+        return not self._restrictions or all(restriction.holds(architecture, self._parameters) for restriction in self._restrictions)
 
     # --- sampling and counting
 
@@ -156,7 +163,7 @@ class SearchSpace:
         for _ in range(TRIES):
             values = self._draw(rng) if uniform == "choices" else self._counting.sample(rng)
             architecture = Architecture.trusted(values)
-            if self._allows(architecture):
+            if self.allows(architecture):
                 return architecture
         msg = (
             f"None of {TRIES:,} sampled architectures met {' and '.join(repr(r.description) for r in self._restrictions)}. "
@@ -172,7 +179,7 @@ class SearchSpace:
         """
         architecture = Architecture.trusted(self._complete({}, None))
         for restriction in self._restrictions:
-            if not restriction.predicate(architecture):
+            if not restriction.holds(architecture, self._parameters):
                 msg = (
                     f"The default architecture {dict(architecture)} breaks the restriction '{restriction.description}'. "
                     f"Give the choices a default= that meets it, or the study another baseline=."
@@ -193,10 +200,7 @@ class SearchSpace:
         if not self._restrictions:
             return self._size
         if self._size > 1_000_000:
-            msg = (
-                f"The restrictions of a space are counted by enumeration, and this one has {self._size:,} architectures without them. "
-                f"Ask for the size before .where(...)."
-            )
+            msg = f"Restrictions are counted by enumeration, and this one has {self._size:,} architectures without them. Ask before .where(...)."
             raise SpaceError(msg)
         return sum(1 for _ in self.enumerate())
 
@@ -204,10 +208,18 @@ class SearchSpace:
         """Return the number of architectures that there would be without `where`; never enumerates."""
         return math.inf if any(isinstance(p.domain, Real) for p in self._parameters.values()) else self._size
 
+    def nothing_to_search(self) -> str:
+        """Say what to do about a space without parameters, for the error of a study."""
+        return "There is nothing to search: it has no parameters. Give the space some: SearchSpace({'width': Integer(8, 64)})."
+
     def seeded(self, seed: int) -> AbstractContextManager[None]:
         """Seed, inside, the libraries with which the space builds; a plain space builds nothing."""
         del seed
         return nullcontext()
+
+    def check_device(self, device: str | None) -> None:
+        """Check that models can be built on a device; a plain space builds nothing."""
+        del device
 
     def enumerate(self) -> Iterator[Architecture]:
         """Yield every architecture once, lazily, in a stable order: the last parameter varies first.
@@ -217,7 +229,7 @@ class SearchSpace:
         """
         for values in enumerate_values(list(self._parameters.values())):
             architecture = Architecture.trusted(values)
-            if self._allows(architecture):
+            if self.allows(architecture):
                 yield architecture
 
     # --- moving through the space
@@ -238,8 +250,8 @@ class SearchSpace:
         for _ in range(TRIES):
             label = movable[int(rng.random() * len(movable))]
             value = self._parameters[label].domain.mutate(values[label], rng)
-            mutant = self._change(architecture, label, value, rng)
-            if self._allows(mutant):
+            mutant = self._change(architecture, rng, label, value)
+            if self.allows(mutant):
                 return mutant
         msg = f"None of {TRIES:,} mutants of {dict(architecture)} met the restrictions. Loosen them, or start from another architecture."
         raise SpaceError(msg)
@@ -260,23 +272,20 @@ class SearchSpace:
                 if label in first or label in second:
                     mixed[label] = first[label] if label in first else second[label]
             child = Architecture.trusted(self._complete(mixed, rng))
-            if self._allows(child):
+            if self.allows(child):
                 return child
         msg = f"None of {TRIES:,} children of two architectures met the restrictions. Loosen them, or cross other parents."
         raise SpaceError(msg)
 
-    def neighbours(self, architecture: Architecture, rng: np.random.Generator | None = None) -> Iterator[Architecture]:
-        """Yield all architectures that are one decision away.
+    def neighbours(self, architecture: Architecture, rng: np.random.Generator | None = None) -> Neighbours[Architecture]:
+        """Return all architectures that are one decision away: iterate over them, or over `.shuffled(rng)`. They are never listed.
 
         A decision changes one active parameter to one of its domain's neighbours: any other value; for a subset one item
         more, fewer or exchanged; for a real interval a tenth of the scale up or down. What the change makes active is at
         its default, or sampled if `rng` is given; what it makes inactive goes.
         """
-        for label in architecture:
-            for value in self._parameters[label].domain.neighbours(architecture[label]):
-                neighbour = self._change(architecture, label, value, rng)
-                if self._allows(neighbour):
-                    yield neighbour
+        around = [(label, self._parameters[label].domain.neighbours(value)) for label, value in architecture.items()]
+        return joined(around, partial(self._change, architecture, rng), self.allows if self._restrictions else None)
 
     # --- numbers for predictors
 
@@ -361,9 +370,6 @@ class SearchSpace:
         """The labels that have a second value."""
         return frozenset(label for label, parameter in self._parameters.items() if parameter.domain.size > 1)
 
-    def _allows(self, architecture: Architecture) -> bool:
-        return not self._restrictions or all(restriction.predicate(architecture) for restriction in self._restrictions)
-
     def _draw(self, rng: np.random.Generator) -> dict[str, Value]:
         values: dict[str, Value] = {}
         for unit, (label, parameter, condition) in zip(rng.random(len(self._plan)).tolist(), self._plan, strict=True):
@@ -382,7 +388,7 @@ class SearchSpace:
                     values[label] = parameter.domain.default if rng is None else parameter.domain.sample(rng)
         return values
 
-    def _change(self, architecture: Architecture, label: str, value: Value, rng: np.random.Generator | None) -> Architecture:
+    def _change(self, architecture: Architecture, rng: np.random.Generator | None, label: str, value: Value) -> Architecture:
         values = {**architecture.unwrapped, label: value}
         return Architecture.trusted(self._complete(values, rng) if label in self._asked else values)
 

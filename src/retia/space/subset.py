@@ -3,13 +3,14 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import combinations
 from typing import Any, cast
 
 import numpy as np
 
 from retia.errors import SpaceError
+from retia.space.neighbours import Neighbours
 from retia.space.value import Value, freeze, jsonable
 
 __all__ = ["Subset"]
@@ -98,24 +99,29 @@ class Subset:
 
     def mutate(self, value: Value, rng: np.random.Generator) -> tuple[Value, ...]:
         """Draw one of the neighbours uniformly."""
-        options = list(self.neighbours(value))
-        return options[int(rng.random() * len(options))]
+        options = self.neighbours(value)
+        return options.at(int(rng.random() * options.count))
 
     def enumerate(self) -> Iterator[tuple[Value, ...]]:
         """Yield every subset, the small ones first."""
         return (subset for count in range(self.least, self.most + 1) for subset in combinations(self.items, count))
 
-    def neighbours(self, value: Value) -> Iterator[tuple[Value, ...]]:
-        """Yield the subsets with one item more, one fewer, or one exchanged."""
+    def neighbours(self, value: Value) -> Neighbours[tuple[Value, ...]]:
+        """Return the subsets with one item more, one fewer, or one exchanged."""
         chosen = cast("tuple[Value, ...]", value)
-        others = [item for item in self.items if item not in chosen]
-        if len(chosen) < self.most:
-            yield from (self.normalize((*chosen, item)) for item in others)
-        for gone in chosen:
-            kept = tuple(item for item in chosen if item != gone)
-            if len(kept) >= self.least:
-                yield kept
-            yield from (self.normalize((*kept, item)) for item in others)
+        taken = set(chosen)
+        others = tuple(item for item in self.items if item not in taken)
+        more = len(others) if len(chosen) < self.most else 0
+        fewer = int(len(chosen) > self.least)
+        count = more + len(chosen) * (fewer + len(others))
+        return Neighbours(count, partial(self._neighbour, chosen, others, more, fewer))
+
+    def _neighbour(self, chosen: tuple[Value, ...], others: tuple[Value, ...], more: int, fewer: int, index: int) -> tuple[Value, ...]:
+        if index < more:
+            return self.normalize((*chosen, others[index]))
+        gone, instead = divmod(index - more, fewer + len(others))
+        kept = (*chosen[:gone], *chosen[gone + 1 :])
+        return kept if instead < fewer else self.normalize((*kept, others[instead - fewer]))
 
     def encode(self, value: Value) -> list[float]:
         """One number an item: 1 if it is taken."""

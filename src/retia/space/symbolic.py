@@ -2,6 +2,7 @@
 
 A `SymbolicInt` is an `int`, so any constructor takes it, and `width * 2` is again a symbolic int. What leaves the types
 (`int(width * 0.75)`, `max(a, b)`, `range(depth)`) is a plain value that has forgotten where it came from; `apply` keeps it.
+A comparison gives a symbolic truth; the recorder takes note where that is used, as `if`, `and` and `not` do.
 """
 
 import operator
@@ -11,7 +12,7 @@ from typing import Any
 from retia.space.expression import Expression, Item, Operation, rebuilt
 from retia.space.recorder import active_recorder
 
-__all__ = ["SymbolicFloat", "SymbolicInt", "SymbolicStr", "SymbolicTuple", "concrete", "expression_of", "lift", "symbolic"]
+__all__ = ["SymbolicBool", "SymbolicFloat", "SymbolicInt", "SymbolicStr", "SymbolicTuple", "concrete", "expression_of", "lift", "symbolic"]
 
 
 def expression_of(value: Any) -> Any:
@@ -32,17 +33,27 @@ def symbolic(value: Any) -> bool:
 
 def concrete(value: Any) -> Any:
     """Return the plain value of a symbolic one, also inside tuples, lists and dicts; anything else as it is."""
-    for kind, plain in ((SymbolicInt, int), (SymbolicFloat, float), (SymbolicStr, str)):
-        if isinstance(value, kind):
-            return plain(value)
+    match value:  # past the methods that note a conversion, or the use of a truth
+        case SymbolicBool():
+            return bool(int.__int__(value))
+        case SymbolicInt():
+            return int.__int__(value)
+        case SymbolicFloat():
+            return float.__float__(value)
+        case SymbolicStr():
+            return str.__str__(value)
+        case _:
+            pass
     return rebuilt(value, concrete)
 
 
 def lift(value: Any, expression: Expression) -> Any:
     """Return `value` as a symbolic value with the expression, where its type has one; else as it is.
 
-    The items of a tuple are symbolic too. A bool becomes a symbolic int, for bool can't be subclassed.
+    The items of a tuple are symbolic too.
     """
+    if isinstance(value, bool):
+        return SymbolicBool(value, expression)
     if isinstance(value, int):
         return SymbolicInt(value, expression)
     if isinstance(value, float):
@@ -73,13 +84,30 @@ def _unary(name: str) -> Callable[[Any], Any]:
     return lambda self: _operation(name, (self,))
 
 
-def _comparison(name: str, base: type) -> Callable[..., Any]:
+def _comparison(name: str, base: type, others: tuple[type, ...]) -> Callable[[Any, Any], Any]:
+    plain = getattr(base, f"__{name}__")
+
+    def method(self: Any, other: Any) -> Any:
+        return _operation(name, (self, other)) if isinstance(other, others) else plain(self, other)
+
+    return method
+
+
+def _truth(self: Any) -> bool:
+    recorder = active_recorder()
+    if recorder is not None:
+        recorder.note_branch(self.expression.labels)
+    return bool(concrete(self))
+
+
+def _conversion(name: str, base: type) -> Callable[..., Any]:
     plain = getattr(base, name)
+    how = "a look-up" if name == "__hash__" else f"{name.strip('_')}()"
 
     def method(self: Any, *others: Any) -> Any:
         recorder = active_recorder()
         if recorder is not None:
-            recorder.note_branch(self.expression.labels)
+            recorder.note_plain(self.expression.labels, how)
         return plain(self, *others)
 
     return method
@@ -110,6 +138,16 @@ class SymbolicInt(int):
 
     def __reduce__(self) -> Any:
         return _rebuild, (type(self), int(self), self.expression)
+
+
+class SymbolicBool(SymbolicInt):
+    """A truth value that remembers the comparison it came from; an int, for bool can't be subclassed."""
+
+    def __repr__(self) -> str:
+        return repr(concrete(self))
+
+    def __invert__(self) -> Any:
+        return _operation("not_", (self,))
 
 
 class SymbolicFloat(float):
@@ -182,19 +220,24 @@ class SymbolicTuple(tuple[Any, ...]):  # noqa: SLOT001  # a tuple's subclass can
         return _rebuild, (type(self), tuple(self), self.expression)
 
 
-def _equip(kind: type, base: type, *, binary: str, unary: str, comparisons: str) -> None:
+def _equip(kind: type, base: type, *, binary: str, unary: str, compared_with: tuple[type, ...], conversions: str) -> None:
     for name in binary.split():
         stem = name.rstrip("_")
         setattr(kind, f"__{stem}__", _binary(name, reflected=False))
         setattr(kind, f"__r{stem}__", _binary(name, reflected=True))
     for name in unary.split():
         setattr(kind, f"__{name}__", _unary(name))
-    for name in comparisons.split():
-        setattr(kind, f"__{name}__", _comparison(f"__{name}__", base))
+    for name in ("eq", "ne", "lt", "le", "gt", "ge"):
+        setattr(kind, f"__{name}__", _comparison(name, base, compared_with))
+    for name in conversions.split():
+        setattr(kind, f"__{name}__", _conversion(f"__{name}__", base))
 
 
-_ARITHMETIC, _COMPARISONS = "add sub mul truediv floordiv mod pow", "eq ne lt le gt ge"
-_equip(SymbolicInt, int, binary=f"{_ARITHMETIC} lshift rshift and_ or_ xor", unary="neg pos invert abs", comparisons=f"{_COMPARISONS} bool")
-_equip(SymbolicFloat, float, binary=_ARITHMETIC, unary="neg pos abs", comparisons=f"{_COMPARISONS} bool")
-_equip(SymbolicStr, str, binary="", unary="", comparisons=_COMPARISONS)
-_equip(SymbolicTuple, tuple, binary="", unary="", comparisons=_COMPARISONS)
+_ARITHMETIC = "add sub mul truediv floordiv mod pow"
+_BITWISE, _CONVERSIONS, _NUMBERS = "lshift rshift and_ or_ xor", "int float round trunc floor ceil hash", (int, float)
+_equip(SymbolicInt, int, binary=f"{_ARITHMETIC} {_BITWISE}", unary="neg pos invert abs", compared_with=_NUMBERS, conversions=_CONVERSIONS)
+_equip(SymbolicFloat, float, binary=_ARITHMETIC, unary="neg pos abs", compared_with=_NUMBERS, conversions=_CONVERSIONS)
+_equip(SymbolicStr, str, binary="", unary="", compared_with=(str,), conversions="hash")
+_equip(SymbolicTuple, tuple, binary="", unary="", compared_with=(tuple,), conversions="hash")
+for _number in (SymbolicInt, SymbolicFloat):
+    _number.__bool__ = _truth

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from retia.errors import StorageError
 
@@ -22,7 +23,7 @@ class Address:
     Args:
         path: The file, for SQLite.
         url: The URL, for PostgreSQL.
-        timeout_s: How long to wait for another process's lock.
+        timeout_s: How long to wait for another process's lock, or for a server that restarts.
     """
 
     path: Path | None
@@ -55,6 +56,25 @@ class Address:
             raise StorageError(msg)
         return cls(Path(storage).expanduser().absolute(), "", timeout_s)
 
+    @property
+    def files(self) -> Path:
+        """The folder of the studies' files: beside an SQLite file, or for a PostgreSQL database below the working directory.
+
+        >>> Address.parse("/data/exp-0.1.db", 1.0).files.as_posix()
+        '/data/exp-0.1.db.files'
+        >>> Address.parse("postgresql://me:secret@host/studies", 1.0).files.name
+        'host+5432+studies'
+        """
+        if self.path is not None:
+            return self.path.with_name(f"{self.path.name}.files")
+        url = urlsplit(_without_password(self.url))
+        user, _, server = url.netloc.rpartition("@")
+        options = {name: values[-1] for name, values in parse_qs(url.query).items()}
+        host, port = re.fullmatch(r"(.*?)(?::(\d*))?", server).groups()  # pyright: ignore[reportOptionalMemberAccess]  # it matches any text
+        database = unquote(url.path[1:]) or options.get("dbname") or unquote(user.partition(":")[0])
+        parts = (unquote(host) or options.get("host", "localhost"), port or options.get("port", "5432"), database)
+        return Path("retia-files").absolute() / "+".join(quote(part, safe="") for part in parts)
+
     def check(self, mode: Mode) -> None:
         """Look whether a file's place can be used at all.
 
@@ -65,7 +85,7 @@ class Address:
             return
         parent = self.path.parent
         if not parent.is_dir():
-            msg = f"The storage {self} must lie in a directory that exists, and {parent} is none. Make it, or choose another place."
+            msg = f"The storage {self} must lie in a directory that exists, and {parent} is not a directory. Make it, or choose another place."
             raise StorageError(msg)
         if self.path.is_dir():
             msg = f"A storage is a file, and {self} is a directory. Name a file in it: {self.path / 'study.db'}"
@@ -73,14 +93,23 @@ class Address:
         if mode != "create" and not self.path.exists():
             msg = f"There is no storage {self}. Check the path; a study with storage='{self}' makes it."
             raise StorageError(msg)
-        for place in () if mode == "read" else (parent, self.path):  # the directory too: SQLite puts its log beside the file
-            if place.exists() and not os.access(place, os.W_OK):
-                msg = f"The storage {self} can't be written: no right to write {place}. Change the rights, or choose another place."
-                raise StorageError(msg)
+        if mode != "read" and (place := self._protected()) is not None:
+            msg = f"The storage {self} can't be written: no right to write {place}. Change the rights, or choose another place."
+            raise StorageError(msg)
+
+    @property
+    def writable(self) -> bool:
+        """Whether the storage can be written: False for a file that exists and may only be read."""
+        return self.path is None or not self.path.exists() or self._protected() is None
+
+    def _protected(self) -> Path | None:
+        """Return the place that may not be written: the file, or its directory, for SQLite puts its log beside the file."""
+        places = () if self.path is None else (self.path.parent, self.path)
+        return next((place for place in places if place.exists() and not os.access(place, os.W_OK)), None)
 
     def __str__(self) -> str:
         return str(self.path) if self.path is not None else _without_password(self.url)
 
 
 def _without_password(url: str) -> str:
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+    return re.sub(r"([?&]password=)[^&]*", r"\1***", re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url))

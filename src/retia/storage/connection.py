@@ -1,13 +1,15 @@
 """One held connection to a storage; each statement is a transaction of its own unless a block makes several one."""
 
+import os
 import sqlite3
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from retia.errors import StorageError
@@ -18,6 +20,10 @@ __all__ = ["Connection"]
 
 _CREATION_LOCK = 7_238_946  # any number that every retia takes for this purpose
 _RETRY_S = 0.02
+_RECONNECT_S = 0.5
+_SERVER_TIME = sa.select(sa.extract("epoch", sa.func.clock_timestamp()))
+
+T = TypeVar("T")
 
 
 class Connection:
@@ -26,6 +32,10 @@ class Connection:
     SQLite runs in WAL mode with `synchronous=NORMAL`: what is committed survives the death of any process at any moment. A
     power cut may cost the transactions of the last seconds, never the consistency. Where a file system has no WAL, every
     commit is flushed instead, which is slower and as safe.
+
+    A connection that an interrupt or the server broke is thrown away, and the next statement opens another one. A statement that met a lost
+    server is sent again until the server answers or `timeout_s` has passed. It may have been executed the first time, so every statement must
+    give the same result when it is executed twice.
 
     Args:
         address: Where.
@@ -41,76 +51,125 @@ class Connection:
         self.sqlite = address.path is not None
         engine = _sqlite_engine(address, mode) if self.sqlite else _postgresql_engine(address)
         self.dialect = engine.dialect.name
+        self._read_only = mode == "read" and not address.writable
+        self._engine = engine
+        self._open: sa.Connection | None = None
+        self._opened = 0
+        self._waited = False
         with self._explained():
-            self._connection = engine.connect()
             try:
                 self._prepare(mode)
             except BaseException:
-                self._connection.close()
+                self.close()
                 raise
+        if mode == "create" and self.sqlite:
+            self._engine = _sqlite_engine(address, "write")  # a file that is removed later is not made again
 
-    def execute(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> sa.CursorResult[Any]:
-        """Run a statement.
+    def execute(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> int:
+        """Run a statement that returns no rows, and return how many rows it changed.
 
         Raises:
-            StorageError: If the database refuses.
+            StorageError: If the database refuses, or the server stays away for `timeout_s`.
         """
-        try:
-            return self._connection.execute(statement, parameters)
-        except DBAPIError as error:
-            raise self._explain(error) from error
+        return self._sent(lambda connection: connection.execute(statement, parameters).rowcount)
 
-    def changes(self) -> int | None:
-        """Return a number that is another whenever another connection has changed the file; None where there is no such number."""
-        return self._connection.exec_driver_sql("PRAGMA data_version").scalar() if self.sqlite else None
+    def insert(self, table: sa.Table, values: Mapping[str, Any]) -> int:
+        """Insert a row and return the number that the database gave it.
+
+        Raises:
+            StorageError: As `execute`.
+        """
+        # Not by RETURNING: SQLite would keep the file locked until its row is fetched, and an interrupt may come before.
+        key = self._sent(lambda connection: connection.execute(sa.insert(table), values).inserted_primary_key)
+        assert key is not None
+        return key[0]
+
+    def rows(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[sa.Row[Any]]:
+        """Run a statement and return its rows.
+
+        Raises:
+            StorageError: As `execute`; or if a row can't be read.
+        """
+        return self._sent(lambda connection: connection.execute(statement, parameters).all())
+
+    def changes(self) -> tuple[int, int] | None:
+        """Return numbers that differ whenever another connection has changed the file; None where there are no such numbers."""
+        if not self.sqlite:
+            return None
+        version = self._sent(lambda connection: connection.exec_driver_sql("PRAGMA data_version").scalar_one())
+        return self._opened, version  # SQLite's number counts for one connection only
 
     def now(self) -> float:
         """Return the seconds since 1970 by a clock that all processes share: the host's, or the database server's."""
         if self.sqlite:
             return time.time()
-        return float(self.execute(sa.select(sa.extract("epoch", sa.func.clock_timestamp()))).scalar_one())
-
-    @contextmanager
-    def transaction(self) -> Generator[None, None, None]:
-        """Make the block's statements one: all of them take effect, or none."""
-        with self._explained():
-            self._connection.exec_driver_sql("BEGIN IMMEDIATE" if self.sqlite else "BEGIN")
-            try:
-                yield
-                self._connection.exec_driver_sql("COMMIT")
-            except BaseException:
-                with suppress(DBAPIError):  # a transaction that the database has ended itself can't be ended again
-                    self._connection.exec_driver_sql("ROLLBACK")
-                raise
+        return float(self.rows(_SERVER_TIME)[0][0])
 
     def close(self) -> None:
         """Let go of the database."""
-        self._connection.close()
+        held, self._open = self._open, None
+        if held is not None:
+            with suppress(SQLAlchemyError):  # what is broken can't be closed in order
+                held.close()
+
+    @property
+    def _connection(self) -> sa.Connection:
+        if self._open is None:
+            self._open = self._engine.connect()
+            self._opened += 1
+            if self.sqlite:
+                self._synchronize()
+        return self._open
+
+    def _sent(self, send: Callable[[sa.Connection], T]) -> T:
+        deadline: float | None = None
+        while True:
+            try:
+                result = send(self._connection)
+            except DBAPIError as error:
+                lost = not self.sqlite and (error.connection_invalidated or self._open is None)
+                if not lost:
+                    raise self._explain(error) from error
+                self.close()
+                if deadline is None:
+                    deadline = time.monotonic() + (0.0 if self._waited else self.address.timeout_s)
+                if time.monotonic() >= deadline:
+                    self._waited = True  # what is written in the end must not wait as long again
+                    raise self._explain(error, lost=True) from error
+                time.sleep(_RECONNECT_S)
+            except BaseException:  # an interrupt in the middle: nobody knows what state the connection is in
+                self.close()
+                raise
+            else:
+                self._waited = False
+                return result
 
     def _prepare(self, mode: Mode) -> None:
         if belongs(self._connection, self.address):
-            if self.sqlite:
-                wal = self._connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
-                self._connection.exec_driver_sql(f"PRAGMA synchronous={'NORMAL' if wal else 'FULL'}")
             return
         if mode != "create":
             msg = f"The storage {self.address} holds no study yet. Check where it is; a study with storage='{self.address}' fills it."
             raise StorageError(msg)
         if self.sqlite:
             self._write_ahead()
-        with self.transaction():
-            if not self.sqlite:
-                self._connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_CREATION_LOCK})")
-            if not belongs(self._connection, self.address):  # another process may have been quicker
-                create_tables(self._connection)
+        self._connection.exec_driver_sql("BEGIN IMMEDIATE" if self.sqlite else "BEGIN")  # what fails is undone when the connection closes
+        if not self.sqlite:
+            self._connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_CREATION_LOCK})")
+        if not belongs(self._connection, self.address):  # another process may have been quicker
+            create_tables(self._connection)
+        self._connection.exec_driver_sql("COMMIT")
+
+    def _synchronize(self) -> None:
+        wal = self._connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        self._connection.exec_driver_sql(f"PRAGMA synchronous={'NORMAL' if wal else 'FULL'}")
 
     def _write_ahead(self) -> None:
         # SQLite does not wait for a lock here when two processes make the same new file at once.
         deadline = time.monotonic() + self.address.timeout_s
         while True:
             try:
-                mode = self._connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar()
-                self._connection.exec_driver_sql(f"PRAGMA synchronous={'NORMAL' if mode == 'wal' else 'FULL'}")
+                self._connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+                self._synchronize()
             except OperationalError as error:
                 if "locked" not in str(error.orig) or time.monotonic() > deadline:
                     raise
@@ -125,12 +184,23 @@ class Connection:
         except DBAPIError as error:
             raise self._explain(error) from error
 
-    def _explain(self, error: DBAPIError) -> StorageError:
+    def _explain(self, error: DBAPIError, *, lost: bool = False) -> StorageError:
         reason = " ".join(str(error.orig).split())
-        if "is locked" in reason:
+        if lost:
+            msg = (
+                f"The server of {self.address} was lost, and did not answer within {self.address.timeout_s:g} s ({reason}). What was recorded is kept. "
+                f"Start the server, then run the same study again: it resumes, and the trials that were running are evaluated again."
+            )
+        elif "is locked" in reason:
             msg = (
                 f"The storage {self.address} stayed locked by another process for {self.address.timeout_s:g} s. "
                 f"Look who holds it (a database browser with an open transaction?), then run again: the study resumes."
+            )
+        elif self._read_only and "unable to open" in reason:
+            path = self.address.path
+            msg = (
+                f"The storage {path} can't be read: the last writes are in {path}-wal, and its directory can't be written. "
+                f"Copy both files to a directory that can be written, and open the copy."
             )
         elif "not a database" in reason:
             msg = f"The file {self.address} is not an SQLite database. Choose another file for the study; this one is left as it is."
@@ -143,7 +213,7 @@ class Connection:
 
 def _sqlite_engine(address: Address, mode: Mode) -> sa.Engine:
     assert address.path is not None
-    uri = f"{address.path.as_uri()}?mode={'rwc' if mode == 'create' else 'rw'}"
+    uri = f"{address.path.as_uri()}?{_access(address.path, mode)}"
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(uri, uri=True, timeout=address.timeout_s, isolation_level=None, check_same_thread=False)
@@ -152,6 +222,15 @@ def _sqlite_engine(address: Address, mode: Mode) -> sa.Engine:
         return connection
 
     return sa.create_engine("sqlite://", creator=connect, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+
+
+def _access(path: Path, mode: Mode) -> str:
+    if mode == "create":
+        return "mode=rwc"
+    if mode == "read" and not os.access(path.parent, os.W_OK):
+        # To read a file in WAL mode SQLite makes files beside it. Without a log nothing is being written here, and the file alone is all there is.
+        return "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
+    return "mode=rw"
 
 
 def _postgresql_engine(address: Address) -> sa.Engine:

@@ -2,16 +2,17 @@
 
 import json
 import time
+import uuid
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retia.errors import StorageError
 from retia.storage.address import Address
-from retia.storage.header import Header
+from retia.storage.header import UNREADABLE, Header
 from retia.storage.record import StudyRecord
 from retia.trial import Objective
 
@@ -53,13 +54,13 @@ class Database:
 
     Args:
         storage: A file's path, `"sqlite:///study.db"`, or `"postgresql://user:password@host/database"`.
-        timeout_s: How long to wait for another process's lock on an SQLite file.
+        timeout_s: How long to wait for another process's lock on an SQLite file, or for a PostgreSQL server that was lost, in seconds. Default 60.
 
     Raises:
         StorageError: If `storage` is none of these.
     """
 
-    def __init__(self, storage: str | Path, *, timeout_s: float = 30.0) -> None:
+    def __init__(self, storage: str | Path, *, timeout_s: float = 60.0) -> None:
         self._address = Address.parse(storage, timeout_s)
 
     def open(self, header: Header) -> StudyRecord:
@@ -79,8 +80,8 @@ class Database:
         connection = Connection(self._address, "create")
         try:
             find = sa.select(studies.c.id).where(studies.c.name == header.name)
-            if connection.execute(find).first() is None:
-                row = {"name": header.name, "header": json.dumps(header.to_json()), "created": time.time()}
+            if not connection.rows(find):
+                row = {"name": header.name, "uid": uuid.uuid4().hex, "header": json.dumps(header.to_json()), "created": time.time()}
                 connection.execute(insert_new(studies, connection.dialect), row)
             return self._record(connection, header.name, writable=True)
         except BaseException:
@@ -116,7 +117,7 @@ class Database:
         connection = Connection(self._address, "write")
         try:
             change = sa.update(studies).where(studies.c.name == header.name).values(header=json.dumps(header.to_json()))
-            if connection.execute(change).rowcount == 0:
+            if connection.execute(change) == 0:
                 raise StorageError(self._unknown(header.name, connection))
         finally:
             connection.close()
@@ -148,8 +149,26 @@ class Database:
             .order_by(studies.c.id, counts.c.state)
         )
         with self._reading() as connection:
-            rows = connection.execute(query).all()
-        return [_summary(list(of_study)) for _, of_study in groupby(rows, key=lambda row: row.id)]
+            rows = connection.rows(query)
+        return [self._summary(list(of_study)) for _, of_study in groupby(rows, key=lambda row: row.id)]
+
+    @property
+    def files(self) -> Path:
+        """The folder of the studies' files: beside an SQLite file, or for a PostgreSQL database below the working directory."""
+        return self._address.files
+
+    def check_writable(self) -> None:
+        """Check that a study can be written.
+
+        Raises:
+            StorageError: If its directory is missing, or a file can't be written.
+        """
+        self._address.check("create")
+
+    @property
+    def writable(self) -> bool:
+        """Whether a study can be written: False for a file that exists and may only be read."""
+        return self._address.writable
 
     def __str__(self) -> str:
         return str(self._address)
@@ -163,11 +182,26 @@ class Database:
         from retia.storage.schema import studies
         from retia.storage.stored import DatabaseRecord
 
-        row = connection.execute(sa.select(studies.c.id, studies.c.header).where(studies.c.name == name)).first()
-        if row is None:
+        rows = connection.rows(sa.select(studies.c.id, studies.c.uid, studies.c.header).where(studies.c.name == name))
+        if not rows:
             raise StorageError(self._unknown(name, connection))
-        header = Header.from_json(json.loads(row.header))
-        return DatabaseRecord(self._address, study=row.id, header=header, connection=connection, writable=writable)
+        header = self._header(name, rows[0].header)
+        return DatabaseRecord(self._address, study=rows[0].id, uid=rows[0].uid, header=header, connection=connection, writable=writable)
+
+    def _header(self, name: str, text: str) -> Header:
+        try:
+            return replace(Header.from_json(json.loads(text)), name=name)
+        except UNREADABLE as error:
+            msg = (
+                f"The header of study '{name}' in {self} can't be read: {error} Another program changed it. "
+                f"Restore the storage from a copy, or give the study another name= to begin a new one."
+            )
+            raise StorageError(msg) from error
+
+    def _summary(self, rows: "Sequence[sa.Row[Any]]") -> StudySummary:
+        study = rows[0]
+        counts = {row.state: row.trials for row in rows if row.state is not None}
+        return StudySummary(study.name, study.created, counts, study.stop_reason, self._header(study.name, study.header).objectives)
 
     def _unknown(self, name: str, connection: "Connection") -> str:
         return f"There is no study '{name}' in {self}. Name one of {_names(connection)}."
@@ -188,10 +222,4 @@ def _names(connection: "Connection") -> list[str]:
 
     from retia.storage.schema import studies
 
-    return [row.name for row in connection.execute(sa.select(studies.c.name).order_by(studies.c.id))]
-
-
-def _summary(rows: "Sequence[sa.Row[Any]]") -> StudySummary:
-    study = rows[0]
-    counts = {row.state: row.trials for row in rows if row.state is not None}
-    return StudySummary(study.name, study.created, counts, study.stop_reason, Header.from_json(json.loads(study.header)).objectives)
+    return [row.name for row in connection.rows(sa.select(studies.c.name).order_by(studies.c.id))]

@@ -1,15 +1,18 @@
 """The header of a study: what makes it the study it is."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, cast
+from typing import Any, cast, get_args
 
-from retia.errors import StorageError
-from retia.space import Condition
-from retia.trial import Constraint, Objective
+from retia.errors import RetiaError, StorageError
+from retia.space import Condition, SearchSpace
+from retia.trial import Constraint, Direction, Objective
 
-__all__ = ["Header"]
+__all__ = ["UNREADABLE", "Header"]
+
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, RetiaError, TypeError, ValueError)
+"""What reading data raises that another program has changed."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Header:
     baseline: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if not self.name or "\0" in self.name:
+        if not isinstance(self.name, str) or not self.name or "\0" in self.name:  # pyright: ignore[reportUnnecessaryIsInstance]  # read back
             msg = f"A study's name must be text that is not empty, got {self.name!r}. Name it: Study(..., name='mine')."
             raise StorageError(msg)
         for field in ("space", "evaluator", "baseline"):
@@ -70,7 +73,7 @@ class Header:
             StorageError: If it is something else.
         """
         try:
-            return cls(
+            header = cls(
                 name=data["name"],
                 space=data["space"],
                 evaluator=data["evaluator"],
@@ -79,10 +82,21 @@ class Header:
                 seed=data["seed"],
                 baseline=data["baseline"],
             )
-        except (KeyError, TypeError, ValueError) as error:
+            SearchSpace.from_json(header.space)
+            for one in (*header.objectives, *header.constraints):
+                _require(one.metric, str)
+            for one in header.objectives:
+                _require(one.direction, str, among=get_args(Direction))
+            _require(header.seed, int)
+            _require(header.evaluator, dict)
+            _require(header.evaluator.get("prepared_by"), dict, type(None))
+            _require(header.baseline, dict, type(None))
+        except UNREADABLE as error:
             needed = ", ".join(field.name for field in fields(cls))
-            msg = f"A study's header needs {needed}; this one can't be read ({type(error).__name__}: {error}). Is it of another program?"
+            msg = f"A study's header needs {needed}; this one can't be read ({type(error).__name__}: {error}). Was it written by another program?"
             raise StorageError(msg) from None
+        else:
+            return header
 
     def differences(self, other: "Header") -> list[str]:
         r"""Return in words what `other` has that this header has not, one line a difference; nothing if they mean the same study.
@@ -103,6 +117,12 @@ class Header:
             *_whole("seed", str(self.seed), str(other.seed)),
             *_whole("baseline", _shown(self.baseline), _shown(other.baseline)),
         ]
+
+
+def _require(value: object, *kinds: type, among: Sequence[object] = ()) -> None:
+    if type(value) not in kinds or (among and value not in among):
+        msg = f"{value!r} is not {' or '.join(map(str, among)) or kinds[0].__name__}"
+        raise TypeError(msg)
 
 
 def _space_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:

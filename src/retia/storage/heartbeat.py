@@ -1,7 +1,7 @@
 """The sign of life of a run."""
 
 import logging
-from threading import Event, Thread
+import threading
 
 import sqlalchemy as sa
 
@@ -11,29 +11,39 @@ from retia.storage.connection import Connection
 from retia.storage.process import GONE_AFTER_S, HEARTBEAT_S
 from retia.storage.schema import runs
 
-__all__ = ["keep_beating"]
+__all__ = ["Heartbeat", "beating"]
 
 _log = logging.getLogger(__name__)
 
 
-def keep_beating(address: Address, run: int, stop: Event, *, every_s: float = HEARTBEAT_S) -> Thread:
-    """Start a thread that notes every minute that the run lives, until `stop` is set.
+class Heartbeat(threading.Thread):
+    """A thread that notes every minute that a run lives, until `stopped` is set.
 
     A thread, because a trial that trains for hours in this process would keep the study from writing anything. It opens a
     connection for each note, so that it never waits for the study's own, nor the study for it.
     """
-    thread = Thread(target=_beat, args=(address, run, stop, every_s), name="retia-heartbeat", daemon=True)
-    thread.start()
-    return thread
 
+    def __init__(self, address: Address, study: str, run: int, *, every_s: float = HEARTBEAT_S) -> None:
+        super().__init__(name="retia-heartbeat", daemon=True)
+        self.study = study
+        self.run_id = run
+        self.stopped = threading.Event()
+        self._address = address
+        self._every_s = every_s
 
-def _beat(address: Address, run: int, stop: Event, every_s: float) -> None:
-    while not stop.wait(every_s):
-        try:
-            connection = Connection(address, "write")
+    def run(self) -> None:
+        """Note it, again and again."""
+        while not self.stopped.wait(self._every_s):
             try:
-                connection.execute(sa.update(runs).where(runs.c.id == run).values(heartbeat=connection.now()))
-            finally:
-                connection.close()
-        except StorageError as error:
-            _log.warning("No sign of life could be written; after %g s of silence another host may take over the trials: %s", GONE_AFTER_S, error)
+                connection = Connection(self._address, "write")
+                try:
+                    connection.execute(sa.update(runs).where(runs.c.id == self.run_id).values(heartbeat=connection.now()))
+                finally:
+                    connection.close()
+            except StorageError as error:
+                _log.warning("No sign of life could be written; after %g s of silence another host may take over the trials: %s", GONE_AFTER_S, error)
+
+
+def beating(study: str) -> set[int]:
+    """Return those runs of a study that this process runs at the moment."""
+    return {one.run_id for one in threading.enumerate() if isinstance(one, Heartbeat) and one.study == study and not one.stopped.is_set()}

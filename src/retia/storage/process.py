@@ -35,6 +35,11 @@ class Process:
         """Return this process."""
         return cls(_host(), os.getpid(), psutil.Process().create_time())
 
+    @property
+    def is_current(self) -> bool:
+        """Whether it has this process's host and id."""
+        return self.host == _host() and self.pid == os.getpid()
+
     def gone(self, silent_s: float) -> bool:
         """Whether the process has ended, given how long ago its last heartbeat was.
 

@@ -5,13 +5,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
-from retia.errors import StorageError, StudyError
+from retia.errors import StorageError
 from retia.space import Architecture, Value, freeze
-from retia.trial import Limits, Objective, Progress, State, Trial
+from retia.storage.header import UNREADABLE
+from retia.trial import Attempt, Direction, Limits, Objective, Progress, State, Trial
 
-__all__ = ["COLUMNS", "ending_of", "row_of", "trial_of"]
+__all__ = ["COLUMNS", "ending_of", "restart_of", "row_of", "trial_of"]
 
-COLUMNS = ("number", "architecture", "state", "metrics", "fidelity", "parent", "error", "started", "ended", "progress", "limits")
+COLUMNS = ("number", "key", "architecture", "state", "metrics", "fidelity", "parent", "error", "started", "ended", "progress", "limits", "attempts")
 """What `trial_of` reads, in its order."""
 
 
@@ -28,8 +29,14 @@ def row_of(trial: Trial) -> dict[str, Any]:
         "fidelity": trial.fidelity,
         "parent": trial.parent,
         "limits": None if trial.limits is None else _limits_to_json(trial.limits),
-        **ending_of(trial),
+        **restart_of(trial),
     }
+
+
+def restart_of(trial: Trial) -> dict[str, Any]:
+    """Return the columns that change when a trial starts again."""
+    attempts = [[_storable(one.error), one.started, one.ended] for one in trial.attempts]
+    return {**ending_of(trial), "attempts": json.dumps(attempts)}
 
 
 def ending_of(trial: Trial) -> dict[str, Any]:
@@ -44,38 +51,65 @@ def ending_of(trial: Trial) -> dict[str, Any]:
     }
 
 
-def trial_of(row: Sequence[Any]) -> Trial:
+def trial_of(row: Sequence[Any], where: str) -> Trial:
     """Read the `COLUMNS` that `row_of` wrote.
 
+    Args:
+        row: Their values.
+        where: The study and the storage, for errors.
+
     Raises:
-        StorageError: If they make no trial.
+        StorageError: If they are not a trial.
     """
-    number, architecture, state, metrics, fidelity, parent, error, started, ended, progress, limits = row
     try:
-        return Trial(
-            number,
-            _architecture(architecture),
-            _STATES[state],
-            metrics=_numbers(json.loads(metrics)),
-            fidelity=fidelity,
-            parent=parent,
-            error=error,
-            started=started,
-            ended=ended,
-            progress=_progress(progress),
-            limits=None if limits is None else _limits(json.loads(limits)),
-        )
-    except (AttributeError, KeyError, TypeError, ValueError, StudyError) as cause:
+        return _trial(row)
+    except UNREADABLE as cause:
         reason = f"{type(cause).__name__}: {cause}"
-        msg = f"Trial {number} in the storage can't be read ({reason}). Another program changed its row; restore it or delete the row."
+        msg = f"Trial {row[0]!r} of {where} can't be read ({reason}). Another program changed its row; restore it or delete the row."
         raise StorageError(msg) from cause
 
 
-def _architecture(text: str) -> Architecture:
+def _trial(row: Sequence[Any]) -> Trial:
+    number, key, architecture, state, metrics, fidelity, parent, error, started, ended, progress, limits, attempts = row
+    if type(number) is not int or number < 0 or (parent is not None and (type(parent) is not int or parent >= number)):
+        msg = f"trial {number!r} with the parent {parent!r}; numbers are whole, and a parent is an earlier trial"
+        raise ValueError(msg)
+    if error is not None and type(error) is not str:
+        msg = f"the error {error!r} is not text"
+        raise TypeError(msg)
+    return Trial(
+        number,
+        _architecture(architecture, key),
+        _STATES[state],
+        metrics=_numbers(json.loads(metrics)),
+        fidelity=None if fidelity is None else float(fidelity),
+        parent=parent,
+        error=error,
+        started=float(started),
+        ended=None if ended is None else float(ended),
+        progress=_progress(progress),
+        limits=None if limits is None else _limits(json.loads(limits)),
+        attempts=() if attempts == "[]" else tuple(map(_attempt, json.loads(attempts))),
+    )
+
+
+def _attempt(values: Any) -> Attempt:
+    error, started, ended = values
+    if type(error) is not str:
+        msg = f"the error {error!r} of an attempt is not text"
+        raise TypeError(msg)
+    return Attempt(error, float(started), float(ended))
+
+
+def _architecture(text: str, key: str) -> Architecture:
     values: dict[str, Value] = {**json.loads(text)}
     if "[" in text:
         values = {label: freeze(value) for label, value in values.items()}
-    return Architecture.trusted(values)
+    architecture = Architecture.trusted(values)
+    if architecture.key != key:
+        msg = f"the architecture {text} does not match its key {key!r}"
+        raise ValueError(msg)
+    return architecture
 
 
 def _progress(text: str) -> Progress:
@@ -97,6 +131,9 @@ def _limits_to_json(limits: Limits) -> str:
 
 def _limits(stored: Mapping[str, Any]) -> Limits:
     steps = tuple((float(step), float(loss)) for step, loss in stored["steps"])
+    if stored["direction"] not in get_args(Direction):
+        msg = f"the direction of the limits is {stored['direction']!r}"
+        raise ValueError(msg)
     return Limits(Objective(stored["metric"], stored["direction"]), steps, float(stored["best"]))
 
 
@@ -110,7 +147,12 @@ def _finite(value: float) -> float | str:
 
 
 def _numbers(stored: Mapping[str, Any]) -> dict[str, float]:
-    return {name: float(value) if isinstance(value, str) else value for name, value in stored.items()}
+    numbers = {name: float(value) if isinstance(value, str) else value for name, value in stored.items()}
+    for name, value in numbers.items():
+        if type(value) is not float and type(value) is not int:
+            msg = f"'{name}' is {value!r}, which is not a number"
+            raise TypeError(msg)
+    return numbers
 
 
 def _storable(text: str) -> str:

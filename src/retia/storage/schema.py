@@ -21,7 +21,7 @@ from retia.storage.address import Address
 
 __all__ = ["VERSION", "belongs", "create_tables", "runs", "schema", "studies", "trials"]
 
-VERSION = 1
+VERSION = 2
 
 _metadata = MetaData()
 
@@ -32,6 +32,7 @@ studies = Table(
     _metadata,
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
+    Column("uid", Text, nullable=False),
     Column("header", Text, nullable=False),
     Column("created", Double, nullable=False),
     Column("stop_reason", Text),
@@ -66,6 +67,7 @@ trials = Table(
     Column("progress", Text, nullable=False),
     Column("started", Double, nullable=False),
     Column("ended", Double),
+    Column("attempts", Text, nullable=False),
     PrimaryKeyConstraint("study", "number"),
 )
 

@@ -25,7 +25,7 @@ from retia.strategy.screened import Screened
 from retia.strategy.settings import check_number, check_whole
 from retia.strategy.successive_halving import SuccessiveHalving
 from retia.strategy.tpe import TPE
-from retia.strategy.unseen import sample_unseen
+from retia.strategy.unseen import AnyOf, sample_unseen
 from retia.strategy.warm_started import WarmStarted
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "GP",
     "NSGA2",
     "TPE",
+    "AnyOf",
     "Fallback",
     "Filtered",
     "FittedPredictor",

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 
@@ -11,7 +11,8 @@ from retia.strategy.fidelities import check_multi_fidelity, growth, labels_of
 from retia.strategy.fidelity_view import FidelityView
 from retia.strategy.promoting import surely_ahead
 from retia.strategy.protocol import Strategy
-from retia.trial import History, Proposal, Trial
+from retia.strategy.rungs import Rungs
+from retia.trial import History, Proposal
 
 __all__ = ["ASHA"]
 
@@ -57,6 +58,7 @@ class ASHA:
     fidelities: Sequence[float] = field(kw_only=True)
     eta: float | None = field(default=None, kw_only=True)
     extendable: bool = field(default=True, kw_only=True)
+    _rungs: Rungs | None = field(default=None, init=False, repr=False, compare=False)
     _view: FidelityView | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -64,7 +66,7 @@ class ASHA:
 
     def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
         """Return promotions, and new architectures for the lowest rung where there are fewer than `n`."""
-        proposals = promotions(history, labels_of(self.fidelities), self.eta or growth(self.fidelities))[:n]
+        proposals = list(islice(self._of(history).promotions(), n))
         if len(proposals) == n:
             return proposals
         if self._view is None or self._view.source is not history:
@@ -73,8 +75,7 @@ class ASHA:
 
     def spent(self, history: History, left: int) -> Collection[int]:
         """Return what has been promoted, and, if the study is not extended, what would not be if all that is left entered its rung."""
-        labels, eta = labels_of(self.fidelities), self.eta or growth(self.fidelities)
-        rungs = _rungs(history, labels)
+        labels, eta, rungs = labels_of(self.fidelities), self.eta or growth(self.fidelities), self._of(history)
         found: set[int] = set()
         for lower, higher in pairwise(labels):
             room = int((len(rungs[lower]) + left) / eta + 1e-9)
@@ -85,27 +86,7 @@ class ASHA:
                     found.add(trial.number)
         return found
 
-
-def promotions(history: History, labels: Sequence[float | None], eta: float) -> list[Proposal]:
-    """Return every promotion that is due: of the highest rung first, and in a rung of the best first.
-
-    Args:
-        history: The study's trials.
-        labels: The fidelities of the rungs, as trials have them.
-        eta: One in so many is promoted.
-    """
-    rungs = _rungs(history, labels)
-    return [
-        Proposal(trial.architecture, higher, trial.number)
-        for lower, higher in reversed(list(pairwise(labels)))
-        for trial in history.ranked(rungs[lower])[: int(len(rungs[lower]) / eta + 1e-9)]
-        if history.find(trial.architecture, higher) is None
-    ]
-
-
-def _rungs(history: History, labels: Sequence[float | None]) -> dict[float | None, list[Trial]]:
-    rungs: dict[float | None, list[Trial]] = {label: [] for label in labels}
-    for trial in history.evaluated:
-        if trial.state == "completed" and trial.fidelity in rungs:
-            rungs[trial.fidelity].append(trial)
-    return rungs
+    def _of(self, history: History) -> Rungs:
+        if self._rungs is None or self._rungs.history is not history:
+            self._rungs = Rungs(history, labels_of(self.fidelities), self.eta or growth(self.fidelities))
+        return self._rungs

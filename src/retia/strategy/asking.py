@@ -1,12 +1,12 @@
 """Asking an optimizer that repeats itself for architectures that are new."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 import numpy as np
 
 from retia.space import Architecture, SearchSpace
 from retia.strategy.mutants import unseen_mutant
-from retia.strategy.unseen import sample_unseen
+from retia.strategy.unseen import AnyOf, sample_unseen
 from retia.trial import History, Proposal
 
 __all__ = ["Ask", "ask_for_unseen"]
@@ -26,7 +26,7 @@ def ask_for_unseen(space: SearchSpace, history: History, n: int, rng: np.random.
     """
     taken: dict[Architecture, None] = {}
     for _ in range(n):
-        seen = history.architectures | taken.keys() if taken else history.architectures
+        seen = AnyOf(history, taken)
         architecture = _unseen(space, history, seen, rng, lambda: ask(list(taken))) or sample_unseen(space, seen, rng)
         if architecture is None:
             break
@@ -35,12 +35,12 @@ def ask_for_unseen(space: SearchSpace, history: History, n: int, rng: np.random.
 
 
 def _unseen(
-    space: SearchSpace, history: History, seen: frozenset[Architecture] | set[Architecture], rng: np.random.Generator, ask: Callable[[], Architecture]
+    space: SearchSpace, history: History, seen: Container[Architecture], rng: np.random.Generator, ask: Callable[[], Architecture]
 ) -> Architecture | None:
     known: Architecture | None = None
     for _ in range(ASKS):
         architecture = ask()
-        if all(restriction.predicate(architecture) for restriction in space.restrictions):
+        if space.allows(architecture):
             if architecture not in seen:
                 return architecture
             known = architecture

@@ -1,6 +1,6 @@
 """Bayesian optimization and Hyperband."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +10,7 @@ from retia.space import Architecture, SearchSpace
 from retia.strategy.columns import Columns
 from retia.strategy.hyperband import Hyperband
 from retia.strategy.kernel_density import KernelDensity, rows_of
-from retia.strategy.unseen import sample_unseen
+from retia.strategy.unseen import AnyOf, sample_unseen
 from retia.trial import History, Proposal
 
 __all__ = ["BOHB", "ParzenModel"]
@@ -30,8 +30,8 @@ class ParzenModel:
         SpaceError: If a number is out of its range.
 
     Reference:
-        Falkner et al., BOHB, ICML 2018, section 3.2 and algorithm 2. Deviations: as of `KernelDensity`; failed trials are among the
-        others; draws that are known, or break a restriction, are not candidates.
+        Falkner et al., BOHB, ICML 2018, section 3.2 and algorithm 2. Deviations: as of `KernelDensity`; failed and rejected trials are among
+        the others; draws that are known, or break a restriction, are not candidates.
     """
 
     share: float = 0.15
@@ -39,6 +39,8 @@ class ParzenModel:
     candidates: int = 64
     widening: float = 3.0
     _columns: Columns | None = field(default=None, init=False, repr=False, compare=False)
+    _key: tuple[History, int] | None = field(default=None, init=False, repr=False, compare=False)
+    _densities: "tuple[KernelDensity, KernelDensity] | None" = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("share", "random"):
@@ -52,11 +54,14 @@ class ParzenModel:
     def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
         """Return `n` new architectures that are promising, some of them random; all random until there are enough trials."""
         if self._columns is None or self._columns.space is not space:
-            self._columns = Columns(space)
-        densities = _densities(self._columns, history, self.share)
+            self._columns, self._key = Columns(space), None
+        key = (history, len(history.evaluated) + len(history.unusable))
+        if key != self._key:  # the densities stay the same until a trial has ended
+            self._key, self._densities = key, _densities(self._columns, history, self.share)
+        densities = self._densities
         drawn: dict[Architecture, None] = {}
         for _ in range(n):
-            seen = history.architectures | drawn.keys() if drawn else history.architectures
+            seen = AnyOf(history, drawn)
             chosen = None
             if densities is not None and rng.random() >= self.random:
                 chosen = self._likely(self._columns, *densities, seen, rng)
@@ -66,11 +71,11 @@ class ParzenModel:
         return [Proposal(architecture) for architecture in drawn]
 
     def _likely(
-        self, columns: Columns, good: KernelDensity, others: KernelDensity, seen: frozenset[Architecture] | set[Architecture], rng: np.random.Generator
+        self, columns: Columns, good: KernelDensity, others: KernelDensity, seen: Container[Architecture], rng: np.random.Generator
     ) -> Architecture | None:
         """Return the draw from the good whose ratio of densities is the greatest; None if none is new."""
         draws = dict.fromkeys(good.sample(rng, widening=self.widening) for _ in range(self.candidates))
-        fresh = [one for one in draws if one not in seen and all(restriction.predicate(one) for restriction in columns.space.restrictions)]
+        fresh = [one for one in draws if one not in seen and columns.space.allows(one)]
         if not fresh:
             return None
         rows = rows_of(columns, fresh)
@@ -117,10 +122,10 @@ class BOHB:
 def _densities(columns: Columns, history: History, share: float) -> tuple[KernelDensity, KernelDensity] | None:
     """Return the densities of the good trials and of the others; None while there are too few."""
     least = len(columns.space.parameters) + 1
-    failed = [trial for trial in history if trial.state == "failed"] if history.count("failed") else []
-    count = len(history.evaluated) + len(failed)
+    bad = history.unusable
+    count = len(history.evaluated) + len(bad)
     if count < least + 2 or not len(columns.all):
         return None
-    rows = rows_of(columns, [trial.architecture for trial in (*history.ranked(history.evaluated), *failed)])
+    rows = rows_of(columns, [trial.architecture for trial in (*history.ranked(history.evaluated), *bad)])
     good = max(least, round(share * count))
     return KernelDensity(columns, rows[:good]), KernelDensity(columns, rows[-max(least, count - good) :])

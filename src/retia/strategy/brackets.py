@@ -1,8 +1,11 @@
 """Brackets of successive halving, read from the history."""
 
 import math
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from retia.space import Architecture
 from retia.trial import History, Proposal, Trial
@@ -64,14 +67,19 @@ class Brackets:
     Args:
         plan: The brackets; after the last the first comes again.
         history: The study's trials.
+
+    Attributes:
+        evaluated: Number of evaluated trials at each fidelity, as of the last call of `due`.
     """
 
     def __init__(self, plan: Sequence[Bracket], history: History) -> None:
         self.history = history
+        self.evaluated = Counter[float | None]()
         self._plan = plan
         self._entered: dict[float | None, list[int]] = {bracket.labels[0]: [] for bracket in plan}
         self._met: set[Architecture] = set()
         self._read = 0
+        self._running: list[int] = []
         self._ended = 0
         self._after = -1
 
@@ -81,7 +89,7 @@ class Brackets:
         while True:
             bracket = self._plan[self._ended % len(self._plan)]
             label = bracket.labels[0]
-            members = [number for number in self._entered[label] if number > self._after][: bracket.sizes[0]]
+            members = self._members(bracket)
             trials = [self.history[number] for number in members]
             if missing := bracket.sizes[0] - len(trials):
                 return Due(missing, label, self._promotions(bracket.of(len(trials)), trials) or ())
@@ -90,13 +98,12 @@ class Brackets:
                 return Due(0, label, promotions)
             self._ended += 1
             self._after = members[-1]
-            self._entered[label] = [number for number in self._entered[label] if number > self._after]
 
     def spent(self) -> set[int]:
         """Return the completed trials at a lower fidelity that no bracket goes on from any more."""
         self.due()
         bracket = self._plan[self._ended % len(self._plan)]
-        entered = [number for number in self._entered[bracket.labels[0]] if number > self._after][: bracket.sizes[0]]
+        entered = self._members(bracket)
         rung, whole = [self.history[number] for number in entered], len(entered) == bracket.sizes[0]
         awaited: set[int] = set()
         for size, label in zip(bracket.sizes[1:], bracket.labels[1:], strict=True):
@@ -110,14 +117,27 @@ class Brackets:
         lower = {label for bracket in self._plan for label in bracket.labels if label is not None}
         return {trial.number for trial in self.history.evaluated if trial.state == "completed" and trial.fidelity in lower} - awaited
 
+    def _members(self, bracket: Bracket) -> list[int]:
+        """Return what has entered the present bracket; a running trial may still turn out to be infeasible, so each call looks again."""
+        entered = self._entered[bracket.labels[0]]
+        later = (entered[i] for i in range(bisect_right(entered, self._after), len(entered)))
+        return list(islice((number for number in later if self.history[number].state != "infeasible"), bracket.sizes[0]))
+
     def _follow(self) -> None:
-        for number in range(self._read, len(self.history)):
+        for number in self.history.numbers_from(self._read):
             trial = self.history[number]
             if trial.architecture not in self._met:
                 self._met.add(trial.architecture)
-                if trial.state != "infeasible" and trial.fidelity in self._entered:
+                if trial.fidelity in self._entered:
                     self._entered[trial.fidelity].append(number)
-        self._read = len(self.history)
+        running: list[int] = []
+        for number in (*self._running, *self.history.numbers_from(self._read)):
+            trial = self.history[number]
+            if not trial.finished:
+                running.append(number)
+            elif trial.state != "failed" and not trial.rejected:
+                self.evaluated[trial.fidelity] += 1
+        self._running, self._read = running, self.history.next_number
 
     def _promotions(self, bracket: Bracket, rung: list[Trial]) -> tuple[Proposal, ...] | None:
         """Return the promotions that are due; none while trials are running, and None if the bracket has ended."""

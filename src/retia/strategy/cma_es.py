@@ -77,21 +77,21 @@ class _Evolution:
         self._numbers = [column.name for column in columns.all if not column.categories]
         self._categories = [(column.name, column.categories) for column in columns.all if column.categories]
         self._population = population
-        self._told: list[list[int]] = []
+        self._told: list[int] = []  # the number of the last trial of each generation
         self._optimizer: Any = self._new() if columns.all else None
 
     def follow(self) -> None:
         """Tell the optimizer the generations that are new; all of them again where a late trial has joined an old one."""
         size: int = self._optimizer.population_size
         evaluated = self.history.evaluated
-        generations = [evaluated[start : start + size] for start in range(0, len(evaluated) - size + 1, size)]
-        if any(told != [trial.number for trial in born] for told, born in zip(self._told, generations, strict=False)):
+        # Trials only join those that have been evaluated, so the first of them are the same while the last of these is.
+        if self._told and evaluated[len(self._told) * size - 1].number != self._told[-1]:
             self._told, self._optimizer = [], self._new()
-        for born in generations[len(self._told) :]:
-            ranked = self.history.ranked(born)
+        for end in range((len(self._told) + 1) * size, len(evaluated) + 1, size):
+            ranked = self.history.ranked(evaluated[end - size : end])
             with np.errstate(all="ignore"):
                 self._optimizer.tell([(self._solution(trial.architecture), float(rank)) for rank, trial in enumerate(ranked)])
-            self._told.append([trial.number for trial in born])
+            self._told.append(evaluated[end - 1].number)
 
     def ask(self, seed: int) -> Row:
         """Draw a row of all columns."""

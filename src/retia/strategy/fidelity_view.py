@@ -39,7 +39,7 @@ class FidelityView:
 
     def follow(self) -> None:
         """Read what has begun and ended since the last call."""
-        for number in range(self._read, len(self.source)):
+        for number in self.source.numbers_from(self._read):
             trial = self.source[number]
             if trial.fidelity == self.fidelity:
                 self._places[number] = len(self._numbers)
@@ -48,7 +48,7 @@ class FidelityView:
                 self.history.record(self._seen(trial))
             else:
                 self.history.note(trial.architecture)
-        self._read = len(self.source)
+        self._read = self.source.next_number
         running: list[int] = []
         for number in self._running:
             if (trial := self.source[number]).finished:

@@ -95,9 +95,5 @@ class Hyperband:
 
     def _learnt_from(self, history: History, enough: int) -> float | None:
         """Return the highest fidelity with enough evaluated trials, as trials have it; the lowest if there is none."""
-        labels = labels_of(self.fidelities)
-        counts = dict.fromkeys(labels, 0)
-        for trial in history.evaluated:
-            if trial.fidelity in counts:
-                counts[trial.fidelity] += 1
+        labels, counts = labels_of(self.fidelities), self._of(history).evaluated
         return next((label for label in reversed(labels) if counts[label] >= enough), labels[0])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -10,7 +11,7 @@ from retia.errors import SpaceError
 from retia.space import Architecture, SearchSpace
 from retia.strategy.climb import Climb
 from retia.strategy.settings import check_whole
-from retia.strategy.unseen import sample_unseen
+from retia.strategy.unseen import AnyOf, sample_unseen
 from retia.trial import History, Proposal
 
 __all__ = ["LocalSearch"]
@@ -57,10 +58,10 @@ class LocalSearch:
         climb.follow()
         if (missing := climb.missing_starts(self.starts)) > 0:
             return _random(space, history, min(n, missing), rng)
+        seed = int(rng.integers(2**63))
         for center in self._centers(climb):
-            if around := climb.unseen_around(center):
-                drawn = rng.permutation(len(around))[:n].tolist()
-                return [Proposal(around[i], parent=center) for i in drawn]
+            if drawn := list(islice(climb.unseen_around(center, seed), n)):
+                return [Proposal(architecture, parent=center) for architecture in drawn]
             if self.move == "best" and climb.running:
                 return []  # one of them may still be the best
         if climb.running:
@@ -77,7 +78,7 @@ class LocalSearch:
 def _random(space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> list[Proposal]:
     drawn: dict[Architecture, None] = {}
     for _ in range(n):
-        architecture = sample_unseen(space, history.architectures | drawn.keys() if drawn else history.architectures, rng)
+        architecture = sample_unseen(space, AnyOf(history, drawn), rng)
         if architecture is None:
             break
         drawn[architecture] = None

@@ -1,9 +1,9 @@
 """Stopping trials that do worse than half of the others."""
 
 import math
+from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from statistics import median
 
 import numpy as np
 
@@ -59,13 +59,13 @@ class MedianStop:
         if self._past is None or self._past.history is not history:
             self._past = _Past(history)
         self._past.follow()
-        steps = tuple((step, median(averages)) for step, averages in sorted(self._past.averages.items()) if len(averages) >= self.min_trials)
+        steps = tuple((step, _median(averages)) for step, averages in sorted(self._past.averages.items()) if len(averages) >= self.min_trials)
         limits = Limits(self._past.objective, tuple((step, loss) for step, loss in steps if step >= self.warmup_steps))
         return [replace(one, limits=replace(limits, best=self._past.best_before(one))) for one in proposals]
 
 
 class _Past:
-    """What the trials of a history had come to, by step; only what is new is read."""
+    """What the trials of a history had come to, by step and in ascending order; only what is new is read."""
 
     def __init__(self, history: History) -> None:
         self.history = history
@@ -76,13 +76,13 @@ class _Past:
 
     def follow(self) -> None:
         running: list[int] = []
-        for number in (*self._running, *range(self._read, len(self.history))):
+        for number in (*self._running, *self.history.numbers_from(self._read)):
             trial = self.history[number]
             if not trial.finished:
                 running.append(number)
             elif trial.state == "completed" and STOPPED_STEP not in trial.metrics:
                 self._take_up(trial)
-        self._running, self._read = running, len(self.history)
+        self._running, self._read = running, self.history.next_number
 
     def best_before(self, proposal: Proposal) -> float:
         """Return the least loss that the trials from which a proposal goes on have reported; infinite if it begins anew."""
@@ -97,7 +97,7 @@ class _Past:
         for count, (step, loss) in enumerate(losses, 1):
             total += loss
             if count > len(losses) - own:
-                self.averages.setdefault(step, []).append(total / count)
+                insort(self.averages.setdefault(step, []), total / count)
 
     def _losses(self, trial: Trial) -> list[tuple[float, float]]:
         """Return the steps and losses that a trial, and those from which it goes on, have reported."""
@@ -106,6 +106,10 @@ class _Past:
         reports = [(step, self.objective.loss(metrics)) for step, metrics in _reports(trial, self.objective.metric)]
         first = reports[0][0] if reports else math.inf  # a trial that began anew, for want of files, reports early steps once more
         return [*(one for one in earlier if one[0] < first), *reports]
+
+
+def _median(ordered: Sequence[float]) -> float:
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
 def _reports(trial: Trial, metric: str) -> list[tuple[float, dict[str, float]]]:

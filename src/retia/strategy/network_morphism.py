@@ -7,12 +7,10 @@ import numpy as np
 
 from retia.space import Architecture, SearchSpace
 from retia.strategy.settings import check_whole
-from retia.strategy.unseen import sample_unseen
+from retia.strategy.unseen import AnyOf, sample_unseen
 from retia.trial import History, Proposal, Trial
 
 __all__ = ["NetworkMorphism"]
-
-_EVALUATED = ("completed", "infeasible")
 
 TRIES = 50
 """How many mutants are drawn for a child that is new and no smaller."""
@@ -56,7 +54,7 @@ class NetworkMorphism:
         taken: set[Architecture] = set()
         for _ in range(min(n, room)):
             child = None if parent is None else self._child(space, history, parent, taken, rng)
-            if child is None and (architecture := sample_unseen(space, history.architectures | taken, rng)) is not None:
+            if child is None and (architecture := sample_unseen(space, AnyOf(history, taken), rng)) is not None:
                 child = Proposal(architecture, parent=None if parent is None else parent.number)
             if child is None:
                 break
@@ -95,20 +93,22 @@ class _Walk:
 
     def turn(self) -> tuple[Trial | None, int]:
         """Return whose turn it is, and how many children it is to get now."""
-        for number in range(self._read, len(self.history)):
+        for number in self.history.numbers_from(self._read):
             if (parent := self.history[number].parent) is not None:
                 self._by_parent.setdefault(parent, []).append(number)
-        self._read = len(self.history)
-        first = next((trial.number for trial in self.history if trial.state in _EVALUATED), None)
+        self._read = self.history.next_number
+        first = self.history.evaluated[0].number if self.history.evaluated else None
         if first is None:
             return None, max(0, 1 - self.history.count("running"))  # the first model is waited for
+        first = self.history.evaluated[0].number
         if first != self._first:
             self._first, self._parent, self._tried = first, first, 0
         while len(batch := self._by_parent.get(self._parent, [])[self._tried : self._tried + self._children]) == self._children:
             trials = [self.history[number] for number in batch]
             if any(trial.state == "running" for trial in trials):
                 return self.history[self._parent], 0
-            best = self.history.best_of([self.history[self._parent], *(trial for trial in trials if trial.state in _EVALUATED)])
+            usable = (trial for trial in trials if trial.state != "failed" and not trial.rejected)
+            best = self.history.best_of([self.history[self._parent], *usable])
             self._tried = self._tried + self._children if best.number == self._parent else 0
             self._parent = best.number
         return self.history[self._parent], self._children - len(batch)

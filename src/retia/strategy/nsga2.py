@@ -7,7 +7,7 @@ import numpy as np
 
 from retia.space import Architecture, SearchSpace
 from retia.strategy.settings import check_number, check_whole
-from retia.strategy.unseen import sample_unseen
+from retia.strategy.unseen import AnyOf, sample_unseen
 from retia.trial import History, Proposal, Trial
 
 __all__ = ["NSGA2", "select"]
@@ -41,7 +41,7 @@ class NSGA2:
     population: int = 20
     crossover: float = 0.9
     _history: History | None = field(default=None, init=False, repr=False, compare=False)
-    _generations: list[tuple[list[int], list[Trial]]] = field(default_factory=list[tuple[list[int], list[Trial]]], init=False, repr=False, compare=False)
+    _generations: list[tuple[int, list[Trial]]] = field(default_factory=list[tuple[int, list[Trial]]], init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_whole(self, population=2)
@@ -54,7 +54,7 @@ class NSGA2:
         for _ in range(n):
             child = self._child(space, history, parents, proposals, rng) if parents else None
             if child is None:
-                architecture = sample_unseen(space, history.architectures | proposals.keys() if proposals else history.architectures, rng)
+                architecture = sample_unseen(space, AnyOf(history, proposals), rng)
                 if architecture is None:
                     break
                 child = Proposal(architecture)
@@ -62,17 +62,17 @@ class NSGA2:
         return list(proposals.values())
 
     def _parents(self, history: History) -> list[Trial]:
-        """Return the survivors of the last whole generation, best first; those of earlier ones are kept until a late trial joins them."""
+        """Return the survivors of the last whole generation, best first. Each generation is selected once; those after a late trial again."""
         if history is not self._history:
             self._history, self._generations = history, []
-        parents: list[Trial] = []
-        for generation in range(len(history.evaluated) // self.population):
-            start = generation * self.population
-            born = history.evaluated[start : start + self.population]
-            numbers = [trial.number for trial in born]
-            if generation == len(self._generations) or self._generations[generation][0] != numbers:
-                self._generations[generation:] = [(numbers, select(history, [*parents, *born], self.population))]
-            parents = self._generations[generation][1]
+        evaluated, size = history.evaluated, self.population
+        # Trials only join those that have been evaluated, so the first of them are the same while the last of these is.
+        while self._generations and evaluated[len(self._generations) * size - 1].number != self._generations[-1][0]:
+            self._generations.pop()
+        parents = self._generations[-1][1] if self._generations else []
+        for end in range((len(self._generations) + 1) * size, len(evaluated) + 1, size):
+            parents = select(history, [*parents, *evaluated[end - size : end]], size)
+            self._generations.append((evaluated[end - 1].number, parents))
         return parents
 
     def _child(

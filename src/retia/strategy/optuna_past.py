@@ -27,6 +27,9 @@ __all__ = ["Parzen", "Past", "quiet"]
 BEST = 25
 """How many trials TPE takes for good at most, where there is one objective."""
 
+REJECTED = 1e30
+"""By which share a trial misses its bounds whose architecture is not a working model."""
+
 _DATE = datetime(2000, 1, 1, tzinfo=UTC)  # a trial that has ended has a date, which no sampler reads
 _STATES = {"running": TrialState.RUNNING, "completed": TrialState.COMPLETE, "infeasible": TrialState.PRUNED}
 
@@ -59,16 +62,17 @@ class Past:
 
     def follow(self) -> None:
         """Read what has begun and ended since the last call."""
-        new = range(len(self._frozen), len(self.history))
-        self._frozen += [None] * len(new)
-        changed = [number for number in (*self._running, *new) if number in new or self.history[number].finished]
+        before = len(self._frozen)
+        new = self.history.numbers_from(before)
+        self._frozen += [None] * (self.history.next_number - before)
+        changed = [number for number in (*self._running, *new) if number >= before or self.history[number].finished]
         for number in changed:
             trial = self.history[number]
             frozen = self._frozen[number] = self._freeze(number, trial.state, trial.architecture, trial)
-            if number in new and frozen is not None:
+            if number >= before and frozen is not None:
                 for name in frozen.params:
                     self._having[name].append(number)
-            if trial.state in ("completed", "infeasible"):
+            if trial.state in ("completed", "infeasible") and not trial.rejected:
                 good = self.history.feasible(trial)
                 worth = (-trial.reached, self.history.losses(trial)[0]) if good else (0.0, self.history.violation(trial))
                 insort(self._order, (not good, *worth, number))
@@ -85,7 +89,7 @@ class Past:
         names = list(names)
         if not names:
             return {}
-        count = len(self.history)
+        count = self.history.next_number
         trials = self._visible(names[0])
         begun = (self._freeze(count + i, "running", one) for i, one in enumerate(proposed))
         trials += [frozen for frozen in begun if frozen is not None and names[0] in frozen.params]
@@ -143,7 +147,9 @@ def _distribution(column: Column) -> BaseDistribution:
 
 
 def _slacks(trial: Trial, history: History) -> list[float]:
-    """Return by which share of the bound each end of each constraint is missed; negative where it is met."""
+    """Return by which share of the bound each end of each constraint is missed; negative where it is met. What was rejected misses all by far."""
+    if trial.rejected:
+        return [REJECTED]
     slacks: list[float] = []
     for constraint in history.constraints:
         if constraint.metric in trial.metrics:

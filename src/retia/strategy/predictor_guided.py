@@ -13,7 +13,7 @@ from retia.rng import stream
 from retia.space import Architecture, SearchSpace
 from retia.strategy.acquisition import Acquisition, acquire, normal_scores
 from retia.strategy.settings import check_number, check_whole
-from retia.strategy.unseen import sample_unseen
+from retia.strategy.unseen import AnyOf, sample_unseen
 from retia.trial import History, Proposal, Trial
 
 __all__ = ["FittedPredictor", "Predictor", "PredictorGuided", "targets_of"]
@@ -48,7 +48,7 @@ class PredictorGuided:
 
     The candidates are mutants of the best trials (one that is known is mutated on until it is new) and random architectures. With several
     objectives there is a predictor for each, and random weights turn what they predict into one number (see `acquisition.acquire`). Trials
-    that failed, and those that miss the constraints, count as worse than every other, these by how much they miss.
+    that failed or were rejected, and those that miss the constraints, count as worse than every other, these by how much they miss.
 
     Args:
         predictor: What learns, such as a `retia.predictor.GaussianProcess()`.
@@ -101,7 +101,7 @@ class PredictorGuided:
         proposals: list[Proposal] = []
         taken: set[Architecture] = set()
         while len(proposals) < n and (len(history) + len(proposals) < self.initial or not history.evaluated):
-            drawn = sample_unseen(space, history.architectures | taken, rng)
+            drawn = sample_unseen(space, AnyOf(history, taken), rng)
             if drawn is None:
                 return proposals
             taken.add(drawn)
@@ -129,9 +129,7 @@ class PredictorGuided:
 
     def _learn(self, space: SearchSpace, history: History) -> None:
         """Fit the predictors to the trials, unless that has been done."""
-        known = [*history.evaluated, *(trial for trial in history if trial.state == "failed")] if history.count("failed") else history.evaluated
-        if len(known) > len(history.evaluated):
-            known = sorted(known, key=lambda trial: trial.number)
+        known = sorted([*history.evaluated, *bad], key=lambda trial: trial.number) if (bad := history.unusable) else history.evaluated
         step = max(self.refit, len(known) // 200)
         trials = list(known[: len(known) - max(len(known) - self.initial, 0) % step])
         key = (space, history.objectives, history.constraints)
@@ -160,7 +158,7 @@ class PredictorGuided:
             if drawn not in history and drawn not in taken:
                 found.setdefault(drawn, None)
         while len(found) < n:
-            drawn = sample_unseen(space, history.architectures | taken | found.keys(), rng)
+            drawn = sample_unseen(space, AnyOf(history, taken, found), rng)
             if drawn is None:
                 break
             found[drawn] = None
@@ -218,8 +216,8 @@ def _best(history: History, count: int) -> list[Trial]:
 def targets_of(history: History, trials: Sequence[Trial], *, warp: bool) -> NDArray[np.float64]:
     """Return what predictors learn of some trials that have ended, shape (N, M): their losses, free of units, with mean 0 and deviation 1.
 
-    Trials that miss the constraints come after all others, by how much they miss them, and then those that failed; without ranks these
-    are as bad as the worst of the others.
+    Trials that miss the constraints come after all others, by how much they miss them, and then those that failed or were rejected; without
+    ranks these are as bad as the worst of the others.
 
     Args:
         history: What the trials are of.

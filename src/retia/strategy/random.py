@@ -8,7 +8,7 @@ import numpy as np
 
 from retia.errors import SpaceError
 from retia.space import Architecture, SearchSpace
-from retia.strategy.unseen import sample_unseen
+from retia.strategy.unseen import AnyOf, sample_unseen
 from retia.trial import History, Proposal
 
 __all__ = ["Random"]
@@ -48,10 +48,10 @@ class Random:
         return [Proposal(architecture) for architecture in drawn]
 
     def _draw(self, space: SearchSpace, history: History, drawn: dict[Architecture, None], rng: np.random.Generator) -> Architecture | None:
+        seen = AnyOf(history, drawn)
         if self.uniform == "architectures":
             for _ in range(100):
                 architecture = space.sample(rng, uniform="architectures")
-                if architecture not in history and architecture not in drawn:
+                if architecture not in seen:
                     return architecture
-        seen = history.architectures | drawn.keys() if drawn else history.architectures
         return sample_unseen(space, seen, rng)

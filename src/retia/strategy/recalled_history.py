@@ -43,13 +43,13 @@ class RecalledHistory:
     def propose(self, strategy: Strategy, space: SearchSpace, n: int, rng: np.random.Generator) -> list[Proposal]:
         """Return what the strategy proposes for this past; a parent is one of the study's own trials, or none."""
         running: list[int] = []
-        for number in (*self._running, *range(self._read, len(self.source))):
+        for number in (*self._running, *self.source.numbers_from(self._read)):
             trial = self.source[number]
             parent = None if trial.parent is None else trial.parent + self._earlier
             self.history.record(replace(trial, number=number + self._earlier, parent=parent))
             if not trial.finished:
                 running.append(number)
-        self._running, self._read = running, len(self.source)
+        self._running, self._read = running, self.source.next_number
         return [
             replace(one, parent=None if one.parent is None or one.parent < self._earlier else one.parent - self._earlier)
             for one in strategy.propose(space, self.history, n, rng)

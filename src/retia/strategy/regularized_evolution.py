@@ -8,7 +8,7 @@ import numpy as np
 from retia.errors import SpaceError
 from retia.space import Architecture, SearchSpace
 from retia.strategy.settings import check_number, check_whole
-from retia.strategy.unseen import sample_unseen
+from retia.strategy.unseen import AnyOf, sample_unseen
 from retia.trial import History, Proposal, Trial
 
 __all__ = ["RegularizedEvolution", "survivors", "tournament_winner"]
@@ -58,7 +58,7 @@ class RegularizedEvolution:
             full = len(history.evaluated) + history.count("running") + len(proposals) >= self.population
             child = self._child(space, history, alive, taken, rng) if full and alive else None
             if child is None:
-                architecture = sample_unseen(space, history.architectures | taken if taken else history.architectures, rng)
+                architecture = sample_unseen(space, AnyOf(history, taken), rng)
                 if architecture is None:
                     break
                 child = Proposal(architecture)

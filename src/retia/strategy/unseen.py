@@ -1,19 +1,34 @@
 """Architectures that have not been proposed yet."""
 
-from collections.abc import Set as AbstractSet
+from collections.abc import Container
+from typing import Any
 
 import numpy as np
 
 from retia.space import Architecture, SearchSpace
 
-__all__ = ["sample_unseen"]
+__all__ = ["AnyOf", "sample_unseen"]
 
 TRIES = 100
 LISTABLE = 1_000_000
 """The largest space that is listed to find what is left of it."""
 
 
-def sample_unseen(space: SearchSpace, seen: AbstractSet[Architecture], rng: np.random.Generator) -> Architecture | None:
+class AnyOf(Container[Any]):
+    """Contains what any of some containers contains. Unlike a union of sets it copies nothing, however long the history is.
+
+    >>> 3 in AnyOf({1, 2}, {3}), 4 in AnyOf({1, 2}, {3})
+    (True, False)
+    """
+
+    def __init__(self, *containers: Container[Any]) -> None:
+        self._containers = containers
+
+    def __contains__(self, item: object) -> bool:
+        return any(item in one for one in self._containers)
+
+
+def sample_unseen(space: SearchSpace, seen: Container[Architecture], rng: np.random.Generator) -> Architecture | None:
     """Draw an architecture that is not in `seen`; None if there is none left.
 
     It samples until one is new. Where that does not come about, in a space of at most a million architectures, one of

@@ -1,6 +1,7 @@
 """A study: the loop, resuming, reasons to stop; and what an evaluator is."""
 
 from retia.study.companions import CONTROL, RESCORED, RETRAINED, own_names
+from retia.study.definition import defined_by
 from retia.study.evaluator import (
     ArchitectureEvaluator,
     Budgeted,
@@ -43,5 +44,6 @@ __all__ = [
     "Supplying",
     "architecture_evaluator",
     "as_evaluator",
+    "defined_by",
     "own_names",
 ]

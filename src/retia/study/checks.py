@@ -2,12 +2,19 @@
 
 import inspect
 from collections.abc import Iterable
-from typing import Any
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any
 
 from retia.errors import StudyError
+from retia.execute import check_count
 from retia.strategy import Strategy
 from retia.study.evaluator import ArchitectureEvaluator, Budgeted, CostEvaluator, Evaluator, ModelEvaluator, Supplying
+from retia.study.frozen import refuse_frozen
+from retia.study.stored_evaluator import StoredEvaluator
 from retia.trial import Constraint, Objective
+
+if TYPE_CHECKING:
+    from retia.study.study import Study
 
 __all__ = ["check_metrics", "check_run"]
 
@@ -18,7 +25,7 @@ def check_metrics(evaluator: Evaluator, costs: CostEvaluator | None, wanted: Ite
     Raises:
         StudyError: If there is one.
     """
-    if not isinstance(evaluator, Supplying):
+    if not isinstance(evaluator, Supplying) or evaluator.metrics_supplied is None:
         return
     supplied = {*evaluator.metrics_supplied, *(costs.metrics if costs is not None else ())}
     for one in wanted:
@@ -28,12 +35,31 @@ def check_metrics(evaluator: Evaluator, costs: CostEvaluator | None, wanted: Ite
             raise StudyError(msg)
 
 
-def check_run(strategy: Strategy, evaluator: Evaluator, trials: int, timeout: float | None) -> None:
+def check_run(study: "Study", strategy: Strategy, *, trials: int, workers: int | None, executor: Executor | None, timeout: float | None, failures: str) -> None:
     """Refuse a run that can't be.
 
     Raises:
-        StudyError: If it can't.
+        StudyError: If the study was opened without its code, there is nothing to search, the strategy holds a choice, or `strategy`, `trials`,
+            `timeout` or `failures` is not valid.
+        ExecutorError: If `workers` is not a whole number of at least 1.
+        EvaluationError: If models can't be built on the study's device.
     """
+    if isinstance(study.evaluator, StoredEvaluator):
+        msg = f"The study '{study.name}' was opened without its code, so it can't run. Make it from its space and evaluator, with the same storage and name."
+        raise StudyError(msg)
+    if not study.space.parameters:
+        raise StudyError(study.space.nothing_to_search())
+    refuse_frozen(strategy, StudyError)
+    if workers is not None:
+        check_count("workers", workers)
+    if executor is None:  # another executor's workers may have devices that this machine does not have
+        study.space.check_device(study.device)
+    if isinstance(trials, bool) or not isinstance(trials, int):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
+        msg = f"'trials' is how many trials the study is to have, a whole number, got {trials!r}. Write trials=50."
+        raise StudyError(msg)
+    if failures not in ("raise", "ignore"):
+        msg = f"'failures' is 'raise' or 'ignore', got {failures!r}. Give 'ignore' to go on after a baseline that fails."
+        raise StudyError(msg)
     if trials < 1 or (timeout is not None and timeout <= 0):
         msg = f"A run needs at least one trial and a positive timeout, got trials={trials}, timeout={timeout}."
         raise StudyError(msg)
@@ -41,7 +67,7 @@ def check_run(strategy: Strategy, evaluator: Evaluator, trials: int, timeout: fl
         msg = f"A strategy is an object with a method propose, such as retia.Random(), got {strategy!r}."
         raise StudyError(msg)
     if (fidelities := _fidelities(strategy)) is not None:
-        _check_fidelities(type(strategy).__name__, fidelities, evaluator)
+        _check_fidelities(type(strategy).__name__, fidelities, study.evaluator)
 
 
 def _fidelities(strategy: Any) -> tuple[float, ...] | None:

@@ -1,7 +1,7 @@
 """Studies that stand beside another one and say what it was worth."""
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from retia.errors import StudyError
 from retia.rng import stream_seed
@@ -71,6 +71,7 @@ class Companions:
         """Run random search, and let the evaluator that scored the study's trials score what it tried, if that is another."""
         study = self._study
         seconds = self._seconds() if trials is None else None
+        how["failures"] = self._failures()
         control = self._made(CONTROL, seed=stream_seed(study.seed, "control"))
         if seconds is None:
             control.run(Random(), trials=trials or _count(study), **how)
@@ -85,6 +86,7 @@ class Companions:
         """Judge the baseline and known architectures, by the study's own evaluator or another one."""
         companion = self._made(kind, **({} if evaluator is None else {"evaluator": evaluator}))
         everything = {companion.baseline, *architectures, *companion.history.architectures}
+        how["failures"] = self._failures()
         companion.run(Listed(architectures), trials=len(everything), **how)
         return companion
 
@@ -94,6 +96,11 @@ class Companions:
         study = self._study
         directory = None if study.given_directory is None else study.given_directory / kind
         return self.set(kind, study.replace(name=f"{study.name}/{kind}", directory=directory, **changes))
+
+    def _failures(self) -> Literal["raise", "ignore"]:
+        """Return what the failure of a companion's baseline does: nothing if the study went on after that of its own."""
+        baseline = self._study.baseline_trial
+        return "ignore" if baseline is not None and baseline.state == "failed" else "raise"
 
     def _seconds(self) -> float | None:
         """Return how long a search took whose trials are not alike random search's: the preparation, the trials and the retraining."""

@@ -1,4 +1,4 @@
-"""Where a study's files go: weights, logs, whatever its evaluators keep."""
+"""Where the files of a study in memory go: weights, logs, whatever its evaluators keep."""
 
 import atexit
 import shutil
@@ -6,15 +6,7 @@ import tempfile
 import uuid
 from pathlib import Path
 
-__all__ = ["directory_of", "temporary_directory"]
-
-
-def directory_of(storage: str, name: str) -> Path:
-    """Return the folder beside an SQLite file, or below the working directory for a database elsewhere; nothing is made."""
-    if "://" in storage and not storage.startswith("sqlite"):
-        return Path("retia-files").absolute() / name
-    path = Path(storage.removeprefix("sqlite:///")).absolute()
-    return path.with_suffix(".files") / name
+__all__ = ["temporary_directory"]
 
 
 def temporary_directory() -> Path:

@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 from retia.errors import EvaluationError
 from retia.space import Architecture, Domain
+from retia.study.frozen import refuse_frozen
 from retia.trial import Run
 
 __all__ = [
@@ -45,7 +46,7 @@ class Evaluator(Protocol):
     """Turns an architecture into metrics.
 
     Laws: the metrics are finite numbers by name, at least one; the same architecture and run give the same metrics on the CPU;
-    whatever it raises fails the trial, not the study.
+    whatever it raises fails the trial, not the study, unless it is the baseline's; an `InfeasibleArchitecture` ends the trial as infeasible.
     """
 
     def __call__(self, architecture: Architecture, run: Run, /) -> Mapping[str, float]:
@@ -85,8 +86,8 @@ class Supplying(Protocol):
     """An optional ability of an evaluator: it says which metrics it will return."""
 
     @property
-    def metrics_supplied(self) -> tuple[str, ...]:
-        """The names of all metrics."""
+    def metrics_supplied(self) -> tuple[str, ...] | None:
+        """The names of all metrics; None if the evaluator does not know them."""
         ...
 
 
@@ -184,8 +185,9 @@ def as_evaluator(evaluator: Any) -> Evaluator:
     """Return an evaluator as it is, or a function of the model as one.
 
     Raises:
-        EvaluationError: If it is neither.
+        EvaluationError: If it is neither, or holds a choice, or a domain that it does not search.
     """
+    refuse_frozen(evaluator, EvaluationError)
     if isinstance(evaluator, type) or not callable(evaluator):
         msg = (
             f"An evaluator is a function model -> metrics, a function marked with @retia.architecture_evaluator, or an object such as "

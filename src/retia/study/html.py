@@ -3,6 +3,8 @@
 import html
 from typing import TYPE_CHECKING
 
+from retia.visible import visible
+
 if TYPE_CHECKING:
     from retia.study.study import Study
 
@@ -12,10 +14,10 @@ __all__ = ["as_html"]
 def as_html(study: "Study") -> str:
     """Return the best ten trials as a table."""
     names = [one.metric for one in study.objectives]
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in ("trial", *names, "architecture"))
+    head = "".join(f"<th>{html.escape(visible(name))}</th>" for name in ("trial", *names, "architecture"))
     rows = "".join(
-        f"<tr>{''.join(f'<td>{html.escape(str(cell))}</td>' for cell in (trial.number, *numbers, dict(trial.architecture)))}</tr>"
+        f"<tr>{''.join(f'<td>{html.escape(visible(str(cell)))}</td>' for cell in (trial.number, *numbers, dict(trial.architecture)))}</tr>"
         for trial in study.top(10)
         for numbers in [[f"{trial.metrics[name]:.6g}" for name in names]]
     )
-    return f"<p>{html.escape(repr(study))}</p><table><tr>{head}</tr>{rows}</table>"
+    return f"<p>{html.escape(visible(repr(study)))}</p><table><tr>{head}</tr>{rows}</table>"

@@ -4,16 +4,16 @@ import math
 import pickle
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
 
-from retia.errors import EvaluationError, TrainingDiverged
-from retia.execute import dumps
+from retia.errors import EvaluationError, InfeasibleArchitecture, TrainingDiverged
+from retia.execute import copies_ended, dumps
 from retia.space import Architecture, SearchSpace
 from retia.study.evaluator import COUNTED, SCORE, CostEvaluator, Evaluator, as_metrics
 from retia.study.watch import Watch
-from retia.trial import Limits, Parent, Progress, Run, TrialStopped
+from retia.trial import Limits, Parent, Progress, Run, TrialStopped, bounded
 
 __all__ = ["Job", "Outcome", "Task"]
 
@@ -36,18 +36,20 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it: metrics, or an error.
+    """What came of it: metrics, an error, or the reason why the architecture is not a working model.
 
     Args:
-        metrics: Finite numbers, the objectives among them; empty if there is an error.
+        metrics: Finite numbers, the objectives among them; empty if there is an error or a reason.
         error: The error with its traceback.
         broken: In a line, how the evaluator broke its contract, if that is what the error is about.
+        rejected: Why the architecture is not a working model.
         progress: What was reported on the way.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
     error: str | None = None
     broken: str | None = None
+    rejected: str | None = None
     progress: Progress = ()
 
 
@@ -62,19 +64,37 @@ class Job:
     device: str | None = None
 
     def __call__(self, task: Task) -> Outcome:
-        """Evaluate an architecture; whatever it raises but an interrupt is part of the outcome."""
-        run = Run(self.space, task.seed, self.device, task.fidelity, task.directory, task.resume_from, task.resumed_fidelity, task.parent, task.began)
-        watch = Watch(task.limits, self._named_report, lambda reported: self._whole(task, run, reported))
-        run = replace(run, listener=watch)
+        """Evaluate an architecture; whatever it raises but an interrupt is part of the outcome.
+
+        Its costs are counted first, so that a model whose shapes do not fit is not trained.
+        """
+        costs: Mapping[str, float] = task.costs or {}
+        watch = Watch(task.limits, self._named_report, lambda reported: self._whole(costs, reported))
+        run = Run(
+            self.space,
+            task.seed,
+            self.device,
+            task.fidelity,
+            task.directory,
+            task.resume_from,
+            task.resumed_fidelity,
+            task.parent,
+            task.began,
+            watch,
+        )
         try:
-            with self.space.seeded(task.seed):
+            if task.costs is None and self.costs is not None:
+                costs = self.costs(task.architecture, run)
+            with copies_ended(), self.space.seeded(task.seed):
                 returned = as_metrics(self.evaluator(task.architecture, run), f"The evaluator {type(self.evaluator).__name__}")
-            metrics = self._named({**self._missing_costs(task, run, returned), **returned}, self.needed)
+            metrics = self._named({**costs, **returned}, self.needed)
             broken = self._broken(metrics)
         except TrialStopped:
             return Outcome(metrics=watch.stopped or {}, progress=tuple(watch.progress))
+        except InfeasibleArchitecture as error:
+            return Outcome(rejected=bounded(str(error)), progress=tuple(watch.progress))
         except Exception as error:  # noqa: BLE001  # an evaluator may raise anything, and it costs its own trial only
-            return Outcome(error=traceback.format_exc(), broken=_breach(error), progress=tuple(watch.progress))
+            return Outcome(error=bounded(traceback.format_exc()), broken=_breach(error), progress=tuple(watch.progress))
         if broken is not None:
             return Outcome(error=broken, broken=broken, progress=tuple(watch.progress))
         return Outcome(metrics=metrics, progress=tuple(watch.progress))
@@ -82,13 +102,6 @@ class Job:
     def __reduce__(self) -> tuple[Callable[[bytes], "Job"], tuple[bytes]]:
         # By value where it must be, so that lambdas and marked functions reach the worker of any executor.
         return _unpickled, (dumps(tuple(getattr(self, one.name) for one in fields(self))),)
-
-    def _missing_costs(self, task: Task, run: Run, returned: Mapping[str, float]) -> Mapping[str, float]:
-        if task.costs is not None:
-            return task.costs
-        if self.costs is None or all(name in returned for name in self.costs.metrics):
-            return {}
-        return self.costs(task.architecture, run)
 
     def _named(self, metrics: Mapping[str, float], needed: Sequence[str]) -> Mapping[str, float]:
         """Give a bare number the name of the objective that nothing else supplies, if that is one."""
@@ -102,18 +115,18 @@ class Job:
         costs = (*COUNTED, *(self.costs.metrics if self.costs is not None else ()))
         return self._named(metrics, [name for name in self.needed if name not in costs])
 
-    def _whole(self, task: Task, run: Run, reported: Mapping[str, float]) -> Mapping[str, float] | None:
+    def _whole(self, costs: Mapping[str, float], reported: Mapping[str, float]) -> Mapping[str, float] | None:
         """Return what a trial has reported with its costs; None if that is not all that the study needs."""
-        metrics = {**self._missing_costs(task, run, reported), **reported}
+        metrics = {**costs, **reported}
         return metrics if self._broken(metrics) is None else None
 
     def _broken(self, metrics: Mapping[str, float]) -> str | None:
         for name in self.needed:
             if name not in metrics:
-                return (
-                    f"The study needs the metric '{name}', but the evaluator returns {sorted(metrics)}. "
-                    f"Return it, or name one of these as the objective or constraint."
-                )
+                remedy = "Return it, or name one of these as the objective or constraint."
+                if name in ("flops", "macs"):
+                    remedy += " To have it counted, give the shape of an input: costs=retia.Costs((3, 32, 32))."
+                return f"The study needs the metric '{name}', but the evaluator returns {sorted(metrics)}. {remedy}"
         for name, value in metrics.items():
             if not math.isfinite(value):
                 return f"The evaluator returned {name}={value}. Metrics are finite numbers: has the training diverged (lower the learning rate)?"
@@ -123,7 +136,7 @@ class Job:
 def _breach(error: Exception) -> str | None:
     """Return what an error says about how the evaluator is used, if it says that it can't judge this study's models at all."""
     of_use = isinstance(error, EvaluationError) and not isinstance(error, TrainingDiverged) and error.__cause__ is None
-    return str(error) if of_use else None
+    return bounded(str(error)) if of_use else None
 
 
 @lru_cache(maxsize=1)

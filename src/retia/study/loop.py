@@ -5,15 +5,17 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass, field, replace
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from dataclasses import dataclass, field
+from typing import Literal
 
-from retia.errors import EvaluationError, StudyError
+from retia.errors import EvaluationError, InfeasibleArchitecture, StudyError, WorkerDied
 from retia.rng import stream, stream_seed
 from retia.space import Architecture, SearchSpace
 from retia.storage import MemoryRecord, StudyRecord
-from retia.strategy import Strategy, promoting
+from retia.strategy import Promoting, Strategy, promoting
 from retia.study.evaluator import Releasing
+from retia.study.interrupts import Interrupts
 from retia.study.job import Job, Outcome, Task
 from retia.trial import History, Parent, Proposal, Run, Trial
 
@@ -35,12 +37,14 @@ REJECTIONS = 1_000
 POLL_S = 0.1
 """How often to look whether trials of other processes, for which the strategy waits, have ended."""
 LEAST_FAILURES = 5
-"""How many trials may fail before their share counts; more than half is too much."""
+"""How many trials of a run may fail before their share counts; more than half is too much."""
+RETRIES = 2
+"""How many times a trial is started again whose worker was lost."""
 
 
 @dataclass(frozen=True)
 class _Begun:
-    """A trial that has begun, with its costs if these were counted; for one that is taken up again they are counted anew."""
+    """A trial that has begun, with its costs if these were counted."""
 
     trial: Trial
     costs: Mapping[str, float] | None = None
@@ -62,6 +66,10 @@ class Loop:
         deadline: When to start no more trials, as of `time.monotonic`.
         place: Adds to a trial what is not stored: its space and its directory.
         tell: Hears when a trial starts or ends.
+        interrupts: Holds back ctrl-C while a trial is written to the record and the history.
+        retried: Trials that failed in an earlier run and are started again, before any other.
+        failures: Whether a baseline that fails ends the run ("raise"), or is recorded like any other trial ("ignore").
+        strict: Whether the first architecture that is not a working model ends the run.
     """
 
     space: SearchSpace
@@ -75,18 +83,37 @@ class Loop:
     deadline: float
     place: Callable[[Trial], Trial]
     tell: Callable[[str, Trial], None]
+    interrupts: Interrupts = field(default_factory=Interrupts)
+    retried: Sequence[Trial] = ()
+    failures: Literal["raise", "ignore"] = "raise"
+    strict: bool = False
     _claimed: deque[Trial] = field(default_factory=deque[Trial], init=False)
     _running: dict[Future[Outcome], Trial] = field(default_factory=dict[Future[Outcome], Trial], init=False)
+    _ended_here: int = field(default=0, init=False)
+    _failed_here: int = field(default=0, init=False)
     _rejected: int = field(default=0, init=False)
+    _reason_of_last: str | None = field(default=None, init=False)
     _released: set[int] = field(default_factory=set[int], init=False)
     _seen_costs: dict[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]], init=False)
+    _promoting: Promoting | None = field(init=False)
+    _releasing: Releasing | None = field(init=False)
+    _costs_bounded: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Asked once: a question to a runtime protocol takes as long as a short trial.
+        self._claimed.extend(self.retried)
+        self._promoting = promoting(self.strategy)
+        self._releasing = self.job.evaluator if isinstance(self.job.evaluator, Releasing) else None
+        costs = self.job.costs
+        self._costs_bounded = costs is not None and any(constraint.metric in costs.metrics for constraint in self.history.constraints)
 
     def run(self, executor: Executor, slots: int) -> str:
         """Run until there is a reason to stop, and return it.
 
         Raises:
-            EvaluationError: If the first evaluation shows that the evaluator breaks its contract.
-            StudyError: If no architecture meets the constraints.
+            EvaluationError: If the baseline can't be evaluated, or breaks the contract of evaluators, unless `failures` is "ignore".
+            InfeasibleArchitecture: If the baseline is not a working model, or, if `strict`, any architecture is not.
+            StudyError: If no architecture is feasible, or the executor is broken.
         """
         self._claim()
         while True:
@@ -98,15 +125,17 @@ class Loop:
 
     def _hear(self) -> None:
         """Take up what other processes have begun and ended."""
-        for trial in self.record.refresh():
-            self.history.record(self.place(trial))
+        with self.interrupts:
+            for trial in self.record.refresh():
+                self.history.record(self.place(trial))
 
     def _claim(self) -> bool:
         """Take up the trials of processes that are gone."""
-        claimed = [self.place(trial) for trial in self.record.claim()]
-        for trial in claimed:
-            self.history.record(trial)
-        self._claimed.extend(claimed)
+        with self.interrupts:
+            claimed = [self.place(trial) for trial in self.record.claim()]
+            for trial in claimed:
+                self.history.record(trial)
+            self._claimed.extend(claimed)
         return bool(claimed)
 
     def _others(self, reason: str) -> bool:
@@ -129,105 +158,98 @@ class Loop:
             reason = self._reason()
             if reason is not None:
                 return reason
-            trials, reason = self._next(slots - len(self._running))
+            begun, reason = self._next()
             if reason:
                 return reason
-            for begun in trials:
+            if begun is not None:
                 self._submit(executor, begun)
             if any(future.done() for future in self._running):  # it ran here: its result is news to the strategy
                 return ""
         return ""
 
     def _reason(self) -> str | None:
+        if self._failed_here >= LEAST_FAILURES and self._failed_here * 2 > self._ended_here:
+            return FAILURES
         if self._claimed:
             return None
         if time.monotonic() >= self.deadline:
             return TIMED_OUT
-        failed = self.history.count("failed")
-        done = self.history.count("completed") + failed
-        if failed >= LEAST_FAILURES and failed * 2 > done:
-            return FAILURES
-        if done + self.history.count("running") >= self.target:
+        if sum(self.history.count(state) for state in ("completed", "failed", "running")) >= self.target:
             return TRIALS_DONE
         if self._rejected >= REJECTIONS:
             return INFEASIBLE
         return None
 
-    def _next(self, n: int) -> tuple[list["_Begun"], str]:
-        """Return trials to evaluate; none if all were rejected, or for the given reason."""
+    def _next(self) -> tuple["_Begun | None", str]:
+        """Return a trial to evaluate; None if it ended at once, another process was quicker, or for the given reason."""
         if self._claimed:
-            return [_Begun(self._claimed.popleft())], ""
-        if not len(self.history):
-            proposals: Sequence[Proposal] = [Proposal(self.baseline)]
-        else:
-            room = self.target - sum(self.history.count(state) for state in ("completed", "failed", "running"))
-            proposals, reason = self._proposals(min(n, room))
-            if not proposals:
-                return [], reason
-        started: list[_Begun] = []
-        for proposal in proposals:
-            costs, error = self._costs(proposal)
-            trial = self._begin(proposal, costs, error)
-            if trial is None:
-                break  # another process was quicker: ask anew, knowing what it does
-            if not trial.finished:
-                started.append(_Begun(trial, costs))
-        return started, ""
+            return self._begin(self._claimed.popleft(), new=False), ""
+        number = self.history.next_number
+        found = self._proposal(number) if number else (Proposal(self.baseline), self.baseline)
+        if isinstance(found, str):
+            return None, found
+        proposal, architecture = found
+        trial = Trial(number, architecture, fidelity=proposal.fidelity, parent=proposal.parent, limits=proposal.limits, started=time.time())
+        return self._begin(trial, new=True), ""
 
-    def _proposals(self, n: int) -> tuple[Sequence[Proposal], str]:
-        """Ask the strategy for what has not been evaluated; a known proposal is answered from the records by asking again."""
+    def _proposal(self, number: int) -> tuple[Proposal, Architecture] | str:
+        """Ask the strategy for one architecture that has not been evaluated, and return it as the space spells it; or why there is none.
+
+        A known proposal is answered by asking again. The randomness is that of the number of the trial, so that it does not depend on how many
+        trials run at once.
+        """
         for attempt in range(REPEATS):
-            rng = stream(self.seed, "propose", len(self.history), attempt)
-            proposals = self.strategy.propose(self.space, self.history, n, rng)
+            proposals = self.strategy.propose(self.space, self.history, 1, stream(self.seed, "propose", number, attempt))
             if not proposals:
-                return [], EXHAUSTED
-            fresh: dict[tuple[Architecture, float | None], Proposal] = {}
+                return EXHAUSTED
             for proposal in proposals:
-                architecture, fidelity = self.space.validate(proposal.architecture), proposal.fidelity
-                if self.history.find(architecture, fidelity) is None:
-                    fresh.setdefault((architecture, fidelity), replace(proposal, architecture=architecture))
-            if fresh:
-                return list(fresh.values()), ""
-        return [], REPEATING
+                architecture = self.space.validate(proposal.architecture)
+                if self.history.find(architecture, proposal.fidelity) is None:
+                    return proposal, architecture
+        return REPEATING
 
-    def _costs(self, proposal: Proposal) -> tuple[Mapping[str, float] | None, str | None]:
-        """Count the costs before training, if a constraint asks for one; return them and the error that came of it.
+    def _begin(self, trial: Trial, *, new: bool) -> "_Begun | None":
+        """Record a trial as running, or as ended if its costs say so; None for one that has ended, or if another process took its number."""
+        begun = self._counted(trial) if self._costs_bounded else _Begun(trial)
+        with self.interrupts:
+            if new and not self.record.begin(begun.trial):
+                return None
+            self.place(begun.trial)
+            if begun.trial.finished and not new:
+                self.record.finish(begun.trial)
+            self.history.record(begun.trial)
+        if begun.trial.finished:
+            self._take_up(begun.trial)
+            return None
+        return begun
+
+    def _counted(self, trial: Trial) -> "_Begun":
+        """Count the costs of a trial before training, and end it if it misses a bound or has none.
 
         Raises:
-            EvaluationError: If they can't be counted for any architecture of the space.
+            EvaluationError: If they can't be counted for any architecture of the space, or for the baseline.
+            InfeasibleArchitecture: If the baseline is not a working model.
         """
-        costs = self.job.costs
-        if costs is None or not any(constraint.metric in costs.metrics for constraint in self.history.constraints):
-            return None, None
+        assert self.job.costs is not None
         try:
-            counted = costs(proposal.architecture, Run(self.space, fidelity=proposal.fidelity))
+            costs = self.job.costs(trial.architecture, Run(self.space, fidelity=trial.fidelity))
+        except InfeasibleArchitecture as error:
+            if trial.number == 0:
+                raise
+            return _Begun(trial.end("infeasible", at=trial.started, error=str(error)))
         except EvaluationError:
             raise
-        except Exception:  # noqa: BLE001  # a model that can't be built costs its own trial only
-            return None, traceback.format_exc()
-        for name, value in counted.items():
+        except Exception as error:  # a model that can't be built costs its own trial only
+            if trial.number == 0 and self.failures == "raise":
+                raise EvaluationError(_of_baseline(trial, traceback.format_exc())) from error
+            return _Begun(trial.end("failed", at=trial.started, error=traceback.format_exc()))
+        for name, value in costs.items():
             low, high = self._seen_costs.get(name, (value, value))
             self._seen_costs[name] = min(low, value), max(high, value)
-        return counted, None
-
-    def _begin(self, proposal: Proposal, costs: Mapping[str, float] | None, error: str | None) -> Trial | None:
-        """Record the trial under the next number; None if another process has taken the number."""
-        number = len(self.history)
-        misses = costs is not None and any(not constraint.holds(costs) for constraint in self.history.constraints if constraint.metric in costs)
-        started = time.time()
-        trial = Trial(number, proposal.architecture, fidelity=proposal.fidelity, parent=proposal.parent, limits=proposal.limits, started=started)
-        if misses and number:  # the baseline is evaluated whatever it costs: it is what the others are compared with
-            trial = trial.end("infeasible", at=started, metrics=costs)
-        if error is not None:
-            trial = trial.end("failed", at=started, error=error)
-        if not self.record.begin(trial):
-            return None
-        trial = self.place(trial)
-        self.history.record(trial)
-        self._rejected = self._rejected + 1 if trial.state == "infeasible" else 0
-        if trial.finished:
-            self.tell("ended", trial)
-        return trial
+        holds = all(constraint.holds(costs) for constraint in self.history.constraints if constraint.metric in costs)
+        if holds or trial.number == 0:  # the baseline is evaluated whatever it costs: it is what the others are compared with
+            return _Begun(trial, costs)
+        return _Begun(trial.end("infeasible", at=trial.started, metrics=costs))
 
     def _submit(self, executor: Executor, begun: "_Begun") -> None:
         trial = begun.trial
@@ -245,11 +267,18 @@ class Loop:
             limits=trial.limits,
             began=None if isinstance(self.record, MemoryRecord) else trial.started,
         )
-        self._running[executor.submit(self.job, task)] = trial
+        try:
+            self._running[executor.submit(self.job, task)] = trial
+        except BrokenExecutor as error:
+            msg = (
+                f"The executor {type(executor).__name__} is broken, so it takes no more trials ({error}). Trial {trial.number} stays recorded as "
+                f"running. Run the study again with a new executor, or with workers=, whose lost workers are replaced."
+            )
+            raise StudyError(msg) from error
 
     def _parent(self, trial: Trial) -> Parent | None:
         """Return the completed trial of another architecture that a trial's was derived from."""
-        parent = None if trial.parent is None else self.history[trial.parent]
+        parent = self.history.get(trial.parent)
         if parent is None or parent.directory is None or parent.state != "completed" or parent.architecture == trial.architecture:
             return None
         return Parent(parent.architecture, parent.directory)
@@ -271,45 +300,88 @@ class Loop:
     def _finish(self, trial: Trial, future: Future[Outcome]) -> None:
         try:
             outcome = future.result()
-        except Exception as error:  # noqa: BLE001  # a worker that died, a time limit: the trial's own failure
-            outcome = Outcome(error=f"{type(error).__name__}: {error}")
-        if outcome.error is None:
-            ended = trial.end("completed", at=time.time(), metrics=outcome.metrics, progress=outcome.progress)
-        else:
-            ended = trial.end("failed", at=time.time(), error=outcome.error, progress=outcome.progress)
-        if outcome.broken is not None and not self.history.count("completed") + self.history.count("failed"):
-            raise EvaluationError(outcome.broken)  # the trial stays as running, and is taken up when the evaluator has been mended
-        self.record.finish(ended)
-        self.history.record(ended)
+        except Exception as error:  # noqa: BLE001  # a worker that was lost, a time limit: the trial's own failure
+            text = f"{type(error).__name__}: {error}"
+            if isinstance(error, WorkerDied | BrokenExecutor) and len(trial.attempts) < RETRIES:
+                self._try_again(trial, text)
+                return
+            outcome = Outcome(error=text)
+        if trial.number == 0:
+            self._check_baseline(trial, outcome)
+        error = outcome.rejected or outcome.error
+        state = "infeasible" if outcome.rejected else "completed" if error is None else "failed"
+        ended = trial.end(state, at=time.time(), metrics=outcome.metrics, error=error, progress=outcome.progress)
+        with self.interrupts:
+            self.record.finish(ended)
+            self.history.record(ended)
+        self._take_up(ended)
+
+    def _try_again(self, trial: Trial, error: str) -> None:
+        """Start a trial again whose worker was lost; its number and its seed stay, and it is next."""
+        again = self.place(trial.again(error, at=time.time()))
+        with self.interrupts:
+            if self.record.restart(again, was="running"):
+                self.history.record(again)
+                self._claimed.append(again)
+
+    def _check_baseline(self, trial: Trial, outcome: Outcome) -> None:
+        """End the run if the baseline fails; its trial stays as running, and is taken up when the evaluator has been mended."""
+        if outcome.rejected is not None:
+            raise InfeasibleArchitecture(outcome.rejected)
+        if outcome.error is not None and self.failures == "raise":
+            raise EvaluationError(outcome.broken or _of_baseline(trial, outcome.error))
+
+    def _take_up(self, ended: Trial) -> None:
+        """Take note of the end of a trial of this run.
+
+        Raises:
+            InfeasibleArchitecture: If the architecture is not a working model, and the run is strict.
+        """
         self._release(ended)
+        if ended.state == "infeasible":
+            self._rejected += 1
+            self._reason_of_last = ended.error
+        else:
+            self._rejected = 0
+            self._ended_here += 1
+            self._failed_here += ended.state == "failed"
         self.tell("ended", ended)
+        if self.strict and ended.rejected:
+            raise InfeasibleArchitecture(ended.error)
 
     def _release(self, ended: Trial) -> None:
         """Have the evaluator remove what trials have kept that none will go on from."""
-        evaluator = self.job.evaluator
-        if not isinstance(evaluator, Releasing):
+        if self._releasing is None:
             return
         spent = {ended.number} if ended.state == "failed" else set[int]()
-        if (strategy := promoting(self.strategy)) is not None:
+        if self._promoting is not None:
             left = max(0, self.target - self.history.count("completed") - self.history.count("failed"))
-            spent.update(strategy.spent(self.history, left))
+            spent.update(self._promoting.spent(self.history, left))
         for number in spent - self._released:
             self._released.add(number)
             if (directory := self.history[number].directory) is not None:
-                evaluator.release(directory)
+                self._releasing.release(directory)
 
     # --- stopping
 
     def _stopped(self, reason: str) -> str:
-        """Return the reason, unless the study ends for want of an architecture that meets the constraints."""
-        trained = [trial for trial in self.history.evaluated if trial.state == "completed"]
-        starved = reason in (INFEASIBLE, EXHAUSTED, REPEATING) and self.history.count("infeasible") and self.history.best is None
-        if not starved or len(trained) > 1:
+        """Return the reason, unless the study ends for want of a feasible architecture beside the baseline."""
+        infeasible = self.history.count("infeasible")
+        starved = self.history.best is None if reason in (EXHAUSTED, REPEATING) else reason == INFEASIBLE
+        if not starved or not infeasible or self.history.count("completed") > 1:
             return reason
         bounds = " and ".join(str(constraint) for constraint in self.history.constraints)
+        what = f"meets {bounds}" if bounds else "is a working model"
         seen = ", ".join(f"{name} from {low:,.6g} to {high:,.6g}" for name, (low, high) in self._seen_costs.items() if math.isfinite(low))
-        msg = (
-            f"No architecture meets {bounds} ({self.history.count('infeasible')} tried beside the baseline, with {seen}). "
-            f"Loosen the bound, or widen the space to where it can be met."
-        )
+        last = "" if self._reason_of_last is None else f" The last one: {self._reason_of_last}"
+        remedy = "Loosen the bound, or widen the space to where it can be met." if bounds else "Exclude what can't be built with space.where(...)."
+        msg = f"No architecture {what} ({infeasible} tried beside the baseline{seen and f', with {seen}'}). {remedy}{last}"
         raise StudyError(msg)
+
+
+def _of_baseline(trial: Trial, error: str) -> str:
+    """Say that a run ends because its baseline fails."""
+    return (
+        f"The baseline (trial 0) fails, so the run ends before other architectures are tried. Its architecture is {dict(trial.architecture)}. "
+        f"Mend the evaluator and run the study again, or record the failure and go on with failures='ignore'. The error:\n{error.rstrip()}"
+    )

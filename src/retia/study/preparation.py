@@ -1,13 +1,14 @@
 """What a study does for a strategy that works before its first proposal."""
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from retia.errors import StudyError
+from retia.errors import InfeasibleArchitecture, StudyError
 from retia.rng import stream
 from retia.space import Architecture, SearchSpace
 from retia.strategy import Prepared, Strategy
@@ -90,15 +91,23 @@ def affordable(space: SearchSpace, costs: CostEvaluator | None, constraints: Seq
     bounds = [constraint for constraint in constraints if costs is not None and constraint.metric in costs.metrics]
     if costs is None or not bounds:
         return space
-    known: dict[Architecture, Mapping[str, float]] = {}
+    known: dict[Architecture, Mapping[str, float] | None] = {}  # None: not a working model
 
     def holds(architecture: Architecture) -> bool:
         if architecture not in known:
-            known[architecture] = costs(architecture, Run(space))
-        return all(bound.holds(known[architecture]) for bound in bounds)
+            try:
+                known[architecture] = costs(architecture, Run(space))
+            except InfeasibleArchitecture:
+                known[architecture] = None
+        return violation(architecture) == 0
 
-    if not _any_affordable(space, holds, lambda architecture: sum(bound.violation(known[architecture]) for bound in bounds)):
-        seen = "; ".join(_seen(metric, known.values()) for metric in dict.fromkeys(bound.metric for bound in bounds))
+    def violation(architecture: Architecture) -> float:
+        counted = known[architecture]
+        return math.inf if counted is None else sum(bound.violation(counted) for bound in bounds)
+
+    if not _any_affordable(space, holds, violation):
+        counted = [one for one in known.values() if one is not None]
+        seen = "; ".join(_seen(metric, counted) for metric in dict.fromkeys(bound.metric for bound in bounds)) if counted else "no model can be built"
         msg = (
             f"No architecture meets {' and '.join(map(str, bounds))}, among {SAMPLES} random ones and those that are next to the nearest of them: {seen}. "
             f"Loosen the bound, or widen the space to where it can be met."

@@ -11,7 +11,7 @@ from typing import Any
 from retia.errors import EvaluationError
 from retia.rng import stream_seed
 from retia.space import Architecture
-from retia.study.evaluator import Releasing, Supplying, as_evaluator, describe
+from retia.study.evaluator import Releasing, as_evaluator, describe
 from retia.trial import Run
 
 __all__ = ["Repeated"]
@@ -65,10 +65,9 @@ class Repeated:
         for name in _ABILITIES:
             if hasattr(self.evaluator, name):
                 object.__setattr__(self, name, getattr(self.evaluator, name))
-        if isinstance(self.evaluator, Releasing):
+        if hasattr(self.evaluator, "release"):
             object.__setattr__(self, "release", partial(_release, self.evaluator, self.seeds))
-        if isinstance(self.evaluator, Supplying):
-            supplied = self.evaluator.metrics_supplied
+        if (supplied := getattr(self.evaluator, "metrics_supplied", None)) is not None:
             object.__setattr__(self, "metrics_supplied", (*supplied, *(f"{name}_sd" for name in supplied if name not in _COSTS)))
 
     def __call__(self, architecture: Architecture, run: Run) -> Mapping[str, float]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from retia.errors import StudyError
 from retia.execute import executor_for, let_go, slots_of
@@ -16,15 +16,20 @@ from retia.storage import Database, Header, MemoryRecord, StudyRecord
 from retia.strategy import Prepared, Strategy
 from retia.study.checks import check_metrics, check_run
 from retia.study.companions import CONTROL, RESCORED, RETRAINED, Companions, only_name
-from retia.study.directory import directory_of, temporary_directory
+from retia.study.definition import hand_over
+from retia.study.directory import temporary_directory
 from retia.study.evaluator import Costed, CostEvaluator, Evaluator, Searchable, as_evaluator, describe
 from retia.study.event import Event, Observer
 from retia.study.html import as_html
+from retia.study.interrupts import Interrupts
 from retia.study.job import Job
 from retia.study.loop import INTERRUPTED, Loop
+from retia.study.name import check_name
+from retia.study.no_result import no_result
+from retia.study.opening import arguments_of, check_complete, open_record
 from retia.study.preparation import PreparationStep, preparation_record, preparation_run, prepared, refuse_another_preparation
-from retia.study.stored_evaluator import StoredEvaluator
-from retia.trial import ConstraintsLike, History, Trial, constraints_from, hypervolume, objectives_from, pick, reference_point
+from retia.study.retries import started_again
+from retia.trial import ConstraintsLike, History, Trial, check_owner, constraints_from, hypervolume, objectives_from, pick, reference_point, take_folder
 
 __all__ = ["Study"]
 
@@ -39,7 +44,7 @@ class Study:
         minimize: The metrics to minimize.
         constraints: Bounds on metrics, such as `["params <= 1e6"]`. Bounds on costs are checked before training.
         storage: Where the trials are kept: a file for SQLite, or a URL; None keeps them in memory.
-        name: The study's name in the storage. The same storage and name resume it.
+        name: The study's name in the storage, which also names the folder of its files. The same storage and name resume it.
         seed: Where all randomness of the study comes from.
         baseline: The architecture of trial 0, with which the others are compared; the space's default if not given.
         costs: What counts costs before training; taken from the evaluator if it offers it.
@@ -48,8 +53,9 @@ class Study:
         force: Whether to go on with a stored study though its space, evaluator or seed has changed.
 
     Raises:
-        StudyError: If there is no objective, a constraint can't be read, or an objective is none of the evaluator's metrics.
-        EvaluationError: If the evaluator is none.
+        StudyError: If there is no objective, a constraint can't be read, an objective is not one of the evaluator's metrics, or `name` can't name a folder.
+        StorageError: If `storage` is not a file or a URL of a database.
+        EvaluationError: If `evaluator` is not a valid evaluator, or holds a choice, or a domain that it does not search.
         ArchitectureError: If the baseline is not of the space.
     """
 
@@ -79,7 +85,8 @@ class Study:
         self.objectives = objectives_from(maximize, minimize)
         self.constraints = constraints_from(constraints)
         self.storage = None if storage is None else os.fspath(storage)
-        self.name = name
+        self.name = check_name(name)
+        self._database = None if self.storage is None else Database(self.storage)
         self.seed = seed
         self.device = device
         self.costs = costs if costs is not None or not isinstance(self.evaluator, Costed) else self.evaluator.costs()
@@ -90,10 +97,9 @@ class Study:
         self._prepared_by: Mapping[str, Any] | None = None
         self._scored_by: Evaluator = self.evaluator
         self._stop_reason: str | None = None
-        if baseline is None:
-            self.baseline = self.space.default()
-        else:  # fields of the evaluator that are searched need not be given
-            self.baseline = self.space.validate({**_defaults(self.space, space), **baseline})
+        own = {label: parameter.domain.default for label, parameter in self.space.parameters.items() if label not in space.parameters}
+        # The fields of the evaluator that are searched need not be given.
+        self.baseline = self.space.default() if baseline is None else self.space.validate({**own, **baseline})
 
     @classmethod
     def open(cls, storage: str | os.PathLike[str], name: str | None = None) -> Self:
@@ -104,26 +110,15 @@ class Study:
             name: Which study; may be left out if there is but one.
 
         Raises:
-            StorageError: If there is no such study.
-            StudyError: If no name is given and there are several studies.
+            StorageError: If there is no such study, or it can't be read.
+            StudyError: If no name is given and there are several studies, or `name` can't be the name of a study.
         """
         database = Database(os.fspath(storage))
-        name = only_name(database, os.fspath(storage)) if name is None else name
+        name = only_name(database, os.fspath(storage)) if name is None else check_name(name)
         record = database.load(name)
-        header = record.header
-        study = cls(
-            SearchSpace.from_json(header.space),
-            StoredEvaluator(header.evaluator),
-            maximize=[one.metric for one in header.objectives if one.direction == "maximize"],
-            minimize=[one.metric for one in header.objectives if one.direction == "minimize"],
-            constraints=header.constraints,
-            storage=storage,
-            name=name,
-            seed=header.seed,
-            baseline=header.baseline,
-        )
+        study = cls(**arguments_of(record, database), storage=storage, name=name)
         vars(study)["_record"] = record
-        study._prepared_by = header.evaluator.get("prepared_by")
+        study._prepared_by = record.header.evaluator.get("prepared_by")
         study._stop_reason = next((one.stop_reason for one in database.studies() if one.name == name), None)
         return study
 
@@ -142,12 +137,14 @@ class Study:
         executor: Executor | None = None,
         timeout: float | None = None,
         observer: Observer | None = None,
+        retry_failed: bool = False,
+        failures: Literal["raise", "ignore"] = "raise",
+        strict: bool = False,
     ) -> str:
         """Evaluate what the strategy proposes until the study has `trials` trials, and return why it stopped.
 
-        The number counts all completed and failed trials of the study, the baseline and those of earlier runs among them;
-        architectures that are rejected for a constraint cost nothing and do not count. Call it with a greater number to
-        extend a study.
+        The number counts all completed and failed trials of the study, also the baseline and those of earlier runs. Architectures that are rejected for
+        a constraint, or because they are not a working model, do not count. A trial whose worker was lost is started again, twice at most.
 
         Args:
             strategy: What proposes.
@@ -156,30 +153,34 @@ class Study:
             executor: Where they run instead: anything with the interface of `concurrent.futures.Executor`.
             timeout: Seconds after which no more trials are started.
             observer: Hears what happens.
+            retry_failed: Whether to start the failed trials of the study again, before any other. Their errors are kept as `Trial.attempts`.
+            failures: What the failure of the baseline does: "raise" ends the run with its error, "ignore" records it and goes on. Any other trial
+                that fails is recorded, and the run stops when more than half of its trials, at least five, have failed.
+            strict: Whether the first architecture that is not a working model ends the run with an error.
 
         Raises:
-            StudyError: If the stored study is another, the study was opened without its code, or no architecture is feasible.
-            EvaluationError: If the first evaluation shows that the evaluator breaks its contract.
+            StudyError: If the stored study is another, the study was opened without its code, an argument is not valid, or no architecture is feasible.
+            EvaluationError: If `device` is not available, or the baseline fails, or its metrics are not those that the study needs.
+            ExecutorError: If `workers` is not a whole number of at least 1.
+            InfeasibleArchitecture: If the baseline is not a working model; if `strict`, if any architecture is not.
             StorageError: If the storage can't be written.
         """
-        if isinstance(self.evaluator, StoredEvaluator):
-            msg = f"The study '{self.name}' was opened without its code, so it can't run. Make it from its space and evaluator, with the same storage and name."
-            raise StudyError(msg)
-        check_run(strategy, self.evaluator, trials, timeout)
-        self._bind(strategy)
-        record, history = self._record, self.history
-        for trial in record.refresh():
-            history.record(self._place(trial))
+        hand_over(self)
+        check_run(self, strategy, trials=trials, workers=workers, executor=executor, timeout=timeout, failures=failures)
+        record, history = self._opened(strategy), self.history
         self._stop_reason = None
 
         def tell(kind: Any, trial: Trial | None = None, **more: Any) -> None:
             if observer is not None:
                 observer(Event(kind, self, trial, trials, **more))
 
-        needed = [*(one.metric for one in self.objectives), *(one.metric for one in self.constraints)]
         chosen = executor_for(workers or 1) if executor is None else executor
+        interrupts = Interrupts()
+        interrupts.install()
         try:
             tell("resumed" if len(history) else "opened")
+            retried, history = started_again(history, record, self._place) if retry_failed else ([], history)
+            vars(self)["_history"] = history
             run = preparation_run(self.space, stream_seed(self.seed, "prepare"), self.device, self.directory, tell)
             evaluator = self._scored_by = prepared(strategy, self.evaluator, run, self.costs, self.constraints)
             loop = Loop(
@@ -187,21 +188,32 @@ class Study:
                 history=history,
                 record=record,
                 strategy=strategy,
-                job=Job(self.space, evaluator, self.costs, tuple(dict.fromkeys(needed)), self.device),
+                job=Job(self.space, evaluator, self.costs, tuple(dict.fromkeys(one.metric for one in (*self.objectives, *self.constraints))), self.device),
                 seed=self.seed,
                 baseline=self.baseline,
                 target=trials,
                 deadline=time.monotonic() + timeout if timeout is not None else float("inf"),
                 place=self._place,
                 tell=tell,
+                interrupts=interrupts,
+                retried=retried,
+                failures=failures,
+                strict=strict,
             )
             reason = self._stop_reason = loop.run(chosen, workers or slots_of(chosen))
         except KeyboardInterrupt:
             reason = self._stop_reason = INTERRUPTED
         finally:
-            if executor is None:
-                let_go(chosen, cut_off=self._stop_reason in (None, INTERRUPTED))
-            record.close(self._stop_reason)
+            with interrupts:
+                cut_off = self._stop_reason in (None, INTERRUPTED)
+                if cut_off:
+                    vars(self).pop("_history", None)  # what was cut off may stand in the record alone
+                try:
+                    if executor is None:
+                        let_go(chosen, cut_off=cut_off)
+                finally:
+                    record.close(self._stop_reason)
+                    interrupts.remove()
         tell("stopped")
         return reason
 
@@ -234,7 +246,7 @@ class Study:
             StudyError: If the study has no feasible trial, or as `run`.
         """
         if not (winners := [trial.architecture for trial in self.top(k)]):
-            raise StudyError(self._nothing())
+            raise StudyError(no_result(self.name, self.history))
         return self._companions.rejudge(RETRAINED, winners, workers=workers, executor=executor, observer=observer)
 
     # --- results
@@ -257,7 +269,7 @@ class Study:
             StudyError: If no trial completed, or none meets the constraints.
         """
         if self.history.best is None:
-            raise StudyError(self._nothing())
+            raise StudyError(no_result(self.name, self.history))
         return self.history.best
 
     @property
@@ -283,8 +295,8 @@ class Study:
 
     @property
     def baseline_trial(self) -> Trial | None:
-        """Trial 0, once it has started."""
-        return self.history[0] if len(self.history) else None
+        """Trial 0; None before it has started, or if its row was deleted."""
+        return self.history.get(0)
 
     @property
     def control(self) -> "Study | None":
@@ -308,7 +320,12 @@ class Study:
 
     @property
     def preparation(self) -> list[PreparationStep]:
-        """What that strategy reported of its work."""
+        """What that strategy reported of its work.
+
+        Raises:
+            StudyError: If the folder of the study's files holds those of another study.
+        """
+        check_owner(self.directory, self._record.uid)
         return preparation_record(self.directory)
 
     @property
@@ -321,15 +338,29 @@ class Study:
         """Where the evaluators' files go: a folder of each trial's own is below it."""
         if self.given_directory is not None:
             return self.given_directory
-        return temporary_directory() if self.storage is None else directory_of(self.storage, self.name)
+        return temporary_directory() if self._database is None else self._database.files / self.name
 
     def __repr__(self) -> str:
         return f"<Study '{self.name}': {len(self.history)} trials, {', '.join(map(str, self.objectives))}>"
 
-    def _repr_html_(self) -> str:
-        return as_html(self)
+    _repr_html_ = as_html
 
-    # --- inside
+    def _opened(self, strategy: Strategy) -> StudyRecord:
+        """Return the record, with the history up to date and the folder of the files marked as this study's."""
+        if self._database is not None:
+            self._database.check_writable()
+        interrupts = Interrupts()
+        interrupts.install()
+        try:
+            with interrupts:
+                self._bind(strategy)
+                if self._database is not None or self.given_directory is not None:
+                    take_folder(self.directory, self._record.uid)
+                for trial in self._record.refresh():
+                    self.history.record(self._place(trial))
+                return self._record
+        finally:
+            interrupts.remove()
 
     def _bind(self, strategy: Strategy) -> None:
         """Note which preparation scores the trials: one study has but one, and another is a `StudyError`."""
@@ -353,48 +384,17 @@ class Study:
             seed=self.seed,
             baseline=dict(self.baseline),
         )
-        if self.storage is None:
-            return MemoryRecord(header)
-        database = Database(self.storage)
-        record = database.open(header)
-        if differences := record.header.differences(header):
-            if not self._force and not self._mended(database, differences):
-                record.close(None)
-                lines = "\n  ".join(differences)
-                msg = (
-                    f"The study '{self.name}' in '{self.storage}' is another than this one:\n  {lines}\n"
-                    f"Take another name=, change it back, or go on all the same with force=True (--force): "
-                    f"its old trials then stand beside the new."
-                )
-                raise StudyError(msg)
-            database.amend(header)
-        return record
-
-    def _mended(self, database: Database, differences: Sequence[str]) -> bool:
-        """Whether the evaluator alone has changed, before it judged anything: its first evaluation showed a mistake, say."""
-        ended = sum(count for one in database.studies() if one.name == self.name for state, count in one.trials.items() if state != "running")
-        return not ended and all(line.startswith("evaluator: ") for line in differences)
+        return MemoryRecord(header) if self._database is None else open_record(self._database, header, force=self._force)
 
     @cached_property
     def _history(self) -> History:
-        return History(self.objectives, self.constraints, map(self._place, self._record.refresh()))
+        return History(self.objectives, self.constraints, map(self._place, self._record.refresh(everything=True)))
 
     def _place(self, trial: Trial) -> Trial:
+        if trial.state == "completed":
+            check_complete(trial, (*self.objectives, *self.constraints), f"'{self.name}' in {self._database}")
         # A frozen record gets its surroundings, which are not part of it: quicker than dataclasses.replace.
         object.__setattr__(trial, "space", self.space)
+        object.__setattr__(trial, "study", self._record.uid)
         object.__setattr__(trial, "directory", self.directory / f"{trial.number:05d}")
         return trial
-
-    def _nothing(self) -> str:
-        completed, failed = self.history.count("completed"), self.history.count("failed")
-        if completed:
-            bounds = " and ".join(str(constraint) for constraint in self.constraints)
-            return f"None of the {completed} completed trials of '{self.name}' meets {bounds}. Loosen the bound, or search on."
-        if failed:
-            error = next(trial.error or "" for trial in self.history if trial.state == "failed")
-            return f"No trial of '{self.name}' completed; {failed} failed, the first with:\n{error}"
-        return f"The study '{self.name}' has no completed trial yet. Run it: study.run(strategy, trials=...)."
-
-
-def _defaults(space: SearchSpace, without: SearchSpace) -> dict[str, Value]:
-    return {label: parameter.domain.default for label, parameter in space.parameters.items() if label not in without.parameters}

@@ -11,7 +11,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 from retia.errors import SupernetError
 from retia.nn import seeded
 from retia.space import Architecture
-from retia.supernet.self_check import REMEDY, arguments
+from retia.supernet.outcome import arguments
+from retia.supernet.self_check import REMEDY
 from retia.supernet.trying import architectures_to_try, culprit, extremes, follows, greatest_architecture
 
 if TYPE_CHECKING:
@@ -43,8 +44,11 @@ def check_agreement(supernet: "Supernet", example: Any) -> None:
     example = tree_map(lambda x: x.to(place) if isinstance(x, Tensor) else x, example)
     space = supernet.space
     with _left_as_it_was(supernet):
-        for architecture in _to_run(supernet):
-            if reason := _disagreement(supernet, architecture, example):
+        large = next((one for one in (*extremes(space), *architectures_to_try(space)) if one not in set(_to_run(supernet))), supernet.architecture)
+        expected = {architecture: _outputs(supernet.subnet(architecture), example) for architecture in _to_run(supernet)}
+        _call_another(supernet, large, example)
+        for architecture, outputs in expected.items():
+            if _unlike(supernet, architecture, example, outputs) and (reason := _disagreement(supernet, architecture, example)):
                 label = culprit(space, architecture, lambda one: _disagreement(supernet, one, example) is not None)
                 msg = f"For {dict(architecture)} the supernet {reason}.{follows(label)} Its forward reads a value that does not follow the choices. {REMEDY}"
                 raise SupernetError(msg)
@@ -65,9 +69,7 @@ def _disagreement(supernet: "Supernet", architecture: Architecture, example: Any
             return None
         # What the constructor keeps outside of the model, in a global say, or forward in a cache, is not by chance what it should be.
         other = next((one for one in (*extremes(supernet.space), *architectures_to_try(supernet.space)) if one != architecture), architecture)
-        with supernet.activated(other):
-            _outputs(supernet, example)
-        supernet.space.build(other, device=supernet.space.traced_on, seed=0)
+        _call_another(supernet, other, example)
         found = _outputs(supernet, example)
         if isinstance(found, Exception):
             return f"fails where the model built alone runs: {type(found).__name__}: {found}"
@@ -86,6 +88,22 @@ def _disagreement(supernet: "Supernet", architecture: Architecture, example: Any
             f"returns other numbers than the model built alone with the same weights: they differ by up to {float((one - other).abs().max()):.3g}, "
             f"of {float(other.abs().max()):.3g}"
         )
+
+
+def _call_another(supernet: "Supernet", architecture: Architecture, example: Any) -> None:
+    """Build and run another architecture, whose values are then left behind wherever something outside of the model keeps them."""
+    with supernet.activated(architecture):
+        _outputs(supernet, example)
+    supernet.space.build(architecture, device=supernet.space.traced_on, seed=0)
+
+
+def _unlike(supernet: "Supernet", architecture: Architecture, example: Any, expected: list[Tensor] | Exception) -> bool:
+    """Whether the supernet seems to return something else than its subnet has returned."""
+    with supernet.activated(architecture):
+        found = _outputs(supernet, example)
+    if isinstance(expected, Exception):
+        return False
+    return isinstance(found, Exception) or len(found) != len(expected) or any(map(_differ, found, expected))
 
 
 def _outputs(model: nn.Module, example: Any) -> list[Tensor] | Exception:

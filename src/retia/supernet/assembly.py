@@ -1,6 +1,7 @@
 """Assembling a supernet's model: constructed once with symbolic values, its layers made elastic, its slots found."""
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from retia.nn import ModelSpace
 from retia.space import expression_of, labels_of, symbolic
 from retia.supernet.convolution import ElasticConvolution
 from retia.supernet.elastic import Elastic, behaviour_of, elastic_version
+from retia.supernet.layout import Orders, Product, lay_out, products_of
 from retia.supernet.sizes import RecordedSizes
 from retia.supernet.slots import Slot, Slots, find_slots
 
@@ -46,14 +48,23 @@ class Assembly:
         model: The model.
         slots: Its slots.
         divisions: What must come out even in its layers.
+        products: The sizes of its tensors that are products.
     """
 
     model: nn.Module
     slots: Slots
     divisions: tuple[Division, ...]
+    products: tuple[Product, ...]
 
 
-def assemble(space: ModelSpace, device: str | torch.device | None = None, seed: int | None = None, *, kernel_transform: bool = False) -> Assembly:
+def assemble(
+    space: ModelSpace,
+    device: str | torch.device | None = None,
+    seed: int | None = None,
+    *,
+    kernel_transform: bool = False,
+    orders: Orders = MappingProxyType({}),
+) -> Assembly:
     """Construct the model of all architectures.
 
     Args:
@@ -61,6 +72,7 @@ def assemble(space: ModelSpace, device: str | torch.device | None = None, seed: 
         device: Where its tensors are made.
         seed: Seeds them; None draws from torch's generator.
         kernel_transform: Whether smaller kernels are learnt linear maps of larger ones.
+        orders: The orders in which the factors of sizes are laid out, where they are not as they are written.
 
     Raises:
         SpaceError: If the constructor fails.
@@ -74,19 +86,24 @@ def assemble(space: ModelSpace, device: str | torch.device | None = None, seed: 
     for slot in found:
         slots.setdefault(id(slot.owner), []).append(slot)
     divisions: list[Division] = []
+    products: list[Product] = []
     transformed = False
     for path, module in model.named_modules():
         _make_elastic(path, module, sizes, slots.get(id(module), []))
         divisions += _divisions(path, module)
         if isinstance(module, Elastic) and symbolic(module.elastic_sizes):
             found.append(Slot(module, "elastic_sizes", expression_of(module.elastic_sizes), path))
+            own = list(products_of(path, module, domains))
+            products += own
+            if factors := lay_out(module, own, orders, domains):
+                found.append(Slot(module, "factors", factors, path))
         if kernel_transform and isinstance(module, ElasticConvolution) and symbolic(module.kernel_size):
             module.transform_kernels(domains)
             transformed = True
     if kernel_transform and not transformed:
         msg = f"kernel_transform=True has nothing to transform: no convolution of {space.name} has a searchable kernel. Leave it out, or search one."
         raise SupernetError(msg)
-    return Assembly(model, Slots(found), tuple(divisions))
+    return Assembly(model, Slots(found), tuple(divisions), tuple(products))
 
 
 def _make_elastic(path: str, module: nn.Module, sizes: RecordedSizes, slots: list[Slot]) -> None:
@@ -138,10 +155,17 @@ def _refuse_torchs_own(path: str, layer: type[nn.Module], slots: list[Slot], sea
     else:
         msg = (
             f"{what}. {layer.__name__} derives from {torchs.__name__} and may compute something else, so it is not replaced unasked. "
-            f"Register how it is elastic with @retia.elastic({layer.__name__}), above a class that derives from what {torchs.__name__} uses, "
-            f"give it a constant size, or use a multi-trial strategy."
+            f"{_as_torchs(layer, torchs)} register how it is elastic with @retia.elastic({layer.__name__}), give it a constant size, or use a multi-trial strategy."
         )
     raise SupernetError(msg)
+
+
+def _as_torchs(layer: type[nn.Module], torchs: type[nn.Module]) -> str:
+    behaviour = behaviour_of(torchs)
+    if behaviour is None:
+        return "To search it,"
+    register = f"retia.elastic({layer.__name__})(retia.supernet.{behaviour.__name__})"
+    return f"If it reads its tensors as {torchs.__name__} does, write {register} before the search. Otherwise,"
 
 
 def where(path: str) -> str:

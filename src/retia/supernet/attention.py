@@ -6,8 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from retia.space import expression_of
-from retia.supernet.blocks import blocks
-from retia.supernet.elastic import Elastic, elastic, prefix
+from retia.supernet.elastic import Elastic, elastic
 
 __all__ = ["ElasticAttention"]
 
@@ -24,6 +23,7 @@ class ElasticAttention(Elastic):
     """
 
     divides = (("num_heads", "embed_dim"),)
+    stacked = True
 
     embed_dim: int
     kdim: int
@@ -55,14 +55,12 @@ class ElasticAttention(Elastic):
     def pieces(self, name: str, shape: tuple[int, ...]) -> Sequence[Tensor]:
         """Take the first rows and columns of each projection."""
         if name == _STACKED and self._parameters[name] is None:
-            return [prefix(self.full(own), (self.embed_dim, self.embed_dim)) for own in _SEPARATE]
-        if name.startswith("in_proj"):
-            return blocks(self.full(name), shape, 3)
-        return [prefix(self.full(name), shape)]
+            return [self.cut(own, (self.embed_dim, self.embed_dim)) for own in _SEPARATE]
+        return [self.cut(name, shape)]
 
     def part(self, name: str) -> Tensor:
         """Return the part of a tensor; during `forward`, which reads it several times, the same one."""
-        taken: dict[str, Tensor] | None = self.__dict__.get("_taken")
+        taken: dict[str, Tensor] | None = self.__dict__.get("_read")
         if taken is None:
             return super().part(name)
         if name not in taken:
@@ -71,11 +69,11 @@ class ElasticAttention(Elastic):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the layer's own `forward`."""
-        self.__dict__["_taken"] = {}
+        self.__dict__["_read"] = {}
         try:
             return super().forward(*args, **kwargs)
         finally:
-            self.__dict__.pop("_taken", None)
+            self.__dict__.pop("_read", None)
 
     @property
     def _qkv_same_embed_dim(self) -> bool:

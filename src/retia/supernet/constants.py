@@ -12,12 +12,18 @@ from retia.nn import ModelSpace
 from retia.space import Architecture
 from retia.supernet.assembly import Assembly, named
 from retia.supernet.elastic import Elastic, behaviour_of
+from retia.supernet.forgetting import cause
 from retia.supernet.likeness import attribute_pairs
 from retia.supernet.slots import captured
-from retia.supernet.trying import culprit, extremes, follows, starting_architecture
+from retia.supernet.trying import culprit, extremes, follows
 from retia.supernet.usage import modules_in_use
 
-__all__ = ["check_constants"]
+__all__ = ["check_constants", "has_constants"]
+
+
+def has_constants(model: nn.Module, alone: nn.Module) -> bool:
+    """Whether the model of the architecture that is activated has tensors that no training changes."""
+    return any(True for _ in _pairs(model, alone))
 
 
 def check_constants(space: ModelSpace, assembly: Assembly) -> None:
@@ -28,12 +34,6 @@ def check_constants(space: ModelSpace, assembly: Assembly) -> None:
     Raises:
         SupernetError: If one differs.
     """
-    model = assembly.model
-    first = starting_architecture(space)
-    assembly.slots.fill(first.unwrapped)
-    if not any(True for _ in _pairs(model, space.build(first, device=space.traced_on, seed=0))):
-        return
-
     for architecture in extremes(space):
         found = _unlike(space, assembly, architecture)
         if found is not None:
@@ -59,7 +59,9 @@ def _message(space: ModelSpace, assembly: Assembly, architecture: Architecture, 
     if random:
         return f"{head} It is drawn at random, so that no two models have the same: make it a buffer that is saved (register_buffer)."
     label = culprit(space, architecture, lambda one: _unlike(space, assembly, one) == (what, random))
-    return f"{head}{follows(label)} It is computed from a choice: keep the choice in an attribute, and compute it in forward; or use a multi-trial strategy."
+    where = what.split("'")[1].rpartition(".") if what.startswith(("The buffer", "The frozen")) else None
+    lines = cause(space, where[0], label, where[2]) if where else cause(space, None, label)
+    return f"{head}{follows(label)}{lines} It is computed from a choice: keep the choice in an attribute, and compute it in forward; or use a multi-trial strategy."
 
 
 def _pairs(model: nn.Module, alone: nn.Module) -> Iterator[tuple[str, bool, Tensor, Tensor]]:

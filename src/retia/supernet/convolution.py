@@ -10,7 +10,7 @@ from torch.nn.functional import linear
 
 from retia.errors import SupernetError
 from retia.space import Call, Domain, expression_of, labels_of, values_of
-from retia.supernet.elastic import Elastic, elastic, prefix, window
+from retia.supernet.elastic import Elastic, elastic, window
 
 __all__ = ["ElasticConvolution"]
 
@@ -68,7 +68,7 @@ class ElasticConvolution(Elastic):
     def pieces(self, name: str, shape: tuple[int, ...]) -> Sequence[Tensor]:
         """Crop the kernel to its centre, and take the first channels."""
         full = self.full(name)
-        return [window(full, (*(0 for _ in shape[:2]), *_starts(full.shape[2:], shape[2:])), shape)]
+        return [self.cut(name, shape, (*(0 for _ in shape[:2]), *_starts(full.shape[2:], shape[2:])))]
 
     def part(self, name: str) -> Tensor:
         """Return the part of a tensor that the present architecture uses; of the weight, its kernels transformed if they are to be."""
@@ -85,7 +85,7 @@ class ElasticConvolution(Elastic):
     def _transformed(self, shape: tuple[int, ...]) -> Tensor:
         full = self.full("weight")
         whole = full.shape[2:]
-        weight = prefix(full, (*shape[:2], *whole))
+        weight = self.cut("weight", (*shape[:2], *whole)).reshape(*shape[:2], *whole)
         for larger, smaller in pairwise(self.kernels):
             if larger == shape[2:]:
                 break

@@ -5,10 +5,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from retia.errors import SupernetError
+from retia.errors import SpaceError, SupernetError
 from retia.nn import ModelSpace
 from retia.rng import stream
-from retia.space import Architecture, Call, Expression, Item, Operation, Reference, Value, evaluate, greatest, labels_of, values_of
+from retia.space import Architecture, Call, Domain, Expression, Item, Operation, Reference, Value, evaluate, greatest, labels_of, possible_values, values_of
 from retia.supernet.assembly import Division, where
 
 __all__ = ["check_divisions"]
@@ -30,7 +30,10 @@ def check_divisions(space: ModelSpace, divisions: Sequence[Division]) -> None:
     """
     constraints: list[str] = []
     first = called = ""
+    domains = {label: parameter.domain for label, parameter in space.parameters.items()}
     for division in divisions:
+        if _always_even(division, domains):
+            continue
         _refuse_endless(space, division)
         architecture = next(_uneven(space, division), None)
         if architecture is None:
@@ -49,6 +52,14 @@ def check_divisions(space: ModelSpace, divisions: Sequence[Division]) -> None:
         conjunction = " and ".join(f"({constraint})" for constraint in constraints) if len(constraints) > 1 else constraints[0]
         msg = f"{first} Exclude such architectures with space.where(lambda a: {conjunction}){called}, or compute one size from the other."
         raise SupernetError(msg)
+
+
+def _always_even(division: Division, domains: Mapping[str, Domain]) -> bool:
+    """Whether a division comes out even for all values of its two sizes, as far as these can be looked through."""
+    try:
+        return all(_divides(*sizes) for sizes in possible_values(division.terms, domains))
+    except SpaceError:
+        return False
 
 
 def _refuse_endless(space: ModelSpace, division: Division) -> None:
@@ -159,3 +170,4 @@ class _Code(str):
     """Code that stands in an expression as it is."""
 
     __slots__ = ()
+    __repr__ = str.__str__

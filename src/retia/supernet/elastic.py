@@ -1,5 +1,6 @@
 """Elastic layers: one set of tensors, of which each architecture uses a part."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
@@ -15,21 +16,27 @@ class Elastic(nn.Module):
     """What makes a layer elastic: whoever reads its tensors, the layer's own `forward` above all, gets the part in use.
 
     The full tensors stay registered as they were, so optimizers, `state_dict` and `.to` see them, and gradients reach them. A subclass
-    says how a kind of layer differs from the rule, which is that the part is a tensor's first entries along each dimension. It may override up
-    to three methods, and is registered with `@elastic(Layer)`.
+    says how a kind of layer differs from the rule, which is that the part is a tensor's first entries along each dimension; of a size that is a
+    product, the first of each factor. It may override up to three methods, and is registered with `@elastic(Layer)`.
 
     Attributes:
         elastic_sizes: The shape of each of the layer's tensors for the present architecture.
+        factors: For tensors of which a size is a product, the factors of each size for the present architecture, the outermost first: ((3, 16), (8,)).
+        full_factors: The same of the full tensors.
         masks: While sizes are mixed, what entries of a tensor are multiplied by: for each tensor pairs of a dimension and a mask along it.
         divides: Pairs of attributes, the first of which must divide the second for every architecture.
         outputs: Which dimension of a weight its outputs lie along; None if that is true of all.
+        stacked: Whether the layer's own code says in which order the factors of its sizes are, as attention's does for queries, keys and values.
         kernel: From which dimension on a weight has the extents of a kernel, of which the centre is used; None if it has none.
     """
 
     elastic_sizes: dict[str, tuple[int, ...]]
+    factors: Mapping[str, tuple[tuple[int, ...], ...]] = MappingProxyType({})
+    full_factors: Mapping[str, tuple[tuple[int, ...], ...]] = MappingProxyType({})
     masks: Mapping[str, tuple[tuple[int, Tensor], ...]] = MappingProxyType({})
     divides: ClassVar[Sequence[tuple[str, str]]] = ()
     outputs: ClassVar[int | None] = None
+    stacked: ClassVar[bool] = False
     kernel: ClassVar[int | None] = None
 
     def prepare(self) -> None:
@@ -40,8 +47,28 @@ class Elastic(nn.Module):
         return self.elastic_sizes
 
     def pieces(self, name: str, shape: tuple[int, ...]) -> Sequence[Tensor]:
-        """Return views of the full tensors which, concatenated along the first dimension, are the part of tensor `name`."""
-        return [prefix(self.full(name), shape)]
+        """Return views of the full tensors which, concatenated along the first dimension, are the part of tensor `name`.
+
+        A view may have a dimension of the part in several, one for each factor, as `cut` returns it.
+        """
+        return [self.cut(name, shape)]
+
+    def cut(self, name: str, shape: Sequence[int], starts: Sequence[int] | None = None) -> Tensor:
+        """Return a view of a full tensor that has `shape` entries from `starts` on; of a dimension with factors, the first of each, in dimensions of their own."""
+        full = self.full(name)
+        starts = (0,) * len(shape) if starts is None else starts
+        if name not in self.factors:
+            return window(full, starts, shape)
+        begin: list[int] = []
+        sizes: list[int] = []
+        for dim in reversed(range(full.ndim)):
+            whole, part = self.full_factors[name][dim], self.factors[name][dim]
+            if len(whole) == 1 or math.prod(part) != shape[dim]:
+                whole, part = (full.shape[dim],), (shape[dim],)
+            full = full.unflatten(dim, whole)
+            begin[:0] = [starts[dim], *[0] * (len(part) - 1)]
+            sizes[:0] = part
+        return window(full, begin, sizes)
 
     def full(self, name: str) -> Tensor:
         """Return the full tensor, with the weights of all architectures."""
@@ -49,8 +76,32 @@ class Elastic(nn.Module):
 
     def part(self, name: str) -> Tensor:
         """Return the part of a tensor that the present architecture uses."""
+        if name in (taken := self.__dict__.get("_taken", ())):
+            return taken[name]
+        shape = self.shapes()[name]
+        pieces = self.pieces(name, shape)
+        return _joined(pieces[0], shape) if len(pieces) == 1 else torch.cat([_joined(piece, (-1, *shape[1:])) for piece in pieces])
+
+    @torch.no_grad()
+    def write(self, name: str, values: Tensor) -> None:
+        """Copy values into the part of a tensor that the present architecture uses."""
         pieces = self.pieces(name, self.shapes()[name])
-        return pieces[0] if len(pieces) == 1 else torch.cat(list(pieces))
+        rows = [piece.numel() // max(1, math.prod(values.shape[1:])) for piece in pieces]
+        for piece, own in zip(pieces, values.split(rows) if len(pieces) > 1 else [values], strict=True):
+            piece.copy_(own.reshape(piece.shape))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the layer; the parts of buffers that are not views, which it may change, are written back."""
+        buffers = [name for name in self.factors if self._buffers.get(name) is not None] if self.factors else ()
+        if not buffers:
+            return super().__call__(*args, **kwargs)
+        taken = self.__dict__["_taken"] = {name: self.part(name) for name in buffers}
+        try:
+            return super().__call__(*args, **kwargs)
+        finally:
+            del self.__dict__["_taken"]
+            for name, part in taken.items():
+                self.write(name, part)
 
     def _tensors(self, name: str) -> Mapping[str, Tensor | None]:
         return self._parameters if name in self._parameters else self._buffers
@@ -68,8 +119,9 @@ class Elastic(nn.Module):
         # A forward that assigns to a buffer, as in a moving average, means the part; load_state_dict(..., assign=True) the full one.
         full = self._buffers.get(name) if isinstance(value, Tensor) and name in self.__dict__.get("elastic_sizes", ()) else None
         if full is not None and not full.is_meta and (value.shape != full.shape or value.shape == self.shapes()[name]):
-            with torch.no_grad():
-                self.part(name).copy_(value)
+            self.write(name, value)
+            if name in (taken := self.__dict__.get("_taken", {})):
+                taken[name] = value
             return
         super().__setattr__(name, value)
 
@@ -152,6 +204,11 @@ def window(tensor: Tensor, starts: Sequence[int], shape: Sequence[int]) -> Tenso
     strides = tensor.stride()
     offset = tensor.storage_offset() + sum(start * stride for start, stride in zip(starts, strides, strict=True))
     return tensor.as_strided(shape, strides, offset)
+
+
+def _joined(view: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return a view whose dimensions may be divided by factors in the dimensions of the part."""
+    return view if view.ndim == len(shape) else view.reshape(tuple(shape))
 
 
 def _restored(behaviour: type[Elastic], layer: type[nn.Module]) -> Elastic:

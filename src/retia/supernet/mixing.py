@@ -26,7 +26,7 @@ __all__ = ["Mixing"]
 _SIZES = frozenset(
     [
         *("in_channels", "out_channels", "in_features", "out_features", "num_features", "num_channels", "num_parameters", "normalized_shape"),
-        *("num_embeddings", "embedding_dim", "kernel_size", "padding", "_reversed_padding_repeated_twice", "elastic_sizes"),
+        *("num_embeddings", "embedding_dim", "kernel_size", "padding", "_reversed_padding_repeated_twice", "elastic_sizes", "factors"),
     ]
 )
 """The attributes of torch's layers that may stand at their greatest value while the tensors are masked."""
@@ -38,14 +38,14 @@ class _Target:
 
     Attributes:
         term: What says which entries are in use.
-        entries: How many there are, given the values that everything runs at.
+        entries: How many there are, given the values that everything runs at; of a size that is a product, how many of each factor.
         use: The share of each entry, shape (entries,), for a value of the term.
         receive: Takes the expected shares, shape (entries,), and which entries can be in use at all.
     """
 
     term: Expression
-    entries: Callable[[Mapping[str, Value]], int]
-    use: Callable[[Any, int], Tensor]
+    entries: Callable[[Mapping[str, Value]], Any]
+    use: Callable[[Any, Any], Tensor]
     receive: Callable[[Tensor, list[bool]], None]
 
 
@@ -217,10 +217,25 @@ def _targets(slot: Slot, domains: Mapping[str, Domain]) -> Iterator[_Target]:
         case Elastic(), "elastic_sizes":
             for name, shape in shapes.items():
                 for dim, size in enumerate(shape):
-                    if isinstance(size, Expression) and name in module._parameters and _is_weighed(module, dim, len(shape)):
+                    divided = len(module.full_factors[name][dim]) > 1 if name in module.full_factors else False
+                    if isinstance(size, Expression) and not divided and name in module._parameters and _is_weighed(module, dim, len(shape)):
                         yield _Target(size, partial(evaluate, size), partial(_entries, module, dim), partial(_receive_mask, module, name, dim))
+        case Elastic(), "factors":
+            for name, dims in shapes.items():
+                for dim, factors in enumerate(dims):
+                    if len(factors) > 1 and name in module._parameters and _is_weighed(module, dim, len(dims)):
+                        terms = _Several(factors)
+                        yield _Target(terms, terms.evaluate, partial(_nested, module), partial(_receive_mask, module, name, dim))
         case _:
             pass
+
+
+def _nested(module: Elastic, parts: Sequence[int], wholes: Sequence[int]) -> Tensor:
+    """Return which entries of a dimension are used that is laid out by factors: the first ones of each."""
+    mask = torch.ones(())
+    for part, whole in zip(parts, wholes, strict=True):
+        mask = mask[..., None] * _entries(module, 0, part, whole)
+    return mask.flatten()
 
 
 def _entries(module: Elastic, dim: int, size: int, entries: int) -> Tensor:

@@ -45,7 +45,4 @@ def load_pretrained(supernet: Supernet, model: nn.Module | Mapping[str, Tensor],
                 )
                 raise SupernetError(msg)
         for name, use in parts.items():
-            pieces = use.pieces
-            rows = weights[name].split([len(piece) for piece in pieces]) if len(pieces) > 1 else [weights[name]]
-            for piece, values in zip(pieces, rows, strict=True):
-                piece.copy_(values)
+            use.write(weights[name])

@@ -1,12 +1,11 @@
 """Elastic recurrent layers: the first units of each gate, the first layers, one direction or both."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
-from retia.supernet.blocks import blocks
-from retia.supernet.elastic import Elastic, elastic, prefix
+from retia.supernet.elastic import Elastic, elastic
 
 __all__ = ["ElasticCell", "ElasticRecurrent"]
 
@@ -17,11 +16,7 @@ _GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
 class ElasticCell(Elastic):
     """A recurrent cell that uses the first hidden units of each gate."""
 
-    hidden_size: int
-
-    def pieces(self, name: str, shape: tuple[int, ...]) -> Sequence[Tensor]:
-        """Take the first rows of each gate."""
-        return blocks(self.full(name), shape, shape[0] // self.hidden_size)
+    stacked = True
 
 
 @elastic(nn.LSTM, nn.GRU, nn.RNN)
@@ -30,6 +25,8 @@ class ElasticRecurrent(Elastic):
 
     A layer above a bidirectional one uses the first columns of its weight for the outputs of both directions, one after the other.
     """
+
+    stacked = True
 
     mode: str
     input_size: int
@@ -62,19 +59,13 @@ class ElasticRecurrent(Elastic):
                     shapes[f"weight_hr_l{layer}{suffix}"] = (self.proj_size, self.hidden_size)
         return {name: shape for name, shape in shapes.items() if name in self._parameters}
 
-    def pieces(self, name: str, shape: tuple[int, ...]) -> Sequence[Tensor]:
-        """Take the first rows of each gate, and the first columns."""
-        if name.startswith("weight_hr"):
-            return [prefix(self.full(name), shape)]
-        return blocks(self.full(name), shape, _GATES[self.mode])
-
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the layer's own `forward`; the list of weights, which it reads several times, is made once."""
-        self.__dict__["_taken"] = self._flat_weights
+        self.__dict__["_read"] = self._flat_weights
         try:
             return super().forward(*args, **kwargs)
         finally:
-            self.__dict__.pop("_taken", None)
+            self.__dict__.pop("_read", None)
 
     def flatten_parameters(self) -> None:
         """Do nothing: the parts do not lie in memory one after the other."""
@@ -82,7 +73,7 @@ class ElasticRecurrent(Elastic):
     @property
     def _flat_weights(self) -> list[Tensor]:
         """The parts of all weights in torch's order, which torch's `forward` passes on."""
-        taken: list[Tensor] | None = self.__dict__.get("_taken")
+        taken: list[Tensor] | None = self.__dict__.get("_read")
         return [self.part(name) for name in self.shapes()] if taken is None else taken
 
     @_flat_weights.setter

@@ -1,29 +1,39 @@
 """What a supernet checks before anything is trained: that every architecture computes what its model built alone would."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_flatten, tree_map
 
-from retia.errors import SupernetError
-from retia.nn import ModelSpace, seeded, uncollected
+from retia.errors import InfeasibleArchitecture, SupernetError
+from retia.nn import ModelSpace, uncollected
 from retia.space import Architecture
-from retia.supernet.assembly import Assembly, assemble, named
+from retia.supernet.assembly import Assembly, assemble, named, where
+from retia.supernet.constants import has_constants
 from retia.supernet.divisibility import check_divisions
+from retia.supernet.following import Following
+from retia.supernet.forgetting import cause
+from retia.supernet.layout import Layouts, Orders
 from retia.supernet.likeness import Difference, differences, needed
+from retia.supernet.outcome import outcome_of
 from retia.supernet.remembering import Remembering
 from retia.supernet.trying import architectures_to_try, culprit, extremes, follows, starting_architecture
 from retia.supernet.usage import Use, modules_in_use, tensors_in_use
 from retia.supernet.watching import first_unlike, shapes_by_module
 
-__all__ = ["REMEDY", "arguments", "check_supernet"]
+__all__ = ["REMEDY", "Checked", "check_supernet"]
+
+_LOOP = "A plain loop over a choice, or an if, makes it: stack blocks with retia.repeat, choose layers with layer_choice, or use a multi-trial strategy."
 
 RUNS = 4
 """How many of them are also run, if the shapes leave no question open."""
+SLOW = 10.0
+"""From how many seconds on a constructor is said to be slow."""
 
 REMEDY = (
     "A choice passes through Python's own control flow or arithmetic there (int(), max(), round(), if, range) or a look-up (layers[choice]), which forgets it: "
@@ -31,11 +41,23 @@ REMEDY = (
 )
 
 
-def check_supernet(space: ModelSpace, example: Any = None, *, kernel_transform: bool = False) -> bool:
-    """Compare the supernet with the models that the space builds, for extreme, default and other architectures, on `meta`.
+@dataclass(frozen=True)
+class Checked:
+    """What a check has seen.
 
-    Returns:
-        Whether the model's own code makes modules that some architectures do not have, and skips them in `forward`.
+    Attributes:
+        surplus: Whether the model's own code makes modules that some architectures do not have, and skips them in `forward`.
+        constants: Whether the models have tensors that no training changes.
+        orders: The orders in which runs show the factors of sizes to be laid out.
+    """
+
+    surplus: bool
+    constants: bool
+    orders: Orders
+
+
+def check_supernet(space: ModelSpace, example: Any = None, *, kernel_transform: bool = False) -> Checked:
+    """Compare the supernet with the models that the space builds, for extreme, default and other architectures, on `meta`.
 
     Raises:
         SupernetError: If they differ in a name or a shape, some label is in no slot, or sizes do not divide.
@@ -46,16 +68,47 @@ def check_supernet(space: ModelSpace, example: Any = None, *, kernel_transform: 
     device = space.traced_on if first is None else first.device
     if device != "meta":
         first = None  # its weights would not be the supernet's, and what it returns may follow from them
+    began = perf_counter()
     assembly = assemble(space, device, seed=0, kernel_transform=kernel_transform)
+    _warn_if_slow(space, perf_counter() - began)
     _check_labels(space, assembly)
     check_divisions(space, assembly.divisions)
-    surplus = False
+    layouts = Layouts(assembly.products)
+    surplus = constants = False
     # Models on meta hold no memory that would have to be had back soon.
     with uncollected() if device == "meta" else nullcontext():
-        for i, architecture in enumerate(architectures_to_try(space)):
-            comparison = _Comparison(space, assembly, architecture, example, device, memory)
-            surplus |= comparison.check(run=i < RUNS, first=first if i == 0 else None)
-    return surplus
+        tried = list(architectures_to_try(space))
+        # On meta all models that are run are built before: what the constructor leaves in a global, say, belongs to the last of them then.
+        ahead = RUNS if device == "meta" and example is not None else 0
+        models = [first.model if first and i == 0 else _alone(space, one, device) for i, one in enumerate(tried[:ahead])]
+        for i, architecture in enumerate(tried):
+            comparison = _Comparison(space, assembly, architecture, example, device, memory, layouts)
+            alone = models[i] if i < len(models) else _alone(space, architecture, device)
+            surplus |= comparison.check(alone, run=i < RUNS, outcome=first.outcome if first and i == 0 else None, stale=i >= len(models) - 1)
+            if i == 0:
+                constants = has_constants(assembly.model, alone)
+    return Checked(surplus, constants, layouts.orders())
+
+
+def _alone(space: ModelSpace, architecture: Architecture, device: str) -> nn.Module:
+    """Build the model of an architecture."""
+    try:
+        return space.build(architecture, device=device, seed=0)
+    except InfeasibleArchitecture as error:
+        msg = (
+            f"The constructor of {space.name} rejects {dict(architecture)}: {error}. A supernet holds every architecture of its space, so the space must "
+            f"know which there are: say it with retia.require(condition) instead of reject, or with space.where(...)."
+        )
+        raise SupernetError(msg) from error
+
+
+def _warn_if_slow(space: ModelSpace, seconds: float) -> None:
+    if seconds > SLOW:
+        msg = (
+            f"The constructor of {space.name} takes {seconds:.1f} s, and making a supernet runs it more than ten times. If it loads pretrained weights, let it "
+            f"make the model from its configuration alone, and load the weights once: retia.supernet.load_pretrained(supernet, model, architecture)."
+        )
+        warnings.warn(msg, stacklevel=4)
 
 
 @dataclass(frozen=True)
@@ -64,7 +117,7 @@ class _First:
 
     Attributes:
         model: The model.
-        outcome: What it returned, as `_outcome` gives it.
+        outcome: What it returned, as `outcome_of` gives it.
         device: Where the example can be run: where the space is traced, or on the CPU if the model reads values of tensors.
     """
 
@@ -75,7 +128,7 @@ class _First:
 
 def _run_first(space: ModelSpace, example: Any, memory: Remembering) -> _First:
     alone = space.build(starting_architecture(space), device=space.traced_on, seed=0)
-    outcome = _outcome(alone, example, space.traced_on, memory)
+    outcome = outcome_of(alone, example, space.traced_on, memory)
     return _First(alone, outcome, "cpu" if isinstance(outcome, Exception) else space.traced_on)
 
 
@@ -85,7 +138,7 @@ def _check_labels(space: ModelSpace, assembly: Assembly) -> None:
             msg = (
                 f"The choice '{label}' is in no attribute, tensor or layer choice of the supernet, so nothing would follow it. It only steers the "
                 f"constructor (an if, a bool argument, an int() of it), or what it gives is kept in a place that a supernet can't see, such as a "
-                f"closure. Make it a layer_choice or repeat, keep it in an attribute of a module, give it a constant, or use a multi-trial strategy."
+                f"closure.{cause(space, None, label)} Make it a layer_choice or repeat, keep it in an attribute of a module, give it a constant, or use a multi-trial strategy."
             )
             raise SupernetError(msg)
 
@@ -100,18 +153,20 @@ class _Comparison:
     example: Any
     device: str
     memory: Remembering
+    layouts: Layouts
 
-    def check(self, *, run: bool, first: _First | None = None) -> bool:
+    def check(self, alone: nn.Module, *, run: bool, outcome: Any = None, stale: bool = True) -> bool:
         """Return whether the supernet has modules more than the model, which it does not run.
 
         Args:
+            alone: The model built alone.
             run: Whether to run both, if there is an example.
-            first: The model built alone and what it returned, where both are known already.
+            outcome: What the model built alone returns, where it is known already.
+            stale: Whether the model is the last that was built.
 
         Raises:
             SupernetError: If the two differ.
         """
-        alone = first.model if first else self.space.build(self.architecture, device=self.device, seed=0)
         used = self._used()
         tensors = _tensors(alone)
         for name, tensor in tensors.items():
@@ -122,9 +177,9 @@ class _Comparison:
         self._refuse_further_state(alone, tensors)
         surplus = [used[name] for name in used if name not in tensors]
         if surplus and self.example is None:
-            raise SupernetError(self._has_more(surplus[0]))
+            raise SupernetError(self._has_more(surplus[0], alone))
         if self.example is not None and (run or surplus):
-            self._dry_run(alone, first.outcome if first else None, surplus)
+            self._dry_run(alone, outcome, surplus, stale=stale)
         self._refuse_unlike(alone)
         return bool(surplus)
 
@@ -132,7 +187,7 @@ class _Comparison:
         self.assembly.slots.fill(self.architecture.unwrapped)
         return {use.name: use for use in tensors_in_use(self.assembly.model)}
 
-    def _dry_run(self, alone: nn.Module, outcome: Any, surplus: list[Use]) -> None:
+    def _dry_run(self, alone: nn.Module, outcome: Any, surplus: list[Use], *, stale: bool) -> None:
         model = self.assembly.model
         if self.device != "meta":
             # Where a forward reads values, the shapes it returns may follow from the weights.
@@ -140,23 +195,27 @@ class _Comparison:
             with torch.no_grad():
                 for name, tensor in _tensors(alone).items():
                     tensor.copy_(used[name].part)
-        expected = outcome or _outcome(alone, self.example, self.device, self.memory)
+        expected = outcome or self._followed(alone)
         if isinstance(expected, Exception):
             msg = f"The model of {self._shown} built alone fails with the example: {type(expected).__name__}: {expected}. Is it what forward takes?"
             raise SupernetError(msg) from expected
-        self._build_another()
+        if stale:
+            self._build_another()
         called: set[int] = set()
         hooks = [use.module.register_forward_pre_hook(lambda module, _: called.add(id(module))) for use in surplus]
         try:
-            found = _outcome(model, self.example, self.device, self.memory)
+            found = outcome_of(model, self.example, self.device, self.memory)
         finally:
             for hook in hooks:
                 hook.remove()
         if isinstance(found, Exception):
             reason = f"{self._stale(alone)} reads a size that does not follow the choices"
+            remedy = REMEDY
             if surplus:
+                path = self._absent(surplus[0], alone)
                 reason = f"The constructor makes {self._module(surplus[0])}, which that model does not have, and forward may not be made for it"
-            msg = f"The supernet fails for {self._shown} where the model built alone runs: {type(found).__name__}: {found}. {reason}. {REMEDY}"
+                remedy = f"{self._made(surplus[0], path)} {_LOOP}"
+            msg = f"The supernet fails for {self._shown} where the model built alone runs: {type(found).__name__}: {found}. {reason}. {remedy.strip()}"
             raise SupernetError(msg) from found
         if found != expected:
             reason = f"{self._stale(alone)} reads a size that does not follow the choices"
@@ -164,20 +223,60 @@ class _Comparison:
             raise SupernetError(msg)
         ran = next((use for use in surplus if id(use.module) in called), None)
         if ran is not None:
-            msg = (
-                f"The supernet runs {self._module(ran)} for {self._shown}, which the model built alone does not have. The constructor makes it in a plain "
-                f"loop over a choice: stack blocks with retia.repeat, or use a multi-trial strategy."
-            )
-            raise SupernetError(msg)
+            raise SupernetError(self._decided(ran, alone) or self._looped(ran, alone))
+
+    def _looped(self, use: Use, alone: nn.Module) -> str:
+        path = self._absent(use, alone)
+        return f"The supernet runs {self._module(use)} for {self._shown}, which the model built alone does not have.{self._made(use, path)} {_LOOP}"
+
+    def _decided(self, use: Use, alone: nn.Module) -> str | None:
+        """Return what to say of a tensor that a module has for some architectures alone; None if the module itself is what some lack."""
+        path = use.name.rpartition(".")[0]
+        if path not in dict(alone.named_modules(remove_duplicate=False)):
+            return None
+        label = culprit(
+            self.space, self.architecture, lambda one: self._ask(one, lambda other, model: use.name in other._used() and use.name not in _tensors(model))
+        )
+        slots = [slot for slot in self.assembly.slots.all if slot.owner is use.module and label in slot.labels]
+        by = f" Its '{slots[0].name}'" if slots else " An argument or an if"
+        decides = f"{by} decides whether the tensor exists{f', and follows the choice {label!r}' if label else ''}."
+        kind = type(use.module).__name__.removeprefix("Elastic")
+        return (
+            f"{where(path)} ({kind}) has '{use.tensor}' in the supernet, but not in the model of {self._shown} built alone.{decides} A layer's tensors can't come "
+            f"and go: choose between whole layers, as in retia.layer_choice({label or 'label'!r}, {{'with': lambda: {kind}(...), 'without': lambda: {kind}(...)}}), "
+            f"give it a constant, or use a multi-trial strategy."
+        )
+
+    def _absent(self, use: Use, alone: nn.Module) -> str:
+        """Return the path of the outermost module around a tensor that the model built alone lacks."""
+        theirs, parts = dict(alone.named_modules(remove_duplicate=False)), use.name.split(".")[:-1]
+        return next((path for i in range(1, len(parts) + 1) if (path := ".".join(parts[:i])) not in theirs), ".".join(parts))
+
+    def _made(self, use: Use, path: str) -> str:
+        label = culprit(
+            self.space, self.architecture, lambda one: self._ask(one, lambda other, model: use.name in other._used() and use.name not in _tensors(model))
+        )
+        return follows(label) + cause(self.space, path, label)
+
+    def _followed(self, alone: nn.Module) -> Any:
+        """Run the model built alone, and note how it divides sizes that are products."""
+        if not any(product.open for product in self.layouts.products):
+            return outcome_of(alone, self.example, self.device, self.memory)
+        run = Following(alone)
+        outcome = outcome_of(alone, self.example, self.device, run)
+        if not isinstance(outcome, Exception):
+            self._used()
+            self.layouts.note(self.assembly.model, self.architecture.unwrapped, run)
+        return outcome
 
     def _stale(self, alone: nn.Module) -> str:
         """Say whose forward goes wrong first, and which choice it does not follow, if one alone makes the difference."""
 
         def differs(one: _Comparison, model: nn.Module) -> bool:
-            expected = _outcome(model, self.example, self.device, self.memory)
+            expected = outcome_of(model, self.example, self.device, self.memory)
             one._used()
             one._build_another()
-            return not isinstance(expected, Exception) and _outcome(self.assembly.model, self.example, self.device, self.memory) != expected
+            return not isinstance(expected, Exception) and outcome_of(self.assembly.model, self.example, self.device, self.memory) != expected
 
         label = culprit(self.space, self.architecture, lambda architecture: self._ask(architecture, differs))
         self._used()
@@ -189,11 +288,12 @@ class _Comparison:
         return f"{follows(label)} {who}".strip() if label else who
 
     def _run(self, model: nn.Module) -> None:
-        _outcome(model, self.example, self.device, self.memory)
+        outcome_of(model, self.example, self.device, self.memory)
 
     def _ask(self, architecture: Architecture, differs: Callable[["_Comparison", nn.Module], bool]) -> bool:
         return differs(
-            _Comparison(self.space, self.assembly, architecture, None, self.device, self.memory), self.space.build(architecture, device=self.device, seed=0)
+            _Comparison(self.space, self.assembly, architecture, None, self.device, self.memory, self.layouts),
+            self.space.build(architecture, device=self.device, seed=0),
         )
 
     def _build_another(self) -> None:
@@ -209,7 +309,7 @@ class _Comparison:
             unlike = needed(unlike, lambda: self._run_in_both_modes(alone))
         if unlike:
             first = (unlike[0].path, unlike[0].name)
-            label = self._culprit(lambda one, model: first in {(difference.path, difference.name) for difference in one._unlike(model)})
+            label = self._culprit(lambda one, model: first in {(difference.path, difference.name) for difference in one._unlike(model)}, first[0])
             hint = "" if self.example is not None else " If forward does without it, give Supernet(..., example=...): then the check runs it and sees."
             raise SupernetError(f"{unlike[0].shown} in the model of {self._shown} built alone.{label} {REMEDY}{hint}")
 
@@ -226,7 +326,7 @@ class _Comparison:
     def _run_in_both_modes(self, alone: nn.Module) -> None:
         for model in (self.assembly.model, alone):
             for training in (False, True):
-                _outcome(model, self.example, self.device, self.memory, training=training)
+                outcome_of(model, self.example, self.device, self.memory, training=training)
 
     def _shapes_differ(self, use: Use, shape: tuple[int, ...]) -> str:
         def differs(one: _Comparison, alone: nn.Module) -> bool:
@@ -235,19 +335,19 @@ class _Comparison:
 
         return (
             f"'{use.name}' of {self._module(use)} has the shape {use.shape} in the supernet, but {shape} in the model of {self._shown} "
-            f"built alone.{self._culprit(differs)} {REMEDY}"
+            f"built alone.{self._culprit(differs, *_split(use.name))} {REMEDY}"
         )
 
     def _lacks(self, name: str, alone: nn.Module) -> str:
         path = name.rpartition(".")[0]
-        label = self._culprit(lambda one, model: name in _tensors(model) and name not in one._used())
+        label = self._culprit(lambda one, model: name in _tensors(model) and name not in one._used(), *_split(name))
         module = named(path, alone.get_submodule(path))
         return f"The model of {self._shown} built alone has a tensor '{name}' in {module}, which the supernet lacks.{label} {REMEDY}"
 
-    def _has_more(self, use: Use) -> str:
-        label = self._culprit(lambda one, model: use.name in one._used() and use.name not in _tensors(model))
-        return (
-            f"The supernet uses '{use.name}' of {self._module(use)} for {self._shown}, but the model built alone has none.{label} Stack blocks with "
+    def _has_more(self, use: Use, alone: nn.Module) -> str:
+        return self._decided(use, alone) or (
+            f"The supernet uses '{use.name}' of {self._module(use)} for {self._shown}, but the model built alone has none."
+            f"{self._made(use, self._absent(use, alone))} Stack blocks with "
             f"retia.repeat, choose layers with layer_choice. If the code makes modules in a loop and skips some in forward, "
             f"give Supernet(..., example=...): then the check runs it and sees which ones."
         )
@@ -264,9 +364,10 @@ class _Comparison:
             )
             raise SupernetError(msg)
 
-    def _culprit(self, differs: Callable[["_Comparison", nn.Module], bool]) -> str:
-        """Say which choice something does not follow, if one alone makes the difference."""
-        return follows(culprit(self.space, self.architecture, lambda architecture: self._ask(architecture, differs)))
+    def _culprit(self, differs: Callable[["_Comparison", nn.Module], bool], path: str, tensor: str | None = None) -> str:
+        """Say which choice a module or its tensor does not follow, if one alone makes the difference, and which lines of the constructor are to blame."""
+        label = culprit(self.space, self.architecture, lambda architecture: self._ask(architecture, differs))
+        return follows(label) + cause(self.space, path, label, tensor)
 
     def _module(self, use: Use) -> str:
         path = next(path for path, module in self.assembly.model.named_modules() if module is use.module)
@@ -277,34 +378,11 @@ class _Comparison:
         return str(dict(self.architecture))
 
 
+def _split(name: str) -> tuple[str, str]:
+    """Return the path of the module and the name in it of a tensor."""
+    path, _, tensor = name.rpartition(".")
+    return path, tensor
+
+
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
     return {**dict(model.named_parameters(remove_duplicate=False)), **dict(model.named_buffers(remove_duplicate=False))}
-
-
-def _outcome(model: nn.Module, example: Any, device: str, memory: Remembering, *, training: bool = False) -> Any:
-    """Return the shapes of what a model returns, or what it raises."""
-    args, kwargs = arguments(tree_map(lambda x: x.to(device) if isinstance(x, Tensor) else x, example))
-    before = model.training
-    model.train(training)
-    try:
-        with seeded(0), torch.no_grad(), memory:
-            outputs, structure = tree_flatten(model(*args, **kwargs))
-    except Exception as error:  # noqa: BLE001  # whatever a user's forward raises
-        return error
-    finally:
-        model.train(before)
-    return [_comparable(output) for output in outputs], str(structure)
-
-
-def _comparable(output: Any) -> Any:
-    """Return what must be equal of two outputs: a tensor's shape, a plain value, and the class of another object, such as a cache."""
-    if isinstance(output, Tensor):
-        return tuple(output.shape)
-    return output if isinstance(output, bool | int | float | str | None) else type(output).__name__
-
-
-def arguments(example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return what `forward` is called with, by position and by name."""
-    if isinstance(example, Mapping):
-        return (), dict(example)
-    return (example if isinstance(example, tuple) else (example,)), {}

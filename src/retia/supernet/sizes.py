@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from retia.space import Domain, concrete, expression_of, symbolic, values_of
+from retia.space import Domain, concrete, expression_of, possible_values, symbolic
 
 __all__ = ["RecordedSizes"]
 
@@ -96,7 +96,7 @@ class RecordedSizes(TorchFunctionMode):
         expression = expression_of(size)
         if any(math.isinf(self._domains[label].size) for label in expression.labels):
             return concrete(size)
-        return max(extent for _, extent in values_of(expression, self._domains))
+        return max(possible_values(expression, self._domains))
 
     def _note(self, tensor: Tensor, sizes: tuple[int, ...]) -> None:
         # The tensor is kept, so that its address stays its own.

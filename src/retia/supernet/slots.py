@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from retia.errors import SupernetError
-from retia.space import Value, evaluate, expression_of, labels_of, symbolic
+from retia.space import Value, computable, evaluate, expression_of, labels_of, symbolic
 
 __all__ = ["DEPTH", "Slot", "Slots", "attributes_of", "captured", "find_slots", "members_of", "objects_in"]
 
@@ -72,7 +72,7 @@ class Slots:
     def fill(self, values: Mapping[str, Value]) -> None:
         """Write into each slot what it is for an architecture; one that needs a parameter which is not active stays as it is."""
         for term, labels, slots in self._groups:
-            if labels <= values.keys():
+            if labels <= values.keys() or computable(term, values):
                 value = evaluate(term, values)
                 for slot in slots:
                     _set(slot.owner, slot.name, value)

@@ -74,10 +74,12 @@ class Supernet(nn.Module):
             msg = f"A supernet is made of a ModelSpace, got {space!r}. Give ModelSpace(Net)."
             raise SupernetError(msg)
         self.space = space
-        self._surplus = check_supernet(space, example, kernel_transform=kernel_transform)
+        checked = check_supernet(space, example, kernel_transform=kernel_transform)
+        self._surplus = checked.surplus
         with uncollected():  # nothing that a collection could free
-            assembly = assemble(space, device, seed, kernel_transform=kernel_transform)
-            check_constants(space, assembly)
+            assembly = assemble(space, device, seed, kernel_transform=kernel_transform, orders=checked.orders)
+            if checked.constants:
+                check_constants(space, assembly)
             self.model = assembly.model
             self.slots = assembly.slots
             self.activate(starting_architecture(space))

@@ -41,12 +41,12 @@ class Use:
         """The part of the full tensor that is used."""
         return self.module.part(self.tensor) if isinstance(self.module, Elastic) else getattr(self.module, self.tensor)
 
-    @property
-    def pieces(self) -> list[Tensor]:
-        """Views of the full tensor that make up the part, along the first dimension."""
+    def write(self, values: Tensor) -> None:
+        """Copy values into the part of the full tensor."""
         if isinstance(self.module, Elastic):
-            return list(self.module.pieces(self.tensor, self.shape))
-        return [self.part]
+            self.module.write(self.tensor, values)
+        else:
+            self.part.copy_(values)
 
 
 def modules_in_use(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:

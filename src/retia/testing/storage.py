@@ -199,6 +199,28 @@ def a_trial_is_claimed_by_one(open_record: OpenRecord) -> None:
         one.close(None)
 
 
+def a_failed_trial_is_started_again_once(open_record: OpenRecord) -> None:
+    """Of two records that start a failed trial again, one may; its earlier attempts stay, and it ends and is claimed like any other."""
+    first, second = open_record(), open_record()
+    first.begin(example_trial(0))
+    failed = example_trial(0).end("failed", at=2000.0, error="boom", progress=({"step": 1.0},))
+    first.finish(failed)
+    assert second.refresh() == [failed], "the failure was not told"
+    again = failed.again("boom", at=3000.0)
+    assert first.restart(again, was="failed"), "a failed trial was not started again"
+    assert not second.restart(again, was="failed"), "a trial was started again twice"
+    reader = open_record()
+    assert reader.refresh() == [again], "the attempts changed"
+    assert not second.claim(), "a trial that was started again was claimed from an open record"
+    first.close(None)
+    assert second.claim() == [again], "a trial that was started again and left running was not claimed"
+    end = again.end("completed", at=4000.0, metrics={"accuracy": 0.5})
+    second.finish(end)
+    assert reader.refresh() == [end], "the end of the second attempt was not told"
+    for one in (second, reader):
+        one.close(None)
+
+
 def _refusal(record: StudyRecord, trial: Trial) -> str:
     try:
         record.finish(trial)
@@ -222,5 +244,6 @@ SHARED_RECORD_LAWS: tuple[RecordLaw, ...] = (
     refresh_tells_each_change_once,
     the_first_end_stands,
     a_trial_is_claimed_by_one,
+    a_failed_trial_is_started_again_once,
 )
 """What a record that others share must keep too."""

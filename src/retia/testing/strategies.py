@@ -12,10 +12,12 @@ Each law is a function of `make_strategy`, which makes a new instance, always wi
 import random
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from retia.errors import InfeasibleArchitecture
 from retia.rng import stream
 from retia.space import Architecture, Categorical, Clause, Condition, Integer, Parameter, SearchSpace
 from retia.strategy import Strategy
@@ -128,14 +130,14 @@ def a_failing_evaluator_does_not_break_it(make_strategy: MakeStrategy) -> None:
     """It goes on though some trials fail, the first included, and learns from the rest."""
     space = _wide_space()
     study = Study(space, FailingEvaluator(share=0.15), maximize="score", baseline=_that(space, lambda unit: unit < 0.15))
-    assert study.run(make_strategy(), trials=30) == "trials done", f"it stopped: {study.stop_reason}"
+    assert study.run(make_strategy(), trials=30, failures="ignore") == "trials done", f"it stopped: {study.stop_reason}"
     assert study.history.count("failed"), "no trial failed, so nothing was tested"
 
 
 def an_all_failing_evaluator_does_not_break_it(make_strategy: MakeStrategy) -> None:
     """Not one completed trial: it proposes on, and it is the study that gives up."""
     study = Study(_wide_space(), FailingEvaluator(), maximize="score")
-    assert study.run(make_strategy(), trials=30) == "too many failures", f"it stopped: {study.stop_reason}"
+    assert study.run(make_strategy(), trials=30, failures="ignore") == "too many failures", f"it stopped: {study.stop_reason}"
 
 
 def infeasible_trials_do_not_break_it(make_strategy: MakeStrategy) -> None:
@@ -144,6 +146,37 @@ def infeasible_trials_do_not_break_it(make_strategy: MakeStrategy) -> None:
     assert study.run(make_strategy(), trials=20) == "trials done", f"it stopped: {study.stop_reason}"
     assert study.history.count("infeasible"), "no trial was rejected, so nothing was tested"
     assert study.best.metrics["params"] <= 300, "the best trial breaks the constraint"
+
+
+def rejected_architectures_do_not_break_it(make_strategy: MakeStrategy) -> None:
+    """With most architectures not working models, at once or after they have begun, it finds those that are, and learns from finite numbers alone."""
+    space = _wide_space()
+    default = space.default()
+    for unbounded in (True, False):
+        evaluator = _Rejecting(default)
+        constraints, costs = (None, None) if unbounded else (["params <= 700"], HashCosts())
+        study = Study(space, evaluator, maximize="accuracy", constraints=constraints, costs=costs)
+        assert study.run(make_strategy(), trials=20) == "trials done", f"it stopped: {study.stop_reason}"
+        rejected = {trial.architecture for trial in study.trials if trial.rejected}
+        assert rejected, "no trial was rejected, so nothing was tested"
+        assert len(rejected) == sum(trial.rejected for trial in study.trials), "a rejected architecture was proposed again"
+
+
+def what_it_keeps_of_rejected_architectures_is_only_a_cache(make_strategy: MakeStrategy) -> None:
+    """An instance that has seen architectures begin and be rejected answers like a fresh one, with one objective and with several."""
+    space = _wide_space()
+    for objectives in (ACCURACY, BOTH):
+        strategy, history = make_strategy(), History(objectives)
+        for step in range(40):
+            lived = _propose(strategy, space, history, 1)
+            fresh = _propose(make_strategy(), space, _copied(history), 1)
+            assert list(lived) == list(fresh), f"after {len(history)} trials it proposed {lived}, a fresh instance {fresh}"
+            trial = _begin(history, lived[0])
+            if step % 3:
+                _propose(strategy, space, history, 1)  # it sees the trial run
+                history.record(trial.end("infeasible", at=1.0, error="shapes do not fit"))
+            else:
+                _end(history, trial)
 
 
 def several_objectives_do_not_break_it(make_strategy: MakeStrategy) -> None:
@@ -195,6 +228,8 @@ STRATEGY_LAWS: tuple[StrategyLaw, ...] = (
     a_failing_evaluator_does_not_break_it,
     an_all_failing_evaluator_does_not_break_it,
     infeasible_trials_do_not_break_it,
+    rejected_architectures_do_not_break_it,
+    what_it_keeps_of_rejected_architectures_is_only_a_cache,
     several_objectives_do_not_break_it,
     running_trials_do_not_break_it,
     a_study_with_workers_ends_alike,
@@ -227,6 +262,20 @@ def _wide_space() -> SearchSpace:
 def _score(architecture: Architecture, run: Run) -> Mapping[str, float]:
     del run
     return {"accuracy": unit_of(architecture)}
+
+
+@dataclass(frozen=True)
+class _Rejecting:
+    """Rejects two architectures of three, never the default."""
+
+    default: Architecture
+
+    def __call__(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
+        del run
+        if architecture != self.default and unit_of(architecture, "shapes") < 2 / 3:
+            msg = f"{architecture.key} is not a working model."
+            raise InfeasibleArchitecture(msg)
+        return {"accuracy": unit_of(architecture)}
 
 
 def _that(space: SearchSpace, holds: Callable[[float], bool]) -> Architecture:

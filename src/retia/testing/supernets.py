@@ -49,7 +49,7 @@ def outputs_are_those_of_the_model_alone(space: ModelSpace, example: Any) -> Non
 
 def gradients_are_those_of_the_model_alone(space: ModelSpace, example: Any) -> None:
     """The gradient of the part that an architecture uses is that of its subnet, and the rest has none."""
-    supernet = Supernet(space, seed=0)
+    supernet = Supernet(space, example=example, seed=0)
     for architecture in _architectures(space):
         supernet.activate(architecture)
         alone = supernet.subnet()
@@ -66,7 +66,7 @@ def gradients_are_those_of_the_model_alone(space: ModelSpace, example: Any) -> N
 
 def statistics_are_those_of_the_model_alone(space: ModelSpace, example: Any) -> None:
     """A call in training mode leaves the running statistics of the part as it leaves those of the subnet."""
-    supernet = Supernet(space, seed=0)
+    supernet = Supernet(space, example=example, seed=0)
     for architecture in _architectures(space):
         supernet.activate(architecture)
         alone = supernet.subnet()
@@ -119,7 +119,7 @@ def copies_are_independent(space: ModelSpace, example: Any) -> None:
 
 def it_moves_between_devices_and_types(space: ModelSpace, example: Any) -> None:
     """It computes in float64, on a GPU if there is one, and again in float32 on the CPU, what it did before."""
-    supernet = Supernet(space, seed=0).eval()
+    supernet = Supernet(space, example=example, seed=0).eval()
     before = _run(supernet, example)
     double = tree_map(lambda x: x.double() if isinstance(x, Tensor) and x.is_floating_point() else x, example)
     _assert_close(_run(supernet.double(), double), before, "outputs in float64")
@@ -132,7 +132,7 @@ def it_moves_between_devices_and_types(space: ModelSpace, example: Any) -> None:
 
 def a_subnet_compiles(space: ModelSpace, example: Any) -> None:
     """`torch.compile` takes the model that `subnet` returns."""
-    alone = Supernet(space, seed=0).eval().subnet(space.sample(stream(1, "compile")))
+    alone = Supernet(space, example=example, seed=0).eval().subnet(space.sample(stream(1, "compile")))
     expected = _run(alone, example)
     try:
         _assert_close(_run(torch.compile(alone, backend="aot_eager"), example), expected, "outputs of a compiled subnet")  # pyright: ignore[reportArgumentType]
@@ -144,7 +144,7 @@ def recalibration_gives_a_subnet_its_own_statistics(space: ModelSpace, example: 
     """Recalibrated within the supernet or as a model alone, an architecture has the same statistics and outputs."""
     if not isinstance(example, Tensor):
         return
-    supernet = Supernet(space, seed=0).eval()
+    supernet = Supernet(space, example=example, seed=0).eval()
     for architecture in _architectures(space):
         supernet.activate(architecture)
         alone = supernet.subnet()

@@ -2,9 +2,11 @@
 
 from bisect import insort
 from collections.abc import Iterable, Iterator, Sequence
+from math import inf
 
 import numpy as np
 
+from retia.errors import StudyError
 from retia.space import Architecture
 from retia.trial.objective import Constraint, Objective
 from retia.trial.pareto import crowded_order, dominates, nondominated_ranks
@@ -26,10 +28,12 @@ class History:
         self.objectives = tuple(objectives)
         self.constraints = tuple(constraints)
         self._trials: dict[int, Trial] = {}
+        self._next = 0
         self._known: dict[tuple[Architecture, float | None], int] = {}
         self._architectures: set[Architecture] = set()
         self._evaluated: list[Trial] = []
         self._counts = {"running": 0, "completed": 0, "failed": 0, "infeasible": 0}
+        self._unusable: list[Trial] = []
         self._front: list[Trial] = []
         self._best: Trial | None = None
         for trial in trials:
@@ -44,7 +48,28 @@ class History:
         return (self._trials[number] for number in sorted(self._trials))
 
     def __getitem__(self, number: int) -> Trial:
-        return self._trials[number]
+        """Return the trial of that number.
+
+        Raises:
+            StudyError: If there is no such trial.
+        """
+        if (trial := self._trials.get(number)) is not None:
+            return trial
+        msg = f"There is no trial {number} among the study's {len(self)} trials; a deleted row leaves a gap. Use a number from `study.trials`."
+        raise StudyError(msg)
+
+    def get(self, number: int | None) -> Trial | None:
+        """Return the trial of that number; None if there is no such trial, or `number` is None."""
+        return None if number is None else self._trials.get(number)
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next trial: one above the highest. Rows may have been deleted, so it can exceed the number of trials."""
+        return self._next
+
+    def numbers_from(self, number: int) -> list[int]:
+        """Return the numbers of the trials from `number` on, in their order, without those whose rows were deleted."""
+        return [one for one in range(number, self._next) if one in self._trials]
 
     def __contains__(self, architecture: object) -> bool:
         """Whether the architecture has been proposed, at any fidelity."""
@@ -57,8 +82,16 @@ class History:
 
     @property
     def evaluated(self) -> Sequence[Trial]:
-        """The completed and the infeasible trials: those with metrics. Not to be changed."""
+        """The completed trials, and the infeasible ones that have metrics. Not to be changed.
+
+        What was rejected as not a working model is not among them (see `Trial.rejected`): it can't be compared, or built from.
+        """
         return self._evaluated
+
+    @property
+    def unusable(self) -> Sequence[Trial]:
+        """The trials that failed, and those that were rejected: they have no metrics to learn from, but were proposed in vain. Not to be changed."""
+        return self._unusable
 
     @property
     def front(self) -> Sequence[Trial]:
@@ -88,19 +121,21 @@ class History:
         return tuple([objective.loss(trial.metrics) for objective in self.objectives])
 
     def violation(self, trial: Trial) -> float:
-        """Return by how much an evaluated trial misses the constraints, as a sum of shares; 0 if it meets them."""
+        """Return by how much a trial misses the constraints, as a sum of shares; 0 if it meets them, infinite if it was rejected."""
+        if trial.rejected:
+            return inf
         return sum(constraint.violation(trial.metrics) for constraint in self.constraints if constraint.metric in trial.metrics)
 
     def best_of(self, trials: Sequence[Trial]) -> Trial:
         """Return the best of some evaluated trials, by the order of `ranked`, without ordering the rest."""
         if len(self.objectives) > 1:
             return self.ranked(trials)[0]
-        return min(trials, key=self._order)
+        return min(trials, key=self.order)
 
     def ranked(self, trials: Sequence[Trial]) -> list[Trial]:
-        """Return evaluated trials, best first.
+        """Return completed and infeasible trials, best first.
 
-        Feasible before infeasible, these by how much they miss the constraints; the feasible by how far they went, and then by their
+        Feasible before infeasible, these by how much they miss the constraints, and then those that were rejected; the feasible by how far they went, and then by their
         objective, or, if there are several, by their front and then by how lonely they are in it.
 
         Reference:
@@ -108,7 +143,7 @@ class History:
             the earlier trial.
         """
         if len(self.objectives) == 1:
-            return sorted(trials, key=self._order)
+            return sorted(trials, key=self.order)
         good = [trial for trial in trials if self.feasible(trial)]
         bad = sorted((trial for trial in trials if not self.feasible(trial)), key=lambda trial: (self.violation(trial), trial.number))
         if not good:
@@ -123,6 +158,12 @@ class History:
             ordered += [alike[i] for i in crowded_order(losses, nondominated_ranks(losses))]
         return ordered + bad
 
+    def order(self, trial: Trial) -> tuple[bool, float, float, int]:
+        """Return the key by which `ranked` sorts evaluated trials where there is one objective; its last item is the trial's number."""
+        if trial.state == "completed" and (not self.constraints or self.feasible(trial)):
+            return False, -trial.reached, self.objectives[0].loss(trial.metrics), trial.number
+        return True, 0.0, self.violation(trial), trial.number
+
     def top(self, k: int) -> list[Trial]:
         """Return the `k` best feasible trials, of each architecture only the best."""
         first: dict[Architecture, Trial] = {}
@@ -132,7 +173,7 @@ class History:
 
     def continued(self, trial: Trial | Proposal) -> Trial | None:
         """Return the trial that another goes on from: its parent, if that has the same architecture and a lower fidelity."""
-        parent = None if trial.parent is None else self._trials[trial.parent]
+        parent = self.get(trial.parent)
         if parent is None or parent.fidelity is None or parent.architecture != trial.architecture:
             return None
         return parent if trial.fidelity is None or parent.fidelity < trial.fidelity else None
@@ -145,6 +186,7 @@ class History:
         """Take up a trial that has started or ended; one that has ended stays so. For the study; a strategy never calls it."""
         before = self._trials.get(trial.number)
         if before is None:
+            self._next = max(self._next, trial.number + 1)
             place = (trial.architecture, trial.fidelity)
             self._known[place] = min(trial.number, self._known.get(place, trial.number))
             self._architectures.add(trial.architecture)
@@ -154,12 +196,13 @@ class History:
             self._counts[before.state] -= 1
         self._counts[trial.state] += 1
         self._trials[trial.number] = trial
-        if trial.state not in ("completed", "infeasible"):
+        if trial.state == "running":
             return
-        if self._evaluated and self._evaluated[-1].number > trial.number:
-            insort(self._evaluated, trial, key=_number)
+        known = self._unusable if trial.state == "failed" or trial.rejected else self._evaluated
+        if known and known[-1].number > trial.number:
+            insort(known, trial, key=_number)
         else:
-            self._evaluated.append(trial)
+            known.append(trial)
         if self.feasible(trial):
             self._admit(trial)
 
@@ -179,11 +222,6 @@ class History:
             if not dominates(losses, theirs) and theirs != losses:
                 kept.append(other)
         self._front = [*kept, trial]
-
-    def _order(self, trial: Trial) -> tuple[bool, float, float, int]:
-        if trial.state == "completed" and (not self.constraints or self.feasible(trial)):
-            return False, -trial.reached, self.objectives[0].loss(trial.metrics), trial.number
-        return True, 0.0, self.violation(trial), trial.number
 
 
 def _number(trial: Trial) -> int:

@@ -8,7 +8,11 @@ from typing import Any, Literal, TypeAlias
 
 from retia.errors import StudyError
 
-__all__ = ["Constraint", "ConstraintsLike", "Objective", "constraints_from", "objectives_from", "reference_point"]
+__all__ = ["Constraint", "ConstraintsLike", "Direction", "Objective", "constraints_from", "objectives_from", "reference_point"]
+
+
+Direction: TypeAlias = Literal["maximize", "minimize"]
+"""Whether more of a metric is better, or less."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +20,7 @@ class Objective:
     """A metric and the direction in which it is better."""
 
     metric: str
-    direction: Literal["maximize", "minimize"]
+    direction: Direction
 
     def loss(self, metrics: Mapping[str, float]) -> float:
         """Return the metric turned so that lower is better."""

@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from retia.errors import StudyError
 from retia.space import Architecture, SearchSpace
+from retia.trial.attempt import Attempt, bounded
 from retia.trial.limits import Limits
+from retia.trial.owner import check_owner
 
 __all__ = ["STOPPED_STEP", "WEIGHTS", "Progress", "State", "Trial"]
 
@@ -32,7 +34,10 @@ class Trial:
     """The record of one evaluation.
 
     A completed trial has metrics, all finite; a failed one has an error; an infeasible one has the costs for which it was
-    rejected before training. Anything else can't be built. The limits are those that the trial began with, if it may be stopped early.
+    rejected before training, or, as its error, the reason why the architecture is not a working model. Anything else can't be built.
+    The limits are those that the trial began with, if it may be stopped early. A trial that was started again, because its worker was
+    lost or by `retry_failed=True`, keeps its earlier attempts; its other fields are those of the last attempt. `study` is the id of the
+    study, by which its files are told from those of another study.
 
     Raises:
         StudyError: If the state and the rest contradict each other.
@@ -49,8 +54,10 @@ class Trial:
     ended: float | None = None
     progress: Progress = ()
     limits: Limits | None = None
+    attempts: tuple[Attempt, ...] = ()
     directory: Path | None = field(default=None, compare=False, repr=False)
     space: SearchSpace | None = field(default=None, compare=False, repr=False)
+    study: str | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.state not in _STATES:
@@ -58,7 +65,7 @@ class Trial:
             raise StudyError(msg)
         if self.state in ("completed", "infeasible"):
             wrong = {name: value for name, value in self.metrics.items() if not math.isfinite(value)}
-            if wrong or not self.metrics:
+            if wrong or not (self.metrics or self.rejected):
                 msg = f"Trial {self.number} can't be {self.state} with {wrong or 'no metrics'}: metrics are finite numbers, at least one."
                 raise StudyError(msg)
         if self.state == "failed" and not self.error:
@@ -74,6 +81,11 @@ class Trial:
         return self.state != "running"
 
     @property
+    def rejected(self) -> bool:
+        """Whether the architecture is not a working model; `error` is the reason, and there need be no metrics."""
+        return self.state == "infeasible" and bool(self.error)
+
+    @property
     def reached(self) -> float:
         """How far the evaluation went, to compare trials of one study by: its fidelity, infinite for all; for one that was stopped, until when."""
         if STOPPED_STEP in self.metrics:
@@ -86,7 +98,7 @@ class Trial:
         return None if self.ended is None else self.ended - self.started
 
     def end(self, state: State, *, at: float, metrics: Mapping[str, float] | None = None, error: str | None = None, progress: Progress = ()) -> "Trial":
-        """Return the trial as it ended."""
+        """Return the trial as it ended; of a very long error text the middle is left out."""
         return Trial(
             self.number,
             self.architecture,
@@ -94,14 +106,22 @@ class Trial:
             metrics or {},
             self.fidelity,
             self.parent,
-            error,
+            error if error is None else bounded(error),
             self.started,
             at,
             progress,
             self.limits,
+            self.attempts,
             self.directory,
             self.space,
+            self.study,
         )
+
+    def again(self, error: str, *, at: float) -> "Trial":
+        """Return the trial as it starts again, with the attempt that ended by an error among its attempts."""
+        attempt = Attempt(bounded(error), self.started, at if self.ended is None else self.ended)
+        attempts = (*self.attempts, attempt)
+        return replace(self, state="running", metrics={}, error=None, started=at, ended=None, progress=(), attempts=attempts)
 
     def build(self, device: str | None = None, seed: int | None = None) -> Any:
         """Build the trial's model, with fresh weights: a plain `nn.Module`.
@@ -115,9 +135,12 @@ class Trial:
         """Build the trial's model with its trained weights, in evaluation mode.
 
         Raises:
-            StudyError: If the study was opened without its space, or the evaluator kept no weights.
+            StudyError: If the study was opened without its space, the evaluator kept no weights, or the folder holds another study's files.
+            StorageError: If the file of the weights can't be read or is damaged.
         """
         space = self._model_space("load")
+        if self.directory is not None and self.study is not None:
+            check_owner(self.directory.parent, self.study)
         path = None if self.directory is None else self.directory / WEIGHTS
         if path is None or not path.exists():
             msg = (

@@ -1,0 +1,59 @@
+"""Labels: what declarations call the parameters, and where in the scopes these are."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from retia.errors import SpaceError
+
+__all__ = ["check_label", "labelled", "qualified"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def check_label(label: object) -> str:
+    """Return a label or the name of a scope, if it is one.
+
+    Raises:
+        SpaceError: If it is not a non-empty string, or holds a "/" without starting with one.
+    """
+    if not isinstance(label, str) or not label.removeprefix("/"):
+        msg = f"A label is a non-empty string, got {label!r}. The label comes first: choice('width', [16, 32])."
+        raise SpaceError(msg)
+    parts = label.removeprefix("/").split("/")
+    if "" in parts or (len(parts) > 1 and not label.startswith("/")):
+        absolute = "/" + "/".join(filter(None, parts))
+        msg = (
+            f"The label {label!r} holds a '/', which separates scopes. Rename it, put the declaration in `with retia.scope({parts[0] or parts[-1]!r}):`, "
+            f"or write {absolute!r} for the parameter of that full name, wherever it is declared."
+        )
+        raise SpaceError(msg)
+    return label
+
+
+def qualified(scopes: tuple[str, ...], label: str) -> tuple[str, ...]:
+    """Return a label below its scopes; one that starts with "/" leaves them all."""
+    return (label.removeprefix("/"),) if label.startswith("/") else (*scopes, label)
+
+
+def labelled(example: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Check the label of a declaration, its first argument, before anything else of the call.
+
+    Args:
+        example: A call as it should be, for the error.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @wraps(function)
+        def declared(*args: P.args, **kwargs: P.kwargs) -> R:
+            label = args[0] if args else kwargs.get("label")
+            if not isinstance(label, str):
+                msg = f"{function.__name__}(...) takes a label first, the name of the parameter, got {label!r}. A label is a non-empty string: {example}."
+                raise SpaceError(msg)
+            check_label(label)
+            return function(*args, **kwargs)
+
+        return declared
+
+    return decorate
