@@ -243,7 +243,8 @@ def test_a_trial_whose_score_is_not_finite_fails_alone():
         def forward(self, x):
             return self.scale * self.linear((x**2).flatten(1))
 
-    study = retia.search(ModelSpace(Dead), zero_cost("jacob_cov"), strategy=GridSearch(), trials=2, maximize="jacob_cov", progress=False)
+    settings = {"strategy": GridSearch(), "trials": 2, "maximize": "jacob_cov", "baseline": {"scale": 1.0}, "progress": False}
+    study = retia.search(ModelSpace(Dead), zero_cost("jacob_cov"), **settings)
     states = {trial.architecture["scale"]: trial.state for trial in study.trials}
     assert states == {0.0: "failed", 1.0: "completed"}
 
