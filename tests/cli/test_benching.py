@@ -307,7 +307,7 @@ def test_progress_is_shown_unless_quiet(retia, climb):
 
 
 def test_a_table_of_part_of_a_space_is_refused(retia, write):
-    broken = CLIMB.replace("    return", '    if architecture["a"] < 3:\n        raise RuntimeError("it broke")\n    return')
+    broken = CLIMB.replace("    return", '    if 0 < architecture["a"] < 4:\n        raise RuntimeError("it broke")\n    return')
     error = retia("bench", "build", write("broken.py", broken), "--quiet", code=1).stderr
     assert "A table holds a whole space, but" in error
     assert "of 20 architectures were evaluated when the study stopped: too many failures" in error

@@ -106,3 +106,18 @@ def test_the_storage_is_looked_for_where_the_run_put_it(retia, write, folder, mo
     retia("run", "plain.py", "--quiet")
     assert (folder / "elsewhere.db").exists()
     retia("export", "plain.py", "--out", "model")
+
+
+def test_damaged_weights_are_an_error_that_names_the_file(retia, write, folder):
+    write("small.py", CODE)
+    retia("run", "small.py", "--quiet")
+    kept = {path: path.read_bytes() for path in folder.rglob("weights.safetensors")}
+    assert len(kept) == 2
+    for spoil in (lambda whole: whole[:-40] + bytes(40), lambda whole: whole[:-40], lambda whole: b""):
+        for path, whole in kept.items():
+            path.write_bytes(spoil(whole))
+        error = retia("export", "small.py", "--number", 1, "--out", "model", code=1).stderr
+        assert "weights.safetensors' " in error
+        assert "Train the model again" in error
+        assert "Traceback" not in error
+    assert not (folder / "model").exists()

@@ -180,6 +180,26 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
         trained(SPOS(), directory=tmp_path)
 
 
+def test_a_damaged_checkpoint_is_refused(tmp_path):
+    trained(SPOS(), evaluator(epochs=1), directory=tmp_path)
+    whole = (tmp_path / "supernet.safetensors").read_bytes()
+    (tmp_path / "supernet.safetensors").write_bytes(whole[:-100] + bytes(100))
+    with pytest.raises(StorageError, match=r"supernet.safetensors' is damaged.*Remove it to train from the beginning"):
+        trained(SPOS(), evaluator(epochs=1), directory=tmp_path)
+
+
+def test_a_checkpoint_of_a_model_whose_code_has_changed_is_refused(tmp_path):
+    def net(inner):
+        width = retia.choice("width", [4, 8])
+        return nn.Sequential(nn.Linear(4, width), nn.Linear(width, inner), nn.Linear(inner, 2))
+
+    inner = 3
+    trained(SPOS(), evaluator(epochs=1), directory=tmp_path, space=ModelSpace(lambda: net(inner)))
+    inner = 5
+    with pytest.raises(StorageError, match=r"(?s)supernet.safetensors' does not fit the supernet: .*Remove it, or give another directory"):
+        trained(SPOS(), evaluator(epochs=1), directory=tmp_path, space=ModelSpace(lambda: net(inner)))
+
+
 def test_a_loss_that_diverges_stops_with_the_step_and_keeps_the_checkpoint(tmp_path):
     steps = []
 

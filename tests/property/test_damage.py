@@ -34,7 +34,7 @@ class Score:
     def __call__(self, architecture, run):
         for step in (1, 2):
             run.report({"score": architecture["slope"] * step}, step)
-        if architecture["skips"] == (1,):
+        if architecture["skips"] == (2,):
             raise ArithmeticError
         return {"score": architecture["slope"], "size": len(architecture["skips"])}
 

@@ -106,6 +106,8 @@ def test_a_line_says_how_many_run_once_the_slots_are_taken_again(together):
         started[number].set()
         if together == 1 and number < 7:
             started[number + 1].wait(10)  # so that trials end one after the other
+        if together == 2:
+            started[number ^ 1].wait(10)  # so that both run before either ends
         return {"accuracy": 0.5}
 
     class InStep(ThreadPoolExecutor):

@@ -55,7 +55,7 @@ class ZeroCost:
         check_settings(type(self).__name__, {"batch_size": self.batch_size})
         if isinstance(self.proxies, str):
             object.__setattr__(self, "proxies", (self.proxies,))
-        if not isinstance(self.evaluator, Trainable):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
+        if not callable(getattr(self.evaluator, "training", None)):
             msg = f"ZeroCost takes how models would be trained, such as retia.Classification(train, valid), got {type(self.evaluator).__name__}."
             raise EvaluationError(msg)
         object.__setattr__(self, "proxies", tuple(self.proxies))

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from retia.errors import EvaluationError, SpaceError, StudyError
-from retia.evaluate import Trainable, memory_format_of
+from retia.evaluate import memory_format_of
 from retia.nn import ModelSpace
 from retia.oneshot.lessons import curriculum_of
 from retia.oneshot.loop import Loop
@@ -110,7 +110,7 @@ class OneShot(ABC):
         if not isinstance(space, ModelSpace):
             msg = f"{type(self).__name__} trains a supernet, but the space ({type(space).__name__}) builds no models. Search a ModelSpace."
             raise SpaceError(msg)
-        if not isinstance(evaluator, Trainable):
+        if not callable(getattr(evaluator, "training", None)):  # isinstance of a protocol does not see what __getattr__ finds, from Python 3.12 on
             msg = (
                 f"{type(self).__name__} trains a supernet as the evaluator trains models, but {type(evaluator).__name__} does not say how: it offers no loss and no "
                 f"data. Give retia.Training, a preset of it such as Classification, or an evaluator with a method training() -> retia.Training."

@@ -3,6 +3,7 @@
 from retia.report.number import compact
 from retia.study import Study
 from retia.trial import Trial
+from retia.visible import visible_lines
 
 __all__ = ["failure", "failures"]
 
@@ -12,7 +13,7 @@ LINES = 8
 
 def failure(trial: Trial) -> str:
     """Return the architecture of a failed trial and the last lines of its traceback."""
-    lines = (trial.error or "").rstrip().splitlines()
+    lines = visible_lines((trial.error or "").rstrip()).splitlines()
     shown = "\n".join(f"  {line}" for line in (["..."] if len(lines) > LINES else []) + lines[-LINES:])
     return f"trial {trial.number} failed ({compact(trial.architecture)}):\n{shown}"
 

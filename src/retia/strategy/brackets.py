@@ -1,11 +1,10 @@
 """Brackets of successive halving, read from the history."""
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from retia.space import Architecture
 from retia.trial import History, Proposal, Trial
@@ -118,17 +117,17 @@ class Brackets:
         return {trial.number for trial in self.history.evaluated if trial.state == "completed" and trial.fidelity in lower} - awaited
 
     def _members(self, bracket: Bracket) -> list[int]:
-        """Return what has entered the present bracket; a running trial may still turn out to be infeasible, so each call looks again."""
+        """Return the trials that have entered the present bracket."""
         entered = self._entered[bracket.labels[0]]
-        later = (entered[i] for i in range(bisect_right(entered, self._after), len(entered)))
-        return list(islice((number for number in later if self.history[number].state != "infeasible"), bracket.sizes[0]))
+        first = bisect_right(entered, self._after)
+        return entered[first : first + bracket.sizes[0]]
 
     def _follow(self) -> None:
         for number in self.history.numbers_from(self._read):
             trial = self.history[number]
             if trial.architecture not in self._met:
                 self._met.add(trial.architecture)
-                if trial.fidelity in self._entered:
+                if trial.state != "infeasible" and trial.fidelity in self._entered:
                     self._entered[trial.fidelity].append(number)
         running: list[int] = []
         for number in (*self._running, *self.history.numbers_from(self._read)):
@@ -137,6 +136,10 @@ class Brackets:
                 running.append(number)
             elif trial.state != "failed" and not trial.rejected:
                 self.evaluated[trial.fidelity] += 1
+            if trial.state == "infeasible":  # it may have entered while it ran
+                entered = self._entered.get(trial.fidelity, [])
+                if (place := bisect_left(entered, number)) < len(entered) and entered[place] == number:
+                    del entered[place]
         self._running, self._read = running, self.history.next_number
 
     def _promotions(self, bracket: Bracket, rung: list[Trial]) -> tuple[Proposal, ...] | None:

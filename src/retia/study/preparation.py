@@ -73,7 +73,7 @@ def preparation_record(directory: Path) -> list[PreparationStep]:
     if not path.is_file():
         return []
     steps: dict[float, PreparationStep] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             read = PreparationStep(**json.loads(line))
         except (ValueError, TypeError):
