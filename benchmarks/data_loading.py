@@ -57,7 +57,7 @@ def main() -> None:
     torch.set_num_threads(1)
     x, y = digits().train
     dataset = TensorDataset(x, y)
-    data = as_data("train", (x, y), whole_targets=True)
+    data = as_data("train", (x, y))
     generator = torch.Generator().manual_seed(0)
     whole = BatchSampler(RandomSampler(dataset, generator=generator), BATCH, drop_last=False)
     ways: dict[str, Callable[[], Iterable[Any]]] = {

@@ -24,7 +24,7 @@ from live_memory import LiveMemory
 from torch import Tensor
 
 from retia import hub
-from retia.evaluate import Teaching, TensorData
+from retia.evaluate import Classification
 from retia.oneshot import (
     DARTS,
     ENAS,
@@ -82,23 +82,21 @@ def setting_of(layout: torch.memory_format = torch.channels_last) -> Setting:
     """Lay out a training of one epoch of four steps, as `OneShot.train` does."""
     supernet = Supernet(hub.get("nasbench201", channels=16, cells=1), seed=0).to(memory_format=layout).train()
     device = torch.device("cpu")
-    teaching = Teaching(
-        train=TensorData(*images(STEPS * BATCH, 0)).placed(device, layout),
-        valid=TensorData(*images(STEPS * BATCH, 1)).placed(device, layout),
-        loss=torch.nn.functional.cross_entropy,
-        optimizer=lambda model: torch.optim.SGD(model.parameters(), lr=LR, momentum=0.9, weight_decay=3e-4),
-        schedule=lambda optimizer, steps: torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0),
-        judge=lambda model: {},
+    training = Classification(
+        images(STEPS * BATCH, 0),
+        images(STEPS * BATCH, 1),
+        optimizer=lambda parameters, lr: torch.optim.SGD(parameters, lr=lr, momentum=0.9, weight_decay=3e-4),
+        schedule="constant",
+        lr=LR,
         batch_size=BATCH,
-    )
-    return Setting(supernet, teaching, steps=STEPS, steps_per_epoch=STEPS, seed=0, allows=lambda architecture: True)
+    ).on(device, layout)
+    return Setting(supernet, training, steps=STEPS, steps_per_epoch=STEPS, seed=0, allows=lambda architecture: True)
 
 
 def lesson_of(setting: Setting, number: int) -> Lesson:
-    train, valid = setting.teaching.train, setting.teaching.valid
     part = slice(number % STEPS * BATCH, (number % STEPS + 1) * BATCH)
-    held_out = (valid.x[part], valid.y[part])
-    return Lesson(number=number, step=number % STEPS, batch=(train.x[part], train.y[part]), held_out=lambda: held_out, seed=number)
+    batch, held_out = (setting.training.data(name).taken(part) for name in ("train", "valid"))
+    return Lesson(number=number, step=number % STEPS, batch=batch, held_out=lambda: held_out, seed=number)
 
 
 # --- against plain PyTorch
@@ -149,8 +147,8 @@ def check_same(method: OneShot, kind: type[Search]) -> None:
 
 def epoch_of(method: OneShot) -> Callable[[], object]:
     setting = setting_of()
-    teaching = setting.teaching
-    curriculum = Curriculum(teaching.train, teaching.valid, BATCH, seed=0, lessons_per_step=1, steps_per_epoch=STEPS)
+    training = setting.training
+    curriculum = Curriculum(training.data("train"), training.data("valid"), BATCH, seed=0, lessons_per_step=1, steps_per_epoch=STEPS)
     loop = Loop(
         session=method.session(setting),
         curriculum=curriculum,
@@ -167,13 +165,13 @@ def epoch_of(method: OneShot) -> Callable[[], object]:
 def plain_epoch_of(kind: type[Search], layout: torch.memory_format) -> Callable[[], object]:
     setting = setting_of(layout)
     search = plain(kind, setting.supernet, layout)
-    train, valid = setting.teaching.train, setting.teaching.valid
+    train, valid = setting.training.data("train"), setting.training.data("valid")
 
     def run() -> None:
         orders = torch.randperm(STEPS * BATCH).split(BATCH), torch.randperm(STEPS * BATCH).split(BATCH)
         search.optimizer.state.clear()  # as a training of one epoch begins
         for step, (rows, held_out) in enumerate(zip(*orders, strict=True)):
-            search.step((train.x[rows], train.y[rows]), (valid.x[held_out], valid.y[held_out]), step / (STEPS - 1))
+            search.step(train.taken(rows), valid.taken(held_out), step / (STEPS - 1))
 
     return run
 
@@ -228,7 +226,7 @@ class Steps:
         # In the middle of a training, where every method does all that it ever does.
         self.setting = replace(setting_of(), steps=2_000)
         self.session: Session = method.session(self.setting)
-        self.optimizer = self.setting.teaching.optimizer(self.setting.supernet)
+        self.optimizer = self.setting.optimizers[0]
         self.number = 1_000
 
     def lesson(self) -> Lesson:

@@ -24,7 +24,7 @@ from tabular import opened
 from torch import Tensor
 
 from retia import datasets, hub
-from retia.evaluate import PROXIES, Probe, Proxy, ZeroCost
+from retia.evaluate import PROXIES, Classification, Probe, Proxy, ZeroCost
 from retia.rng import stream
 from retia.space import Architecture
 from retia.trial import Run
@@ -75,7 +75,8 @@ def main() -> None:
     table, space = opened(given), hub.get("nasbench201")
     seconds: dict[str, list[float]] = {name: [] for name in PROXIES}
     proxies = [timed(proxy, seconds[name]) for name, proxy in PROXIES.items()]
-    evaluator = ZeroCost(images(given.images), proxies=proxies, batch_size=given.batch_size, device="cpu")
+    data = images(given.images)
+    evaluator = ZeroCost(Classification(data, data), proxies=proxies, batch_size=given.batch_size, device="cpu")
     chosen: dict[Architecture, None] = {}
     rng = stream(0, "architectures")
     while len(chosen) < given.count:

@@ -44,7 +44,7 @@ from retia.space import (
 if TYPE_CHECKING:
     from retia import benchmark, datasets, hub
     from retia.cost import Costs
-    from retia.evaluate import Classification, Regression, ZeroCost, export, inherit, save_weights
+    from retia.evaluate import Classification, LanguageModeling, Regression, Training, ZeroCost, export, inherit, save_weights
     from retia.execute import InProcess, Processes
     from retia.nn import ModelSpace, cell, input_choice, layer_choice, parameter, repeat
     from retia.oneshot import DARTS, ENAS, GDAS, PCDARTS, SNAS, SPOS, DrNAS, FairNAS, FBNet, OnceForAll, Penalty, ProxylessNAS, Sandwich, SupernetEvaluator
@@ -114,6 +114,7 @@ __all__ = [
     "InProcess",
     "InfeasibleArchitecture",
     "Integer",
+    "LanguageModeling",
     "Listed",
     "LocalSearch",
     "MedianStop",
@@ -151,6 +152,7 @@ __all__ = [
     "SupernetError",
     "SupernetEvaluator",
     "TimeLimitExceeded",
+    "Training",
     "TrainingDiverged",
     "Trial",
     "WarmStarted",
@@ -185,7 +187,7 @@ __all__ = [
 
 _HOMES = {
     "retia.cost": "Costs",
-    "retia.evaluate": "Classification Regression ZeroCost export inherit save_weights",
+    "retia.evaluate": "Classification LanguageModeling Regression Training ZeroCost export inherit save_weights",
     "retia.execute": "InProcess Processes",
     "retia.nn": "ModelSpace cell input_choice layer_choice parameter repeat",
     "retia.oneshot": "DARTS DrNAS ENAS FBNet FairNAS GDAS OnceForAll PCDARTS Penalty ProxylessNAS SNAS SPOS Sandwich SupernetEvaluator",

@@ -60,7 +60,7 @@ def test_what_it_supplies():
     assert Costs().metrics == ("params",)
     assert Costs((3,)).metrics == ("params", "flops", "macs")
     assert Costs().example is None
-    assert Costs((3,), dtype=torch.long).example == Example(((3,),), (torch.long,))
+    assert Costs((3,), dtype=torch.long).example == Example.of((3,), dtype=torch.long)
 
 
 def test_it_is_a_value():

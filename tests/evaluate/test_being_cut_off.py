@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import retia
 from retia.evaluate import Classification, going_on
 from retia.evaluate.going_on import CHECKPOINT
-from retia.evaluate.training import Trainer
+from retia.evaluate.trainer import Trainer
 from retia.nn import ModelSpace
 from retia.study import Study
 from retia.trial import WEIGHTS, Run, TrialStopped
@@ -77,7 +77,7 @@ def trained(monkeypatch):
     epochs, train = [], Trainer._epoch
     monkeypatch.setattr(going_on, "_SPARING", 0)
     monkeypatch.setattr(
-        Trainer, "_epoch", lambda self, data, optimizer, schedule, epoch: (epochs.append(epoch), train(self, data, optimizer, schedule, epoch))[1]
+        Trainer, "_epoch", lambda self, steps, epoch: (epochs.append(epoch), train(self, steps, epoch))[1]
     )
     return epochs
 

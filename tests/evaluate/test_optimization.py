@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from retia.errors import EvaluationError
-from retia.evaluate.optimization import make_optimizer, make_schedule
+from retia.evaluate.optimization import make_optimizers, make_schedule
 
 
 def model():
@@ -25,7 +25,7 @@ def rates(kind, *, steps, warmup=0):
 
 @pytest.mark.parametrize(("kind", "made"), [("adamw", torch.optim.AdamW), ("sgd", torch.optim.SGD)])
 def test_weights_alone_are_decayed(kind, made):
-    optimizer = make_optimizer(kind, model(), lr=0.1, weight_decay=0.5, momentum=0.9)
+    (optimizer,) = make_optimizers(kind, model(), lr=0.1, weight_decay=0.5, momentum=0.9)
     assert type(optimizer) is made
     decayed, plain = optimizer.param_groups
     assert [tuple(p.shape) for p in decayed["params"]] == [(3, 2)]
@@ -37,20 +37,20 @@ def test_weights_alone_are_decayed(kind, made):
 
 
 def test_without_momentum():
-    optimizer = make_optimizer("sgd", model(), lr=0.1, weight_decay=0.0, momentum=0.0)
+    (optimizer,) = make_optimizers("sgd", model(), lr=0.1, weight_decay=0.0, momentum=0.0)
     assert not optimizer.param_groups[0]["nesterov"]
 
 
 def test_frozen_weights_are_left_out():
     net = model()
     net[1].requires_grad_(False)
-    assert [len(group["params"]) for group in make_optimizer("adamw", net, lr=0.1, weight_decay=0.0, momentum=0.0).param_groups] == [1, 1]
+    assert [len(group["params"]) for group in make_optimizers("adamw", net, lr=0.1, weight_decay=0.0, momentum=0.0)[0].param_groups] == [1, 1]
     net[0].bias.requires_grad_(False)
-    assert [len(group["params"]) for group in make_optimizer("adamw", net, lr=0.1, weight_decay=0.0, momentum=0.0).param_groups] == [1]
+    assert [len(group["params"]) for group in make_optimizers("adamw", net, lr=0.1, weight_decay=0.0, momentum=0.0)[0].param_groups] == [1]
 
 
 def test_a_function_makes_the_optimizer():
-    optimizer = make_optimizer(lambda parameters, lr: torch.optim.RMSprop(parameters, lr=lr * 2), model(), lr=0.1, weight_decay=0.5, momentum=0.9)
+    (optimizer,) = make_optimizers(lambda parameters, lr: torch.optim.RMSprop(parameters, lr=lr * 2), model(), lr=0.1, weight_decay=0.5, momentum=0.9)
     assert type(optimizer) is torch.optim.RMSprop
     assert optimizer.param_groups[0]["lr"] == 0.2
 
@@ -59,7 +59,7 @@ def test_a_function_makes_the_optimizer():
 @pytest.mark.parametrize("net", [nn.ReLU(), model().requires_grad_(False)])
 def test_nothing_to_train(kind, net):
     with pytest.raises(EvaluationError, match=r"has no parameter that requires a gradient.*leave out every layer with weights"):
-        make_optimizer(kind, net, lr=0.1, weight_decay=0.0, momentum=0.0)
+        make_optimizers(kind, net, lr=0.1, weight_decay=0.0, momentum=0.0)
 
 
 @pytest.mark.parametrize("kind", ["adamw", "sgd"])
@@ -74,7 +74,7 @@ def test_the_fused_step_is_the_plain_step(kind):
             if kind == "sgd":
                 optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, nesterov=True, **how)
         else:
-            optimizer = make_optimizer(kind, net, lr=0.1, weight_decay=0.0, momentum=0.9)
+            (optimizer,) = make_optimizers(kind, net, lr=0.1, weight_decay=0.0, momentum=0.9)
         for _ in range(5):
             optimizer.zero_grad()
             net(torch.ones(1, 3)).square().sum().backward()

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from retia.errors import EvaluationError
+from retia.evaluate import Training
 from retia.evaluate.proxies import PROXIES, Probe, epe_nas, fisher, grad_norm, grasp, jacob_cov, naswot, snip, synflow, zen
 from retia.nn import seeded
 
@@ -46,9 +47,15 @@ def mlp(act=nn.ReLU, inputs=3, hidden=5, outputs=2):
     return made(lambda: nn.Sequential(nn.Linear(inputs, hidden), act(), nn.Linear(hidden, outputs)))
 
 
+def probe(model, x=X, y=T, loss=nn.functional.mse_loss, seed=0):
+    batch = (x, y)
+    training = Training([batch], [batch], loss=lambda outputs, batch: loss(outputs, batch[1]), device="cpu")
+    return Probe(model.train(), training, batch, torch.Generator().manual_seed(seed))
+
+
 def score(proxy, model, x=X, y=T, loss=nn.functional.mse_loss, seed=0):
     """Return what a proxy says of a copy of a model."""
-    return proxy(Probe(copy.deepcopy(model).train(), x, y, loss, torch.Generator().manual_seed(seed)))
+    return proxy(probe(copy.deepcopy(model), x, y, loss, seed))
 
 
 def line():
@@ -107,7 +114,7 @@ def test_grasp_is_how_the_gradient_shrinks_with_the_weights():
         with torch.no_grad():
             for layer in (scaled[0], scaled[2]):
                 layer.weight.mul_(scale)
-        return sum(float((g**2).sum()) for _, g in Probe(scaled, x, y, nn.functional.mse_loss, torch.Generator()).gradients())
+        return sum(float((g**2).sum()) for _, g in probe(scaled, x, y).gradients())
 
     assert score(grasp, model, x, y) == pytest.approx((squared(1 - 1e-5) - squared(1 + 1e-5)) / (2 * 1e-5) / 2, rel=1e-4)
 
@@ -505,7 +512,7 @@ def test_without_weights_there_is_no_saliency(proxy):
 def test_no_proxy_leaves_hooks_or_gradients(proxy):
     model = made(lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 2)))
     x = noise(6, 1, 6, 6)
-    proxy(Probe(model, x, Y, nn.functional.cross_entropy, torch.Generator().manual_seed(0)))
+    proxy(probe(model, x, Y, nn.functional.cross_entropy))
     hooks = [hook for module in model.modules() for hook in (*module._forward_hooks, *module._forward_pre_hooks, *module._backward_hooks)]
     assert not hooks
     assert all(parameter.grad is None for parameter in model.parameters())

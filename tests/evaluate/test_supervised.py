@@ -83,6 +83,10 @@ def quick(**settings):
     return Classification(quadrants(), quadrants(seed=1), **{"epochs": 2, "lr": 1e-2, "device": "cpu", **settings})
 
 
+def squared(outputs, batch):
+    return nn.functional.cross_entropy(outputs, batch[1]) ** 2
+
+
 # --- results
 
 
@@ -256,8 +260,8 @@ def test_optimizer_and_schedule_by_function():
 
 
 def test_a_loss_by_function():
-    def scaled(outputs, targets):
-        return 2 * nn.functional.cross_entropy(outputs, targets)
+    def scaled(outputs, batch):
+        return 2 * nn.functional.cross_entropy(outputs, batch[1])
 
     plain, doubled = (evaluated(quick(loss=loss, lr=1e-12)) for loss in (None, scaled))
     assert doubled["loss"] == pytest.approx(2 * plain["loss"], rel=1e-5)
@@ -368,12 +372,12 @@ def test_all_metrics_are_announced():
 
 
 def test_the_description_is_json_and_changes_with_what_matters():
-    evaluator = quick(lr=Real(1e-3, 1e-1), loss=nn.functional.cross_entropy)
+    evaluator = quick(lr=Real(1e-3, 1e-1), loss=squared)
     description = evaluator.describe()
     assert json.loads(json.dumps(description)) == description
     assert description["type"] == "Classification"
-    assert description["loss"] == "torch.nn.functional.cross_entropy"
-    for changed in ({"lr": 1e-2}, {"epochs": 3}, {"train": quadrants(seed=9)}, {"test": quadrants(seed=9)}, {"label_smoothing": 0.0, "loss": None}):
+    assert description["loss"].endswith(".squared")
+    for changed in ({"lr": 1e-2}, {"epochs": 3}, {"train": quadrants(seed=9)}, {"test": quadrants(seed=9)}, {"loss": quick().loss}):
         assert replace(evaluator, **changed).describe() != description
     assert replace(evaluator, device="meta", keep_weights=False).describe() == description
 
@@ -404,8 +408,8 @@ def test_a_training_that_diverges_fails_its_trial_and_not_the_study():
 
 
 def test_a_validation_loss_that_is_no_number():
-    def careless(outputs, targets):
-        return nn.functional.mse_loss(outputs, targets) / (len(outputs) - 3)  # valid has three samples
+    def careless(outputs, batch):
+        return nn.functional.mse_loss(outputs, batch[1]) / (len(outputs) - 3)  # valid has three samples
 
     evaluator = Regression(line(), line(3), epochs=1, batch_size=64, loss=careless, device="cpu")
     with pytest.raises(EvaluationError, match=r"On the validation data of epoch 1 the model gives \{'loss': inf\}"):
@@ -433,7 +437,7 @@ def test_outputs_that_are_no_scores(outputs):
             y = self.layer(x)
             return y[:, :1] if outputs == 1 else y[:, None]
 
-    with pytest.raises(EvaluationError, match=r"A classifier returns a score for each class, of shape \(B, classes\), got \(64, 1"):
+    with pytest.raises(EvaluationError, match=r"A classifier returns a score for each class, of shape \(B, classes, ...\) for targets \(B, ...\), got \(64, 1"):
         evaluated(quick(), ModelSpace(Net))
 
 
@@ -442,7 +446,7 @@ def test_outputs_that_are_no_tensor():
         def forward(self, x):
             return {"logits": super().forward(x)}
 
-    with pytest.raises(EvaluationError, match=r"The model returns a dict, but a tensor of outputs is needed.*\.logits"):
+    with pytest.raises(EvaluationError, match=r"The model returns a dict, but a tensor of outputs is needed.*take it out: forward="):
         evaluated(quick(), ModelSpace(Net))
 
 
@@ -469,13 +473,17 @@ def test_parts_that_do_not_fit_are_named_before_training():
         ({"epochs": 0}, "'epochs' of Classification must be a whole number of at least 1"),
         ({"optimizer": "adam"}, "'optimizer' of Classification is 'adamw', 'sgd' or a function"),
         ({"warmup_epochs": 1, "schedule": lambda optimizer, steps: None}, r"'warmup_epochs' is part of 'cosine' and 'constant', but 'schedule' is a function"),
-        ({"label_smoothing": 0.1, "loss": nn.functional.cross_entropy}, r"'label_smoothing' is of the cross-entropy, but 'loss' is <function cross_entropy"),
-        ({"loss": "cross_entropy"}, r"'loss' is a function \(outputs, targets\) -> loss, got 'cross_entropy'"),
+        ({"label_smoothing": 0.1, "loss": squared}, r"'label_smoothing' is of the cross-entropy, but 'loss' is <function squared"),
         ({"metrics": {"accuracy": torchmetrics.MeanMetric}}, r"Classification supplies \['accuracy'\] itself, so a metric in 'metrics' needs another name"),
         ({"metrics": {"params": torchmetrics.MeanMetric}}, r"supplies \['params'\] itself"),
         ({"train": (torch.ones(3, 2), torch.ones(3))}, "The targets of 'train' are class numbers"),
-        ({"valid": None}, "'valid' is a pair"),
-        ({"test": (torch.ones(3, 2), torch.ones(2).long())}, "'test' needs as many inputs as targets"),
+        ({"valid": None}, "'valid' is tensors or arrays, such as a pair"),
+        ({"loss": nn.functional.cross_entropy}, r"'loss' of Classification is a function of outputs and the batch.*loss=lambda outputs, batch: nn"),
+        ({"loss": nn.CrossEntropyLoss()}, "'loss' of Classification is a function of outputs and the batch"),
+        ({"loss": 3}, "'loss' of Classification is a function of outputs and the batch, got 3"),
+        ({"select": ("f1", "max")}, r"'select' of Classification is a metric, of \['accuracy', 'loss'\], and"),
+        ({"train": iter([quadrants()])}, "'train' can be iterated once only"),
+        ({"test": (torch.ones(3, 2), torch.ones(2).long())}, "The tensors of 'test' need the same number of samples"),
     ],
 )
 def test_what_can_not_be_is_said_at_once(settings, said):
@@ -484,7 +492,7 @@ def test_what_can_not_be_is_said_at_once(settings, said):
 
 
 def test_regression_says_so_too():
-    with pytest.raises(EvaluationError, match="The targets of 'train' are real numbers, got bool"):
+    with pytest.raises(EvaluationError, match="The targets of 'train' are a tensor of real numbers, got bool"):
         Regression((torch.ones(3, 1), torch.ones(3, 1) > 0), line())
     with pytest.raises(EvaluationError, match=r"Regression supplies \['r2'\] itself"):
         Regression(line(), line(), metrics={"r2": torchmetrics.R2Score})

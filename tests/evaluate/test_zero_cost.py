@@ -15,7 +15,7 @@ from retia import datasets, hub
 from retia.benchmark import nasbench201
 from retia.cost import Costs
 from retia.errors import EvaluationError
-from retia.evaluate import PROXIES, Probe, ZeroCost
+from retia.evaluate import PROXIES, Classification, Probe, Regression, ZeroCost
 from retia.nn import ModelSpace
 from retia.rng import stream
 from retia.space import Architecture, Categorical, SearchSpace
@@ -35,6 +35,7 @@ class Net(nn.Sequential):
 
 SPACE = ModelSpace(Net)
 DIGITS = datasets.digits().train
+CLASSES = Classification(DIGITS, DIGITS)
 
 
 def evaluated(evaluator, space=SPACE, width=8, **run):
@@ -42,7 +43,7 @@ def evaluated(evaluator, space=SPACE, width=8, **run):
 
 
 def zero_cost(*proxies, **settings):
-    return ZeroCost(DIGITS, **{"batch_size": 20, "device": "cpu", **({"proxies": proxies} if proxies else {}), **settings})
+    return ZeroCost(CLASSES, **{"batch_size": 20, "device": "cpu", **({"proxies": proxies} if proxies else {}), **settings})
 
 
 def seen_by(data, **settings):
@@ -50,10 +51,10 @@ def seen_by(data, **settings):
     seen = []
 
     def look(probe):
-        seen.append((probe.x, probe.y))
+        seen.append((probe.inputs, probe.targets))
         return 0.0
 
-    evaluated(ZeroCost(data, proxies=(look,), device="cpu", **settings))
+    evaluated(ZeroCost(Classification(data, data), proxies=(look,), device="cpu", **settings))
     return seen[0]
 
 
@@ -80,7 +81,7 @@ def test_a_copy_in_another_process_would_be_the_same():
 
 
 def test_one_proxy_by_name():
-    assert ZeroCost(DIGITS, proxies="snip").metrics_supplied == ("snip", "params", "flops", "macs")
+    assert ZeroCost(CLASSES, proxies="snip").metrics_supplied == ("snip", "params", "flops", "macs")
 
 
 def test_a_proxy_of_ones_own_gets_a_fresh_model_in_training_mode():
@@ -137,8 +138,9 @@ def test_regression_is_judged_by_the_mean_squared_error():
     x, y = DIGITS[0], DIGITS[0].mean((1, 2, 3), keepdim=True).flatten(1)
     proxies = [name for name in PROXIES if name != "epe_nas"]
     space = ModelSpace(Net, 1)
-    metrics = evaluated(ZeroCost((x, y), proxies=proxies, batch_size=8, device="cpu"), space)
-    doubled = evaluated(ZeroCost((x, y), proxies=["snip"], batch_size=8, device="cpu", loss=lambda a, b: 2 * nn.functional.mse_loss(a, b)), space)
+    metrics = evaluated(ZeroCost(Regression((x, y), (x, y)), proxies=proxies, batch_size=8, device="cpu"), space)
+    twice = Regression((x, y), (x, y), loss=lambda outputs, batch: 2 * nn.functional.mse_loss(outputs, batch[1]))
+    doubled = evaluated(ZeroCost(twice, proxies=["snip"], batch_size=8, device="cpu"), space)
     assert doubled["snip"] == pytest.approx(2 * metrics["snip"], rel=1e-5)
 
 
@@ -153,8 +155,8 @@ def test_settings_as_json():
     assert json.loads(json.dumps(described)) == described
     assert described["proxies"][0] == "snip"
     assert "mine" in described["proxies"][1]
-    assert {described["batch_size"], described["loss"]} == {20, None}
-    assert described["data"]["x"]["shape"] == list(DIGITS[0].shape)
+    assert described["batch_size"] == 20
+    assert described["evaluator"]["train"]["x"]["shape"] == list(DIGITS[0].shape)
 
 
 @pytest.mark.parametrize("proxy", ["snap", 3, object()])
@@ -166,7 +168,7 @@ def test_an_unknown_proxy(proxy):
 @pytest.mark.parametrize("proxies", [(), ("snip", "snip")])
 def test_proxies_of_one_name(proxies):
     with pytest.raises(EvaluationError, match=r"ZeroCost needs proxies of different names, other than \['params', 'flops', 'macs'\]"):
-        ZeroCost(DIGITS, proxies=proxies)
+        ZeroCost(CLASSES, proxies=proxies)
 
 
 def test_the_names_of_costs_are_taken():
@@ -182,10 +184,17 @@ def test_a_batch_has_a_size():
         zero_cost(batch_size=0)
 
 
-@pytest.mark.parametrize("data", [(), 3, (torch.zeros(3, 2), torch.zeros(2))])
-def test_data_that_can_not_be(data):
-    with pytest.raises(EvaluationError, match="'data' "):
-        ZeroCost(data)
+@pytest.mark.parametrize("given", [3, DIGITS])
+def test_what_is_not_a_training(given):
+    with pytest.raises(EvaluationError, match=r"ZeroCost takes how models would be trained, such as retia.Classification\(train, valid\), got (int|Split|tuple)"):
+        ZeroCost(given)
+
+
+def test_a_proxy_of_other_inputs_needs_to_know_where_they_are():
+    own = Classification(DIGITS, DIGITS, inputs=lambda batch: batch[0])
+    with pytest.raises(EvaluationError, match="This proxy runs the model on inputs of its own, but 'inputs' of Classification takes them out"):
+        evaluated(ZeroCost(own, proxies="synflow", batch_size=8, device="cpu"))
+    assert evaluated(ZeroCost(own, proxies="snip", batch_size=8, device="cpu"))["snip"] > 0
 
 
 # --- what goes wrong
@@ -202,10 +211,11 @@ def test_a_score_that_is_not_finite_is_the_architectures_own_failure(value):
 
 
 def test_outputs_that_do_not_fit_the_targets():
-    with pytest.raises(EvaluationError, match=r"outputs of shape \(20, 4\), but cross-entropy needs \(B, classes\), and the targets go up to 9"):
+    with pytest.raises(EvaluationError, match=r"returns 4 scores, but the targets go up to 9"):
         evaluated(zero_cost("snip"), ModelSpace(Net, 4))
-    with pytest.raises(EvaluationError, match=r"The model's outputs, \(20, 10\), have another shape than the targets, \(20, 1\)"):
-        evaluated(ZeroCost((DIGITS[0], DIGITS[0][:, 0, 0, :1]), proxies=["snip"], batch_size=20, device="cpu"))
+    numbers = (DIGITS[0], DIGITS[0][:, 0, 0, :1])
+    with pytest.raises(EvaluationError, match=r"outputs have the shape of its targets, \(20, 1\), got \(20, 10\)"):
+        evaluated(ZeroCost(Regression(numbers, numbers), proxies=["snip"], batch_size=20, device="cpu"))
 
 
 def test_a_space_without_models():
@@ -233,7 +243,8 @@ def test_a_trial_whose_score_is_not_finite_fails_alone():
         def forward(self, x):
             return self.scale * self.linear((x**2).flatten(1))
 
-    study = retia.search(ModelSpace(Dead), zero_cost("jacob_cov"), strategy=GridSearch(), trials=2, maximize="jacob_cov", progress=False)
+    settings = {"strategy": GridSearch(), "trials": 2, "maximize": "jacob_cov", "baseline": {"scale": 1.0}, "progress": False}
+    study = retia.search(ModelSpace(Dead), zero_cost("jacob_cov"), **settings)
     states = {trial.architecture["scale"]: trial.state for trial in study.trials}
     assert states == {0.0: "failed", 1.0: "completed"}
 
@@ -260,7 +271,7 @@ def test_proxies_rank_cells_of_nasbench201(shared_data):
     """Small networks of the space, on noise: what synflow and naswot see of a cell tells much of its accuracy on CIFAR-10."""
     table, space = nasbench201(path=shared_data / "nasbench201" / "nb201.npz"), hub.get("nasbench201", channels=4, cells=1)
     x, y = torch.randn(16, 3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.arange(16) % 10
-    evaluator = ZeroCost((x, y), proxies=("synflow", "naswot"), batch_size=16, device="cpu")
+    evaluator = ZeroCost(Classification((x, y), (x, y)), proxies=("synflow", "naswot"), batch_size=16, device="cpu")
     rng = stream(0, "cells")
     chosen = [space.sample(rng) for _ in range(30)]
     accuracies = [table.query(architecture)["valid_accuracy"] for architecture in chosen]

@@ -1,12 +1,11 @@
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 
 import pytest
 import torch
 from torch import nn
 
-from retia.evaluate import Classification, Teaching, TensorData
+from retia.evaluate import Classification, Regression
 from retia.nn import ModelSpace, layer_choice
 from retia.oneshot import Lesson, Setting
 from retia.rng import stream_seed
@@ -14,37 +13,19 @@ from retia.space import choice, real
 from retia.supernet import Supernet
 
 
-def _judged(model, data):
-    was = model.training
-    model.eval()
-    with torch.no_grad():
-        scores = model(data.x)
-    model.train(was)
-    loss = nn.functional.cross_entropy(scores, data.y)
-    return {"accuracy": float((scores.argmax(1) == data.y).float().mean()), "loss": float(loss)}
-
-
-def _make_setting(space, x, y, *, seed=0, epochs=2, batch_size=8, lr=0.1, penalties=(), allows=None, loss=nn.functional.cross_entropy):
-    data = TensorData(x, y)
+def _make_setting(space, x, y, *, seed=0, epochs=2, batch_size=8, lr=0.1, penalties=(), allows=None, loss=None):
     supernet = Supernet(space, seed=seed)
     supernet.train()
-    teaching = Teaching(
-        train=data,
-        valid=data,
-        loss=loss,
-        optimizer=lambda model: torch.optim.SGD(model.parameters(), lr=lr),
-        schedule=lambda optimizer, steps: torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0),
-        judge=partial(_judged, data=data),
-        epochs=epochs,
-        batch_size=batch_size,
-    )
-    steps = data.steps(batch_size)
+    settings = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "schedule": "constant", "device": "cpu"}
+    preset = Regression if y.is_floating_point() else Classification
+    training = preset((x, y), (x, y), optimizer=lambda parameters, lr: torch.optim.SGD(parameters, lr=lr), loss=loss and (lambda outputs, batch: loss(outputs, batch[1])), **settings)
+    steps = training.data("train").steps(batch_size)
     bound = [penalty.bind(supernet, example=x) for penalty in penalties]
-    return Setting(supernet, teaching, steps * epochs, steps, seed, allows or (lambda architecture: True), bound)
+    return Setting(supernet, training, steps * epochs, steps, seed, allows or (lambda architecture: True), bound)
 
 
 def _batches(setting, coordinate):
-    data, size, number = setting.teaching.train, setting.teaching.batch_size, 0
+    data, size, number = setting.training.data("train"), setting.training.batch_size, 0
     while True:
         generator = torch.Generator().manual_seed(stream_seed(setting.seed, coordinate, number))
         yield from data.batches(size, generator=generator)

@@ -53,10 +53,10 @@ def small_setting(make_setting, *, lr=0.2, weight_decay=0.03, **more):
         for parameter in setting.supernet.parameters():
             parameter *= 2
 
-    def sgd(model):
-        return torch.optim.SGD(model.parameters(), lr=lr, weight_decay=weight_decay, **more)
+    def sgd(parameters, _):
+        return torch.optim.SGD(parameters, lr=lr, weight_decay=weight_decay, **more)
 
-    return dataclasses.replace(setting, teaching=dataclasses.replace(setting.teaching, optimizer=sgd))
+    return dataclasses.replace(setting, training=dataclasses.replace(setting.training, optimizer=sgd))
 
 
 def plain_gradient(setting, train, held_out, *, lr=0.2, weight_decay=0.03, unrolled=True, buffers=None, momentum=0.9, nesterov=False):

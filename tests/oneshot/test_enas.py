@@ -38,7 +38,7 @@ class Bonus:
 
 
 def with_bonus(setting, earns):
-    return type(setting)(setting.supernet, setting.teaching, setting.steps, setting.steps_per_epoch, setting.seed, setting.allows, [Bonus(earns)])
+    return type(setting)(setting.supernet, setting.training, setting.steps, setting.steps_per_epoch, setting.seed, setting.allows, [Bonus(earns)])
 
 
 def taught_paths(session, lessons, step="teach"):

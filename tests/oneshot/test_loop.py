@@ -14,7 +14,7 @@ from torch import nn
 
 import retia
 from retia.errors import EvaluationError, SpaceError, StorageError, StudyError, TrainingDiverged
-from retia.evaluate import Classification, Teaching, TensorData
+from retia.evaluate import Classification
 from retia.nn import ModelSpace
 from retia.oneshot import DARTS, SPOS, FairNAS, Penalty
 from retia.strategy import RegularizedEvolution
@@ -56,17 +56,14 @@ def trained(method, evaluator=None, **more):
 class TwoOptimizers:
     """Trains weights and biases by an optimizer each, otherwise as `evaluator()`."""
 
-    def teaching(self, device=None):
-        teaching = evaluator().teaching(device)
-
-        def optimizers(model):
-            weights = list(model.parameters())
+    def training(self):
+        def optimizers(parameters, lr):
+            weights = list(parameters)
             kinds = [one for one in weights if one.ndim > 1], [one for one in weights if one.ndim <= 1]
-            decays = [group["weight_decay"] for group in teaching.optimizer(model).param_groups]
-            settings = {"lr": 0.05, "momentum": 0.9, "nesterov": True, "fused": False}
-            return [torch.optim.SGD(kind, weight_decay=decay, **settings) for kind, decay in zip(kinds, decays, strict=True)]
+            settings = {"lr": lr, "momentum": 0.9, "nesterov": True, "fused": False}
+            return [torch.optim.SGD(kind, weight_decay=decay, **settings) for kind, decay in zip(kinds, (1e-2, 0.0), strict=True)]
 
-        return dataclasses.replace(teaching, optimizer=optimizers)
+        return dataclasses.replace(evaluator(), optimizer=optimizers)
 
 
 def test_several_optimizers_step_together_and_go_on_together(tmp_path):
@@ -207,22 +204,13 @@ def test_a_loss_that_diverges_stops_with_the_step_and_keeps_the_checkpoint(tmp_p
     steps = []
 
     class Bad:
-        def teaching(self, device=None):
-            def loss(outputs, targets):
+        def training(self):
+            def loss(outputs, batch):
                 steps.append(1)
-                value = nn.functional.cross_entropy(outputs, targets)
+                value = nn.functional.cross_entropy(outputs, batch[1])
                 return value * float("nan") if len(steps) > 6 else value
 
-            train, valid = (TensorData(*data(seed=i)) for i in range(2))
-            return Teaching(
-                train=train,
-                valid=valid,
-                loss=loss,
-                optimizer=lambda model: torch.optim.SGD(model.parameters(), lr=0.1),
-                schedule=lambda optimizer, steps: torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0),
-                judge=lambda model: {"accuracy": 0.5},
-                batch_size=16,
-            )
+            return Classification(data(seed=0), data(seed=1), loss=loss, lr=0.1, optimizer="sgd", schedule="constant", batch_size=16)
 
     with pytest.raises(TrainingDiverged, match=r"became nan in epoch 2, step 6. The checkpoint of epoch 1 is kept"):
         trained(SPOS(epochs=3), Bad(), directory=tmp_path)

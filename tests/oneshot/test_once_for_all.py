@@ -142,7 +142,7 @@ def test_the_loss_is_that_on_the_targets_plus_that_on_the_frozen_largest(make_se
     setting = make_setting(ModelSpace(Net), *signals, epochs=4)  # 32 steps, 10 of the largest
     session = OnceForAll(distillation=0.5, subnets_per_step=3).session(setting)
     all_lessons = list(lessons(setting, 32))
-    optimizer = setting.teaching.optimizer(setting.supernet)
+    optimizer = setting.optimizers[0]
     teacher = None
     for lesson in all_lessons:
         if lesson.step == 10:

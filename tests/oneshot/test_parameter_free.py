@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import retia
-from retia.evaluate import Classification, TensorData
+from retia.evaluate import Classification
 from retia.nn import ModelSpace
 from retia.oneshot import SPOS
 from retia.trial import Run
@@ -36,7 +36,7 @@ class Wide(nn.Module):
 
 
 def scored(net):
-    data = TensorData(X, (X[:, 0] > 0).long())
+    data = (X, (X[:, 0] > 0).long())
     return SPOS(epochs=1).train(ModelSpace(net), Classification(data, data, batch_size=8))
 
 

@@ -5,8 +5,8 @@ from torch.nn.functional import cross_entropy, l1_loss, log_softmax, mse_loss, s
 
 import retia
 from retia.errors import EvaluationError, StudyError
+from retia.evaluate import Classification
 from retia.nn import ModelSpace
-from retia.oneshot.distillation import class_dimension, distillation_loss
 from retia.oneshot.sandwich import Sandwich
 
 
@@ -117,26 +117,19 @@ def test_a_regression_learns_the_outputs_of_the_largest(make_setting, lessons, n
     assert session.teach(lesson) == pytest.approx(float(expected.detach()), rel=1e-6)
 
 
-def test_scores_of_classes_lie_along_the_second_dimension_or_the_last():
-    labels = torch.zeros(2, 5, dtype=torch.long)
-    assert class_dimension(torch.zeros(2, 3), labels[:, 0]) == 1
-    assert class_dimension(torch.zeros(2, 3, 5), labels) == 1
-    assert class_dimension(torch.zeros(2, 5, 3), labels) == 2
-    assert class_dimension(torch.zeros(2, 4, 3), labels) is None
-    assert class_dimension(torch.zeros(2, 5), labels) is None
-    assert class_dimension(torch.zeros(2, 3, 5), labels.float()) is None
-
-
 def test_distillation_averages_over_samples_along_any_dimension():
     generator = torch.Generator().manual_seed(0)
     outputs, teacher = torch.randn(2, 4, 3, 5, generator=generator).unbind()  # (B, C, T)
     teacher.requires_grad_()
     labels = torch.zeros(4, 5, dtype=torch.long)
-    loss = distillation_loss(outputs, teacher, labels)
-    terms = [-(softmax(teacher[b, :, t], 0) * log_softmax(outputs[b, :, t], 0)).sum() for b in range(4) for t in range(5)]
-    torch.testing.assert_close(loss, torch.stack(terms).mean())
-    torch.testing.assert_close(distillation_loss(outputs.mT, teacher.mT, labels), loss)
+    batch = (torch.zeros(4, 1), labels)
+    training = Classification(batch, batch)
+    loss = training.distilled(outputs, teacher, batch)
+    terms = torch.stack([-(softmax(teacher[b, :, t], 0) * log_softmax(outputs[b, :, t], 0)).sum() for b in range(4) for t in range(5)]).view(4, 5)
+    torch.testing.assert_close(loss, terms.mean())
     assert not loss.requires_grad  # the teacher is not taught
+    labels[0, 1] = -100  # a target that does not count
+    torch.testing.assert_close(training.distilled(outputs, teacher, batch), terms[labels >= 0].mean())
 
 
 def test_a_forbidden_extreme_gives_way_to_the_nearest_allowed_path(make_setting, lessons, classes, taught_paths):

@@ -16,14 +16,14 @@ from retia.study.evaluator import Budgeted, Costed, Releasing, Searchable, Suppl
 ABILITIES = {"costs": Costed, "metrics_supplied": Supplying, "full_fidelity": Budgeted, "release": Releasing, "parameters": Searchable}
 
 
-class OnlyTeaching:
+class OnlyTraining:
     """An evaluator that says how it trains, and nothing else."""
 
     def __init__(self, inner):
         self.inner = inner
 
-    def teaching(self, device=None):
-        return self.inner.teaching(device)
+    def training(self):
+        return self.inner.training()
 
     def __call__(self, architecture, run):
         return self.inner(architecture, run)
@@ -63,7 +63,7 @@ def abilities(evaluator):
 
 @pytest.mark.parametrize("recalled", [1, 2])
 def test_an_evaluator_that_only_teaches(classification, recalled):
-    trained = SPOS(epochs=1).train(space(), OnlyTeaching(classification))
+    trained = SPOS(epochs=1).train(space(), OnlyTraining(classification))
     assert abilities(trained) == set()
     study = search(trained.supernet.space, trained, trials=recalled, maximize="accuracy", progress=False)
     assert len(study.trials) == recalled
@@ -82,4 +82,4 @@ def test_a_wrapper_of_an_evaluator_that_delegates_has_its_abilities(classificati
 
 
 def test_a_wrapper_of_an_evaluator_that_only_teaches_claims_nothing(classification):
-    assert abilities(Repeated(OnlyTeaching(classification), 2)) == set()
+    assert abilities(Repeated(OnlyTraining(classification), 2)) == set()

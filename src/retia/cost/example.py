@@ -8,55 +8,72 @@ import torch
 from torch import Tensor
 
 from retia.errors import EvaluationError
+from retia.nn import Nest, arguments, map_tensors, tensors_of
 
 __all__ = ["Example", "ExampleLike"]
 
-ExampleLike: TypeAlias = "Example | Sequence[int] | Tensor | Sequence[Tensor] | Mapping[str, Tensor]"
+ExampleLike: TypeAlias = "Example | Sequence[int] | Nest"
 """A shape without the batch dimension; or tensors with it, of which shapes and dtypes are kept."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """The inputs of a model, positional or by name, each with a shape without the batch dimension and a dtype."""
+    """The inputs of a model: a nest of tensors on `meta`, of which only shapes and dtypes count.
 
-    shapes: tuple[tuple[int, ...], ...]
-    dtypes: tuple[torch.dtype, ...]
-    names: tuple[str, ...] | None = None
+    Args:
+        inputs: The nest; a tuple holds positional arguments, a mapping keyword arguments.
+        sliced: Whether the first dimension of each tensor is the batch, which may have any size.
+    """
+
+    inputs: Nest
+    sliced: bool = True
 
     @classmethod
     def of(cls, example: ExampleLike, *, dtype: torch.dtype | None = None) -> "Example":
         """Read an example from what a user gives.
 
         Raises:
-            EvaluationError: If it is no shape and no tensors with a batch dimension.
+            EvaluationError: If it is not a shape and not a nest of tensors with a batch dimension.
         """
         if isinstance(example, Example):
             return example
-        if isinstance(example, Mapping):
-            tensors = tuple(example.values())
-            names = tuple(example)
-        elif isinstance(example, Tensor):
-            tensors, names = (example,), None
-        else:
-            items = tuple(cast("Sequence[Any]", example))
-            if items and all(isinstance(item, int) and item > 0 for item in items):
-                return cls((cast("tuple[int, ...]", items),), (dtype or torch.float32,))
-            tensors, names = items, None
-        if not tensors or not all(isinstance(tensor, Tensor) and tensor.ndim for tensor in tensors):
+        if isinstance(example, tuple | list | torch.Size) and example and all(isinstance(item, int) and item > 0 for item in cast("Sequence[Any]", example)):
+            return cls(torch.empty(1, *cast("Sequence[int]", example), dtype=dtype or torch.float32, device="meta"))
+        tensors = list(tensors_of(example))
+        if not tensors or not all(tensor.ndim for tensor in tensors):
             msg = (
                 f"An input is a shape without the batch dimension, such as (3, 32, 32), or tensors with a batch dimension, "
-                f"alone, in a tuple or by name; got {example!r}."
+                f"alone, in a tuple or by name; got {example!r:.300}. Inputs without one are given whole: Example.whole(inputs)."
             )
             raise EvaluationError(msg)
-        return cls(tuple(tuple(tensor.shape[1:]) for tensor in tensors), tuple(tensor.dtype for tensor in tensors), names)
+        return cls(map_tensors(lambda tensor: torch.empty_like(tensor[:1], device="meta"), example))
 
-    def on(self, device: torch.device | str, *, batch: int) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
-        """Return positional and named tensors of zeros with a batch dimension."""
-        tensors = tuple(torch.zeros(batch, *shape, dtype=dtype, device=device) for shape, dtype in zip(self.shapes, self.dtypes, strict=True))
-        if self.names is None:
-            return tensors, {}
-        return (), dict(zip(self.names, tensors, strict=True))
+    @classmethod
+    def whole(cls, inputs: Nest) -> "Example":
+        """Return an example of inputs that can't be cut to another number of samples, such as a graph's: they keep their shapes."""
+        return cls(map_tensors(lambda tensor: torch.empty_like(tensor, device="meta"), inputs), sliced=False)
+
+    def on(self, device: torch.device | str, *, batch: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return positional and keyword arguments: zeros, with `batch` samples where their number may vary."""
+
+        def zeros(tensor: Tensor) -> Tensor:
+            shape = (batch, *tensor.shape[1:]) if self.sliced else tensor.shape
+            return torch.zeros(shape, dtype=tensor.dtype, device=device)
+
+        return arguments(map_tensors(zeros, self.inputs))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Example) and (self.sliced, str(self), self._dtypes) == (other.sliced, str(other), other._dtypes)
+
+    def __hash__(self) -> int:
+        return hash((self.sliced, str(self), self._dtypes))
+
+    @property
+    def _dtypes(self) -> tuple[torch.dtype, ...]:
+        return tuple(tensor.dtype for tensor in tensors_of(self.inputs))
 
     def __str__(self) -> str:
-        shown = [str(tuple(shape)) for shape in self.shapes]
-        return ", ".join(shown if self.names is None else (f"{name}: {shape}" for name, shape in zip(self.names, shown, strict=True)))
+        shown = [str(tuple(tensor.shape[1:] if self.sliced else tensor.shape)) for tensor in tensors_of(self.inputs)]
+        if isinstance(self.inputs, Mapping) and len(shown) == len(cast("Mapping[str, Any]", self.inputs)):
+            shown = [f"{name}: {shape}" for name, shape in zip(cast("Mapping[str, Any]", self.inputs), shown, strict=True)]
+        return ", ".join(shown)

@@ -6,10 +6,11 @@ from retia.evaluate.data import LoadedData, TensorData, as_data
 from retia.evaluate.export import export
 from retia.evaluate.going_on import load_optimizer
 from retia.evaluate.inheritance import Inheritance, inherit
+from retia.evaluate.language_modeling import LanguageModeling
 from retia.evaluate.proxies import PROXIES, Probe, Proxy
 from retia.evaluate.regression import Regression
-from retia.evaluate.supervised import Supervised
-from retia.evaluate.teaching import Teaching, Trainable
+from retia.evaluate.trainer import Trainer
+from retia.evaluate.training import Trainable, Training, memory_format_of
 from retia.evaluate.weights import save_weights
 from retia.evaluate.zero_cost import ZeroCost
 
@@ -17,20 +18,22 @@ __all__ = [
     "PROXIES",
     "Classification",
     "Inheritance",
+    "LanguageModeling",
     "LoadedData",
     "Probe",
     "Proxy",
     "Regression",
-    "Supervised",
-    "Teaching",
     "TensorData",
     "Trainable",
+    "Trainer",
+    "Training",
     "ZeroCost",
     "as_data",
     "export",
     "inherit",
     "load_checkpoint",
     "load_optimizer",
+    "memory_format_of",
     "save_checkpoint",
     "save_weights",
 ]

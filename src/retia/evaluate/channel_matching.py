@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase  # what batch and instance normalization derive from
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd  # what all convolutions derive from
 
-from retia.evaluate.data import forward_arguments
+from retia.nn import arguments
 
 __all__ = ["match_channels"]
 
@@ -40,7 +40,7 @@ def match_channels(child: nn.Module, parent: nn.Module, example: Any, share: Sha
         share: Splits the weights of what is read among its copies.
         grown: Makes the weights of a layer that reads what the parent's reads.
     """
-    args, kwargs = forward_arguments(_varied(example))
+    args, kwargs = arguments(_varied(example))
     given: dict[str, Tensor] = {}
     filled: set[str] = set()
     theirs = dict(parent.named_modules())

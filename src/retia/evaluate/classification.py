@@ -1,108 +1,223 @@
-"""The evaluator that trains a model to tell classes apart."""
+"""The preset that trains a model to tell classes apart."""
 
-from dataclasses import dataclass
-from functools import partial
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torchmetrics import Metric
-from torchmetrics.classification import MulticlassAccuracy
 
 from retia.errors import EvaluationError
+from retia.evaluate.checks import check_inputs
+from retia.evaluate.class_targets import ClassTargets
+from retia.evaluate.data import Data, TensorData, as_data
+from retia.evaluate.outputs import TensorOutputs
 from retia.evaluate.settings import Searched
-from retia.evaluate.supervised import Loss, Supervised
-from retia.evaluate.training import MetricFactory
+from retia.evaluate.training import Loss, Training
+from retia.nn import Batch, Nest, inputs_of, targets_of
 
-__all__ = ["Classification"]
+__all__ = ["Accuracy", "ClassScores", "Classification", "CrossEntropy"]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Classification(Supervised):
-    """Train a classifier: a model that returns a score for each class, (B, classes).
+def Classification(  # noqa: N802  # a preset reads like the class that it makes
+    train: Data,
+    valid: Data,
+    *,
+    test: Data | None = None,
+    label_smoothing: Searched[float] = 0.0,
+    class_weights: Sequence[float] | Tensor | None = None,
+    ignore_index: int = -100,
+    class_dim: int | None = None,
+    multilabel: bool = False,
+    loss: Loss | None = None,
+    inputs: Callable[[Batch], Nest] = inputs_of,
+    targets: Callable[[Batch], Nest] = targets_of,
+    forward: Callable[[nn.Module, Batch], Any] | None = None,
+    metrics: Mapping[str, Metric | Callable[[], Metric]] | None = None,
+    **settings: Any,
+) -> Training:
+    """Return a `Training` of classifiers: models that return a score for each class.
 
-    It supplies `accuracy` and `loss` (cross-entropy) on the validation data, both of the epoch with the best accuracy, whose weights
-    are kept; with `test` data `test_accuracy` and `test_loss` of the same weights; and `train_seconds`, `params`, `flops`, `macs`.
-    Models with 2d convolutions train in channels-last order.
-
-    A trial's fidelity is the epoch up to which it trains; the schedule of the learning rate is that of all `epochs` nonetheless, so that a trial can
-    go on where one with a lower fidelity has ended. It comes to the same, to the bit on a CPU, as if it had been trained in one go. For that a
-    trial with a fidelity keeps a checkpoint of its weights, its optimizer and its random numbers; `train_seconds` counts from the first epoch.
-
-    Every setting may be a domain, such as `lr=Real(1e-4, 1e-1, log=True)`: then it is searched along with the architecture, as the
-    parameter of that name.
+    Targets are class numbers of any shape: one for a sample (N,), for a token (N, T), for a pixel (N, H, W). The scores have one dimension more, which
+    is the second, (N, classes, ...), or the last, (N, ..., classes). It supplies `accuracy` and `loss` (cross-entropy), of the epoch with the
+    best accuracy.
 
     Args:
-        train: `(x, y)` tensors or arrays, a `Dataset`, or a `DataLoader`. Tensors are batched without any Python for each sample.
-        valid: The same, to judge by.
-        test: The same, for measuring only.
-        epochs: How often the training data is seen.
-        batch_size: Of tensors and `Dataset`s; a `DataLoader` has its own.
-        lr: The learning rate.
-        optimizer: "adamw", "sgd", or a function `(parameters, lr) -> Optimizer`.
-        weight_decay: Of weights of two or more dimensions.
-        momentum: Of "sgd" (Nesterov).
-        schedule: "cosine" (to 0), "constant", or a function `(optimizer, steps) -> LRScheduler`, stepped after each batch.
-        warmup_epochs: Over how many epochs the learning rate rises from 0.
-        clip_norm: The greatest norm of the gradient.
-        precision: "auto" is bfloat16 autocast on a GPU and float32 elsewhere.
-        patience: Stop after so many epochs without a better accuracy.
-        metrics: Further torchmetrics, by name: a metric (a copy is taken) or a function that makes one.
-        loss: A function `(outputs, targets) -> loss` in place of cross-entropy.
-        device: Where to train; a GPU if there is one, if not given.
-        keep_weights: Whether the trained weights are saved with the trial, for `trial.load()`.
-        keep_checkpoints: Whether the checkpoint of a trial with a fidelity is kept for good. If not, it is removed once the strategy says that no trial
-            will go on from it.
-        inherit_weights: Whether a model starts from the weights of the one that it was derived from, as strategies that mutate say (see
-            `retia.inherit`), and keeps computing what that did where it can.
-        label_smoothing: Of the cross-entropy that is trained on.
+        train: Training data, as `Training` takes it.
+        valid: Validation data.
+        test: Data for measuring only.
+        label_smoothing: Label smoothing of the cross-entropy that is trained on, in [0, 1). Default 0.
+        class_weights: Weight of each class in the loss; for `multilabel` the weight of each label's positive samples.
+        ignore_index: Class number of targets that do not count. Default -100.
+        class_dim: Dimension of the scores of classes, 1 or -1. Default: found by the shapes.
+        multilabel: Whether a sample has any number of labels: targets are then 0 or 1, of the shape of the outputs.
+        loss: Function `(outputs, batch) -> Tensor` instead of the cross-entropy; outputs have their classes in dimension 1.
+        inputs: Function `batch -> inputs`.
+        targets: Function `batch -> targets`.
+        forward: Function `(model, batch) -> outputs`.
+        metrics: Further torchmetrics by name, updated by scores (N, classes, ...) and class numbers (N, ...).
+        settings: Further settings of `Training`.
 
     Raises:
-        EvaluationError: If a setting or the data can't be.
+        EvaluationError: If a setting or the data is not valid.
+    """
+    if loss is not None and label_smoothing != 0:
+        msg = f"'label_smoothing' is of the cross-entropy, but 'loss' is {loss!r}. Smooth in that function, with label_smoothing=0."
+        raise EvaluationError(msg)
+    data = {name: as_data(name, one) for name, one in (("train", train), ("valid", valid), ("test", test)) if name != "test" or one is not None}
+    for name, one in data.items():
+        check_inputs(name, inputs(one.first()))
+    labels = ClassTargets(targets, ignore_index=ignore_index, multilabel=multilabel)
+    classes = max(labels.checked(name, one.tensors if isinstance(one, TensorData) else one.first()) for name, one in data.items())
+    more = dict(metrics or {})
+    if "accuracy" in more:
+        msg = "Classification supplies ['accuracy'] itself, so a metric in 'metrics' needs another name. Rename it."
+        raise EvaluationError(msg)
+    weights = None if class_weights is None else tuple(torch.as_tensor(class_weights).tolist())
+    trained = CrossEntropy(labels, label_smoothing=label_smoothing, class_weights=weights)
+    own: dict[str, Any] = {
+        "loss": loss or trained,
+        "valid_loss": loss or replace(trained, label_smoothing=0.0),
+        "weight": trained.weight,
+        "distill": trained.distilled,
+        "select": ("accuracy", "max"),
+        "check": _Check(labels, classes),
+        "preset": "Classification",
+    }
+    return Training(
+        **data,
+        **{**own, **settings},
+        inputs=inputs,
+        targets=labels,
+        forward=ClassScores(TensorOutputs(inputs, forward), labels, class_dim),
+        metrics={"accuracy": Accuracy(labels), **more},
+    )
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """The outputs of a classifier with the classes in dimension 1.
+
+    Raises:
+        EvaluationError: When called, if the classes may be in two dimensions.
     """
 
+    outputs: TensorOutputs
+    labels: ClassTargets
+    class_dim: int | None = None
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Return the scores, (N, classes, ...)."""
+        scores = self.outputs(model, batch)
+        if self.labels.multilabel or scores.ndim <= 2:
+            return scores
+        if self.class_dim is not None:
+            return scores.movedim(self.class_dim, 1)
+        shape = self.labels(batch).shape
+        second, last = (*scores.shape[:1], *scores.shape[2:]) == shape, scores.shape[:-1] == shape
+        if second and last:
+            msg = (
+                f"Scores of shape {tuple(scores.shape)} for targets of shape {tuple(shape)} may have their classes in the second dimension or the last. "
+                f"Say which: class_dim=1 or class_dim=-1."
+            )
+            raise EvaluationError(msg)
+        return scores.movedim(-1, 1) if last else scores
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """The cross-entropy of class numbers, or the binary cross-entropy of each label.
+
+    Args:
+        labels: The targets of a batch.
+        label_smoothing: Share of the target that is spread over all classes.
+        class_weights: Weight of each class.
+    """
+
+    labels: ClassTargets
     label_smoothing: Searched[float] = 0.0
+    class_weights: tuple[float, ...] | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.loss is not None and self.label_smoothing != 0:
-            msg = f"'label_smoothing' is of the cross-entropy, but 'loss' is {self.loss!r}. Smooth in that function, with label_smoothing=0."
+    def __call__(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Return the mean over the targets that count, by class weight."""
+        targets, weights = self.labels(batch), self._weights(outputs)
+        smoothing = cast("float", self.label_smoothing)
+        if self.labels.multilabel:
+            soft = targets.to(outputs.dtype) * (1 - smoothing) + smoothing / 2 if smoothing else targets.to(outputs.dtype)
+            return binary_cross_entropy_with_logits(outputs, soft, pos_weight=weights)
+        return cross_entropy(outputs, targets, weight=weights, ignore_index=self.labels.ignore_index, label_smoothing=smoothing)
+
+    def weight(self, batch: Batch) -> float:
+        """Return the number of targets that count, each by its class weight: what the mean is divided by."""
+        targets = self.labels(batch)
+        if self.labels.multilabel or (self.class_weights is None and not self.labels.ignores):
+            return float(targets.numel())
+        counted = targets[targets != self.labels.ignore_index]
+        return float(counted.numel()) if self.class_weights is None else float(torch.tensor(self.class_weights, device=counted.device)[counted].sum())
+
+    def distilled(self, outputs: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
+        """Return the cross-entropy with the teacher's probabilities, averaged over the targets that count; no gradient reaches the teacher."""
+        teacher = teacher.detach()
+        if self.labels.multilabel:
+            return binary_cross_entropy_with_logits(outputs, teacher.sigmoid())
+        each = -(teacher.softmax(1) * outputs.log_softmax(1)).sum(1)  # (N, ...)
+        counts = self.labels(batch) != self.labels.ignore_index
+        return each.mean() if not self.labels.ignores else (each * counts).sum() / counts.sum()
+
+    def _weights(self, outputs: Tensor) -> Tensor | None:
+        return None if self.class_weights is None else torch.tensor(self.class_weights, device=outputs.device, dtype=outputs.dtype)
+
+
+class Accuracy(Metric):
+    """The share of targets that the greatest score names, or of labels whose score has the right sign."""
+
+    full_state_update = False
+    right: Tensor
+    count: Tensor
+
+    def __init__(self, labels: ClassTargets) -> None:
+        super().__init__()
+        self.labels = labels
+        self.add_state("right", torch.tensor(0), dist_reduce_fx="sum")
+        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(self, outputs: Tensor, targets: Tensor) -> None:
+        """Take up scores (N, classes, ...) and class numbers (N, ...)."""
+        if self.labels.multilabel:
+            right, counts = (outputs > 0) == (targets > 0), torch.ones_like(targets, dtype=torch.bool)
+        else:
+            right, counts = outputs.argmax(1) == targets, targets != self.labels.ignore_index
+        self.right = self.right + (right & counts).sum()
+        self.count = self.count + counts.sum()
+
+    def compute(self) -> Tensor:
+        """Return the share."""
+        return self.right / self.count
+
+
+@dataclass(frozen=True)
+class _Check:
+    """Checks that there is a score for each class and target."""
+
+    labels: ClassTargets
+    classes: int
+
+    def __call__(self, outputs: Tensor, batch: Batch) -> None:
+        targets = self.labels(batch)
+        expected = targets.shape if self.labels.multilabel else (*outputs.shape[:1], *outputs.shape[2:])
+        if (outputs.shape if self.labels.multilabel else targets.shape) != expected or (not self.labels.multilabel and outputs.shape[1:2] < (2,)):
+            shape = "of the shape of the targets" if self.labels.multilabel else "of shape (B, classes, ...) for targets (B, ...)"
+            msg = (
+                f"A classifier returns a score for each class, {shape}, got {tuple(outputs.shape)} for targets of shape {tuple(targets.shape)}. "
+                f"Is the classification head missing?"
+            )
             raise EvaluationError(msg)
-
-    @property
-    def goal(self) -> tuple[str, bool]:
-        """Accuracy, the more the better."""
-        return "accuracy", True
-
-    @property
-    def class_targets(self) -> bool:
-        """They are."""
-        return True
-
-    def training_loss(self) -> Loss:
-        """Cross-entropy with label smoothing."""
-        return partial(nn.functional.cross_entropy, label_smoothing=cast("float", self.label_smoothing))
-
-    def judged_loss(self) -> Loss:
-        """Cross-entropy."""
-        return nn.functional.cross_entropy
-
-    def check_outputs(self, outputs: Tensor, targets: Tensor) -> None:
-        """See that there is a score for each class."""
-        if outputs.ndim != 2 or outputs.shape[1] < 2:
-            msg = f"A classifier returns a score for each class, of shape (B, classes), got {tuple(outputs.shape)}. Has the model its head?"
-            raise EvaluationError(msg)
-        known = (self._data(name).classes() for name in ("train", "valid", "test") if getattr(self, name) is not None)
-        if outputs.shape[1] < (needed := max(int(targets.max()) + 1, *known)):
+        needed = max(self.classes, int(targets.max()) + 1)
+        if not self.labels.multilabel and outputs.shape[1] < needed:
             msg = (
                 f"The model returns {outputs.shape[1]} scores, but the targets go up to {needed - 1}, so there are at least {needed} classes. "
                 f"Give its head {needed} outputs, or number the classes from 0."
             )
             raise EvaluationError(msg)
-
-    def own_metrics(self) -> dict[str, MetricFactory]:
-        """Accuracy."""
-        return {"accuracy": _accuracy}
-
-
-def _accuracy(outputs: Tensor) -> Metric:
-    return MulticlassAccuracy(num_classes=outputs.shape[1], average="micro")

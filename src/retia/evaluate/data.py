@@ -1,7 +1,7 @@
 """Data in whatever form a user has it, as batches on a device."""
 
 import zlib
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, cast
@@ -12,16 +12,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset, default_collate
 
 from retia.errors import EvaluationError
-from retia.evaluate.checks import check_finite, check_inputs, check_targets
-from retia.nn import seeded
+from retia.nn import Batch, Nest, map_tensors, move, seeded, tensors_of
 
-__all__ = ["Batch", "Data", "LoadedData", "TensorData", "as_data", "describe_data", "forward_arguments"]
-
-Batch: TypeAlias = tuple[Any, Tensor]
-"""Inputs (a tensor, a tuple of tensors, or tensors by name) and targets."""
+__all__ = ["Data", "LoadedData", "TensorData", "as_data", "describe_data"]
 
 Data: TypeAlias = Any
-"""`(x, y)` tensors or arrays, a `Dataset` of pairs, or a `DataLoader` of batches of pairs."""
+"""Tensors or arrays in any nest, a `Dataset`, a `DataLoader`, or another collection of batches that can be iterated again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,16 +25,22 @@ class TensorData:
     """Data that fits in memory: batches are taken by index, without any Python for each sample.
 
     Args:
-        x: The inputs, (N, ...).
-        y: The targets, (N, ...).
+        tensors: A nest of tensors (N, ...), mostly a pair (inputs, targets).
     """
 
-    x: Tensor
-    y: Tensor
+    tensors: Nest
+
+    def __len__(self) -> int:
+        """The number of samples, N."""
+        return len(next(tensors_of(self.tensors)))
 
     def placed(self, device: torch.device, memory_format: torch.memory_format) -> "TensorData":
         """Return the data on a device; images, (N, C, H, W), in the memory format."""
-        return TensorData(_place(self.x, device, memory_format), self.y.to(device))
+        return TensorData(move(self.tensors, device, memory_format))
+
+    def taken(self, index: Any) -> Batch:
+        """Return the samples of an index, as a batch."""
+        return map_tensors(lambda tensor: tensor[index], self.tensors)
 
     def batches(self, size: int, *, generator: torch.Generator | None = None) -> Iterator[Batch]:
         """Yield batches, in random order if a generator is given; the last one may be smaller.
@@ -46,27 +48,24 @@ class TensorData:
         In random order a last batch of a single sample is left out, for batch normalization can't train on it.
         """
         if generator is None:
-            yield from zip(self.x.split(size), self.y.split(size), strict=True)
+            for start in range(0, len(self), size):
+                yield self.taken(slice(start, start + size))
             return
-        order = torch.randperm(len(self.x), generator=generator).to(self.x.device)
+        order = torch.randperm(len(self), generator=generator).to(next(tensors_of(self.tensors)).device)
         for index in order.split(size)[: self.steps(size)]:
-            yield self.x[index], self.y[index]
+            yield self.taken(index)
 
     def first(self) -> Batch:
         """Return the first batch, of up to two samples."""
-        return self.x[:2], self.y[:2]
+        return self.taken(slice(2))
 
     def steps(self, size: int) -> int:
         """Return the number of batches in random order."""
-        return -(-len(self.x) // size) - _leaves_one(len(self.x), size)
+        return -(-len(self) // size) - _leaves_one(len(self), size)
 
     def generators(self) -> list[torch.Generator]:
-        """Return none: there is no order but that of the generator given."""
+        """Return no generator: there is no order but that of the generator given."""
         return []
-
-    def classes(self) -> int:
-        """Return how many classes the class numbers need at least."""
-        return int(self.y.max()) + 1
 
     @contextmanager
     def rewound(self) -> Generator[None]:
@@ -74,23 +73,22 @@ class TensorData:
         yield
 
     def __repr__(self) -> str:
-        shown = (f"{name}: {tuple(part.shape)} {str(part.dtype).removeprefix('torch.')}" for name, part in (("x", self.x), ("y", self.y)))
+        parts = self.tensors if isinstance(self.tensors, Mapping) else dict(zip(("x", "y"), tensors_of(self.tensors), strict=False))
+        shown = (f"{name}: {tuple(part.shape)} {_dtype(part)}" for name, part in cast("Mapping[str, Any]", parts).items() if isinstance(part, Tensor))
         return f"TensorData({', '.join(shown)})"
 
 
 @dataclass(frozen=True, eq=False)
 class LoadedData:
-    """Data that a `DataLoader` or a `Dataset` yields.
+    """Data that a `DataLoader`, a `Dataset` or another collection of batches yields.
 
     Args:
         source: Where it comes from.
-        target_dtype: What targets are turned into.
         device: Where batches are put.
-        memory_format: Of images.
+        memory_format: The memory format of images.
     """
 
-    source: "DataLoader[Any] | Dataset[Any]"
-    target_dtype: torch.dtype
+    source: Any
     device: "torch.device | str" = "cpu"
     memory_format: torch.memory_format = torch.preserve_format
 
@@ -100,35 +98,21 @@ class LoadedData:
 
     def batches(self, size: int, *, generator: torch.Generator | None = None) -> Iterator[Batch]:
         """Yield batches; a user's own loader decides on size and order."""
-        for x, y in self._loader(size, generator):
-            yield _place(x, self.device, self.memory_format), y.to(self.device, self.target_dtype)
+        for batch in self._loader(size, generator):
+            yield move(batch, self.device, self.memory_format)
 
     def first(self) -> Batch:
-        """Return a first batch: of one sample where the data can be indexed.
-
-        Raises:
-            TypeError: If it is no pair.
-        """
+        """Return a first batch: of one sample where the data can be indexed."""
         with seeded(0), self.rewound():
-            batch = self._first()
-        if not isinstance(batch, tuple | list) or len(batch) != 2:
-            got = f"{type(batch).__name__} of {len(batch)}" if isinstance(batch, tuple | list | dict) else type(batch).__name__
-            msg = f"a batch is a {got}"
-            raise TypeError(msg)
-        x, y = batch
-        return _place(x, "cpu", torch.preserve_format), y
+            return move(self._first(), "cpu")
 
     def steps(self, size: int) -> int:
         """Return the number of batches in random order; a stream of unknown length is counted by running through it."""
         loader = self._loader(size, torch.Generator())
         try:
-            return len(loader)
+            return len(cast("Any", loader))
         except TypeError:
             return sum(1 for _ in loader)
-
-    def classes(self) -> int:
-        """Return the least that any classifier has: what a loader will yield is not known."""
-        return 2
 
     def generators(self) -> list[torch.Generator]:
         """Return a loader's own generators, each once."""
@@ -148,76 +132,103 @@ class LoadedData:
                 generator.set_state(state)
 
     def _first(self) -> Any:
-        loader: Any = self.source
-        if not isinstance(self.source, DataLoader):
-            return next(iter(self._loader(2, None))) if isinstance(self.source, IterableDataset) else default_collate([loader[0]])
-        if loader.batch_size is None or isinstance(loader.dataset, IterableDataset):
-            return next(iter(loader))
-        return loader.collate_fn([loader.dataset[0]])
+        source = self.source
+        if isinstance(source, DataLoader):
+            if source.batch_size is None or isinstance(source.dataset, IterableDataset) or type(source) is not DataLoader:
+                return next(iter(source))
+            return source.collate_fn([source.dataset[0]])
+        return next(iter(self._loader(2, None))) if isinstance(source, IterableDataset) or not _indexed(source) else default_collate([source[0]])
 
-    def _loader(self, size: int, generator: torch.Generator | None) -> "DataLoader[Any]":
-        if isinstance(self.source, DataLoader):
+    def _loader(self, size: int, generator: torch.Generator | None) -> Iterable[Any]:
+        if isinstance(self.source, DataLoader) or not (_indexed(self.source) or isinstance(self.source, IterableDataset)):
             return self.source
-        if isinstance(self.source, IterableDataset):
+        if generator is None or isinstance(self.source, IterableDataset):
             return DataLoader(self.source, batch_size=size)
-        if generator is None:
-            return DataLoader(self.source, batch_size=size)
-        alone = _leaves_one(len(cast("Any", self.source)), size)
+        alone = _leaves_one(len(self.source), size)
         return DataLoader(self.source, batch_size=size, shuffle=True, generator=generator, drop_last=alone)
 
     def __repr__(self) -> str:
         return f"LoadedData({type(self.source).__name__})"
 
 
-def as_data(name: str, data: Data, *, whole_targets: bool) -> TensorData | LoadedData:
+def as_data(name: str, data: Data) -> TensorData | LoadedData:
     """Return data as batches can be taken from it.
 
     Args:
-        name: The evaluator's field, for errors.
+        name: The field, for errors.
         data: What the user gave.
-        whole_targets: Whether targets are class numbers.
 
     Raises:
-        EvaluationError: If it is none of the accepted forms, is empty, or has parts that don't fit.
+        EvaluationError: If the data has no accepted form, is empty, has tensors of different lengths, or holds a NaN.
     """
     if isinstance(data, TensorData | LoadedData):
         return data
-    dtype = torch.long if whole_targets else torch.float32
-    data = _tensors_of(data)
-    if isinstance(data, DataLoader | Dataset):
-        loaded = LoadedData(data, dtype)
-        y = _checked_first(name, loaded)
-        check_targets(name, y, whole=whole_targets)
-        return loaded
-    if not isinstance(data, Sequence) or len(data) != 2 or not all(isinstance(part, Tensor | np.ndarray) for part in data):
-        got = f"{type(data).__name__} of {len(data)}" if isinstance(data, Sequence) else type(data).__name__
-        msg = f"'{name}' is a pair (x, y) of tensors or arrays, a Dataset or a DataLoader, got {got}."
+    data = _tensors_of_dataset(data)
+    if isinstance(data, np.ndarray | Tensor | Mapping) or (isinstance(data, tuple | list) and data and _tensors_only(data)):
+        return _tensor_data(name, data)
+    if isinstance(data, Iterator):
+        msg = f"'{name}' can be iterated once only, and is needed in every epoch: got {type(data).__name__}. Give a list, a DataLoader or an IterableDataset."
         raise EvaluationError(msg)
-    x, y = (torch.as_tensor(part) for part in cast("Sequence[Any]", data))
-    if not x.ndim or not y.ndim or len(x) != len(y) or not len(x):
-        msg = f"'{name}' needs as many inputs as targets, at least one, got shapes {tuple(x.shape)} and {tuple(y.shape)}."
+    if isinstance(data, tuple) or not (isinstance(data, list | Dataset | DataLoader) or (not isinstance(data, str | bytes) and (_indexed(data) or hasattr(data, "__iter__")))):
+        msg = f"'{name}' is tensors or arrays, such as a pair (x, y), a Dataset, a DataLoader or a list of batches, got {type(data).__name__}."
         raise EvaluationError(msg)
-    check_inputs(name, x)
-    check_targets(name, y, whole=whole_targets)
-    x, y = x.float() if x.is_floating_point() else x, y.to(dtype)
-    check_finite(name, x, y)
-    return TensorData(x, y)
-
-
-def forward_arguments(x: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return a batch's inputs as the positional and named arguments of the model."""
-    if isinstance(x, Mapping):
-        return (), dict(cast("Mapping[str, Any]", x))
-    return (tuple(cast("Sequence[Any]", x)) if isinstance(x, tuple | list) else (x,)), {}
+    loaded = LoadedData(data)
+    _check_source(name, loaded)
+    return loaded
 
 
 def describe_data(data: "TensorData | LoadedData") -> Any:
-    """Return what identifies data, as JSON: shapes, dtypes and checksums; of a loader its type and length."""
+    """Return what identifies data, as JSON: shapes, dtypes and checksums; the type and length of a loader."""
     if isinstance(data, TensorData):
-        return {name: _described(part) for name, part in (("x", data.x), ("y", data.y))}
+        nest = data.tensors
+        if isinstance(nest, tuple | list) and len(cast("Sequence[Any]", nest)) == 2:
+            nest = dict(zip(("x", "y"), cast("Sequence[Any]", nest), strict=True))
+        return map_tensors(_described, nest)
     source: Any = data.source
     length = len(source) if hasattr(source, "__len__") and not isinstance(getattr(source, "dataset", source), IterableDataset) else None
     return {"type": type(source).__qualname__, "length": length}
+
+
+def _tensor_data(name: str, data: Any) -> TensorData:
+    tensors = _as_tensors(data)
+    found = list(tensors_of(tensors))
+    if not found or not all(tensor.ndim for tensor in found) or len({len(tensor) for tensor in found}) > 1 or not len(found[0]):
+        shapes = " and ".join(str(tuple(tensor.shape)) for tensor in found)
+        msg = f"The tensors of '{name}' need the same number of samples in their first dimension, at least one, got the shapes {shapes or 'of no tensor'}."
+        raise EvaluationError(msg)
+    for tensor in found:
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            wrong = ~tensor.isfinite()
+            count = int((wrong.flatten(1).any(1) if wrong.ndim > 1 else wrong).sum())
+            msg = f"'{name}' holds a NaN or an infinity, in {count} of {len(tensor)} samples. Remove or fill them before the search."
+            raise EvaluationError(msg)
+    return TensorData(map_tensors(lambda tensor: tensor.float() if tensor.is_floating_point() else tensor, tensors))
+
+
+def _as_tensors(data: Any) -> Any:
+    if isinstance(data, np.ndarray):
+        return torch.as_tensor(data)
+    if isinstance(data, Mapping):
+        return {name: _as_tensors(part) for name, part in cast("Mapping[str, Any]", data).items()}
+    if isinstance(data, tuple | list):
+        return tuple(_as_tensors(part) for part in cast("Sequence[Any]", data))
+    return data
+
+
+def _tensors_only(nest: Any) -> bool:
+    """Whether a nest holds tensors and arrays alone, and is not a list of batches: a list has them directly in it."""
+    if isinstance(nest, Mapping):
+        return all(map(_tensors_only, cast("Mapping[str, Any]", nest).values()))
+    if isinstance(nest, tuple):
+        return all(map(_tensors_only, cast("Sequence[Any]", nest)))
+    if isinstance(nest, list):
+        return all(isinstance(part, Tensor | np.ndarray) for part in cast("Sequence[Any]", nest))
+    return isinstance(nest, Tensor | np.ndarray)
+
+
+def _indexed(source: Any) -> bool:
+    """Whether a source is a collection of samples that a `DataLoader` makes batches of, and not of batches."""
+    return not isinstance(source, list | tuple | DataLoader | IterableDataset) and hasattr(source, "__getitem__")
 
 
 def _described(tensor: Tensor) -> dict[str, Any]:
@@ -225,7 +236,7 @@ def _described(tensor: Tensor) -> dict[str, Any]:
     return {"shape": list(array.shape), "dtype": str(array.dtype), "checksum": zlib.crc32(array.data.cast("B"))}
 
 
-def _tensors_of(data: Data) -> Data:
+def _tensors_of_dataset(data: Data) -> Data:
     """Return the tensors of a `TensorDataset`, or of a part of one; other data as it is."""
     if isinstance(data, TensorDataset):
         return data.tensors
@@ -235,44 +246,35 @@ def _tensors_of(data: Data) -> Data:
     return data
 
 
-def _checked_first(name: str, data: LoadedData) -> Tensor:
-    """Return the targets of the first batch, after a look at the batch."""
+def _check_source(name: str, data: LoadedData) -> None:
     source: Any = data.source
     kind = type(source).__name__
     try:
         empty = not len(source)
     except TypeError:
         empty = False
-        if not isinstance(getattr(source, "dataset", source), IterableDataset):
+        if _indexed(source):
             msg = f"'{name}' is a {kind} without a length. Give it __len__, or make it an IterableDataset."
             raise EvaluationError(msg) from None
-    batch: Batch | None = None
+    batch = None
     try:
         batch = None if empty else data.first()
     except StopIteration:
         pass
     except (TypeError, ValueError) as error:
-        msg = f"'{name}' must yield pairs (x, y), but a {kind} gave something else: {type(error).__name__}: {error}. Wrap it, or set collate_fn."
+        msg = f"'{name}' must yield batches, but no batch can be made of a {kind}: {type(error).__name__}: {error}. Wrap it, or set collate_fn."
         raise EvaluationError(msg) from error
     if batch is None:
         msg = f"'{name}' is empty: its {kind} has no batches. Is the batch size, with drop_last, larger than the data?"
         raise EvaluationError(msg)
-    if not isinstance(batch[1], Tensor):
-        msg = f"'{name}' must yield pairs (x, y) with a tensor of targets, but a {kind} gave {type(batch[1]).__name__}. Set collate_fn."
+    if next(tensors_of(batch), None) is None and not hasattr(batch, "to"):
+        msg = f"'{name}' must yield batches with tensors, but a {kind} gave {type(batch).__name__}. Set collate_fn."
         raise EvaluationError(msg)
-    return batch[1]
 
 
 def _leaves_one(count: int, size: int) -> bool:
     return count > size > 1 and count % size == 1
 
 
-def _place(x: Any, device: torch.device | str, memory_format: torch.memory_format) -> Any:
-    if isinstance(x, Mapping):
-        return {name: _place(part, device, memory_format) for name, part in cast("Mapping[str, Any]", x).items()}
-    if isinstance(x, tuple | list):
-        return tuple(_place(part, device, memory_format) for part in cast("Sequence[Any]", x))
-    if not isinstance(x, Tensor):
-        return x
-    dtype = torch.float32 if x.dtype == torch.float64 else x.dtype
-    return x.to(device, dtype, memory_format=memory_format if x.ndim == 4 else torch.preserve_format)
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")

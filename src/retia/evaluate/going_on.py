@@ -35,14 +35,14 @@ class Parts:
 
     Args:
         model: The model.
-        optimizer: Its optimizer.
+        optimizers: Its optimizers.
         scaler: What scales the loss.
         generators: Where the order of the data comes from.
         device: Where torch draws the rest, such as dropout, beside the CPU.
     """
 
     model: nn.Module
-    optimizer: Optimizer
+    optimizers: Sequence[Optimizer]
     scaler: torch.amp.GradScaler
     generators: Sequence[torch.Generator]
     device: torch.device
@@ -51,7 +51,7 @@ class Parts:
         """Return the state of all, as `load` takes it."""
         return {
             "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "scaler": self.scaler.state_dict(),
             "generators": [generator.get_state() for generator in self.generators],
             "random": torch.get_rng_state(),
@@ -61,7 +61,8 @@ class Parts:
     def load(self, state: Mapping[str, Any]) -> None:
         """Put all into a state; torch's own generators too, so within `seeded`."""
         self.model.load_state_dict(state["model"])
-        load_optimizer(self.optimizer, state["optimizer"])
+        for optimizer, one in zip(self.optimizers, state["optimizers"], strict=True):
+            load_optimizer(optimizer, one)
         self.scaler.load_state_dict(state["scaler"])
         for generator, one in zip(self.generators, state["generators"], strict=True):
             generator.set_state(one)

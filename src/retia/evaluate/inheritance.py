@@ -12,7 +12,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd  # what all convolut
 
 from retia.errors import EvaluationError, StorageError
 from retia.evaluate.channel_matching import match_channels
-from retia.evaluate.data import forward_arguments
+from retia.nn import arguments
 from retia.rng import stream_seed
 from retia.trial import WEIGHTS, Run
 
@@ -260,7 +260,7 @@ def _put_back(modes: list[tuple[nn.Module, bool]]) -> None:
 
 def _deviation(child: nn.Module, parent: nn.Module, example: Any) -> Callable[[], float]:
     """Put both in evaluation mode, and return what measures how far the child's outputs are from the parent's, against the greatest of these."""
-    args, kwargs = forward_arguments(example)
+    args, kwargs = arguments(example)
     child.eval()
     expected: Tensor = parent.eval()(*args, **kwargs)
     scale = float(expected.abs().max()) or 1.0

@@ -1,7 +1,7 @@
 """Optimizers and learning-rate schedules by name."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, TypeAlias
 
 from torch import nn
@@ -10,17 +10,19 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from retia.errors import EvaluationError
 
-__all__ = ["OptimizerLike", "ScheduleLike", "make_optimizer", "make_schedule"]
+__all__ = ["OptimizerLike", "ScheduleLike", "make_optimizers", "make_schedule"]
 
-OptimizerLike: TypeAlias = Literal["adamw", "sgd"] | Callable[[Iterable[nn.Parameter], float], Optimizer]
-"""A name, or a function of parameters and learning rate."""
+OptimizerLike: TypeAlias = Literal["adamw", "sgd"] | Callable[[Iterable[nn.Parameter], float], Optimizer | Sequence[Optimizer]]
+"""A name, or a function of parameters and learning rate that makes an optimizer, or several for parameters of their own."""
 
 ScheduleLike: TypeAlias = Literal["cosine", "constant"] | Callable[[Optimizer, int], LRScheduler]
 """A name, or a function of optimizer and number of steps; it is stepped after each batch."""
 
 
-def make_optimizer(kind: OptimizerLike, model: nn.Module, *, lr: float, weight_decay: float, momentum: float, partial: bool = False) -> Optimizer:
-    """Make the optimizer; biases and normalization weights (of one dimension or none) are not decayed.
+def make_optimizers(
+    kind: OptimizerLike, model: nn.Module, *, lr: float, weight_decay: float, momentum: float, partial: bool = False
+) -> tuple[Optimizer, ...]:
+    """Make the optimizers, mostly one; biases and normalization weights (of one dimension or none) are not decayed.
 
     Args:
         kind: Which.
@@ -40,7 +42,8 @@ def make_optimizer(kind: OptimizerLike, model: nn.Module, *, lr: float, weight_d
         )
         raise EvaluationError(msg)
     if callable(kind):
-        return kind(weights, lr)
+        made = kind(weights, lr)
+        return (made,) if isinstance(made, Optimizer) else tuple(made)
     groups = [
         {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": weight_decay},
         {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
@@ -49,9 +52,9 @@ def make_optimizer(kind: OptimizerLike, model: nn.Module, *, lr: float, weight_d
     # The fused step takes a third of the time for the small models that a search tries.
     fused = all(weight.is_floating_point() and weight.device.type in ("cpu", "cuda") for weight in weights)
     if kind == "adamw":
-        return AdamW(groups, lr=lr, fused=fused)
+        return (AdamW(groups, lr=lr, fused=fused),)
     # Torch's fused step takes all momenta to be there, or none.
-    return SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0, fused=fused and not partial)
+    return (SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0, fused=fused and not partial),)
 
 
 def make_schedule(kind: ScheduleLike, optimizer: Optimizer, *, steps: int, warmup: int) -> LRScheduler:

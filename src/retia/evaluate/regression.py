@@ -1,48 +1,109 @@
-"""The evaluator that trains a model to return numbers."""
+"""The preset that trains a model to return numbers."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, Metric, R2Score
 
 from retia.errors import EvaluationError
-from retia.evaluate.supervised import Loss, Supervised
-from retia.evaluate.training import MetricFactory
+from retia.evaluate.checks import check_inputs
+from retia.evaluate.data import Data, as_data
+from retia.evaluate.outputs import TensorOutputs
+from retia.evaluate.training import Loss, Training
+from retia.nn import Batch, Nest, inputs_of, targets_of
 
 __all__ = ["Regression"]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Regression(Supervised):
-    """Train a model that returns numbers of the shape of the targets.
+def Regression(  # noqa: N802  # a preset reads like the class that it makes
+    train: Data,
+    valid: Data,
+    *,
+    test: Data | None = None,
+    loss: Loss | None = None,
+    inputs: Callable[[Batch], Nest] = inputs_of,
+    targets: Callable[[Batch], Nest] = targets_of,
+    forward: Callable[[nn.Module, Batch], Any] | None = None,
+    metrics: Mapping[str, Metric | Callable[[], Metric]] | None = None,
+    **settings: Any,
+) -> Training:
+    """Return a `Training` of models that return numbers of the shape of the targets.
 
-    It supplies `loss` (mean squared error), `mae` and `r2` on the validation data, of the epoch with the least loss, whose weights
-    are kept. The rest is as of `Classification`.
+    It supplies `loss` (mean squared error), `mae` and `r2`, of the epoch with the least loss.
+
+    Args:
+        train: Training data, as `Training` takes it.
+        valid: Validation data.
+        test: Data for measuring only.
+        loss: Function `(outputs, batch) -> Tensor` instead of the mean squared error.
+        inputs: Function `batch -> inputs`.
+        targets: Function `batch -> targets`, real numbers.
+        forward: Function `(model, batch) -> outputs`.
+        metrics: Further torchmetrics by name.
+        settings: Further settings of `Training`.
 
     Raises:
-        EvaluationError: If a setting or the data can't be.
+        EvaluationError: If a setting or the data is not valid.
     """
+    data = {name: as_data(name, one) for name, one in (("train", train), ("valid", valid), ("test", test)) if name != "test" or one is not None}
+    for name, one in data.items():
+        check_inputs(name, inputs(one.first()))
+    numbers = _Numbers(targets)
+    for name, one in data.items():
+        numbers.check(name, one.first())
+    more = dict(metrics or {})
+    if clash := {*more} & {"mae", "r2"}:
+        msg = f"Regression supplies {sorted(clash)} itself, so a metric in 'metrics' needs another name. Rename it."
+        raise EvaluationError(msg)
+    own: dict[str, Any] = {"loss": loss or _SquaredError(numbers), "distill": _distilled, "check": _SameShape(numbers), "preset": "Regression"}
+    return Training(
+        **data,
+        **{**own, **settings},
+        inputs=inputs,
+        targets=numbers,
+        forward=TensorOutputs(inputs, forward),
+        metrics={"mae": MeanAbsoluteError, "r2": _Determination, **more},
+    )
 
-    @property
-    def goal(self) -> tuple[str, bool]:
-        """Loss, the less the better."""
-        return "loss", False
 
-    @property
-    def class_targets(self) -> bool:
-        """They are not."""
-        return False
+@dataclass(frozen=True)
+class _Numbers:
+    """The targets of a batch, as floats."""
 
-    def training_loss(self) -> Loss:
-        """Mean squared error."""
-        return nn.functional.mse_loss
+    targets: Callable[[Batch], Nest]
 
-    def judged_loss(self) -> Loss:
-        """Mean squared error."""
-        return nn.functional.mse_loss
+    def __call__(self, batch: Batch) -> Tensor:
+        return torch.as_tensor(self.targets(batch)).float()
 
-    def check_outputs(self, outputs: Tensor, targets: Tensor) -> None:
-        """See that the shapes are the same."""
+    def check(self, name: str, batch: Batch) -> None:
+        y = self.targets(batch)
+        if not isinstance(y, Tensor) or y.is_complex() or y.dtype == torch.bool:
+            got = str(y.dtype).removeprefix("torch.") if isinstance(y, Tensor) else type(y).__name__
+            msg = f"The targets of '{name}' are a tensor of real numbers, got {got}. For classes use Classification."
+            raise EvaluationError(msg)
+
+
+@dataclass(frozen=True)
+class _SquaredError:
+    """The mean squared error."""
+
+    targets: _Numbers
+
+    def __call__(self, outputs: Tensor, batch: Batch) -> Tensor:
+        return nn.functional.mse_loss(outputs, self.targets(batch))
+
+
+@dataclass(frozen=True)
+class _SameShape:
+    """Checks that outputs have the shape of the targets."""
+
+    targets: _Numbers
+
+    def __call__(self, outputs: Tensor, batch: Batch) -> None:
+        targets = self.targets(batch)
         if outputs.shape != targets.shape:
             msg = (
                 f"A regression's outputs have the shape of its targets, {tuple(targets.shape)}, got {tuple(outputs.shape)}. "
@@ -50,16 +111,15 @@ class Regression(Supervised):
             )
             raise EvaluationError(msg)
 
-    def own_metrics(self) -> dict[str, MetricFactory]:
-        """Mean absolute error, and the coefficient of determination."""
-        return {"mae": _absolute_error, "r2": _determination}
+
+def _distilled(outputs: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
+    del batch
+    return nn.functional.mse_loss(outputs, teacher.detach())
 
 
-def _absolute_error(outputs: Tensor) -> Metric:
-    del outputs
-    return MeanAbsoluteError()
+class _Determination(R2Score):
+    """The coefficient of determination, also of dense outputs: then of all numbers together."""
 
-
-def _determination(outputs: Tensor) -> Metric:
-    del outputs
-    return R2Score()
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """Take up outputs and targets."""
+        super().update(*(one.flatten() if one.ndim > 2 else one for one in (preds, target)))

@@ -1,8 +1,10 @@
 """The settings of an evaluator: plain values, or domains that the search chooses from."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeAlias, TypeVar, cast
+
+from torch import Tensor
 
 from retia.errors import EvaluationError
 from retia.space import Categorical, Integer, Real, Subset, as_code, strays_in
@@ -26,6 +28,8 @@ class _Bound:
 _BOUNDS: Mapping[str, _Bound] = {
     "epochs": _Bound(lambda value: value >= 1, "a whole number of at least 1", whole=True),
     "batch_size": _Bound(lambda value: value >= 1, "a whole number of at least 1", whole=True),
+    "steps_per_epoch": _Bound(lambda value: value >= 1, "a whole number of at least 1", whole=True),
+    "accumulate": _Bound(lambda value: value >= 1, "a whole number of at least 1", whole=True),
     "patience": _Bound(lambda value: value >= 1, "a whole number of at least 1", whole=True),
     "warmup_epochs": _Bound(lambda value: value >= 0, "a whole number of at least 0", whole=True),
     "lr": _Bound(lambda value: value > 0, "a positive number"),
@@ -39,7 +43,7 @@ _NAMES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "schedule": (("cosine", "constant"), " or a function (optimizer, steps) -> LRScheduler"),
     "precision": (("auto", "float32", "bfloat16", "float16"), ""),
 }
-_OPTIONAL = ("patience", "clip_norm")
+_OPTIONAL = ("patience", "clip_norm", "steps_per_epoch")
 
 
 def is_domain(value: object) -> bool:
@@ -87,7 +91,17 @@ def describe_setting(value: Any) -> Any:
         return {name: describe_setting(one) for name, one in sorted(cast("Mapping[str, Any]", value).items())}
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    if is_dataclass(value) and not isinstance(value, type):
+        return {"type": _qualified(type(value)), **{one.name: describe_setting(getattr(value, one.name)) for one in fields(value)}}
+    if isinstance(value, tuple | list):
+        return [describe_setting(one) for one in cast("Sequence[Any]", value)]
+    if isinstance(value, Tensor):
+        return {"shape": list(value.shape), "dtype": str(value.dtype)}
     function = getattr(value, "func", value)  # what a functools.partial calls
+    return _qualified(function)
+
+
+def _qualified(function: Any) -> str:
     return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
 
 

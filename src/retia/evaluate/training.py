@@ -1,210 +1,396 @@
-"""The training loop."""
+"""How models of a space are trained and judged: the one recipe that every consumer takes."""
 
 import math
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self, TypeAlias, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric
 
-from retia.errors import EvaluationError, TrainingDiverged
-from retia.evaluate.data import LoadedData, TensorData, forward_arguments
-from retia.evaluate.going_on import Checkpoints, Parts, advance
-from retia.evaluate.optimization import OptimizerLike, ScheduleLike, make_optimizer, make_schedule
+from retia.cost import Costs, Example
+from retia.errors import ArchitectureError, EvaluationError
+from retia.evaluate.checks import check_inputs
+from retia.evaluate.data import Data, LoadedData, TensorData, as_data, describe_data
+from retia.evaluate.going_on import CHECKPOINT, Checkpoints, remove_unfinished
+from retia.evaluate.inheritance import inherit_from_parent
+from retia.evaluate.measurement import Measurement
+from retia.evaluate.optimization import OptimizerLike, ScheduleLike, make_optimizers, make_schedule
+from retia.evaluate.settings import Searched, check_settings, describe_setting, is_domain
+from retia.evaluate.weights import save_weights
+from retia.nn import Batch, Nest, inputs_of, run_on, sample_count, seeded, targets_of
+from retia.space import Architecture, Domain
+from retia.trial import Run
 
-__all__ = ["Recipe", "Trainer"]
+__all__ = ["Loss", "Trainable", "Training", "memory_format_of"]
 
-MetricFactory = Callable[[Tensor], Metric]
-"""Makes a metric, given the model's output for a batch, (B, ...)."""
+Loss: TypeAlias = Callable[[Any, Batch], Tensor]
+"""Of a model's outputs and the batch, a number to minimize."""
+
+_DATA = ("train", "valid", "test")
+_UNDESCRIBED = ("device", "keep_weights", "keep_checkpoints", *_DATA)
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How a model is trained: what stays the same from epoch to epoch.
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Training:
+    """Train models by gradient descent and measure them on validation data; also the recipe by which one-shot methods train a supernet.
+
+    A batch is any nest of tensors. Three functions say what is made of it: `inputs` gives the arguments of the model, `forward` the
+    outputs, `loss` what is minimized. `Classification`, `Regression` and `LanguageModeling` are presets, which fill in these and more.
+
+    It supplies the `metrics` and `loss` on the validation data, both of the epoch that `select` prefers, whose weights are kept; with `test` data
+    the same with the prefix `test_`; and `train_seconds`, `params`, and, where it can be counted, `flops` and `macs`.
+
+    A trial's fidelity is the epoch up to which it trains. The learning-rate schedule is that of all `epochs` nonetheless, so that a
+    trial can go on where one with a lower fidelity has ended, to the same result, to the bit on a CPU, as if it had been trained
+    in one go. Every number or name among the settings may be a domain, such as `lr=Real(1e-4, 1e-1, log=True)`; it is then searched along
+    with the architecture. So may the fields of a `loss` that is a dataclass.
 
     Args:
-        loss: Of outputs and targets, for training.
-        judged_loss: The same, for measuring.
-        metrics: What is measured beside the loss, by name.
-        check: Looks at the first outputs and targets, before anything is trained on them.
-        goal: The metric of the best epoch, and whether more of it is better.
-        epochs: Up to which epoch.
-        horizon: How many epochs the schedule is for; more than `epochs` where training may go on later.
+        train: Training data: tensors or arrays in any nest, mostly a pair `(x, y)`; a `Dataset`, a `DataLoader`, or a list of batches.
+        valid: Validation data, of the same form.
+        test: Data for measuring only.
+        loss: Function `(outputs, batch) -> Tensor`, a scalar.
+        inputs: Function `batch -> inputs`: a tensor, a tuple of positional arguments, or a mapping of keyword arguments. Default: the first
+            of a pair, or a mapping without its labels.
+        targets: Function `batch -> targets`, for `metrics`. Default: the second of a pair, or the labels of a mapping.
+        forward: Function `(model, batch) -> outputs`. Default: the model called with the inputs.
+        valid_loss: Function like `loss` that is reported. Default: `loss`.
+        weight: Function `batch -> number` of terms over which `loss` averages, by which batches are averaged. Default: the number of samples.
+        judge: Function `(model, batches) -> metrics` that replaces the measurement by `valid_loss` and `metrics`.
+        metrics: Further torchmetrics by name, updated by outputs and targets: a metric (a copy is taken) or a function that makes one.
+        derive: Function `metrics -> metrics` that computes further ones, such as a perplexity from the loss.
+        distill: Function `(outputs, teacher_outputs, batch) -> Tensor`, the loss of learning from a teacher, for methods that do.
+        select: Metric of the best epoch (and of the reward of ENAS), and "max" or "min".
+        check: Function `(outputs, batch)` that raises an error if the first outputs do not fit the targets.
+        epochs: Number of passes over the training data.
+        steps_per_epoch: Number of training steps after which an epoch ends. Default: all the training data.
+        batch_size: Number of samples, for data that does not come in batches.
+        lr: Learning rate.
+        optimizer: "adamw", "sgd", or a function `(parameters, lr) -> Optimizer` or several, each for parameters of its own.
+        weight_decay: Weight decay of parameters with two or more dimensions.
+        momentum: Momentum of "sgd" (Nesterov).
+        schedule: "cosine" (to 0), "constant", or a function `(optimizer, steps) -> LRScheduler`, stepped after each training step.
+        warmup_epochs: Number of epochs during which the learning rate rises from 0.
+        clip_norm: Greatest norm of the gradient.
+        accumulate: Number of batches whose gradients make up one step, each by its `weight`.
+        precision: Data type of autocast; "auto" is bfloat16 on a GPU and float32 elsewhere.
+        patience: Number of epochs without a better result after which training stops.
+        example: Inputs with all their dimensions, for costs and checks, where the batch can't be cut to one sample, as for a graph.
+        device: Where to train. Default: a GPU if there is one.
+        keep_weights: Whether the weights of the best epoch are kept in the trial's folder.
+        keep_checkpoints: Whether the states from which trainings go on are kept for good.
+        inherit_weights: Whether a model starts from the weights of the one that it was derived from (see `retia.inherit`).
+        preset: Name in descriptions and errors.
+
+    Raises:
+        EvaluationError: If a setting or the data is not valid.
     """
 
-    loss: Callable[[Tensor, Tensor], Tensor]
-    judged_loss: Callable[[Tensor, Tensor], Tensor]
-    metrics: Mapping[str, MetricFactory]
-    check: Callable[[Tensor, Tensor], None]
-    goal: tuple[str, bool]
-    epochs: int
-    horizon: int
-    batch_size: int
-    optimizer: OptimizerLike
-    lr: float
-    weight_decay: float
-    momentum: float
-    schedule: ScheduleLike
-    warmup_epochs: int
-    clip_norm: float | None
-    precision: torch.dtype | None
-    patience: int | None
+    train: Data = field(kw_only=False)
+    valid: Data = field(kw_only=False)
+    test: Data | None = None
+    loss: Loss
+    inputs: Callable[[Batch], Nest] = inputs_of
+    targets: Callable[[Batch], Nest] = targets_of
+    forward: Callable[[nn.Module, Batch], Any] | None = None
+    valid_loss: Loss | None = None
+    weight: Callable[[Batch], float] = sample_count
+    judge: Callable[[nn.Module, Iterable[Batch]], Mapping[str, float]] | None = None
+    metrics: Mapping[str, Metric | Callable[..., Metric]] = field(default_factory=dict[str, Any])
+    derive: Callable[[Mapping[str, float]], Mapping[str, float]] | None = None
+    distill: Callable[[Any, Any, Batch], Tensor] | None = None
+    select: tuple[str, Literal["max", "min"]] = ("loss", "min")
+    check: Callable[[Any, Batch], None] | None = None
+    epochs: Searched[int] = 10
+    steps_per_epoch: int | None = None
+    batch_size: Searched[int] = 64
+    lr: Searched[float] = 1e-3
+    optimizer: Searched[OptimizerLike] = "adamw"
+    weight_decay: Searched[float] = 1e-2
+    momentum: Searched[float] = 0.9
+    schedule: Searched[ScheduleLike] = "cosine"
+    warmup_epochs: Searched[int] = 0
+    clip_norm: Searched[float] | None = None
+    accumulate: Searched[int] = 1
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    patience: int | None = None
+    example: Nest | None = None
+    device: str | None = None
+    keep_weights: bool = True
+    keep_checkpoints: bool = False
+    inherit_weights: bool = False
+    preset: str = "Training"
 
+    def __post_init__(self) -> None:
+        check_settings(self.preset, {**_fields(self.loss), **self._settings()})
+        if isinstance(self.loss, nn.modules.loss._Loss) or getattr(self.loss, "__module__", "") == "torch.nn.functional" or not callable(self.loss):
+            msg = (
+                f"'loss' of {self.preset} is a function of outputs and the batch, got {self.loss!r}. "
+                f"Call a loss of torch in one: loss=lambda outputs, batch: nn.functional.mse_loss(outputs, batch[1])."
+            )
+            raise EvaluationError(msg)
+        if self.warmup_epochs != 0 and callable(self.schedule):
+            msg = f"'warmup_epochs' is part of 'cosine' and 'constant', but 'schedule' is a function, {self.schedule!r}. Let the function warm up, with warmup_epochs=0."
+            raise EvaluationError(msg)
+        reserved = {"loss", "train_seconds", "params", "flops", "macs"}
+        if clash := {*self.metrics} & reserved:
+            msg = f"{self.preset} supplies {sorted(clash)} itself, so a metric in 'metrics' needs another name. Rename it."
+            raise EvaluationError(msg)
+        name, direction = self.select
+        if direction not in ("max", "min") or (self.metric_names is not None and name not in self.metric_names):
+            msg = f"'select' of {self.preset} is a metric, of {list(self.metric_names or ())}, and \"max\" or \"min\", got {self.select!r}."
+            raise EvaluationError(msg)
+        for data in _DATA:
+            given = getattr(self, data)
+            if (data == "test" and given is None) or isinstance(given, TensorData | LoadedData):
+                continue
+            object.__setattr__(self, data, made := as_data(data, given))
+            check_inputs(data, self.inputs(made.first()))
 
-@dataclass
-class _Course:
-    """How far a training has come: the last epoch, the metrics and weights of the best one, how many epochs were none since, and what was reported."""
+    def __repr__(self) -> str:
+        shown = {name: getattr(self, name) for name in _DATA if getattr(self, name) is not None}
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if one.name not in (*_DATA, "preset") and one.default is not MISSING and value != one.default and not callable(value):
+                shown[one.name] = value
+        return f"{self.preset}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
-    epoch: int = 0
-    best: dict[str, float] = field(default_factory=dict[str, float])
-    weights: dict[str, Any] = field(default_factory=dict[str, Any])
-    waited: int = 0
-    told: list[tuple[dict[str, float], int]] = field(default_factory=list[tuple[dict[str, float], int]])
+    # --- what every consumer takes
 
+    def outputs(self, model: nn.Module, batch: Batch) -> Any:
+        """Return what a model gives for a batch, in the precision of the training."""
+        with self._autocast():
+            return run_on(model, self.inputs(batch)) if self.forward is None else self.forward(model, batch)
 
-class Trainer:
-    """Trains one model by a recipe."""
+    def measure(self, model: nn.Module, data: "TensorData | LoadedData | None" = None) -> dict[str, float]:
+        """Return the metrics of a model as it is, in evaluation mode, on the validation data or other data."""
+        model.eval()
+        data = self.data("valid") if data is None else data
+        batches = data.placed(self.place, memory_format_of(model)).batches(4 * cast("int", self.batch_size))
+        with torch.no_grad(), data.rewound():
+            if self.judge is not None:
+                with self._autocast():
+                    return {name: float(value) for name, value in self.judge(model, batches).items()}
+            measurement = self._measurement()
+            for batch in batches:
+                measurement.update(self.outputs(model, batch), batch)
+        return measurement.compute()
 
-    def __init__(self, model: nn.Module, recipe: Recipe, *, device: torch.device, seed: int) -> None:
-        self.model = model.to(device)
-        self.recipe = recipe
-        self.device = device
-        self.seconds = 0.0
-        self._generator = torch.Generator().manual_seed(seed)
-        self._memory_format = torch.preserve_format
-        if any(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in model.modules()):
-            self._memory_format = torch.channels_last  # convolutions run up to half again as quick on the CPU, and on tensor cores
-            self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  # an overload that torch does not declare
-        self._scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == torch.float16)
+    def reward(self, model: nn.Module, batch: Batch) -> float:
+        """Return how good a model in its present mode is on a batch: the metric of `select`, or exp(-metric) where less of it is better."""
+        name, direction = self.select
+        with torch.no_grad():
+            if self.judge is not None:
+                with self._autocast():
+                    value = float(self.judge(model, [batch])[name])
+            else:
+                measurement = self._measurement()
+                measurement.update(self.outputs(model, batch), batch)
+                value = measurement.compute()[name]
+        if not math.isfinite(value):
+            return 0.0
+        if direction == "max":
+            return value
+        return math.exp(-value) if value >= 0 else 1 - value
 
-    def fit(
-        self,
-        train: TensorData | LoadedData,
-        valid: TensorData | LoadedData,
-        report: Callable[[Mapping[str, float], float], None],
-        *,
-        state: Mapping[str, Any] | None = None,
-        checkpoints: Checkpoints | None = None,
-    ) -> dict[str, float]:
-        """Train, keep the weights of the best epoch, and return its metrics on the validation data.
-
-        Args:
-            train: What to train on.
-            valid: What to measure on.
-            report: Hears the metrics after each epoch.
-            state: Where another training by this recipe, but for `epochs`, has ended, or this one was cut off; it goes on from there to what it would
-                have come to. What this one had reported is reported again.
-            checkpoints: Keeps the state after epochs, and that in which training ends.
+    def distilled(self, outputs: Any, teacher: Any, batch: Batch) -> Tensor:
+        """Return the loss of learning from a teacher's outputs.
 
         Raises:
-            EvaluationError: If the model has nothing to train, or its outputs are not what the targets ask for.
-            TrainingDiverged: If a loss becomes NaN or infinite.
+            EvaluationError: If the training does not say how.
         """
-        recipe, started = self.recipe, time.perf_counter()
-        optimizer = make_optimizer(recipe.optimizer, self.model, lr=recipe.lr, weight_decay=recipe.weight_decay, momentum=recipe.momentum)
-        with train.rewound():
-            train, valid = self._placed(train), self._placed(valid)
-            steps = train.steps(recipe.batch_size)
-            schedule = make_schedule(recipe.schedule, optimizer, steps=steps * recipe.horizon, warmup=steps * recipe.warmup_epochs)
-            parts = Parts(self.model, optimizer, self._scaler, (self._generator, *train.generators()), self.device)
-            course = _Course()
-            if state is not None:
-                advance(schedule, steps * state["epoch"])
-                parts.load(state["parts"])
-                course = _Course(state["epoch"], state["best"], state["weights"], state["waited"], [(metrics, epoch) for metrics, epoch in state["told"]])
-                self.seconds = state["seconds"]
-                for metrics, epoch in course.told:
-                    report(metrics, epoch)
-            before = self.seconds
-
-            def present() -> dict[str, Any]:
-                self.seconds = before + time.perf_counter() - started
-                return {**vars(course), "parts": parts.state(), "seconds": self.seconds}
-
-            for _ in self._epochs(train, valid, optimizer, schedule, course, report):
-                if checkpoints is not None and course.epoch < recipe.epochs:
-                    checkpoints.after_epoch(present)
-            ended = present()
-            if checkpoints is not None:
-                checkpoints.at_end(ended)
-        self.model.load_state_dict(course.weights)
-        return course.best
-
-    def judge(self, data: TensorData | LoadedData) -> dict[str, float]:
-        """Return the metrics of the model as it is, in evaluation mode."""
-        self.model.eval()
-        total, count = 0.0, 0
-        metrics: dict[str, Metric] = {}
-        with torch.no_grad(), data.rewound():
-            for x, y in self._placed(data).batches(4 * self.recipe.batch_size):
-                outputs = self._outputs(x).float()
-                if not metrics:
-                    metrics = {name: factory(outputs).to(self.device) for name, factory in self.recipe.metrics.items()}
-                total += float(self.recipe.judged_loss(outputs, y)) * len(y)
-                count += len(y)
-                for metric in metrics.values():
-                    metric.update(outputs, y)
-        return {**{name: float(metric.compute()) for name, metric in metrics.items()}, "loss": total / count}
-
-    def _epochs(
-        self, train: TensorData | LoadedData, valid: TensorData | LoadedData, optimizer: Optimizer, schedule: Any, course: "_Course", report: Any
-    ) -> Iterator[None]:
-        """Train epoch by epoch, each with its report."""
-        name, more = self.recipe.goal
-        for epoch in range(course.epoch + 1, self.recipe.epochs + 1):
-            if self.recipe.patience is not None and course.waited >= self.recipe.patience:
-                return
-            self._epoch(train, optimizer, schedule, epoch)
-            metrics = self.judge(valid)
-            if wrong := {metric: value for metric, value in metrics.items() if not math.isfinite(value)}:
-                msg = f"On the validation data of epoch {epoch} the model gives {wrong}. {_remedy(self.recipe.lr)}"
-                raise TrainingDiverged(msg)
-            report(metrics, epoch)
-            course.told.append((metrics, epoch))
-            course.epoch = epoch
-            if not course.best or (metrics[name] > course.best[name] if more else metrics[name] < course.best[name]):
-                course.best, course.waited = metrics, 0
-                course.weights = {key: value.detach().clone() if isinstance(value, Tensor) else value for key, value in self.model.state_dict().items()}
-            else:
-                course.waited += 1
-            yield
-
-    def _epoch(self, data: TensorData | LoadedData, optimizer: Optimizer, schedule: Any, epoch: int) -> None:
-        self.model.train()
-        for step, (x, y) in enumerate(data.batches(self.recipe.batch_size, generator=self._generator), 1):
-            optimizer.zero_grad(set_to_none=True)
-            outputs = self._outputs(x)
-            if epoch == step == 1:
-                self.recipe.check(outputs, y)
-            loss = self.recipe.loss(outputs, y)
-            value = loss.item()
-            if not math.isfinite(value):
-                msg = f"The loss became {value} in epoch {epoch}, step {step}. {_remedy(self.recipe.lr)}"
-                raise TrainingDiverged(msg)
-            self._scaler.scale(loss).backward()
-            if self.recipe.clip_norm is not None:
-                self._scaler.unscale_(optimizer)
-                nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
-            self._scaler.step(optimizer)
-            self._scaler.update()
-            schedule.step()
-
-    def _placed(self, data: TensorData | LoadedData) -> TensorData | LoadedData:
-        return data.placed(self.device, self._memory_format)
-
-    def _outputs(self, x: Any) -> Tensor:
-        args, kwargs = forward_arguments(x)
-        with torch.autocast(self.device.type, dtype=self.recipe.precision, enabled=self.recipe.precision is not None):
-            outputs = self.model(*args, **kwargs)
-        if not isinstance(outputs, Tensor):
-            msg = f"The model returns a {type(outputs).__name__}, but a tensor of outputs is needed. Let its forward return that (of a transformers model, .logits)."
+        if self.distill is None:
+            msg = f"{self.preset} does not say how a model learns from a teacher. Give it distill=lambda outputs, teacher, batch: ..., or take a method without."
             raise EvaluationError(msg)
-        return outputs
+        return self.distill(outputs, teacher, batch)
+
+    def optimizers(self, model: nn.Module, *, partial: bool = False) -> tuple[Optimizer, ...]:
+        """Make the optimizers of a model's parameters; `partial` says that a step may leave some without a gradient, as in a supernet."""
+        return make_optimizers(
+            cast("OptimizerLike", self.optimizer),
+            model,
+            lr=cast("float", self.lr),
+            weight_decay=cast("float", self.weight_decay),
+            momentum=cast("float", self.momentum),
+            partial=partial,
+        )
+
+    def schedules(self, optimizers: Sequence[Optimizer], steps: int, *, epochs: int) -> list[LRScheduler]:
+        """Make the learning-rate schedules of optimizers for a number of steps in so many epochs; each is stepped after each step."""
+        warmup = round(steps * cast("int", self.warmup_epochs) / epochs)
+        return [make_schedule(cast("ScheduleLike", self.schedule), one, steps=steps, warmup=warmup) for one in optimizers]
+
+    def steps(self, data: TensorData | LoadedData) -> int:
+        """Return the number of training steps in an epoch over data."""
+        steps = -(-data.steps(cast("int", self.batch_size)) // cast("int", self.accumulate))
+        return steps if self.steps_per_epoch is None else min(steps, self.steps_per_epoch)
+
+    def on(self, device: torch.device, memory_format: torch.memory_format = torch.preserve_format) -> Self:
+        """Return the training with its data on a device, and images in a memory format."""
+        placed = {name: self.data(name).placed(device, memory_format) for name in _DATA if getattr(self, name) is not None}
+        return replace(self, device=str(device), **placed)
+
+    def data(self, name: str) -> TensorData | LoadedData:
+        """Return the data of a name, such as "train"."""
+        return getattr(self, name)
+
+    @property
+    def example_inputs(self) -> Nest:
+        """The inputs of a first batch of the training data, or `example`."""
+        return self.inputs(self.data("train").first()) if self.example is None else self.example
+
+    @property
+    def place(self) -> torch.device:
+        """The device to train on."""
+        return torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+    @property
+    def autocast(self) -> torch.dtype | None:
+        """The data type of autocast; None for float32."""
+        auto = torch.bfloat16 if self.place.type == "cuda" else None
+        return {"auto": auto, "float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[self.precision]
+
+    @property
+    def metric_names(self) -> tuple[str, ...] | None:
+        """The names of what is measured on data; None where `judge` alone knows."""
+        if self.judge is not None:
+            return None
+        names = (*self.metrics, "loss")
+        return names if self.derive is None else (*names, *self.derive(dict.fromkeys(names, 0.0)))
+
+    # --- what a study asks of an evaluator
+
+    @property
+    def metrics_supplied(self) -> tuple[str, ...] | None:
+        """The names of all metrics; None where `judge` alone knows them."""
+        if (judged := self.metric_names) is None:
+            return None
+        tested = tuple(f"test_{name}" for name in judged) if self.test is not None else ()
+        return (*judged, *tested, "train_seconds", *self.costs().metrics)
+
+    @property
+    def full_fidelity(self) -> float | None:
+        """The number of epochs; None if it is searched."""
+        return None if is_domain(self.epochs) else float(cast("int", self.epochs))
+
+    def parameters(self) -> Mapping[str, Domain]:
+        """Return the settings that are searched, by field."""
+        return {name: value for name, value in {**self._settings(), **_fields(self.loss)}.items() if is_domain(value)}
+
+    def costs(self) -> Costs:
+        """Return what counts a model's costs on the shape of this data."""
+        return Costs(Example.of(self.example_inputs) if self.example is None else Example.whole(self.example))
+
+    def describe(self) -> dict[str, Any]:
+        """Return the settings that results depend on as JSON; data by shape and checksum."""
+        data = {name: describe_data(self.data(name)) for name in _DATA if getattr(self, name) is not None}
+        return {"type": self.preset, **data, **self._described_settings()}
+
+    def release(self, directory: Path) -> None:
+        """Remove a trial's checkpoint, which no trial will go on from, unless checkpoints are to be kept."""
+        if not self.keep_checkpoints:
+            (directory / CHECKPOINT).unlink(missing_ok=True)
+        remove_unfinished(directory)
+
+    def training(self) -> "Training":
+        """Return the recipe for a method that trains a supernet itself: this one.
+
+        Raises:
+            EvaluationError: If a setting is searched: a supernet is trained once.
+        """
+        if searched := self.parameters():
+            name, domain = next(iter(searched.items()))
+            msg = f"'{name}' of {self.preset} is searched ({domain}), but a supernet is trained once, with one value. Give it a value."
+            raise EvaluationError(msg)
+        return self
+
+    def __call__(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
+        """Build the architecture's model, train it, and return the metrics of its best epoch.
+
+        Raises:
+            ArchitectureError: If the architecture lacks a setting that is searched.
+            EvaluationError: If the space builds no models, the model's outputs do not fit the targets, or training diverges.
+        """
+        searched = self.parameters()
+        if missing := searched.keys() - architecture.keys():
+            name = min(missing)
+            msg = (
+                f"'{name}' of {self.preset} is searched ({searched[name]}), but the architecture has no value for it: {dict(architecture)}. "
+                f"Take architectures from the study's space, which space.extend(evaluator.parameters()) makes."
+            )
+            raise ArchitectureError(msg)
+        return self._chosen({name: architecture[name] for name in searched})._evaluate(architecture, run)
+
+    def _chosen(self, values: Mapping[str, Any]) -> Self:
+        if not values:
+            return self
+        of_loss = {name: value for name, value in values.items() if name in _fields(self.loss)}
+        loss = replace(cast("Any", self.loss), **of_loss) if of_loss else self.loss
+        return replace(self, loss=loss, **{name: value for name, value in values.items() if name not in of_loss})
+
+    def _evaluate(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
+        from retia.evaluate.trainer import Trainer
+
+        space: Any = run.space
+        if not hasattr(space, "build"):
+            msg = f"{self.preset} trains models, but the space ({type(space).__name__}) builds none. Search a ModelSpace."
+            raise EvaluationError(msg)
+        costs = self.costs()(architecture, run)
+        checkpoints = Checkpoints(run, {"architecture": dict(architecture), "training": self._described_settings()})
+        with checkpoints.settled():
+            with seeded(run.seed):
+                model: nn.Module = space.build(architecture)
+                state = checkpoints.found(model)
+                if self.inherit_weights and state is None and run.resume_from is None:
+                    inherit_from_parent(model, run, self.example_inputs)
+                trainer = Trainer(model, replace(self, device=run.device or self.device), seed=run.seed)
+                metrics = trainer.fit(run.report, fidelity=run.fidelity, state=state, checkpoints=checkpoints)
+                if self.test is not None:
+                    metrics |= {f"test_{name}": value for name, value in self.measure(trainer.model, trainer.training.data("test")).items()}
+            if self.keep_weights:
+                save_weights(trainer.model, run)
+        return {**metrics, "train_seconds": trainer.seconds, **costs}
+
+    def _autocast(self) -> torch.autocast:
+        dtype = self.autocast
+        return torch.autocast(self.place.type, dtype=dtype, enabled=dtype is not None)
+
+    def _measurement(self) -> Measurement:
+        return Measurement(
+            loss=self.valid_loss or self.loss,
+            weight=self.weight,
+            targets=self.targets,
+            metrics=self.metrics,
+            derive=self.derive,
+            device=self.place,
+        )
+
+    def _described_settings(self) -> dict[str, Any]:
+        return {name: describe_setting(value) for name, value in self._settings().items() if name not in _UNDESCRIBED}
+
+    def _settings(self) -> dict[str, Any]:
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _DATA}
 
 
-def _remedy(lr: float) -> str:
-    return f"Lower the learning rate (lr={lr:g}), set clip_norm, or look for a division or a logarithm in the model."
+@runtime_checkable
+class Trainable(Protocol):
+    """An evaluator that says how it trains, so that a one-shot method can train a supernet in the same way."""
+
+    def training(self) -> Training:
+        """Return the recipe."""
+        ...
+
+
+def memory_format_of(model: nn.Module) -> torch.memory_format:
+    """Return the memory format in which a model's convolutions run fastest: up to half again as fast on the CPU, and on tensor cores."""
+    convolves = any(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in model.modules())
+    return torch.channels_last if convolves else torch.preserve_format
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {one.name: getattr(value, one.name) for one in fields(value)} if is_dataclass(value) and not isinstance(value, type) else {}

@@ -2,22 +2,20 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from retia.cost import Costs, Example
+from retia.cost import Costs
 from retia.errors import EvaluationError
-from retia.evaluate.data import Batch, Data, LoadedData, TensorData, as_data, describe_data
+from retia.evaluate.data import TensorData
 from retia.evaluate.proxies import PROXIES, Probe, Proxy
-from retia.evaluate.proxies.probe import map_tensors
 from retia.evaluate.settings import check_settings, describe_setting
-from retia.evaluate.supervised import Loss
-from retia.nn import seeded
+from retia.evaluate.training import Trainable
+from retia.nn import Batch, move, seeded
 from retia.rng import stream_seed
 from retia.space import Architecture, SearchSpace
 from retia.trial import Run
@@ -35,11 +33,10 @@ class ZeroCost:
     tensors the first samples; of a `DataLoader` its first batch.
 
     Args:
-        data: `(x, y)` tensors or arrays, a `Dataset`, or a `DataLoader`.
+        evaluator: How models would be trained, such as `Classification(train, valid)`: its training data, outputs and loss are taken.
         proxies: Names among "grad_norm", "snip", "grasp", "fisher", "synflow", "jacob_cov", "naswot", "zen" and "epe_nas", or functions
             `probe -> float` (see `Probe`), whose names are those of their metrics. All nine, if not given.
         batch_size: How many samples; a `DataLoader` has its own.
-        loss: A function `(outputs, targets) -> loss`; cross-entropy for class numbers, mean squared error for other targets, if not given.
         device: Where to compute; a GPU if there is one, if not given.
 
     Raises:
@@ -49,17 +46,18 @@ class ZeroCost:
         Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021. Each proxy names its own paper, and how it deviates.
     """
 
-    data: Data = field(kw_only=False)
+    evaluator: Trainable = field(kw_only=False)
     proxies: Sequence[str | Proxy] = tuple(PROXIES)
     batch_size: int = 64
-    loss: Loss | None = None
     device: str | None = None
 
     def __post_init__(self) -> None:
         check_settings(type(self).__name__, {"batch_size": self.batch_size})
         if isinstance(self.proxies, str):
             object.__setattr__(self, "proxies", (self.proxies,))
-        object.__setattr__(self, "data", as_data("data", self.data, whole_targets=_holds_classes(self.data)))
+        if not callable(getattr(self.evaluator, "training", None)):
+            msg = f"ZeroCost takes how models would be trained, such as retia.Classification(train, valid), got {type(self.evaluator).__name__}."
+            raise EvaluationError(msg)
         object.__setattr__(self, "proxies", tuple(self.proxies))
         names = [_name(proxy) for proxy in self.proxies]
         if not names or len({*names, *self.costs().metrics}) < len(names) + len(self.costs().metrics):
@@ -73,16 +71,15 @@ class ZeroCost:
 
     def costs(self) -> Costs:
         """Return what counts a model's costs on the shape of this data."""
-        return Costs(Example.of(self.data.first()[0]))
+        return self.evaluator.training().costs()
 
     def describe(self) -> dict[str, Any]:
         """Return the settings that results depend on as JSON; data by shape and checksum."""
         return {
             "type": type(self).__name__,
-            "data": describe_data(self.data),
+            "evaluator": self.evaluator.training().describe(),
             "proxies": [proxy if isinstance(proxy, str) else describe_setting(proxy) for proxy in self.proxies],
             "batch_size": self.batch_size,
-            "loss": describe_setting(self.loss),
         }
 
     def __call__(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
@@ -102,10 +99,12 @@ class ZeroCost:
             seed: Seeds the weights, which are the same for every call.
 
         >>> import torch
+        >>> from retia.evaluate import Classification
         >>> from retia.nn import ModelSpace
         >>> from retia.space import choice
+        >>> data = torch.ones(2, 3), torch.tensor([0, 1])
         >>> space = ModelSpace(lambda: nn.Linear(3, choice("outputs", [2, 4])))
-        >>> score = ZeroCost((torch.ones(2, 3), torch.tensor([0, 1])), proxies="synflow").scorer(space)
+        >>> score = ZeroCost(Classification(data, data), proxies="synflow").scorer(space)
         >>> score(Architecture({"outputs": 4})) > score(Architecture({"outputs": 2}))
         True
         """
@@ -138,34 +137,20 @@ class ZeroCost:
         return score
 
     def _probe(self, model: nn.Module, run: Run) -> Probe:
-        device = torch.device(run.device or self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        x, y = self._batch
+        training = self.evaluator.training()
+        place = torch.device(run.device or self.device or training.place)
         generator = torch.Generator().manual_seed(stream_seed(run.seed, "proxy"))
-        return Probe(model.to(device).train(), map_tensors(lambda part: part.to(device), x), y.to(device), self._checked_loss, generator)
-
-    def _checked_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        if self.loss is not None:
-            return self.loss(outputs, targets)
-        if targets.is_floating_point():
-            if outputs.shape != targets.shape:
-                msg = f"The model's outputs, {tuple(outputs.shape)}, have another shape than the targets, {tuple(targets.shape)}. Make them alike, or give a loss."
-                raise EvaluationError(msg)
-            return nn.functional.mse_loss(outputs, targets)
-        if outputs.ndim != 2 or outputs.shape[1] <= int(targets.max()):
-            msg = (
-                f"The model returns outputs of shape {tuple(outputs.shape)}, but cross-entropy needs (B, classes), and the targets go up to "
-                f"{int(targets.max())}. Give its head as many outputs as there are classes, or give a loss."
-            )
-            raise EvaluationError(msg)
-        return nn.functional.cross_entropy(outputs, targets)
+        return Probe(model.to(place).train(), replace(training, device=str(place), precision="float32"), move(self._batch, place), generator)
 
     @cached_property
     def _batch(self) -> Batch:
         """The batch that all models see, on the CPU."""
-        data: TensorData | LoadedData = self.data
+        training = self.evaluator.training()
+        data = training.data("train")
         if isinstance(data, TensorData):
-            index = slice(self.batch_size) if data.y.is_floating_point() else _balanced(data.y, self.batch_size)
-            return data.x[index], data.y[index]
+            targets = training.targets(data.tensors)
+            classes = isinstance(targets, Tensor) and targets.ndim == 1 and not targets.is_floating_point()
+            return data.taken(_balanced(targets, self.batch_size) if classes else slice(self.batch_size))
         with seeded(0), data.rewound():
             return next(iter(data.batches(self.batch_size)))
 
@@ -177,14 +162,6 @@ def _balanced(y: Tensor, count: int) -> Tensor:
         members = y == label
         turns[members] = torch.arange(int(members.sum()), device=y.device)
     return turns.argsort(stable=True)[:count].sort().values
-
-
-def _holds_classes(data: Data) -> bool:
-    """Whether targets are class numbers, and not real numbers."""
-    if isinstance(data, Sequence):
-        y = cast("Sequence[Any]", data)[-1] if len(data) else None
-        return isinstance(y, Tensor | np.ndarray) and not torch.as_tensor(y).is_floating_point()
-    return not as_data("data", data, whole_targets=False).first()[1].is_floating_point()
 
 
 def _name(proxy: str | Proxy) -> str:

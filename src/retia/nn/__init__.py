@@ -1,5 +1,6 @@
 """Plain PyTorch with choices: layer choices, repeats, cells, and the model space that traces and builds them."""
 
+from retia.nn.batch import Batch, Nest, arguments, inputs_of, map_tensors, move, run_on, sample_count, targets_of, tensors_of, with_inputs
 from retia.nn.cell import Cell, ElasticNode, Node, Operations, cell
 from retia.nn.collection import uncollected
 from retia.nn.elastic_sequential import ElasticSequential
@@ -17,6 +18,7 @@ from retia.nn.switch import Switch
 from retia.nn.tensor_file import read_tensors, write_tensors, write_weights
 
 __all__ = [
+    "Batch",
     "Candidates",
     "Cell",
     "Depth",
@@ -26,21 +28,31 @@ __all__ = [
     "MixedLayer",
     "Mixture",
     "ModelSpace",
+    "Nest",
     "Node",
     "Operations",
     "Reduction",
     "SelectInputs",
     "Switch",
     "WeightedSum",
+    "arguments",
     "cell",
     "input_choice",
+    "inputs_of",
     "is_misfit",
     "layer_choice",
+    "map_tensors",
+    "move",
     "parameter",
     "read_tensors",
     "repeat",
+    "run_on",
+    "sample_count",
     "seeded",
+    "targets_of",
+    "tensors_of",
     "uncollected",
+    "with_inputs",
     "write_tensors",
     "write_weights",
 ]

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from retia.errors import EvaluationError
+from retia.nn import Batch
 from retia.oneshot.differentiable import Differentiable, RelaxedSession
-from retia.oneshot.method import Batch, Lesson, Session, Setting
+from retia.oneshot.method import Lesson, Session, Setting
 from retia.oneshot.relaxation import Relaxation
 from retia.oneshot.substitution import substituted
 from retia.oneshot.weight_step import WeightStep, weight_steps

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from retia.errors import EvaluationError
+from retia.nn import Batch
 from retia.oneshot.controller import Controller
-from retia.oneshot.distillation import class_dimension
-from retia.oneshot.method import Batch, Lesson, Session, Setting
+from retia.oneshot.method import Lesson, Session, Setting
 from retia.oneshot.one_shot import OneShot
 from retia.oneshot.running_statistics import running_statistics_kept
 from retia.oneshot.sampling import PathSampler
@@ -191,18 +191,8 @@ class _Session(Session):
     @torch.no_grad()
     def _reward(self, path: Architecture, batch: Batch) -> float:
         self.supernet.activate(path)
-        x, y = batch
         with running_statistics_kept([self.supernet]):
-            outputs = self.setting.outputs(x)
-        dim = class_dimension(outputs, y)
-        quality = _quality(float(self.setting.teaching.loss(outputs, y))) if dim is None else float((outputs.argmax(dim) == y).float().mean())
+            quality = self.setting.training.reward(self.supernet, batch)
         for penalty in self.setting.penalties:
             quality = penalty.reward(quality, penalty.cost(path))
         return quality
-
-
-def _quality(loss: float) -> float:
-    """Return a number of at least 0 that falls as a loss rises, and is 0 for a loss that is no number."""
-    if not math.isfinite(loss):
-        return 0.0
-    return math.exp(-loss) if loss >= 0 else 1 - loss

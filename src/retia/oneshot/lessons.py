@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import cast
 
 import torch
 
 from retia.errors import EvaluationError
-from retia.evaluate import LoadedData, TensorData
-from retia.oneshot.method import Batch
+from retia.evaluate import LoadedData, TensorData, Training
+from retia.nn import Batch, tensors_of
 from retia.rng import stream_seed
 
 __all__ = ["Curriculum", "curriculum_of"]
@@ -44,21 +45,17 @@ class Curriculum:
         data = self.held_out
         if isinstance(data, LoadedData):
             return next(iter(data.batches(self.batch_size, generator=torch.Generator().manual_seed(stream_seed(self.seed, "held out", number)))))
-        count = max(1, len(data.x) // self.batch_size)
-        order = torch.randperm(len(data.x), generator=torch.Generator().manual_seed(stream_seed(self.seed, "held out", number // count)))
-        index = order[number % count * self.batch_size :][: self.batch_size].to(data.x.device)
-        return data.x[index], data.y[index]
+        count = max(1, len(data) // self.batch_size)
+        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(stream_seed(self.seed, "held out", number // count)))
+        index = order[number % count * self.batch_size :][: self.batch_size]
+        return data.taken(index.to(next(tensors_of(data.tensors)).device))
 
 
-def curriculum_of(
-    train: TensorData | LoadedData, valid: TensorData | LoadedData, *, batch_size: int, seed: int, lessons_per_step: int, held_out: float
-) -> Curriculum:
-    """Divide data into lessons.
+def curriculum_of(training: Training, *, seed: int, lessons_per_step: int, held_out: float) -> Curriculum:
+    """Divide the data of a training into lessons.
 
     Args:
-        train: The training data.
-        valid: The validation data.
-        batch_size: Of a lesson.
+        training: The training.
         seed: Where the order comes from.
         lessons_per_step: How many batches make up a step.
         held_out: The share of training tensors on which architecture weights are trained; 0 takes the validation data, as always where
@@ -67,16 +64,19 @@ def curriculum_of(
     Raises:
         EvaluationError: If the data is not enough for one step.
     """
-    other = valid
+    train, other, batch_size = training.data("train"), training.data("valid"), cast("int", training.batch_size)
     if held_out and isinstance(train, TensorData):
-        order = torch.randperm(len(train.x), generator=torch.Generator().manual_seed(stream_seed(seed, "split"))).to(train.x.device)
-        kept = round(len(train.x) * (1 - held_out))
-        train, other = (TensorData(train.x[part], train.y[part]) for part in (order[:kept], order[kept:]))
-    if isinstance(train, TensorData) and len(train.x) < batch_size:
+        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(stream_seed(seed, "split")))
+        order = order.to(next(tensors_of(train.tensors)).device)
+        kept = round(len(train) * (1 - held_out))
+        train, other = (TensorData(train.taken(part)) for part in (order[:kept], order[kept:]))
+    if isinstance(train, TensorData) and len(train) < batch_size:
         share = f", of which {held_out:g} are held out for the architecture weights," if held_out else ""
-        msg = f"A batch of {batch_size} is larger than the training data{share} with {len(train.x)} samples. Give a smaller batch_size."
+        msg = f"A batch of {batch_size} is larger than the training data{share} with {len(train)} samples. Give a smaller batch_size."
         raise EvaluationError(msg)
     steps = train.steps(batch_size) // lessons_per_step
+    if training.steps_per_epoch is not None:
+        steps = min(steps, training.steps_per_epoch)
     if not steps:
         msg = f"A step takes {lessons_per_step} batches of {batch_size}, and the training data has {train.steps(batch_size)}. Give smaller batches, or fewer in a step."
         raise EvaluationError(msg)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -14,9 +14,9 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from retia.errors import StorageError, TrainingDiverged
 from retia.evaluate import load_checkpoint, load_optimizer, save_checkpoint
-from retia.nn import seeded
+from retia.nn import Batch, seeded
 from retia.oneshot.lessons import Curriculum
-from retia.oneshot.method import Batch, Lesson, Session
+from retia.oneshot.method import Lesson, Session
 from retia.oneshot.ranks import Ranks
 from retia.rng import stream_seed
 
@@ -57,11 +57,11 @@ class Loop:
             TrainingDiverged: If a loss becomes NaN or infinite. The checkpoint of the last epoch is kept.
             StorageError: If the checkpoint is damaged, or is one of something else.
         """
-        supernet, teaching = self.session.supernet, self.session.setting.teaching
+        supernet, training = self.session.supernet, self.session.setting.training
         optimizers = self.session.setting.optimizers
         steps = self.curriculum.steps_per_epoch
-        schedules = [teaching.schedule(optimizer, steps * self.epochs) for optimizer in optimizers]
-        scaler = torch.amp.GradScaler(teaching.device.type, enabled=teaching.precision == torch.float16)
+        schedules = training.schedules(optimizers, steps * self.epochs, epochs=self.epochs)
+        scaler = torch.amp.GradScaler(training.place.type, enabled=training.autocast == torch.float16)
         told: list[dict[str, float]] = []
         state = None if self.path is None else load_checkpoint(self.path, self.identity)
         if state is not None:
@@ -117,6 +117,9 @@ class Loop:
         """Take one step, and return its loss with what the search tells."""
         setting = self.session.setting
         seed = stream_seed(setting.seed, "step", step)
+        # Each counts by the number of terms of its loss, so that gradients are those of all the batches together.
+        weights = [1.0] if len(batches) == 1 else [float(setting.training.weight(batch)) for batch in batches]
+        parts = [sum(weights) / weight if weight else math.inf for weight in weights]
         lessons = [
             Lesson(
                 number=step * len(batches) + i,
@@ -124,7 +127,7 @@ class Loop:
                 batch=batch,
                 held_out=partial(self.curriculum.held_out_batch, step),
                 seed=stream_seed(seed, i),
-                scale=lambda loss: scaler.scale(loss / len(batches)),
+                scale=partial(_scaled, scaler, parts[i]),
             )
             for i, batch in enumerate(batches)
         ]
@@ -137,23 +140,25 @@ class Loop:
             optimizer.zero_grad(set_to_none=True)
         loss = 0.0
         for lesson in lessons[self.ranks.rank :: self.ranks.size]:
+            if not weights[lesson.number % len(lessons)]:
+                continue  # no target counts, so there is no mean loss
             with seeded(lesson.seed):
                 taught = self.session.teach(lesson)
             if not math.isfinite(taught):
                 kept = f"The checkpoint of epoch {epoch - 1} is kept in '{self.path}'. " if self.path is not None and epoch > 1 else ""
                 msg = f"The loss became {taught} in epoch {epoch}, step {step}. {kept}Lower the learning rate, or set clip_norm."
                 raise TrainingDiverged(msg)
-            loss += taught / len(lessons)
+            loss += taught / parts[lesson.number % len(lessons)]
         parameters = [parameter for optimizer in setting.optimizers for group in optimizer.param_groups for parameter in group["params"]]
         self.ranks.sum_gradients(parameters)
-        if setting.teaching.clip_norm is not None:
+        if (clip_norm := setting.training.clip_norm) is not None:
             for optimizer in setting.optimizers:
                 scaler.unscale_(optimizer)
-            nn.utils.clip_grad_norm_(parameters, setting.teaching.clip_norm)
+            nn.utils.clip_grad_norm_(parameters, cast("float", clip_norm))
         for optimizer in setting.optimizers:
             scaler.step(optimizer)
         scaler.update()
-        return {**told, "loss": self.ranks.sum(loss, setting.teaching.device)}
+        return {**told, "loss": self.ranks.sum(loss, setting.training.place)}
 
     def _entropy(self) -> dict[str, float]:
         """Return the mean entropy of the choices, as a share of the greatest that there could be."""
@@ -162,3 +167,8 @@ class Loop:
             if len(probabilities) > 1:
                 shares.append(float(-sum(p * math.log(p) for p in probabilities if p > 0)) / math.log(len(probabilities)))
         return {"entropy": sum(shares) / len(shares)} if shares else {}
+
+
+def _scaled(scaler: torch.amp.GradScaler, parts: float, loss: torch.Tensor) -> torch.Tensor:
+    """Return the share of a loss that is one of so many parts, scaled for half precision."""
+    return scaler.scale(loss / parts)

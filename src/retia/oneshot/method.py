@@ -4,14 +4,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from retia.evaluate import Teaching
+from retia.evaluate import Training
+from retia.nn import Batch
 from retia.oneshot.penalty import BoundPenalty
 from retia.rng import stream, stream_seed
 from retia.space import Architecture
@@ -19,17 +20,13 @@ from retia.supernet import Supernet
 
 __all__ = ["Batch", "Lesson", "Session", "Setting"]
 
-Batch: TypeAlias = tuple[Any, Tensor]
-"""Inputs (a tensor, a tuple of tensors, or tensors by name) and targets."""
-
-
 @dataclass(frozen=True, eq=False)
 class Setting:
     """Where a method works: what stays the same from step to step.
 
     Attributes:
         supernet: The supernet; `supernet.space` is what is searched, with its restrictions.
-        teaching: How it is trained.
+        training: How it is trained; its data is on its device.
         steps: How many weight steps there are in all, and in each epoch.
         steps_per_epoch: How many weight steps an epoch has.
         seed: Where all randomness comes from.
@@ -39,7 +36,7 @@ class Setting:
     """
 
     supernet: Supernet
-    teaching: Teaching
+    training: Training
     steps: int
     steps_per_epoch: int
     seed: int
@@ -53,20 +50,15 @@ class Setting:
     @cached_property
     def optimizers(self) -> tuple[Optimizer, ...]:
         """The optimizers of the supernet's weights, which whoever trains them steps, and a method may look at."""
-        made = self.teaching.optimizer(self.supernet)
-        return (made,) if isinstance(made, Optimizer) else tuple(made)
+        return self.training.optimizers(self.supernet, partial=True)
 
-    def outputs(self, x: Any, model: nn.Module | None = None) -> Tensor:
-        """Return the outputs of the supernet as it is, or of another model, in the precision of the training."""
-        args, kwargs = _arguments(x)
-        dtype = self.teaching.precision
-        with torch.autocast(self.teaching.device.type, dtype=dtype, enabled=dtype is not None):
-            return (self.supernet if model is None else model)(*args, **kwargs)
+    def outputs(self, batch: Batch, model: nn.Module | None = None) -> Any:
+        """Return the outputs of the supernet as it is, or of another model, for a batch."""
+        return self.training.outputs(self.supernet if model is None else model, batch)
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the training loss of the supernet as it is."""
-        x, y = batch
-        return self.teaching.loss(self.outputs(x), y)
+        return self.training.loss(self.outputs(batch), batch)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,9 +128,3 @@ class Session(ABC):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         del state
-
-
-def _arguments(x: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    if isinstance(x, Mapping):
-        return (), dict(x)  # pyright: ignore[reportUnknownArgumentType]
-    return (tuple(x) if isinstance(x, tuple | list) else (x,)), {}  # pyright: ignore[reportUnknownArgumentType]

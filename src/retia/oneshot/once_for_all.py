@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from retia.errors import EvaluationError
-from retia.oneshot.distillation import distillation_loss
+from retia.nn import Batch
 from retia.oneshot.extremes import Extremes
 from retia.oneshot.method import Lesson, Session, Setting
 from retia.oneshot.one_shot import OneShot
@@ -110,17 +110,17 @@ class _Session(PathSession):
 
     def teach(self, lesson: Lesson) -> float:
         """Train the lesson's subnets, and return the sum of their losses."""
-        x, y = lesson.batch
+        batch = lesson.batch
         phase = self._shrinking.phase(lesson.step)
-        soft = self._soft(x) if phase >= 0 and self._distillation else None
+        soft = self._soft(batch) if phase >= 0 and self._distillation else None
         rng = lesson.rng
         total = 0.0
         for _ in range(1 if phase < 0 else self._subnets[min(phase, len(self._subnets) - 1)]):
             self.supernet.activate(self._path(lesson.step, rng))
-            outputs = self.setting.outputs(x)
-            loss = self.setting.teaching.loss(outputs, y)
+            outputs = self.setting.outputs(batch)
+            loss = self.setting.training.loss(outputs, batch)
             if soft is not None:
-                loss = loss + self._distillation * distillation_loss(outputs, soft, y)
+                loss = loss + self._distillation * self.setting.training.distilled(outputs, soft, batch)
             lesson.scale(loss).backward()
             total += float(loss.detach())
         return total
@@ -145,17 +145,17 @@ class _Session(PathSession):
                 values[label] = self._shrinking.sample(label, step, rng) if phased else parameter.domain.sample(rng)
         return Architecture(values)
 
-    def _soft(self, x: Any) -> Tensor:
+    def _soft(self, batch: Batch) -> Any:
         """Return the teacher's outputs: those of the largest network as it was when its own steps were over."""
         if self._teacher is None:
             architecture = self._extremes.path(greatest, None)
             if self._weights is None:
                 self._weights = self.supernet.extract(architecture)
-            self._teacher = self.supernet.space.build(architecture, device=self.setting.teaching.device, seed=0)
+            self._teacher = self.supernet.space.build(architecture, device=self.setting.training.place, seed=0)
             self._teacher.load_state_dict(self._weights)
             self._teacher.eval()
             for module in self._teacher.modules():
                 if isinstance(module, _BatchNorm):  # without statistics it normalizes by the batch, whichever process has seen what
                     module.running_mean = module.running_var = None
         with torch.no_grad():
-            return self.setting.outputs(x, self._teacher)
+            return self.setting.outputs(batch, self._teacher)

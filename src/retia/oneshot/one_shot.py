@@ -12,8 +12,8 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import torch
 
-from retia.cost import Example
 from retia.errors import EvaluationError, SpaceError, StudyError
+from retia.evaluate import memory_format_of
 from retia.nn import ModelSpace
 from retia.oneshot.lessons import curriculum_of
 from retia.oneshot.loop import Loop
@@ -88,7 +88,7 @@ class OneShot(ABC):
 
         Args:
             space: The space of the models.
-            evaluator: What says how models are trained and judged: `Classification`, `Regression`, or one with a method `teaching`.
+            evaluator: What says how models are trained and judged: a `Training`, such as `Classification`, or one with a method `training`.
             directory: Where a checkpoint is kept after each epoch, from which the training goes on if it is called again.
             seed: Where all randomness comes from.
             device: Where to train; as the evaluator would, if not given.
@@ -110,16 +110,17 @@ class OneShot(ABC):
         if not isinstance(space, ModelSpace):
             msg = f"{type(self).__name__} trains a supernet, but the space ({type(space).__name__}) builds no models. Search a ModelSpace."
             raise SpaceError(msg)
-        if not hasattr(evaluator, "teaching"):  # isinstance of a protocol does not see what __getattr__ finds, from Python 3.12 on
+        if not callable(getattr(evaluator, "training", None)):  # isinstance of a protocol does not see what __getattr__ finds, from Python 3.12 on
             msg = (
                 f"{type(self).__name__} trains a supernet as the evaluator trains models, but {type(evaluator).__name__} does not say how: it offers no loss and no "
-                f"data. Give Classification, Regression, or an evaluator with a method teaching() -> retia.evaluate.Teaching."
+                f"data. Give retia.Training, a preset of it such as Classification, or an evaluator with a method training() -> retia.Training."
             )
             raise EvaluationError(msg)
         if reason := self.refuse(space):
             raise SpaceError(reason)
-        teaching = evaluator.teaching(run.device)
-        epochs = self.epochs or teaching.epochs
+        training = evaluator.training()
+        place = torch.device(run.device or training.place)
+        epochs = self.epochs or cast("int", training.epochs)
         if self.warmup_epochs >= epochs:
             msg = (
                 f"{type(self).__name__} learns what to choose after a warm-up of {self.warmup_epochs} epochs, of which the training has {epochs}. "
@@ -128,44 +129,36 @@ class OneShot(ABC):
             raise EvaluationError(msg)
         order = stream_seed(run.seed, "order")
         # Too little data is an error before anything is made.
-        curriculum_of(
-            teaching.train, teaching.valid, batch_size=teaching.batch_size, seed=order, lessons_per_step=self.lessons_per_step, held_out=self.held_out
-        )
-        example: Any = teaching.train.first()[0]
-        supernet = Supernet(space, example=example, device="cpu", seed=stream_seed(run.seed, "weights")).to(teaching.device)
-        layout = torch.preserve_format
-        if any(isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d) for module in supernet.modules()):
-            layout = torch.channels_last
+        curriculum_of(training, seed=order, lessons_per_step=self.lessons_per_step, held_out=self.held_out)
+        example: Any = training.example_inputs
+        supernet = Supernet(space, example=example, device="cpu", seed=stream_seed(run.seed, "weights")).to(place)
+        layout = memory_format_of(supernet)
+        if layout is torch.channels_last:
             supernet.to(memory_format=layout)  # pyright: ignore[reportCallIssue]  # an overload that torch does not declare
-        curriculum = curriculum_of(
-            teaching.train.placed(teaching.device, layout),
-            teaching.valid.placed(teaching.device, layout),
-            batch_size=teaching.batch_size,
-            seed=order,
-            lessons_per_step=self.lessons_per_step,
-            held_out=self.held_out,
-        )
+        training = training.on(place, layout)
+        curriculum = curriculum_of(training, seed=order, lessons_per_step=self.lessons_per_step, held_out=self.held_out)
         penalties = [self.penalties] if isinstance(self.penalties, Penalty) else self.penalties
         setting = Setting(
             supernet=supernet,
-            teaching=teaching,
+            training=training,
             steps=epochs * curriculum.steps_per_epoch,
             steps_per_epoch=curriculum.steps_per_epoch,
             seed=stream_seed(run.seed, "lessons"),
             allows=lambda architecture: architecture in space,
-            penalties=[penalty.bind(supernet, example=Example.of(example)) for penalty in penalties],
+            penalties=[penalty.bind(supernet, example=training.costs().example) for penalty in penalties],
         )
         session = self.session(setting)
-        x, y = curriculum.train.first()
+        first = curriculum.train.first()
         supernet.eval()
-        with torch.no_grad():
-            teaching.check(setting.outputs(x), y)
+        if training.check is not None:
+            with torch.no_grad():
+                training.check(setting.outputs(first), first)
         Loop(
             session=session,
             curriculum=curriculum,
             epochs=epochs,
             warmup_epochs=self.warmup_epochs,
-            ranks=join(teaching.device),
+            ranks=join(place),
             identity={"method": self.describe(), "evaluator": _described(evaluator), "space": _fingerprint(space), "epochs": epochs, "seed": run.seed},
             path=None if run.directory is None else run.directory / "supernet.safetensors",
             report=run.report,

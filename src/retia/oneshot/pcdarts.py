@@ -68,7 +68,7 @@ class _Session(RelaxedSession):
             if isinstance(module, MixedLayer) and module.label in self.relaxation.weights
         }
         # Weights of the subsets of edges, such that those with an edge sum to the edge's own.
-        self._subsets = {label: torch.linalg.pinv(edges.members.T).to(setting.teaching.device) for label, edges in self.relaxation.edges.items()}  # (K, E)
+        self._subsets = {label: torch.linalg.pinv(edges.members.T).to(setting.training.place) for label, edges in self.relaxation.edges.items()}  # (K, E)
         # Candidates that can't do with a share of their channels are found before anything is trained.
         run_mixed(setting, self._weighed())
 

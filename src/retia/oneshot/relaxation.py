@@ -58,7 +58,7 @@ class Relaxation:
     """
 
     def __init__(self, setting: Setting, method: str, *, likelihood: Callable[[Tensor], Tensor] = softmax, edge_weights: bool = False) -> None:
-        supernet, device = setting.supernet, setting.teaching.device
+        supernet, device = setting.supernet, setting.training.place
         self._space = supernet.space
         self._likelihood = likelihood
         self._edge_weights = edge_weights

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from retia.errors import EvaluationError
-from retia.oneshot.distillation import distillation_loss
+from retia.nn import map_tensors
 from retia.oneshot.extremes import Extremes
 from retia.oneshot.method import Lesson, Session, Setting
 from retia.oneshot.one_shot import OneShot
@@ -68,18 +69,18 @@ class _Session(PathSession):
 
     def teach(self, lesson: Lesson) -> float:
         """Train the paths of the sandwich, and return the sum of their losses."""
-        x, y = lesson.batch
+        batch = lesson.batch
         largest, *others = self._paths(lesson.rng)
         self.supernet.activate(largest)
-        outputs = self.setting.outputs(x)
-        loss = self.setting.teaching.loss(outputs, y)
+        outputs = self.setting.outputs(batch)
+        loss = self.setting.training.loss(outputs, batch)
         lesson.scale(loss).backward()
-        teacher, total = outputs.detach(), float(loss.detach())
+        teacher, total = map_tensors(Tensor.detach, outputs), float(loss.detach())
         for path in others:
             self.supernet.activate(path)
-            outputs = self.setting.outputs(x)
+            outputs = self.setting.outputs(batch)
             taught = self._distill and self._extremes.same_candidates(largest, path)
-            loss = distillation_loss(outputs, teacher, y) if taught else self.setting.teaching.loss(outputs, y)
+            loss = self.setting.training.distilled(outputs, teacher, batch) if taught else self.setting.training.loss(outputs, batch)
             lesson.scale(loss).backward()
             total += float(loss.detach())
         return total

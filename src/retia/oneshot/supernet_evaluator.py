@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from retia.errors import EvaluationError
-from retia.evaluate import Teaching, TensorData
+from retia.evaluate import Training, memory_format_of
 from retia.oneshot.parameter_free import PARAMETER_FREE, parameter_free_values, share_parameter_free
 from retia.space import Architecture, Value
 from retia.supernet import Supernet, recalibrate
@@ -45,8 +45,8 @@ class SupernetEvaluator:
         # An ability is told by its name, so what the evaluator can't do must not be there.
         if hasattr(self.evaluator, "costs"):
             object.__setattr__(self, "costs", self.evaluator.costs)
-        if hasattr(self.evaluator, "metrics_supplied"):
-            names = [name for name in self.evaluator.metrics_supplied if not name.startswith("test_") and name != "train_seconds"]
+        if (supplied := getattr(self.evaluator, "metrics_supplied", None)) is not None:
+            names = [name for name in supplied if not name.startswith("test_") and name != "train_seconds"]
             object.__setattr__(self, "metrics_supplied", (*names, PARAMETER_FREE) if self._parameter_free else tuple(names))
 
     def __call__(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
@@ -59,12 +59,12 @@ class SupernetEvaluator:
         if unknown := next((label for label in architecture if label not in labels), None):
             msg = f"'{unknown}' is no parameter of the supernet's space. Search supernet.space."
             raise EvaluationError(msg)
-        teaching = self._teaching(run.device)
+        training = self._training(run.device)
         self.supernet.activate(architecture)
         self.supernet.eval()
         if self.recalibration_batches:
-            recalibrate(self.supernet, [x for x, _ in self._batches(teaching)])
-        judged = dict(teaching.judge(self.supernet))
+            recalibrate(self.supernet, self._batches(training), forward=training.outputs)
+        judged = training.measure(self.supernet)
         if self._parameter_free:
             judged[PARAMETER_FREE] = share_parameter_free(architecture, self._parameter_free)
         return judged
@@ -78,19 +78,20 @@ class SupernetEvaluator:
     def _parameter_free(self) -> Mapping[str, frozenset[Value]]:
         return parameter_free_values(self.supernet)
 
-    def _teaching(self, device: str | None) -> Teaching:
+    def _training(self, device: str | None) -> Training:
         # Data is put on the device once, not for each architecture.
-        kept: dict[str | None, Teaching] = self.__dict__.setdefault("_teachings", {})
+        kept: dict[str | None, Training] = self.__dict__.setdefault("_trainings", {})
         if device not in kept:
-            kept[device] = self.evaluator.teaching(device)
+            training: Training = self.evaluator.training()
+            kept[device] = training.on(torch.device(device or training.place), memory_format_of(self.supernet))
         return kept[device]
 
-    def _batches(self, teaching: Teaching) -> list[Any]:
+    def _batches(self, training: Training) -> list[Any]:
         kept: list[Any] | None = self.__dict__.get("_recalibration")
         if kept is None:
             generator = torch.Generator().manual_seed(0)
-            with teaching.train.rewound():
-                data = teaching.train.placed(teaching.device, torch.preserve_format) if isinstance(teaching.train, TensorData) else teaching.train
-                kept = list(islice(data.batches(teaching.batch_size, generator=generator), self.recalibration_batches))
+            data = training.data("train")
+            with data.rewound():
+                kept = list(islice(data.batches(cast("int", training.batch_size), generator=generator), self.recalibration_batches))
             self.__dict__["_recalibration"] = kept
         return kept

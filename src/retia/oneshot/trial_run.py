@@ -7,10 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map
 
 from retia.errors import RetiaError, SupernetError
-from retia.nn import ElasticNode, ElasticSequential, Mixture, SelectInputs, seeded
+from retia.nn import ElasticNode, ElasticSequential, Mixture, SelectInputs, move, seeded
 from retia.oneshot.method import Setting
 from retia.space import Architecture
 
@@ -22,14 +21,14 @@ Check = Callable[[str, Mapping[str, Any]], None]
 
 def run_mixed(setting: Setting, mixtures: Mapping[str, Mixture | Tensor]) -> None:
     """Run a mixture of the supernet once on the first batch, in evaluation mode; afterwards the supernet is as it was."""
-    supernet, device = setting.supernet, setting.teaching.device
-    x = tree_map(lambda value: value.to(device) if isinstance(value, Tensor) else value, setting.teaching.train.first()[0])
+    supernet, training = setting.supernet, setting.training
+    batch = move(training.data("train").first(), training.place)
     was_training = supernet.training
     supernet.eval()
     try:
         with seeded(0), torch.no_grad():
             supernet.mix(mixtures)
-            setting.outputs(x)
+            setting.outputs(batch)
     finally:
         supernet.train(was_training)
         supernet.activate(supernet.architecture)
@@ -93,7 +92,7 @@ class _Compared:
     def weights(self) -> Tensor:
         """The same for every value."""
         count = self.setting.supernet.mixing.candidates(self.label)
-        return torch.full((count,), 1 / count, device=self.setting.teaching.device)
+        return torch.full((count,), 1 / count, device=self.setting.training.place)
 
     def combine(self, candidates: Sequence[nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run every candidate, or that of the path, and check what it returns."""

@@ -25,7 +25,7 @@ def check_metrics(evaluator: Evaluator, costs: CostEvaluator | None, wanted: Ite
     Raises:
         StudyError: If there is one.
     """
-    if not isinstance(evaluator, Supplying):
+    if not isinstance(evaluator, Supplying) or evaluator.metrics_supplied is None:
         return
     supplied = {*evaluator.metrics_supplied, *(costs.metrics if costs is not None else ())}
     for one in wanted:

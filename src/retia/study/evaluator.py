@@ -86,8 +86,8 @@ class Supplying(Protocol):
     """An optional ability of an evaluator: it says which metrics it will return."""
 
     @property
-    def metrics_supplied(self) -> tuple[str, ...]:
-        """The names of all metrics."""
+    def metrics_supplied(self) -> tuple[str, ...] | None:
+        """The names of all metrics; None if the evaluator does not know them."""
         ...
 
 

@@ -1,11 +1,11 @@
 """Settings that look as if they were searched, and would be frozen."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import fields, is_dataclass
 from functools import partial
 from inspect import getattr_static
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
 
 from retia.errors import RetiaError
 from retia.space import Categorical, Domain, Integer, Real, Subset, as_code, strays_in, strays_of
@@ -36,8 +36,8 @@ def refuse_frozen(what: Any, error: type[RetiaError]) -> None:
         raise error(msg)
 
 
-def _frozen(what: Any) -> Iterator[tuple[str, str, Domain]]:
-    """Yield where a choice or a domain is, a name for it, and the domain."""
+def _frozen(what: Any, searched: Collection[str] = ()) -> Iterator[tuple[str, str, Domain]]:
+    """Yield where a choice or a domain is, a name for it, and the domain; not those of settings that are searched."""
     if isinstance(what, partial):
         given: dict[str, Any] = {**{f"argument {i}": value for i, value in enumerate(what.args)}, **what.keywords}
         yield from _in_settings(f"functools.partial({getattr(what.func, '__name__', what.func)})", given, domains=True)
@@ -49,12 +49,13 @@ def _frozen(what: Any) -> Iterator[tuple[str, str, Domain]]:
         yield from ((f"The choice '{stray.label}' made at {stray.place} and used {where}", stray.label, stray.domain) for where, stray in strays_of(what))
     elif is_dataclass(what) and not isinstance(what, type):
         settings = {field.name: getattr(what, field.name) for field in fields(what) if field.init}
-        own = {name: value for name, value in settings.items() if name != "function"}
+        searched = cast("Any", what).parameters() if _searches(what) else searched
+        own = {name: value for name, value in settings.items() if name != "function" and name not in searched}
         yield from _in_settings(type(what).__name__, own, domains=not _searches(what))
         for name, value in settings.items():
             for part in value if isinstance(value, tuple | list) else (value,):
                 if is_dataclass(part) or name == "function":
-                    yield from _frozen(part)
+                    yield from _frozen(part, searched)
     else:
         yield from _in_settings(type(what).__name__, getattr(what, "__dict__", {}), domains=False)
         if isinstance(function := getattr(what, "__dict__", {}).get("function"), FunctionType | partial):

@@ -19,7 +19,7 @@ __all__ = ["Repeated"]
 _COSTS = ("params", "flops", "macs")
 """Metrics of the architecture, which have no spread."""
 
-_ABILITIES = ("parameters", "costs", "full_fidelity", "teaching")
+_ABILITIES = ("parameters", "costs", "full_fidelity", "training")
 """Optional abilities of an evaluator that are the same of a repeated one."""
 
 _FOLDER = "repeats"
@@ -67,8 +67,7 @@ class Repeated:
                 object.__setattr__(self, name, getattr(self.evaluator, name))
         if hasattr(self.evaluator, "release"):
             object.__setattr__(self, "release", partial(_release, self.evaluator, self.seeds))
-        if hasattr(self.evaluator, "metrics_supplied"):
-            supplied = self.evaluator.metrics_supplied
+        if (supplied := getattr(self.evaluator, "metrics_supplied", None)) is not None:
             object.__setattr__(self, "metrics_supplied", (*supplied, *(f"{name}_sd" for name in supplied if name not in _COSTS)))
 
     def __call__(self, architecture: Architecture, run: Run) -> Mapping[str, float]:

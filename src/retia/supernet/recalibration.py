@@ -1,6 +1,6 @@
 """Batch-norm statistics of a subnet, taken anew before it is judged."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -8,13 +8,14 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from retia.errors import SupernetError
+from retia.nn import Batch, inputs_of, move, run_on
 from retia.supernet.usage import tensors_in_use
 
 __all__ = ["recalibrate"]
 
 
 @torch.no_grad()
-def recalibrate(model: nn.Module, batches: Iterable[Any]) -> None:
+def recalibrate(model: nn.Module, batches: Iterable[Batch], *, forward: Callable[[nn.Module, Batch], Any] | None = None) -> None:
     """Replace the running statistics of normalization layers by those of some batches.
 
     While a supernet is trained, its statistics mix those of all architectures, and are those of none. Before an architecture is
@@ -22,8 +23,9 @@ def recalibrate(model: nn.Module, batches: Iterable[Any]) -> None:
 
     Args:
         model: A supernet, of which the activated architecture is meant, and what it does not use keeps its statistics; or any model.
-        batches: Inputs of the model: tensors, or (inputs, targets), of which the targets are left out. They are moved to the model's
-            device. The statistics are the average over the batches, each of which counts alike.
+        batches: Batches of training data: inputs alone, pairs (inputs, targets), or mappings. They are moved to the model's device. The
+            statistics are the average over the batches, each of which counts alike.
+        forward: Function `(model, batch) -> outputs`. Default: the model called with the batch's inputs.
 
     Raises:
         SupernetError: If there is no batch.
@@ -49,8 +51,11 @@ def recalibrate(model: nn.Module, batches: Iterable[Any]) -> None:
             norm.momentum = None  # the cumulative average
             norm.train()
         for batch in batches:
-            inputs = batch[0] if isinstance(batch, tuple | list) else batch
-            model(inputs.to(device))
+            moved = batch if device is None else move(batch, device)
+            if forward is None:
+                run_on(model, inputs_of(moved))
+            else:
+                forward(model, moved)
             seen += 1
     finally:
         for norm, momentum in momenta:

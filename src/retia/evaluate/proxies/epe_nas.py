@@ -3,6 +3,7 @@
 import math
 
 import torch
+from torch import Tensor
 
 from retia.errors import EvaluationError
 from retia.evaluate.proxies.jacobian import correlations, input_gradients
@@ -29,16 +30,17 @@ def epe_nas(probe: Probe) -> float:
         Deviations, as in the authors' code: differences count in both directions, and a class is divided by its samples. Unlike that code,
         a class of a single sample counts with more than 100 outputs too.
     """
-    if probe.y.is_floating_point() or probe.y.ndim != 1:
+    targets = probe.targets
+    if not isinstance(targets, Tensor) or targets.is_floating_point() or targets.ndim != 1:
+        got = f"{str(targets.dtype).removeprefix('torch.')} of shape {tuple(targets.shape)}" if isinstance(targets, Tensor) else type(targets).__name__
         msg = (
-            f"epe_nas compares samples of the same class, but targets are {str(probe.y.dtype).removeprefix('torch.')} of shape "
-            f"{tuple(probe.y.shape)}, no class numbers. Leave it out of 'proxies'."
+            f"epe_nas compares samples of the same class, but targets are {got}, not class numbers. Leave it out of 'proxies'."
         )
         raise EvaluationError(msg)
     gradients, outputs = input_gradients(probe)
     scores: list[float] = []
-    for label in probe.y.unique():
-        matrix = correlations(gradients[(probe.y == label).cpu()])
+    for label in targets.unique():
+        matrix = correlations(gradients[(targets == label).cpu()])
         if not bool(matrix.isfinite().all()):
             return math.nan
         score = float((matrix.abs() + _SMALL).log().sum())

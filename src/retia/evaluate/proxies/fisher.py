@@ -32,7 +32,7 @@ def fisher(probe: Probe) -> float:
     layers = [module for module in probe.model.modules() if isinstance(module, nn.Linear | _ConvNd)]
     handles = [layer.register_forward_hook(keep) for layer in layers]
     try:
-        loss = probe.loss(probe.outputs(probe.x), probe.y)
+        loss = probe.loss()
     finally:
         for handle in handles:
             handle.remove()

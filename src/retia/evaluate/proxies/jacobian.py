@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from retia.errors import EvaluationError
-from retia.evaluate.proxies.probe import Probe, map_tensors
+from retia.evaluate.proxies.probe import Probe
+from retia.nn import map_tensors
 
 __all__ = ["correlations", "input_gradients"]
 
@@ -27,7 +28,7 @@ def input_gradients(probe: Probe) -> tuple[Tensor, int]:
         leaves.append(x.detach().clone().requires_grad_())
         return leaves[-1].clone()  # which a model may change in place
 
-    attached: Any = map_tensors(attach, probe.x)
+    attached: Any = map_tensors(attach, probe.inputs)
     if not leaves:
         msg = "jacob_cov and epe_nas differentiate by the inputs, but these are indices, not floats. Leave the two out of 'proxies'."
         raise EvaluationError(msg)

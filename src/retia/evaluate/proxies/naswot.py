@@ -8,6 +8,7 @@ from torch import Tensor
 from retia.errors import EvaluationError
 from retia.evaluate.proxies.operations import Watched
 from retia.evaluate.proxies.probe import Probe
+from retia.nn import sample_count
 
 __all__ = ["naswot"]
 
@@ -34,7 +35,7 @@ def naswot(probe: Probe) -> float:
         so that `torch.relu` counts like `nn.ReLU`, where the authors' code sees modules alone; ReLU6, leaky and parametric ReLU, ELU, GELU,
         SiLU, Mish and hard swish are read by the sign of their inputs as well, where the paper has ReLU only.
     """
-    batch = len(probe.y)
+    batch = sample_count(probe.batch)
     agreements: list[Tensor] = []
 
     def listen(operation: Any, args: tuple[Any, ...]) -> None:
@@ -44,7 +45,7 @@ def naswot(probe: Probe) -> float:
                 agreements.append(_agreements(x))
 
     with torch.no_grad(), Watched(before=listen):
-        probe.outputs(probe.x)
+        probe.outputs()
     if not agreements:
         msg = (
             "naswot compares which rectifiers are on, but the model computes none (ReLU and its kin) with a row for each sample. "

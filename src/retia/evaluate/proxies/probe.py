@@ -1,16 +1,17 @@
-"""What a proxy looks at: an untrained model, a batch and a loss."""
+"""What a proxy looks at: an untrained model, a training and a batch."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from retia.errors import EvaluationError
-from retia.evaluate.data import forward_arguments
+from retia.evaluate.training import Training
+from retia.nn import Batch, Nest, inputs_of, with_inputs
 
-__all__ = ["Probe", "Proxy", "derivatives", "map_tensors"]
+__all__ = ["Probe", "Proxy", "derivatives"]
 
 T = TypeVar("T", bound=Tensor)
 
@@ -20,34 +21,57 @@ class Probe:
     """What a proxy looks at.
 
     Args:
-        model: An untrained model, in training mode, which is the proxy's own: it may change the weights, and nobody sees it afterwards.
-        x: The inputs of a batch: a tensor, a tuple of tensors, or tensors by name.
-        y: Its targets.
-        loss: Of outputs and targets, a number.
-        generator: For what is drawn; on the CPU, so that it draws the same for a model anywhere.
+        model: An untrained model, in training mode, which is the proxy's own: it may change the weights, and is not used afterwards.
+        training: How the model would be trained: its outputs and its loss.
+        batch: A batch of training data, on the model's device.
+        generator: Random numbers for what is drawn; on the CPU, so that they are the same for a model on any device.
     """
 
     model: nn.Module
-    x: Any
-    y: Tensor
-    loss: Callable[[Tensor, Tensor], Tensor]
+    training: Training
+    batch: Batch
     generator: torch.Generator
 
-    def outputs(self, x: Any) -> Tensor:
-        """Return the model's outputs for inputs.
+    @property
+    def inputs(self) -> Nest:
+        """The inputs of the batch."""
+        return self.training.inputs(self.batch)
+
+    @property
+    def targets(self) -> Nest:
+        """The targets of the batch."""
+        return self.training.targets(self.batch)
+
+    def outputs(self, inputs: Nest = None) -> Tensor:
+        """Return the model's outputs for the batch, or for other inputs in it.
 
         Raises:
-            EvaluationError: If they are no tensor.
+            EvaluationError: If the outputs are not a tensor, or other inputs can't be put into the batch.
         """
-        args, kwargs = forward_arguments(x)
-        outputs = self.model(*args, **kwargs)
+        batch = self.batch
+        if inputs is not None:
+            if self.training.inputs is not inputs_of:
+                msg = (
+                    f"This proxy runs the model on inputs of its own, but 'inputs' of {self.training.preset} takes them out of the batch in its own "
+                    f"way. Leave the proxy out of 'proxies', or give batches as pairs (inputs, targets)."
+                )
+                raise EvaluationError(msg)
+            batch = with_inputs(batch, inputs)
+        outputs = self.training.outputs(self.model, batch)
         if not isinstance(outputs, Tensor):
             msg = (
                 f"The model returns a {type(outputs).__name__}, but a proxy needs a tensor of outputs. "
-                f"Let its forward return that (of a transformers model, .logits)."
+                f"Take it out in the training: forward=lambda model, batch: model(...)[...]."
             )
             raise EvaluationError(msg)
         return outputs
+
+    def loss(self) -> Tensor:
+        """Return the training loss of the batch."""
+        outputs = self.outputs()
+        if self.training.check is not None:
+            self.training.check(outputs, self.batch)
+        return self.training.loss(outputs, self.batch)
 
     def weights(self) -> list[nn.Parameter]:
         """Return the trainable parameters of two or more dimensions: the weights of convolutions and linear layers, and the like."""
@@ -59,20 +83,11 @@ class Probe:
         Args:
             differentiable: Whether the gradients can be differentiated again.
         """
-        return derivatives(self.loss(self.outputs(self.x), self.y), self.weights(), differentiable=differentiable)
+        return derivatives(self.loss(), self.weights(), differentiable=differentiable)
 
 
 Proxy: TypeAlias = Callable[[Probe], float]
 """Tells from a probe how good the trained network will be: the more the better."""
-
-
-def map_tensors(function: Callable[[Tensor], Any], x: Any) -> Any:
-    """Return inputs with a function applied to each tensor."""
-    if isinstance(x, Mapping):
-        return {name: map_tensors(function, part) for name, part in cast("Mapping[str, Any]", x).items()}
-    if isinstance(x, tuple | list):
-        return tuple(map_tensors(function, part) for part in cast("Sequence[Any]", x))
-    return function(x) if isinstance(x, Tensor) else x
 
 
 def derivatives(value: Tensor, tensors: Sequence[T], *, differentiable: bool = False) -> list[tuple[T, Tensor]]:

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase  # what batch and instance normalization derive from
 
-from retia.evaluate.proxies.probe import Probe, derivatives, map_tensors
+from retia.evaluate.proxies.probe import Probe, derivatives
+from retia.nn import map_tensors
 
 __all__ = ["synflow"]
 
@@ -32,7 +33,7 @@ def synflow(probe: Probe) -> float:
     for module in normalizations:
         module.forward = _passed_by
     try:
-        flow = probe.outputs(map_tensors(_ones, probe.x)).sum()
+        flow = probe.outputs(map_tensors(_ones, probe.inputs)).sum()
     finally:
         for module in normalizations:
             del module.forward  # which uncovers the class's

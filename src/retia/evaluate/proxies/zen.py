@@ -9,7 +9,8 @@ from torch.nn.modules.batchnorm import _BatchNorm  # what batch normalization of
 
 from retia.errors import EvaluationError
 from retia.evaluate.proxies.operations import Watched
-from retia.evaluate.proxies.probe import Probe, map_tensors
+from retia.evaluate.proxies.probe import Probe
+from retia.nn import map_tensors, sample_count
 
 __all__ = ["zen"]
 
@@ -39,13 +40,13 @@ def zen(probe: Probe) -> float:
     def noise(x: Tensor) -> Tensor:
         return torch.randn(x.shape, generator=probe.generator).to(x.device, x.dtype) if x.is_floating_point() else x
 
-    x: Any = map_tensors(noise, probe.x)
+    x: Any = map_tensors(noise, probe.inputs)
     floats: list[bool] = []
     map_tensors(lambda part: floats.append(part.is_floating_point()), x)
     if not any(floats):
         msg = "zen moves the inputs by a little noise, but these are indices, not floats. Leave it out of 'proxies'."
         raise EvaluationError(msg)
-    moved: Any = _sum(x, map_tensors(noise, probe.x))
+    moved: Any = _sum(x, map_tensors(noise, probe.inputs))
     scales: list[float] = []
 
     def measure(module: nn.Module, args: tuple[Tensor, ...]) -> None:
@@ -85,7 +86,7 @@ def _features(probe: Probe, x: Any) -> Tensor:
     def keep(operation: Any, results: tuple[Any, ...]) -> None:
         del operation
         result = results[0] if results else None
-        if isinstance(result, Tensor) and result.ndim >= 4 and len(result) == len(probe.y) and math.prod(result.shape[2:]) > 1:
+        if isinstance(result, Tensor) and result.ndim >= 4 and len(result) == sample_count(probe.batch) and math.prod(result.shape[2:]) > 1:
             found[:] = [result]
 
     with Watched(after=keep):

@@ -1,0 +1,96 @@
+"""The preset that trains a model to predict the next token."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from retia.errors import EvaluationError
+from retia.evaluate.classification import Classification
+from retia.evaluate.training import Training
+from retia.nn import Batch
+
+__all__ = ["LanguageModeling"]
+
+
+def LanguageModeling(  # noqa: N802  # a preset reads like the class that it makes
+    train_tokens: Any,
+    valid_tokens: Any,
+    *,
+    context: int,
+    test_tokens: Any = None,
+    bytes_per_token: float | None = None,
+    forward: Callable[[nn.Module, Batch], Any] | None = None,
+    metrics: Mapping[str, Metric | Callable[[], Metric]] | None = None,
+    **settings: Any,
+) -> Training:
+    """Return a `Training` of language models, which map tokens (B, T) to scores of the next one (B, T, vocabulary).
+
+    A model may return them as the attribute `logits`, as causal models of Hugging Face do. The tokens are cut into windows of
+    `context`, side by side. It supplies `loss` (cross-entropy in nats a token), `perplexity`, `accuracy`, and, given `bytes_per_token`,
+    `bits_per_byte`, of the epoch with the least loss.
+
+    Args:
+        train_tokens: Tokens to train on, integers of shape (N,).
+        valid_tokens: Tokens to measure on.
+        context: Number of tokens of a window, T.
+        test_tokens: Tokens for measuring only.
+        bytes_per_token: Mean number of bytes of a token in the data: 1 for characters of ASCII.
+        forward: Function `(model, batch) -> outputs`.
+        metrics: Further torchmetrics by name, updated by scores (B, vocabulary, T) and tokens (B, T).
+        settings: Further settings of `Classification` and `Training`.
+
+    Raises:
+        EvaluationError: If a setting or the data is not valid.
+    """
+    if isinstance(context, bool) or not isinstance(context, int) or context < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        msg = f"'context' is the number of tokens of a window, a whole number of at least 1, got {context!r}."
+        raise EvaluationError(msg)
+    if bytes_per_token is not None and bytes_per_token <= 0:
+        msg = f"'bytes_per_token' is the mean number of bytes of a token, above 0, got {bytes_per_token!r}."
+        raise EvaluationError(msg)
+    own: dict[str, Any] = {"select": ("loss", "min"), "preset": "LanguageModeling"}
+    return Classification(
+        _windows("train_tokens", train_tokens, context),
+        _windows("valid_tokens", valid_tokens, context),
+        test=None if test_tokens is None else _windows("test_tokens", test_tokens, context),
+        class_dim=-1,
+        forward=forward,
+        metrics=metrics,
+        derive=_Derived(bytes_per_token),
+        **{**own, **settings},
+    )
+
+
+@dataclass(frozen=True)
+class _Derived:
+    """Perplexity and bits per byte, from the loss in nats."""
+
+    bytes_per_token: float | None
+
+    def __call__(self, found: Mapping[str, float]) -> Mapping[str, float]:
+        loss = found["loss"]
+        perplexity = {"perplexity": math.exp(loss) if loss < 700 else math.inf}
+        return perplexity if self.bytes_per_token is None else {**perplexity, "bits_per_byte": loss / math.log(2) / self.bytes_per_token}
+
+
+def _windows(name: str, tokens: Any, context: int) -> tuple[Tensor, Tensor]:
+    """Return inputs and targets, each of shape (windows, context); what is left over at the end is dropped."""
+    try:
+        found = torch.as_tensor(tokens)
+    except (TypeError, ValueError, RuntimeError) as error:
+        msg = f"'{name}' is a sequence of token numbers, got {type(tokens).__name__}: {error}. Tokenize the text first."
+        raise EvaluationError(msg) from error
+    if found.ndim != 1 or found.is_floating_point() or found.is_complex() or found.dtype == torch.bool:
+        msg = f"'{name}' is a sequence of token numbers, integers of shape (N,), got {str(found.dtype).removeprefix('torch.')} of shape {tuple(found.shape)}."
+        raise EvaluationError(msg)
+    count = (len(found) - 1) // context
+    if count < 1:
+        msg = f"'{name}' needs more than {context} tokens, one window and the token after it, got {len(found)}. Give more tokens, or a smaller context."
+        raise EvaluationError(msg)
+    found = found.long()
+    return found[: count * context].view(count, context), found[1 : count * context + 1].view(count, context)

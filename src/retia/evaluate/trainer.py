@@ -1,0 +1,189 @@
+"""The training loop of one model."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from retia.errors import TrainingDiverged
+from retia.evaluate.going_on import Checkpoints, Parts, advance
+from retia.evaluate.training import Training, memory_format_of
+
+__all__ = ["Trainer"]
+
+
+@dataclass
+class _Progress:
+    """How far a training has come.
+
+    Attributes:
+        epoch: The last epoch.
+        best: The metrics of the best epoch.
+        weights: The weights of the best epoch.
+        waited: The number of epochs since the best one.
+        told: The metrics that were reported, and the epoch of each.
+    """
+
+    epoch: int = 0
+    best: dict[str, float] = field(default_factory=dict[str, float])
+    weights: dict[str, Any] = field(default_factory=dict[str, Any])
+    waited: int = 0
+    told: list[tuple[dict[str, float], int]] = field(default_factory=list[tuple[dict[str, float], int]])
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """What a training step steps: the optimizers and their schedules; and how many steps an epoch has."""
+
+    optimizers: Sequence[Optimizer]
+    schedules: Sequence[LRScheduler]
+    per_epoch: int
+
+
+class Trainer:
+    """Trains one model by a recipe.
+
+    Args:
+        model: The model; it is moved to the device of the training.
+        training: The recipe. None of its settings is a domain any more.
+        seed: Seeds the order of the data.
+
+    Attributes:
+        seconds: The time that the training took, with that of the trainings that it goes on from.
+    """
+
+    def __init__(self, model: nn.Module, training: Training, *, seed: int) -> None:
+        layout = memory_format_of(model)
+        self.model = model.to(training.place)
+        if layout is torch.channels_last:
+            self.model.to(memory_format=layout)  # pyright: ignore[reportCallIssue]  # an overload that torch does not declare
+        self.training = training.on(training.place, layout)
+        self.seconds = 0.0
+        self._generator = torch.Generator().manual_seed(seed)
+        self._scaler = torch.amp.GradScaler(training.place.type, enabled=training.autocast == torch.float16)
+
+    def fit(
+        self,
+        report: Callable[[Mapping[str, float], float], None],
+        *,
+        fidelity: float | None = None,
+        state: Mapping[str, Any] | None = None,
+        checkpoints: Checkpoints | None = None,
+    ) -> dict[str, float]:
+        """Train, keep the weights of the best epoch, and return its metrics on the validation data.
+
+        Args:
+            report: Callback for the metrics after each epoch.
+            fidelity: The epoch up to which to train. Default: all epochs of the training, for which the schedule is in any case.
+            state: State in which another training by this recipe has ended, or this one was cut off; it goes on from there to the
+                same result. What this one had reported is reported again.
+            checkpoints: Keeps the state after epochs, and that in which the training ends.
+
+        Raises:
+            EvaluationError: If the model has no parameters to train, or its outputs do not fit the targets.
+            TrainingDiverged: If a loss becomes NaN or infinite.
+        """
+        training, started = self.training, time.perf_counter()
+        train = training.data("train")
+        all_epochs = cast("int", training.epochs)
+        epochs = all_epochs if fidelity is None else max(1, round(fidelity))
+        horizon = max(epochs, all_epochs)
+        optimizers = training.optimizers(self.model)
+        with train.rewound():
+            per_epoch = training.steps(train)
+            steps = _Steps(optimizers, training.schedules(optimizers, per_epoch * horizon, epochs=horizon), per_epoch)
+            parts = Parts(self.model, optimizers, self._scaler, (self._generator, *train.generators()), training.place)
+            progress = _Progress()
+            if state is not None:
+                for schedule in steps.schedules:
+                    advance(schedule, per_epoch * state["epoch"])
+                parts.load(state["parts"])
+                told = [(metrics, epoch) for metrics, epoch in state["told"]]
+                progress = _Progress(state["epoch"], state["best"], state["weights"], state["waited"], told)
+                self.seconds = state["seconds"]
+                for metrics, epoch in progress.told:
+                    report(metrics, epoch)
+            before = self.seconds
+
+            def present() -> dict[str, Any]:
+                self.seconds = before + time.perf_counter() - started
+                return {**vars(progress), "parts": parts.state(), "seconds": self.seconds}
+
+            for _ in self._epochs(epochs, steps, progress, report):
+                if checkpoints is not None and progress.epoch < epochs:
+                    checkpoints.after_epoch(present)
+            ended = present()
+            if checkpoints is not None:
+                checkpoints.at_end(ended)
+        self.model.load_state_dict(progress.weights)
+        return progress.best
+
+    def _epochs(
+        self, last: int, steps: _Steps, progress: _Progress, report: Callable[[Mapping[str, float], float], None]
+    ) -> Iterator[None]:
+        """Train epoch by epoch, each with its report."""
+        training = self.training
+        name, direction = training.select
+        for epoch in range(progress.epoch + 1, last + 1):
+            if training.patience is not None and progress.waited >= training.patience:
+                return
+            self._epoch(steps, epoch)
+            metrics = training.measure(self.model)
+            if wrong := {metric: value for metric, value in metrics.items() if not math.isfinite(value)}:
+                msg = f"On the validation data of epoch {epoch} the model gives {wrong}. {self._remedy()}"
+                raise TrainingDiverged(msg)
+            report(metrics, epoch)
+            progress.told.append((metrics, epoch))
+            progress.epoch = epoch
+            best = progress.best
+            if not best or (metrics[name] > best[name] if direction == "max" else metrics[name] < best[name]):
+                progress.best, progress.waited = metrics, 0
+                kept = self.model.state_dict()
+                progress.weights = {key: value.detach().clone() if isinstance(value, Tensor) else value for key, value in kept.items()}
+            else:
+                progress.waited += 1
+            yield
+
+    def _epoch(self, steps: _Steps, epoch: int) -> None:
+        training = self.training
+        self.model.train()
+        batches = training.data("train").batches(cast("int", training.batch_size), generator=self._generator)
+        for step in range(1, steps.per_epoch + 1):
+            together = list(islice(batches, cast("int", training.accumulate)))
+            if not together:
+                return
+            for optimizer in steps.optimizers:
+                optimizer.zero_grad(set_to_none=True)
+            weights = [1.0] if len(together) == 1 else [float(training.weight(batch)) for batch in together]
+            for batch, weight in zip(together, weights, strict=True):
+                if not weight:
+                    continue  # no target counts, so there is no mean loss
+                outputs = training.outputs(self.model, batch)
+                if epoch == step == 1 and training.check is not None:
+                    training.check(outputs, batch)
+                loss = training.loss(outputs, batch)
+                value = loss.item()
+                if not math.isfinite(value):
+                    msg = f"The loss became {value} in epoch {epoch}, step {step}. {self._remedy()}"
+                    raise TrainingDiverged(msg)
+                self._scaler.scale(loss if len(together) == 1 else loss * (weight / sum(weights))).backward()
+            if training.clip_norm is not None:
+                for optimizer in steps.optimizers:
+                    self._scaler.unscale_(optimizer)
+                nn.utils.clip_grad_norm_(self.model.parameters(), cast("float", training.clip_norm))
+            for optimizer in steps.optimizers:
+                self._scaler.step(optimizer)
+            self._scaler.update()
+            for schedule in steps.schedules:
+                schedule.step()
+
+    def _remedy(self) -> str:
+        lr = cast("float", self.training.lr)
+        return f"Lower the learning rate (lr={lr:g}), set clip_norm, or look for a division or a logarithm in the model."

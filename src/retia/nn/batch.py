@@ -1,0 +1,145 @@
+"""A batch: any nest of tensors. This module splits it, moves it, and passes it to a model."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias, cast
+
+import torch
+from torch import Tensor, nn
+
+from retia.errors import EvaluationError
+
+__all__ = ["Batch", "Nest", "arguments", "inputs_of", "map_tensors", "move", "run_on", "sample_count", "targets_of", "tensors_of", "with_inputs"]
+
+Nest: TypeAlias = Any
+"""A tensor; a tuple, list or mapping of nests; or an object with a method `to`, such as a graph. Other values are kept as they are."""
+
+Batch: TypeAlias = Nest
+"""What data yields: a pair (inputs, targets), a mapping with "labels", or an object with an attribute `y`."""
+
+LABELS = ("labels", "label", "targets", "target")
+"""The keys under which a mapping holds its targets; the first that is present counts."""
+
+
+def map_tensors(function: Callable[[Tensor], Any], nest: Nest) -> Nest:
+    """Return a nest with a function applied to each tensor; any mapping becomes a dictionary.
+
+    >>> map_tensors(lambda x: x + 1, {"a": torch.tensor(1), "b": (torch.tensor(2), "text")})
+    {'a': tensor(2), 'b': (tensor(3), 'text')}
+    """
+    return _map_leaves(lambda leaf: function(leaf) if isinstance(leaf, Tensor) else leaf, nest)
+
+
+def tensors_of(nest: Nest) -> Iterator[Tensor]:
+    """Yield the tensors of a nest, in order."""
+    if isinstance(nest, Tensor):
+        yield nest
+    elif isinstance(nest, Mapping | tuple | list):
+        parts = cast("Mapping[str, Any]", nest).values() if isinstance(nest, Mapping) else cast("Sequence[Any]", nest)
+        for part in parts:
+            yield from tensors_of(part)
+
+
+def move(nest: Nest, device: torch.device | str, memory_format: torch.memory_format = torch.preserve_format) -> Nest:
+    """Return a nest on a device: float64 as float32, images (B, C, H, W) in the memory format.
+
+    An object that is not a container of tensors, such as a graph, is moved by its own method `to`.
+    """
+
+    def moved(leaf: Any) -> Any:
+        if isinstance(leaf, Tensor):
+            dtype = torch.float32 if leaf.dtype == torch.float64 else leaf.dtype
+            return leaf.to(device, dtype, memory_format=memory_format if leaf.ndim == 4 else torch.preserve_format)
+        return leaf.to(device) if hasattr(leaf, "to") else leaf
+
+    return _map_leaves(moved, nest)
+
+
+def inputs_of(batch: Batch) -> Nest:
+    """Return the inputs of a batch: the first of a pair, a mapping without its labels, or the object itself.
+
+    Raises:
+        EvaluationError: If the batch is a tuple or list that is not a pair.
+    """
+    if isinstance(batch, tuple | list):
+        return _pair(cast("Sequence[Any]", batch))[0]
+    if isinstance(batch, Mapping):
+        named = cast("Mapping[str, Any]", batch)
+        label = next((name for name in LABELS if name in named), None)
+        return {name: value for name, value in named.items() if name != label}
+    return batch
+
+
+def targets_of(batch: Batch) -> Nest:
+    """Return the targets of a batch: the second of a pair, the labels of a mapping, or the attribute `y` of an object.
+
+    Raises:
+        EvaluationError: If the batch has no targets in any of these places.
+    """
+    if isinstance(batch, tuple | list):
+        return _pair(cast("Sequence[Any]", batch))[1]
+    if isinstance(batch, Mapping):
+        named = cast("Mapping[str, Any]", batch)
+        label = next((name for name in LABELS if name in named), None)
+        if label is not None:
+            return named[label]
+        got = f"a mapping of {sorted(named)}"
+    else:
+        if not isinstance(batch, Tensor) and getattr(batch, "y", None) is not None:
+            return batch.y
+        got = f"a {type(batch).__name__}"
+    msg = (
+        f"The targets of a batch are the second of a pair, the labels of a mapping ({', '.join(map(repr, LABELS))}), or the attribute 'y' "
+        f"of an object, got {got}. Say where they are: targets=lambda batch: ..."
+    )
+    raise EvaluationError(msg)
+
+
+def with_inputs(batch: Batch, inputs: Nest) -> Batch:
+    """Return a batch with other inputs, in the place from which `inputs_of` takes them."""
+    if isinstance(batch, tuple | list):
+        return inputs, _pair(cast("Sequence[Any]", batch))[1]
+    return {**cast("Mapping[str, Any]", batch), **inputs} if isinstance(batch, Mapping) else inputs
+
+
+def arguments(inputs: Nest) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return inputs as the arguments of `forward`: a tuple or list by position, a mapping by name, anything else alone.
+
+    >>> arguments((1, 2)), arguments({"ids": 3}), arguments(4)
+    (((1, 2), {}), ((), {'ids': 3}), ((4,), {}))
+    """
+    if isinstance(inputs, Mapping):
+        return (), dict(cast("Mapping[str, Any]", inputs))
+    return (tuple(cast("Sequence[Any]", inputs)) if isinstance(inputs, tuple | list) else (inputs,)), {}
+
+
+def run_on(model: nn.Module, inputs: Nest) -> Any:
+    """Return what a model gives for inputs."""
+    args, kwargs = arguments(inputs)
+    return model(*args, **kwargs)
+
+
+def sample_count(batch: Batch) -> int:
+    """Return the number of samples in a batch: the length of its first tensor, or 1 for a batch without one, such as a graph."""
+    first = next((tensor for tensor in tensors_of(batch) if tensor.ndim), None)
+    return 1 if first is None else len(first)
+
+
+def _map_leaves(function: Callable[[Any], Any], nest: Nest) -> Nest:
+    if isinstance(nest, Mapping):
+        return {name: _map_leaves(function, part) for name, part in cast("Mapping[str, Any]", nest).items()}
+    if isinstance(nest, tuple | list):
+        parts = [_map_leaves(function, part) for part in cast("Sequence[Any]", nest)]
+        if isinstance(nest, list):
+            return parts
+        return type(nest)(*parts) if hasattr(nest, "_fields") else tuple(parts)  # pyright: ignore[reportUnknownVariableType]  # a named tuple
+    return function(nest)
+
+
+def _pair(batch: Sequence[Any]) -> Sequence[Any]:
+    if len(batch) != 2:
+        msg = (
+            f"A batch that is a {type(batch).__name__} must be a pair (inputs, targets), got {len(batch)} parts. "
+            f"Say which are which: inputs=lambda batch: ..., targets=lambda batch: ..."
+        )
+        raise EvaluationError(msg)
+    return batch
