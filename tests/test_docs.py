@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PROSE = [*ROOT.glob("*.md"), *DOCS.glob("*.md"), *ROOT.glob("benchmarks/*.md"), *ROOT.glob("src/**/*.md")]
 DEFAULT = re.compile(r"`(\w+)\(([^`]+)\)` by default")
-PAGES = ("search_spaces", "strategies", "benchmarks")
+PAGES = ("search_spaces", "evaluators", "strategies", "benchmarks")
 
 
 def run_page(name):
@@ -50,6 +50,35 @@ def test_the_page_of_benchmarks(tmp_path, monkeypatch, capsys):
     assert len(names["mine"]) == 128
     assert names["comparison"].standings["local"].final.mean < names["comparison"].standings["random"].final.mean
     assert "Friedman: p = " in capsys.readouterr().out
+
+
+def test_the_page_of_evaluators(tmp_path, monkeypatch, moves_generators):
+    monkeypatch.chdir(tmp_path)
+    names = run_page("evaluators")
+    assert {len(names[study].trials) for study in ("own", "study", "tuned")} == {2}
+    assert any(trial.fidelity is None and trial.parent is not None for trial in names["promoted"].trials)
+
+
+def test_the_errors_of_the_page_of_evaluators_are_raised_somewhere():
+    table = (DOCS / "evaluators.md").read_text(encoding="utf-8").rpartition("## Common errors")[2]
+    messages = re.findall(r'^\| "(.+?)" \|', table, re.MULTILINE)
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src/retia/evaluate").rglob("*.py"))
+    source += (ROOT / "src/retia/nn/batch.py").read_text(encoding="utf-8")
+    assert len(messages) == table.count('\n| "') > 5
+    assert [message for message in messages if message not in source] == []
+
+
+def test_the_metrics_that_the_page_of_evaluators_lists_are_those_of_the_presets():
+    (row,) = re.findall(r"^\| metrics \| (.+) \|$", (DOCS / "evaluators.md").read_text(encoding="utf-8"), re.MULTILINE)
+    listed = [set(re.findall(r"`(\w+)`", cell)) - {"bytes_per_token"} for cell in row.split(" | ")]
+    x, tokens = torch.ones(4, 2), torch.arange(9)
+    made = [
+        retia.Training(x, x, loss=lambda outputs, batch: outputs.mean()),
+        retia.Classification((x, tokens[:4]), (x, tokens[:4])),
+        retia.Regression((x, x), (x, x)),
+        retia.LanguageModeling(tokens, tokens, context=2, bytes_per_token=1),
+    ]
+    assert [set(training.metric_names) for training in made] == listed
 
 
 def outcome(attempt):
@@ -113,7 +142,7 @@ def test_the_table_of_control_flow(code, builds, explored, supernet):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_pages_are_short(page):
-    assert len((DOCS / f"{page}.md").read_text(encoding="utf-8").splitlines()) <= 190
+    assert len((DOCS / f"{page}.md").read_text(encoding="utf-8").splitlines()) <= 215
 
 
 def test_the_commands_of_the_pages_take_these_options():

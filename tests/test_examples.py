@@ -17,14 +17,41 @@ def loaded(name):
     return module
 
 
+README = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
 def test_the_search_of_the_readme(tmp_path):
-    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    block = README[0]
     assert len([line for line in block.splitlines() if line.strip()]) < 15
     short = block.replace("trials=20", "trials=3").replace("epochs=5", "epochs=1")
     assert short != block
     (tmp_path / "readme.py").write_text(f"{short}\nprint(type(model).__name__, len(study.trials), study.stop_reason)\n")
     done = subprocess.run([sys.executable, "readme.py"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=200)
     assert done.stdout.split() == ["Net", "3", "trials", "done"], done.stderr
+
+
+def test_the_supernet_and_the_one_shot_search_of_the_readme(tmp_path, monkeypatch, moves_generators):
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "readme"}
+    shorter = {
+        "trials=20": "trials=3",
+        "trials=500": "trials=5",
+        "epochs=5": "epochs=1",
+        "DARTS(": "DARTS(epochs=1, ",
+        "SPOS(": "SPOS(epochs=1",
+        "retrain=4": "retrain=1",
+    }
+    found = []
+    for block in README:
+        for long, short in shorter.items():
+            block = block.replace(long, short)
+        exec(compile(block, "README.md", "exec"), names)
+        found.append((type(names["model"]).__name__, len(names["study"].trials)))
+    assert [model for model, _ in found] == ["Net"] * 4
+    assert found[0][1] == 3
+    assert found[3][1] == 5
+    assert sum(p.grad is not None for p in names["supernet"].parameters()) > 0
+    assert len(names["model"].body) == 2
 
 
 def test_digits(capsys):
