@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import torch
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -109,3 +112,31 @@ def test_benchmark(capsys):
     out = capsys.readouterr().out
     assert out.startswith("digits (epochs=6): regret in valid_accuracy, 6 seeds, 60 evaluations\n")
     assert "the table's best: 96.55 % with 2,986 parameters" in out
+
+
+def test_unet(capsys):
+    study = loaded("unet").main(trials=3, epochs=3, images=128)
+    assert study.best.metrics["accuracy"] > 0.8
+    assert study.best.load()(torch.zeros(1, 1, 16, 16)).shape == (1, 2, 16, 16)
+    assert "of the pixels" in capsys.readouterr().out
+
+
+def test_two_inputs(capsys):
+    example = loaded("two_inputs")
+    study = example.main(trials=3, epochs=5)
+    assert study.best.metrics["test_accuracy"] > 0.7  # two classes, which the measurements alone do not tell so well
+    few = example.made(4, 3)
+    assert study.best.load()(few["measured"], few["category"]).shape == (4, 2)
+    assert "valid 0." in capsys.readouterr().out
+
+
+def test_gpt(capsys, shared_data):
+    text = shared_data / "tinyshakespeare" / "input.txt.gz"
+    if not text.exists():
+        pytest.skip(f"{text} is absent")
+    study = loaded("gpt").main(text, trials=6, characters_used=20_000)
+    promoted = [trial for trial in study.trials if trial.parent is not None and trial.fidelity != 1]
+    assert promoted
+    assert all(study.trials[trial.parent].architecture == trial.architecture for trial in promoted)
+    assert study.best.metrics["loss"] < 3.5  # 4.17 is a uniform guess among 65 characters
+    assert "bits a character" in capsys.readouterr().out
