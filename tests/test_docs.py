@@ -7,7 +7,9 @@ import shlex
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
+from torch import nn
 
 import retia
 from retia.cli import main
@@ -16,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PROSE = [*ROOT.glob("*.md"), *DOCS.glob("*.md"), *ROOT.glob("benchmarks/*.md"), *ROOT.glob("src/**/*.md")]
 DEFAULT = re.compile(r"`(\w+)\(([^`]+)\)` by default")
-PAGES = ("strategies", "benchmarks")
+PAGES = ("search_spaces", "evaluators", "strategies", "benchmarks")
 
 
 def run_page(name):
@@ -50,9 +52,97 @@ def test_the_page_of_benchmarks(tmp_path, monkeypatch, capsys):
     assert "Friedman: p = " in capsys.readouterr().out
 
 
+def test_the_page_of_evaluators(tmp_path, monkeypatch, moves_generators):
+    monkeypatch.chdir(tmp_path)
+    names = run_page("evaluators")
+    assert {len(names[study].trials) for study in ("own", "study", "tuned")} == {2}
+    assert any(trial.fidelity is None and trial.parent is not None for trial in names["promoted"].trials)
+
+
+def test_the_errors_of_the_page_of_evaluators_are_raised_somewhere():
+    table = (DOCS / "evaluators.md").read_text(encoding="utf-8").rpartition("## Common errors")[2]
+    messages = re.findall(r'^\| "(.+?)" \|', table, re.MULTILINE)
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src/retia/evaluate").rglob("*.py"))
+    source += (ROOT / "src/retia/nn/batch.py").read_text(encoding="utf-8")
+    assert len(messages) == table.count('\n| "') > 5
+    assert [message for message in messages if message not in source] == []
+
+
+def test_the_metrics_that_the_page_of_evaluators_lists_are_those_of_the_presets():
+    (row,) = re.findall(r"^\| metrics \| (.+) \|$", (DOCS / "evaluators.md").read_text(encoding="utf-8"), re.MULTILINE)
+    listed = [set(re.findall(r"`(\w+)`", cell)) - {"bytes_per_token"} for cell in row.split(" | ")]
+    x, tokens = torch.ones(4, 2), torch.arange(9)
+    made = [
+        retia.Training(x, x, loss=lambda outputs, batch: outputs.mean()),
+        retia.Classification((x, tokens[:4]), (x, tokens[:4])),
+        retia.Regression((x, x), (x, x)),
+        retia.LanguageModeling(tokens, tokens, context=2, bytes_per_token=1),
+    ]
+    assert [set(training.metric_names) for training in made] == listed
+
+
+def outcome(attempt):
+    """Return what the table of Python's control flow says of an attempt: "error" for an error of the space or the supernet, or "yes"."""
+    try:
+        attempt()
+    except (retia.SpaceError, retia.SupernetError):
+        return "error"
+    return "yes"
+
+
+class Divide(nn.Module):
+    def __init__(self, divisor):
+        super().__init__()
+        self.divisor = divisor
+
+    def forward(self, x):
+        return x / self.divisor
+
+
+class Call(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+CONTROL_FLOW = re.findall(
+    r"^\| `(.+?)`.*? \| (yes|error) \| (yes|error) \| (yes|error) \|$", (DOCS / "search_spaces.md").read_text(encoding="utf-8"), re.MULTILINE
+)
+
+
+def test_the_page_of_search_spaces(tmp_path, monkeypatch, moves_generators):
+    monkeypatch.chdir(tmp_path)
+    names = run_page("search_spaces")
+    assert [len(names["labels"](make)) for make in (names["scoped"], names["branching"])] == [2, 2]
+    assert len(CONTROL_FLOW) == 17
+
+
+@pytest.mark.parametrize(("code", "builds", "explored", "supernet"), CONTROL_FLOW)
+def test_the_table_of_control_flow(code, builds, explored, supernet):
+    def make():
+        width = retia.choice("width", [8, 16])
+        return nn.Sequential(nn.Linear(4, width), eval(code, {**globals(), "width": width}))
+
+    def build_all(space):
+        for architecture in space.enumerate():
+            space.build(architecture, seed=0).eval()(torch.ones(2, 4))
+
+    def share():
+        shared = retia.Supernet(retia.ModelSpace(make), example=torch.ones(2, 4), seed=0).eval()
+        for architecture in retia.ModelSpace(make).enumerate():
+            shared.activate(architecture)
+            assert torch.allclose(shared(torch.ones(2, 4)), shared.subnet().eval()(torch.ones(2, 4)))
+
+    found = [outcome(lambda: build_all(retia.ModelSpace(make))), outcome(lambda: build_all(retia.ModelSpace(make, explore=True))), outcome(share)]
+    assert found == [builds, explored, supernet]
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_pages_are_short(page):
-    assert len((DOCS / f"{page}.md").read_text(encoding="utf-8").splitlines()) <= 160
+    assert len((DOCS / f"{page}.md").read_text(encoding="utf-8").splitlines()) <= 240
 
 
 def test_the_commands_of_the_pages_take_these_options():

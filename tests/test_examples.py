@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import torch
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -17,14 +20,41 @@ def loaded(name):
     return module
 
 
+README = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
 def test_the_search_of_the_readme(tmp_path):
-    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    block = README[0]
     assert len([line for line in block.splitlines() if line.strip()]) < 15
     short = block.replace("trials=20", "trials=3").replace("epochs=5", "epochs=1")
     assert short != block
     (tmp_path / "readme.py").write_text(f"{short}\nprint(type(model).__name__, len(study.trials), study.stop_reason)\n")
     done = subprocess.run([sys.executable, "readme.py"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=200)
     assert done.stdout.split() == ["Net", "3", "trials", "done"], done.stderr
+
+
+def test_the_supernet_and_the_one_shot_search_of_the_readme(tmp_path, monkeypatch, moves_generators):
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "readme"}
+    shorter = {
+        "trials=20": "trials=3",
+        "trials=500": "trials=5",
+        "epochs=5": "epochs=1",
+        "DARTS(": "DARTS(epochs=1, ",
+        "SPOS(": "SPOS(epochs=1",
+        "retrain=4": "retrain=1",
+    }
+    found = []
+    for block in README:
+        for long, short in shorter.items():
+            block = block.replace(long, short)
+        exec(compile(block, "README.md", "exec"), names)
+        found.append((type(names["model"]).__name__, len(names["study"].trials)))
+    assert [model for model, _ in found] == ["Net"] * 4
+    assert found[0][1] == 3
+    assert found[3][1] == 5
+    assert sum(p.grad is not None for p in names["supernet"].parameters()) > 0
+    assert len(names["model"].body) == 2
 
 
 def test_digits(capsys):
@@ -82,3 +112,47 @@ def test_benchmark(capsys):
     out = capsys.readouterr().out
     assert out.startswith("digits (epochs=6): regret in valid_accuracy, 6 seeds, 60 evaluations\n")
     assert "the table's best: 96.55 % with 2,986 parameters" in out
+
+
+def test_unet(capsys):
+    study = loaded("unet").main(trials=3, epochs=3, images=128)
+    assert study.best.metrics["accuracy"] > 0.8
+    assert study.best.load()(torch.zeros(1, 1, 16, 16)).shape == (1, 2, 16, 16)
+    assert "of the pixels" in capsys.readouterr().out
+
+
+def test_two_inputs(capsys):
+    example = loaded("two_inputs")
+    study = example.main(trials=3, epochs=5)
+    assert study.best.metrics["test_accuracy"] > 0.7  # two classes, which the measurements alone do not tell so well
+    few = example.made(4, 3)
+    assert study.best.load()(few["measured"], few["category"]).shape == (4, 2)
+    assert "valid 0." in capsys.readouterr().out
+
+
+def test_gpt(capsys, shared_data):
+    text = shared_data / "tinyshakespeare" / "input.txt.gz"
+    if not text.exists():
+        pytest.skip(f"{text} is absent")
+    study = loaded("gpt").main(text, trials=6, characters_used=20_000)
+    promoted = [trial for trial in study.trials if trial.parent is not None and trial.fidelity != 1]
+    assert promoted
+    assert all(study.trials[trial.parent].architecture == trial.architecture for trial in promoted)
+    assert study.best.metrics["loss"] < 3.5  # 4.17 is a uniform guess among 65 characters
+    assert "bits a character" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore")  # of packages that are not ours
+def test_lightning_trainer(capsys, moves_generators):
+    pytest.importorskip("pytorch_lightning", reason="needs the package pytorch-lightning")
+    study = loaded("lightning_trainer").main(trials=2)
+    assert study.best.metrics["accuracy"] > 0.5
+    assert "parameters: {'width': " in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore")  # of packages that are not ours
+def test_hugging_face_trainer(capsys, moves_generators):
+    pytest.importorskip("accelerate", reason="needs the package accelerate, which the Trainer of transformers imports")
+    study = loaded("hugging_face_trainer").main(trials=2)
+    assert study.best.metrics["accuracy"] > 0.6  # two classes
+    assert "parameters: {'width': " in capsys.readouterr().out
