@@ -312,3 +312,49 @@ def test_in_the_warm_up_only_weights_are_trained():
     told, _ = trained(DARTS(warmup_epochs=2, learning_rate=0.1), whole)
     assert ["search_loss" in epoch for epoch in told] == [False, False, True]
     assert [epoch["entropy"] == pytest.approx(1.0, abs=1e-6) for epoch in told] == [True, True, False]
+
+
+class Tagger(nn.Module):
+    """Two candidates that compute the same, so that losses do not depend on the path."""
+
+    def __init__(self):
+        super().__init__()
+        self.op = retia.layer_choice("op", {"a": nn.Identity, "b": nn.Identity})
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.head(self.op(x))
+
+
+def tagged(counted):
+    """Return 16 sequences (16, 5, 4) of tokens, of which the first `counted[i]` targets of sequence i count."""
+    x = torch.randn(16, 5, 4, generator=torch.Generator().manual_seed(0))
+    targets = torch.arange(80).reshape(16, 5) % 3
+    return x, targets.masked_fill(torch.arange(5) >= torch.tensor(counted)[:, None], -100)
+
+
+def trained_tagger(method, data, **settings):
+    evaluator = Classification(data, tagged([5] * 16), **{"epochs": 1, "lr": 0.5, "optimizer": "sgd", "schedule": "constant", "device": "cpu", **settings})
+    return trained(method, evaluator, space=ModelSpace(Tagger))
+
+
+@pytest.mark.parametrize("counted", [[i % 6 for i in range(16)], [0] * 14 + [5, 1]], ids=["uneven", "mostly ignored"])
+def test_batches_of_uneven_counts_give_the_gradients_of_all_together(counted):
+    (whole, one), (parts, several) = (trained_tagger(SPOS(lessons_per_step=16 // size), tagged(counted), batch_size=size) for size in (16, 2))
+    assert parts[0]["supernet_loss"] == pytest.approx(whole[0]["supernet_loss"], rel=1e-5)
+    for a, b in zip(one.supernet.parameters(), several.supernet.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", [SPOS(), DARTS(), FairNAS()], ids=lambda method: type(method).__name__)
+def test_batches_without_a_target_that_counts_are_passed_over(method):
+    counted = [0] * 15 + [5]
+    told, scored = trained_tagger(method, tagged(counted), batch_size=2, momentum=0.0, weight_decay=0.0)
+    (alone,), _ = trained_tagger(method, tuple(part[15:] for part in tagged(counted)), batch_size=1, momentum=0.0, weight_decay=0.0)
+    assert told[0]["supernet_loss"] == pytest.approx(alone["supernet_loss"], rel=1e-5)
+    assert all(parameter.isfinite().all() for parameter in scored.supernet.parameters())
+
+
+def test_data_without_a_target_that_counts_is_an_error():
+    with pytest.raises(EvaluationError, match="No target of the training data counts in epoch 1"):
+        trained_tagger(SPOS(), tagged([0] * 16), batch_size=2)

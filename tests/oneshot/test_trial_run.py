@@ -1,11 +1,12 @@
 """Outputs that can't be mixed are an error before training, which names the choice, its values and what they return."""
 
+import re
+
 import pytest
 import torch
 from torch import nn
 
 from retia.errors import SupernetError
-from retia.evaluate import Classification
 from retia.nn import ModelSpace, input_choice, layer_choice, repeat
 from retia.oneshot import DARTS, GDAS, PCDARTS, SNAS, DrNAS, FBNet, ProxylessNAS
 
@@ -44,21 +45,92 @@ def images():
 
 
 CASES = {
-    "tuples": ({"a": lambda x: (x, x), "b": lambda x: (x, x)}, r"'[ab]' \(Returning\) returns a tuple \(a tensor \(2, 4\), a tensor \(2, 4\)\)"),
-    "a dict": ({"a": lambda x: x, "b": lambda x: {"y": x}}, r"'b' \(Returning\) returns a dict of \['y'\]"),
-    "a list": ({"a": lambda x: [x], "b": lambda x: x}, r"'a' \(Returning\) returns a list \(a tensor \(2, 4\)\)"),
+    "a tuple": ({"a": lambda x: x, "b": lambda x: (x, x)}, r"'b' (Returning) returns a tuple (a tensor (2, 4), a tensor (2, 4))"),
+    "a dict": ({"a": lambda x: x, "b": lambda x: {"y": x}}, r"'b' (Returning) returns a dict of 'y': a tensor (2, 4)"),
+    "a list": ({"a": lambda x: [x], "b": lambda x: x}, r"'a' (Returning) returns a list (a tensor (2, 4))"),
+    "other keys": ({"a": lambda x: {"z": x}, "b": lambda x: {"y": x}}, r"'a' (Returning) returns a dict of 'z': a tensor (2, 4)"),
+    "a nest": (
+        {"a": lambda x: (x, (x, x)), "b": lambda x: (x, x)},
+        r"'a' (Returning) returns a tuple (a tensor (2, 4), a tuple (a tensor (2, 4), a tensor (2, 4)))",
+    ),
 }
 
 
 @each_method
 @pytest.mark.parametrize(("candidates", "says"), CASES.values(), ids=CASES)
-def test_candidates_that_return_no_tensor(method, candidates, says):
-    evaluator = Classification(images(), images(), epochs=20, batch_size=8, device="cpu")
-    with pytest.raises(SupernetError, match=rf"{type(method).__name__} weighs the values of 'op', so each must return one tensor.*{says}") as raised:
-        method.train(ModelSpace(Chosen, candidates, first), evaluator)
-    if not isinstance(method, GDAS | ProxylessNAS):  # these run one candidate at a time
+def test_candidates_that_return_different_structures(method, candidates, says, make_setting, lessons):
+    setting = make_setting(ModelSpace(Chosen, candidates, first), *images())
+    if isinstance(method, GDAS):  # it runs one candidate at a time
+        train(method.session(setting), lessons(setting, 4))
+    elif isinstance(method, ProxylessNAS):  # it compares one with one other in a step of the architecture weights
+        session = method.session(setting)
+        with pytest.raises(SupernetError, match="two candidates of 'op', which must have the same structure and shape, got a"):
+            train(session, lessons(setting, 4))
+    else:
+        with pytest.raises(SupernetError, match=f"{type(method).__name__} weighs the values of 'op'.*all in the same structure.*{re.escape(says)}") as raised:
+            method.session(setting)
         assert "'a' (Returning) returns" in str(raised.value)
         assert "'b' (Returning) returns" in str(raised.value)
+
+
+@each_method
+def test_a_candidate_without_a_tensor(method, make_setting):
+    space = ModelSpace(Chosen, {"a": lambda x: (3,), "b": lambda x: (3,)}, lambda output: torch.ones(8, 4) * output[0])
+    with pytest.raises(SupernetError, match=r"weighs the values of 'op', so each must return a tensor.* returns a tuple \(a int\)"):
+        method.session(make_setting(space, *images()))
+
+
+NESTS = {
+    "tuples": (lambda x: (x, x), lambda output: output[0] + output[1]),
+    "dicts": (lambda x: {"a": x, "b": [x]}, lambda output: output["a"] + output["b"][0]),
+    "with integers": (lambda x: (x, torch.arange(3), x), lambda output: output[0] + output[2] + 0 * output[1].sum()),
+}
+
+
+@each_method
+@pytest.mark.parametrize(("make", "read"), NESTS.values(), ids=NESTS)
+def test_nests_are_mixed_as_their_tensors_would_be(method, make, read, make_setting, lessons):
+    """What is read of a nest is linear in its tensors, so that weights end where they would if the candidates returned it themselves."""
+    if type(method).__name__ == "PCDARTS":
+        pytest.skip("the candidates have a parameter that is no channel")
+    ends = []
+    for inside in (False, True):
+        kinds = {"a": torch.tanh, "b": torch.sin}
+        made = {name: lambda x, f=f: read(make(f(x))) if inside else make(f(x)) for name, f in kinds.items()}
+        setting = make_setting(ModelSpace(Chosen, made, (lambda output: output) if inside else read), *images())
+        session = method.session(setting)
+        train(session, lessons(setting, 4))
+        ends.append([*session.relaxation.weights.values(), *setting.supernet.state_dict().values()])
+    assert not torch.equal(ends[0][0], torch.zeros(2))
+    for one, other in zip(*ends, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+class Recurrent(nn.Module):
+    def __init__(self, kinds):
+        super().__init__()
+        self.rnn = layer_choice("rnn", {name: lambda make=make: make(4, 4, batch_first=True) for name, make in kinds.items()})
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x):
+        output, _ = self.rnn(x[:, None])
+        return self.head(output[:, 0])
+
+
+@each_method
+def test_recurrent_layers(method, make_setting, lessons):
+    alike = make_setting(ModelSpace(Recurrent, {"gru": nn.GRU, "rnn": nn.RNN}), *images())
+    other = make_setting(ModelSpace(Recurrent, {"gru": nn.GRU, "lstm": nn.LSTM}), *images())
+    if type(method).__name__ == "PCDARTS":
+        with pytest.raises(SupernetError, match="PCDARTS lets every 4th channel through the candidates of 'rnn'"):
+            train(method.session(alike), lessons(alike, 2))
+        return
+    session = method.session(alike)
+    train(session, lessons(alike, 2))
+    assert {path["rnn"] for path in session.ranked()} == {"gru", "rnn"}
+    if not isinstance(method, GDAS):
+        with pytest.raises(SupernetError, match=r"'rnn'.*a tuple \(a tensor \(\d, 1, 4\), a tuple \(a tensor"):
+            train(method.session(other), lessons(other, 4))
 
 
 @each_method
@@ -70,7 +142,7 @@ def test_candidates_of_different_shapes(method, make_setting, lessons):
         train(method.session(setting), lessons(setting, 4))
     elif isinstance(method, ProxylessNAS):  # it runs one, and compares it with one other in a step of the architecture weights
         session = method.session(setting)
-        with pytest.raises(SupernetError, match=r"two candidates of 'op', which must have the same shape, got .*\(8, 4\)"):
+        with pytest.raises(SupernetError, match=r"two candidates of 'op', which must have the same structure and shape, got .*\(8, 4\)"):
             train(session, lessons(setting, 4))
     else:
         with pytest.raises(SupernetError, match=rf"'op'.*of the same shape. On the first batch {a}, {b}"):

@@ -9,7 +9,7 @@ from retia.nn.input_choice import Reduction, SelectInputs, input_choice
 from retia.nn.layer_choice import layer_choice
 from retia.nn.misfit import is_misfit
 from retia.nn.mixed_layer import MixedLayer
-from retia.nn.mixture import Mixture, WeightedSum
+from retia.nn.mixture import Mixture, WeightedSum, weighted, weighted_sum
 from retia.nn.model_space import ModelSpace
 from retia.nn.parameter import parameter
 from retia.nn.repeat import Depth, repeat
@@ -52,6 +52,8 @@ __all__ = [
     "targets_of",
     "tensors_of",
     "uncollected",
+    "weighted",
+    "weighted_sum",
     "with_inputs",
     "write_tensors",
     "write_weights",

@@ -20,13 +20,13 @@ LABELS = ("labels", "label", "targets", "target")
 """The keys under which a mapping holds its targets; the first that is present counts."""
 
 
-def map_tensors(function: Callable[[Tensor], Any], nest: Nest) -> Nest:
-    """Return a nest with a function applied to each tensor; any mapping becomes a dictionary.
+def map_tensors(function: Callable[..., Any], nest: Nest, *others: Nest) -> Nest:
+    """Return a nest with a function applied to each tensor, and to those in its place in other nests of the same structure; a mapping becomes a dictionary.
 
     >>> map_tensors(lambda x: x + 1, {"a": torch.tensor(1), "b": (torch.tensor(2), "text")})
     {'a': tensor(2), 'b': (tensor(3), 'text')}
     """
-    return _map_leaves(lambda leaf: function(leaf) if isinstance(leaf, Tensor) else leaf, nest)
+    return _map_leaves(lambda leaf, *more: function(leaf, *more) if isinstance(leaf, Tensor) else leaf, nest, *others)
 
 
 def tensors_of(nest: Nest) -> Iterator[Tensor]:
@@ -124,15 +124,17 @@ def sample_count(batch: Batch) -> int:
     return 1 if first is None else len(first)
 
 
-def _map_leaves(function: Callable[[Any], Any], nest: Nest) -> Nest:
+def _map_leaves(function: Callable[..., Any], nest: Nest, *others: Nest) -> Nest:
+    if isinstance(nest, Tensor):
+        return function(nest, *others)
     if isinstance(nest, Mapping):
-        return {name: _map_leaves(function, part) for name, part in cast("Mapping[str, Any]", nest).items()}
+        return {name: _map_leaves(function, part, *(other[name] for other in others)) for name, part in cast("Mapping[str, Any]", nest).items()}
     if isinstance(nest, tuple | list):
-        parts = [_map_leaves(function, part) for part in cast("Sequence[Any]", nest)]
+        parts = [_map_leaves(function, *several) for several in zip(cast("Sequence[Any]", nest), *others, strict=True)]
         if isinstance(nest, list):
             return parts
         return type(nest)(*parts) if hasattr(nest, "_fields") else tuple(parts)  # pyright: ignore[reportUnknownVariableType]  # a named tuple
-    return function(nest)
+    return function(nest, *others)
 
 
 def _pair(batch: Sequence[Any]) -> Sequence[Any]:

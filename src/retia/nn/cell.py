@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from retia.errors import SpaceError
 from retia.nn.factory import Candidates, Factory, construct
 from retia.nn.layer_choice import layer_choice
+from retia.nn.mixture import weighted_sum
 from retia.nn.switch import Switch
 from retia.space import (
     Categorical,
@@ -78,7 +79,7 @@ class ElasticNode(Switch):
     def forward(self, states: Sequence[Tensor]) -> Tensor:
         """Sum the outputs of the operations in use, which have one shape."""
         if self.weights is not None:
-            return _total(weight * edge(states[i]) for weight, edge, i in zip(self.weights, self.edges, self.sources, strict=True))
+            return weighted_sum(self.weights, (edge(states[i]) for edge, i in zip(self.edges, self.sources, strict=True)))
         return _total(self.edges[edge](states[i]) for edge, i in zip(self.used, self.inputs, strict=True))
 
     def present(self) -> list[tuple[str, nn.Module]]:

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from retia.errors import SupernetError
+from retia.nn.mixture import weighted_sum
 from retia.nn.switch import Switch
 
 __all__ = ["ElasticSequential"]
@@ -20,7 +21,8 @@ class ElasticSequential(nn.Sequential, Switch):  # pyright: ignore[reportIncompa
         depth: How many take part; it may be symbolic.
 
     Attributes:
-        weights: While depths are mixed, the weight of each: a call returns the sum of what the stacks of these depths return, which have one shape.
+        weights: While depths are mixed, the weight of each: a call returns the sum of what the stacks of these depths return, which have one
+            structure and shape.
     """
 
     def __init__(self, blocks: Iterable[nn.Module], depth: int) -> None:
@@ -36,8 +38,7 @@ class ElasticSequential(nn.Sequential, Switch):  # pyright: ignore[reportIncompa
         for block in self._modules.values():
             assert block is not None
             outputs.append(block(outputs[-1]))
-        terms = [weight * outputs[depth] for depth, weight in self.weights.items()]
-        return sum(terms[1:], terms[0])
+        return weighted_sum(self.weights.values(), (outputs[depth] for depth in self.weights))
 
     def present(self) -> list[tuple[str, nn.Module]]:
         """Return the first `depth` blocks by their positions."""

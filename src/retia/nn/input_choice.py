@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from retia.errors import SpaceError
+from retia.nn.mixture import weighted_sum
 from retia.space import Subset, declare, labelled
 
 __all__ = ["Reduction", "SelectInputs", "input_choice"]
@@ -37,7 +38,7 @@ class SelectInputs(nn.Module):
     def forward(self, inputs: Sequence[Tensor]) -> Tensor | list[Tensor]:
         """Join the chosen ones of `inputs`, which have one shape but for `dim` of "concat"."""
         if self.weights is not None:
-            return torch.stack([weight * x for weight, x in zip(self.weights, inputs, strict=True)]).sum(0)
+            return weighted_sum(self.weights, inputs)
         taken = [inputs[i] for i in self.chosen]
         if self.reduction == "none":
             return taken

@@ -1,12 +1,14 @@
 """Mixtures: what stands for a choice while its values are weighed instead of chosen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
-__all__ = ["Mixture", "WeightedSum"]
+from retia.nn.batch import Nest, map_tensors
+
+__all__ = ["Mixture", "WeightedSum", "weighted", "weighted_sum"]
 
 
 @runtime_checkable
@@ -28,7 +30,7 @@ class Mixture(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class WeightedSum:
-    """The sum of the candidates' outputs, which have one shape, by their weights.
+    """The sum of the candidates' outputs by their weights, tensor by tensor: outputs have one structure, whose tensors have one shape.
 
     Attributes:
         weights: One for each value, shape (K,).
@@ -38,8 +40,23 @@ class WeightedSum:
 
     def combine(self, candidates: Sequence[nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run every candidate."""
-        terms = (weight * candidate(*args, **kwargs) for weight, candidate in zip(self.weights, candidates, strict=True))
-        total = next(terms)
-        for term in terms:
-            total = total + term
-        return total
+        return weighted_sum(self.weights, (candidate(*args, **kwargs) for candidate in candidates))
+
+
+def weighted(weight: Tensor, nest: Nest) -> Nest:
+    """Return a nest whose tensors are multiplied by a weight; tensors of integers, such as lengths, stay as they are."""
+    return map_tensors(lambda tensor: weight * tensor if tensor.is_floating_point() or tensor.is_complex() else tensor, nest)
+
+
+def weighted_sum(weights: Iterable[Tensor], nests: Iterable[Nest]) -> Nest:
+    """Return the sum of nests of one structure by weights, tensor by tensor; tensors of integers are those of the first.
+
+    >>> import torch
+    >>> weighted_sum(torch.tensor([0.25, 0.75]), [(torch.tensor(4.0), {"state": torch.tensor(0.0)}), (torch.tensor(8.0), {"state": torch.tensor(4.0)})])
+    (tensor(7.), {'state': tensor(3.)})
+    """
+    terms = (weighted(weight, nest) for weight, nest in zip(weights, nests, strict=True))
+    total = next(terms)
+    for term in terms:
+        total = map_tensors(lambda one, other: one + other if one.is_floating_point() or one.is_complex() else one, total, term)
+    return total

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from retia.errors import SupernetError
+from retia.nn import Nest, map_tensors, tensors_of
 from retia.oneshot.running_statistics import running_statistics_kept
+from retia.oneshot.trial_run import shown, structure_of
 
 __all__ = ["BinaryGates"]
 
@@ -34,22 +36,26 @@ class BinaryGates:
         output = candidates[self.open](*args, **kwargs)
         if not (torch.is_grad_enabled() and self.weights.requires_grad):
             return output
-        device, names, shape = output.device.type, list(kwargs), output.shape
+        device, names, structure = self.weights.device.type, list(kwargs), structure_of(output)
+        described = shown(output)
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
 
-        def run(position: int, given: Sequence[Any]) -> Tensor:
+        def run(position: int, given: Sequence[Any]) -> Nest:
             with torch.autocast(device, dtype=dtype, enabled=dtype is not None), running_statistics_kept([candidates[position]]):
                 other = candidates[position](*given[: len(args)], **dict(zip(names, given[len(args) :], strict=True)))
-            if other.shape != shape:
+            if structure_of(other) != structure:
                 msg = (
-                    f"ProxylessNAS compares the outputs of two candidates of '{self.label}', which must have the same shape, got {tuple(shape)} of "
-                    f"{type(candidates[self.open]).__name__} and {tuple(other.shape)} of {type(candidates[position]).__name__}. Wrap them in modules that return "
-                    f"the same shape, or search '{self.label}' by SPOS, FairNAS, Sandwich, OnceForAll or ENAS, which sample paths."
+                    f"ProxylessNAS compares the outputs of two candidates of '{self.label}', which must have the same structure and shape, got "
+                    f"{described} of {type(candidates[self.open]).__name__} and {shown(other)} of {type(candidates[position]).__name__}. "
+                    f"Wrap them in modules that return the same, or search '{self.label}' by SPOS, FairNAS, Sandwich, OnceForAll or ENAS, "
+                    f"which sample paths."
                 )
                 raise SupernetError(msg)
             return other
 
-        return _Gated.apply(self.weights, output, run, (self.open, self.other), *args, *kwargs.values())
+        tensors = list(tensors_of(output))
+        gated = iter(_Gated.apply(self.weights, run, (self.open, self.other), len(tensors), *tensors, *args, *kwargs.values()))
+        return map_tensors(lambda _: next(gated), output)
 
 
 class _Gated(torch.autograd.Function):
@@ -60,21 +66,25 @@ class _Gated(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, gates: Tensor, output: Tensor, run: Callable[[int, Sequence[Any]], Tensor], positions: tuple[int, int], *given: Any) -> Tensor:
+    def forward(ctx: Any, gates: Tensor, run: Callable[[int, Sequence[Any]], Nest], positions: tuple[int, int], count: int, *rest: Any) -> tuple[Tensor, ...]:
+        outputs, given = rest[:count], rest[count:]
         ctx.save_for_backward(*(one for one in given if isinstance(one, Tensor)))
         ctx.rest = [None if isinstance(one, Tensor) else (one,) for one in given]
         ctx.run, ctx.positions, ctx.gates = run, positions, gates.shape
-        # A tensor of its own, which whatever follows may change in place.
-        return output.clone()
+        # Tensors of their own, which whatever follows may change in place.
+        copies = tuple(output.clone() for output in outputs)
+        ctx.mark_non_differentiable(*(copy for copy in copies if not copy.is_floating_point()))
+        return copies
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]  # the decorator hides its name
-        (gradient,) = gradients
         tensors = iter(ctx.saved_tensors)
         given = [next(tensors) if one is None else one[0] for one in ctx.rest]
-        found = torch.zeros(ctx.gates, device=gradient.device)
+        found = torch.zeros(ctx.gates, device=gradients[0].device)
         if ctx.needs_input_grad[0]:
             for position in ctx.positions:
-                found[position] = (gradient * ctx.run(position, given)).sum()
-        return found, gradient, None, None, *(None for _ in given)
+                outputs = tensors_of(ctx.run(position, given))
+                terms = [(gradient * output).sum() for gradient, output in zip(gradients, outputs, strict=True) if output.is_floating_point()]
+                found[position] = sum(terms[1:], terms[0])
+        return found, None, None, None, *gradients, *(None for _ in given)

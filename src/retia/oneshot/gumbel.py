@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from retia.nn import weighted
+
 __all__ = ["Picked", "gumbel_softmax", "picked"]
 
 
@@ -37,7 +39,7 @@ class Picked:
     def combine(self, candidates: Sequence[nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run the candidate that is picked, times its weight, to which a gradient flows."""
         output = candidates[self.position](*args, **kwargs)
-        return self.weights[self.position] * output if self.weights.requires_grad else output
+        return weighted(self.weights[self.position], output) if self.weights.requires_grad else output
 
 
 def picked(soft: Tensor, position: int) -> Picked:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from retia.errors import StorageError, TrainingDiverged
+from retia.errors import EvaluationError, StorageError, TrainingDiverged
 from retia.evaluate import load_checkpoint, load_optimizer, save_checkpoint
 from retia.nn import Batch, seeded
 from retia.oneshot.lessons import Curriculum
@@ -54,6 +54,7 @@ class Loop:
         """Train, or go on, and return what was reported of each epoch.
 
         Raises:
+            EvaluationError: If no target counts in an epoch.
             TrainingDiverged: If a loss becomes NaN or infinite. The checkpoint of the last epoch is kept.
             StorageError: If the checkpoint is damaged, or is one of something else.
         """
@@ -98,7 +99,7 @@ class Loop:
 
     def _epoch(self, epoch: int, schedules: Sequence[LRScheduler], scaler: torch.amp.GradScaler) -> dict[str, float]:
         per_step, steps = self.curriculum.lessons_per_step, self.curriculum.steps_per_epoch
-        total = 0.0
+        losses: list[float] = []
         found: dict[str, float] = {}
         batches: list[Batch] = []
         step = (epoch - 1) * steps
@@ -107,18 +108,22 @@ class Loop:
                 batches.append(batch)
                 if len(batches) == per_step:
                     found = {**found, **self._step(step, epoch, batches, scaler)}
-                    total += found.pop("loss")
+                    if "loss" in found:
+                        losses.append(found.pop("loss"))
                     for schedule in schedules:
                         schedule.step()
                     batches, step = [], step + 1
-        return {"supernet_loss": total / steps, **found, **self._entropy()}
+        if not losses:
+            msg = f"No target of the training data counts in epoch {epoch}, so there is no loss. Give data whose targets are not all ignored."
+            raise EvaluationError(msg)
+        return {"supernet_loss": sum(losses) / len(losses), **found, **self._entropy()}
 
-    def _step(self, step: int, epoch: int, batches: list[Batch], scaler: torch.amp.GradScaler) -> dict[str, float]:
-        """Take one step, and return its loss with what the search tells."""
+    def _step(self, step: int, epoch: int, batches: list[Batch], scaler: torch.amp.GradScaler) -> Mapping[str, float]:
+        """Take one step, and return its loss with what the search tells; without a loss where no target counts, which leaves the weights as they are."""
         setting = self.session.setting
         seed = stream_seed(setting.seed, "step", step)
         # Each counts by the number of terms of its loss, so that gradients are those of all the batches together.
-        weights = [1.0] if len(batches) == 1 else [float(setting.training.weight(batch)) for batch in batches]
+        weights = [float(setting.training.weight(batch)) for batch in batches]
         parts = [sum(weights) / weight if weight else math.inf for weight in weights]
         lessons = [
             Lesson(
@@ -138,6 +143,10 @@ class Loop:
                 told = self.session.search(lessons[0])
         for optimizer in setting.optimizers:
             optimizer.zero_grad(set_to_none=True)
+        if not any(weights):
+            for optimizer in setting.optimizers:
+                optimizer.step()  # without gradients; a learning-rate schedule follows it
+            return told
         loss = 0.0
         for lesson in lessons[self.ranks.rank :: self.ranks.size]:
             if not weights[lesson.number % len(lessons)]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from retia.errors import EvaluationError, SupernetError
-from retia.nn import MixedLayer, Mixture, WeightedSum
+from retia.nn import MixedLayer, Mixture, WeightedSum, map_tensors
 from retia.oneshot.differentiable import Differentiable, RelaxedSession
 from retia.oneshot.method import Lesson, Session, Setting
 from retia.oneshot.partial_channels import OTHERS, PartialLayers, bypass, shuffled
@@ -94,7 +94,7 @@ class _PartialSum:
     weights: Tensor
     layers: Mapping[int, PartialLayers]
 
-    def combine(self, candidates: Sequence[nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
+    def combine(self, candidates: Sequence[nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run every candidate on its share of the channels."""
         layers = self.layers[id(candidates)]
         x, divisor = args[0] if args else None, layers.divisor
@@ -107,11 +107,15 @@ class _PartialSum:
             raise SupernetError(msg)
         part = x.shape[1] // divisor
         with layers.in_part():
-            output: Tensor = WeightedSum(self.weights).combine(candidates, (x[:, :part], *args[1:]), kwargs)
-        if output.ndim != x.ndim or output.shape[1] != part:
-            msg = (
-                f"The candidates of '{layers.label}' ('{layers.path}') must return as many channels as they are given, for PCDARTS lets the others bypass "
-                f"them, got the shape {tuple(output.shape)} for {part} channels. Use {OTHERS}."
-            )
-            raise SupernetError(msg)
-        return shuffled([output, bypass(x[:, part:], output)], divisor) if divisor > 1 else output
+            outputs = WeightedSum(self.weights).combine(candidates, (x[:, :part], *args[1:]), kwargs)
+
+        def whole(output: Tensor) -> Tensor:
+            if output.ndim != x.ndim or output.shape[1] != part:
+                msg = (
+                    f"The candidates of '{layers.label}' ('{layers.path}') must return as many channels as they are given, for PCDARTS lets the others bypass "
+                    f"them, got the shape {tuple(output.shape)} for {part} channels. Use {OTHERS}."
+                )
+                raise SupernetError(msg)
+            return shuffled([output, bypass(x[:, part:], output)], divisor) if divisor > 1 else output
+
+        return map_tensors(whole, outputs)

@@ -3,17 +3,17 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from retia.errors import RetiaError, SupernetError
-from retia.nn import ElasticNode, ElasticSequential, Mixture, SelectInputs, move, seeded
+from retia.nn import ElasticNode, ElasticSequential, Mixture, Nest, SelectInputs, move, seeded, tensors_of
 from retia.oneshot.method import Setting
 from retia.space import Architecture
 
-__all__ = ["check_outputs", "run_mixed"]
+__all__ = ["check_outputs", "run_mixed", "shown", "structure_of"]
 
 Check = Callable[[str, Mapping[str, Any]], None]
 """Raises if the outputs of a choice, given by its label, can't be mixed."""
@@ -35,7 +35,7 @@ def run_mixed(setting: Setting, mixtures: Mapping[str, Mixture | Tensor]) -> Non
 
 
 def check_outputs(setting: Setting, method: str, labels: Iterable[str], fixed: Mapping[str, Tensor], paths: Iterable[Architecture] | None = None) -> None:
-    """Check that what each choice returns, for each of its values, is one tensor, and where outputs are summed of one shape.
+    """Check that what each choice returns, for each of its values, has tensors, and where outputs are summed one structure and shape.
 
     A candidate that raises an exception beside others that don't is left to the training.
 
@@ -45,18 +45,20 @@ def check_outputs(setting: Setting, method: str, labels: Iterable[str], fixed: M
         labels: Labels of the choices that the method weighs.
         fixed: What other choices are mixed by.
         paths: Architectures of a method that runs one candidate at a time, so that shapes may differ: these alone are run, one for each value of a
-            choice. If not given, the method adds the outputs of all candidates, so that they need one shape.
+            choice. If not given, the method adds the outputs of all candidates, so that they need one structure and shape.
 
     Raises:
-        SupernetError: If an output is no tensor, or two have different shapes.
+        SupernetError: If an output has no tensor of floating-point numbers, or two that are summed have different structures or shapes.
     """
 
     def check(label: str, outputs: Mapping[str, Any]) -> None:
-        shapes = {output.shape if isinstance(output, Tensor) else None for output in outputs.values()}
-        if None in shapes or (paths is None and len(shapes) > 1):
-            shown = ", ".join(f"{name} returns {_shown(output)}" for name, output in outputs.items())
+        empty = any(not any(tensor.is_floating_point() for tensor in tensors_of(output)) for output in outputs.values())
+        if empty or (paths is None and len({structure_of(output) for output in outputs.values()}) > 1):
+            returned = ", ".join(f"{name} returns {shown(output)}" for name, output in outputs.items())
+            alike = ", all in the same structure and of the same shape" if paths is None else ""
             msg = (
-                f"{method} weighs the values of '{label}', so each must return one tensor{', all of the same shape' if paths is None else ''}. On the first batch {shown}. "
+                f"{method} weighs the values of '{label}', so each must return a tensor, or a tuple, list or dictionary of tensors{alike}. "
+                f"On the first batch {returned}. "
                 f"Wrap them in modules that return such tensors, or search '{label}' by SPOS, FairNAS, Sandwich, OnceForAll or ENAS, which sample paths."
             )
             raise SupernetError(msg)
@@ -140,11 +142,25 @@ def _terms(module: Any, given: Any) -> Iterator[tuple[str, Any]]:
                 yield f"input {position}", one
 
 
-def _shown(output: Any) -> str:
+def structure_of(output: Nest) -> Any:
+    """Return what outputs must have in common to be summed, as a hashable value: containers, keys, and shapes of tensors; other values by class."""
+    if isinstance(output, Tensor):
+        return output.shape, output.is_floating_point()
+    if isinstance(output, Mapping):
+        named = cast("Mapping[str, Any]", output)
+        return "mapping", frozenset((name, structure_of(part)) for name, part in named.items())
+    if isinstance(output, tuple | list):
+        return type(output), tuple(structure_of(part) for part in cast("Sequence[Any]", output))
+    return type(output)
+
+
+def shown(output: Nest) -> str:
+    """Return what an output consists of, for messages."""
     if isinstance(output, Tensor):
         return f"a tensor {tuple(output.shape)}"
     if isinstance(output, Mapping):
-        return f"a {type(output).__name__} of {sorted(map(str, output))}"  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        named = cast("Mapping[str, Any]", output)
+        return f"a {type(output).__name__} of {', '.join(f'{name!r}: {shown(part)}' for name, part in named.items())}"
     if isinstance(output, tuple | list):
-        return f"a {type(output).__name__} ({', '.join(map(_shown, output))})"  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    return f"a {type(output).__name__}"
+        return f"a {type(output).__name__} ({', '.join(map(shown, cast('Sequence[Any]', output)))})"
+    return f"a {type(output).__name__}"  # pyright: ignore[reportUnknownArgumentType]
