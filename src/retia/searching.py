@@ -49,7 +49,7 @@ def search(  # the one call that puts the parts together
 
     Args:
         space: A `ModelSpace`, a `SearchSpace`, or the class of a model.
-        evaluator: What judges: `Classification(...)`, a function `model -> metrics`, or one marked with `architecture_evaluator`.
+        evaluator: What judges: `Classification(...)`, a function `fit(model)` or `fit(model, run)`, or one marked with `architecture_evaluator`.
         strategy: What proposes; `RegularizedEvolution()` if not given.
         trials: How many trials the study is to have, with those of earlier runs.
         maximize: The metrics to maximize.

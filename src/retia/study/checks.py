@@ -78,10 +78,10 @@ def _fidelities(strategy: Any) -> tuple[float, ...] | None:
 
 
 def _check_fidelities(name: str, fidelities: tuple[float, ...], evaluator: Evaluator) -> None:
-    if isinstance(evaluator, ModelEvaluator | ArchitectureEvaluator) and not inspect.isgeneratorfunction(evaluator.function):
+    if isinstance(evaluator, ModelEvaluator | ArchitectureEvaluator) and not evaluator.takes_run and not inspect.isgeneratorfunction(evaluator.function):
         msg = (
-            f"{name} tries architectures at the fidelities {list(fidelities)}, but a function of the model can't tell how far it is to go. Make it a "
-            f"generator that yields its metrics after each epoch, or an evaluator (architecture, run) that reads run.fidelity, such as retia.Classification."
+            f"{name} tries architectures at the fidelities {list(fidelities)}, but a function that does not take the run can't tell how far it is to go. Make it a "
+            f"generator that yields its metrics after each epoch, or a function fit(model, run) that reads run.fidelity, or take one such as retia.Classification."
         )
         raise StudyError(msg)
     full = evaluator.full_fidelity if isinstance(evaluator, Budgeted) else None

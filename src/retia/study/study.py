@@ -39,7 +39,7 @@ class Study:
 
     Args:
         space: What is searched.
-        evaluator: What judges: a function of the model, one marked with `architecture_evaluator`, or an `Evaluator`.
+        evaluator: What judges: a function of the model, or of the model and the run; one marked with `architecture_evaluator`; or an `Evaluator`.
         maximize: The metrics to maximize.
         minimize: The metrics to minimize.
         constraints: Bounds on metrics, such as `["params <= 1e6"]`. Bounds on costs are checked before training.
@@ -81,7 +81,8 @@ class Study:
         if not isinstance(space, SearchSpace):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
             msg = f"A study searches a SearchSpace or a ModelSpace, got {space!r}. Wrap the class: retia.ModelSpace(Net)."
             raise StudyError(msg)
-        self.space = space.extend(self.evaluator.parameters()) if isinstance(self.evaluator, Searchable) else space
+        searches = isinstance(self.evaluator, Searchable) and self.evaluator.parameters()
+        self.space = space.extend(searches) if searches else space
         self.objectives = objectives_from(maximize, minimize)
         self.constraints = constraints_from(constraints)
         self.storage = None if storage is None else os.fspath(storage)
@@ -97,8 +98,7 @@ class Study:
         self._prepared_by: Mapping[str, Any] | None = None
         self._scored_by: Evaluator = self.evaluator
         self._stop_reason: str | None = None
-        own = {label: parameter.domain.default for label, parameter in self.space.parameters.items() if label not in space.parameters}
-        # The fields of the evaluator that are searched need not be given.
+        own = {label: domain.default for label, domain in (searches or {}).items()}  # these need not be given
         self.baseline = self.space.default() if baseline is None else self.space.validate({**own, **baseline})
 
     @classmethod
