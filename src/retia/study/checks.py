@@ -10,6 +10,7 @@ from retia.execute import check_count
 from retia.strategy import Strategy
 from retia.study.evaluator import ArchitectureEvaluator, Budgeted, CostEvaluator, Evaluator, ModelEvaluator, Supplying
 from retia.study.frozen import refuse_frozen
+from retia.study.kept_weights import KEEP_WEIGHTS
 from retia.study.stored_evaluator import StoredEvaluator
 from retia.trial import Constraint, Objective
 
@@ -46,6 +47,9 @@ def check_run(study: "Study", strategy: Strategy, *, trials: int, workers: int |
     """
     if isinstance(study.evaluator, StoredEvaluator):
         msg = f"The study '{study.name}' was opened without its code, so it can't run. Make it from its space and evaluator, with the same storage and name."
+        raise StudyError(msg)
+    if study.keep_weights not in KEEP_WEIGHTS:
+        msg = f"'keep_weights' says which trials keep the weights of their models, one of {list(KEEP_WEIGHTS)}, got {study.keep_weights!r}. Give one of these."
         raise StudyError(msg)
     if not study.space.parameters:
         raise StudyError(study.space.nothing_to_search())

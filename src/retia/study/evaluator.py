@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import textwrap
 import time
+import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import update_wrapper
@@ -16,7 +17,7 @@ from retia.errors import EvaluationError
 from retia.space import Architecture, Domain
 from retia.study.frozen import refuse_frozen
 from retia.study.signature import FORMS, called, check_settings, is_function, name_of, needed_arguments
-from retia.trial import Run
+from retia.trial import WEIGHTS, Run, TrialStopped
 
 __all__ = [
     "COUNTED",
@@ -127,7 +128,8 @@ class ModelEvaluator:
 
     Adds the model's number of parameters as `params` and the time that the function took as `train_seconds`, where it does not
     return metrics of these names itself. Of a generator the last thing yielded counts, or what it returns; of a trial with a fidelity, it
-    yields so often at most.
+    yields so often at most. Afterwards the model's weights are saved in the trial's folder, unless the function has done so itself; if that
+    fails, there is a `RuntimeWarning`, and the metrics count.
 
     Args:
         function: The function.
@@ -171,10 +173,17 @@ class ModelEvaluator:
         settings = {name: architecture[name] if isinstance(value, Domain) else value for name, value in self.settings.items()}
         model = space.build(architecture, device=run.device)
         started = time.perf_counter()
-        result = called(self.function, model, run, settings)
-        metrics = as_metrics(_last(result, run), name_of(self.function))
+        earlier = _stamp(run)
+        try:
+            result = _last(called(self.function, model, run, settings), run)
+        except TrialStopped:
+            _keep_weights(model, run, earlier)
+            raise
+        seconds = time.perf_counter() - started
+        metrics = as_metrics(result, name_of(self.function))
+        _keep_weights(model, run, earlier)
         params = float(sum(parameter.numel() for parameter in model.parameters()))
-        return {**dict(zip(COUNTED, (params, time.perf_counter() - started), strict=True)), **metrics}
+        return {**dict(zip(COUNTED, (params, seconds), strict=True)), **metrics}
 
     def describe(self) -> dict[str, Any]:
         """Return the function's name, a hash of its source, and its settings."""
@@ -317,6 +326,29 @@ def _last(result: Any, run: Run | None) -> Any:
             if run.fidelity is not None and step >= round(run.fidelity):
                 result.close()
                 return last
+
+
+def _stamp(run: Run) -> tuple[int, int] | None:
+    """Return what tells the file of a trial's weights from one written later; None if there is no file."""
+    if run.directory is None or not (path := run.directory / WEIGHTS).exists():
+        return None
+    status = path.stat()
+    return status.st_ino, status.st_mtime_ns
+
+
+def _keep_weights(model: Any, run: Run, earlier: tuple[int, int] | None) -> None:
+    """Save a model's weights, unless they are not to be kept, or the evaluator has saved some since."""
+    if run.directory is None or not run.keep_weights or _stamp(run) != earlier:
+        return
+    space: Any = run.space
+    try:
+        space.keep(model, run.directory / WEIGHTS)
+    except Exception as error:  # noqa: BLE001  # a full disk, say: the metrics are worth more
+        msg = (
+            f"The weights of a trial can't be saved in '{run.directory}' ({type(error).__name__}: {error}). Its metrics are kept, but load() will find "
+            f"no weights. Make room or give another folder, directory=, or set keep_weights='none'."
+        )
+        warnings.warn(msg, RuntimeWarning, stacklevel=3)
 
 
 def _no_metrics(source: str, got: str) -> str:

@@ -68,10 +68,12 @@ def check_settings(function: Callable[..., Any], settings: Mapping[str, Any]) ->
 
 
 def called(function: Callable[..., Any], first: Any, run: Run | None, settings: Mapping[str, Any]) -> Any:
-    """Call a function of a model or an architecture, with the run if it takes it."""
+    """Call a function of a model or an architecture, with the run if it takes it, whose folder then exists."""
     needed = needed_arguments(function, beside=settings)
     if len(needed) == 1:
         return function(first, **settings)
+    if run is not None and run.directory is not None:
+        run.directory.mkdir(parents=True, exist_ok=True)
     parameter = next(one for one in _signature(function) or () if one.name == needed[1])
     if parameter.kind is parameter.POSITIONAL_ONLY:
         return function(first, run, **settings)
