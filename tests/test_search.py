@@ -271,7 +271,7 @@ def test_what_failed_is_tried_again():
 
 
 def test_a_search_that_can_not_be_judged_says_so_before_anything_else():
-    with pytest.raises(EvaluationError, match=re.escape("An evaluator is a function model -> metrics")):
+    with pytest.raises(EvaluationError, match=re.escape("is not an evaluator. An evaluator is a function fit")):
         search(SPACE, None, trials=3, maximize="score")
     with pytest.raises(StudyError, match="A study needs an objective"):
         search(SPACE, score, trials=3)

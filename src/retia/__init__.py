@@ -73,7 +73,7 @@ if TYPE_CHECKING:
         SuccessiveHalving,
         WarmStarted,
     )
-    from retia.study import Repeated, Study, architecture_evaluator
+    from retia.study import Repeated, Study, architecture_evaluator, evaluator
     from retia.supernet import Supernet, elastic, load_pretrained, recalibrate
     from retia.trial import Constraint, Objective, Proposal, Run, Trial
 
@@ -166,6 +166,7 @@ __all__ = [
     "choice",
     "datasets",
     "elastic",
+    "evaluator",
     "export",
     "hub",
     "inherit",
@@ -194,7 +195,7 @@ _HOMES = {
     "retia.searching": "check search",
     "retia.predictor": "BANANAS GaussianProcess GradientBoosting NeuralEnsemble PPO RandomForest Reinforce",
     "retia.strategy": "ASHA BOHB CMAES Fallback Filtered GP GridSearch Hyperband Listed LocalSearch MedianStop NSGA2 NetworkMorphism PredictorGuided Prior Random RegularizedEvolution Screened SuccessiveHalving TPE WarmStarted",
-    "retia.study": "Repeated Study architecture_evaluator",
+    "retia.study": "Repeated Study architecture_evaluator evaluator",
     "retia.supernet": "Supernet elastic load_pretrained recalibrate",
     "retia.trial": "Constraint Objective Proposal Run Trial",
 }

@@ -37,6 +37,7 @@ def search(  # the one call that puts the parts together
     costs: CostEvaluator | None = None,
     device: str | None = None,
     directory: str | os.PathLike[str] | None = None,
+    keep_weights: Literal["none", "best", "front", "all"] = "front",
     retrain: int = 0,
     control: bool = False,
     force: bool = False,
@@ -49,7 +50,7 @@ def search(  # the one call that puts the parts together
 
     Args:
         space: A `ModelSpace`, a `SearchSpace`, or the class of a model.
-        evaluator: What judges: `Classification(...)`, a function `model -> metrics`, or one marked with `architecture_evaluator`.
+        evaluator: What judges: `Classification(...)`, a function `fit(model)` or `fit(model, run)`, or one marked with `architecture_evaluator`.
         strategy: What proposes; `RegularizedEvolution()` if not given.
         trials: How many trials the study is to have, with those of earlier runs.
         maximize: The metrics to maximize.
@@ -65,6 +66,8 @@ def search(  # the one call that puts the parts together
         costs: What counts costs before training; parameters, and with a known input shape FLOPs, if not given.
         device: Where models are built and trained.
         directory: Where the evaluators' files go.
+        keep_weights: The trials of a function of the model that keep its weights: "none", "best", "front" (the Pareto front and the trials that it
+            was derived from), or "all".
         retrain: How many of the best architectures of a one-shot method to train from scratch afterwards, as `study.retrained`.
         control: Whether to run random search at the same budget as well, as `study.control`.
         force: Whether to go on with a stored study though its space, evaluator or seed has changed.
@@ -92,6 +95,7 @@ def search(  # the one call that puts the parts together
         costs=costs,
         device=device,
         directory=directory,
+        keep_weights=keep_weights,
         force=force,
     )
     study = with_costs(study)

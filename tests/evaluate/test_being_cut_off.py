@@ -76,9 +76,7 @@ def trained(monkeypatch):
     """The epochs that were trained; a state is kept after each."""
     epochs, train = [], Trainer._epoch
     monkeypatch.setattr(going_on, "_SPARING", 0)
-    monkeypatch.setattr(
-        Trainer, "_epoch", lambda self, steps, epoch: (epochs.append(epoch), train(self, steps, epoch))[1]
-    )
+    monkeypatch.setattr(Trainer, "_epoch", lambda self, steps, epoch: (epochs.append(epoch), train(self, steps, epoch))[1])
     return epochs
 
 

@@ -46,9 +46,7 @@ def evaluated(training, space, **run):
 
 
 def test_a_preset_fills_in_the_recipe():
-    training = Classification(
-        data(), data(), epochs=4, batch_size=5, lr=0.1, optimizer="sgd", momentum=0.5, schedule="constant", warmup_epochs=2, device="cpu"
-    )
+    training = Classification(data(), data(), epochs=4, batch_size=5, lr=0.1, optimizer="sgd", momentum=0.5, schedule="constant", warmup_epochs=2, device="cpu")
     assert isinstance(training, Trainable)
     assert training.training() is training
     outputs, batch = torch.tensor([[2.0, 0.0, 0.0]]), (torch.zeros(1, 4), torch.tensor([0]))
@@ -86,9 +84,7 @@ def test_a_searched_setting_can_not_train_a_supernet():
 
 def test_a_scalar_alone_is_enough():
     space = ModelSpace(Line)
-    own = Training(
-        line(), line(), loss=lambda loss, batch: loss, forward=lambda model, batch: squared(model(batch[0]), batch), epochs=3, lr=0.1, device="cpu"
-    )
+    own = Training(line(), line(), loss=lambda loss, batch: loss, forward=lambda model, batch: squared(model(batch[0]), batch), epochs=3, lr=0.1, device="cpu")
     plain = Training(line(), line(), loss=squared, epochs=3, lr=0.1, device="cpu")
     assert evaluated(own, space)["loss"] == evaluated(plain, space)["loss"]
 
@@ -293,7 +289,10 @@ def test_tokens_that_can_not_be(changed, said):
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: Training((torch.ones(3, 1), torch.ones(3), torch.ones(3)), line(), loss=squared).example_inputs, r"must be a pair.*got 3 parts.*inputs=lambda"),
+        (
+            lambda: Training((torch.ones(3, 1), torch.ones(3), torch.ones(3)), line(), loss=squared).example_inputs,
+            r"must be a pair.*got 3 parts.*inputs=lambda",
+        ),
         (lambda: Classification(torch.ones(3, 1), torch.ones(3, 1)), "The targets of a batch are the second of a pair.*got a Tensor. Say where they are"),
         (lambda: Classification({"x": torch.ones(3)}, {"x": torch.ones(3)}), r"got a mapping of \['x'\]"),
         (lambda: Training(line(), line(), loss=squared).distilled(1, 2, 3), "Training does not say how a model learns from a teacher. Give it distill="),

@@ -186,7 +186,9 @@ def test_a_batch_has_a_size():
 
 @pytest.mark.parametrize("given", [3, DIGITS])
 def test_what_is_not_a_training(given):
-    with pytest.raises(EvaluationError, match=r"ZeroCost takes how models would be trained, such as retia.Classification\(train, valid\), got (int|Split|tuple)"):
+    with pytest.raises(
+        EvaluationError, match=r"ZeroCost takes how models would be trained, such as retia.Classification\(train, valid\), got (int|Split|tuple)"
+    ):
         ZeroCost(given)
 
 

@@ -18,7 +18,13 @@ def _make_setting(space, x, y, *, seed=0, epochs=2, batch_size=8, lr=0.1, penalt
     supernet.train()
     settings = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "schedule": "constant", "device": "cpu"}
     preset = Regression if y.is_floating_point() else Classification
-    training = preset((x, y), (x, y), optimizer=lambda parameters, lr: torch.optim.SGD(parameters, lr=lr), loss=loss and (lambda outputs, batch: loss(outputs, batch[1])), **settings)
+    training = preset(
+        (x, y),
+        (x, y),
+        optimizer=lambda parameters, lr: torch.optim.SGD(parameters, lr=lr),
+        loss=loss and (lambda outputs, batch: loss(outputs, batch[1])),
+        **settings,
+    )
     steps = training.data("train").steps(batch_size)
     bound = [penalty.bind(supernet, example=x) for penalty in penalties]
     return Setting(supernet, training, steps * epochs, steps, seed, allows or (lambda architecture: True), bound)

@@ -24,7 +24,7 @@ from retia.strategy import (
     SuccessiveHalving,
     WarmStarted,
 )
-from retia.study import Study
+from retia.study import Study, architecture_evaluator
 
 SPACE = SearchSpace({"a": Integer(1, 9), "b": Integer(1, 5), "c": Categorical(tuple("uvwx"))})
 STRATEGIES = {
@@ -43,6 +43,7 @@ STRATEGIES = {
 }
 
 
+@architecture_evaluator
 def score(architecture, run):
     for step in range(1, 4):
         run.report({"score": architecture["a"] * step}, step)

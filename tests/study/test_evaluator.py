@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch import nn
 
+import retia
 from retia.errors import EvaluationError
 from retia.nn import ModelSpace
 from retia.rng import stream
-from retia.space import Architecture, Categorical, SearchSpace, choice
+from retia.space import Architecture, Categorical, Real, SearchSpace, choice
 from retia.study import (
     ArchitectureEvaluator,
     Costed,
@@ -85,11 +86,104 @@ def test_a_function_of_a_model_needs_a_space_that_builds():
         as_evaluator(accuracy)(WIDE, Run(SPACE))
 
 
-def test_a_function_of_two_arguments_is_an_evaluator_as_it_is():
-    def evaluator(architecture, run):
-        return {"score": 1}
+class Objective:
+    def __call__(self, architecture, run):
+        return {"score": architecture["width"], "seed": run.seed}
 
+    def fit(self, model, run):
+        return {"score": model.out_features, "seed": run.seed}
+
+
+def fit_with_run(model, run):
+    return {"score": model.out_features, "seed": run.seed}
+
+
+def generate_with_run(model, run):
+    yield {"score": 0.0}
+    yield {"score": model.out_features, "seed": run.seed}
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        fit_with_run,
+        generate_with_run,
+        functools.partial(lambda data, model, run: fit_with_run(model, run), "data"),
+        functools.partial(lambda model, lr, run: fit_with_run(model, run), lr=0.1),
+        lambda model, run, /, lr=1: fit_with_run(model, run),
+        lambda model, *, run: fit_with_run(model, run),
+        functools.wraps(fit_with_run)(lambda *arguments, **named: fit_with_run(*arguments, **named)),
+        Objective().fit,
+    ],
+)
+def test_a_function_of_two_arguments_gets_the_model_and_the_run(function):
+    metrics = evaluated(as_evaluator(function), Run(ModelSpace(net), seed=7))
+    assert (metrics["score"], metrics["seed"]) == (8, 7)
+
+
+def test_an_object_of_two_arguments_gets_the_architecture_and_the_run():
+    evaluator = Objective()
     assert as_evaluator(evaluator) is evaluator
+    assert evaluated(as_evaluator(functools.partial(evaluator)), Run(ModelSpace(net), seed=7)) == {"score": 8, "seed": 7}
+
+
+def test_a_function_of_the_architecture_and_the_run_is_marked():
+    def judge(architecture, run):
+        return {"score": architecture["width"], "seed": run.seed}
+
+    assert evaluated(as_evaluator(architecture_evaluator(judge)), Run(SPACE, seed=7)) == {"score": 8, "seed": 7}
+    for function in (judge, lambda architecture: 1):
+        with pytest.raises(EvaluationError, match=r"takes an 'architecture', but a function that is not marked gets the model\. Mark it with @retia"):
+            as_evaluator(function)
+    with pytest.raises(EvaluationError, match=r"needs 3 arguments, \['architecture', 'run', 'data'\].*marked with"):
+        architecture_evaluator(lambda architecture, run, data: 1)
+
+
+# --- settings of a function
+
+
+def fit(model, run, *, lr, optimizer="sgd", epochs=1):
+    return {"score": lr * model.out_features, "adamw": optimizer == "adamw", "epochs": epochs}
+
+
+def test_settings_that_are_searched_are_handed_over():
+    evaluator = retia.evaluator(fit, lr=Real(1e-4, 1e-1, log=True), optimizer=Categorical(("sgd", "adamw")), epochs=3)
+    assert list(evaluator.parameters()) == ["lr", "optimizer"]
+    study = retia.Study(ModelSpace(net), evaluator, maximize="score")
+    study.run(retia.Random(), trials=6)
+    assert set(study.space.parameters) == {"width", "lr", "optimizer"}
+    for trial in study.trials:
+        assert trial.metrics["score"] == trial.architecture["lr"] * trial.architecture["width"]
+        assert trial.metrics["adamw"] == (trial.architecture["optimizer"] == "adamw")
+        assert trial.metrics["epochs"] == 3
+    assert len({trial.architecture["lr"] for trial in study.trials}) == 6
+
+
+def test_an_evaluator_with_settings_reaches_workers():
+    study = retia.Study(ModelSpace(net), retia.evaluator(fit, lr=Categorical((0.1, 0.2))), maximize="score")
+    study.run(retia.GridSearch(), trials=4, workers=2)
+    assert study.best.metrics["score"] == 0.2 * 8
+
+
+def test_an_evaluator_with_settings_is_described():
+    described = [retia.evaluator(fit, lr=lr).describe() for lr in (Real(0.1, 1.0), Real(0.1, 2.0), 0.5)]
+    assert len({str(one) for one in described}) == 3
+    assert described[2]["settings"] == {"lr": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: retia.evaluator(fit, lr=0.1, rate=Real(0.0, 1.0)), r"fit\(\) takes no argument 'rate'; it takes \['model', 'run', 'lr', "),
+        (lambda: retia.evaluator(fit), r"fit\(\) needs 3 arguments, \['model', 'run', 'lr'\].*Give the others to retia.evaluator"),
+        (lambda: retia.evaluator(lambda model, *, lr: lr), r"needs 2 arguments, \['model', 'lr'\]"),
+        (lambda: retia.evaluator(nn.Linear), "takes a function of the model, got <class"),
+        (lambda: retia.evaluator(fit, lr=choice("lr", [0.1, 0.2])), "the choice 'lr' made at"),
+    ],
+)
+def test_a_setting_that_the_function_does_not_take_is_refused(make, message):
+    with pytest.raises(EvaluationError, match=message):
+        make()
 
 
 def test_what_is_adapted_is_not_adapted_twice():
@@ -107,13 +201,16 @@ def test_a_function_of_three_arguments_is_refused():
     def train(model, data, epochs):
         return 1
 
-    with pytest.raises(EvaluationError, match=r"train\(\) needs 3 arguments. Fix the others with functools.partial"):
+    with pytest.raises(
+        EvaluationError,
+        match=r"train\(\) needs 3 arguments, \['model', 'data', 'epochs'\]. Give the others to retia.evaluator or functools.partial.*fit\(model, run\)",
+    ):
         as_evaluator(train)
 
 
 @pytest.mark.parametrize("wrong", [3, "accuracy", None, nn.Linear])
 def test_what_is_no_function_is_refused(wrong):
-    with pytest.raises(EvaluationError, match=f"An evaluator is a function model -> metrics.*got {re.escape(repr(wrong))}"):
+    with pytest.raises(EvaluationError, match=f"{re.escape(repr(wrong))} is not an evaluator. An evaluator is a function fit"):
         as_evaluator(wrong)
 
 

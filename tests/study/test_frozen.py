@@ -88,7 +88,7 @@ def test_a_choice_in_a_partial_optimizer():
     ],
 )
 def test_a_function_of_the_model(evaluator, where):
-    with pytest.raises(EvaluationError, match=rf"{where}.*no search sees.*space\.extend\({{'lr': retia\..*read architecture\['lr'\]"):
+    with pytest.raises(EvaluationError, match=rf"{where}.*no search sees.*retia\.evaluator\(fit, lr=retia\."):
         study(evaluator)
 
 
@@ -134,12 +134,10 @@ def test_what_the_remedy_says_works():
         def __init__(self):
             super().__init__(4, retia.choice("width", [2, 3]))
 
-    def evaluate(architecture, run):
-        model = run.space.build(architecture, device="meta")
-        return {"score": architecture["lr"] * model.out_features}
+    def evaluate(model, lr):
+        return {"score": lr * model.out_features}
 
-    space = retia.ModelSpace(Net).extend({"lr": retia.Categorical([0.1, 0.2])})
-    found = retia.Study(space, evaluate, maximize="score")
+    found = retia.Study(retia.ModelSpace(Net), retia.evaluator(evaluate, lr=retia.Categorical([0.1, 0.2])), maximize="score")
     found.run(retia.GridSearch(), trials=4)
     assert found.best.architecture == {"width": 3, "lr": 0.2}
 

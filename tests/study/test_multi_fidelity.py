@@ -122,7 +122,7 @@ def test_the_last_fidelity_is_all_that_the_evaluator_spends():
 
 def test_a_function_can_not_tell_how_far_to_go():
     for evaluator in (lambda model: 0.5, architecture_evaluator(lambda architecture: 0.5)):
-        with pytest.raises(StudyError, match="BOHB tries architectures at the fidelities .*, but a function of the model can't tell how far"):
+        with pytest.raises(StudyError, match="BOHB tries architectures at the fidelities .*, but a function that does not take the run can't tell how far"):
             Study(SPACE, evaluator, maximize="y").run(BOHB(fidelities=(1, 3)), trials=5)
 
 

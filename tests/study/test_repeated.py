@@ -164,7 +164,8 @@ def test_it_has_the_abilities_that_the_evaluator_has():
 @pytest.mark.parametrize("evaluator", [Seeded(), lambda model: 0.0, architecture_evaluator(lambda architecture: 0.0)])
 def test_it_has_no_ability_that_the_evaluator_has_not(evaluator):
     repeated = Repeated(evaluator)
-    assert not isinstance(repeated, Searchable | Costed | Supplying)
+    assert not isinstance(repeated, Costed | Supplying)
+    assert not isinstance(repeated, Searchable) or not repeated.parameters()
     assert isinstance(repeated, Described)
 
 
@@ -186,11 +187,12 @@ def test_a_single_evaluation_has_no_spread(seeds):
 
 
 def test_what_is_no_evaluator():
-    with pytest.raises(EvaluationError, match="An evaluator is a function model -> metrics"):
+    with pytest.raises(EvaluationError, match="3 is not an evaluator"):
         Repeated(3)
 
 
 def test_metrics_that_change():
+    @architecture_evaluator
     def changing(architecture, run):
         return {"a": 1.0, "b": 1.0} if run.seed == SEEDS[0] else {"a": 1.0}
 
@@ -200,7 +202,7 @@ def test_metrics_that_change():
 
 def test_a_metric_with_the_name_of_a_spread():
     with pytest.raises(EvaluationError, match=r"Repeated supplies \['accuracy_sd'\] itself, as spreads"):
-        evaluated(Repeated(Repeated(lambda architecture, run: {"accuracy": 1.0})))
+        evaluated(Repeated(Repeated(architecture_evaluator(lambda architecture: {"accuracy": 1.0}))))
 
 
 def test_a_median_by_an_unknown_metric(tmp_path):

@@ -139,8 +139,8 @@ def test_without_a_storage_files_are_kept_until_the_process_ends(tmp_path):
     code = """
         import gc
         import retia
+        @retia.architecture_evaluator
         def keep(architecture, run):
-            run.directory.mkdir(parents=True)
             (run.directory / "notes").write_text(str(architecture["a"]))
             return {"score": architecture["a"]}
         def best():

@@ -69,6 +69,7 @@ def test_killed_after_any_event_it_resumes_to_the_same_end(make_strategy, stored
         assert story(resumed) == story(whole), f"killed at event {at}"
 
 
+@architecture_evaluator
 def rising(architecture, run):
     """Report three times; what is bad at the end is bad from the start."""
     end = architecture["a"] * 7 % 5 + "uvwxyz".index(architecture["b"]) * 4 % 7
@@ -113,6 +114,7 @@ def test_interrupted_it_ends_cleanly_and_resumes_to_the_same_end(make_strategy, 
 def test_a_killed_trial_is_evaluated_again_with_the_same_seed(tmp_path):
     seeds = []
 
+    @architecture_evaluator
     def seeded(architecture, run):
         seeds.append((architecture, run.seed))
         if len(seeds) == 3:

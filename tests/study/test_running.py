@@ -162,6 +162,7 @@ def test_costs_are_added_unless_the_evaluator_returns_them():
     study.run(Random(), trials=2)
     assert all(trial.metrics == {"params": HashCosts()(trial.architecture, None)["params"], **score(trial.architecture)} for trial in study.trials)
 
+    @architecture_evaluator
     def own(architecture, run):
         return {"score": 1, "params": -1}
 
@@ -176,6 +177,7 @@ def test_progress_is_kept_with_the_trial():
         yield {"score": 0.1}
         yield {"score": 0.2}
 
+    @architecture_evaluator
     def reporting(architecture, run):
         run.report({"loss": 3})
         run.report({"loss": 2}, step=5)
@@ -268,6 +270,7 @@ def test_a_repeating_strategy_is_asked_with_other_random_numbers():
 
 
 def test_it_stops_when_the_time_is_out():
+    @architecture_evaluator
     def slow(architecture, run):
         time.sleep(0.02)
         return {"score": 1}
@@ -288,6 +291,7 @@ def test_it_stops_after_too_many_failures():
 def test_failures_are_too_many_when_they_are_more_than_half():
     outcomes = itertools.chain([True] * 6, itertools.repeat(False))  # six good ones, then failures only
 
+    @architecture_evaluator
     def worsening(architecture, run):
         if next(outcomes):
             return {"score": 1}
@@ -301,6 +305,7 @@ def test_failures_are_too_many_when_they_are_more_than_half():
 def test_it_stops_when_interrupted_and_goes_on_later():
     calls = itertools.count()
 
+    @architecture_evaluator
     def interrupted(architecture, run):
         if next(calls) == 3:
             raise KeyboardInterrupt
@@ -317,6 +322,7 @@ def test_it_stops_when_interrupted_and_goes_on_later():
 
 
 def test_a_failing_trial_is_a_result_with_its_traceback():
+    @architecture_evaluator
     def picky(architecture, run):
         run.report({"score": 0.5}, step=1)
         if architecture["a"] == 2:
@@ -360,6 +366,7 @@ def test_a_broken_contract_ends_the_first_evaluation_and_fails_a_later_one(resul
 def test_a_baseline_that_fails_ends_the_run_and_is_taken_up_when_the_evaluator_has_been_mended():
     broken = [True]
 
+    @architecture_evaluator
     def evaluator(architecture, run):
         if broken:
             raise FileNotFoundError("train.csv")
@@ -385,6 +392,7 @@ def test_the_failure_of_the_baseline_can_be_ignored():
 def test_the_share_of_failures_is_that_of_the_run():
     broken = [True]
 
+    @architecture_evaluator
     def evaluator(architecture, run):
         if broken and architecture != run.space.default():
             raise OSError("no space left on device")
@@ -401,6 +409,7 @@ def test_the_share_of_failures_is_that_of_the_run():
 def test_failed_trials_are_tried_again_first_and_keep_their_errors(stored, tmp_path):
     broken, seen = [True], []
 
+    @architecture_evaluator
     def evaluator(architecture, run):
         seen.append((architecture, run.seed))
         if broken and len(seen) in (3, 5):
@@ -438,6 +447,7 @@ def test_a_trial_that_fails_again_has_two_attempts():
 
 
 def test_a_long_error_is_stored_in_part():
+    @architecture_evaluator
     def shouting(architecture, run):
         if architecture != run.space.default():
             raise ValueError("x" * 1_000_000 + " the end")
@@ -455,6 +465,7 @@ def test_a_long_error_is_stored_in_part():
 # --- architectures that are not working models
 
 
+@architecture_evaluator
 def _misfits(architecture, run):
     if architecture["b"] in "wxyz":
         raise InfeasibleArchitecture(f"{architecture['b']} does not fit")
@@ -513,6 +524,7 @@ def test_the_baseline_must_be_a_working_model(options, failures):
 
 
 def test_a_space_in_which_nothing_else_works_shows_the_last_reason():
+    @architecture_evaluator
     def only_the_baseline(architecture, run):
         if architecture != run.space.default():
             raise InfeasibleArchitecture(f"{dict(architecture)} does not fit")
@@ -529,6 +541,7 @@ def test_a_space_in_which_nothing_else_works_shows_the_last_reason():
 
 @pytest.mark.parametrize("workers", [2, 3])
 def test_the_trials_of_random_search_do_not_depend_on_how_many_run_at_once(workers):
+    @architecture_evaluator
     def uneven(architecture, run):
         time.sleep(0.002 * (architecture["op0"] == "a") + 0.005 * (architecture["op1"] == "b"))
         return {"score": 1.0}

@@ -72,6 +72,7 @@ def test_a_worker_that_dies_costs_its_own_trial_only():
 
 @pytest.mark.parametrize("stored", [True, False])
 def test_a_worker_that_was_lost_is_replaced_and_its_trial_tried_again(stored, tmp_path):
+    @architecture_evaluator
     def once(architecture, run):
         (tmp_path / f"{run.seed}").touch()
         lost = tmp_path / "lost"
@@ -92,6 +93,7 @@ def test_a_worker_that_was_lost_is_replaced_and_its_trial_tried_again(stored, tm
 
 
 def test_a_broken_executor_ends_the_run_and_its_trials_are_taken_up(tmp_path):
+    @architecture_evaluator
     def deadly(architecture, run):
         if list(architecture.values()) == ["a", "a", "c"]:
             os._exit(3)
@@ -109,6 +111,7 @@ def test_a_broken_executor_ends_the_run_and_its_trials_are_taken_up(tmp_path):
 
 
 def test_an_early_nan_fails_its_own_trial_though_the_baseline_still_runs(tmp_path):
+    @architecture_evaluator
     def slow_baseline(architecture, run):
         if architecture == run.space.default():
             deadline = time.monotonic() + 30
@@ -124,6 +127,7 @@ def test_an_early_nan_fails_its_own_trial_though_the_baseline_still_runs(tmp_pat
 
 
 def test_a_nan_of_the_baseline_ends_a_run_with_workers():
+    @architecture_evaluator
     def broken(architecture, run):
         return {"score": float("nan") if architecture == run.space.default() else 1.0}
 

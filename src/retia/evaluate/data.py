@@ -169,7 +169,9 @@ def as_data(name: str, data: Data) -> TensorData | LoadedData:
     if isinstance(data, Iterator):
         msg = f"'{name}' can be iterated once only, and is needed in every epoch: got {type(data).__name__}. Give a list, a DataLoader or an IterableDataset."
         raise EvaluationError(msg)
-    if isinstance(data, tuple) or not (isinstance(data, list | Dataset | DataLoader) or (not isinstance(data, str | bytes) and (_indexed(data) or hasattr(data, "__iter__")))):
+    if isinstance(data, tuple) or not (
+        isinstance(data, list | Dataset | DataLoader) or (not isinstance(data, str | bytes) and (_indexed(data) or hasattr(data, "__iter__")))
+    ):
         msg = f"'{name}' is tensors or arrays, such as a pair (x, y), a Dataset, a DataLoader or a list of batches, got {type(data).__name__}."
         raise EvaluationError(msg)
     loaded = LoadedData(data)

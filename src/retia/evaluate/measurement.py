@@ -50,5 +50,8 @@ class Measurement:
 
     def compute(self) -> dict[str, float]:
         """Return the metrics by name, and the mean loss."""
-        found = {**{name: float(metric.compute()) for name, metric in self._metrics.items()}, "loss": self._total / self._count if self._count else float("nan")}
+        found = {
+            **{name: float(metric.compute()) for name, metric in self._metrics.items()},
+            "loss": self._total / self._count if self._count else float("nan"),
+        }
         return found if self._derive is None else {**found, **self._derive(found)}

@@ -19,9 +19,7 @@ ScheduleLike: TypeAlias = Literal["cosine", "constant"] | Callable[[Optimizer, i
 """A name, or a function of optimizer and number of steps; it is stepped after each batch."""
 
 
-def make_optimizers(
-    kind: OptimizerLike, model: nn.Module, *, lr: float, weight_decay: float, momentum: float, partial: bool = False
-) -> tuple[Optimizer, ...]:
+def make_optimizers(kind: OptimizerLike, model: nn.Module, *, lr: float, weight_decay: float, momentum: float, partial: bool = False) -> tuple[Optimizer, ...]:
     """Make the optimizers, mostly one; biases and normalization weights (of one dimension or none) are not decayed.
 
     Args:

@@ -125,9 +125,7 @@ class Trainer:
         self.model.load_state_dict(progress.weights)
         return progress.best
 
-    def _epochs(
-        self, last: int, steps: _Steps, progress: _Progress, report: Callable[[Mapping[str, float], float], None]
-    ) -> Iterator[None]:
+    def _epochs(self, last: int, steps: _Steps, progress: _Progress, report: Callable[[Mapping[str, float], float], None]) -> Iterator[None]:
         """Train epoch by epoch, each with its report."""
         training = self.training
         name, direction = training.select

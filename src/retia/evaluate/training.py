@@ -143,7 +143,7 @@ class Training:
             raise EvaluationError(msg)
         name, direction = self.select
         if direction not in ("max", "min") or (self.metric_names is not None and name not in self.metric_names):
-            msg = f"'select' of {self.preset} is a metric, of {list(self.metric_names or ())}, and \"max\" or \"min\", got {self.select!r}."
+            msg = f'\'select\' of {self.preset} is a metric, of {list(self.metric_names or ())}, and "max" or "min", got {self.select!r}.'
             raise EvaluationError(msg)
         for data in _DATA:
             given = getattr(self, data)
@@ -205,7 +205,9 @@ class Training:
             EvaluationError: If the training does not say how.
         """
         if self.distill is None:
-            msg = f"{self.preset} does not say how a model learns from a teacher. Give it distill=lambda outputs, teacher, batch: ..., or take a method without."
+            msg = (
+                f"{self.preset} does not say how a model learns from a teacher. Give it distill=lambda outputs, teacher, batch: ..., or take a method without."
+            )
             raise EvaluationError(msg)
         return self.distill(outputs, teacher, batch)
 

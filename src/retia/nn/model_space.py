@@ -17,7 +17,7 @@ from retia.nn.misplaced import declared_in_methods, refuse_misplaced
 from retia.nn.originals import Originals
 from retia.nn.placement import check_device, placed
 from retia.nn.seeding import preserved, seeded
-from retia.nn.tensor_file import load_weights
+from retia.nn.tensor_file import load_weights, write_weights
 from retia.space import Builder, Domain, Parameter, Restriction, SearchSpace, Tracer, Value, fitting_trace
 from retia.space import explore as explore_constructor
 
@@ -197,6 +197,11 @@ class ModelSpace(SearchSpace):
             EvaluationError: If torch does not know the device, or this machine does not have it.
         """
         check_device(device)
+
+    def keep(self, model: nn.Module, path: Path) -> None:
+        """Save a model's weights as `load` takes them, so that at any moment there is a whole file; nothing for a model on `meta`."""
+        if not any(tensor.is_meta for tensor in model.state_dict().values()):
+            write_weights(path, model)
 
     def load(self, architecture: Mapping[str, Value], path: Path, device: str | torch.device | None = None) -> nn.Module:
         """Build a model and load its weights from a safetensors file, in evaluation mode.

@@ -20,6 +20,7 @@ from retia.supernet import Supernet
 
 __all__ = ["Batch", "Lesson", "Session", "Setting"]
 
+
 @dataclass(frozen=True, eq=False)
 class Setting:
     """Where a method works: what stays the same from step to step.

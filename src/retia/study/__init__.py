@@ -15,6 +15,7 @@ from retia.study.evaluator import (
     Supplying,
     architecture_evaluator,
     as_evaluator,
+    evaluator,
 )
 from retia.study.event import Event, Observer
 from retia.study.loop import INTERRUPTED
@@ -45,5 +46,6 @@ __all__ = [
     "architecture_evaluator",
     "as_evaluator",
     "defined_by",
+    "evaluator",
     "own_names",
 ]

@@ -10,6 +10,7 @@ from retia.execute import check_count
 from retia.strategy import Strategy
 from retia.study.evaluator import ArchitectureEvaluator, Budgeted, CostEvaluator, Evaluator, ModelEvaluator, Supplying
 from retia.study.frozen import refuse_frozen
+from retia.study.kept_weights import KEEP_WEIGHTS
 from retia.study.stored_evaluator import StoredEvaluator
 from retia.trial import Constraint, Objective
 
@@ -47,6 +48,9 @@ def check_run(study: "Study", strategy: Strategy, *, trials: int, workers: int |
     if isinstance(study.evaluator, StoredEvaluator):
         msg = f"The study '{study.name}' was opened without its code, so it can't run. Make it from its space and evaluator, with the same storage and name."
         raise StudyError(msg)
+    if study.keep_weights not in KEEP_WEIGHTS:
+        msg = f"'keep_weights' says which trials keep the weights of their models, one of {list(KEEP_WEIGHTS)}, got {study.keep_weights!r}. Give one of these."
+        raise StudyError(msg)
     if not study.space.parameters:
         raise StudyError(study.space.nothing_to_search())
     refuse_frozen(strategy, StudyError)
@@ -78,10 +82,10 @@ def _fidelities(strategy: Any) -> tuple[float, ...] | None:
 
 
 def _check_fidelities(name: str, fidelities: tuple[float, ...], evaluator: Evaluator) -> None:
-    if isinstance(evaluator, ModelEvaluator | ArchitectureEvaluator) and not inspect.isgeneratorfunction(evaluator.function):
+    if isinstance(evaluator, ModelEvaluator | ArchitectureEvaluator) and not evaluator.takes_run and not inspect.isgeneratorfunction(evaluator.function):
         msg = (
-            f"{name} tries architectures at the fidelities {list(fidelities)}, but a function of the model can't tell how far it is to go. Make it a "
-            f"generator that yields its metrics after each epoch, or an evaluator (architecture, run) that reads run.fidelity, such as retia.Classification."
+            f"{name} tries architectures at the fidelities {list(fidelities)}, but a function that does not take the run can't tell how far it is to go. Make it a "
+            f"generator that yields its metrics after each epoch, or a function fit(model, run) that reads run.fidelity, or take one such as retia.Classification."
         )
         raise StudyError(msg)
     full = evaluator.full_fidelity if isinstance(evaluator, Budgeted) else None

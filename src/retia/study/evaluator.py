@@ -6,8 +6,9 @@ import hashlib
 import inspect
 import textwrap
 import time
+import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import update_wrapper
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
@@ -15,7 +16,8 @@ from typing import Any, Protocol, cast, runtime_checkable
 from retia.errors import EvaluationError
 from retia.space import Architecture, Domain
 from retia.study.frozen import refuse_frozen
-from retia.trial import Run
+from retia.study.signature import FORMS, called, check_settings, is_function, name_of, needed_arguments
+from retia.trial import WEIGHTS, Run, TrialStopped
 
 __all__ = [
     "COUNTED",
@@ -33,6 +35,7 @@ __all__ = [
     "architecture_evaluator",
     "as_evaluator",
     "describe",
+    "evaluator",
 ]
 
 SCORE = "score"
@@ -121,56 +124,104 @@ class Described(Protocol):
 
 @dataclass(frozen=True)
 class ModelEvaluator:
-    """Builds the model and gives it to a function: `model -> float | dict`, or a generator that yields these as it goes.
+    """Builds the model and gives it to a function: `fit(model)` or `fit(model, run)`, which returns metrics or is a generator that yields them.
 
     Adds the model's number of parameters as `params` and the time that the function took as `train_seconds`, where it does not
     return metrics of these names itself. Of a generator the last thing yielded counts, or what it returns; of a trial with a fidelity, it
-    yields so often at most.
+    yields so often at most. Afterwards the model's weights are saved in the trial's folder, unless the function has done so itself; if that
+    fails, there is a `RuntimeWarning`, and the metrics count.
+
+    Args:
+        function: The function.
+        settings: Keyword arguments of the function. Domains among them are searched along with the architecture.
+
+    Raises:
+        EvaluationError: If the function does not take one or two arguments beside its settings, or does not take a setting.
     """
 
-    function: Callable[[Any], Any]
+    function: Callable[..., Any]
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False)
+
+    def __post_init__(self) -> None:
+        check_settings(self.function, self.settings)
+        needed = needed_arguments(self.function, beside=self.settings)
+        if needed[0] == "architecture":
+            msg = (
+                f"{name_of(self.function)} takes an 'architecture', but a function that is not marked gets the model. Mark it with "
+                f"@retia.architecture_evaluator, or name its argument 'model' if it is one.{FORMS}"
+            )
+            raise EvaluationError(msg)
+
+    @property
+    def takes_run(self) -> bool:
+        """Whether the function takes the `Run` beside the model."""
+        return len(needed_arguments(self.function, beside=self.settings)) == 2
+
+    def parameters(self) -> Mapping[str, Domain]:
+        """Return the settings that are searched."""
+        return {name: value for name, value in self.settings.items() if isinstance(value, Domain)}
 
     def __call__(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
         """Build the model, call the function, and return its metrics."""
         space: Any = run.space
         if not hasattr(space, "build"):
             msg = (
-                f"{_name(self.function)} takes a model, but the space ({type(space).__name__}) builds none. Search a ModelSpace, or mark a "
+                f"{name_of(self.function)} takes a model, but the space ({type(space).__name__}) builds none. Search a ModelSpace, or mark a "
                 f"function of the architecture alone with @retia.architecture_evaluator."
             )
             raise EvaluationError(msg)
+        settings = {name: architecture[name] if isinstance(value, Domain) else value for name, value in self.settings.items()}
         model = space.build(architecture, device=run.device)
         started = time.perf_counter()
-        metrics = as_metrics(_last(self.function(model), run), _name(self.function))
+        earlier = _stamp(run)
+        try:
+            result = _last(called(self.function, model, run, settings), run)
+        except TrialStopped:
+            _keep_weights(model, run, earlier)
+            raise
+        seconds = time.perf_counter() - started
+        metrics = as_metrics(result, name_of(self.function))
+        _keep_weights(model, run, earlier)
         params = float(sum(parameter.numel() for parameter in model.parameters()))
-        return {**dict(zip(COUNTED, (params, time.perf_counter() - started), strict=True)), **metrics}
+        return {**dict(zip(COUNTED, (params, seconds), strict=True)), **metrics}
 
     def describe(self) -> dict[str, Any]:
-        """Return the function's name and a hash of its source."""
-        return _described(self.function)
+        """Return the function's name, a hash of its source, and its settings."""
+        described = _described(self.function)
+        if self.settings:
+            described["settings"] = {name: str(one) if isinstance(one, Domain) else _setting(one) for name, one in self.settings.items()}
+        return described
 
 
 class ArchitectureEvaluator:
-    """A function of the architecture alone; no model is built. Made by `architecture_evaluator`."""
+    """A function of the architecture, or of the architecture and the run; no model is built. Made by `architecture_evaluator`.
 
-    def __init__(self, function: Callable[[Architecture], Any]) -> None:
+    Raises:
+        EvaluationError: If the function does not take one or two arguments.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
+        self.takes_run = len(needed_arguments(function)) == 2
         update_wrapper(self, function)
 
     def __call__(self, architecture: Architecture, run: Run | None = None) -> Mapping[str, float]:
         """Call the function and return its metrics."""
-        result = self.function(architecture)
+        result = called(self.function, architecture, run, {})
         if isinstance(result, Generator):
             result = _last(result, run)
-        return as_metrics(result, _name(self.function))
+        return as_metrics(result, name_of(self.function))
 
     def describe(self) -> dict[str, Any]:
         """Return the function's name and a hash of its source."""
         return _described(self.function)
 
 
-def architecture_evaluator(function: Callable[[Architecture], Any]) -> ArchitectureEvaluator:
-    """Mark a function that judges an architecture without a model: a table, a formula, a service.
+def architecture_evaluator(function: Callable[..., Any]) -> ArchitectureEvaluator:
+    """Mark a function that judges an architecture without a model: a table, a formula, a service. It takes the architecture, or also the `Run`.
+
+    Raises:
+        EvaluationError: If the function does not take one or two arguments.
 
     >>> @architecture_evaluator
     ... def score(architecture):
@@ -181,22 +232,49 @@ def architecture_evaluator(function: Callable[[Architecture], Any]) -> Architect
     return ArchitectureEvaluator(function)
 
 
+def evaluator(fit: Callable[..., Any], /, **settings: Any) -> ModelEvaluator:
+    """Return the evaluator of a training loop of your own, with settings that may be searched.
+
+    Args:
+        fit: Function `fit(model, ...)` or `fit(model, run, ...)` that returns metrics, or a generator that yields them.
+        settings: Keyword arguments of `fit`. A domain, such as `retia.Real`, is searched along with the architecture, and `fit` gets the
+            value of the trial. Any other value is handed over as it is.
+
+    Raises:
+        EvaluationError: If `fit` does not take one or two arguments beside the settings, or does not take a setting.
+
+    >>> from retia.space import Real
+    >>> def fit(model, *, lr, epochs=3):
+    ...     return {"score": lr * epochs}
+    >>> evaluator(fit, lr=Real(1e-4, 1e-1, log=True)).parameters()
+    {'lr': Real(0.0001, 0.1, log=True)}
+    """
+    if isinstance(fit, type | ArchitectureEvaluator | ModelEvaluator) or not callable(fit):
+        msg = f"retia.evaluator takes a function of the model, got {fit!r}. Give it the plain function.{FORMS}"
+        raise EvaluationError(msg)
+    made = ModelEvaluator(fit, settings)
+    refuse_frozen(made, EvaluationError)
+    return made
+
+
 def as_evaluator(evaluator: Any) -> Evaluator:
     """Return an evaluator as it is, or a function of the model as one.
 
+    A function that needs one argument, or two, is `fit(model)` or `fit(model, run)`. An object with a method `__call__` that needs two
+    arguments is an `Evaluator`, and gets the architecture and the run.
+
     Raises:
-        EvaluationError: If it is neither, or holds a choice, or a domain that it does not search.
+        EvaluationError: If `evaluator` is not a valid evaluator, or holds a choice, or a domain that it does not search.
     """
     refuse_frozen(evaluator, EvaluationError)
     if isinstance(evaluator, type) or not callable(evaluator):
-        msg = (
-            f"An evaluator is a function model -> metrics, a function marked with @retia.architecture_evaluator, or an object such as "
-            f"retia.Classification(...), got {evaluator!r}."
-        )
+        msg = f"{evaluator!r} is not an evaluator.{FORMS}"
         raise EvaluationError(msg)
     if isinstance(evaluator, ArchitectureEvaluator | ModelEvaluator):
         return evaluator
-    return cast("Evaluator", evaluator) if _needed_arguments(evaluator) == 2 else ModelEvaluator(evaluator)
+    if not is_function(evaluator) and len(needed_arguments(evaluator)) == 2:
+        return cast("Evaluator", evaluator)
+    return ModelEvaluator(evaluator)
 
 
 def as_metrics(result: Any, source: str) -> dict[str, float]:
@@ -232,20 +310,6 @@ def describe(evaluator: Evaluator) -> dict[str, Any]:
     return {"type": _qualified(type(evaluator)), **settings}
 
 
-def _needed_arguments(function: Callable[..., Any]) -> int:
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # a builtin without a signature
-        return 1
-    needed = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty]
-    if len(needed) not in (1, 2):
-        msg = (
-            f"An evaluator takes a model, or an architecture and a run; {_name(function)} needs {len(needed)} arguments. Fix the others with functools.partial."
-        )
-        raise EvaluationError(msg)
-    return len(needed)
-
-
 def _last(result: Any, run: Run | None) -> Any:
     """Return the result; of a generator what it returns or yields last, as far as the fidelity lets it go, reporting all it yields."""
     if not isinstance(result, Generator):
@@ -264,6 +328,29 @@ def _last(result: Any, run: Run | None) -> Any:
                 return last
 
 
+def _stamp(run: Run) -> tuple[int, int] | None:
+    """Return what tells the file of a trial's weights from one written later; None if there is no file."""
+    if run.directory is None or not (path := run.directory / WEIGHTS).exists():
+        return None
+    status = path.stat()
+    return status.st_ino, status.st_mtime_ns
+
+
+def _keep_weights(model: Any, run: Run, earlier: tuple[int, int] | None) -> None:
+    """Save a model's weights, unless they are not to be kept, or the evaluator has saved some since."""
+    if run.directory is None or not run.keep_weights or _stamp(run) != earlier:
+        return
+    space: Any = run.space
+    try:
+        space.keep(model, run.directory / WEIGHTS)
+    except Exception as error:  # noqa: BLE001  # a full disk, say: the metrics are worth more
+        msg = (
+            f"The weights of a trial can't be saved in '{run.directory}' ({type(error).__name__}: {error}). Its metrics are kept, but load() will find "
+            f"no weights. Make room or give another folder, directory=, or set keep_weights='none'."
+        )
+        warnings.warn(msg, RuntimeWarning, stacklevel=3)
+
+
 def _no_metrics(source: str, got: str) -> str:
     return f"{source} must return a mapping of names to numbers, got {got}. Return the metrics, such as {{'accuracy': 0.93}}."
 
@@ -277,10 +364,6 @@ def _number(value: Any) -> float | None:
         return float(value)
     except (TypeError, ValueError, RuntimeError):  # no number, or a tensor of several
         return None
-
-
-def _name(function: Any) -> str:
-    return f"{getattr(function, '__qualname__', None) or type(function).__qualname__}()"
 
 
 def _qualified(function: Any) -> str:

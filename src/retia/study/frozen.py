@@ -28,10 +28,8 @@ def refuse_frozen(what: Any, error: type[RetiaError]) -> None:
     for where, name, domain in _frozen(what):
         remedy = "Give it a value."
         if isinstance(what, FunctionType | partial) or hasattr(what, "function"):
-            remedy = (
-                f"A function's settings are not searched. Search it beside the architecture, space.extend({{{name!r}: {as_code(domain)}}}), and read "
-                f"architecture[{name!r}] in an evaluator (architecture, run) that builds its model by run.space.build(architecture)."
-            )
+            key = name if name.isidentifier() else "setting"
+            remedy = f"Name the setting where it is searched: retia.evaluator(fit, {key}={as_code(domain)}), which hands its values over as keywords."
         msg = f"{where} is {domain}, which no search sees, so it would stay the same in all trials. {remedy}"
         raise error(msg)
 

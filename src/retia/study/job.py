@@ -12,6 +12,7 @@ from retia.errors import EvaluationError, InfeasibleArchitecture, TrainingDiverg
 from retia.execute import copies_ended, dumps
 from retia.space import Architecture, SearchSpace
 from retia.study.evaluator import COUNTED, SCORE, CostEvaluator, Evaluator, as_metrics
+from retia.study.kept_weights import KeepWeights
 from retia.study.watch import Watch
 from retia.trial import Limits, Parent, Progress, Run, TrialStopped, bounded
 
@@ -62,6 +63,7 @@ class Job:
     costs: CostEvaluator | None
     needed: tuple[str, ...]
     device: str | None = None
+    keep_weights: KeepWeights = "all"
 
     def __call__(self, task: Task) -> Outcome:
         """Evaluate an architecture; whatever it raises but an interrupt is part of the outcome.
@@ -81,6 +83,7 @@ class Job:
             task.parent,
             task.began,
             watch,
+            self.keep_weights != "none",
         )
         try:
             if task.costs is None and self.costs is not None:

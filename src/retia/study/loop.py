@@ -14,9 +14,10 @@ from retia.rng import stream, stream_seed
 from retia.space import Architecture, SearchSpace
 from retia.storage import MemoryRecord, StudyRecord
 from retia.strategy import Promoting, Strategy, promoting
-from retia.study.evaluator import Releasing
+from retia.study.evaluator import ModelEvaluator, Releasing
 from retia.study.interrupts import Interrupts
 from retia.study.job import Job, Outcome, Task
+from retia.study.kept_weights import KeptWeights
 from retia.trial import History, Parent, Proposal, Run, Trial
 
 __all__ = ["EXHAUSTED", "INTERRUPTED", "TRIALS_DONE", "Loop"]
@@ -98,12 +99,15 @@ class Loop:
     _promoting: Promoting | None = field(init=False)
     _releasing: Releasing | None = field(init=False)
     _costs_bounded: bool = field(init=False)
+    _weights: KeptWeights | None = field(init=False)
 
     def __post_init__(self) -> None:
         # Asked once: a question to a runtime protocol takes as long as a short trial.
         self._claimed.extend(self.retried)
         self._promoting = promoting(self.strategy)
         self._releasing = self.job.evaluator if isinstance(self.job.evaluator, Releasing) else None
+        judge = getattr(self.job.evaluator, "evaluator", self.job.evaluator)  # what Repeated repeats
+        self._weights = KeptWeights(self.job.keep_weights, self.history) if isinstance(judge, ModelEvaluator) else None
         costs = self.job.costs
         self._costs_bounded = costs is not None and any(constraint.metric in costs.metrics for constraint in self.history.constraints)
 
@@ -350,13 +354,18 @@ class Loop:
             raise InfeasibleArchitecture(ended.error)
 
     def _release(self, ended: Trial) -> None:
-        """Have the evaluator remove what trials have kept that none will go on from."""
-        if self._releasing is None:
+        """Remove what trials have kept that none will go on from, and weights that are not to be kept."""
+        if self._releasing is None and self._weights is None:
             return
         spent = {ended.number} if ended.state == "failed" else set[int]()
         if self._promoting is not None:
             left = max(0, self.target - self.history.count("completed") - self.history.count("failed"))
             spent.update(self._promoting.spent(self.history, left))
+        if self._weights is not None:
+            fidelities = getattr(self._promoting, "fidelities", ())
+            self._weights.settle(ended, self._running.values(), spent, below=max(fidelities, default=0.0))
+        if self._releasing is None:
+            return
         for number in spent - self._released:
             self._released.add(number)
             if (directory := self.history[number].directory) is not None:

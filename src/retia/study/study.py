@@ -23,6 +23,7 @@ from retia.study.event import Event, Observer
 from retia.study.html import as_html
 from retia.study.interrupts import Interrupts
 from retia.study.job import Job
+from retia.study.kept_weights import KeepWeights
 from retia.study.loop import INTERRUPTED, Loop
 from retia.study.name import check_name
 from retia.study.no_result import no_result
@@ -39,7 +40,7 @@ class Study:
 
     Args:
         space: What is searched.
-        evaluator: What judges: a function of the model, one marked with `architecture_evaluator`, or an `Evaluator`.
+        evaluator: What judges: a function of the model, or of the model and the run; one marked with `architecture_evaluator`; or an `Evaluator`.
         maximize: The metrics to maximize.
         minimize: The metrics to minimize.
         constraints: Bounds on metrics, such as `["params <= 1e6"]`. Bounds on costs are checked before training.
@@ -50,6 +51,7 @@ class Study:
         costs: What counts costs before training; taken from the evaluator if it offers it.
         device: Where models are built and trained; None leaves it to the evaluator.
         directory: Where the evaluators' files go; beside the storage if not given, or, without one, in a temporary folder.
+        keep_weights: The trials of a function of the model that keep its weights: "none", "best", "front" (also what it derives from), or "all".
         force: Whether to go on with a stored study though its space, evaluator or seed has changed.
 
     Raises:
@@ -74,6 +76,7 @@ class Study:
         costs: CostEvaluator | None = None,
         device: str | None = None,
         directory: str | os.PathLike[str] | None = None,
+        keep_weights: KeepWeights = "front",
         force: bool = False,
     ) -> None:
         self._arguments: dict[str, Any] = {key: value for key, value in locals().items() if key != "self"}
@@ -81,24 +84,22 @@ class Study:
         if not isinstance(space, SearchSpace):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
             msg = f"A study searches a SearchSpace or a ModelSpace, got {space!r}. Wrap the class: retia.ModelSpace(Net)."
             raise StudyError(msg)
-        self.space = space.extend(self.evaluator.parameters()) if isinstance(self.evaluator, Searchable) else space
-        self.objectives = objectives_from(maximize, minimize)
-        self.constraints = constraints_from(constraints)
+        searches = isinstance(self.evaluator, Searchable) and self.evaluator.parameters()
+        self.space = space.extend(searches) if searches else space
+        self.objectives, self.constraints = objectives_from(maximize, minimize), constraints_from(constraints)
         self.storage = None if storage is None else os.fspath(storage)
         self.name = check_name(name)
         self._database = None if self.storage is None else Database(self.storage)
-        self.seed = seed
-        self.device = device
+        self.seed, self.device = seed, device
+        self.keep_weights: KeepWeights = keep_weights
         self.costs = costs if costs is not None or not isinstance(self.evaluator, Costed) else self.evaluator.costs()
         check_metrics(self.evaluator, self.costs, (*self.objectives, *self.constraints))
         self.given_directory = None if directory is None else Path(directory)
-        self._force = force
-        self._companions = Companions(self)
+        self._force, self._companions = force, Companions(self)
         self._prepared_by: Mapping[str, Any] | None = None
         self._scored_by: Evaluator = self.evaluator
         self._stop_reason: str | None = None
-        own = {label: parameter.domain.default for label, parameter in self.space.parameters.items() if label not in space.parameters}
-        # The fields of the evaluator that are searched need not be given.
+        own = {label: domain.default for label, domain in (searches or {}).items()}  # these need not be given
         self.baseline = self.space.default() if baseline is None else self.space.validate({**own, **baseline})
 
     @classmethod
@@ -167,8 +168,7 @@ class Study:
         """
         hand_over(self)
         check_run(self, strategy, trials=trials, workers=workers, executor=executor, timeout=timeout, failures=failures)
-        record, history = self._opened(strategy), self.history
-        self._stop_reason = None
+        record, history, self._stop_reason = self._opened(strategy), self.history, None
 
         def tell(kind: Any, trial: Trial | None = None, **more: Any) -> None:
             if observer is not None:
@@ -183,12 +183,13 @@ class Study:
             vars(self)["_history"] = history
             run = preparation_run(self.space, stream_seed(self.seed, "prepare"), self.device, self.directory, tell)
             evaluator = self._scored_by = prepared(strategy, self.evaluator, run, self.costs, self.constraints)
+            needed = tuple(dict.fromkeys(one.metric for one in (*self.objectives, *self.constraints)))
             loop = Loop(
                 space=self.space,
                 history=history,
                 record=record,
                 strategy=strategy,
-                job=Job(self.space, evaluator, self.costs, tuple(dict.fromkeys(one.metric for one in (*self.objectives, *self.constraints))), self.device),
+                job=Job(self.space, evaluator, self.costs, needed, self.device, self.keep_weights),
                 seed=self.seed,
                 baseline=self.baseline,
                 target=trials,
@@ -364,8 +365,7 @@ class Study:
 
     def _bind(self, strategy: Strategy) -> None:
         """Note which preparation scores the trials: one study has but one, and another is a `StudyError`."""
-        by = strategy.describe() if isinstance(strategy, Prepared) else None
-        if by == self._prepared_by:
+        if (by := strategy.describe() if isinstance(strategy, Prepared) else None) == self._prepared_by:
             return
         if "_record" in vars(self):
             if len(self.history):
@@ -393,7 +393,7 @@ class Study:
     def _place(self, trial: Trial) -> Trial:
         if trial.state == "completed":
             check_complete(trial, (*self.objectives, *self.constraints), f"'{self.name}' in {self._database}")
-        # A frozen record gets its surroundings, which are not part of it: quicker than dataclasses.replace.
+        # Quicker than dataclasses.replace.
         object.__setattr__(trial, "space", self.space)
         object.__setattr__(trial, "study", self._record.uid)
         object.__setattr__(trial, "directory", self.directory / f"{trial.number:05d}")

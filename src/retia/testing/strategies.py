@@ -21,7 +21,7 @@ from retia.errors import InfeasibleArchitecture
 from retia.rng import stream
 from retia.space import Architecture, Categorical, Clause, Condition, Integer, Parameter, SearchSpace
 from retia.strategy import Strategy
-from retia.study import Study
+from retia.study import Study, architecture_evaluator
 from retia.testing.fakes import ConstantEvaluator, FailingEvaluator, HashCosts, unit_of
 from retia.trial import Constraint, History, Objective, Proposal, Run, Trial
 
@@ -259,6 +259,7 @@ def _wide_space() -> SearchSpace:
     return SearchSpace({f"op{i}": Categorical(("skip", "conv", "pool")) for i in range(6)})
 
 
+@architecture_evaluator
 def _score(architecture: Architecture, run: Run) -> Mapping[str, float]:
     del run
     return {"accuracy": unit_of(architecture)}

@@ -47,6 +47,7 @@ class Run:
         began: When the trial began, in seconds since 1970, if its study is stored; the same when it is taken up again after its process has died, so
             that an evaluator can tell what it kept of this very trial.
         listener: Who hears what is reported.
+        keep_weights: Whether the weights of the model are kept, where the study decides it.
     """
 
     space: SearchSpace
@@ -59,6 +60,7 @@ class Run:
     parent: Parent | None = None
     began: float | None = None
     listener: Callable[[Mapping[str, float], float | None], None] = field(default=_nobody, repr=False)
+    keep_weights: bool = True
 
     @cached_property
     def rng(self) -> np.random.Generator:

@@ -144,8 +144,8 @@ class Trial:
         path = None if self.directory is None else self.directory / WEIGHTS
         if path is None or not path.exists():
             msg = (
-                f"Trial {self.number} has no trained weights (looked for {path}). Classification and Regression keep them; "
-                f"an evaluator of yours can, with retia.save_weights(model, run). Otherwise build() the model and train it."
+                f"Trial {self.number} has no trained weights (looked for {path}). A study keeps those of its Pareto front; "
+                f"keep_weights='all' keeps those of all trials, and an evaluator object can with retia.save_weights(model, run). Otherwise build() the model and train it."
             )
             raise StudyError(msg)
         return space.load(self.architecture, path, device=device)

@@ -33,9 +33,7 @@ def epe_nas(probe: Probe) -> float:
     targets = probe.targets
     if not isinstance(targets, Tensor) or targets.is_floating_point() or targets.ndim != 1:
         got = f"{str(targets.dtype).removeprefix('torch.')} of shape {tuple(targets.shape)}" if isinstance(targets, Tensor) else type(targets).__name__
-        msg = (
-            f"epe_nas compares samples of the same class, but targets are {got}, not class numbers. Leave it out of 'proxies'."
-        )
+        msg = f"epe_nas compares samples of the same class, but targets are {got}, not class numbers. Leave it out of 'proxies'."
         raise EvaluationError(msg)
     gradients, outputs = input_gradients(probe)
     scores: list[float] = []

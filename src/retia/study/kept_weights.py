@@ -1,0 +1,57 @@
+"""Which trials keep the weights of their models."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from retia.trial import WEIGHTS, History, Trial
+
+__all__ = ["KEEP_WEIGHTS", "KeepWeights", "KeptWeights"]
+
+KeepWeights: TypeAlias = Literal["none", "best", "front", "all"]
+"""The trials of a study that keep the weights of their models."""
+
+KEEP_WEIGHTS = ("none", "best", "front", "all")
+
+
+@dataclass
+class KeptWeights:
+    """Removes the weights that a study keeps no longer.
+
+    Args:
+        policy: "best" keeps the weights of the best trial, "front" those of the Pareto front and of what its trials were derived from; "none"
+            and "all" remove nothing. The weights that a trial under way may start from are kept as well.
+        history: The study's trials.
+    """
+
+    policy: KeepWeights
+    history: History
+    _present: set[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._present = {trial.number for trial in self.history if trial.state == "completed"}
+
+    def settle(self, ended: Trial, running: Iterable[Trial], spent: Collection[int], *, below: float) -> None:
+        """Take up a trial that has ended, and remove the weights of trials that are not to keep them.
+
+        Args:
+            ended: The trial.
+            running: The trials under way.
+            spent: The numbers of trials that a strategy promotes no longer.
+            below: The fidelity below which it promotes other trials; 0 if it promotes no trials.
+        """
+        if self.policy not in ("best", "front"):
+            return
+        if ended.state == "completed":
+            self._present.add(ended.number)
+        best = self.history.best
+        front = list(self.history.front) if self.policy == "front" else [] if best is None else [best]
+        fidelities = {number: self.history[number].fidelity for number in self._present - {*spent}}
+        promotable = {number for number, fidelity in fidelities.items() if fidelity is not None and fidelity < below}
+        wanted = {*promotable, *(trial.number for trial in front)}
+        wanted.update(trial.parent for trial in (*running, *(front if self.policy == "front" else ())) if trial.parent is not None)
+        wanted.update(before.number for trial in running if (before := self.history.continued(trial)) is not None)
+        for number in self._present - wanted:
+            if (directory := self.history[number].directory) is not None:
+                (directory / WEIGHTS).unlink(missing_ok=True)
+        self._present &= wanted

@@ -1,0 +1,103 @@
+"""Weights of models that a function has trained."""
+
+import errno
+
+import pytest
+import torch
+from torch import nn
+
+import retia
+from retia.errors import StudyError
+from retia.trial import WEIGHTS
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def net():
+    return nn.Linear(3, retia.choice("width", list(range(2, 10))))
+
+
+def fill(model):
+    with torch.no_grad():
+        model.weight.fill_(model.out_features)
+    return {"score": model.out_features}
+
+
+def generate(model, run):
+    assert run.directory.is_dir()
+    for epoch in range(9):
+        yield {"score": model.out_features * (epoch + 1)}
+    fill(model)
+
+
+def kept(study):
+    return {trial.number for trial in study.trials if (trial.directory / WEIGHTS).exists()}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("function", [fill, lambda model, run: fill(model), retia.Repeated(fill, 2)])
+def test_the_best_trial_loads(function, workers, tmp_path):
+    study = retia.Study(retia.ModelSpace(net), function, maximize="score", storage=tmp_path / "a.db")
+    study.run(retia.GridSearch(), trials=8, workers=workers)
+    assert study.best.architecture["width"] == 9
+    assert bool((study.best.load().weight == 9).all())
+    assert kept(study) == {study.best.number}
+
+
+def test_the_front_is_kept_as_it_moves_on():
+    study = retia.Study(retia.ModelSpace(net), fill, maximize="score", minimize="params")
+    study.run(retia.GridSearch(), trials=8)
+    assert kept(study) == {trial.number for trial in study.pareto} == set(range(8))
+
+
+@pytest.mark.parametrize(("policy", "numbers"), [("none", 0), ("best", 1), ("front", 1), ("all", 8)])
+def test_policies(policy, numbers):
+    study = retia.Study(retia.ModelSpace(net), fill, maximize="score", keep_weights=policy)
+    study.run(retia.GridSearch(), trials=8)
+    assert len(kept(study)) == numbers
+    assert (study.best.number in kept(study)) == (policy != "none")
+
+
+def test_parents_of_the_front_are_kept():
+    study = retia.Study(retia.ModelSpace(net), fill, maximize="score")
+    study.run(retia.RegularizedEvolution(population=2, tournament=2), trials=7)
+    front = {trial.number for trial in study.pareto}
+    assert kept(study) == front | ({trial.parent for trial in study.pareto} - {None})
+
+
+def test_trials_that_may_be_promoted_are_kept():
+    study = retia.Study(retia.ModelSpace(net), generate, maximize="score")
+    study.run(retia.ASHA(retia.Random(), fidelities=(1, 3, 9)), trials=5)
+    assert study.best.number in kept(study)
+    assert {trial.number for trial in study.trials if trial.fidelity == 9} & kept(study) <= {trial.number for trial in study.pareto}
+
+
+def test_weights_that_the_function_saves_itself_are_left_alone():
+    def fit(model, run):
+        fill(model)
+        retia.save_weights(model, run)
+        nn.init.zeros_(model.weight)
+        return 1.0
+
+    study = retia.Study(retia.ModelSpace(net), fit, maximize="score")
+    study.run(retia.Random(), trials=1)
+    assert bool((study.best.load().weight == study.best.architecture["width"]).all())
+
+
+def test_a_disk_that_is_full_costs_the_weights_but_not_the_metrics(monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(retia.ModelSpace, "keep", full)
+    study = retia.Study(retia.ModelSpace(net), fill, maximize="score")
+    with pytest.warns(RuntimeWarning, match=r"weights of a trial can't be saved in .*No space left.*Its metrics are kept"):
+        study.run(retia.Random(), trials=1)
+    assert study.best.metrics["score"] == study.best.architecture["width"]
+    with pytest.raises(StudyError, match="has no trained weights"):
+        study.best.load()
+
+
+def test_a_policy_that_does_not_exist():
+    study = retia.Study(retia.ModelSpace(net), fill, maximize="score", keep_weights="some")
+    with pytest.raises(StudyError, match="'keep_weights' says which trials keep .*got 'some'"):
+        study.run(retia.Random(), trials=1)
