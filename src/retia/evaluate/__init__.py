@@ -1,6 +1,5 @@
 """How good a model is: supervised training, zero-cost proxies, kept and inherited weights, export."""
 
-from retia.evaluate.checkpoint import load_checkpoint, save_checkpoint
 from retia.evaluate.classification import Classification
 from retia.evaluate.data import LoadedData, TensorData, as_data
 from retia.evaluate.export import export
@@ -13,6 +12,7 @@ from retia.evaluate.trainer import Trainer
 from retia.evaluate.training import Trainable, Training, memory_format_of
 from retia.evaluate.weights import save_weights
 from retia.evaluate.zero_cost import ZeroCost
+from retia.nn import load_checkpoint, save_checkpoint
 
 __all__ = [
     "PROXIES",

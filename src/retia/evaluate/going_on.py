@@ -14,13 +14,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from retia.errors import StorageError
-from retia.evaluate.checkpoint import load_checkpoint, save_checkpoint
-from retia.trial import Run, TrialStopped
+from retia.nn import load_checkpoint, save_checkpoint
+from retia.trial import CHECKPOINT, Run, TrialStopped
 
 __all__ = ["CHECKPOINT", "Checkpoints", "Parts", "advance", "load_optimizer", "remove_unfinished"]
-
-CHECKPOINT = "training.safetensors"
-"""The name of the file with the state of a training that may go on, in the trial's folder."""
 
 _UNFINISHED = "unfinished"
 """How the name of the file with the state of a training under way begins."""

@@ -2,6 +2,7 @@
 
 from retia.nn.batch import Batch, Nest, arguments, inputs_of, map_tensors, move, run_on, sample_count, targets_of, tensors_of, with_inputs
 from retia.nn.cell import Cell, ElasticNode, Node, Operations, cell
+from retia.nn.checkpoint import load_checkpoint, save_checkpoint
 from retia.nn.collection import uncollected
 from retia.nn.elastic_sequential import ElasticSequential
 from retia.nn.factory import Candidates, Factory
@@ -41,6 +42,7 @@ __all__ = [
     "inputs_of",
     "is_misfit",
     "layer_choice",
+    "load_checkpoint",
     "map_tensors",
     "move",
     "parameter",
@@ -48,6 +50,7 @@ __all__ = [
     "repeat",
     "run_on",
     "sample_count",
+    "save_checkpoint",
     "seeded",
     "targets_of",
     "tensors_of",

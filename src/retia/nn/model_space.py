@@ -16,6 +16,7 @@ from retia.nn.misfit import is_misfit
 from retia.nn.misplaced import declared_in_methods, refuse_misplaced
 from retia.nn.originals import Originals
 from retia.nn.placement import check_device, placed
+from retia.nn.resumption import Resumption
 from retia.nn.seeding import preserved, seeded
 from retia.nn.tensor_file import load_weights, write_weights
 from retia.space import Builder, Domain, Parameter, Restriction, SearchSpace, Tracer, Value, fitting_trace
@@ -202,6 +203,10 @@ class ModelSpace(SearchSpace):
         """Save a model's weights as `load` takes them, so that at any moment there is a whole file; nothing for a model on `meta`."""
         if not any(tensor.is_meta for tensor in model.state_dict().values()):
             write_weights(path, model)
+
+    def resumption(self, run: Any, checkpoint: str) -> Resumption:
+        """Return what saves and loads the states of a trial's training; see `Run.save` and `Run.resume`."""
+        return Resumption(run, checkpoint)
 
     def load(self, architecture: Mapping[str, Value], path: Path, device: str | torch.device | None = None) -> nn.Module:
         """Build a model and load its weights from a safetensors file, in evaluation mode.

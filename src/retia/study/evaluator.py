@@ -8,7 +8,7 @@ import textwrap
 import time
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import update_wrapper
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
@@ -17,7 +17,7 @@ from retia.errors import EvaluationError
 from retia.space import Architecture, Domain
 from retia.study.frozen import refuse_frozen
 from retia.study.signature import FORMS, called, check_settings, is_function, name_of, needed_arguments
-from retia.trial import WEIGHTS, Run, TrialStopped
+from retia.trial import CHECKPOINT, WEIGHTS, Run, TrialStopped
 
 __all__ = [
     "COUNTED",
@@ -176,14 +176,24 @@ class ModelEvaluator:
         earlier = _stamp(run)
         try:
             result = _last(called(self.function, model, run, settings), run)
-        except TrialStopped:
-            _keep_weights(model, run, earlier)
+        except (Exception, TrialStopped) as error:  # an interrupt leaves the saved state, as a kill does
+            space.resumption(run, CHECKPOINT).settle(completed=False)
+            if isinstance(error, TrialStopped):
+                _keep_weights(model, run, earlier)
             raise
+        space.resumption(run, CHECKPOINT).settle(completed=result is not None)
+        if result is None and run.resumed_step:  # its process died after the last step, before the metrics were returned
+            warnings.warn("A trial that was cut off after its last step is trained again, for its metrics are lost.", RuntimeWarning, stacklevel=2)
+            return self(architecture, replace(run))
         seconds = time.perf_counter() - started
         metrics = as_metrics(result, name_of(self.function))
         _keep_weights(model, run, earlier)
         params = float(sum(parameter.numel() for parameter in model.parameters()))
         return {**dict(zip(COUNTED, (params, seconds), strict=True)), **metrics}
+
+    def release(self, directory: Path) -> None:
+        """Remove the state that a trial has saved, which no trial will go on from."""
+        (directory / CHECKPOINT).unlink(missing_ok=True)
 
     def describe(self) -> dict[str, Any]:
         """Return the function's name, a hash of its source, and its settings."""
@@ -322,6 +332,7 @@ def _last(result: Any, run: Run | None) -> Any:
             return last if stop.value is None else stop.value
         step += 1
         if run is not None:
+            step = max(step, run.resumed_step + 1)
             run.report(as_metrics(last, "A progress report"), step)
             if run.fidelity is not None and step >= round(run.fidelity):
                 result.close()

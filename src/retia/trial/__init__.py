@@ -8,10 +8,11 @@ from retia.trial.owner import check_owner, take_folder
 from retia.trial.pareto import crowded_order, crowding_distance, dominates, hypervolume, nondominated, nondominated_ranks
 from retia.trial.picking import pick
 from retia.trial.proposal import Proposal
-from retia.trial.run import Parent, Run
+from retia.trial.run import CHECKPOINT, Parent, Run
 from retia.trial.trial import STOPPED_STEP, WEIGHTS, Progress, State, Trial
 
 __all__ = [
+    "CHECKPOINT",
     "STOPPED_STEP",
     "WEIGHTS",
     "Attempt",

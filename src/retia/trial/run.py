@@ -4,13 +4,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from retia.errors import EvaluationError
 from retia.rng import stream
 from retia.space import Architecture, SearchSpace
 
-__all__ = ["Parent", "Run"]
+__all__ = ["CHECKPOINT", "Parent", "Run"]
+
+CHECKPOINT = "training.safetensors"
+"""The name of the file with the state of a training that may go on, in the trial's folder."""
 
 
 def _nobody(metrics: Mapping[str, float], step: float | None) -> None:
@@ -74,3 +79,47 @@ class Run:
             TrialStopped: If they are so bad that the trial ends here; let it pass.
         """
         self.listener(metrics, step)
+
+    def save(self, *parts: Any, step: int) -> None:
+        """Save the state of a training, for this trial should its process die, and for a trial of a higher fidelity that goes on from it.
+
+        In a generator, call it before `yield`. There is a whole file at any moment. Nothing is saved where no trial can go on from it.
+
+        Args:
+            parts: The model, the optimizer, and whatever else has a state: objects with `state_dict()` and `load_state_dict()`.
+            step: How many epochs, or other units of the fidelity, are done.
+
+        Raises:
+            EvaluationError: If a part has no state, or the space builds no models.
+        """
+        self._resumption.save(parts, step)
+
+    def resume(self, *parts: Any) -> int:
+        """Go on where a training has stopped: load the state of the parts, and of torch's random numbers, and return how many epochs are done.
+
+        Args:
+            parts: What was given to `save`, in the same order.
+
+        Returns:
+            The `step` of the latest `save` of this trial, should its process have died, or of the trial that it goes on from; 0 if there is none.
+
+        Raises:
+            EvaluationError: If a part has no state, or the space builds no models.
+
+        Warns:
+            RuntimeWarning: If there should be a state, and it can't be used.
+        """
+        return self._resumption.resume(parts)
+
+    @property
+    def resumed_step(self) -> int:
+        """What `resume` has returned; 0 before."""
+        return self._resumption.step if "_resumption" in vars(self) else 0
+
+    @cached_property
+    def _resumption(self) -> Any:
+        if not hasattr(self.space, "resumption"):
+            msg = f"run.save and run.resume keep the states of models, but the space ({type(self.space).__name__}) builds none. Search a ModelSpace."
+            raise EvaluationError(msg)
+        space: Any = self.space
+        return space.resumption(self, CHECKPOINT)

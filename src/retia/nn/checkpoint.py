@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from retia.errors import StorageError
-from retia.nn import read_tensors, write_tensors
+from retia.nn.tensor_file import read_tensors, write_tensors
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
