@@ -96,7 +96,7 @@ def test_it_resumes_and_force_goes_on_with_a_changed_study(tmp_path):
     options = {"maximize": "score", "storage": tmp_path / "study.db", "progress": False}
     search(SPACE, score, Random(), trials=4, **options)
     assert len(search(SPACE, score, Random(), trials=6, **options).trials) == 6
-    with pytest.raises(StudyError, match="is another than this one"):
+    with pytest.raises(StudyError, match="differs from this one"):
         search(SPACE, score, Random(), trials=8, seed=1, **options)
     assert len(search(SPACE, score, Random(), trials=8, seed=1, force=True, **options).trials) == 8
 

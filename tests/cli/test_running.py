@@ -190,7 +190,7 @@ def test_a_changed_study_is_an_error_unless_forced(retia, toy, write):
     retia("run", toy)
     write("changed.py", "from toy import *\nstudy = study.replace(seed=1)\n")
     error = retia("run", "changed.py", code=1).stderr
-    assert "is another than this one" in error
+    assert "differs from this one" in error
     assert "--force" in error
     assert "8 trials" in retia("run", "changed.py", "--force").stdout
 

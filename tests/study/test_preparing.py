@@ -129,7 +129,7 @@ def test_a_stored_study_knows_what_scored_it(tmp_path):
     again = study(storage=storage)
     again.run(Prepares(), trials=3)
     assert [trial.metrics["score"] for trial in again.trials] == [0, -9, -8]
-    with pytest.raises(StudyError, match="is another than this one"):
+    with pytest.raises(StudyError, match="differs from this one"):
         study(storage=storage).run(Random(), trials=4)
 
 

@@ -185,7 +185,7 @@ def test_a_changed_study_is_an_error_that_shows_the_difference(changes, says, tm
     options = {"space": SPACE, "evaluator": score, "maximize": "score", "storage": tmp_path / "study.db"}
     Study(**options).run(Random(), trials=2)
     changed = Study(**{**options, **changes})
-    with pytest.raises(StudyError, match=rf"(?s)The study 'study' in '.*study.db' is another than this one:.*{says}.*force=True"):
+    with pytest.raises(StudyError, match=rf"(?s)The study 'study' in '.*study.db' differs from this one:.*{says}.*force=True"):
         changed.run(Random(), trials=3)
     assert len(Study(**options).trials) == 2  # nothing has happened to it
 
@@ -197,7 +197,7 @@ def test_force_goes_on_all_the_same(tmp_path):
     forced.run(Random(), trials=5)
     assert len(forced.trials) == 5
     assert len(Study(**{**options, "seed": 5}).trials) == 5  # from now on it is this one
-    with pytest.raises(StudyError, match="is another than this one"):
+    with pytest.raises(StudyError, match="differs from this one"):
         Study(**options).run(Random(), trials=6)
 
 
@@ -362,7 +362,7 @@ def test_an_evaluator_that_broke_its_contract_may_be_mended(tmp_path):
     untroubled.run(Random(), trials=3)
     assert story(mended) == story(untroubled)
 
-    with pytest.raises(StudyError, match="is another than this one"):  # by now it has judged
+    with pytest.raises(StudyError, match="differs from this one"):  # by now it has judged
         Study(SPACE, forgetful, maximize="score", storage=tmp_path / "s.db").run(Random(), trials=4)
 
 

@@ -61,7 +61,7 @@ class Originals:
         return found
 
     def copied(self, model: nn.Module, device: str | torch.device | None) -> nn.Module:
-        """Return a model with copies of its originals, which share with each other what the originals share; it is the same if it has none.
+        """Return a model with copies of its originals, which share with each other what the originals share; it is the same model if it has no originals.
 
         Raises:
             SpaceError: If an original can't be copied, or is one that the constructor has kept when it was traced on `meta`.

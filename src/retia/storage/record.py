@@ -15,7 +15,7 @@ class StudyRecord(Protocol):
 
     - A number is given once: of all calls of `begin` with it, in all processes, one returns True.
     - What a call wrote when it returns survives the death of the process.
-    - An attempt at a trial ends once: the first `finish` stands, and whoever came later finds it in its next `refresh`.
+    - An attempt at a trial ends once: the first `finish` stands, and a later caller finds it in its next `refresh`.
     - What `refresh` and `claim` return equals what was written; labels and metrics keep their order. `directory` and `space` are not kept.
     - All calls of `refresh` together show each trial of another record at least once running or ended, and its end exactly
       once; never a trial that this record began, unless another record ended it.

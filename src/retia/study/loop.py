@@ -197,7 +197,7 @@ class Loop:
         return self._begin(trial, new=True), ""
 
     def _proposal(self, number: int) -> tuple[Proposal, Architecture] | str:
-        """Ask the strategy for one architecture that has not been evaluated, and return it as the space spells it; or why there is none.
+        """Ask the strategy for one architecture that has not been evaluated, and return it as the space spells it, or the reason why there is no such architecture.
 
         A known proposal is answered by asking again. The randomness is that of the number of the trial, so that it does not depend on how many
         trials run at once.
@@ -228,7 +228,7 @@ class Loop:
         return begun
 
     def _counted(self, trial: Trial) -> "_Begun":
-        """Count the costs of a trial before training, and end it if it misses a bound or has none.
+        """Count the costs of a trial before training, and end it if it misses a bound, or if its costs can't be counted.
 
         Raises:
             EvaluationError: If they can't be counted for any architecture of the space, or for the baseline.

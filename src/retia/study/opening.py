@@ -25,7 +25,7 @@ def open_record(database: Database, header: Header, *, force: bool) -> StudyReco
             record.close(None)
             lines = "\n  ".join(differences)
             msg = (
-                f"The study '{header.name}' in '{database}' is another than this one:\n  {lines}\n"
+                f"The study '{header.name}' in '{database}' differs from this one:\n  {lines}\n"
                 f"Take another name=, change it back, or go on all the same with force=True (--force): "
                 f"its old trials then stand beside the new."
             )

@@ -35,7 +35,7 @@ class _Axis:
 
 
 _Dims: TypeAlias = "list[list[_Axis]]"
-"""The axes of each dimension of a tensor, the outermost first; one of extent 1 has none."""
+"""The axes of each dimension of a tensor, the outermost first; a dimension of extent 1 has no axis."""
 
 
 class Following(TorchDispatchMode):

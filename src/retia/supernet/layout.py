@@ -182,7 +182,7 @@ class Layouts:
 
 
 def _order(written: Sequence[Any], seen: "Sequence[_Sight]") -> tuple[Any, ...] | None:
-    """Return the first order that all runs allow, those that need the fewest cuts first; None if there is none."""
+    """Return the first order that all runs allow, those that need the fewest cuts first; None if no order is allowed by all."""
     candidates = permutations(written) if len(written) <= MOST else [tuple(written)]
     for order in sorted(dict.fromkeys(candidates), key=lambda order: sum(bool(labels_of(factor)) for factor in order[1:])):
         if all(fits(evaluate(order, values), extents) for values, extents, _ in seen):
