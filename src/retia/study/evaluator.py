@@ -256,8 +256,8 @@ def evaluator(fit: Callable[..., Any], /, **settings: Any) -> ModelEvaluator:
     >>> from retia.space import Real
     >>> def fit(model, *, lr, epochs=3):
     ...     return {"score": lr * epochs}
-    >>> evaluator(fit, lr=Real(1e-4, 1e-1, log=True)).parameters()
-    {'lr': Real(0.0001, 0.1, log=True)}
+    >>> list(evaluator(fit, lr=Real(1e-4, 1e-1, log=True)).parameters())
+    ['lr']
     """
     if isinstance(fit, type | ArchitectureEvaluator | ModelEvaluator) or not callable(fit):
         msg = f"retia.evaluator takes a function of the model, got {fit!r}. Give it the plain function.{FORMS}"
