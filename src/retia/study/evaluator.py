@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import update_wrapper
+from functools import cached_property, update_wrapper
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -152,7 +152,7 @@ class ModelEvaluator:
             )
             raise EvaluationError(msg)
 
-    @property
+    @cached_property
     def takes_run(self) -> bool:
         """Whether the function takes the `Run` beside the model."""
         return len(needed_arguments(self.function, beside=self.settings)) == 2
@@ -175,7 +175,7 @@ class ModelEvaluator:
         started = time.perf_counter()
         earlier = _stamp(run)
         try:
-            result = _last(called(self.function, model, run, settings), run)
+            result = _last(called(self.function, model, run, settings) if self.takes_run else self.function(model, **settings), run)
         except (Exception, TrialStopped) as error:  # an interrupt leaves the saved state, as a kill does
             space.resumption(run, CHECKPOINT).settle(completed=False)
             if isinstance(error, TrialStopped):
@@ -217,7 +217,7 @@ class ArchitectureEvaluator:
 
     def __call__(self, architecture: Architecture, run: Run | None = None) -> Mapping[str, float]:
         """Call the function and return its metrics."""
-        result = called(self.function, architecture, run, {})
+        result = called(self.function, architecture, run, {}) if self.takes_run else self.function(architecture)
         if isinstance(result, Generator):
             result = _last(result, run)
         return as_metrics(result, name_of(self.function))
