@@ -346,7 +346,7 @@ class _Comparison:
 
     def _has_more(self, use: Use, alone: nn.Module) -> str:
         return self._decided(use, alone) or (
-            f"The supernet uses '{use.name}' of {self._module(use)} for {self._shown}, but the model built alone has none."
+            f"The supernet uses '{use.name}' of {self._module(use)} for {self._shown}, but the model built alone has no such tensor."
             f"{self._made(use, self._absent(use, alone))} Stack blocks with "
             f"retia.repeat, choose layers with layer_choice. If the code makes modules in a loop and skips some in forward, "
             f"give Supernet(..., example=...): then the check runs it and sees which ones."

@@ -101,7 +101,7 @@ class Run:
             parts: What was given to `save`, in the same order.
 
         Returns:
-            The `step` of the latest `save` of this trial, should its process have died, or of the trial that it goes on from; 0 if there is none.
+            The `step` of the latest `save` of this trial, should its process have died, or of the trial that it goes on from; 0 if no state was saved.
 
         Raises:
             EvaluationError: If a part has no state, or the space builds no models.
