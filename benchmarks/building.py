@@ -1,9 +1,9 @@
 """What building a sampled architecture costs, against calling the same constructor with constants.
 
-Two spaces: one like NAS-Bench-201's (6 edges of 5 operations, 3 stages of 5 cells, 16 channels; Dong and Yang 2020), and the
-network of the README. Each round samples an architecture, builds its model with retia, and calls a constructor written by
-hand, which takes the same values as plain arguments. Medians of the rounds, process time,
-one thread.
+Two spaces: one like NAS-Bench-201's (6 edges of 5 operations, 3 stages of 5 cells, 16 channels; Dong and Yang
+2020), and the network of the README. Each round samples an architecture, builds its model with retia, and
+calls a constructor written by hand, which takes the same values as plain arguments. Medians of the rounds,
+process time, one thread.
 
     python benchmarks/building.py
 """
@@ -31,7 +31,11 @@ Written: TypeAlias = Callable[[Mapping[str, Any]], nn.Module]
 
 class ConvUnit(nn.Sequential):
     def __init__(self, channels: int, out: int, kernel: int, stride: int = 1):
-        super().__init__(nn.ReLU(), nn.Conv2d(channels, out, kernel, stride=stride, padding=kernel // 2, bias=False), nn.BatchNorm2d(out))
+        super().__init__(
+            nn.ReLU(),
+            nn.Conv2d(channels, out, kernel, stride=stride, padding=kernel // 2, bias=False),
+            nn.BatchNorm2d(out),
+        )
 
 
 class Zero(nn.Module):
@@ -57,7 +61,9 @@ class Cell(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         states = [x]
         for node in range(1, 4):
-            states.append(sum(edge(states[j]) for edge, (i, j) in zip(self.edges, EDGES, strict=True) if i == node))
+            states.append(
+                sum(edge(states[j]) for edge, (i, j) in zip(self.edges, EDGES, strict=True) if i == node)
+            )
         return states[-1]
 
 
@@ -72,19 +78,30 @@ class Residual(nn.Module):
         return self.body(x) + self.down(x)
 
 
-def macro(cell: Callable[[int], nn.Module], channels: int = 16, cells: int = 5, classes: int = 10) -> nn.Sequential:
+def macro(
+    cell: Callable[[int], nn.Module], channels: int = 16, cells: int = 5, classes: int = 10
+) -> nn.Sequential:
     layers: list[nn.Module] = [nn.Conv2d(3, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)]
     for stage in range(3):
         if stage:
             layers.append(Residual(channels))
             channels *= 2
         layers += [cell(channels) for _ in range(cells)]
-    return nn.Sequential(*layers, nn.BatchNorm2d(channels), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
+    return nn.Sequential(
+        *layers,
+        nn.BatchNorm2d(channels),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(channels, classes),
+    )
 
 
 def searched_201() -> nn.Module:
     def edge(channels: int, i: int, j: int) -> nn.Module:
-        return layer_choice(f"{i}<-{j}", {name: lambda make=make: make(channels) for name, make in OPERATIONS.items()})
+        return layer_choice(
+            f"{i}<-{j}", {name: lambda make=make: make(channels) for name, make in OPERATIONS.items()}
+        )
 
     return macro(lambda channels: Cell([edge(channels, i, j) for i, j in EDGES]))
 
@@ -147,7 +164,10 @@ ACTS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
 
 
 def written_net(values: Mapping[str, Any]) -> nn.Module:
-    return WrittenNet(values["width"], [(values[f"body/{i}/kernel"], ACTS[values[f"body/{i}/act"]]) for i in range(values["body"])])
+    return WrittenNet(
+        values["width"],
+        [(values[f"body/{i}/kernel"], ACTS[values[f"body/{i}/act"]]) for i in range(values["body"])],
+    )
 
 
 # --- measuring
@@ -167,7 +187,10 @@ class Row:
         return self.retia_ms / self.written_ms
 
     def __str__(self) -> str:
-        return f"{self.space:<16} {self.device:<6} {self.retia_ms:>9.3f} {self.written_ms:>15.3f} {self.ratio:>7.2f}"
+        return (
+            f"{self.space:<16} {self.device:<6} {self.retia_ms:>9.3f} {self.written_ms:>15.3f} "
+            f"{self.ratio:>7.2f}"
+        )
 
 
 def clocked_ms(work: Callable[[], object]) -> float:
@@ -180,7 +203,9 @@ def clocked_ms(work: Callable[[], object]) -> float:
     return 1000 * elapsed_s
 
 
-def measure(name: str, space: ModelSpace, written: Written, *, device: str | None, rounds: int, models: int) -> Row:
+def measure(
+    name: str, space: ModelSpace, written: Written, *, device: str | None, rounds: int, models: int
+) -> Row:
     def sample_and_build(number: int) -> None:
         rng = stream(0, "round", number)
         for _ in range(models):
@@ -207,12 +232,17 @@ def check(space: ModelSpace, written: Written) -> None:
     for i in range(20):
         architecture = space.sample(stream(0, "check", i))
         ours, theirs = space.build(architecture, device="meta"), written(architecture)
-        shapes = [{name: tensor.shape for name, tensor in model.state_dict().items()} for model in (ours, theirs)]
+        shapes = [
+            {name: tensor.shape for name, tensor in model.state_dict().items()} for model in (ours, theirs)
+        ]
         assert shapes[0] == shapes[1], f"the two constructors differ for {dict(architecture)}"
 
 
 def rows(rounds: int, models: int) -> Iterator[Row]:
-    for name, factory, written in [("NAS-Bench-201", searched_201, written_201), ("README network", Net, written_net)]:
+    for name, factory, written in [
+        ("NAS-Bench-201", searched_201, written_201),
+        ("README network", Net, written_net),
+    ]:
         space = ModelSpace(factory)
         check(space, written)
         for device in (None, "meta"):
@@ -220,12 +250,17 @@ def rows(rounds: int, models: int) -> Iterator[Row]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=9, help="the median is of so many")
     parser.add_argument("--models", type=int, default=10, help="models a round")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    print(f"torch {torch.__version__}, medians of {options.rounds} rounds of {options.models} models, process time, 1 thread")
+    print(
+        f"torch {torch.__version__}, medians of {options.rounds} rounds of {options.models} models, "
+        "process time, 1 thread"
+    )
     print(f"{'space':<16} {'device':<6} {'retia, ms':>9} {'constructor, ms':>15} {'ratio':>7}")
     for row in rows(options.rounds, options.models):
         print(row)

@@ -1,4 +1,6 @@
-"""The problem of `oneshot_digits.py`: a small convolutional space, and little training on few handwritten digits."""
+"""The problem of `oneshot_digits.py`: a small convolutional space, and little training on few handwritten
+digits.
+"""
 
 from torch import Tensor, nn
 
@@ -13,7 +15,11 @@ EPOCHS = 8
 
 
 def conv(inputs: int, outputs: int, kernel: int, groups: int = 1) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    )
 
 
 def operation(label: str) -> nn.Module:
@@ -21,7 +27,9 @@ def operation(label: str) -> nn.Module:
         "skip": nn.Identity,
         "pool": lambda: nn.AvgPool2d(3, 1, 1, count_include_pad=False),
         "conv3": lambda: conv(CHANNELS, CHANNELS, 3),
-        "separable5": lambda: nn.Sequential(conv(CHANNELS, CHANNELS, 5, CHANNELS), conv(CHANNELS, CHANNELS, 1)),
+        "separable5": lambda: nn.Sequential(
+            conv(CHANNELS, CHANNELS, 5, CHANNELS), conv(CHANNELS, CHANNELS, 1)
+        ),
     }
     return layer_choice(label, candidates)
 
@@ -31,16 +39,22 @@ class Bottleneck(nn.Module):
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(conv(CHANNELS, hidden, 1), nn.Conv2d(hidden, CHANNELS, 3, padding=1, bias=False), nn.BatchNorm2d(CHANNELS))
+        self.body = nn.Sequential(
+            conv(CHANNELS, hidden, 1),
+            nn.Conv2d(hidden, CHANNELS, 3, padding=1, bias=False),
+            nn.BatchNorm2d(CHANNELS),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return (x + self.body(x)).relu()
 
 
 class Net(nn.Sequential):
-    """Operations and bottlenecks at 8 x 8 and at 4 x 4 pixels: four operations to choose, two widths, and a depth.
+    """Operations and bottlenecks at 8 x 8 and at 4 x 4 pixels: four operations to choose, two widths, and a
+    depth.
 
-    The first value of each choice makes the default, the smallest network without any operation. It is the baseline of every study, and wins nothing.
+    The first value of each choice makes the default, the smallest network without any operation. It is the
+    baseline of every study, and wins nothing.
     """
 
     def __init__(self) -> None:
@@ -67,4 +81,6 @@ def space() -> ModelSpace:
 def evaluator(epochs: int = EPOCHS) -> Classification:
     """Train on 359 digits, a fifth of all; 719 are there to judge by, and 719 are never seen by a search."""
     data = digits(valid=0.4, test=0.4)
-    return Classification(data.train, data.valid, test=data.test, epochs=epochs, batch_size=32, lr=5e-3, keep_weights=False)
+    return Classification(
+        data.train, data.valid, test=data.test, epochs=epochs, batch_size=32, lr=5e-3, keep_weights=False
+    )

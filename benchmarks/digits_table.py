@@ -2,8 +2,8 @@
 
 retia bench build benchmarks/digits_table.py --out src/retia/benchmark/digits.npz
 
-The settings of the training are those of `CLASSIFICATION` below; the table holds them as well. A training takes a fraction of a second, and an
-interrupted build goes on where it was.
+The settings of the training are those of `CLASSIFICATION` below; the table holds them as well. A training
+takes a fraction of a second, and an interrupted build goes on where it was.
 """
 
 import statistics
@@ -20,14 +20,24 @@ SEEDS = (0, 1, 2)
 
 torch.set_num_threads(1)
 data = retia.datasets.digits(valid=1 / 3, test=1 / 3)
-CLASSIFICATION = retia.Classification(data.train, data.valid, test=data.test, epochs=EPOCHS, lr=3e-2, batch_size=64, device="cpu", keep_weights=False)
+CLASSIFICATION = retia.Classification(
+    data.train,
+    data.valid,
+    test=data.test,
+    epochs=EPOCHS,
+    lr=3e-2,
+    batch_size=64,
+    device="cpu",
+    keep_weights=False,
+)
 
 
 @dataclass(frozen=True)
 class Seeds:
     """Trains with each of some seeds: metrics of each under `_0` and so on, and their means.
 
-    Accuracies are in percent. `train_seconds` is the processor time of one training, with building the model and judging it after each epoch.
+    Accuracies are in percent. `train_seconds` is the processor time of one training, with building the model
+    and judging it after each epoch.
     """
 
     evaluator: retia.Classification

@@ -1,12 +1,15 @@
-"""How much of a budget goes into cells that have been evaluated already, beside Optuna's samplers on their own.
+"""How much of a budget goes into cells that have been evaluated already, beside Optuna's samplers on their
+own.
 
     OMP_NUM_THREADS=1 python benchmarks/duplicates.py [--seeds 10] [--jobs 2] [--path TABLE]
 
-The cells of NAS-Bench-201 on the real table, validation accuracy after 200 epochs, 200 evaluations a search. The evaluator counts how often it is asked for the
-same cell after as many epochs (a promotion by ASHA and its like is another fidelity, and so another evaluation). Above retia's strategies the study answers a known proposal
-from its records and asks again: how many proposals that concerned is shown beside. Optuna's samplers propose by `suggest_categorical`, as a user would
-write it; their CMA-ES, which takes no categories, by `suggest_int`. GP and GPSampler
-run with three seeds at most, for a run takes them up to 20 s. The regret of those with several fidelities is of 200 trials as well, most of which cost 12 epochs.
+The cells of NAS-Bench-201 on the real table, validation accuracy after 200 epochs, 200 evaluations a search.
+The evaluator counts how often it is asked for the same cell after as many epochs (a promotion by ASHA and its
+like is another fidelity, and so another evaluation). Above retia's strategies the study answers a known
+proposal from its records and asks again: how many proposals that concerned is shown beside. Optuna's samplers
+propose by `suggest_categorical`, as a user would write it; their CMA-ES, which takes no categories, by
+`suggest_int`. GP and GPSampler run with three seeds at most, for a run takes them up to 20 s. The regret of
+those with several fidelities is of 200 trials as well, most of which cost 12 epochs.
 """
 
 import statistics
@@ -36,7 +39,9 @@ OURS: Mapping[str, Callable[[], Strategy]] = {
 THEIRS: Mapping[str, Callable[[int], optuna.samplers.BaseSampler]] = {
     "Optuna RandomSampler": lambda seed: optuna.samplers.RandomSampler(seed=seed),
     "Optuna TPESampler": lambda seed: optuna.samplers.TPESampler(seed=seed),
-    "Optuna TPESampler(multivariate=False)": lambda seed: optuna.samplers.TPESampler(seed=seed, multivariate=False),
+    "Optuna TPESampler(multivariate=False)": lambda seed: optuna.samplers.TPESampler(
+        seed=seed, multivariate=False
+    ),
     "Optuna NSGAIISampler": lambda seed: optuna.samplers.NSGAIISampler(seed=seed),
     "Optuna CmaEsSampler, integers": lambda seed: optuna.samplers.CmaEsSampler(seed=seed),
     "Optuna GPSampler": lambda seed: optuna.samplers.GPSampler(seed=seed),
@@ -60,7 +65,11 @@ class Asked:
 
     def propose(self, space, history, n, rng) -> Sequence[Proposal]:
         proposed = self.strategy.propose(space, history, n, rng)
-        fresh = {(one.architecture, one.fidelity) for one in proposed if history.find(one.architecture, one.fidelity) is None}
+        fresh = {
+            (one.architecture, one.fidelity)
+            for one in proposed
+            if history.find(one.architecture, one.fidelity) is None
+        }
         self.proposals += len(proposed)
         self.known += len(proposed) - len(fresh)
         return proposed
@@ -68,7 +77,8 @@ class Asked:
 
 @dataclass(frozen=True)
 class Spent:
-    """What came of one search: the share of evaluations, and of proposals, that were known already, in percent, and how far it got.
+    """What came of one search: the share of evaluations, and of proposals, that were known already, in
+    percent, and how far it got.
 
     Attributes:
         evaluated: Of all evaluations.
@@ -95,10 +105,24 @@ def with_retia(table: Benchmark, name: str, seed: int) -> Spent:
             return table.evaluator(architecture, run)
 
     strategy = Asked(OURS[name]())
-    study = retia.search(table.space, Counting(), strategy, trials=EVALUATIONS, maximize=table.objective, seed=seed, progress=False)
+    study = retia.search(
+        table.space,
+        Counting(),
+        strategy,
+        trials=EVALUATIONS,
+        maximize=table.objective,
+        seed=seed,
+        progress=False,
+    )
     spent = counts.total()
-    assert spent == EVALUATIONS == len(study.trials), f"{spent} evaluations and {len(study.trials)} trials, not {EVALUATIONS}"
-    return Spent(100 * (spent - len(counts)) / spent, 100 * strategy.known / strategy.proposals, table.optimum() - study.best.metrics[table.objective])
+    assert spent == EVALUATIONS == len(study.trials), (
+        f"{spent} evaluations and {len(study.trials)} trials, not {EVALUATIONS}"
+    )
+    return Spent(
+        100 * (spent - len(counts)) / spent,
+        100 * strategy.known / strategy.proposals,
+        table.optimum() - study.best.metrics[table.objective],
+    )
 
 
 def with_optuna(table: Benchmark, name: str, seed: int) -> Spent:
@@ -108,9 +132,14 @@ def with_optuna(table: Benchmark, name: str, seed: int) -> Spent:
 
     def objective(trial) -> float:
         if name.endswith("integers"):
-            architecture = {label: values[trial.suggest_int(label, 0, len(values) - 1)] for label, values in domains.items()}
+            architecture = {
+                label: values[trial.suggest_int(label, 0, len(values) - 1)]
+                for label, values in domains.items()
+            }
         else:
-            architecture = {label: trial.suggest_categorical(label, values) for label, values in domains.items()}
+            architecture = {
+                label: trial.suggest_categorical(label, values) for label, values in domains.items()
+            }
         counts[tuple(architecture.values())] += 1
         return table.query(architecture)[table.objective]
 
@@ -127,7 +156,11 @@ def search(table: Benchmark, name: str, seed: int) -> Spent:
 def main() -> None:
     given = arguments(__doc__, seeds=10).parse_args()
     table = opened(given)
-    cases = [(table, name, seed) for name in (*THEIRS, *OURS) for seed in range(min(given.seeds, MOST_SEEDS.get(name, given.seeds)))]
+    cases = [
+        (table, name, seed)
+        for name in (*THEIRS, *OURS)
+        for seed in range(min(given.seeds, MOST_SEEDS.get(name, given.seeds)))
+    ]
     slow_first = sorted(cases, key=lambda case: case[1] not in MOST_SEEDS)
     found: dict[str, list[Spent]] = {name: [] for name in (*OURS, *THEIRS)}
     for (_, name, _), spent in zip(slow_first, in_processes(search, slow_first, given.jobs), strict=True):
@@ -148,7 +181,14 @@ def main() -> None:
         )
     print(
         markdown(
-            ("search", "seeds", f"of {EVALUATIONS} evaluations repeated, %", "least to most", "of the proposals known, %", f"mean regret after {EVALUATIONS}"),
+            (
+                "search",
+                "seeds",
+                f"of {EVALUATIONS} evaluations repeated, %",
+                "least to most",
+                "of the proposals known, %",
+                f"mean regret after {EVALUATIONS}",
+            ),
             rows,
         )
     )
@@ -157,9 +197,11 @@ def main() -> None:
     learning = {name: share for name, share in shares.items() if name != "Optuna RandomSampler"}
     least, worst = min(learning, key=learning.get), max(learning, key=learning.get)
     theirs = f"{learning[least]:.1f} % ({least}) to {learning[worst]:.1f} % ({worst})"
+    worst = f"{most:.1f} % in the worst of {sum(len(found[name]) for name in OURS)} studies"
     print(
-        f"\nOf Optuna's samplers that learn, {theirs} of the evaluations were spent on cells that had been evaluated.\n\n"
-        f"{judged([('not one duplicate evaluation in any study', f'{most:.1f} % in the worst of {sum(len(found[name]) for name in OURS)} studies', most == 0)])}"
+        f"\nOf Optuna's samplers that learn, {theirs} of the evaluations were spent on cells that had been "
+        "evaluated.\n\n"
+        f"{judged([('not one duplicate evaluation in any study', worst, most == 0)])}"
     )
 
 

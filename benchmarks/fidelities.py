@@ -2,10 +2,12 @@
 
     OMP_NUM_THREADS=1 python benchmarks/fidelities.py [--seeds 60] [--jobs 2] [--path TABLE]
 
-The low fidelity is the table's 12 epochs, which have a schedule of their own, the high one 200; a promoted cell is charged only what its 12 epochs have not
-trained, as a checkpoint would save it. Regret is in the validation accuracy after 200 epochs, to the table's best. Random search with 200 evaluations sets what is to be reached, in the
-mean over seeds, and how many hours that takes; the others have as many hours. A strategy has reached it when its mean regret over seeds has.
-The default of `eta`, the ratio of the fidelities, was chosen after a measurement of 3, 4 and it on this table.
+The low fidelity is the table's 12 epochs, which have a schedule of their own, the high one 200; a promoted
+cell is charged only what its 12 epochs have not trained, as a checkpoint would save it. Regret is in the
+validation accuracy after 200 epochs, to the table's best. Random search with 200 evaluations sets what is to
+be reached, in the mean over seeds, and how many hours that takes; the others have as many hours. A strategy
+has reached it when its mean regret over seeds has. The default of `eta`, the ratio of the fidelities, was
+chosen after a measurement of 3, 4 and it on this table.
 """
 
 import math
@@ -75,18 +77,36 @@ def main() -> None:
         )
     ]
     for name, ended in runs.items():
-        regret = np.mean([curve for curve, _ in ended], axis=0)  # NaN until all seeds have a trial that counts
+        regret = np.mean(
+            [curve for curve, _ in ended], axis=0
+        )  # NaN until all seeds have a trial that counts
         reached = np.flatnonzero(regret <= target)
         shares[name] = reached[0] / POINTS if len(reached) else math.inf
         share = f"{100 * shares[name]:.0f} %" if len(reached) else "not reached"
         trials = np.mean([count for _, count in ended])
-        rows.append((name, len(ended), f"{trials:,.0f}", share, f"{regret[POINTS // 3]:.3f}", f"{regret[-1]:.3f}"))
-    print(f"Random search reaches a mean regret of {target:.3f} with {EVALUATIONS} evaluations, which take {hours:.1f} h.\n")
+        rows.append(
+            (name, len(ended), f"{trials:,.0f}", share, f"{regret[POINTS // 3]:.3f}", f"{regret[-1]:.3f}")
+        )
     print(
-        markdown(("strategy", "seeds", "mean trials", f"share of that time to reach {target:.3f}", "mean regret after a third of it", "after all of it"), rows)
+        f"Random search reaches a mean regret of {target:.3f} with {EVALUATIONS} evaluations, "
+        f"which take {hours:.1f} h.\n"
+    )
+    print(
+        markdown(
+            (
+                "strategy",
+                "seeds",
+                "mean trials",
+                f"share of that time to reach {target:.3f}",
+                "mean regret after a third of it",
+                "after all of it",
+            ),
+            rows,
+        )
     )
     share = shares["ASHA(Random())"]
-    print(f"\n{judged([('ASHA over random search: in at most a third of the time', f'{100 * share:.0f} %', share <= 1 / 3)])}")
+    aim = "ASHA over random search: in at most a third of the time"
+    print(f"\n{judged([(aim, f'{100 * share:.0f} %', share <= 1 / 3)])}")
 
 
 if __name__ == "__main__":

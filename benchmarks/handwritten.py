@@ -1,4 +1,5 @@
-"""The supernet of NAS-Bench-201 with DARTS and GDAS in plain PyTorch, as one would write it without a library: what `oneshot.py` compares with.
+"""The supernet of NAS-Bench-201 with DARTS and GDAS in plain PyTorch, as one would write it without a
+library: what `oneshot.py` compares with.
 
 Modules are made in the order of the library's, so that weights can be copied from one to the other.
 """
@@ -23,21 +24,42 @@ class Zero(nn.Module):
 
 
 def conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(nn.ReLU(), nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs))
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+    )
 
 
 class Cell(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.edges = nn.ModuleList(
-            nn.ModuleList([Zero(), nn.Identity(), conv(channels, channels, 1), conv(channels, channels, 3), nn.AvgPool2d(3, 1, 1, count_include_pad=False)])
+            nn.ModuleList(
+                [
+                    Zero(),
+                    nn.Identity(),
+                    conv(channels, channels, 1),
+                    conv(channels, channels, 3),
+                    nn.AvgPool2d(3, 1, 1, count_include_pad=False),
+                ]
+            )
             for _ in EDGES
         )
 
     def forward(self, x: Tensor, weigh: Weigh) -> Tensor:
         nodes = [x]
         for node in (1, 2, 3):
-            nodes.append(reduce(operator.add, (weigh(self.edges[i], i, nodes[source]) for i, (to, source) in enumerate(EDGES) if to == node)))
+            nodes.append(
+                reduce(
+                    operator.add,
+                    (
+                        weigh(self.edges[i], i, nodes[source])
+                        for i, (to, source) in enumerate(EDGES)
+                        if to == node
+                    ),
+                )
+            )
         return nodes[-1]
 
 
@@ -52,7 +74,9 @@ class Reduction(nn.Module):
 
 
 class Network(nn.Module):
-    """A stem, three cells with reductions in between, a classifier; and six rows of five architecture weights, which are no parameters."""
+    """A stem, three cells with reductions in between, a classifier; and six rows of five architecture
+    weights, which are no parameters.
+    """
 
     def __init__(self, channels: int = 16, classes: int = 10) -> None:
         super().__init__()
@@ -78,7 +102,9 @@ class Network(nn.Module):
 
 
 class Search(ABC):
-    """What DARTS and GDAS have in common: alternating steps of Adam for the architecture weights and of SGD for the weights."""
+    """What DARTS and GDAS have in common: alternating steps of Adam for the architecture weights and of SGD
+    for the weights.
+    """
 
     def __init__(self, network: Network, lr: float) -> None:
         self.network = network
@@ -89,13 +115,19 @@ class Search(ABC):
     def weigh(self, share: float, generator: torch.Generator | None) -> Weigh:
         """Return how the candidates of an edge are combined."""
 
-    def architecture_gradients(self, batch: tuple[Tensor, Tensor], share: float, generator: torch.Generator | None = None) -> tuple[float, list[Tensor]]:
-        """Return the loss and the gradients of the architecture weights; those of the weights are not computed."""
+    def architecture_gradients(
+        self, batch: tuple[Tensor, Tensor], share: float, generator: torch.Generator | None = None
+    ) -> tuple[float, list[Tensor]]:
+        """Return the loss and the gradients of the architecture weights; those of the weights are not
+        computed.
+        """
         x, y = batch
         loss = functional.cross_entropy(self.network(x, self.weigh(share, generator)), y)
         return loss.item(), list(torch.autograd.grad(loss, self.network.alphas))
 
-    def weight_gradients(self, batch: tuple[Tensor, Tensor], share: float, generator: torch.Generator | None = None) -> float:
+    def weight_gradients(
+        self, batch: tuple[Tensor, Tensor], share: float, generator: torch.Generator | None = None
+    ) -> float:
         """Leave the gradients at the weights, and return the loss."""
         x, y = batch
         with torch.no_grad():
@@ -117,7 +149,10 @@ class Search(ABC):
 class Darts(Search):
     def weigh(self, share: float, generator: torch.Generator | None) -> Weigh:
         weights = [alpha.softmax(0) for alpha in self.network.alphas]
-        return lambda candidates, i, x: reduce(operator.add, (weight * candidate(x) for weight, candidate in zip(weights[i], candidates, strict=True)))
+        return lambda candidates, i, x: reduce(
+            operator.add,
+            (weight * candidate(x) for weight, candidate in zip(weights[i], candidates, strict=True)),
+        )
 
 
 class Gdas(Search):
@@ -130,7 +165,9 @@ class Gdas(Search):
             soft = ((alpha.log_softmax(0) + noise) / temperature).softmax(0)
             position = int(soft.argmax())
             picked.append(position)
-            weights.append(soft[position] - soft[position].detach() + 1)  # 1, with the gradient of the soft weight
+            weights.append(
+                soft[position] - soft[position].detach() + 1
+            )  # 1, with the gradient of the soft weight
 
         def run(candidates: nn.ModuleList, i: int, x: Tensor) -> Tensor:
             output = candidates[picked[i]](x)

@@ -11,10 +11,12 @@ __all__ = ["LiveMemory"]
 
 
 class LiveMemory(TorchDispatchMode):
-    """Counts the bytes of the storages that operators make inside, from when they are made until the last tensor on them is gone.
+    """Counts the bytes of the storages that operators make inside, from when they are made until the last
+    tensor on them is gone.
 
-    Every operator passes through it, those of the backward pass as well, so that whatever autograd keeps is counted as long as it is kept: activations,
-    gradients, the outputs of steps. What existed before is not counted, nor is what an operator needs within itself.
+    Every operator passes through it, those of the backward pass as well, so that whatever autograd keeps is
+    counted as long as it is kept: activations, gradients, the outputs of steps. What existed before is not
+    counted, nor is what an operator needs within itself.
 
     Attributes:
         peak: The greatest number of bytes at a time.
@@ -27,7 +29,11 @@ class LiveMemory(TorchDispatchMode):
         self._alive: dict[int, Any] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        inputs = {self._key(tensor) for tensor in tree_flatten((args, kwargs or {}))[0] if isinstance(tensor, Tensor)}
+        inputs = {
+            self._key(tensor)
+            for tensor in tree_flatten((args, kwargs or {}))[0]
+            if isinstance(tensor, Tensor)
+        }
         result = func(*args, **(kwargs or {}))
         for tensor in tree_flatten(result)[0]:
             if isinstance(tensor, Tensor):

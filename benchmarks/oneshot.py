@@ -1,14 +1,19 @@
-"""What a step of a one-shot method costs, on the supernet of NAS-Bench-201: 16 channels, one cell a stage, batches of 64 images of 32 x 32.
+"""What a step of a one-shot method costs, on the supernet of NAS-Bench-201: 16 channels, one cell a stage,
+batches of 64 images of 32 x 32.
 
     OMP_NUM_THREADS=1 python benchmarks/oneshot.py [handwritten methods memory] [--quick]
 
-- handwritten: steps of DARTS (first order) and GDAS by the library's training loop against plain PyTorch (`handwritten.py`): Adam for the architecture
-  weights on held-out data, then SGD with momentum for the weights. First it is checked that both compute the same losses and gradients. The plain loop
-  is measured with contiguous tensors and in channels-last order, which the library puts convolutions in.
-- methods: seconds a step of every method, and the greatest memory of its tensors in either half of a step, beyond what is alive before it.
-- memory: that of ProxylessNAS's step of the architecture weights against that of training the same path alone.
+- handwritten: steps of DARTS (first order) and GDAS by the library's training loop against plain PyTorch
+  (`handwritten.py`): Adam for the architecture weights on held-out data, then SGD with momentum for the
+  weights. First it is checked that both compute the same losses and gradients. The plain loop is measured
+  with contiguous tensors and in channels-last order, which the library puts convolutions in.
+- methods: seconds a step of every method, and the greatest memory of its tensors in either half of a step,
+  beyond what is alive before it.
+- memory: that of ProxylessNAS's step of the architecture weights against that of training the same path
+  alone.
 
-Medians of interleaved rounds, process time, one thread. Memory is counted from the storages of all tensors that operators make (`live_memory.py`).
+Medians of interleaved rounds, process time, one thread. Memory is counted from the storages of all tensors
+that operators make (`live_memory.py`).
 """
 
 import argparse
@@ -90,7 +95,9 @@ def setting_of(layout: torch.memory_format = torch.channels_last) -> Setting:
         lr=LR,
         batch_size=BATCH,
     ).on(device, layout)
-    return Setting(supernet, training, steps=STEPS, steps_per_epoch=STEPS, seed=0, allows=lambda architecture: True)
+    return Setting(
+        supernet, training, steps=STEPS, steps_per_epoch=STEPS, seed=0, allows=lambda architecture: True
+    )
 
 
 def lesson_of(setting: Setting, number: int) -> Lesson:
@@ -132,23 +139,47 @@ def check_same(method: OneShot, kind: type[Search]) -> None:
         session.mix(lesson, "search")
         loss = session.search_loss(lesson)
         ours = session.gradients(lesson, session.penalized(loss, lesson))
-        their_loss, theirs = search.architecture_gradients(lesson.held_out(), share, generator_of(lesson, "search"))
-        worst = max(worst, abs(float(loss.detach()) - their_loss) / their_loss, furthest([one for one in ours if one is not None], theirs))
+        their_loss, theirs = search.architecture_gradients(
+            lesson.held_out(), share, generator_of(lesson, "search")
+        )
+        worst = max(
+            worst,
+            abs(float(loss.detach()) - their_loss) / their_loss,
+            furthest([one for one in ours if one is not None], theirs),
+        )
         setting.supernet.zero_grad()
         taught = session.teach(lesson)
         their_loss = search.weight_gradients(lesson.batch, share, generator_of(lesson, "teach"))
-        pairs = [(a.grad, b.grad) for a, b in zip(setting.supernet.parameters(), search.network.parameters(), strict=True)]
-        assert all((a is None) == (b is None) for a, b in pairs), "a weight has a gradient in one of the two alone"
+        pairs = [
+            (a.grad, b.grad)
+            for a, b in zip(setting.supernet.parameters(), search.network.parameters(), strict=True)
+        ]
+        assert all((a is None) == (b is None) for a, b in pairs), (
+            "a weight has a gradient in one of the two alone"
+        )
         known = [(a, b) for a, b in pairs if a is not None and b is not None]
-        worst = max(worst, abs(taught - their_loss) / their_loss, furthest([a for a, _ in known], [b for _, b in known]))
-    print(f"{type(method).__name__}: losses and gradients agree to {worst:.0e} in {STEPS} steps of either half")
+        worst = max(
+            worst,
+            abs(taught - their_loss) / their_loss,
+            furthest([a for a, _ in known], [b for _, b in known]),
+        )
+    print(
+        f"{type(method).__name__}: losses and gradients agree to {worst:.0e} in {STEPS} steps of either half"
+    )
     assert worst < 1e-4, worst
 
 
 def epoch_of(method: OneShot) -> Callable[[], object]:
     setting = setting_of()
     training = setting.training
-    curriculum = Curriculum(training.data("train"), training.data("valid"), BATCH, seed=0, lessons_per_step=1, steps_per_epoch=STEPS)
+    curriculum = Curriculum(
+        training.data("train"),
+        training.data("valid"),
+        BATCH,
+        seed=0,
+        lessons_per_step=1,
+        steps_per_epoch=STEPS,
+    )
     loop = Loop(
         session=method.session(setting),
         curriculum=curriculum,
@@ -180,7 +211,9 @@ PAIRS: list[tuple[OneShot, type[Search]]] = [(DARTS(), Darts), (GDAS(), Gdas)]
 
 
 def step_times_s(rounds: int) -> Iterator[tuple[str, dict[str, list[float]], str]]:
-    """Yield a method, the seconds of an epoch in each round by retia and by plain loops, and which of these is quicker."""
+    """Yield a method, the seconds of an epoch in each round by retia and by plain loops, and which of these
+    is quicker.
+    """
     for method, kind in PAIRS:
         works = {
             "retia": epoch_of(method),
@@ -188,24 +221,40 @@ def step_times_s(rounds: int) -> Iterator[tuple[str, dict[str, list[float]], str
             "plain, channels last": plain_epoch_of(kind, torch.channels_last),
         }
         times = interleaved(works, rounds)
-        yield type(method).__name__, times, min(times.keys() - {"retia"}, key=lambda name: statistics.median(times[name]))
+        yield (
+            type(method).__name__,
+            times,
+            min(times.keys() - {"retia"}, key=lambda name: statistics.median(times[name])),
+        )
 
 
 def handwritten(rounds: int) -> None:
     print("\nA step of the training loop against plain PyTorch, ms (aim: at most 1.05 times)")
     for method, kind in PAIRS:
         check_same(method, kind)
-    print(f"{'method':<8} {'retia':>9} {'plain':>9} {'plain, channels last':>21} {'ratio to the quicker':>21} {'quartiles of the ratio':>24}", flush=True)
+    print(
+        (
+            f"{'method':<8} {'retia':>9} {'plain':>9} {'plain, channels last':>21} "
+            f"{'ratio to the quicker':>21} "
+            f"{'quartiles of the ratio':>24}"
+        ),
+        flush=True,
+    )
     for method, times, quicker in step_times_s(rounds):
         found = {name: 1000 * statistics.median(measured) / STEPS for name, measured in times.items()}
         ratios = sorted(ours / theirs for ours, theirs in zip(times["retia"], times[quicker], strict=True))
         quartiles = f"{ratios[len(ratios) // 4]:.3f} to {ratios[3 * len(ratios) // 4]:.3f}"
-        numbers = " ".join(f"{found[name]:>{width}.1f}" for name, width in (("retia", 9), ("plain", 9), ("plain, channels last", 21)))
+        numbers = " ".join(
+            f"{found[name]:>{width}.1f}"
+            for name, width in (("retia", 9), ("plain", 9), ("plain, channels last", 21))
+        )
         print(f"{method:<8} {numbers} {found['retia'] / found[quicker]:>21.3f} {quartiles:>24}", flush=True)
 
 
 def interleaved(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Time each work in turn, in an order that turns around, so that what slows the machine slows all; in seconds."""
+    """Time each work in turn, in an order that turns around, so that what slows the machine slows all; in
+    seconds.
+    """
     times: dict[str, list[float]] = {name: [] for name in works}
     for i in range(rounds + 1):
         for name in list(works)[:: 1 if i % 2 else -1]:
@@ -248,9 +297,13 @@ class Steps:
 
 def methods(rounds: int) -> None:
     print(
-        f"\nA step of each method: seconds, times a step of SPOS, and the greatest memory of either half, MiB (median and largest of {min(rounds, WEIGHED)} steps)"
+        "\nA step of each method: seconds, times a step of SPOS, and the greatest memory of either half, "
+        f"MiB (median and largest of {min(rounds, WEIGHED)} steps)"
     )
-    print(f"{'method':<21} {'search':>8} {'teach':>8} {'step':>8} {'times':>6} {'search':>14} {'teach':>14}", flush=True)
+    print(
+        f"{'method':<21} {'search':>8} {'teach':>8} {'step':>8} {'times':>6} {'search':>14} {'teach':>14}",
+        flush=True,
+    )
     runs = {name: Steps(method) for name, method in METHODS.items()}
     times: dict[tuple[str, str], list[float]] = {}
     peaks: dict[tuple[str, str], list[float]] = {}
@@ -262,7 +315,9 @@ def methods(rounds: int) -> None:
                 work(lesson)
                 times.setdefault((name, half), []).append(time.process_time() - start)
 
-            def weighed(half: str, work: Callable[[Lesson], object], lesson: Lesson, name: str = name) -> None:
+            def weighed(
+                half: str, work: Callable[[Lesson], object], lesson: Lesson, name: str = name
+            ) -> None:
                 with LiveMemory() as memory:
                     work(lesson)
                 peaks.setdefault((name, half), []).append(memory.peak / MEBI)
@@ -271,17 +326,28 @@ def methods(rounds: int) -> None:
             run.take(timed)
             if 0 < i <= WEIGHED:  # after a first step, in which the optimizer makes its momenta
                 run.take(weighed)
-    spos = statistics.median(map(sum, zip(times["SPOS", "search"][1:], times["SPOS", "teach"][1:], strict=True)))
+    spos = statistics.median(
+        map(sum, zip(times["SPOS", "search"][1:], times["SPOS", "teach"][1:], strict=True))
+    )
     for name in runs:
         search, teach = times[name, "search"][1:], times[name, "teach"][1:]
         both = statistics.median(map(sum, zip(search, teach, strict=True)))
-        shown = [f"{statistics.median(peaks[name, half]):.1f}, {max(peaks[name, half]):.1f}" for half in ("search", "teach")]
-        seconds = f"{statistics.median(search):>8.3f} {statistics.median(teach):>8.3f} {both:>8.3f} {both / spos:>6.1f}"
+        shown = [
+            f"{statistics.median(peaks[name, half]):.1f}, {max(peaks[name, half]):.1f}"
+            for half in ("search", "teach")
+        ]
+        seconds = (
+            f"{statistics.median(search):>8.3f} {statistics.median(teach):>8.3f} {both:>8.3f} "
+            f"{both / spos:>6.1f}"
+        )
         print(f"{name:<21} {seconds} {shown[0]:>14} {shown[1]:>14}", flush=True)
 
 
 def memory(rounds: int) -> None:
-    print("\nThe greatest memory of a step of ProxylessNAS's architecture weights against that of training the same path (aim: at most 1.3 times)")
+    print(
+        "\nThe greatest memory of a step of ProxylessNAS's architecture weights against that of training "
+        "the same path (aim: at most 1.3 times)"
+    )
     run = Steps(ProxylessNAS())
     supernet, setting = run.setting.supernet, run.setting
     ratios: list[float] = []
@@ -298,16 +364,23 @@ def memory(rounds: int) -> None:
         mebis.append((searched.peak / MEBI, alone.peak / MEBI))
     ours, theirs = (statistics.median(column) for column in zip(*mebis, strict=True))
     print(
-        f"{ours:.1f} MiB against {theirs:.1f} (medians of {rounds} paths): {statistics.median(ratios):.2f} times, from {min(ratios):.2f} to {max(ratios):.2f}"
+        f"{ours:.1f} MiB against {theirs:.1f} (medians of {rounds} paths): "
+        f"{statistics.median(ratios):.2f} times, from {min(ratios):.2f} to {max(ratios):.2f}"
     )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parts = {"handwritten": handwritten, "methods": methods, "memory": memory}
-    parser.add_argument("parts", nargs="*", default=list(parts), help=f"which of {', '.join(parts)}; all if none is given")
+    parser.add_argument(
+        "parts", nargs="*", default=list(parts), help=f"which of {', '.join(parts)}; all if none is given"
+    )
     parser.add_argument("--rounds", type=int, default=15, help="medians of so many")
-    parser.add_argument("--quick", action="store_true", help="two rounds: to see that it runs, not to measure")
+    parser.add_argument(
+        "--quick", action="store_true", help="two rounds: to see that it runs, not to measure"
+    )
     options = parser.parse_args()
     rounds = 2 if options.quick else options.rounds
     torch.set_num_threads(1)

@@ -1,20 +1,26 @@
-"""What one-shot methods find on handwritten digits, against random search and evolution with as many epochs of training.
+"""What one-shot methods find on handwritten digits, against random search and evolution with as many epochs
+of training.
 
     OMP_NUM_THREADS=1 python benchmarks/oneshot_digits.py [ranks search] [--quick] [--seeds N]
 
-The space and the training are those of `digits_space.py`: little data and few epochs, so that architectures differ.
+The space and the training are those of `digits_space.py`: little data and few epochs, so that architectures
+differ.
 
-- ranks: Kendall's tau-b between the accuracy of architectures with a supernet's weights, on the validation data, and their accuracy trained alone, on the test
-  data, the mean of three trainings. Beside it stand what the number of parameters, and one training of each, say about the mean of the other trainings.
-- search: every method trains a supernet; the winners are trained alone, and the one with the best validation accuracy is tested. Methods with a probability for
-  each value put forward their three most probable architectures; those that sample paths, and ENAS, the best three of thirty by the supernet's
-  weights, as does SPOS with evolution of a hundred. Random search and evolution train models alone.
+- ranks: Kendall's tau-b between the accuracy of architectures with a supernet's weights, on the validation
+  data, and their accuracy trained alone, on the test data, the mean of three trainings. Beside it stand what
+  the number of parameters, and one training of each, say about the mean of the other trainings.
+- search: every method trains a supernet; the winners are trained alone, and the one with the best validation
+  accuracy is tested. Methods with a probability for each value put forward their three most probable
+  architectures; those that sample paths, and ENAS, the best three of thirty by the supernet's weights, as
+  does SPOS with evolution of a hundred. Random search and evolution train models alone.
 
-All but one are given the same number of epochs: those of the supernet and those of the retrained winners, with the baseline, which is trial 0 of every study. An epoch sees
-the training data once, which costs some methods several passes: so the seconds of process time stand beside it, and random
-search with 14 models, which takes about as long as the slower methods. Architecture weights, whose papers train
-them for a hundred times as many steps, and the controller of ENAS have a learning rate that moves them as far, the same for all methods, and ENAS looks at a hundred
-samples of its controller in the end; nothing else is changed, and nothing is chosen by test data. Results are printed as they come.
+All but one are given the same number of epochs: those of the supernet and those of the retrained winners,
+with the baseline, which is trial 0 of every study. An epoch sees the training data once, which costs some
+methods several passes: so the seconds of process time stand beside it, and random search with 14 models,
+which takes about as long as the slower methods. Architecture weights, whose papers train them for a hundred
+times as many steps, and the controller of ENAS have a learning rate that moves them as far, the same for all
+methods, and ENAS looks at a hundred samples of its controller in the end; nothing else is changed, and
+nothing is chosen by test data. Results are printed as they come.
 """
 
 import argparse
@@ -54,7 +60,9 @@ from retia.trial import Run
 SPACE = space()
 WINNERS = 3
 DARTS_PATH = 50 * 391 * 3e-4
-"""How far DARTS can move an architecture weight in its paper: epochs, times steps, times the learning rate of Adam."""
+"""How far DARTS can move an architecture weight in its paper: epochs, times steps, times the learning rate of
+Adam.
+"""
 
 
 @dataclass(frozen=True)
@@ -100,7 +108,9 @@ class Scale:
         }
 
 
-FULL = Scale(seeds=5, epochs=EPOCHS, supernet_epochs=2 * EPOCHS, architectures=20, trainings=3, scored=30, evolved=100)
+FULL = Scale(
+    seeds=5, epochs=EPOCHS, supernet_epochs=2 * EPOCHS, architectures=20, trainings=3, scored=30, evolved=100
+)
 QUICK = Scale(seeds=1, epochs=1, supernet_epochs=2, architectures=4, trainings=2, scored=5, evolved=6)
 
 
@@ -123,22 +133,48 @@ def ranks(scale: Scale) -> None:
     tested = [[metrics["test_accuracy"] for metrics in run] for run in runs]
     alone = [statistics.fmean(column) for column in zip(*tested, strict=True)]
     print(
-        f"\nKendall's tau of {len(architectures)} architectures, trained alone {scale.trainings} times with a test accuracy of {min(alone):.3f} to {max(alone):.3f}"
+        f"\nKendall's tau of {len(architectures)} architectures, trained alone {scale.trainings} times "
+        "with "
+        f"a test accuracy of {min(alone):.3f} to {max(alone):.3f}"
     )
     print(f"{'ranked by':<24} {'each':>24} {'mean':>6}  {'process s':>9}", flush=True)
-    print(f"{'number of parameters':<24} {'':>24} {tau([float(metrics['params']) for metrics in runs[0]], alone):>6.2f}", flush=True)
-    others = [[statistics.fmean(rest) for rest in zip(*(row for j, row in enumerate(tested) if j != i), strict=True)] for i in range(scale.trainings)]
-    show("one training alone", [tau(run, rest) for run, rest in zip(tested, others, strict=True)], time.process_time() - started)
+    print(
+        (
+            f"{'number of parameters':<24} {'':>24} "
+            f"{tau([float(metrics['params']) for metrics in runs[0]], alone):>6.2f}"
+        ),
+        flush=True,
+    )
+    others = [
+        [
+            statistics.fmean(rest)
+            for rest in zip(*(row for j, row in enumerate(tested) if j != i), strict=True)
+        ]
+        for i in range(scale.trainings)
+    ]
+    show(
+        "one training alone",
+        [tau(run, rest) for run, rest in zip(tested, others, strict=True)],
+        time.process_time() - started,
+    )
     for name in ("SPOS", "FairNAS", "Sandwich"):
         started, found = time.process_time(), list[float]()
         for seed in range(scale.trainings):
             supernet = scale.methods()[name].train(SPACE, judge, seed=seed)
-            found.append(tau([supernet(one, Run(SPACE, seed=seed))["accuracy"] for one in architectures], alone))
+            found.append(
+                tau([supernet(one, Run(SPACE, seed=seed))["accuracy"] for one in architectures], alone)
+            )
         show(name, found, time.process_time() - started)
 
 
 def show(name: str, found: Sequence[float], seconds: float) -> None:
-    print(f"{name:<24} {', '.join(f'{one:.2f}' for one in found):>24} {statistics.fmean(found):>6.2f}  {seconds:>9.1f}", flush=True)
+    print(
+        (
+            f"{name:<24} {', '.join(f'{one:.2f}' for one in found):>24} {statistics.fmean(found):>6.2f}  "
+            f"{seconds:>9.1f}"
+        ),
+        flush=True,
+    )
 
 
 # --- search, derive, retrain
@@ -183,22 +219,43 @@ def by_evolution_in_supernet(scale: Scale, seed: int) -> Study:
 
 
 def contenders(scale: Scale) -> Mapping[str, tuple[int, Callable[[int], Study]]]:
-    """Return how many epochs each trains a supernet, and its search, which ends in a study of models that were trained alone."""
+    """Return how many epochs each trains a supernet, and its search, which ends in a study of models that
+    were trained alone.
+    """
     supernet = scale.supernet_epochs
     return {
         "Random": (0, lambda seed: study_of(scale.judge, retia.Random(), scale.budget, seed)),
-        "Random, 14 models": (0, lambda seed: study_of(scale.judge, retia.Random(), 14 * scale.budget // 6, seed)),
-        "RegularizedEvolution": (0, lambda seed: study_of(scale.judge, retia.RegularizedEvolution(population=3, tournament=2), scale.budget, seed)),
+        "Random, 14 models": (
+            0,
+            lambda seed: study_of(scale.judge, retia.Random(), 14 * scale.budget // 6, seed),
+        ),
+        "RegularizedEvolution": (
+            0,
+            lambda seed: study_of(
+                scale.judge, retia.RegularizedEvolution(population=3, tournament=2), scale.budget, seed
+            ),
+        ),
         "SPOS, then evolution": (supernet, lambda seed: by_evolution_in_supernet(scale, seed)),
-        **{name: (supernet, lambda seed, method=method: by_supernet(method, scale, seed)) for name, method in scale.methods().items()},
+        **{
+            name: (supernet, lambda seed, method=method: by_supernet(method, scale, seed))
+            for name, method in scale.methods().items()
+        },
     }
 
 
 def search(scale: Scale) -> None:
     print(
-        f"\nSearch, derive, retrain: {scale.supernet_epochs} epochs of a supernet and {scale.epochs} of each winner and the baseline; {scale.budget} models alone"
+        f"\nSearch, derive, retrain: {scale.supernet_epochs} epochs of a supernet and {scale.epochs} of "
+        f"each winner and the baseline; {scale.budget} models alone"
     )
-    print(f"{'seed':>4} {'method':<22} {'test':>6} {'valid':>6} {'params':>7} {'epochs':>6} {'process s':>9} {'wall s':>7}", flush=True)
+    print(
+        (
+            f"{'seed':>4} {'method':<22} {'test':>6} {'valid':>6} {'params':>7} {'epochs':>6} "
+            f"{'process s':>9} "
+            f"{'wall s':>7}"
+        ),
+        flush=True,
+    )
     found: dict[str, list[Found]] = {}
     for seed in range(scale.seeds):
         for name, (epochs, run) in contenders(scale).items():
@@ -207,37 +264,66 @@ def search(scale: Scale) -> None:
             taken = time.process_time() - process, time.perf_counter() - wall
             best = study.best
             metrics = best.metrics
-            one = Found(metrics["test_accuracy"], metrics["accuracy"], metrics["params"], epochs + scale.epochs * len(study.trials), *taken)
+            one = Found(
+                metrics["test_accuracy"],
+                metrics["accuracy"],
+                metrics["params"],
+                epochs + scale.epochs * len(study.trials),
+                *taken,
+            )
             found.setdefault(name, []).append(one)
-            numbers = f"{one.test_accuracy:>6.3f} {one.valid_accuracy:>6.3f} {one.params:>7,.0f} {one.epochs:>6} {one.process_s:>9.1f} {one.wall_s:>7.1f}"
+            numbers = (
+                f"{one.test_accuracy:>6.3f} {one.valid_accuracy:>6.3f} {one.params:>7,.0f} {one.epochs:>6} "
+                f"{one.process_s:>9.1f} {one.wall_s:>7.1f}"
+            )
             print(f"{seed:>4} {name:<22} {numbers}", flush=True)
     summarize(found)
 
 
 def summarize(found: Mapping[str, Sequence[Found]]) -> None:
     print(
-        f"\n| search | test accuracy of the winner, %, {len(found['Random'])} seeds | minus random's | better than random's in | params | epochs | process s | most wall s |"
+        f"\n| search | test accuracy of the winner, %, {len(found['Random'])} seeds | minus random's | "
+        "better than random's in | params | epochs | process s | most wall s |"
     )
     print("|---|--:|--:|--:|--:|--:|--:|--:|")
     chance = [100 * one.test_accuracy for one in found["Random"]]
     for name, runs in found.items():
         tested = [100 * one.test_accuracy for one in runs]
         spread = statistics.stdev(tested) if len(tested) > 1 else 0.0
-        wins = "" if name == "Random" else f"{sum(a > b for a, b in zip(tested, chance, strict=True))} of {len(tested)}"
+        wins = (
+            ""
+            if name == "Random"
+            else f"{sum(a > b for a, b in zip(tested, chance, strict=True))} of {len(tested)}"
+        )
         gain = "" if name == "Random" else f"{statistics.fmean(tested) - statistics.fmean(chance):+.1f}"
         cells = [
-            *(name, f"{statistics.fmean(tested):.1f} ± {spread:.1f}", gain, wins, f"{statistics.fmean(one.params for one in runs):,.0f}"),
-            *(f"{statistics.fmean(one.epochs for one in runs):.0f}", f"{statistics.fmean(one.process_s for one in runs):.1f}"),
+            *(
+                name,
+                f"{statistics.fmean(tested):.1f} ± {spread:.1f}",
+                gain,
+                wins,
+                f"{statistics.fmean(one.params for one in runs):,.0f}",
+            ),
+            *(
+                f"{statistics.fmean(one.epochs for one in runs):.0f}",
+                f"{statistics.fmean(one.process_s for one in runs):.1f}",
+            ),
             f"{max(one.wall_s for one in runs):.1f}",
         ]
         print(f"| {' | '.join(cells)} |", flush=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parts = {"ranks": ranks, "search": search}
-    parser.add_argument("parts", nargs="*", default=list(parts), help=f"which of {', '.join(parts)}; all if none is given")
-    parser.add_argument("--quick", action="store_true", help="two epochs and one seed: to see that it runs, not to measure")
+    parser.add_argument(
+        "parts", nargs="*", default=list(parts), help=f"which of {', '.join(parts)}; all if none is given"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="two epochs and one seed: to see that it runs, not to measure"
+    )
     parser.add_argument("--seeds", type=int, help="how many searches by each method")
     options = parser.parse_args()
     scale = QUICK if options.quick else FULL

@@ -2,9 +2,10 @@
 
     OMP_NUM_THREADS=1 python benchmarks/overhead.py [--quick]
 
-The space is that of NAS-Bench-201: six 5-way choices, 15,625 architectures. All contenders run in turns, in one process; what is
-shown is the median. Optuna is given fewer trials where it would take minutes, as the table says. Ours on SQLite is durable against
-`kill -9`; a power cut may cost the last trials, as the write-ahead log is not synced at each.
+The space is that of NAS-Bench-201: six 5-way choices, 15,625 architectures. All contenders run in turns, in
+one process; what is shown is the median. Optuna is given fewer trials where it would take minutes, as the
+table says. Ours on SQLite is durable against `kill -9`; a power cut may cost the last trials, as the
+write-ahead log is not synced at each.
 """
 
 import argparse
@@ -65,7 +66,9 @@ def run_theirs(name: str, trials: int, storage: Path | None, seed: int) -> None:
         return sum(trial.suggest_categorical(label, LETTERS) == "c" for label in LABELS)
 
     url = None if storage is None else f"sqlite:///{storage}"
-    optuna.create_study(direction="maximize", sampler=THEIRS[name](), storage=url).optimize(objective, n_trials=trials)
+    optuna.create_study(direction="maximize", sampler=THEIRS[name](), storage=url).optimize(
+        objective, n_trials=trials
+    )
 
 
 def measure(name: str, storage: str, measured: Measured, seed: int) -> None:
@@ -78,7 +81,9 @@ def measure(name: str, storage: str, measured: Measured, seed: int) -> None:
         measured.wall_s.append(time.perf_counter() - wall)
 
 
-def measure_all(storage: str, trials: int, repeats: dict[str, int], done: dict[tuple[str, str, int], Measured]) -> None:
+def measure_all(
+    storage: str, trials: int, repeats: dict[str, int], done: dict[tuple[str, str, int], Measured]
+) -> None:
     keys = {name: (name, storage, min(trials, MOST[storage].get(name, trials))) for name in repeats}
     new = [name for name, key in keys.items() if key not in done]
     for repeat in range(max(repeats.values())):
@@ -91,19 +96,29 @@ def measure_all(storage: str, trials: int, repeats: dict[str, int], done: dict[t
 def against_optuna(done: dict[tuple[str, str, int], Measured], name: str, storage: str, trials: int) -> float:
     """Return how many times the trials a second of Optuna's RandomSampler a search does, by wall time."""
     one = done[name, storage, trials]
-    reference = done["Optuna RandomSampler", storage, min(trials, MOST[storage].get("Optuna RandomSampler", trials))]
+    reference = done[
+        "Optuna RandomSampler", storage, min(trials, MOST[storage].get("Optuna RandomSampler", trials))
+    ]
     return one.rate(one.wall_s) / reference.rate(reference.wall_s)
 
 
 def table(done: dict[tuple[str, str, int], Measured]) -> str:
     lines = [
-        "| storage | trials | search | runs | trials/s (wall) | trials/s (process time) | wall, against Optuna RandomSampler |",
+        (
+            "| storage | trials | search | runs | trials/s (wall) | trials/s (process time) | wall, "
+            "against Optuna RandomSampler |"
+        ),
         "|---|--:|---|--:|--:|--:|--:|",
     ]
-    for (name, storage, trials), one in sorted(done.items(), key=lambda item: (item[0][1], item[0][2], [*OURS, *THEIRS].index(item[0][0]))):
+    for (name, storage, trials), one in sorted(
+        done.items(), key=lambda item: (item[0][1], item[0][2], [*OURS, *THEIRS].index(item[0][0]))
+    ):
         ratio = against_optuna(done, name, storage, trials)
         rates = f"{one.rate(one.wall_s):,.0f} | {one.rate(one.process_s):,.0f}"
-        lines.append(f"| {storage} | {trials:,} | {name} | {len(one.wall_s)} | {rates} | {ratio:.{2 if ratio < 10 else 0}f}x |")
+        lines.append(
+            f"| {storage} | {trials:,} | {name} | {len(one.wall_s)} | {rates} | "
+            f"{ratio:.{2 if ratio < 10 else 0}f}x |"
+        )
     return "\n".join(lines)
 
 
@@ -123,7 +138,9 @@ def silence_optuna() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one run each, of fewer trials: to see that it works")
+    parser.add_argument(
+        "--quick", action="store_true", help="one run each, of fewer trials: to see that it works"
+    )
     quick = parser.parse_args().quick
     silence_optuna()
     trials = (50, 100) if quick else TRIALS

@@ -2,8 +2,9 @@
 
     OMP_NUM_THREADS=1 python benchmarks/predictors.py [--seeds 60] [--jobs 2] [--path TABLE]
 
-A hundred random cells and their validation accuracies on cifar10-valid after 200 epochs are learnt from, and all the other cells are ranked: `retia.predictor.score`, Spearman's
-correlation. Parameters and FLOPs, which need no training, rank all cells. The seconds are those of fitting and of predicting the rest, process time.
+A hundred random cells and their validation accuracies on cifar10-valid after 200 epochs are learnt from, and
+all the other cells are ranked: `retia.predictor.score`, Spearman's correlation. Parameters and FLOPs, which
+need no training, rank all cells. The seconds are those of fitting and of predicting the rest, process time.
 """
 
 import statistics
@@ -14,7 +15,17 @@ from scipy.stats import spearmanr
 from tabular import arguments, in_processes, judged, markdown, opened
 
 from retia.benchmark import Benchmark
-from retia.predictor import GaussianProcess, GradientBoosting, NeuralEnsemble, OneHot, Paths, Predictor, RandomForest, WeisfeilerLehman, score
+from retia.predictor import (
+    GaussianProcess,
+    GradientBoosting,
+    NeuralEnsemble,
+    OneHot,
+    Paths,
+    Predictor,
+    RandomForest,
+    WeisfeilerLehman,
+    score,
+)
 from retia.rng import stream
 
 LEARNT = 100
@@ -34,7 +45,13 @@ def ranked(table: Benchmark, name: str, seed: int) -> tuple[float, float, float]
     architectures = [entry.architecture for entry in entries]
     losses = [-entry.metrics[table.objective] for entry in entries]
     started = time.process_time()
-    found = score(PREDICTORS[name], table.space, (architectures[:LEARNT], losses[:LEARNT]), (architectures[LEARNT:], losses[LEARNT:]), seed=seed)
+    found = score(
+        PREDICTORS[name],
+        table.space,
+        (architectures[:LEARNT], losses[:LEARNT]),
+        (architectures[LEARNT:], losses[LEARNT:]),
+        seed=seed,
+    )
     return found.spearman, found.kendall, time.process_time() - started
 
 
@@ -48,11 +65,30 @@ def main() -> None:
     rows = []
     for name, scores in found.items():
         rhos, taus, seconds = zip(*scores, strict=True)
-        rows.append((name, f"{statistics.median(rhos):.3f}", f"{min(rhos):.3f}", f"{statistics.median(taus):.3f}", f"{statistics.median(seconds):.1f}"))
+        rows.append(
+            (
+                name,
+                f"{statistics.median(rhos):.3f}",
+                f"{min(rhos):.3f}",
+                f"{statistics.median(taus):.3f}",
+                f"{statistics.median(seconds):.1f}",
+            )
+        )
     accuracies = table.column(table.objective)
     alone = {name: spearmanr(table.column(name), accuracies).statistic for name in ("params", "flops")}
     rows += [(f"{name} alone", f"{rho:.3f}", "", "", "") for name, rho in alone.items()]
-    print(markdown((f"predictor, fitted to {LEARNT} cells, {given.seeds} seeds", "Spearman, median", "least", "Kendall, median", "s"), rows))
+    print(
+        markdown(
+            (
+                f"predictor, fitted to {LEARNT} cells, {given.seeds} seeds",
+                "Spearman, median",
+                "least",
+                "Kendall, median",
+                "s",
+            ),
+            rows,
+        )
+    )
     aims = []
     for name in PREDICTORS:
         rhos = [rho for rho, _, _ in found[name]]

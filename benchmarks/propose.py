@@ -1,15 +1,20 @@
 """How long a strategy takes to propose at 2,000 trials, or as many as `--trials` says.
 
-    OMP_NUM_THREADS=1 python benchmarks/propose.py [--jobs 2] [--path TABLE] [--latency-path TABLE] [--only NAME ...] [--trials 100000]
+    OMP_NUM_THREADS=1 python benchmarks/propose.py [--jobs 2] [--path TABLE] [--latency-path TABLE] [--only
+    NAME ...] [--trials 100000]
 
-Process time of `propose` for one trial, on four spaces: the cells of NAS-Bench-201 with their real validation accuracies, once more with the latency of a
-Raspberry Pi 4 as a second objective; a flat space of twelve categories, numbers and subsets; a conditional one of up to ten blocks, each with an operation that may
-have a parameter of its own; and that of DARTS. The scores of the last three are made up: a fixed weight for each number of the encoding.
+Process time of `propose` for one trial, on four spaces: the cells of NAS-Bench-201 with their real validation
+accuracies, once more with the latency of a Raspberry Pi 4 as a second objective; a flat space of twelve
+categories, numbers and subsets; a conditional one of up to ten blocks, each with an operation that may have a
+parameter of its own; and that of DARTS. The scores of the last three are made up: a fixed weight for each
+number of the encoding.
 
-A study has 2,000 trials: those of the strategy itself, or, for the model-based ones and the controllers, which would take minutes, of regularized evolution. Then a
-fresh instance of the strategy goes on. Its first proposal reads the whole past, and replays it where something was learnt from it; the 20 that follow are what a long
-search waits for, the history growing by one trial between two of them. The median says little where a strategy learns once in a batch: so the mean and the most stand beside it.
-After 10 s no more are taken, and the table says of how many. What a strategy imports, and what it keeps for a space, is had before.
+A study has 2,000 trials: those of the strategy itself, or, for the model-based ones and the controllers,
+which would take minutes, of regularized evolution. Then a fresh instance of the strategy goes on. Its first
+proposal reads the whole past, and replays it where something was learnt from it; the 20 that follow are what
+a long search waits for, the history growing by one trial between two of them. The median says little where a
+strategy learns once in a batch: so the mean and the most stand beside it. After 10 s no more are taken, and
+the table says of how many. What a strategy imports, and what it keeps for a space, is had before.
 """
 
 import statistics
@@ -55,7 +60,9 @@ def on_their_own(known: Sequence[Architecture] = ()) -> Mapping[str, Callable[[]
         "BOHB": lambda: retia.BOHB(fidelities=FIDELITIES),
         "MedianStop(Random())": lambda: retia.MedianStop(retia.Random()),
         "Screened(Random(), keep=0.1)": lambda: retia.Screened(retia.Random(), by_score, keep=0.1),
-        "Filtered(Random())": lambda: retia.Filtered(retia.Random(), lambda architecture: by_score(architecture) > 0.3 * len(architecture)),
+        "Filtered(Random())": lambda: retia.Filtered(
+            retia.Random(), lambda architecture: by_score(architecture) > 0.3 * len(architecture)
+        ),
         "Prior(Random())": lambda: retia.Prior(retia.Random(), {"*": lambda value: 1 + len(str(value))}),
         "WarmStarted(Random(), 10 known)": lambda: retia.WarmStarted(retia.Random(), known),
         "Fallback(Random())": lambda: retia.Fallback(retia.Random()),
@@ -94,7 +101,9 @@ class Timed:
 
 
 def measured(table: Benchmark, name: str, problem: str, seed: int, trials: int) -> tuple[float, list[float]]:
-    """Return the milliseconds of the first proposal of a fresh instance, and those of the ones that follow."""
+    """Return the milliseconds of the first proposal of a fresh instance, and those of the ones that
+    follow.
+    """
     reporting = name.startswith("MedianStop")
     warm, study = (study_of(table, problem, seed, reporting=reporting) for _ in range(2))
     rng = stream(seed, "known")
@@ -105,7 +114,9 @@ def measured(table: Benchmark, name: str, problem: str, seed: int, trials: int) 
 
     study.run(make() if name in own else evolution(), trials=trials)
     timed = Timed(make())
-    while len(timed.seconds) < 2 or (len(timed.seconds) <= CALLS and sum(list(timed.seconds.values())[1:]) < ENOUGH_S):
+    while len(timed.seconds) < 2 or (
+        len(timed.seconds) <= CALLS and sum(list(timed.seconds.values())[1:]) < ENOUGH_S
+    ):
         reason = study.run(timed, trials=len(study.trials) + 1)
         assert reason == "trials done", f"{name} stopped on {problem}: {reason}"
     first, *others = (1000 * seconds for _, seconds in sorted(timed.seconds.items()))
@@ -133,27 +144,68 @@ def aim(name: str, later: Mapping[str, Sequence[float]]) -> Aim:
 
 def main() -> None:
     parser = arguments(__doc__, seeds=1, latency=True)
-    parser.add_argument("--only", nargs="*", default=list(STRATEGIES), choices=STRATEGIES, metavar="NAME", help="which strategies; all if not given")
+    parser.add_argument(
+        "--only",
+        nargs="*",
+        default=list(STRATEGIES),
+        choices=STRATEGIES,
+        metavar="NAME",
+        help="which strategies; all if not given",
+    )
     parser.add_argument("--trials", type=int, default=TRIALS, help="how many trials the study has")
     given = parser.parse_args()
     table = opened(given, "raspi4")
     names = [name for name in STRATEGIES if name in given.only]
-    problems = [problem for problem in PROBLEMS if given.trials <= TABLED or not problem.startswith("NAS-Bench-201")]
-    cases = [(table, name, problem, seed, given.trials) for name in reversed(names) for problem in problems for seed in range(given.seeds)]
-    first: dict[tuple[str, str], list[float]] = {(name, problem): [] for name in names for problem in problems}
+    problems = [
+        problem for problem in PROBLEMS if given.trials <= TABLED or not problem.startswith("NAS-Bench-201")
+    ]
+    cases = [
+        (table, name, problem, seed, given.trials)
+        for name in reversed(names)
+        for problem in problems
+        for seed in range(given.seeds)
+    ]
+    first: dict[tuple[str, str], list[float]] = {
+        (name, problem): [] for name in names for problem in problems
+    }
     later: dict[tuple[str, str], list[float]] = {place: [] for place in first}
-    for (_, name, problem, *_), (one, others) in zip(cases, in_processes(measured, cases, given.jobs), strict=True):
+    for (_, name, problem, *_), (one, others) in zip(
+        cases, in_processes(measured, cases, given.jobs), strict=True
+    ):
         first[name, problem].append(one)
         later[name, problem].extend(others)
 
-    print(f"Milliseconds of process time of one proposal at {given.trials:,} trials, median / mean / most of {CALLS * given.seeds}.\n")
-    print(markdown(("strategy", *problems), [(name, *(steady(later[name, problem], given.seeds) for problem in problems)) for name in names]))
+    print(
+        f"Milliseconds of process time of one proposal at {given.trials:,} trials, "
+        f"median / mean / most of {CALLS * given.seeds}.\n"
+    )
+    print(
+        markdown(
+            ("strategy", *problems),
+            [(name, *(steady(later[name, problem], given.seeds) for problem in problems)) for name in names],
+        )
+    )
     print("\nThe first proposal of a fresh instance, which reads and replays the past.\n")
-    print(markdown(("strategy", *problems), [(name, *(number(statistics.median(first[name, problem])) for problem in problems)) for name in names]))
+    print(
+        markdown(
+            ("strategy", *problems),
+            [
+                (name, *(number(statistics.median(first[name, problem])) for problem in problems))
+                for name in names
+            ],
+        )
+    )
     # BANANAS has an aim of its own, in strategies.py.
-    aims = [aim(name, {problem: later[name, problem] for problem in problems}) for name in names if name != "BANANAS"]
+    aims = [
+        aim(name, {problem: later[name, problem] for problem in problems})
+        for name in names
+        if name != "BANANAS"
+    ]
     met = sum(enough for *_, enough in aims)
-    print(f"\nAim: under {AIM_MS:g} ms, in the median and in the mean, on every problem: met by {met} of {len(aims)}.\n")
+    print(
+        f"\nAim: under {AIM_MS:g} ms, in the median and in the mean, on every problem: "
+        f"met by {met} of {len(aims)}.\n"
+    )
     if met < len(aims):
         print(judged([one for one in aims if not one[2]]))
 

@@ -1,4 +1,6 @@
-"""The problems of `propose.py`: the real table of NAS-Bench-201, and spaces of other kinds with scores that are made up."""
+"""The problems of `propose.py`: the real table of NAS-Bench-201, and spaces of other kinds with scores that
+are made up.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -44,8 +46,14 @@ def conditional(blocks: int = 10) -> SearchSpace:
     for i in range(blocks):
         present = Clause("depth", frozenset(range(i + 1, blocks + 1)))
         convolved = Clause(f"{i}/operation", frozenset({"conv"}))
-        parameters.append(retia.Parameter(f"{i}/operation", retia.Categorical(("conv", "pool", "skip")), Condition(((present,),))))
-        parameters.append(retia.Parameter(f"{i}/kernel", retia.Categorical((3, 5, 7)), Condition(((present, convolved),))))
+        parameters.append(
+            retia.Parameter(
+                f"{i}/operation", retia.Categorical(("conv", "pool", "skip")), Condition(((present,),))
+            )
+        )
+        parameters.append(
+            retia.Parameter(f"{i}/kernel", retia.Categorical((3, 5, 7)), Condition(((present, convolved),)))
+        )
     return SearchSpace(parameters)
 
 
@@ -83,6 +91,8 @@ def made_up(space: SearchSpace) -> Callable[[Architecture, float | None], Mappin
 def study_of(table: Benchmark, problem: str, seed: int, *, reporting: bool) -> retia.Study:
     if problem.startswith("NAS-Bench-201"):
         latency = "raspi4_latency_ms" if problem.endswith("two objectives") else None
-        return retia.Study(table.space, Judge(table.query, reporting), maximize=table.objective, minimize=latency, seed=seed)
+        return retia.Study(
+            table.space, Judge(table.query, reporting), maximize=table.objective, minimize=latency, seed=seed
+        )
     space = {"flat": flat, "conditional": conditional, "DARTS": lambda: retia.hub.get("darts")}[problem]()
     return retia.Study(space, Judge(made_up(space), reporting), maximize="score", seed=seed)

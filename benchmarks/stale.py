@@ -6,8 +6,9 @@ Each part of RESULTS.md begins with a line such as
 
     *Measured at commit 1a2b3c4; sources: benchmarks/workers.py, src/retia/execute.*
 
-which holds up to the next such line. Write down the commit that was checked out when the script ran. A figure is named here if `git diff` finds
-changes in its sources since that commit, committed or not; whether they matter to it is for a person to say.
+which holds up to the next such line. Write down the commit that was checked out when the script ran. A figure
+is named here if `git diff` finds changes in its sources since that commit, committed or not; whether they
+matter to it is for a person to say.
 """
 
 import re
@@ -55,7 +56,10 @@ def state(mark: Mark) -> str:
     changed = (git("diff", "--name-only", mark.commit, "--", *mark.sources) or "").split()
     if not changed:
         return "as measured"
-    return f"stale: {len(changed)} of its files changed, {', '.join(changed[:3])}{', ...' if len(changed) > 3 else ''}"
+    return (
+        f"stale: {len(changed)} of its files changed, "
+        f"{', '.join(changed[:3])}{', ...' if len(changed) > 3 else ''}"
+    )
 
 
 def main() -> None:

@@ -2,10 +2,12 @@
 
     OMP_NUM_THREADS=1 python benchmarks/strategies.py [--seeds 60] [--jobs 2] [--path TABLE]
 
-200 evaluations each on the simulated clock. Regret is in the validation accuracy on cifar10-valid after 200 epochs, which the strategy sees, to the table's
-best, in percentage points; the test accuracy is that of the best by validation. What random search must come to follows from the table: the cells
-are drawn without replacement. How long it takes to find the best cell is simulated as well, to the end of the table, with 20 seeds at most. GP is
-left out: a run of it takes 20 s. Seconds are those of all proposals of a run, process time; with more than one job the cores are busy with each other.
+200 evaluations each on the simulated clock. Regret is in the validation accuracy on cifar10-valid after 200
+epochs, which the strategy sees, to the table's best, in percentage points; the test accuracy is that of the
+best by validation. What random search must come to follows from the table: the cells are drawn without
+replacement. How long it takes to find the best cell is simulated as well, to the end of the table, with 20
+seeds at most. GP is left out: a run of it takes 20 s. Seconds are those of all proposals of a run, process
+time; with more than one job the cores are busy with each other.
 """
 
 import math
@@ -35,7 +37,9 @@ def expected_regret(accuracies: np.ndarray, draws: int) -> float:
 
 
 def median_to_find(accuracies: np.ndarray) -> int:
-    """Return the least number of draws without replacement that find a best cell in at least half of all cases."""
+    """Return the least number of draws without replacement that find a best cell in at least half of all
+    cases.
+    """
     count, best = len(accuracies), int((accuracies == accuracies.max()).sum())
     missed = 1.0
     for draw in range(count):
@@ -69,21 +73,54 @@ def row(standing: Standing, seeds: int) -> tuple[str, ...]:
 
 
 def aims(standings: Mapping[str, Standing], chance: tuple[float, float]) -> list[Aim]:
-    chosen, evolution, local = standings["Random"], standings["RegularizedEvolution(50, 10)"], standings["LocalSearch"]
+    chosen, evolution, local = (
+        standings["Random"],
+        standings["RegularizedEvolution(50, 10)"],
+        standings["LocalSearch"],
+    )
     early, late, soon = (
-        min(standings.values(), key=key) for key in (lambda one: one.halfway.mean, lambda one: one.final.mean, lambda one: one.evaluations_to_optimum)
+        min(standings.values(), key=key)
+        for key in (
+            lambda one: one.halfway.mean,
+            lambda one: one.final.mean,
+            lambda one: one.evaluations_to_optimum,
+        )
     )
     halfway, final = chosen.halfway.mean, chosen.final.mean
     seconds = standings["BANANAS"].propose_ms * EVALUATIONS / 1000
     return [
-        ("Random: 0.58 after 100, within 0.05", f"{halfway:.3f}, expected {chance[0]:.3f}", abs(halfway - 0.58) <= 0.05),
-        ("Random: 0.39 after 200, within 0.05", f"{final:.3f}, expected {chance[1]:.3f}", abs(final - 0.39) <= 0.05),
-        ("RegularizedEvolution(50, 10): at most 0.10 after 200", f"{evolution.final.mean:.3f}", evolution.final.mean <= 0.10),
+        (
+            "Random: 0.58 after 100, within 0.05",
+            f"{halfway:.3f}, expected {chance[0]:.3f}",
+            abs(halfway - 0.58) <= 0.05,
+        ),
+        (
+            "Random: 0.39 after 200, within 0.05",
+            f"{final:.3f}, expected {chance[1]:.3f}",
+            abs(final - 0.39) <= 0.05,
+        ),
+        (
+            "RegularizedEvolution(50, 10): at most 0.10 after 200",
+            f"{evolution.final.mean:.3f}",
+            evolution.final.mean <= 0.10,
+        ),
         ("LocalSearch: at most 0.30 after 100", f"{local.halfway.mean:.3f}", local.halfway.mean <= 0.30),
         ("LocalSearch: at most 0.12 after 200", f"{local.final.mean:.4f}", local.final.mean <= 0.12),
-        ("LocalSearch: the best cell in a median of at most 160", evaluations(local.evaluations_to_optimum), local.evaluations_to_optimum <= 160),
-        ("the best strategy: at most 0.10 after 100", f"{early.halfway.mean:.4f}, {early.strategy}", early.halfway.mean <= 0.10),
-        ("the best strategy: at most 0.02 after 200", f"{late.final.mean:.4f}, {late.strategy}", late.final.mean <= 0.02),
+        (
+            "LocalSearch: the best cell in a median of at most 160",
+            evaluations(local.evaluations_to_optimum),
+            local.evaluations_to_optimum <= 160,
+        ),
+        (
+            "the best strategy: at most 0.10 after 100",
+            f"{early.halfway.mean:.4f}, {early.strategy}",
+            early.halfway.mean <= 0.10,
+        ),
+        (
+            "the best strategy: at most 0.02 after 200",
+            f"{late.final.mean:.4f}, {late.strategy}",
+            late.final.mean <= 0.02,
+        ),
         (
             "the best strategy: the best cell in a median of at most 110",
             f"{soon.evaluations_to_optimum:g}, {soon.strategy}",
@@ -103,12 +140,22 @@ def main() -> None:
     seeds = min(TO_THE_END, given.seeds)
     found = in_processes(found_at_random, [(table, seed) for seed in range(seeds)], given.jobs)
 
-    headings = ("strategy", "mean regret after 100", "after 200", "median after 200", "median evaluations to the best cell", "found by 200", "test accuracy, %")
+    headings = (
+        "strategy",
+        "mean regret after 100",
+        "after 200",
+        "median after 200",
+        "median evaluations to the best cell",
+        "found by 200",
+        "test accuracy, %",
+    )
     print(markdown((*headings, "s a run"), [row(one, given.seeds) for one in comparison.standings.values()]))
     best = int((accuracies == accuracies.max()).sum())
     print(
-        f"\nRandom search is expected at {chance[0]:.3f} after 100 and {chance[1]:.3f} after {EVALUATIONS}, and to take a median of {median_to_find(accuracies):,} "
-        f"evaluations to the best of {len(table):,} cells ({best} shares the optimum); simulated with {seeds} seeds {statistics.median(found):,.0f}.\n"
+        f"\nRandom search is expected at {chance[0]:.3f} after 100 and {chance[1]:.3f} after {EVALUATIONS}, "
+        f"and to take a median of {median_to_find(accuracies):,} "
+        f"evaluations to the best of {len(table):,} cells ({best} shares the optimum); "
+        f"simulated with {seeds} seeds {statistics.median(found):,.0f}.\n"
     )
     print(judged(aims(comparison.standings, chance)))
 

@@ -2,13 +2,17 @@
 
     python benchmarks/supernets.py [steps switches mixture memory construction]
 
-- steps: one training step (forward, backward, SGD with momentum) of an activated architecture, and of the plain model of it that
-  `subnet` returns, on the MobileNetV3 and AutoFormer spaces.
-- switches: going from one architecture to the next in place, against loading the weights of the next into its model, from a dictionary in memory and
-  from a safetensors file; alone, and followed by the evaluation of one batch.
-- mixture: a training step of one sampled path against one of the weighted sum of four operations, on a NAS-Bench-201-like chain of cells.
-- memory: the bytes of all tensors that exist because of a supernet, against those of the weights of all candidates, counted from models built alone.
-- construction: tracing, building one model, and making the supernet with its self-check (and again with a dry run), for the four spaces of the hub.
+- steps: one training step (forward, backward, SGD with momentum) of an activated architecture, and of the
+  plain model of it that `subnet` returns, on the MobileNetV3 and AutoFormer spaces.
+- switches: going from one architecture to the next in place, against loading the weights of the next into its
+  model, from a dictionary in memory and from a safetensors file; alone, and followed by the evaluation of one
+  batch.
+- mixture: a training step of one sampled path against one of the weighted sum of four operations, on a
+  NAS-Bench-201-like chain of cells.
+- memory: the bytes of all tensors that exist because of a supernet, against those of the weights of all
+  candidates, counted from models built alone.
+- construction: tracing, building one model, and making the supernet with its self-check (and again with a dry
+  run), for the four spaces of the hub.
 
 Medians of interleaved rounds, process time, one thread.
 """
@@ -34,7 +38,12 @@ from retia.rng import stream
 from retia.space import Architecture, greatest, least
 from retia.supernet import Supernet
 
-INPUTS = {"nasbench201": (3, 32, 32), "darts": (3, 32, 32), "mobilenetv3": (3, 96, 96), "autoformer": (3, 224, 224)}
+INPUTS = {
+    "nasbench201": (3, 32, 32),
+    "darts": (3, 32, 32),
+    "mobilenetv3": (3, 96, 96),
+    "autoformer": (3, 224, 224),
+}
 BATCHES = {"mobilenetv3": 16, "autoformer": 4}
 
 
@@ -47,7 +56,9 @@ def medians_ms(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[s
             start = time.process_time()
             work()
             times[name].append(1000 * (time.process_time() - start))
-    return {name: statistics.median(measured[1:]) for name, measured in times.items()}  # the first round warms up
+    return {
+        name: statistics.median(measured[1:]) for name, measured in times.items()
+    }  # the first round warms up
 
 
 def noise(*shape: int) -> Tensor:
@@ -75,26 +86,45 @@ def step(model: nn.Module, inputs: Tensor) -> Callable[[], None]:
 
 
 def step_times_ms(rounds: int) -> Iterator[tuple[str, str, dict[str, float]]]:
-    """Yield a space, which architecture of it, and the milliseconds of a step of the supernet and of the model alone."""
+    """Yield a space, which architecture of it, and the milliseconds of a step of the supernet and of the
+    model alone.
+    """
     for name, batch in BATCHES.items():
         supernet = Supernet(hub.get(name), seed=0)
         inputs = noise(batch, *INPUTS[name])
         for which, architecture in extremes(supernet.space).items():
             supernet.activate(architecture)
             alone = supernet.subnet()
-            yield name, which, medians_ms({"supernet": step(supernet, inputs), "alone": step(alone, inputs)}, rounds)
+            yield (
+                name,
+                which,
+                medians_ms({"supernet": step(supernet, inputs), "alone": step(alone, inputs)}, rounds),
+            )
 
 
 def steps(rounds: int) -> None:
     print("\nOne training step, ms (aim: at most 1.10x on MobileNetV3, 1.15x on AutoFormer)")
     print(f"{'space':<12} {'architecture':<12} {'supernet':>9} {'alone':>9} {'ratio':>6}")
     for name, which, found in step_times_ms(rounds):
-        print(f"{name:<12} {which:<12} {found['supernet']:>9.1f} {found['alone']:>9.1f} {found['supernet'] / found['alone']:>6.2f}", flush=True)
+        print(
+            (
+                f"{name:<12} {which:<12} {found['supernet']:>9.1f} {found['alone']:>9.1f} "
+                f"{found['supernet'] / found['alone']:>6.2f}"
+            ),
+            flush=True,
+        )
 
 
 def switches(rounds: int) -> None:
-    print("\nGoing to the next architecture, ms (aim: a file at least 2.4 times slower, a dictionary 1.1; activate under 1 ms for 100 slots)")
-    print(f"{'space':<12} {'slots':>5} {'':<18} {'in place':>9} {'dictionary':>11} {'file':>9} {'ratios':>12} {'ms for 100 slots':>17}")
+    print(
+        "\nGoing to the next architecture, ms (aim: a file at least 2.4 times slower, a dictionary 1.1; "
+        "activate under 1 ms for 100 slots)"
+    )
+    print(
+        f"{'space':<12} {'slots':>5} {'':<18} {'in place':>9} {'dictionary':>11} {'file':>9} "
+        f"{'ratios':>12} "
+        f"{'ms for 100 slots':>17}"
+    )
     for name, shape in INPUTS.items():
         supernet = Supernet(hub.get(name), seed=0).eval()
         architectures = [supernet.space.sample(stream(0, "switch", i)) for i in range(8)]
@@ -128,13 +158,20 @@ def switches(rounds: int) -> None:
             for run in (False, True):
                 works = {"in place": in_place, "dictionary": from_dictionary, "file": from_file}
                 with torch.no_grad():
-                    found = medians_ms({which: lambda work=work, run=run: work(run) for which, work in works.items()}, rounds)
+                    found = medians_ms(
+                        {which: lambda work=work, run=run: work(run) for which, work in works.items()}, rounds
+                    )
                 found = {which: total / len(architectures) for which, total in found.items()}
-                ratios = f"{found['dictionary'] / found['in place']:.1f} {found['file'] / found['in place']:.1f}"
+                ratios = (
+                    f"{found['dictionary'] / found['in place']:.1f} {found['file'] / found['in place']:.1f}"
+                )
                 hundred = "" if run else f"{100 * found['in place'] / slots:.2f}"
                 what = "and one evaluation" if run else "the switch alone"
                 print(
-                    f"{name:<12} {slots:>5} {what:<18} {found['in place']:>9.2f} {found['dictionary']:>11.2f} {found['file']:>9.2f} {ratios:>12} {hundred:>17}",
+                    (
+                        f"{name:<12} {slots:>5} {what:<18} {found['in place']:>9.2f} "
+                        f"{found['dictionary']:>11.2f} {found['file']:>9.2f} {ratios:>12} {hundred:>17}"
+                    ),
                     flush=True,
                 )
 
@@ -144,14 +181,21 @@ class Chain(nn.Sequential):
 
     def __init__(self, width: int = 32):
         def layer(i: int) -> nn.Module:
-            candidates = [lambda: nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())] * 4
+            candidates = [
+                lambda: nn.Sequential(
+                    nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+                )
+            ] * 4
             return layer_choice(str(i), candidates)
 
         super().__init__(nn.Conv2d(3, width, 3, padding=1), *(layer(i) for i in range(10)))
 
 
 def mixture(rounds: int) -> None:
-    print("\nOne training step of a path and of the mixture of four operations, ms (aim: at least 3.5 times quicker)")
+    print(
+        "\nOne training step of a path and of the mixture of four operations, ms (aim: "
+        "at least 3.5 times quicker)"
+    )
     supernet = Supernet(ModelSpace(Chain), seed=0)
     inputs = noise(16, 3, 32, 32)
     train = step(supernet, inputs)
@@ -165,30 +209,54 @@ def mixture(rounds: int) -> None:
         train()
 
     found = medians_ms({"path": path, "mixture": mixed}, rounds)
-    print(f"path {found['path']:.1f}, mixture {found['mixture']:.1f}: {found['mixture'] / found['path']:.2f} times")
+    print(
+        f"path {found['path']:.1f}, mixture {found['mixture']:.1f}: "
+        f"{found['mixture'] / found['path']:.2f} "
+        "times"
+    )
 
 
 def bytes_alive() -> int:
     gc.collect()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # to ask what an object is wakes deprecated ones
-        tensors = [thing for thing in gc.get_objects() if isinstance(thing, Tensor) and thing.device.type == "cpu"]
+        tensors = [
+            thing for thing in gc.get_objects() if isinstance(thing, Tensor) and thing.device.type == "cpu"
+        ]
     storages = {tensor.untyped_storage()._cdata: tensor.untyped_storage().nbytes() for tensor in tensors}
     return sum(storages.values())
 
 
 def everything(space: ModelSpace) -> list[Architecture]:
-    """Return architectures that together have every candidate at its largest: operations of cells one after the other, on all inputs, and squeeze-excitation."""
+    """Return architectures that together have every candidate at its largest: operations of cells one after
+    the other, on all inputs, and squeeze-excitation.
+    """
     values = {label: greatest(parameter.domain) for label, parameter in space.parameters.items()}
     edges = [label for label in values if label.startswith("edge/")]
     if edges:
-        return [space.canonical({**values, **dict.fromkeys(edges, operation)}) for operation in space.parameters[edges[0]].domain.enumerate()]
+        return [
+            space.canonical({**values, **dict.fromkeys(edges, operation)})
+            for operation in space.parameters[edges[0]].domain.enumerate()
+        ]
     operations = [label for label in values if "/op/" in label]
     if operations:
-        pairs = [{f"{kind}/{n}/inputs": (min(k, n), min(k, n) + 1) for kind in ("normal", "reduce") for n in range(1, 4)} for k in range(4)]
+        pairs = [
+            {
+                f"{kind}/{n}/inputs": (min(k, n), min(k, n) + 1)
+                for kind in ("normal", "reduce")
+                for n in range(1, 4)
+            }
+            for k in range(4)
+        ]
         each = space.parameters[operations[0]].domain.enumerate()
-        return [space.canonical({**values, **inputs, **dict.fromkeys(operations, one)}) for one in each for inputs in pairs]
-    return [space.canonical({**values, **{label: "se" for label in values if label.endswith("squeeze_excite")}})]
+        return [
+            space.canonical({**values, **inputs, **dict.fromkeys(operations, one)})
+            for one in each
+            for inputs in pairs
+        ]
+    return [
+        space.canonical({**values, **{label: "se" for label in values if label.endswith("squeeze_excite")}})
+    ]
 
 
 def weights_of(space: ModelSpace) -> int:
@@ -197,12 +265,16 @@ def weights_of(space: ModelSpace) -> int:
     for architecture in everything(space):
         for name, tensor in space.build(architecture, device="meta").state_dict().items():
             whose = candidate_of(name, architecture)
-            sizes[re.sub(r"(?<=\.operations\.)\d\.", "", name), whose] = tensor.numel() * tensor.element_size()
+            sizes[re.sub(r"(?<=\.operations\.)\d\.", "", name), whose] = (
+                tensor.numel() * tensor.element_size()
+            )
     return sum(sizes.values())
 
 
 def candidate_of(name: str, architecture: Architecture) -> object:
-    """Return to which candidate of a cell a tensor belongs, in an architecture of one operation throughout; None for what is in every model."""
+    """Return to which candidate of a cell a tensor belongs, in an architecture of one operation throughout;
+    None for what is in every model.
+    """
     if ".edges." in name:
         return next(value for label, value in architecture.items() if label.startswith("edge/"))
     if found := re.search(r"\.nodes\.(\d)\.operations\.(\d)\.", name):
@@ -226,7 +298,10 @@ def memory() -> None:
 
 def construction(rounds: int) -> None:
     print("\nConstruction, s (aim: under 5 s with the self-check)")
-    print(f"{'space':<12} {'labels':>6} {'trace':>7} {'build':>7} {'supernet':>9} {'with a dry run':>15} {'wall':>7}")
+    print(
+        f"{'space':<12} {'labels':>6} {'trace':>7} {'build':>7} {'supernet':>9} {'with a dry run':>15} "
+        f"{'wall':>7}"
+    )
     for name, shape in INPUTS.items():
         space = hub.get(name)
         example = torch.zeros(2, *shape)
@@ -241,14 +316,27 @@ def construction(rounds: int) -> None:
         start = time.perf_counter()
         Supernet(space, seed=0)
         wall = time.perf_counter() - start
-        times = f"{found['trace']:>7.3f} {found['build']:>7.3f} {found['supernet']:>9.2f} {found['dry']:>15.2f} {wall:>7.2f}"
+        times = (
+            f"{found['trace']:>7.3f} {found['build']:>7.3f} {found['supernet']:>9.2f} {found['dry']:>15.2f} "
+            f"{wall:>7.2f}"
+        )
         print(f"{name:<12} {len(space.parameters):>6} {times}", flush=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parts = {"steps": steps, "switches": switches, "mixture": mixture, "memory": lambda rounds: memory(), "construction": construction}
-    parser.add_argument("parts", nargs="*", default=list(parts), help=f"which of {', '.join(parts)}; all if none is given")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parts = {
+        "steps": steps,
+        "switches": switches,
+        "mixture": mixture,
+        "memory": lambda rounds: memory(),
+        "construction": construction,
+    }
+    parser.add_argument(
+        "parts", nargs="*", default=list(parts), help=f"which of {', '.join(parts)}; all if none is given"
+    )
     parser.add_argument("--rounds", type=int, default=7, help="medians of so many")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,4 +1,6 @@
-"""What the scripts that search the real table of NAS-Bench-201 share: their arguments, the table, runs in processes, and tables of markdown."""
+"""What the scripts that search the real table of NAS-Bench-201 share: their arguments, the table, runs in
+processes, and tables of markdown.
+"""
 
 import argparse
 import sys
@@ -27,30 +29,47 @@ STRATEGIES: Mapping[str, Callable[[], Strategy]] = {
     "PPO": retia.PPO,
     "BANANAS": retia.BANANAS,
     "PredictorGuided(GaussianProcess())": lambda: retia.PredictorGuided(retia.GaussianProcess()),
-    "PredictorGuided(GaussianProcess(OneHot()))": lambda: retia.PredictorGuided(retia.GaussianProcess(OneHot())),
+    "PredictorGuided(GaussianProcess(OneHot()))": lambda: retia.PredictorGuided(
+        retia.GaussianProcess(OneHot())
+    ),
 }
-"""What makes a fresh strategy of one fidelity, by what the tables call it. GP, a run of which takes a while, is left out."""
+"""What makes a fresh strategy of one fidelity, by what the tables call it. GP, a run of which takes a while,
+is left out.
+"""
 
 
-def arguments(description: str | None, *, seeds: int, jobs: int = 2, latency: bool = False) -> argparse.ArgumentParser:
+def arguments(
+    description: str | None, *, seeds: int, jobs: int = 2, latency: bool = False
+) -> argparse.ArgumentParser:
     """Return a parser of what all these scripts take."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=seeds, help=f"with how many seeds to run, at most; {seeds} if not given")
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=seeds, help=f"with how many seeds to run, at most; {seeds} if not given"
+    )
     parser.add_argument("--jobs", type=int, default=jobs, help=f"in how many processes; {jobs} if not given")
     parser.add_argument("--path", help="the table; looked for in the folder RETIA_BENCHMARKS if not given")
     if latency:
-        parser.add_argument("--latency-path", help="the table of latencies; looked for in the folder RETIA_BENCHMARKS if not given")
+        parser.add_argument(
+            "--latency-path",
+            help="the table of latencies; looked for in the folder RETIA_BENCHMARKS if not given",
+        )
     return parser
 
 
 def opened(given: argparse.Namespace, device: str | None = None) -> Benchmark:
-    """Return the table, with the latencies of a device if one is named; end with what to do where it is not there."""
+    """Return the table, with the latencies of a device if one is named; end with what to do where it is not
+    there.
+    """
     try:
         table = nasbench201(path=given.path)
         return table if device is None else table.with_latency(device, path=given.latency_path)
     except retia.EvaluationError as error:
         latencies = ", --latency-path=... for the latencies," if device is not None else ""
-        raise SystemExit(f"{error}\nWith this script that is --path=...{latencies} or the environment variable.") from None
+        raise SystemExit(
+            f"{error}\nWith this script that is --path=...{latencies} or the environment variable."
+        ) from None
 
 
 def in_processes(call: Callable[..., T], cases: Sequence[tuple], jobs: int) -> list[T]:
@@ -74,4 +93,7 @@ def markdown(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def judged(aims: Sequence[Aim]) -> str:
     """Return what was to be reached, what was, and whether that is enough."""
-    return markdown(("aim", "measured", ""), [(what, measured, "met" if met else "missed") for what, measured, met in aims])
+    return markdown(
+        ("aim", "measured", ""),
+        [(what, measured, "met" if met else "missed") for what, measured, met in aims],
+    )

@@ -1,8 +1,10 @@
-"""What worker processes gain and cost: an evaluator of 50 ms of processor time, in this process and in two workers.
+"""What worker processes gain and cost: an evaluator of 50 ms of processor time, in this process and in two
+workers.
 
-Each round runs the same calls by `InProcess`, by `Processes(2)` started beforehand, by `Processes(2)` including its start and
-end, and by the standard library's `ProcessPoolExecutor(2)`, started beforehand too. Then the overhead of a call that does
-nothing, submitted one at a time, with a function that holds 100 MB. Medians of the rounds, wall time.
+Each round runs the same calls by `InProcess`, by `Processes(2)` started beforehand, by `Processes(2)`
+including its start and end, and by the standard library's `ProcessPoolExecutor(2)`, started beforehand too.
+Then the overhead of a call that does nothing, submitted one at a time, with a function that holds 100 MB.
+Medians of the rounds, wall time.
 
     python benchmarks/workers.py
 """
@@ -60,7 +62,15 @@ def started(executor: Executor) -> Executor:
 
 def compare(rounds: int, calls: int, seconds: float) -> dict[str, float]:
     """Return the median wall time of the calls by each executor, in seconds."""
-    measured: dict[str, list[float]] = {name: [] for name in ("InProcess", "Processes(2)", "Processes(2), with start and end", "ProcessPoolExecutor(2)")}
+    measured: dict[str, list[float]] = {
+        name: []
+        for name in (
+            "InProcess",
+            "Processes(2)",
+            "Processes(2), with start and end",
+            "ProcessPoolExecutor(2)",
+        )
+    }
     spawn = multiprocessing.get_context("spawn")
     with InProcess() as here, Processes(2) as ours, ProcessPoolExecutor(2, mp_context=spawn) as theirs:
         started(ours)
@@ -68,7 +78,9 @@ def compare(rounds: int, calls: int, seconds: float) -> dict[str, float]:
         for _ in range(rounds):
             measured["InProcess"].append(clocked_s(lambda: run(here, calls, seconds)))
             measured["Processes(2)"].append(clocked_s(lambda: run(ours, calls, seconds)))
-            measured["Processes(2), with start and end"].append(clocked_s(lambda: run_from_start_to_end(calls, seconds)))
+            measured["Processes(2), with start and end"].append(
+                clocked_s(lambda: run_from_start_to_end(calls, seconds))
+            )
             measured["ProcessPoolExecutor(2)"].append(clocked_s(lambda: run(theirs, calls, seconds)))
     return {name: statistics.median(walls_s) for name, walls_s in measured.items()}
 
@@ -98,7 +110,9 @@ def overhead(rounds: int, calls: int, size: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5, help="the median is of so many")
     parser.add_argument("--calls", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=0.05, help="processor time of a call")

@@ -1,4 +1,5 @@
-"""Compare three strategies on 1,008 networks that somebody has trained, each with many seeds, and print who can be told apart.
+"""Compare three strategies on 1,008 networks that somebody has trained, each with many seeds, and print who
+can be told apart.
 
 python examples/benchmark.py, or: retia bench --strategies random,evolution,local
 """
@@ -18,7 +19,10 @@ def main(seeds=60, evaluations=100):
     comparison = compare(table, STRATEGIES, evaluations=evaluations, seeds=seeds)
     print(comparison.table())
     best = table.best()
-    print(f"the table's best: {best.metrics['valid_accuracy']:.2f} % with {best.metrics['params']:,.0f} parameters, {dict(best.architecture)}")
+    print(
+        f"the table's best: {best.metrics['valid_accuracy']:.2f} % with {best.metrics['params']:,.0f} "
+        f"parameters, {dict(best.architecture)}"
+    )
     return comparison
 
 

@@ -36,7 +36,9 @@ def main(trials=12, workers=2, storage=None):
     data = retia.datasets.digits()
     study = retia.search(
         retia.ModelSpace(Net, classes=10),
-        retia.Classification(data.train, data.valid, test=data.test, epochs=4, lr=retia.Real(3e-3, 3e-2, log=True)),
+        retia.Classification(
+            data.train, data.valid, test=data.test, epochs=4, lr=retia.Real(3e-3, 3e-2, log=True)
+        ),
         trials=trials,
         workers=workers,
         storage=storage,
@@ -45,9 +47,15 @@ def main(trials=12, workers=2, storage=None):
         constraints=["params <= 30_000"],
     )
     for trial in study.pareto:
-        print(f"{trial.metrics['accuracy']:.4f}  {trial.metrics['params']:,.0f} parameters  test {trial.metrics['test_accuracy']:.4f}")
+        print(
+            f"{trial.metrics['accuracy']:.4f}  {trial.metrics['params']:,.0f} parameters  test "
+            f"{trial.metrics['test_accuracy']:.4f}"
+        )
     model = study.best.load()
-    print(f"{type(model).__module__}.{type(model).__name__}, classes of the first test images: {model(data.test[0][:5]).argmax(1).tolist()}")
+    print(
+        f"{type(model).__module__}.{type(model).__name__}, classes of the first test images: "
+        f"{model(data.test[0][:5]).argmax(1).tolist()}"
+    )
     return study
 
 

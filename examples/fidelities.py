@@ -1,4 +1,5 @@
-"""Train many networks for two epochs, and the best of them for all eight: ASHA over evolution. Then the same epochs without it.
+"""Train many networks for two epochs, and the best of them for all eight: ASHA over evolution. Then the same
+epochs without it.
 
 python examples/fidelities.py
 """
@@ -50,11 +51,19 @@ def main(trials=40, epochs=8):
     study = retia.search(Net, judge, strategy, trials=trials, maximize="accuracy", progress=False)
     short = [trial for trial in study.trials if trial.fidelity is not None]
     spent = epochs_of(study)
-    print(f"{len(short)} networks for {epochs // 4:.0f} epochs, {len(study.trials) - len(short)} for {epochs}: {spent:g} epochs in all")
+    print(
+        f"{len(short)} networks for {epochs // 4:.0f} epochs, {len(study.trials) - len(short)} for "
+        f"{epochs}: {spent:g} epochs in all"
+    )
     print(f"ASHA over evolution: {study.best.metrics['accuracy']:.4f} with {dict(study.best.architecture)}")
 
-    plain = retia.search(Net, judge, evolution, trials=round(spent / epochs), maximize="accuracy", progress=False)
-    print(f"evolution alone, {len(plain.trials)} networks for {epochs} epochs: {plain.best.metrics['accuracy']:.4f}")
+    plain = retia.search(
+        Net, judge, evolution, trials=round(spent / epochs), maximize="accuracy", progress=False
+    )
+    print(
+        f"evolution alone, {len(plain.trials)} networks for {epochs} epochs: "
+        f"{plain.best.metrics['accuracy']:.4f}"
+    )
     return study, plain
 
 

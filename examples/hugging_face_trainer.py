@@ -1,6 +1,7 @@
 """Search a small BERT of Hugging Face, trained by its Trainer inside of an evaluator.
 
-python examples/hugging_face_trainer.py (needs the packages transformers and accelerate); --quick for a first look
+python examples/hugging_face_trainer.py (needs the packages transformers and accelerate); --quick for a first
+look
 """
 
 import argparse
@@ -63,7 +64,13 @@ def fit(model, epochs=6, samples=512):
             logging_strategy="no",
             disable_tqdm=True,
         )
-        trainer = Trainer(model, arguments, train_dataset=Sentences(samples, 0), eval_dataset=Sentences(256, 1), compute_metrics=accuracy)
+        trainer = Trainer(
+            model,
+            arguments,
+            train_dataset=Sentences(samples, 0),
+            eval_dataset=Sentences(256, 1),
+            compute_metrics=accuracy,
+        )
         trainer.train()
         return {"accuracy": trainer.evaluate()["eval_accuracy"]}
 
@@ -71,7 +78,10 @@ def fit(model, epochs=6, samples=512):
 def main(trials=8):
     study = retia.search(bert, fit, trials=trials, maximize="accuracy", minimize="params", progress=False)
     for trial in study.pareto:
-        print(f"{trial.metrics['accuracy']:.4f}  {trial.metrics['params']:,.0f} parameters: {dict(trial.architecture)}")
+        print(
+            f"{trial.metrics['accuracy']:.4f}  {trial.metrics['params']:,.0f} parameters: "
+            f"{dict(trial.architecture)}"
+        )
     return study
 
 

@@ -1,4 +1,5 @@
-"""Train by Lightning inside of an evaluator: the function gets the model, and returns what the validation measured.
+"""Train by Lightning inside of an evaluator: the function gets the model, and returns what the validation
+measured.
 
 python examples/lightning_trainer.py (needs the package pytorch-lightning); --quick for a first look
 """
@@ -19,7 +20,13 @@ class Net(nn.Sequential):
     def __init__(self):
         width = retia.choice("width", [8, 16, 32])
         act = retia.layer_choice("act", {"relu": nn.ReLU, "silu": nn.SiLU})
-        super().__init__(nn.Conv2d(1, width, 3, padding=1), act, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * width, 10))
+        super().__init__(
+            nn.Conv2d(1, width, 3, padding=1),
+            act,
+            nn.AdaptiveAvgPool2d(2),
+            nn.Flatten(),
+            nn.Linear(4 * width, 10),
+        )
 
 
 class Classifier(pl.LightningModule):
@@ -40,7 +47,12 @@ class Classifier(pl.LightningModule):
 
 
 def fit(model, epochs=5):
-    settings = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
+    settings = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
     trainer = pl.Trainer(max_epochs=epochs, accelerator="cpu", num_sanity_val_steps=0, **settings)
     train = DataLoader(TensorDataset(*data.train), batch_size=64, shuffle=True)
     trainer.fit(Classifier(model), train, DataLoader(TensorDataset(*data.valid), batch_size=256))
@@ -50,7 +62,10 @@ def fit(model, epochs=5):
 def main(trials=10):
     study = retia.search(Net, fit, trials=trials, maximize="accuracy", minimize="params", progress=False)
     for trial in study.pareto:
-        print(f"{trial.metrics['accuracy']:.4f}  {trial.metrics['params']:,.0f} parameters: {dict(trial.architecture)}")
+        print(
+            f"{trial.metrics['accuracy']:.4f}  {trial.metrics['params']:,.0f} parameters: "
+            f"{dict(trial.architecture)}"
+        )
     return study
 
 

@@ -1,4 +1,5 @@
-"""Train one supernet by DARTS with a penalty on parameters, retrain its winners, and see what it was worth; then evolution on a supernet of SPOS.
+"""Train one supernet by DARTS with a penalty on parameters, retrain its winners, and see what it was worth;
+then evolution on a supernet of SPOS.
 
 python examples/one_shot.py
 """
@@ -13,7 +14,9 @@ data = retia.datasets.digits()
 
 
 def conv(width, kernel):
-    return nn.Sequential(nn.Conv2d(width, width, kernel, padding=kernel // 2), nn.BatchNorm2d(width), nn.ReLU())
+    return nn.Sequential(
+        nn.Conv2d(width, width, kernel, padding=kernel // 2), nn.BatchNorm2d(width), nn.ReLU()
+    )
 
 
 class Net(nn.Module):
@@ -25,7 +28,15 @@ class Net(nn.Module):
         self.head = nn.Linear(width, 10)
 
     def block(self, width):
-        return retia.layer_choice("op", {"conv3": conv(width, 3), "conv1": conv(width, 1), "pool": nn.AvgPool2d(3, 1, 1), "skip": nn.Identity()})
+        return retia.layer_choice(
+            "op",
+            {
+                "conv3": conv(width, 3),
+                "conv1": conv(width, 1),
+                "pool": nn.AvgPool2d(3, 1, 1),
+                "skip": nn.Identity(),
+            },
+        )
 
     def forward(self, x):
         return self.head(self.body(self.stem(x)).mean((2, 3)))
@@ -33,14 +44,19 @@ class Net(nn.Module):
 
 def main(epochs=20, trials=20, retrain=4):
     evaluator = retia.Classification(data.train, data.valid, epochs=epochs // 2, lr=1e-2)
-    # Weights of choices are trained faster than in the paper, for there are hundreds of steps and not tens of thousands.
+    # Weights of choices are trained faster than in the paper, for there are hundreds of steps and not tens of
+    # thousands.
     method = retia.DARTS(epochs=epochs, learning_rate=1e-2, penalties=retia.Penalty("params", scale=0.1))
-    study = retia.search(Net, evaluator, method, trials=trials, maximize="accuracy", retrain=retrain, control=True)
+    study = retia.search(
+        Net, evaluator, method, trials=trials, maximize="accuracy", retrain=retrain, control=True
+    )
     Console().print(summary(study))
 
     space = retia.ModelSpace(Net)
     scored = retia.SPOS(epochs=epochs).train(space, evaluator)  # a supernet is an evaluator ...
-    evolved = retia.search(space, scored, retia.RegularizedEvolution(), trials=5 * trials, maximize="accuracy")  # ... for any strategy
+    evolved = retia.search(
+        space, scored, retia.RegularizedEvolution(), trials=5 * trials, maximize="accuracy"
+    )  # ... for any strategy
     print("by evolution:", dict(evolved.best.architecture))
     return study, evolved
 

@@ -15,7 +15,9 @@ class Perceptron(nn.Sequential):
     def __init__(self):
         width = retia.integer("width", 8, 64, step=8)
         act = retia.layer_choice("act", [nn.ReLU, nn.Tanh, nn.SiLU])
-        super().__init__(nn.Linear(10, width), act, nn.Dropout(retia.choice("dropout", [0.0, 0.2])), nn.Linear(width, 1))
+        super().__init__(
+            nn.Linear(10, width), act, nn.Dropout(retia.choice("dropout", [0.0, 0.2])), nn.Linear(width, 1)
+        )
 
 
 def train(model):

@@ -69,7 +69,10 @@ def main(steps=400, candidates=20):
     supernet.activate(best)
     retia.recalibrate(supernet, x[:512].split(128))
     model = supernet.subnet()  # a plain Net, without a trace of the supernet
-    print(f"best of {len(scores)}: {dict(best)}, valid {accuracy(model, data.valid):.3f}, test {accuracy(model, data.test):.3f}, {type(model).__name__}")
+    print(
+        f"best of {len(scores)}: {dict(best)}, valid {accuracy(model, data.valid):.3f}, "
+        f"test {accuracy(model, data.test):.3f}, {type(model).__name__}"
+    )
     return model, scores
 
 

@@ -16,7 +16,9 @@ def made(count, seed):
     generator = torch.Generator().manual_seed(seed)
     measured = torch.randn(count, 6, generator=generator)
     category = torch.randint(3, (count,), generator=generator)
-    labels = (measured[torch.arange(count), category] > 0).long()  # the category says which measurement counts
+    labels = (
+        measured[torch.arange(count), category] > 0
+    ).long()  # the category says which measurement counts
     return {"measured": measured, "category": category, "labels": labels}
 
 
@@ -37,7 +39,10 @@ class Net(nn.Module):
 def main(trials=20, epochs=20):
     evaluator = retia.Classification(made(1024, 0), made(512, 1), test=made(512, 2), epochs=epochs, lr=1e-2)
     study = retia.search(Net, evaluator, trials=trials, maximize="accuracy", progress=False)
-    print(f"valid {study.best.metrics['accuracy']:.3f}, test {study.best.metrics['test_accuracy']:.3f}: {dict(study.best.architecture)}")
+    print(
+        f"valid {study.best.metrics['accuracy']:.3f}, test {study.best.metrics['test_accuracy']:.3f}: "
+        f"{dict(study.best.architecture)}"
+    )
     return study
 
 

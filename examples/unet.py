@@ -23,7 +23,9 @@ def made(count, seed, size=16):
 
 def convolution(inputs, outputs):
     kernel = retia.choice("kernel", [3, 5])
-    return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), nn.BatchNorm2d(outputs), nn.ReLU())
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), nn.BatchNorm2d(outputs), nn.ReLU()
+    )
 
 
 class Level(nn.Module):
@@ -61,10 +63,17 @@ class UNet(nn.Module):
 
 
 def main(trials=12, epochs=8, images=256):
-    evaluator = retia.Classification(made(images, 0), made(images // 2, 1), epochs=epochs, lr=1e-2, class_weights=[1.0, 3.0])
-    study = retia.search(UNet, evaluator, trials=trials, maximize="accuracy", minimize="params", progress=False)
+    evaluator = retia.Classification(
+        made(images, 0), made(images // 2, 1), epochs=epochs, lr=1e-2, class_weights=[1.0, 3.0]
+    )
+    study = retia.search(
+        UNet, evaluator, trials=trials, maximize="accuracy", minimize="params", progress=False
+    )
     for trial in study.pareto:
-        print(f"{trial.metrics['accuracy']:.4f} of the pixels, {trial.metrics['params']:,.0f} parameters: {dict(trial.architecture)}")
+        print(
+            f"{trial.metrics['accuracy']:.4f} of the pixels, {trial.metrics['params']:,.0f} parameters: "
+            f"{dict(trial.architecture)}"
+        )
     return study
 
 

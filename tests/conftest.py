@@ -39,7 +39,9 @@ def global_generators_stay_put(request):
 
 @pytest.fixture
 def moves_generators():
-    """Say that a test draws from torch's global generator on purpose, as a user's own plain constructor does."""
+    """Say that a test draws from torch's global generator on purpose, as a user's own plain constructor
+    does.
+    """
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +59,9 @@ class PostgreSQL:
     def __init__(self, programs):
         self._programs = programs
         self.folder = Path(tempfile.mkdtemp(prefix="retia-pg-"))
-        self._as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []  # the server refuses to run as root
+        self._as_user = (
+            ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+        )  # the server refuses to run as root
         if self._as_user:
             shutil.chown(self.folder, "postgres")
         self._call("initdb", "-D", self.folder / "data", "-A", "trust", "-U", "me", "-N")
@@ -66,11 +70,15 @@ class PostgreSQL:
 
     def _call(self, program, *arguments):
         command = [*self._as_user, self._programs / program, *arguments]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.folder)
+        subprocess.run(
+            command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.folder
+        )
 
     def start(self):
         options = f"-k {self.folder} -c listen_addresses=''"
-        self._call("pg_ctl", "-D", self.folder / "data", "-w", "-l", self.folder / "log", "-o", options, "start")
+        self._call(
+            "pg_ctl", "-D", self.folder / "data", "-w", "-l", self.folder / "log", "-o", options, "start"
+        )
 
     def stop(self):
         """Stop without a word to those who are connected, as a crash does; what was committed is kept."""

@@ -11,7 +11,11 @@ def parts(split):
 
 def test_digits():
     split = datasets.digits()
-    assert {name: len(x) for name, (x, _) in parts(split).items()} == {"train": 1077, "valid": 360, "test": 360}
+    assert {name: len(x) for name, (x, _) in parts(split).items()} == {
+        "train": 1077,
+        "valid": 360,
+        "test": 360,
+    }
     for x, y in parts(split).values():
         assert (tuple(x.shape[1:]), x.dtype, y.dtype) == ((1, 8, 8), torch.float32, torch.int64)
         assert (float(x.min()), float(x.max())) == (0.0, 1.0)
@@ -49,7 +53,12 @@ def test_diabetes():
     split = datasets.diabetes()
     assert sum(len(x) for x, _ in parts(split).values()) == 442
     for x, y in parts(split).values():
-        assert (tuple(x.shape[1:]), tuple(y.shape[1:]), x.dtype, y.dtype) == ((10,), (1,), torch.float32, torch.float32)
+        assert (tuple(x.shape[1:]), tuple(y.shape[1:]), x.dtype, y.dtype) == (
+            (10,),
+            (1,),
+            torch.float32,
+            torch.float32,
+        )
     for tensors in zip(*parts(split).values(), strict=True):
         whole = torch.cat(tensors)
         assert torch.allclose(whole.mean(0), torch.zeros(1), atol=1e-5)

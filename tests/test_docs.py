@@ -1,4 +1,6 @@
-"""The pages of the guide: their Python blocks run in order, in one namespace, and their commands are commands."""
+"""The pages of the guide: their Python blocks run in order, in one namespace, and their commands are
+commands.
+"""
 
 import ast
 import inspect
@@ -48,7 +50,9 @@ def test_the_page_of_benchmarks(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = run_page("benchmarks")
     assert len(names["mine"]) == 128
-    assert names["comparison"].standings["local"].final.mean < names["comparison"].standings["random"].final.mean
+    assert (
+        names["comparison"].standings["local"].final.mean < names["comparison"].standings["random"].final.mean
+    )
     assert "Friedman: p = " in capsys.readouterr().out
 
 
@@ -69,7 +73,9 @@ def test_the_errors_of_the_page_of_evaluators_are_raised_somewhere():
 
 
 def test_the_metrics_that_the_page_of_evaluators_lists_are_those_of_the_presets():
-    (row,) = re.findall(r"^\| metrics \| (.+) \|$", (DOCS / "evaluators.md").read_text(encoding="utf-8"), re.MULTILINE)
+    (row,) = re.findall(
+        r"^\| metrics \| (.+) \|$", (DOCS / "evaluators.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
     listed = [set(re.findall(r"`(\w+)`", cell)) - {"bytes_per_token"} for cell in row.split(" | ")]
     x, tokens = torch.ones(4, 2), torch.arange(9)
     made = [
@@ -82,7 +88,9 @@ def test_the_metrics_that_the_page_of_evaluators_lists_are_those_of_the_presets(
 
 
 def outcome(attempt):
-    """Return what the table of Python's control flow says of an attempt: "error" for an error of the space or the supernet, or "yes"."""
+    """Return what the table of Python's control flow says of an attempt: "error" for an error of the space or
+    the supernet, or "yes".
+    """
     try:
         attempt()
     except (retia.SpaceError, retia.SupernetError):
@@ -109,7 +117,9 @@ class Call(nn.Module):
 
 
 CONTROL_FLOW = re.findall(
-    r"^\| `(.+?)`.*? \| (yes|error) \| (yes|error) \| (yes|error) \|$", (DOCS / "search_spaces.md").read_text(encoding="utf-8"), re.MULTILINE
+    r"^\| `(.+?)`.*? \| (yes|error) \| (yes|error) \| (yes|error) \|$",
+    (DOCS / "search_spaces.md").read_text(encoding="utf-8"),
+    re.MULTILINE,
 )
 
 
@@ -136,7 +146,11 @@ def test_the_table_of_control_flow(code, builds, explored, supernet):
             shared.activate(architecture)
             assert torch.allclose(shared(torch.ones(2, 4)), shared.subnet().eval()(torch.ones(2, 4)))
 
-    found = [outcome(lambda: build_all(retia.ModelSpace(make))), outcome(lambda: build_all(retia.ModelSpace(make, explore=True))), outcome(share)]
+    found = [
+        outcome(lambda: build_all(retia.ModelSpace(make))),
+        outcome(lambda: build_all(retia.ModelSpace(make, explore=True))),
+        outcome(share),
+    ]
     assert found == [builds, explored, supernet]
 
 
@@ -150,26 +164,38 @@ def test_the_commands_of_the_pages_take_these_options():
     for page in PAGES:
         fenced = (DOCS / f"{page}.md").read_text(encoding="utf-8").split("```")[1::2]
         plain = [block.replace("\\\n", " ") for block in fenced if block.startswith("\n")]
-        commands += [shlex.split(line, comments=True) for block in plain for line in block.splitlines() if line]
+        commands += [
+            shlex.split(line, comments=True) for block in plain for line in block.splitlines() if line
+        ]
     assert len(commands) == 5
     for command in commands:
         assert command[:2] == ["retia", "bench"]
-        shown = CliRunner().invoke(main, ["bench", *(["build"] if "build" in command else []), "--help"]).output
+        shown = (
+            CliRunner().invoke(main, ["bench", *(["build"] if "build" in command else []), "--help"]).output
+        )
         options = [word for word in command if word.startswith("--")]
         assert options
         assert [option for option in options if not re.search(rf"{option}\b", shown)] == []
 
 
 def stated_defaults(text):
-    """Return the defaults that a text states as "`Name(argument=value)` by default": (name, argument, value) each."""
+    """Return the defaults that a text states as "`Name(argument=value)` by default": (name, argument, value)
+    each.
+    """
     calls = [ast.parse(f"{name}({arguments})", mode="eval").body for name, arguments in DEFAULT.findall(text)]
-    return [(call.func.id, keyword.arg, ast.literal_eval(keyword.value)) for call in calls for keyword in call.keywords]
+    return [
+        (call.func.id, keyword.arg, ast.literal_eval(keyword.value))
+        for call in calls
+        for keyword in call.keywords
+    ]
 
 
 def loose_defaults(text):
     """Return where a text states a default in another form, which no test would compare with the code."""
     prose = DEFAULT.sub("", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
-    return re.findall(r".{0,40}(?:by default|defaults? (?:is|are|to|of)\b|\bif not given|\bunless given).{0,20}", prose)
+    return re.findall(
+        r".{0,40}(?:by default|defaults? (?:is|are|to|of)\b|\bif not given|\bunless given).{0,20}", prose
+    )
 
 
 def test_defaults_in_prose_are_those_of_the_code():
@@ -177,18 +203,23 @@ def test_defaults_in_prose_are_those_of_the_code():
     assert ("RegularizedEvolution", "population", 20) in stated["strategies.md"]
     for page, defaults in stated.items():
         for name, argument, value in defaults:
-            assert inspect.signature(getattr(retia, name)).parameters[argument].default == value, f"{page}: {name}({argument}={value!r})"
+            assert inspect.signature(getattr(retia, name)).parameters[argument].default == value, (
+                f"{page}: {name}({argument}={value!r})"
+            )
 
 
 def test_every_default_in_prose_has_the_form_that_is_compared():
     assert loose_defaults("They are 20 (50 by default).") != []
     assert loose_defaults("There are 50, `RegularizedEvolution(population=50)` by default.") == []
-    assert {path.name: found for path in PROSE if (found := loose_defaults(path.read_text(encoding="utf-8")))} == {}
+    assert {
+        path.name: found for path in PROSE if (found := loose_defaults(path.read_text(encoding="utf-8")))
+    } == {}
 
 
 def test_the_demo_is_as_large_as_the_readme_says():
     (trains,) = re.findall(
-        r"The demo trains (\d+) architectures for accuracy and for size, and (\d+) at random", (ROOT / "README.md").read_text(encoding="utf-8")
+        r"The demo trains (\d+) architectures for accuracy and for size, and (\d+) at random",
+        (ROOT / "README.md").read_text(encoding="utf-8"),
     )
     (trials,) = [option.default for option in main.commands["demo"].params if option.name == "trials"]
     assert trains == (str(trials), str(trials))
@@ -203,7 +234,12 @@ def test_the_strategy_of_a_search_that_names_none_is_the_one_that_the_guide_says
         return {"total": sum(architecture.values())}
 
     def found(*strategy):
-        return [trial.architecture for trial in retia.search(space, total, *strategy, trials=40, maximize="total", progress=False).trials]
+        return [
+            trial.architecture
+            for trial in retia.search(
+                space, total, *strategy, trials=40, maximize="total", progress=False
+            ).trials
+        ]
 
     assert found() == found(getattr(retia, named)())
     assert found() != found(retia.Random())

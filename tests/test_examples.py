@@ -28,8 +28,12 @@ def test_the_search_of_the_readme(tmp_path):
     assert len([line for line in block.splitlines() if line.strip()]) < 15
     short = block.replace("trials=20", "trials=3").replace("epochs=5", "epochs=1")
     assert short != block
-    (tmp_path / "readme.py").write_text(f"{short}\nprint(type(model).__name__, len(study.trials), study.stop_reason)\n")
-    done = subprocess.run([sys.executable, "readme.py"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=200)
+    (tmp_path / "readme.py").write_text(
+        f"{short}\nprint(type(model).__name__, len(study.trials), study.stop_reason)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "readme.py"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=200
+    )
     assert done.stdout.split() == ["Net", "3", "trials", "done"], done.stderr
 
 
@@ -66,8 +70,18 @@ def test_digits(capsys):
 
 
 def test_own_training(tmp_path):
-    command = [Path(sys.executable).with_name("retia"), "run", ROOT / "examples" / "own_training.py", "--trials", "4", "--quiet", "--json"]
-    done = subprocess.run([*command, "--storage", tmp_path / "s.db"], capture_output=True, text=True, check=False, timeout=200)
+    command = [
+        Path(sys.executable).with_name("retia"),
+        "run",
+        ROOT / "examples" / "own_training.py",
+        "--trials",
+        "4",
+        "--quiet",
+        "--json",
+    ]
+    done = subprocess.run(
+        [*command, "--storage", tmp_path / "s.db"], capture_output=True, text=True, check=False, timeout=200
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["stop_reason"] == "trials done"
 
@@ -101,8 +115,12 @@ def test_fidelities(capsys):
     promoted = [trial for trial in study.trials if trial.parent is not None and trial.fidelity is None]
     assert promoted
     assert all(study.trials[trial.parent].architecture == trial.architecture for trial in promoted)
-    # The baseline is trained in full; ASHA pays one epoch for the others, and three more for those that it promotes.
-    assert f": {4 + 1 * (len(study.trials) - 1 - len(promoted)) + 3 * len(promoted)} epochs in all" in capsys.readouterr().out
+    # The baseline is trained in full; ASHA pays one epoch for the others, and three more for those that it
+    # promotes.
+    assert (
+        f": {4 + 1 * (len(study.trials) - 1 - len(promoted)) + 3 * len(promoted)} epochs in all"
+        in capsys.readouterr().out
+    )
     assert {trial.fidelity for trial in plain.trials} == {None}
 
 
@@ -124,7 +142,9 @@ def test_unet(capsys):
 def test_two_inputs(capsys):
     example = loaded("two_inputs")
     study = example.main(trials=3, epochs=5)
-    assert study.best.metrics["test_accuracy"] > 0.7  # two classes, which the measurements alone do not tell so well
+    assert (
+        study.best.metrics["test_accuracy"] > 0.7
+    )  # two classes, which the measurements alone do not tell so well
     few = example.made(4, 3)
     assert study.best.load()(few["measured"], few["category"]).shape == (4, 2)
     assert "valid 0." in capsys.readouterr().out
@@ -152,7 +172,9 @@ def test_lightning_trainer(capsys, moves_generators):
 
 @pytest.mark.filterwarnings("ignore")  # of packages that are not ours
 def test_hugging_face_trainer(capsys, moves_generators):
-    pytest.importorskip("accelerate", reason="needs the package accelerate, which the Trainer of transformers imports")
+    pytest.importorskip(
+        "accelerate", reason="needs the package accelerate, which the Trainer of transformers imports"
+    )
     study = loaded("hugging_face_trainer").main(trials=2)
     assert study.best.metrics["accuracy"] > 0.6  # two classes
     assert "parameters: {'width': " in capsys.readouterr().out

@@ -99,7 +99,11 @@ def imports_of(file):
 def exported(door):
     """Return the public names of a package or module: its `__all__`, or what it defines where it has none."""
     module = importlib.import_module(door)
-    defined = [name for name, value in vars(module).items() if name[0] != "_" and getattr(value, "__module__", None) == door]
+    defined = [
+        name
+        for name, value in vars(module).items()
+        if name[0] != "_" and getattr(value, "__module__", None) == door
+    ]
     return getattr(module, "__all__", defined)
 
 
@@ -111,7 +115,8 @@ def test_packages_import_only_what_their_row_allows():
     wrong = [
         f"{one.place}: '{one.importer}' imports '{one.imported}'"
         for one in CROSSING
-        if one.imported not in MAY_IMPORT[one.importer] | FOUNDATION or (one.importer, one.imported) == ("rng", "errors")
+        if one.imported not in MAY_IMPORT[one.importer] | FOUNDATION
+        or (one.importer, one.imported) == ("rng", "errors")
     ]
     assert not wrong
 
@@ -124,7 +129,9 @@ def test_packages_are_entered_through_the_front_door():
     wrong = []
     for one in CROSSING:
         if one.module not in FRONT_DOORS:
-            wrong.append(f"{one.place}: {one.module} is inside another package; import from retia.{one.imported}")
+            wrong.append(
+                f"{one.place}: {one.module} is inside another package; import from retia.{one.imported}"
+            )
         elif one.name is not None and one.module != "retia" and one.name not in exported(one.module):
             wrong.append(f"{one.place}: {one.module} does not export {one.name}")
     assert not wrong
@@ -153,9 +160,17 @@ def constants_with_docstring():
     for file in FILES:
         body = ast.parse(file.read_text()).body
         for statement, below in itertools.pairwise(body):
-            if not (isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) and isinstance(below.value.value, str)):
+            if not (
+                isinstance(below, ast.Expr)
+                and isinstance(below.value, ast.Constant)
+                and isinstance(below.value.value, str)
+            ):
                 continue
-            targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+            targets = (
+                statement.targets
+                if isinstance(statement, ast.Assign)
+                else [getattr(statement, "target", None)]
+            )
             found.update(target.id for target in targets if isinstance(target, ast.Name))
     return found
 
@@ -192,7 +207,9 @@ def test_nothing_is_left_to_do():
 
 
 def test_every_ignored_rule_has_a_reason():
-    section = (ROOT / "pyproject.toml").read_text().split("[tool.ruff.lint]")[1].split("[tool.ruff.lint.flake8")[0]
+    section = (
+        (ROOT / "pyproject.toml").read_text().split("[tool.ruff.lint]")[1].split("[tool.ruff.lint.flake8")[0]
+    )
     lines = [line for line in section.splitlines() if re.match(r'\s*"', line)]
     assert len(lines) >= len(PROJECT["tool"]["ruff"]["lint"]["ignore"])
     assert [line for line in lines if not re.search(r"# .{8,}", line)] == []
@@ -223,7 +240,10 @@ def test_dependencies_have_lower_bounds_only():
 def python_blocks(page):
     """Return the Python examples of a page, by the line that they start at."""
     text = (ROOT / page).read_text()
-    return [(text[: match.start()].count("\n") + 1, match[1]) for match in re.finditer(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)]
+    return [
+        (text[: match.start()].count("\n") + 1, match[1])
+        for match in re.finditer(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    ]
 
 
 @pytest.mark.parametrize(("line", "code"), python_blocks("CONTRIBUTING.md"))

@@ -36,8 +36,13 @@ def test_other_places_give_other_numbers():
 
 
 def test_another_process_gives_the_same_numbers():
-    code = "from retia.rng import stream, stream_seed; print(repr(float(stream(3, 'propose', 17).random())), stream_seed(3, 'train', 17))"
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    code = (
+        "from retia.rng import stream, stream_seed; print(repr(float(stream(3, 'propose', 17).random())), "
+        "stream_seed(3, 'train', 17))"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert shown == [repr(float(stream(3, "propose", 17).random())), str(stream_seed(3, "train", 17))]
 
 

@@ -102,18 +102,31 @@ def test_it_resumes_and_force_goes_on_with_a_changed_study(tmp_path):
 
 
 def test_the_control_runs_along():
-    study = search(SPACE, score, LocalSearch(starts=1), trials=12, maximize="score", control=True, progress=False)
+    study = search(
+        SPACE, score, LocalSearch(starts=1), trials=12, maximize="score", control=True, progress=False
+    )
     assert study.control.name == "study/random"
     assert len(study.control.trials) == 12
-    assert search(SPACE, score, LocalSearch(starts=1), trials=2, maximize="score", progress=False).control is None
+    assert (
+        search(SPACE, score, LocalSearch(starts=1), trials=2, maximize="score", progress=False).control
+        is None
+    )
 
 
 @pytest.mark.parametrize(
     ("strategy", "options", "message"),
     [
-        (Random(), {"retrain": 3}, "'retrain' is for one-shot methods, .* got 3 with Random, whose models are trained"),
+        (
+            Random(),
+            {"retrain": 3},
+            "'retrain' is for one-shot methods, .* got 3 with Random, whose models are trained",
+        ),
         (SPOS(), {"retrain": -1}, "at least 0, got -1 with SPOS"),
-        (SPOS(), {"control": True}, "The scores of SPOS are a supernet's, .* train the winners too: retrain=5"),
+        (
+            SPOS(),
+            {"control": True},
+            "The scores of SPOS are a supernet's, .* train the winners too: retrain=5",
+        ),
     ],
 )
 def test_what_would_compare_nothing_is_refused(strategy, options, message):
@@ -135,7 +148,12 @@ def test_it_stops_when_the_time_is_out_and_runs_on_workers():
     study = search(SPACE, score, GridSearch(), trials=10, workers=2, maximize="score", progress=False)
     assert len(study.trials) == 10
     with retia.InProcess() as executor:
-        assert search(SPACE, score, trials=10, executor=executor, timeout=1e-9, maximize="score", progress=False).stop_reason == "timeout"
+        assert (
+            search(
+                SPACE, score, trials=10, executor=executor, timeout=1e-9, maximize="score", progress=False
+            ).stop_reason
+            == "timeout"
+        )
 
 
 def test_progress_is_told_on_standard_error(capfd):
@@ -150,11 +168,19 @@ def test_progress_is_told_on_standard_error(capfd):
 # --- spaces of models
 
 
-@pytest.mark.parametrize("space", [Net, lambda: Net(), retia.ModelSpace(Net)], ids=["class", "function", "ModelSpace"])
+@pytest.mark.parametrize(
+    "space", [Net, lambda: Net(), retia.ModelSpace(Net)], ids=["class", "function", "ModelSpace"]
+)
 def test_the_class_of_a_model_is_searched_and_its_best_is_a_plain_module(space):
-    study = search(space, width_of, GridSearch(), trials=3, maximize="width", minimize="params", progress=False)
+    study = search(
+        space, width_of, GridSearch(), trials=3, maximize="width", minimize="params", progress=False
+    )
     assert [trial.metrics["width"] for trial in study.trials] == [2, 4, 8]
-    assert [trial.metrics["params"] for trial in study.trials] == [2 * 4 + 3 * 2, 4 * 4 + 5 * 2, 8 * 4 + 9 * 2]
+    assert [trial.metrics["params"] for trial in study.trials] == [
+        2 * 4 + 3 * 2,
+        4 * 4 + 5 * 2,
+        8 * 4 + 9 * 2,
+    ]
     assert study.best.architecture == {"width": 8}
     model = study.best.build(seed=0)
     assert type(model) is Net
@@ -169,7 +195,9 @@ def test_parameters_are_counted_before_training():
         evaluated.append(model.body.out_features)
         return {"width": model.body.out_features}
 
-    study = search(Net, watched, GridSearch(), trials=3, maximize="width", constraints={"params": 30}, progress=False)
+    study = search(
+        Net, watched, GridSearch(), trials=3, maximize="width", constraints={"params": 30}, progress=False
+    )
     assert [trial.state for trial in study.trials] == ["completed", "completed", "infeasible"]
     assert evaluated == [2, 4]
     assert study.best.architecture["width"] == 4
@@ -197,11 +225,16 @@ def test_a_check_of_architectures_says_what_it_could_do():
 
 def test_a_check_builds_the_baseline_and_some_random_models():
     *_, line = check(Study(retia.ModelSpace(Net), width_of, maximize="width"), architectures=20)
-    assert line == "3 architectures, the baseline and random ones: built on the meta device (the input shape is not known, so they were not run)"
+    assert line == (
+        "3 architectures, the baseline and random ones: built on the meta device (the input shape is "
+        "not known, so they were not run)"
+    )
 
 
 def test_a_check_runs_them_where_the_input_is_known():
-    *_, line = check(Study(retia.ModelSpace(Net), width_of, maximize="width", costs=retia.Costs((3,))), architectures=20)
+    *_, line = check(
+        Study(retia.ModelSpace(Net), width_of, maximize="width", costs=retia.Costs((3,))), architectures=20
+    )
     assert line == "3 architectures, the baseline and random ones: built and run on the meta device"
 
 
@@ -214,9 +247,19 @@ def test_shapes_that_do_not_fit_are_found_before_any_training():
 
     says = r"(?s)can't run on an input of shape .*'head' \(Linear\).*follow the same choice"
     with pytest.raises(InfeasibleArchitecture, match=says):
-        search(Misfit, train, trials=10, maximize="score", costs=retia.Costs((3,)), strict=True, progress=False)
+        search(
+            Misfit, train, trials=10, maximize="score", costs=retia.Costs((3,)), strict=True, progress=False
+        )
     with pytest.raises(InfeasibleArchitecture, match=says):
-        search(Misfit, train, trials=10, maximize="score", costs=retia.Costs((3,)), baseline={"out": 4, "into": 8}, progress=False)
+        search(
+            Misfit,
+            train,
+            trials=10,
+            maximize="score",
+            costs=retia.Costs((3,)),
+            baseline={"out": 4, "into": 8},
+            progress=False,
+        )
     assert trained == []
 
 
@@ -229,9 +272,22 @@ def test_a_search_of_a_space_with_misfits_finds_what_fits(seed):
         trained.append(model)
         return model.body.out_features
 
-    study = search(Misfit, train, GridSearch(), trials=16, maximize="score", costs=retia.Costs((3,)), seed=seed, progress=False)
+    study = search(
+        Misfit,
+        train,
+        GridSearch(),
+        trials=16,
+        maximize="score",
+        costs=retia.Costs((3,)),
+        seed=seed,
+        progress=False,
+    )
     assert study.stop_reason == "search space exhausted"
-    assert {state: study.history.count(state) for state in ("completed", "failed", "infeasible")} == {"completed": 4, "failed": 0, "infeasible": 12}
+    assert {state: study.history.count(state) for state in ("completed", "failed", "infeasible")} == {
+        "completed": 4,
+        "failed": 0,
+        "infeasible": 12,
+    }
     assert study.best.architecture == {"out": 32, "into": 32}
     assert len(trained) == 4
     assert all("'head' (Linear)" in trial.error for trial in study.trials if trial.rejected)
@@ -241,14 +297,21 @@ def test_a_check_counts_the_misfits():
     study = Study(retia.ModelSpace(Misfit), width_of, maximize="width", costs=retia.Costs((3,)))
     *_, tried, misfits = check(study, architectures=30)
     assert tried.endswith("built and run on the meta device")
-    assert re.match(r"infeasible among these: \d+\. .* For example: The architecture .*'head' \(Linear\)", misfits, re.DOTALL)
+    assert re.match(
+        r"infeasible among these: \d+\. .* For example: The architecture .*'head' \(Linear\)",
+        misfits,
+        re.DOTALL,
+    )
     with pytest.raises(InfeasibleArchitecture, match="'head'"):
         check(study, architectures=30, strict=True)
 
 
 def test_a_device_that_is_not_there_is_an_error_before_training():
     trained = []
-    for device, says in (("cuda:63", "The device 'cuda:63' is not available: torch finds"), ("gpu", "'device' must name a device of torch")):
+    for device, says in (
+        ("cuda:63", "The device 'cuda:63' is not available: torch finds"),
+        ("gpu", "'device' must name a device of torch"),
+    ):
         with pytest.raises(EvaluationError, match=says):
             search(Net, trained.append, trials=2, maximize="score", device=device, progress=False)
     assert trained == []
@@ -271,7 +334,9 @@ def test_what_failed_is_tried_again():
 
 
 def test_a_search_that_can_not_be_judged_says_so_before_anything_else():
-    with pytest.raises(EvaluationError, match=re.escape("is not an evaluator. An evaluator is a function fit")):
+    with pytest.raises(
+        EvaluationError, match=re.escape("is not an evaluator. An evaluator is a function fit")
+    ):
         search(SPACE, None, trials=3, maximize="score")
     with pytest.raises(StudyError, match="A study needs an objective"):
         search(SPACE, score, trials=3)
@@ -298,5 +363,8 @@ def test_the_evaluator_in_front_of_the_space():
         return 1.0
 
     for space in (Net, retia.ModelSpace(Net)):
-        with pytest.raises(retia.StudyError, match=r"The space comes first and the evaluator second: search\((Net|space), evaluator, \.\.\.\)\. Swap the two"):
+        with pytest.raises(
+            retia.StudyError,
+            match=r"The space comes first and the evaluator second: search\((Net|space), evaluator, \.\.\.\)\. Swap the two",
+        ):
             retia.search(score, space, trials=1, maximize="score", progress=False)

@@ -25,4 +25,6 @@ def test_what_is_not_seen_is_escaped_and_all_else_stays(text, shown):
 
 
 def test_several_lines_keep_their_ends_and_tabs():
-    assert visible_lines("Traceback:\r\n\tx\u2028\n\x1b]0;t\x07") == "Traceback:\\r\n\tx\\u2028\n\\x1b]0;t\\x07"
+    assert (
+        visible_lines("Traceback:\r\n\tx\u2028\n\x1b]0;t\x07") == "Traceback:\\r\n\tx\\u2028\n\\x1b]0;t\\x07"
+    )

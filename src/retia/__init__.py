@@ -1,7 +1,7 @@
 """Neural architecture search in PyTorch: plain modules with `choice()`, searched for what you can afford.
 
-    study = retia.search(Net, retia.Classification(train, valid), trials=50, maximize="accuracy", minimize="params")
-    model = study.best.build()
+    study = retia.search(Net, retia.Classification(train, valid), trials=50, maximize="accuracy",
+    minimize="params") model = study.best.build()
 
 Names that need torch are imported when they are first used.
 """
@@ -44,11 +44,43 @@ from retia.space import (
 if TYPE_CHECKING:
     from retia import benchmark, datasets, hub
     from retia.cost import Costs
-    from retia.evaluate import Classification, LanguageModeling, Regression, Training, ZeroCost, export, inherit, save_weights
+    from retia.evaluate import (
+        Classification,
+        LanguageModeling,
+        Regression,
+        Training,
+        ZeroCost,
+        export,
+        inherit,
+        save_weights,
+    )
     from retia.execute import InProcess, Processes
     from retia.nn import ModelSpace, cell, input_choice, layer_choice, parameter, repeat
-    from retia.oneshot import DARTS, ENAS, GDAS, PCDARTS, SNAS, SPOS, DrNAS, FairNAS, FBNet, OnceForAll, Penalty, ProxylessNAS, Sandwich, SupernetEvaluator
-    from retia.predictor import BANANAS, PPO, GaussianProcess, GradientBoosting, NeuralEnsemble, RandomForest, Reinforce
+    from retia.oneshot import (
+        DARTS,
+        ENAS,
+        GDAS,
+        PCDARTS,
+        SNAS,
+        SPOS,
+        DrNAS,
+        FairNAS,
+        FBNet,
+        OnceForAll,
+        Penalty,
+        ProxylessNAS,
+        Sandwich,
+        SupernetEvaluator,
+    )
+    from retia.predictor import (
+        BANANAS,
+        PPO,
+        GaussianProcess,
+        GradientBoosting,
+        NeuralEnsemble,
+        RandomForest,
+        Reinforce,
+    )
     from retia.searching import check, search
     from retia.strategy import (
         ASHA,
@@ -188,13 +220,22 @@ __all__ = [
 
 _HOMES = {
     "retia.cost": "Costs",
-    "retia.evaluate": "Classification LanguageModeling Regression Training ZeroCost export inherit save_weights",
+    "retia.evaluate": (
+        "Classification LanguageModeling Regression Training ZeroCost export inherit save_weights"
+    ),
     "retia.execute": "InProcess Processes",
     "retia.nn": "ModelSpace cell input_choice layer_choice parameter repeat",
-    "retia.oneshot": "DARTS DrNAS ENAS FBNet FairNAS GDAS OnceForAll PCDARTS Penalty ProxylessNAS SNAS SPOS Sandwich SupernetEvaluator",
+    "retia.oneshot": (
+        "DARTS DrNAS ENAS FBNet FairNAS GDAS OnceForAll PCDARTS Penalty ProxylessNAS SNAS SPOS Sandwich "
+        "SupernetEvaluator"
+    ),
     "retia.searching": "check search",
     "retia.predictor": "BANANAS GaussianProcess GradientBoosting NeuralEnsemble PPO RandomForest Reinforce",
-    "retia.strategy": "ASHA BOHB CMAES Fallback Filtered GP GridSearch Hyperband Listed LocalSearch MedianStop NSGA2 NetworkMorphism PredictorGuided Prior Random RegularizedEvolution Screened SuccessiveHalving TPE WarmStarted",
+    "retia.strategy": (
+        "ASHA BOHB CMAES Fallback Filtered GP GridSearch Hyperband Listed LocalSearch MedianStop NSGA2 "
+        "NetworkMorphism PredictorGuided Prior Random RegularizedEvolution Screened SuccessiveHalving TPE "
+        "WarmStarted"
+    ),
     "retia.study": "Repeated Study architecture_evaluator evaluator",
     "retia.supernet": "Supernet elastic load_pretrained recalibrate",
     "retia.trial": "Constraint Objective Proposal Run Trial",

@@ -16,7 +16,9 @@ Pair: TypeAlias = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Split:
-    """Data in three parts: one to train on, one by which the search judges, one that it never sees; each as (x, y)."""
+    """Data in three parts: one to train on, one by which the search judges, one that it never sees; each as
+    (x, y).
+    """
 
     train: Pair
     valid: Pair
@@ -24,7 +26,8 @@ class Split:
 
 
 def digits(*, valid: float = 0.2, test: float = 0.2, seed: int = 0) -> Split:
-    """Return the 1,797 handwritten digits of the UCI repository: x (N, 1, 8, 8) in [0, 1], y (N,) from 0 to 9.
+    """Return the 1,797 handwritten digits of the UCI repository: x (N, 1, 8, 8) in [0, 1], y (N,) from 0 to
+    9.
 
     Every part has the same share of each digit.
 
@@ -40,7 +43,8 @@ def digits(*, valid: float = 0.2, test: float = 0.2, seed: int = 0) -> Split:
 
 
 def diabetes(*, valid: float = 0.2, test: float = 0.2, seed: int = 0) -> Split:
-    """Return 442 patients: x (N, 10), standardized; y (N, 1), the disease's progression after a year, standardized.
+    """Return 442 patients: x (N, 10), standardized; y (N, 1), the disease's progression after a year,
+    standardized.
 
     Raises:
         EvaluationError: If the shares leave no data to train on.
@@ -48,7 +52,10 @@ def diabetes(*, valid: float = 0.2, test: float = 0.2, seed: int = 0) -> Split:
     from sklearn.datasets import load_diabetes
 
     data: Any = load_diabetes(scaled=False)
-    x, y = (torch.tensor((part - part.mean(0)) / part.std(0), dtype=torch.float32) for part in (data.data, data.target))
+    x, y = (
+        torch.tensor((part - part.mean(0)) / part.std(0), dtype=torch.float32)
+        for part in (data.data, data.target)
+    )
     return _split(x, y.unsqueeze(1), valid=valid, test=test, seed=seed, stratify=None)
 
 
@@ -56,7 +63,10 @@ def _split(x: Tensor, y: Tensor, *, valid: float, test: float, seed: int, strati
     from sklearn.model_selection import train_test_split
 
     if not (valid > 0 and test > 0 and valid + test < 1):
-        msg = f"The shares of validation and test data are positive and leave some to train on, got valid={valid}, test={test}."
+        msg = (
+            "The shares of validation and test data are positive and leave some to train on, "
+            f"got valid={valid}, test={test}."
+        )
         raise EvaluationError(msg)
     rest, held = train_test_split(np.arange(len(x)), test_size=test, random_state=seed, stratify=stratify)
     inner = None if stratify is None else stratify[rest]

@@ -3,15 +3,15 @@
 RetiaError
 ├── SpaceError          (ValueError)    a search space that can't be: a label, a domain, a candidate
 ├── ArchitectureError   (ValueError)    an architecture that is not one of its space
-│   └── InfeasibleArchitecture          an architecture that is not a working model: shapes don't fit, or it was rejected
-├── SupernetError       (ValueError)    a model that can't be a supernet: a choice that its code hides
-├── EvaluationError     (RuntimeError)  an evaluator that can't judge: its data, its result
+│   └── InfeasibleArchitecture          an architecture that is not a working model: shapes don't fit, or it
+was rejected ├── SupernetError       (ValueError)    a model that can't be a supernet: a choice that its code
+hides ├── EvaluationError     (RuntimeError)  an evaluator that can't judge: its data, its result
 │   ├── TrainingDiverged                the loss became NaN or infinite
 │   ├── WorkerDied                      the process that ran it is gone
 │   └── TimeLimitExceeded               it took longer than it may
 ├── ExecutorError       (ValueError)    an executor that can't be: no workers, a limit that it can't keep
-├── StudyError          (RuntimeError)  a study that can't go on: its objectives, a changed space, nothing feasible
-└── StorageError        (RuntimeError)  a storage that can't be read or written
+├── StudyError          (RuntimeError)  a study that can't go on: its objectives, a changed space, nothing
+feasible └── StorageError        (RuntimeError)  a storage that can't be read or written
 """
 
 
@@ -28,7 +28,8 @@ class ArchitectureError(RetiaError, ValueError):
 
 
 class InfeasibleArchitecture(ArchitectureError):
-    """An architecture of the space is not a working model: its shapes do not fit, or its constructor rejects it.
+    """An architecture of the space is not a working model: its shapes do not fit, or its constructor rejects
+    it.
 
     A study records such an architecture as infeasible, at no cost, so that the strategy learns to avoid it.
     """

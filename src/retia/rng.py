@@ -28,7 +28,9 @@ def stream_seed(seed: int, *coordinates: str | int) -> int:
 
 
 class _Digest(ISeedSequence):
-    """Seeds a PCG64, which asks for four words of 64 bits, from a hash: a `SeedSequence` takes three times as long to mix them."""
+    """Seeds a PCG64, which asks for four words of 64 bits, from a hash: a `SeedSequence` takes three times as
+    long to mix them.
+    """
 
     def __init__(self, digest: bytes) -> None:
         self._digest = digest
@@ -42,6 +44,7 @@ _WORD = np.dtype("<u8")
 
 
 def _digest(seed: int, coordinates: tuple[str | int, ...]) -> bytes:
-    # The repr tells a string from a number and where each ends; int() makes numpy's integers read like Python's.
+    # The repr tells a string from a number and where each ends; int() makes numpy's integers read like
+    # Python's.
     place = [int(seed), *(one if isinstance(one, str) else int(one) for one in coordinates)]
     return hashlib.blake2b(repr(place).encode(), digest_size=32).digest()

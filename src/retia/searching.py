@@ -46,11 +46,13 @@ def search(  # the one call that puts the parts together
     strict: bool = False,
     progress: bool = True,
 ) -> Study:
-    """Search a space for its best architectures: a `Study` and its `run` in one, with progress shown and a dry run first.
+    """Search a space for its best architectures: a `Study` and its `run` in one, with progress shown and a
+    dry run first.
 
     Args:
         space: A `ModelSpace`, a `SearchSpace`, or the class of a model.
-        evaluator: What judges: `Classification(...)`, a function `fit(model)` or `fit(model, run)`, or one marked with `architecture_evaluator`.
+        evaluator: What judges: `Classification(...)`, a function `fit(model)` or `fit(model, run)`, or one
+            marked with `architecture_evaluator`.
         strategy: What proposes; `RegularizedEvolution()` if not given.
         trials: How many trials the study is to have, with those of earlier runs.
         maximize: The metrics to maximize.
@@ -63,24 +65,31 @@ def search(  # the one call that puts the parts together
         workers: How many evaluations run at once, in processes of their own.
         executor: Where they run instead.
         timeout: Seconds after which no more trials are started.
-        costs: What counts costs before training; parameters, and with a known input shape FLOPs, if not given.
+        costs: What counts costs before training; parameters, and with a known input shape FLOPs, if not
+            given.
         device: Where models are built and trained.
         directory: Where the evaluators' files go.
-        keep_weights: The trials of a function of the model that keep its weights: "none", "best", "front" (the Pareto front and the trials that it
-            was derived from), or "all".
-        retrain: How many of the best architectures of a one-shot method to train from scratch afterwards, as `study.retrained`.
+        keep_weights: The trials of a function of the model that keep its weights: "none", "best", "front"
+            (the Pareto front and the trials that it was derived from), or "all".
+        retrain: How many of the best architectures of a one-shot method to train from scratch afterwards, as
+            `study.retrained`.
         control: Whether to run random search at the same budget as well, as `study.control`.
         force: Whether to go on with a stored study though its space, evaluator or seed has changed.
         retry_failed: Whether to start the failed trials of a stored study again, before any other.
-        failures: What the failure of the baseline does: "raise" ends the run with its error, "ignore" records it and goes on.
-        strict: Whether the first architecture that is not a working model is an error; it is recorded as infeasible otherwise.
+        failures: What the failure of the baseline does: "raise" ends the run with its error, "ignore" records
+            it and goes on.
+        strict: Whether the first architecture that is not a working model is an error; it is recorded as
+            infeasible otherwise.
         progress: Whether to show progress.
 
     Raises:
         RetiaError: As `Study`, `Study.run` and `check` do.
     """
     if isinstance(evaluator, type | SearchSpace) and not isinstance(space, type | SearchSpace):
-        msg = f"The space comes first and the evaluator second: search({getattr(evaluator, '__name__', 'space')}, evaluator, ...). Swap the two."
+        msg = (
+            "The space comes first and the evaluator second: "
+            f"search({getattr(evaluator, '__name__', 'space')}, evaluator, ...). Swap the two."
+        )
         raise StudyError(msg)
     study = Study(
         as_space(space),
@@ -117,7 +126,9 @@ def search(  # the one call that puts the parts together
             failures=failures,
             strict=strict,
         )
-        run_companions(study, retrain=retrain, control=control, workers=workers, executor=executor, observer=observer)
+        run_companions(
+            study, retrain=retrain, control=control, workers=workers, executor=executor, observer=observer
+        )
     return study
 
 
@@ -125,17 +136,22 @@ def check_companions(strategy: Strategy, *, retrain: int, control: bool) -> None
     """Refuse what would compare nothing.
 
     Raises:
-        StudyError: If models are to be retrained that a strategy trains anyway, or scores of a supernet compared with those of trained models.
+        StudyError: If models are to be retrained that a strategy trains anyway, or scores of a supernet
+            compared with those of trained models.
     """
     one_shot = isinstance(strategy, Prepared)
     name = type(strategy).__name__
     if retrain < 0 or (retrain and not one_shot):
         msg = (
-            f"'retrain' is for one-shot methods, whose scores are a supernet's: at least 0, got {retrain} with {name}, whose models are trained. Leave it out."
+            "'retrain' is for one-shot methods, whose scores are a supernet's: at least 0, "
+            f"got {retrain} with {name}, whose models are trained. Leave it out."
         )
         raise StudyError(msg)
     if control and one_shot and not retrain:
-        msg = f"The scores of {name} are a supernet's, and random search's are those of trained models. To compare, train the winners too: retrain=5."
+        msg = (
+            f"The scores of {name} are a supernet's, and random search's are those of trained models. "
+            "To compare, train the winners too: retrain=5."
+        )
         raise StudyError(msg)
 
 
@@ -143,14 +159,20 @@ def run_companions(study: Study, *, retrain: int, control: bool, **how: Any) -> 
     """Run what a study is compared with, unless it was interrupted."""
     if retrain and study.stop_reason != INTERRUPTED:
         study.run_retrained(retrain, **how)
-    if control and study.stop_reason != INTERRUPTED and (not retrain or (study.retrained is not None and study.retrained.stop_reason != INTERRUPTED)):
+    if (
+        control
+        and study.stop_reason != INTERRUPTED
+        and (not retrain or (study.retrained is not None and study.retrained.stop_reason != INTERRUPTED))
+    ):
         study.run_control(**how)
 
 
 def check(study: Study, *, architectures: int = 3, strict: bool = False) -> list[str]:
-    """Try a study without training: build the baseline and a few random architectures, and run them on the `meta` device.
+    """Try a study without training: build the baseline and a few random architectures, and run them on the
+    `meta` device.
 
-    Random architectures that are not working models are counted. A search records such architectures as infeasible and goes on.
+    Random architectures that are not working models are counted. A search records such architectures as
+    infeasible and goes on.
 
     Args:
         study: The study.
@@ -161,9 +183,10 @@ def check(study: Study, *, architectures: int = 3, strict: bool = False) -> list
         What was checked, a line each.
 
     Raises:
-        InfeasibleArchitecture: If the baseline's parts do not fit, or, if `strict`, those of any architecture that is tried; the message names
-            the architecture and the module.
-        SpaceError: If the baseline can't be built for another reason, or, if `strict`, any architecture that is tried.
+        InfeasibleArchitecture: If the baseline's parts do not fit, or, if `strict`, those of any architecture
+            that is tried; the message names the architecture and the module.
+        SpaceError: If the baseline can't be built for another reason, or, if `strict`, any architecture that
+            is tried.
     """
     rng = stream(study.seed, "check")
     drawn = list(dict.fromkeys([study.baseline, *(study.space.sample(rng) for _ in range(architectures))]))
@@ -182,12 +205,22 @@ def check(study: Study, *, architectures: int = 3, strict: bool = False) -> list
             if strict or architecture == study.baseline:
                 raise
             (infeasible if isinstance(error, InfeasibleArchitecture) else failed).append(error)
-    done = "built and run on the meta device" if example is not None else "built on the meta device (the input shape is not known, so they were not run)"
+    done = (
+        "built and run on the meta device"
+        if example is not None
+        else "built on the meta device (the input shape is not known, so they were not run)"
+    )
     lines.append(f"{len(drawn)} architectures, the baseline and random ones: {done}")
     if infeasible:
-        lines.append(f"infeasible among these: {len(infeasible)}. A search records such architectures, and they cost nothing. For example: {infeasible[0]}")
+        lines.append(
+            f"infeasible among these: {len(infeasible)}. A search records such architectures, "
+            f"and they cost nothing. For example: {infeasible[0]}"
+        )
     if failed:
-        lines.append(f"can't be built among these: {len(failed)}. The trials of such architectures fail. For example: {failed[0]}")
+        lines.append(
+            f"can't be built among these: {len(failed)}. The trials of such architectures fail. "
+            f"For example: {failed[0]}"
+        )
     return lines
 
 
@@ -203,12 +236,17 @@ def as_space(space: Any) -> SearchSpace:
         from retia.nn import ModelSpace
 
         return ModelSpace(cast("Callable[[], nn.Module]", space))
-    msg = f"A search takes a ModelSpace, a SearchSpace or the class of a model, got {type(space).__name__}. Give the class Net, not the instance Net()."
+    msg = (
+        f"A search takes a ModelSpace, a SearchSpace or the class of a model, got {type(space).__name__}. "
+        "Give the class Net, not the instance Net()."
+    )
     raise StudyError(msg)
 
 
 def with_costs(study: Study) -> Study:
-    """Return the study with its models' parameters counted, if it builds models and its evaluator counts nothing itself."""
+    """Return the study with its models' parameters counted, if it builds models and its evaluator counts
+    nothing itself.
+    """
     if study.costs is not None or not hasattr(study.space, "build"):
         return study
     from retia.cost import Costs

@@ -1,15 +1,22 @@
-"""Text of users and of storages as it may be shown: what would move the cursor, reverse the reading direction or not be seen is escaped."""
+"""Text of users and of storages as it may be shown: what would move the cursor, reverse the reading direction
+or not be seen is escaped.
+"""
 
 import re
 
 __all__ = ["visible", "visible_lines"]
 
-UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
-"""What Python calls printable and Unicode default-ignorable: it takes no space, or changes what stands before it."""
+UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""What Python calls printable and Unicode default-ignorable: it takes no space, or changes what stands before
+it.
+"""
 
 
 def visible(text: str) -> str:
-    r"""Return a text on one line, with escapes for control characters, direction marks, characters of no width and lone surrogates.
+    r"""Return a text on one line, with escapes for control characters, direction marks, characters of no
+    width and lone surrogates.
 
     It is for reading, not for reading back: a backslash stays as it is.
 

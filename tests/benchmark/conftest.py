@@ -9,7 +9,9 @@ from retia.space import Categorical, SearchSpace
 
 @pytest.fixture
 def tiny():
-    """Nine architectures, the last one without a run of nine epochs: after 9 epochs their valid accuracies are 10 to 80."""
+    """Nine architectures, the last one without a run of nine epochs: after 9 epochs their valid accuracies
+    are 10 to 80.
+    """
     choices = np.array([[i, j] for i in range(3) for j in range(3)], np.int8)
     ranks = np.arange(1.0, 10.0)
     trained = {
@@ -21,7 +23,15 @@ def tiny():
         },
     }
     space = SearchSpace({"a": Categorical(("x", "y", "z")), "b": Categorical(("x", "y", "z"))})
-    return Benchmark("tiny", space, Grid(("a", "b"), ("x", "y", "z"), choices), Columns(trained, {"params": ranks}), 9, {"dataset": "none"}, "nobody")
+    return Benchmark(
+        "tiny",
+        space,
+        Grid(("a", "b"), ("x", "y", "z"), choices),
+        Columns(trained, {"params": ranks}),
+        9,
+        {"dataset": "none"},
+        "nobody",
+    )
 
 
 @pytest.fixture(scope="session")

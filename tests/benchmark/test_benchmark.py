@@ -14,7 +14,12 @@ from retia.trial import Run, nondominated
 
 
 def test_a_query_returns_the_row(tiny):
-    assert tiny.query({"a": "y", "b": "z"}) == {"valid_accuracy": 60, "test_accuracy": 30, "train_seconds": 600, "params": 6}
+    assert tiny.query({"a": "y", "b": "z"}) == {
+        "valid_accuracy": 60,
+        "test_accuracy": 30,
+        "train_seconds": 600,
+        "params": 6,
+    }
     assert tiny.query({"a": "y", "b": "z"}, 3) == {"valid_accuracy": 6, "train_seconds": 100, "params": 6}
 
 
@@ -25,7 +30,12 @@ def test_what_is_not_known_is_left_out_of_a_row_and_nan_in_a_column(tiny):
 
 def test_the_index_and_its_inverse(tiny):
     assert [tiny.index.row(entry.architecture) for entry in tiny.entries()] == list(range(9))
-    assert [tuple(entry.architecture.values()) for entry in tiny.entries()][:4] == [("x", "x"), ("x", "y"), ("x", "z"), ("y", "x")]
+    assert [tuple(entry.architecture.values()) for entry in tiny.entries()][:4] == [
+        ("x", "x"),
+        ("x", "y"),
+        ("x", "z"),
+        ("y", "x"),
+    ]
 
 
 def test_the_best_row_by_any_metric(tiny):
@@ -36,8 +46,13 @@ def test_the_best_row_by_any_metric(tiny):
 
 
 def test_the_front_by_hand(tiny):
-    """The validation accuracy and the parameters both grow with the row, so all rows but the last, which has no accuracy, are on the front."""
-    assert [tiny.index.row(entry.architecture) for entry in tiny.front(maximize="valid_accuracy", minimize="params")] == [7, 6, 5, 4, 3, 2, 1, 0]
+    """The validation accuracy and the parameters both grow with the row, so all rows but the last, which has
+    no accuracy, are on the front.
+    """
+    assert [
+        tiny.index.row(entry.architecture)
+        for entry in tiny.front(maximize="valid_accuracy", minimize="params")
+    ] == [7, 6, 5, 4, 3, 2, 1, 0]
     assert tiny.front(maximize=["valid_accuracy", "params"]) == [tiny[7]]
     with pytest.raises(EvaluationError, match="got 'top5'"):
         tiny.front(maximize="top5")
@@ -61,7 +76,12 @@ def test_the_description_is_json_and_names_no_file(tiny):
         "optimum": 80.0,
         "reference": "nobody",
     }
-    assert tiny.evaluator.describe() == {"type": "TableEvaluator", "benchmark": "tiny", "dataset": "none", "epochs": 9}
+    assert tiny.evaluator.describe() == {
+        "type": "TableEvaluator",
+        "benchmark": "tiny",
+        "dataset": "none",
+        "epochs": 9,
+    }
     assert repr(tiny) == "<Benchmark 'tiny', dataset='none', epochs=9: 9 architectures>"
 
 
@@ -81,7 +101,9 @@ def test_the_evaluator_survives_a_pickle(tiny):
 
 def test_a_search_runs_on_a_benchmark_as_on_anything_else(tiny):
     space = tiny.space.where(lambda one: dict(one) != {"a": "z", "b": "z"}, "known")
-    study = retia.search(space, tiny.evaluator, retia.GridSearch(), trials=8, maximize="valid_accuracy", progress=False)
+    study = retia.search(
+        space, tiny.evaluator, retia.GridSearch(), trials=8, maximize="valid_accuracy", progress=False
+    )
     assert study.best.architecture == tiny.best().architecture
     assert study.best.metrics["valid_accuracy"] == tiny.optimum()
 
@@ -109,25 +131,52 @@ def test_further_costs_can_be_joined(tiny):
     assert joined.best("chip_latency_ms", minimize=True).architecture == tiny[0].architecture
     assert joined.column("params").tolist() == list(range(1, 10))
     assert pickle.loads(pickle.dumps(joined)).query(tiny[3].architecture)["chip_latency_ms"] == 3
-    assert joined.evaluator.costs()(tiny[3].architecture, Run(tiny.space)) == {"params": 4, "chip_latency_ms": 3}
+    assert joined.evaluator.costs()(tiny[3].architecture, Run(tiny.space)) == {
+        "params": 4,
+        "chip_latency_ms": 3,
+    }
 
 
 @pytest.mark.parametrize(
     ("action", "error", "message"),
     [
-        (lambda b: b.query({"a": "x", "b": "w"}), ArchitectureError, r"'b' takes one of \['x', 'y', 'z'\], got 'w'"),
+        (
+            lambda b: b.query({"a": "x", "b": "w"}),
+            ArchitectureError,
+            r"'b' takes one of \['x', 'y', 'z'\], got 'w'",
+        ),
         (lambda b: b.query({"a": "x"}), ArchitectureError, "'b' takes one of .* got nothing"),
         (lambda b: b.query({"a": ["x"], "b": "x"}), ArchitectureError, r"'a' takes one of .* got \['x'\]"),
-        (lambda b: b.query({"a": "x", "b": "x", "c": "x"}), ArchitectureError, r"knows the labels \['a', 'b'\], got .*'c': 'x'"),
+        (
+            lambda b: b.query({"a": "x", "b": "x", "c": "x"}),
+            ArchitectureError,
+            r"knows the labels \['a', 'b'\], got .*'c': 'x'",
+        ),
         (lambda b: b.query({"a": "x", "b": "x"}, "9"), EvaluationError, "results after 3, 9 epochs, got '9'"),
         (lambda b: b.query({"a": "x", "b": "x"}, 5), EvaluationError, "results after 3, 9 epochs, got 5"),
-        (lambda b: b.query({"a": "z", "b": "z"}), EvaluationError, "'tiny' has no 'valid_accuracy' of .* after 9 epochs"),
+        (
+            lambda b: b.query({"a": "z", "b": "z"}),
+            EvaluationError,
+            "'tiny' has no 'valid_accuracy' of .* after 9 epochs",
+        ),
         (lambda b: b.column("valid_loss"), EvaluationError, "has the metrics .* got 'valid_loss'"),
         (lambda b: b.column("test_accuracy", 3), EvaluationError, "has the metrics .* got 'test_accuracy'"),
         (lambda b: b.join({"params": np.ones(9)}), EvaluationError, "has a metric 'params' already"),
-        (lambda b: b.join({"latency_ms": np.ones(8)}), EvaluationError, r"one number for each of the 9 rows .* got the shape \(8,\)"),
-        (lambda b: b.with_latency("pixel3"), EvaluationError, "tables of latencies for the cells of NAS-Bench-201"),
-        (lambda b: type(b)("other", b.space, b.index, b.records, 4), EvaluationError, "results after 3, 9 epochs, got 4"),
+        (
+            lambda b: b.join({"latency_ms": np.ones(8)}),
+            EvaluationError,
+            r"one number for each of the 9 rows .* got the shape \(8,\)",
+        ),
+        (
+            lambda b: b.with_latency("pixel3"),
+            EvaluationError,
+            "tables of latencies for the cells of NAS-Bench-201",
+        ),
+        (
+            lambda b: type(b)("other", b.space, b.index, b.records, 4),
+            EvaluationError,
+            "results after 3, 9 epochs, got 4",
+        ),
         (
             lambda b: type(b)("other", b.space, b.index, Columns({9: {}}, b.records.fixed), 9),
             EvaluationError,

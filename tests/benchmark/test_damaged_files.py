@@ -1,4 +1,6 @@
-"""A table that is damaged, or is something else, is an error of ours that names the file and says what to do."""
+"""A table that is damaged, or is something else, is an error of ours that names the file and says what to
+do.
+"""
 
 import bz2
 import gzip
@@ -9,7 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retia.benchmark import compact, digits, nasbench101, nasbench201, nasbench_macro, natsbench, read_operators, read_table, write_table
+from retia.benchmark import (
+    compact,
+    digits,
+    nasbench101,
+    nasbench201,
+    nasbench_macro,
+    natsbench,
+    read_operators,
+    read_table,
+    write_table,
+)
 from retia.benchmark.cells import TOPOLOGIES
 from retia.benchmark.index import Grid
 from retia.benchmark.latency import device_latencies
@@ -40,20 +52,44 @@ KINDS = {
     "json null": lambda path: path.write_text("null"),
     "json list": lambda path: path.write_text("[1, 2]"),
     "json of lists": lambda path: path.write_text('{"a": [1, {}], "b": null}'),
-    "json of objects": lambda path: path.write_text('[{"hash": 1, "matrix": 2, "ops": 3, "runs_x": 4, "trainable_parameters": []}]'),
+    "json of objects": lambda path: path.write_text(
+        '[{"hash": 1, "matrix": 2, "ops": 3, "runs_x": 4, "trainable_parameters": []}]'
+    ),
     "json of macro": lambda path: path.write_text('{"01": {"test_acc": "x"}, "10": {"test_acc": [1, []]}}'),
     "json, deep": lambda path: path.write_text("[" * 100_000),
     "zipped json": lambda path: path.write_bytes(gzip.compress(b"{}")),
     "a pickle": lambda path: path.write_bytes(pickle.dumps([1])),
-    "a pickle, bz2": lambda path: path.write_bytes(bz2.compress(pickle.dumps({"meta_archs": [1], "arch2infos": [2]}))),
+    "a pickle, bz2": lambda path: path.write_bytes(
+        bz2.compress(pickle.dumps({"meta_archs": [1], "arch2infos": [2]}))
+    ),
     "npz": lambda path: npz(path, a=np.zeros(3)),
-    "npz of numbers": lambda path: npz(path, format=np.array("retia/nasbench101/1"), keys=np.zeros(3), **{"x/y/z": np.zeros(2)}),
-    "npz of no runs": lambda path: npz(path, format=np.array("retia/nasbench101/1"), keys=0, edges=0, operations=0, params=0, **{"108/a": np.zeros(2)}),
-    "npz of nats": lambda path: npz(path, format=np.array("retia/natsbench-size/1"), **{f"{one}/x/seeds": np.zeros(2) for one in ("cifar10-valid", "cifar10")}),
+    "npz of numbers": lambda path: npz(
+        path, format=np.array("retia/nasbench101/1"), keys=np.zeros(3), **{"x/y/z": np.zeros(2)}
+    ),
+    "npz of no runs": lambda path: npz(
+        path,
+        format=np.array("retia/nasbench101/1"),
+        keys=0,
+        edges=0,
+        operations=0,
+        params=0,
+        **{"108/a": np.zeros(2)},
+    ),
+    "npz of nats": lambda path: npz(
+        path,
+        format=np.array("retia/natsbench-size/1"),
+        **{f"{one}/x/seeds": np.zeros(2) for one in ("cifar10-valid", "cifar10")},
+    ),
     "npz of cells": lambda path: npz(path, ops=np.full((3, 6), 99), raspi=np.zeros(3)),
-    "npz of a table": lambda path: npz(path, format=np.array("retia/table/1"), header=np.frombuffer(b'{"architectures": 7}', np.uint8)),
+    "npz of a table": lambda path: npz(
+        path, format=np.array("retia/table/1"), header=np.frombuffer(b'{"architectures": 7}', np.uint8)
+    ),
     "npz of objects": lambda path: path.write_bytes(pickled_npz(path)),
-    "npy": lambda path: path.write_bytes(b"\x93NUMPY\x01\x00v\x00" + b"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }".ljust(117) + b"\n"),
+    "npy": lambda path: path.write_bytes(
+        b"\x93NUMPY\x01\x00v\x00"
+        + b"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }".ljust(117)
+        + b"\n"
+    ),
     "a folder": lambda path: path.mkdir(),
 }
 
@@ -76,10 +112,14 @@ def test_any_other_file_is_an_error_with_its_name(tmp_path, load, suffix):
 
 
 def test_a_folder_instead_of_a_file_says_which_file(tmp_path):
-    with pytest.raises(EvaluationError, match=r"there should be a file in the folder .*give path='.*/nasbench101.npz'"):
+    with pytest.raises(
+        EvaluationError, match=r"there should be a file in the folder .*give path='.*/nasbench101.npz'"
+    ):
         nasbench101(path=tmp_path)
     (tmp_path / "nasbench_only108.tfrecord").touch()
-    with pytest.raises(EvaluationError, match=r"there is a file in the folder .*give path='.*/nasbench_only108.tfrecord'"):
+    with pytest.raises(
+        EvaluationError, match=r"there is a file in the folder .*give path='.*/nasbench_only108.tfrecord'"
+    ):
         nasbench101(path=tmp_path)
 
 
@@ -106,12 +146,19 @@ def test_results_of_another_form_are_an_error_when_they_are_asked_for(real, tmp_
     (tmp_path / "archive").chmod(0o755)
     benchmark = nasbench201(path=tmp_path / "archive")
     rows = sorted((tmp_path / "archive").glob("0*.pbz2"))
-    for content in ({"200": None}, {"200": {"dataset_seed": {"cifar10-valid": [7]}, "all_results": {}}}, [1], {"x": {}}):
+    for content in (
+        {"200": None},
+        {"200": {"dataset_seed": {"cifar10-valid": [7]}, "all_results": {}}},
+        [1],
+        {"x": {}},
+    ):
         rows[-1].unlink()
         rows[-1].write_bytes(bz2.compress(pickle.dumps(content)))
         opened = nasbench201(path=tmp_path / "archive")
         row = int(rows[-1].name.split(".")[0])
-        with pytest.raises(EvaluationError, match="archive can't be read as this table|archive.* has no|no epochs|epochs"):
+        with pytest.raises(
+            EvaluationError, match="archive can't be read as this table|archive.* has no|no epochs|epochs"
+        ):
             opened.query(benchmark.index.architecture(row))
 
 

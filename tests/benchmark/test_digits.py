@@ -60,7 +60,13 @@ def test_the_validation_accuracy_says_something_about_the_test():
 
 def test_a_study_runs_on_it():
     table = digits()
-    study = Study(table.space, table.evaluator, maximize="valid_accuracy", minimize="params", constraints=["params <= 2000"])
+    study = Study(
+        table.space,
+        table.evaluator,
+        maximize="valid_accuracy",
+        minimize="params",
+        constraints=["params <= 2000"],
+    )
     study.run(RegularizedEvolution(20, 5), trials=100)
     assert study.history.count("completed") == 100
     assert all(trial.metrics["params"] <= 2000 for trial in study.pareto)

@@ -28,7 +28,9 @@ def test_the_folder_is_searched_for_every_name_in_order(tmp_path, monkeypatch):
 
 def test_what_is_missing_is_said_with_where_to_get_it(tmp_path, monkeypatch):
     monkeypatch.delenv("RETIA_BENCHMARKS", raising=False)
-    with pytest.raises(EvaluationError, match="neither path= nor the environment variable RETIA_BENCHMARKS") as caught:
+    with pytest.raises(
+        EvaluationError, match="neither path= nor the environment variable RETIA_BENCHMARKS"
+    ) as caught:
         locate(TABLE, None)
     assert "Download: https://example.org/some.npz" in str(caught.value)
     assert "Checksum: none is published" in str(caught.value)
@@ -43,9 +45,21 @@ def test_what_is_missing_is_said_with_where_to_get_it(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("call", "source", "checksum"),
     [
-        (nasbench201, "NATS-tss-v1_0-3ffb9-simple.tar from https://drive.google.com", "the last five of its MD5"),
-        (lambda: natsbench("size"), "NATS-sss-v1_0-50262-simple.tar from https://drive.google.com", "none is published of the .tar; the digits in the name"),
-        (nasbench101, "https://storage.googleapis.com/nasbench/nasbench_only108.tfrecord", "4c39c3936e36a85269881d659e44e61a245babcb72cb374eacacf75d0e5f4fd1"),
+        (
+            nasbench201,
+            "NATS-tss-v1_0-3ffb9-simple.tar from https://drive.google.com",
+            "the last five of its MD5",
+        ),
+        (
+            lambda: natsbench("size"),
+            "NATS-sss-v1_0-50262-simple.tar from https://drive.google.com",
+            "none is published of the .tar; the digits in the name",
+        ),
+        (
+            nasbench101,
+            "https://storage.googleapis.com/nasbench/nasbench_only108.tfrecord",
+            "4c39c3936e36a85269881d659e44e61a245babcb72cb374eacacf75d0e5f4fd1",
+        ),
     ],
 )
 def test_each_benchmark_says_where_its_table_comes_from(call, source, checksum, monkeypatch):
@@ -63,7 +77,10 @@ def test_json_may_be_compressed(tmp_path):
     assert read_json(tmp_path / "a.json.gz") == [2]
 
 
-@pytest.mark.parametrize(("name", "content"), [("a.json", b"{"), ("a.json.gz", b"{}"), ("a.json.gz", gzip.compress(b"{}", mtime=0)[:8])])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.json", b"{"), ("a.json.gz", b"{}"), ("a.json.gz", gzip.compress(b"{}", mtime=0)[:8])],
+)
 def test_what_is_no_json_is_said(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(EvaluationError, match="A table in JSON was expected in"):

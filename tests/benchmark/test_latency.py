@@ -36,18 +36,24 @@ def test_architectures_in_another_order_get_their_own_latency(cells, latencies, 
     with np.load(latencies) as table:
         order = np.random.default_rng(0).permutation(15_625)
         np.savez(tmp_path / "shuffled.npz", ops=table["ops"][order], raspi4=table["raspi4"][order])
-    assert cells.with_latency(path=tmp_path / "shuffled.npz")[0].metrics["raspi4_latency_ms"] == pytest.approx(10.4819765)
+    assert cells.with_latency(path=tmp_path / "shuffled.npz")[0].metrics[
+        "raspi4_latency_ms"
+    ] == pytest.approx(10.4819765)
 
 
 def test_all_devices_by_default(cells, latencies):
     added = set(cells.with_latency(path=latencies).metrics) - set(cells.metrics)
-    assert added == {f"{device}_latency_ms" for device in ("1080ti_1", "pixel3", "raspi4", "gold_6226", "eyeriss")}
+    assert added == {
+        f"{device}_latency_ms" for device in ("1080ti_1", "pixel3", "raspi4", "gold_6226", "eyeriss")
+    }
 
 
 def test_accuracy_and_latency_have_a_front(cells, latencies):
     joined = cells.with_latency("raspi4", path=latencies)
     front = joined.front(maximize="valid_accuracy", minimize="raspi4_latency_ms")
-    accuracies, times = ([entry.metrics[name] for entry in front] for name in ("valid_accuracy", "raspi4_latency_ms"))
+    accuracies, times = (
+        [entry.metrics[name] for entry in front] for name in ("valid_accuracy", "raspi4_latency_ms")
+    )
     assert accuracies[0] == cells.optimum()
     assert (np.diff(accuracies) < 0).all()
     assert (np.diff(times) < 0).all()
@@ -68,9 +74,15 @@ def test_what_the_table_has_not(cells, latencies, tmp_path):
 
 def test_what_is_no_table_of_latencies(cells, real, tmp_path):
     np.savez(tmp_path / "other.npz", raspi4=np.ones(3))
-    with pytest.raises(EvaluationError, match=r"must hold the cells of NAS-Bench-201 as 'ops', of shape \(15,625, 6\), and doesn't"):
+    with pytest.raises(
+        EvaluationError,
+        match=r"must hold the cells of NAS-Bench-201 as 'ops', of shape \(15,625, 6\), and doesn't",
+    ):
         cells.with_latency("raspi4", path=tmp_path / "other.npz")
-    with pytest.raises(EvaluationError, match=r"'op_names' in .* must be one latency for each of its 15,625 cells, got the shape \(5,\)"):
+    with pytest.raises(
+        EvaluationError,
+        match=r"'op_names' in .* must be one latency for each of its 15,625 cells, got the shape \(5,\)",
+    ):
         cells.with_latency(path=real("nasbench201", "nb201.npz"))
 
 
@@ -163,13 +175,20 @@ class Blocks:
 
 
 def test_a_study_keeps_to_a_bound_on_the_sum():
-    latency = pickle.loads(pickle.dumps(OperatorLatency({"stem": 1.0, "block": 0.5}, Blocks(), "chip_latency_ms")))
+    latency = pickle.loads(
+        pickle.dumps(OperatorLatency({"stem": 1.0, "block": 0.5}, Blocks(), "chip_latency_ms"))
+    )
     space = SearchSpace({"depth": Integer(1, 6)})
     study = Study(space, Depth(), maximize="accuracy", constraints=["chip_latency_ms <= 2.5"], costs=latency)
     study.run(GridSearch(), trials=10)
     assert study.best.architecture == {"depth": 3}
     assert study.best.metrics["chip_latency_ms"] == 2.5
-    assert latency.describe() == {"type": "OperatorLatency", "operators": "Blocks", "table": 2, "metric": "chip_latency_ms"}
+    assert latency.describe() == {
+        "type": "OperatorLatency",
+        "operators": "Blocks",
+        "table": 2,
+        "metric": "chip_latency_ms",
+    }
 
 
 class Depth:
@@ -179,7 +198,9 @@ class Depth:
 
 def test_an_operator_that_was_not_measured_is_said(space, real):
     latency = once_for_all_latency(path=real("op_latency", "ofa_mbv3_i7-8700K.json.gz"))
-    with pytest.raises(EvaluationError, match="has no 'first_conv-input:224x224x3-output:112x112x16-kernel:5'"):
+    with pytest.raises(
+        EvaluationError, match="has no 'first_conv-input:224x224x3-output:112x112x16-kernel:5'"
+    ):
         latency(Architecture({**space.default(), "stem/kernel": 5}), Run(space))
 
 

@@ -31,7 +31,9 @@ def test_the_genuine_hashes(real):
 
 
 def permuted(one, order):
-    """The module with its inner vertices renumbered: vertex i becomes order[i - 1]; None if an edge then goes backwards."""
+    """The module with its inner vertices renumbered: vertex i becomes order[i - 1]; None if an edge then goes
+    backwards.
+    """
     size = len(one.operations)
     place = {0: 0, size - 1: size - 1, **{i: order[i - 1] for i in range(1, size - 1)}}
     matrix, operations = [[0] * size for _ in range(size)], [""] * size
@@ -47,7 +49,9 @@ def permuted(one, order):
 
 def test_isomorphic_modules_share_a_hash():
     one = module("01 02 13 24 35 34 45 05", CONV3, CONV1, POOL, CONV1)
-    others = [found for order in itertools.permutations(range(1, 5)) if (found := permuted(one, order)) is not None]
+    others = [
+        found for order in itertools.permutations(range(1, 5)) if (found := permuted(one, order)) is not None
+    ]
     assert len(set(others)) == 3
     assert {module_hash(other) for other in others} == {module_hash(one)}
 
@@ -55,7 +59,10 @@ def test_isomorphic_modules_share_a_hash():
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        (module("01 12 23 34", CONV1, CONV3, CONV3), module("01 12 23 34", CONV3, CONV3, CONV1)),  # in which order
+        (
+            module("01 12 23 34", CONV1, CONV3, CONV3),
+            module("01 12 23 34", CONV3, CONV3, CONV1),
+        ),  # in which order
         (module("01 03 12 23", CONV1, CONV3), module("01 03 12 23", CONV3, CONV1)),  # which way
         (module("01 12", CONV1), module("01 12", POOL)),
         (module("01 12", CONV1), module("01 12 02", CONV1)),
@@ -95,7 +102,11 @@ def test_a_module_without_a_path_is_none():
         (((0, 1), (0, 0)), (INPUT, CONV3, OUTPUT), "upper triangular, 3 x 3"),
         (((0, 1), (0, 0)), (OUTPUT, INPUT), "are 'input', some of"),
         (((0,),), (INPUT,), "are 'input', some of"),
-        (((0, 1, 0), (0, 0, 1), (0, 0, 0)), (INPUT, "conv7x7", OUTPUT), "are 'input', some of .* got .*conv7x7"),
+        (
+            ((0, 1, 0), (0, 0, 1), (0, 0, 0)),
+            (INPUT, "conv7x7", OUTPUT),
+            "are 'input', some of .* got .*conv7x7",
+        ),
     ],
 )
 def test_what_is_no_module_is_said(matrix, operations, message):

@@ -49,7 +49,9 @@ def varint(number):
 
 
 def evaluation(*numbers):
-    doubles = b"".join(bytes([i << 3 | 1]) + struct.pack("<d", number) for i, number in enumerate(numbers, start=1))
+    doubles = b"".join(
+        bytes([i << 3 | 1]) + struct.pack("<d", number) for i, number in enumerate(numbers, start=1)
+    )
     return doubles + b"\x32" + varint(10) + b"model.ckpt"
 
 
@@ -59,8 +61,13 @@ def metrics(params, *evaluations):
 
 
 def test_a_message_is_read():
-    message = metrics(6_315_018, evaluation(0, 0, 0.1, 0.2, 0.3), evaluation(54, 697.5, 0.8, 0.7, 0.6)) + b"\x25\x00\x00\x00\x00"
-    assert ModelMetrics.read(message) == ModelMetrics((Evaluation(0, 0, 0.1, 0.2, 0.3), Evaluation(54, 697.5, 0.8, 0.7, 0.6)), 6_315_018)
+    message = (
+        metrics(6_315_018, evaluation(0, 0, 0.1, 0.2, 0.3), evaluation(54, 697.5, 0.8, 0.7, 0.6))
+        + b"\x25\x00\x00\x00\x00"
+    )
+    assert ModelMetrics.read(message) == ModelMetrics(
+        (Evaluation(0, 0, 0.1, 0.2, 0.3), Evaluation(54, 697.5, 0.8, 0.7, 0.6)), 6_315_018
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,9 +91,15 @@ def test_what_is_no_message_is_said(message, what):
 def test_a_row_by_hand(modules, entries):
     entry = entries[0]
     found = modules.query(nasbench101_architecture(entry["matrix"], entry["ops"]))
-    assert found["valid_accuracy"] == pytest.approx(100 * (0.9255809187889099 + 0.9279847741127014 + 0.9246794581413269) / 3)
-    assert found["test_accuracy"] == pytest.approx(100 * (0.9231770634651184 + 0.9192708134651184 + 0.9205729365348816) / 3)
-    assert found["train_seconds"] == pytest.approx((1396.137939453125 + 1395.739990234375 + 1386.18310546875) / 3)
+    assert found["valid_accuracy"] == pytest.approx(
+        100 * (0.9255809187889099 + 0.9279847741127014 + 0.9246794581413269) / 3
+    )
+    assert found["test_accuracy"] == pytest.approx(
+        100 * (0.9231770634651184 + 0.9192708134651184 + 0.9205729365348816) / 3
+    )
+    assert found["train_seconds"] == pytest.approx(
+        (1396.137939453125 + 1395.739990234375 + 1386.18310546875) / 3
+    )
     assert found["params"] == 6_315_018
 
 
@@ -111,11 +124,21 @@ def test_half_of_the_epochs_and_single_runs(real, entries):
 
 
 def test_isomorphic_and_unpruned_architectures_are_one_module(modules):
-    # Two branches between input and output, a convolution and a pooling, with vertices on no path beside them.
+    # Two branches between input and output, a convolution and a pooling, with vertices on no path beside
+    # them.
     space = modules.space
     base = {**dict.fromkeys(space.parameters, 0), **{f"operation/{i}": CONV3 for i in range(1, 6)}}
     one = {**base, "edge/1<-0": 1, "edge/6<-1": 1, "edge/2<-0": 1, "edge/6<-2": 1, "operation/2": POOL}
-    other = {**base, "edge/3<-0": 1, "edge/6<-3": 1, "edge/5<-0": 1, "edge/6<-5": 1, "operation/3": POOL, "edge/4<-0": 1, "edge/2<-1": 1}
+    other = {
+        **base,
+        "edge/3<-0": 1,
+        "edge/6<-3": 1,
+        "edge/5<-0": 1,
+        "edge/6<-5": 1,
+        "operation/3": POOL,
+        "edge/4<-0": 1,
+        "edge/2<-1": 1,
+    }
     assert space.validate(one) != space.validate(other)
     assert module_hash(nasbench101_module(one)) == module_hash(nasbench101_module(other))
     assert nasbench101_module(one).edges == 4
@@ -133,18 +156,30 @@ def test_samples_are_modules(modules):
 
 
 def test_the_graph_that_predictors_see_is_the_pruned_module(modules):
-    """Two programs that know nothing of each other: the graph that is drawn of labels, and the module that is hashed."""
+    """Two programs that know nothing of each other: the graph that is drawn of labels, and the module that is
+    hashed.
+    """
     draw = cell_graph(modules.space)
     for number in range(300):
         architecture = modules.space.sample(stream(4, number))
         module, graph = nasbench101_module(architecture), draw(architecture)
         assert graph.labels == module.operations
-        assert set(graph.edges) == {(i, j) for i, row in enumerate(module.matrix) for j, there in enumerate(row) if there}
+        assert set(graph.edges) == {
+            (i, j) for i, row in enumerate(module.matrix) for j, there in enumerate(row) if there
+        }
 
 
 def test_a_search_stays_in_what_the_table_has(modules):
     known = [entry.architecture for entry in modules.entries()]
-    study = retia.search(modules.space, modules.evaluator, retia.Listed(known), trials=30, maximize="valid_accuracy", baseline=known[0], progress=False)
+    study = retia.search(
+        modules.space,
+        modules.evaluator,
+        retia.Listed(known),
+        trials=30,
+        maximize="valid_accuracy",
+        baseline=known[0],
+        progress=False,
+    )
     assert study.best.metrics["valid_accuracy"] == modules.optimum()
     assert study.history.count("completed") == 30
 
@@ -158,20 +193,45 @@ def test_a_benchmark_survives_a_pickle(modules):
 
 @pytest.fixture
 def tfrecord(entries, tmp_path):
-    """The entries as the authors write them, with some made-up trainings of 36 epochs; an isomorphic twin of the first one."""
+    """The entries as the authors write them, with some made-up trainings of 36 epochs; an isomorphic twin of
+    the first one.
+    """
     records = []
     for entry in entries:
         for epochs in (36, 108):
             for run in entry["runs_108"]:
                 halfway, final = (
-                    [run[f"{when}_{name}"] for name in ("training_time", "train_accuracy", "validation_accuracy", "test_accuracy")]
+                    [
+                        run[f"{when}_{name}"]
+                        for name in (
+                            "training_time",
+                            "train_accuracy",
+                            "validation_accuracy",
+                            "test_accuracy",
+                        )
+                    ]
                     for when in ("halfway", "final")
                 )
                 if epochs == 36:
                     halfway, final = [number / 4 for number in halfway], [number / 4 for number in final]
-                message = metrics(entry["trainable_parameters"], evaluation(0, 0, 0.1, 0.1, 0.1), evaluation(epochs / 2, *halfway), evaluation(epochs, *final))
+                message = metrics(
+                    entry["trainable_parameters"],
+                    evaluation(0, 0, 0.1, 0.1, 0.1),
+                    evaluation(epochs / 2, *halfway),
+                    evaluation(epochs, *final),
+                )
                 matrix = "".join(str(one) for row in entry["matrix"] for one in row)
-                records.append(json.dumps([entry["hash"], epochs, matrix, ",".join(entry["ops"]), base64.b64encode(message).decode()]).encode())
+                records.append(
+                    json.dumps(
+                        [
+                            entry["hash"],
+                            epochs,
+                            matrix,
+                            ",".join(entry["ops"]),
+                            base64.b64encode(message).decode(),
+                        ]
+                    ).encode()
+                )
     file = tmp_path / "nasbench_full.tfrecord"
     file.write_bytes(b"".join(map(framed, records)))
     return file
@@ -188,7 +248,9 @@ def test_a_tfrecord_holds_what_the_json_does(tfrecord, modules, tmp_path):
             assert small.query(entry.architecture, epochs) == pytest.approx(known, rel=1e-6)
         quarter = small.query(entry.architecture, 36)["valid_accuracy"]
         assert quarter == pytest.approx(entry.metrics["valid_accuracy"] / 4)
-    assert nasbench101(run=2, path=tmp_path / "nasbench101.npz")[5].metrics == pytest.approx(nasbench101(run=2, path=tfrecord)[5].metrics, rel=1e-6)
+    assert nasbench101(run=2, path=tmp_path / "nasbench101.npz")[5].metrics == pytest.approx(
+        nasbench101(run=2, path=tfrecord)[5].metrics, rel=1e-6
+    )
 
 
 def test_isomorphic_modules_of_a_file_are_one_row(tmp_path, entries):
@@ -206,7 +268,9 @@ def test_isomorphic_modules_of_a_file_are_one_row(tmp_path, entries):
     table = nasbench101(path=tmp_path / "a.json")
     assert len(table) == 2
     runs = [run["final_validation_accuracy"] for run in entry["runs_108"]]
-    assert table.query(nasbench101_architecture(twin["matrix"], twin["ops"]))["valid_accuracy"] == pytest.approx(100 * np.mean([*runs, runs[0]]))
+    assert table.query(nasbench101_architecture(twin["matrix"], twin["ops"]))[
+        "valid_accuracy"
+    ] == pytest.approx(100 * np.mean([*runs, runs[0]]))
     assert np.isnan(nasbench101(run=3, path=tmp_path / "a.json").column("valid_accuracy")).sum() == 1
 
 
@@ -217,7 +281,10 @@ def test_isomorphic_modules_of_a_file_are_one_row(tmp_path, entries):
     ("changes", "message"),
     [
         ({"edge/6<-0": 0}, "has a path from vertex 0 to vertex 6, and .* has none"),
-        (dict.fromkeys([f"edge/{j}<-{i}" for i in range(5) for j in range(i + 1, 5)] + ["edge/6<-4"], 1), "at most 9 edges .* got 12"),
+        (
+            dict.fromkeys([f"edge/{j}<-{i}" for i in range(5) for j in range(i + 1, 5)] + ["edge/6<-4"], 1),
+            "at most 9 edges .* got 12",
+        ),
         ({"edge/6<-0": "yes"}, "has the edges 'edge/1<-0' to 'edge/6<-5'"),
         ({"operation/2": "conv5x5"}, "are 'input', some of"),
     ],
@@ -253,12 +320,24 @@ def test_files_that_are_none(tmp_path, entries):
 
     fails("a.json", b"[]", "holds no module of NAS-Bench-101")
     fails("a.json", b"{}", "holds no module of NAS-Bench-101")
-    fails("a.json", json.dumps([{**entries[0], "hash": entries[1]["hash"]}]).encode(), "calls a module 'c4f6b.*|calls a module .* whose hash is 'ff92c322")
+    fails(
+        "a.json",
+        json.dumps([{**entries[0], "hash": entries[1]["hash"]}]).encode(),
+        "calls a module 'c4f6b.*|calls a module .* whose hash is 'ff92c322",
+    )
     fails("a.json", json.dumps([{"hash": "a"}]).encode(), "needs 'hash', 'matrix', .*KeyError")
     fails("a.tfrecord", framed(b"text"), "must be a hash, the epochs, a matrix, .* Is it NAS-Bench-101")
-    short = [entries[0]["hash"], 108, "0100", "input,output", base64.b64encode(metrics(1, evaluation(0, 0, 0, 0, 0))).decode()]
+    short = [
+        entries[0]["hash"],
+        108,
+        "0100",
+        "input,output",
+        base64.b64encode(metrics(1, evaluation(0, 0, 0, 0, 0))).decode(),
+    ]
     fails("a.tfrecord", framed(json.dumps(short).encode()), "evaluated three times, and .* has one of 1")
     fails("a.npz", b"text", "must be an npz file, but .* holds pickled objects, .* Make it with")
     np.savez(tmp_path / "b.npz", a=np.zeros(1))
-    with pytest.raises(EvaluationError, match="must be a table of 'retia/nasbench101/1', and is one of 'none'"):
+    with pytest.raises(
+        EvaluationError, match="must be a table of 'retia/nasbench101/1', and is one of 'none'"
+    ):
         nasbench101(path=tmp_path / "b.npz")

@@ -12,7 +12,13 @@ from retia.errors import EvaluationError
 @pytest.fixture
 def path(tmp_path):
     table = {
-        "".join(digits): {"test_acc": [90.0 + i, 92.0 + i], "mean_acc": 91.0 + i, "std": 1.0, "params": 100 * (i + 1), "flops": 1000 - i}
+        "".join(digits): {
+            "test_acc": [90.0 + i, 92.0 + i],
+            "mean_acc": 91.0 + i,
+            "std": 1.0,
+            "params": 100 * (i + 1),
+            "flops": 1000 - i,
+        }
         for i, digits in enumerate(itertools.product("012", repeat=2))
     }
     (tmp_path / "table.json").write_text(json.dumps(table))
@@ -24,7 +30,12 @@ def test_a_table_is_read(path):
     assert len(table) == 9
     assert table.space.size() == 9
     assert table.objective == "test_accuracy"
-    assert table.query({"layer/0": "mb3_k3", "layer/1": "mb6_k5"}) == {"test_accuracy": 96, "params": 600, "macs": 995, "flops": 1990}
+    assert table.query({"layer/0": "mb3_k3", "layer/1": "mb6_k5"}) == {
+        "test_accuracy": 96,
+        "params": 600,
+        "macs": 995,
+        "flops": 1990,
+    }
     assert table.best().architecture == {"layer/0": "mb6_k5", "layer/1": "mb6_k5"}
     assert table.space.default() == {"layer/0": "identity", "layer/1": "identity"}
 
@@ -52,5 +63,7 @@ def test_what_is_no_table_is_said(tmp_path, content, message):
 
 
 def test_costs_are_left_out_where_they_are_not_known(tmp_path):
-    (tmp_path / "table.json").write_text(json.dumps({"0": {"test_acc": [1], "params": 5}, "1": {"test_acc": [2]}}))
+    (tmp_path / "table.json").write_text(
+        json.dumps({"0": {"test_acc": [1], "params": 5}, "1": {"test_acc": [2]}})
+    )
     assert nasbench_macro(path=tmp_path / "table.json").metrics == ("test_accuracy",)

@@ -24,19 +24,28 @@ def test_the_space_is_the_hubs():
     assert SIZES.space.size() == 32_768
 
 
-@pytest.mark.parametrize("string", ["|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"])
+@pytest.mark.parametrize(
+    "string", ["|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"]
+)
 def test_strings_are_read_as_the_hub_reads_them(string):
     grid = TOPOLOGIES.index(TOPOLOGIES.read([string]))
     assert grid.architecture(0) == nasbench201_architecture(string)
 
 
 def test_sizes_are_read():
-    assert SIZES.index(SIZES.read(["8:16:24:56:64"])).architecture(0) == {f"channels/{i}": value for i, value in enumerate((8, 16, 24, 56, 64))}
+    assert SIZES.index(SIZES.read(["8:16:24:56:64"])).architecture(0) == {
+        f"channels/{i}": value for i, value in enumerate((8, 16, 24, 56, 64))
+    }
 
 
-@pytest.mark.parametrize("string", ["8:16:24:56:64", "|sep_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|none~2|", "|none~0|+|none~0|none~1|"])
+@pytest.mark.parametrize(
+    "string",
+    ["8:16:24:56:64", "|sep_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|none~2|", "|none~0|+|none~0|none~1|"],
+)
 def test_what_is_no_architecture_is_said(string):
-    with pytest.raises(EvaluationError, match="Row 0 of the table must be an architecture of the topology space"):
+    with pytest.raises(
+        EvaluationError, match="Row 0 of the table must be an architecture of the topology space"
+    ):
         TOPOLOGIES.read([string])
 
 
@@ -48,7 +57,9 @@ def test_the_costs_are_those_of_the_hubs_models(classes, side):
     evaluator, grid = Costs((3, side, side)), TOPOLOGIES.index(choices)
     for row in range(len(choices)):
         counted = evaluator(grid.architecture(row), Run(space))
-        assert {name: costs[name][row] for name in ("params", "macs", "flops")} == {name: counted[name] for name in ("params", "macs", "flops")}
+        assert {name: costs[name][row] for name in ("params", "macs", "flops")} == {
+            name: counted[name] for name in ("params", "macs", "flops")
+        }
 
 
 # --- the small file
@@ -58,14 +69,18 @@ def test_the_optimum_is_the_published_one(cells):
     assert len(cells) == 15_625
     best = cells.best()
     assert cells.index.row(best.architecture) == 6111
-    assert best.architecture == nasbench201_architecture("|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|")
+    assert best.architecture == nasbench201_architecture(
+        "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
+    )
     assert cells.optimum() == pytest.approx(91.6067, abs=1e-4)
     assert cells.optimum("test_accuracy") == pytest.approx(91.5233, abs=1e-4)
     assert cells.index.row(cells.best("test_accuracy").architecture) == 1459
 
 
 def test_a_row_by_hand(cells):
-    architecture = nasbench201_architecture("|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|")
+    architecture = nasbench201_architecture(
+        "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"
+    )
     after_200, after_12 = cells.query(architecture), cells.query(architecture, 12)
     assert after_200["valid_accuracy"] == pytest.approx(81.982667, abs=1e-5)
     assert after_200["test_accuracy"] == pytest.approx(81.52, abs=1e-5)
@@ -78,7 +93,9 @@ def test_a_row_by_hand(cells):
 
 
 def test_every_row_is_found(cells):
-    assert [cells.index.row(cells.index.architecture(row)) for row in range(0, 15_625, 25)] == list(range(0, 15_625, 25))
+    assert [cells.index.row(cells.index.architecture(row)) for row in range(0, 15_625, 25)] == list(
+        range(0, 15_625, 25)
+    )
     assert cells.index.rows(cells.index.choices).tolist() == list(range(15_625))
 
 
@@ -148,7 +165,12 @@ def test_topologies_in_the_authors_format(topology, dataset, epochs, seed):
     row = table[11]
     for name, value in KNOWN[dataset, epochs, seed].items():
         assert row.metrics[name] == pytest.approx(value, abs=1e-5)
-    assert row.metrics["params"] == {"cifar10-valid": 802_426, "cifar10": 802_426, "cifar100": 808_276, "ImageNet16-120": 809_576}[dataset]
+    assert (
+        row.metrics["params"]
+        == {"cifar10-valid": 802_426, "cifar10": 802_426, "cifar100": 808_276, "ImageNet16-120": 809_576}[
+            dataset
+        ]
+    )
     assert ("valid_accuracy" in row.metrics) == (dataset != "cifar10")
 
 
@@ -158,11 +180,16 @@ def test_the_small_file_agrees_with_the_authors(topology, cells):
     for row in (0, 11, 284):
         assert theirs[row].architecture == cells[row].architecture
         for epochs in (12, 200):
-            ours, known = cells.query(cells[row].architecture, epochs), theirs.query(cells[row].architecture, epochs)
+            ours, known = (
+                cells.query(cells[row].architecture, epochs),
+                theirs.query(cells[row].architecture, epochs),
+            )
             assert known["latency_ms"] > 1
             for name in ours.keys() - {"macs", "flops"}:
                 assert ours[name] == pytest.approx(known[name], rel=1e-6)
-            assert ours["macs"] == pytest.approx(known["macs"], abs=10)  # the authors count the bias of the classifier
+            assert ours["macs"] == pytest.approx(
+                known["macs"], abs=10
+            )  # the authors count the bias of the classifier
 
 
 def test_the_mean_is_that_of_the_seeds(topology):
@@ -182,14 +209,22 @@ def test_every_epoch_is_a_fidelity_with_curves(topology):
     assert table.query(architecture, 7)["valid_accuracy"] == pytest.approx(48.396)
     assert "test_accuracy" not in table.query(architecture, 7)
     short = natsbench(path=topology, curves=True, epochs=12, seed=777)
-    assert [short.query(architecture, epochs)["valid_accuracy"] for epochs in (1, 2, 12)] == pytest.approx([27.508, 26.836, 63.976], abs=1e-3)
+    assert [short.query(architecture, epochs)["valid_accuracy"] for epochs in (1, 2, 12)] == pytest.approx(
+        [27.508, 26.836, 63.976], abs=1e-3
+    )
 
 
 def test_sizes_in_the_authors_format(size):
     table = natsbench("size", path=size)
     assert len(table) == 32_768
     assert table.fidelities == (1, 12, 90)
-    assert table[11].architecture == {"channels/0": 8, "channels/1": 8, "channels/2": 8, "channels/3": 16, "channels/4": 32}
+    assert table[11].architecture == {
+        "channels/0": 8,
+        "channels/1": 8,
+        "channels/2": 8,
+        "channels/3": 16,
+        "channels/4": 32,
+    }
     assert table[11].metrics == pytest.approx(
         {
             "valid_accuracy": 83.724,
@@ -212,7 +247,9 @@ def test_an_archive_reads_a_file_when_it_is_asked_for(topology, tmp_path):
         shutil.copy(topology / name, folder)
     table = natsbench(path=folder)
     architecture = table.index.architecture(11)
-    with pytest.raises(EvaluationError, match=r"no results of architecture 11, .* there are 15,625 architectures"):
+    with pytest.raises(
+        EvaluationError, match=r"no results of architecture 11, .* there are 15,625 architectures"
+    ):
         table.query(architecture)
     shutil.copy(topology / "000011.pickle.pbz2", folder)
     assert table.query(architecture)["valid_accuracy"] == pytest.approx(87.94)
@@ -236,7 +273,11 @@ def one_file(topology, tmp_path):
     def read(name):
         return pickle.loads(bz2.decompress((topology / f"{name}.pickle.pbz2").read_bytes()))
 
-    content = {**read("meta"), "arch2infos": {row: read(f"{row:06d}") for row in (11, 284)}, "evaluated_indexes": {11, 284}}
+    content = {
+        **read("meta"),
+        "arch2infos": {row: read(f"{row:06d}") for row in (11, 284)},
+        "evaluated_indexes": {11, 284},
+    }
     del content["arch2infos"][284]["12"]
     file = tmp_path / "NATS-tss-v1_0-3ffb9.pickle.pbz2"
     file.write_bytes(bz2.compress(pickle.dumps(content, protocol=4)))
@@ -264,7 +305,10 @@ def test_the_folder_of_benchmarks_is_found(real, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"dataset": "mnist"}, r"the data sets \['cifar10-valid', 'cifar10', 'cifar100', 'ImageNet16-120'\], got 'mnist'"),
+        (
+            {"dataset": "mnist"},
+            r"the data sets \['cifar10-valid', 'cifar10', 'cifar100', 'ImageNet16-120'\], got 'mnist'",
+        ),
         ({"epochs": 90}, "results after 12, 200 epochs, got 90"),
         ({"epochs": 90, "curves": True}, "results after 12, 200 epochs, got 90"),
     ],
@@ -294,7 +338,10 @@ def test_archives_that_are_none(tmp_path, topology):
     with pytest.raises(EvaluationError, match="under 'meta_archs', and doesn't"):
         natsbench(path=tmp_path)
     (tmp_path / "meta.pickle.pbz2").write_bytes(bz2.compress(pickle.dumps({"meta_archs": [7]})))
-    with pytest.raises(EvaluationError, match="Row 0 of the table must be an architecture of the topology space of NATS-Bench, got 7"):
+    with pytest.raises(
+        EvaluationError,
+        match="Row 0 of the table must be an architecture of the topology space of NATS-Bench, got 7",
+    ):
         natsbench(path=tmp_path)
     shutil.copy(topology / "meta.pickle.pbz2", tmp_path)
     with pytest.raises(EvaluationError, match="has no results of any architecture"):
@@ -310,7 +357,9 @@ def test_small_files_that_are_none(tmp_path, real):
     with pytest.raises(EvaluationError, match="is no table of 'natsbench-size'"):
         natsbench("size", path=tmp_path / "other.npz")
     (tmp_path / "text.npz").write_text("text")
-    with pytest.raises(EvaluationError, match="must be an npz file, but .*text.npz can't be read .* Download it again"):
+    with pytest.raises(
+        EvaluationError, match="must be an npz file, but .*text.npz can't be read .* Download it again"
+    ):
         nasbench201(path=tmp_path / "text.npz")
     path = real("nasbench201", "nb201.npz")
     with pytest.raises(EvaluationError, match="holds means over seeds .* got seed=777"):

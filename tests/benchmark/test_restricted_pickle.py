@@ -45,7 +45,10 @@ def test_nothing_else_is_read(tmp_path, value):
         read_pickle(written(tmp_path / "a", value))
 
 
-@pytest.mark.parametrize("content", [b"", b"no bz2", bz2.compress(b""), bz2.compress(b"no pickle"), bz2.compress(pickle.dumps([1]))[:-9]])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no bz2", bz2.compress(b""), bz2.compress(b"no pickle"), bz2.compress(pickle.dumps([1]))[:-9]],
+)
 def test_what_is_no_pickle_is_said(tmp_path, content):
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(EvaluationError, match="must be a pickle compressed by bz2"):
@@ -56,13 +59,20 @@ def test_what_is_no_pickle_is_said(tmp_path, content):
 @pytest.mark.parametrize("protocol", [3, 4, 5])
 def test_numbers_of_every_type_are_read(tmp_path, code, protocol):
     value = np.array([1], code)[0]
-    (tmp_path / "a").write_bytes(bz2.compress(pickle.dumps([value, -(10**12), 2**90, True, "text", b"raw", 300, 70_000], protocol)))
+    (tmp_path / "a").write_bytes(
+        bz2.compress(pickle.dumps([value, -(10**12), 2**90, True, "text", b"raw", 300, 70_000], protocol))
+    )
     assert read_pickle(tmp_path / "a") == [1, -(10**12), 2**90, True, "text", b"raw", 300, 70_000]
 
 
 def test_containers_that_hold_one_another_are_read_as_pickle_reads_them(tmp_path):
     shared = [1.5]
-    value = {"shared": [shared, shared], "pairs": {("a", 1): (1, 2, 3, 4), ("b", 2): ()}, "many": list(range(2500)), "long": "x" * 500}
+    value = {
+        "shared": [shared, shared],
+        "pairs": {("a", 1): (1, 2, 3, 4), ("b", 2): ()},
+        "many": list(range(2500)),
+        "long": "x" * 500,
+    }
     read = read_pickle(written(tmp_path / "a", value))
     assert read == value
     assert read["shared"][0] is read["shared"][1]
@@ -112,7 +122,10 @@ FORGED = {
     "big-endian numbers": [number_type("f8"), b"(K\x03" + text(">") + b"tb"],
     "a state without a type": [b"]", STATE, b"b"],
     "a state of what is named": [named("numpy", "dtype"), b"N}" + text("__call__") + b"K\x01s\x86b"],
-    "a state of an ordered dictionary": [named("collections", "OrderedDict"), b")RN}" + text("items") + b"K\x01s\x86b"],
+    "a state of an ordered dictionary": [
+        named("collections", "OrderedDict"),
+        b")RN}" + text("items") + b"K\x01s\x86b",
+    ],
     "a call of a number": [b"K\x01)R"],
     "a call without a tuple": [named("numpy.core.multiarray", "scalar"), b"K\x01R"],
     "a dictionary of given items": [named("collections", "OrderedDict"), b"]\x85R"],
@@ -142,7 +155,10 @@ FORGED = {
 
 @pytest.mark.parametrize("parts", FORGED.values(), ids=FORGED)
 def test_a_forged_pickle_is_an_error(tmp_path, parts):
-    with pytest.raises(EvaluationError, match=r"must be a pickle compressed by bz2, but it can't be read: \w+: .*Download it again"):
+    with pytest.raises(
+        EvaluationError,
+        match=r"must be a pickle compressed by bz2, but it can't be read: \w+: .*Download it again",
+    ):
         read_pickle(forged(tmp_path / "a", *parts))
 
 
@@ -152,7 +168,11 @@ def test_the_parts_of_forged_pickles_are_put_together_rightly(tmp_path):
     assert pickle.loads(bz2.decompress((tmp_path / "a").read_bytes())) == [0.25]
 
 
-@pytest.mark.parametrize("deep", [b"}" + b")" + b"\x85" * 3_000_000 + b"K\x01s", b"\x8f()" + b"\x85" * 3_000_000 + b"\x90"], ids=["key", "item"])
+@pytest.mark.parametrize(
+    "deep",
+    [b"}" + b")" + b"\x85" * 3_000_000 + b"K\x01s", b"\x8f()" + b"\x85" * 3_000_000 + b"\x90"],
+    ids=["key", "item"],
+)
 def test_tuples_nested_deeply_are_not_hashed(tmp_path, deep):
     with pytest.raises(EvaluationError, match="a key holds a tuple"):
         read_pickle(forged(tmp_path / "a", deep))

@@ -14,7 +14,9 @@ from retia.trial import Proposal
 
 @pytest.fixture
 def whole(tiny):
-    """The nine architectures, all trained: the accuracy grows by ten with each, and the seconds by a hundred."""
+    """The nine architectures, all trained: the accuracy grows by ten with each, and the seconds by a
+    hundred.
+    """
     ranks = np.arange(1.0, 10.0)
     trained = {
         3: {"valid_accuracy": ranks, "test_accuracy": -ranks, "train_seconds": np.full(9, 40.0)},
@@ -37,9 +39,17 @@ def test_one_worker_takes_one_after_the_other(whole):
 
 
 def test_a_free_worker_does_not_wait_for_the_others(whole):
-    """Two workers: 0 (100 s) and 1 (200 s) start; 2 (300 s) starts at 100 and ends at 400; 3 (400 s) at 200, to 600; 4 at 400, to 900."""
+    """Two workers: 0 (100 s) and 1 (200 s) start; 2 (300 s) starts at 100 and ends at 400; 3 (400 s) at 200,
+    to 600; 4 at 400, to 900.
+    """
     run = simulate(whole, GridSearch(), evaluations=5, workers=2)
-    assert [(trial.number, trial.started, trial.ended) for trial in run.trials] == [(0, 0, 100), (1, 0, 200), (2, 100, 400), (3, 200, 600), (4, 400, 900)]
+    assert [(trial.number, trial.started, trial.ended) for trial in run.trials] == [
+        (0, 0, 100),
+        (1, 0, 200),
+        (2, 100, 400),
+        (3, 200, 600),
+        (4, 400, 900),
+    ]
 
 
 def test_trials_end_in_another_order_than_they_start(whole):
@@ -78,11 +88,14 @@ def test_what_is_minimized(whole):
 
 def test_the_share_of_the_hypervolume_by_hand(whole):
     """The front is all nine rows, (10 r, 10 - r): stairs of one by ten from the worst corner, (10, 9)."""
-    stairs = Benchmark("stairs", whole.space, whole.index, whole.join({"latency_ms": np.arange(1.0, 10.0)}).records, 9)
+    stairs = Benchmark(
+        "stairs", whole.space, whole.index, whole.join({"latency_ms": np.arange(1.0, 10.0)}).records, 9
+    )
     run = simulate(stairs, GridSearch(), evaluations=9, maximize="valid_accuracy", minimize="latency_ms")
     assert run.hypervolume_share() == 1
     half = simulate(stairs, GridSearch(), evaluations=5, maximize="valid_accuracy", minimize="latency_ms")
-    # Row r dominates r tens up to latency 9: the sum over latencies 1 to 8 of ten times the best row that is as quick.
+    # Row r dominates r tens up to latency 9: the sum over latencies 1 to 8 of ten times the best row that is
+    # as quick.
     assert half.hypervolume_share() == (10 + 20 + 30 + 40 * 4) / (10 * (1 + 2 + 3 + 4 + 5 + 6 + 7))
     assert half.hypervolume_share({"valid_accuracy": 10, "latency_ms": 5}) == 1
 
@@ -133,7 +146,9 @@ def test_nothing_is_evaluated_twice(whole):
     assert numbers(simulate(whole, Repeating(), evaluations=5, workers=3)) == [0]
 
 
-@pytest.mark.parametrize("strategy", [Random(), RegularizedEvolution(20, 5), LocalSearch()], ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize(
+    "strategy", [Random(), RegularizedEvolution(20, 5), LocalSearch()], ids=lambda one: type(one).__name__
+)
 def test_with_one_worker_it_is_the_study(cells, strategy):
     study = Study(cells.space, cells.evaluator, maximize="valid_accuracy", seed=3)
     study.run(strategy, trials=60)
@@ -143,24 +158,34 @@ def test_with_one_worker_it_is_the_study(cells, strategy):
 
 
 def test_the_same_seed_gives_the_same_run(cells):
-    once, again, other = (simulate(cells, RegularizedEvolution(), evaluations=80, workers=8, seed=seed) for seed in (0, 0, 1))
+    once, again, other = (
+        simulate(cells, RegularizedEvolution(), evaluations=80, workers=8, seed=seed) for seed in (0, 0, 1)
+    )
     assert once.trials == again.trials
     assert once.trials != other.trials
     assert (np.diff(once.ends_s) >= 0).all()
 
 
 def test_eight_workers_are_nearly_eight_times_as_quick(cells):
-    alone, together = (simulate(cells, Random(), evaluations=200, workers=workers).ends_s[-1] for workers in (1, 8))
+    alone, together = (
+        simulate(cells, Random(), evaluations=200, workers=workers).ends_s[-1] for workers in (1, 8)
+    )
     assert 7 < alone / together < 8.5
 
 
 def test_what_can_not_be_simulated(whole):
-    with pytest.raises(EvaluationError, match="at least one evaluation and one worker, got evaluations=0, workers=1"):
+    with pytest.raises(
+        EvaluationError, match="at least one evaluation and one worker, got evaluations=0, workers=1"
+    ):
         simulate(whole, Random(), evaluations=0)
     with pytest.raises(EvaluationError, match="got evaluations=1, workers=0"):
         simulate(whole, Random(), evaluations=1, workers=0)
-    timeless = Benchmark("timeless", whole.space, whole.index, Columns({9: {"valid_accuracy": np.arange(9.0)}}, {}), 9)
+    timeless = Benchmark(
+        "timeless", whole.space, whole.index, Columns({9: {"valid_accuracy": np.arange(9.0)}}, {}), 9
+    )
     for arguments in ({"workers": 2}, {"hours": 1.0}):
-        with pytest.raises(EvaluationError, match="has no 'train_seconds', without which trials take no time"):
+        with pytest.raises(
+            EvaluationError, match="has no 'train_seconds', without which trials take no time"
+        ):
             simulate(timeless, Random(), evaluations=2, **arguments)
     assert simulate(timeless, Random(), evaluations=9).regret()[-1] == 0

@@ -31,7 +31,11 @@ class Judge:
         if architecture["skips"] == (0, 1) and architecture["kind"] == "plain":
             raise ValueError("it failed")
         depth, epochs = architecture.get("depth", 1), run.fidelity or 8
-        return {"accuracy": depth + epochs / 100 + sum(architecture["skips"]) / 10, "train_seconds": epochs * depth, "params": 100 * depth}
+        return {
+            "accuracy": depth + epochs / 100 + sum(architecture["skips"]) / 10,
+            "train_seconds": epochs * depth,
+            "params": 100 * depth,
+        }
 
 
 class Twice:
@@ -60,8 +64,12 @@ def test_a_table_is_made_of_a_study_and_written_and_read(study, tmp_path):
         assert table.fidelities == (2, 8)
         assert table.objective == "accuracy"
         assert table.costs == ("params",)
-        assert table.query({"kind": "deep", "depth": 3, "skips": (0,)}) == pytest.approx({"accuracy": 3.08, "train_seconds": 24, "params": 300})
-        assert table.query({"kind": "deep", "depth": 3, "skips": (1,)}, 2) == pytest.approx({"accuracy": 3.12, "train_seconds": 6, "params": 300})
+        assert table.query({"kind": "deep", "depth": 3, "skips": (0,)}) == pytest.approx(
+            {"accuracy": 3.08, "train_seconds": 24, "params": 300}
+        )
+        assert table.query({"kind": "deep", "depth": 3, "skips": (1,)}, 2) == pytest.approx(
+            {"accuracy": 3.12, "train_seconds": 6, "params": 300}
+        )
         assert table.best().architecture["depth"] == 4
     assert read.describe() == {**made.describe(), "optimum": pytest.approx(made.optimum())}
     assert read.space.parameters == SPACE.parameters
@@ -70,7 +78,10 @@ def test_a_table_is_made_of_a_study_and_written_and_read(study, tmp_path):
 def test_whether_trainings_go_on_is_written(study, tmp_path):
     made = table_of(SPACE, study.trials, epochs=8)
     for continues in (False, True):
-        assert read_table(write_table(replace(made, continues=continues), tmp_path / "mine.npz")).continues is continues
+        assert (
+            read_table(write_table(replace(made, continues=continues), tmp_path / "mine.npz")).continues
+            is continues
+        )
 
 
 def test_what_is_not_in_the_table_is_not_in_its_space(study):
@@ -106,10 +117,21 @@ def test_a_row_that_was_not_trained_as_long_has_its_costs_alone(study):
 
 
 def test_no_trials_are_no_table(study):
-    with pytest.raises(EvaluationError, match="The table 'mine' needs at least one completed trial, got none"):
+    with pytest.raises(
+        EvaluationError, match="The table 'mine' needs at least one completed trial, got none"
+    ):
         table_of(SPACE, [trial for trial in study.trials if trial.state == "failed"], epochs=8, name="mine")
     with pytest.raises(EvaluationError, match="results after 2, 7 epochs, got 8") as caught:
-        table_of(SPACE, [*study.trials[1:3], study.trials[0].__class__(99, study.trials[0].architecture, "completed", {"accuracy": 1.0}, 7.0)], epochs=8)
+        table_of(
+            SPACE,
+            [
+                *study.trials[1:3],
+                study.trials[0].__class__(
+                    99, study.trials[0].architecture, "completed", {"accuracy": 1.0}, 7.0
+                ),
+            ],
+            epochs=8,
+        )
     assert "epochs=" in str(caught.value)
 
 

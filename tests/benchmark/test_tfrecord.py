@@ -61,7 +61,10 @@ def test_records_are_read_in_order(tmp_path):
     records = [b"", b"a", b"some more", bytes(1000)]
     (tmp_path / "a.tfrecord").write_bytes(b"".join(map(framed, records)))
     heard = []
-    assert list(read_records(tmp_path / "a.tfrecord", lambda done, total: heard.append((done, total)))) == records
+    assert (
+        list(read_records(tmp_path / "a.tfrecord", lambda done, total: heard.append((done, total))))
+        == records
+    )
     size = (tmp_path / "a.tfrecord").stat().st_size
     assert heard == [(size, size)]
     (tmp_path / "empty.tfrecord").touch()
@@ -82,8 +85,12 @@ def test_a_changed_byte_is_found(tmp_path, place):
         list(read_records(tmp_path / "a.tfrecord"))
 
 
-@pytest.mark.parametrize("content", [framed(b"record")[:-1], framed(b"record")[:14], framed(b"record")[:5], b"this is some text"])
+@pytest.mark.parametrize(
+    "content", [framed(b"record")[:-1], framed(b"record")[:14], framed(b"record")[:5], b"this is some text"]
+)
 def test_a_file_that_ends_early_is_found(tmp_path, content):
     (tmp_path / "a.tfrecord").write_bytes(content)
-    with pytest.raises(EvaluationError, match="is no TFRecord file, or is damaged: a record is not there to its end"):
+    with pytest.raises(
+        EvaluationError, match="is no TFRecord file, or is damaged: a record is not there to its end"
+    ):
         list(read_records(tmp_path / "a.tfrecord"))

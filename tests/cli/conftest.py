@@ -65,7 +65,9 @@ def retia(folder):
     def call(*arguments, code=0):
         modules = set(sys.modules)
         result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-        for name in set(sys.modules) - modules:  # each command is a process of its own: it imports the file anew
+        for name in (
+            set(sys.modules) - modules
+        ):  # each command is a process of its own: it imports the file anew
             if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(folder)):
                 del sys.modules[name]
         assert result.exit_code == code, f"{result.output}\n{result.exception!r}"
@@ -81,7 +83,20 @@ def process(folder):
     def start(*arguments, **options):
         source = str(Path(__file__).parents[2] / "src")
         environment = {**os.environ, "PYTHONPATH": source, "OMP_NUM_THREADS": "1", "COLUMNS": "160"}
-        command = [sys.executable, "-c", "from retia.cli import main; main(prog_name='retia')", *map(str, arguments)]
-        return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+        command = [
+            sys.executable,
+            "-c",
+            "from retia.cli import main; main(prog_name='retia')",
+            *map(str, arguments),
+        ]
+        return subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
 
     return start

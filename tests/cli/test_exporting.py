@@ -31,7 +31,11 @@ def test_a_trained_model_is_exported(retia, write, folder):
     retia("run", "small.py", "--quiet")
     data = json.loads(retia("export", "small.py", "--number", 1, "--out", "model", "--json").stdout)
     assert data["trial"] == 1
-    assert [path.rpartition("/")[2] for path in data["files"]] == ["architecture.json", "program.pt2", "weights.safetensors"]
+    assert [path.rpartition("/")[2] for path in data["files"]] == [
+        "architecture.json",
+        "program.pt2",
+        "weights.safetensors",
+    ]
     program = torch.export.load(folder / "model" / "program.pt2").module()
     assert program(torch.zeros(5, 3)).shape == (5, 2)
     assert json.loads((folder / "model" / "architecture.json").read_text())["architecture"] == {"width": 8}
@@ -42,14 +46,20 @@ def test_a_trained_model_is_exported(retia, write, folder):
 def test_a_trial_that_is_not_there_is_an_error(retia, write):
     write("small.py", CODE)
     retia("run", "small.py", "--quiet", "--name", "other")
-    assert "Study 'other' has no trial 9" in retia("export", "small.py", "--name", "other", "--number", 9, "--out", "model", code=1).stderr
+    assert (
+        "Study 'other' has no trial 9"
+        in retia("export", "small.py", "--name", "other", "--number", 9, "--out", "model", code=1).stderr
+    )
 
 
 def test_a_study_without_data_has_no_example(retia, write, toy):
     retia("run", toy, "--quiet")
     error = retia("export", toy, "--out", "model", code=1).stderr
     assert "An export needs an example input" in error
-    assert "Write example = torch.zeros(2, ...) in toy.py, or give the study costs=retia.Costs(input_shape)." in error
+    assert (
+        "Write example = torch.zeros(2, ...) in toy.py, or give the study costs=retia.Costs(input_shape)."
+        in error
+    )
 
 
 def test_what_main_searches_is_exported_without_searching_again(retia, write, folder):
@@ -69,7 +79,9 @@ def test_what_main_searches_is_exported_without_searching_again(retia, write, fo
     )
     write("called.py", called)
     assert "it ended" in retia("run", "called.py", "--storage", "here.db", "--set", "epochs=2").stdout
-    data = retia("export", "called.py", "--storage", "here.db", "--out", "model", "--set", "epochs=2", "--json")
+    data = retia(
+        "export", "called.py", "--storage", "here.db", "--out", "model", "--set", "epochs=2", "--json"
+    )
     assert data.stderr == "main was called\n"
     assert json.loads(data.stdout)["trial"] in (0, 1)
     assert torch.export.load(folder / "model" / "program.pt2").module()(torch.zeros(5, 3)).shape == (5, 2)
@@ -100,7 +112,9 @@ def test_the_example_may_be_the_files_own(retia, write, folder):
 def test_the_storage_is_looked_for_where_the_run_put_it(retia, write, folder, monkeypatch):
     write("small.py", CODE.replace('name="small"', 'name="small", storage="own.db"'))
     retia("run", "small.py", "--quiet")
-    monkeypatch.setenv("RETIA_STORAGE", "elsewhere.db")  # the file's own storage goes before it, as in retia run
+    monkeypatch.setenv(
+        "RETIA_STORAGE", "elsewhere.db"
+    )  # the file's own storage goes before it, as in retia run
     retia("export", "small.py", "--out", "model")
     write("plain.py", CODE)
     retia("run", "plain.py", "--quiet")

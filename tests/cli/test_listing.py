@@ -29,7 +29,10 @@ def test_studies_are_listed(retia, two):
     data = json.loads(retia("studies", "--json").stdout)
     assert [study["name"] for study in data] == ["toy", "other"]
     assert data[0]["trials"] == {"completed": 6, "failed": 2}
-    assert data[0]["objectives"] == [{"metric": "accuracy", "direction": "maximize"}, {"metric": "params", "direction": "minimize"}]
+    assert data[0]["objectives"] == [
+        {"metric": "accuracy", "direction": "maximize"},
+        {"metric": "params", "direction": "minimize"},
+    ]
 
 
 def test_trials_are_listed_a_line_each_with_the_front_marked(retia, stored):
@@ -92,7 +95,8 @@ def test_the_best_comes_with_what_was_gained(retia, stored):
 
 
 def test_a_study_without_a_result_is_told(retia, write, toy):
-    write("failing.py", "from toy import *\nspace = retia.SearchSpace({'a': retia.Categorical((3,)), 'b': retia.Categorical(('x',))})\n"
+    write("failing.py", "from toy import *\nspace = retia.SearchSpace({'a': retia.Categorical((3,)), 'b': "
+    "retia.Categorical(('x',))})\n"
                         "study = retia.Study(space, judge, maximize='accuracy')\ntrials = 1\n")  # fmt: skip
     assert "The baseline (trial 0) fails" in retia("run", "failing.py", "--quiet", code=1).stderr
     assert "no trial has completed" in retia("best").stdout
@@ -119,17 +123,42 @@ def test_an_unknown_study_is_an_error_that_lists_those_there_are(retia, stored):
 
 
 def test_a_missing_storage_is_an_error_and_is_not_made(retia, toy, folder):
-    for command in (["studies"], ["trials"], ["show", 0], ["best"], ["plot"], ["export", toy, "--out", "model"]):
+    for command in (
+        ["studies"],
+        ["trials"],
+        ["show", 0],
+        ["best"],
+        ["plot"],
+        ["export", toy, "--out", "model"],
+    ):
         for form in ([], ["--json"]):
             result = retia(*command, *form, code=1)
             assert result.stdout == ""
             assert "StorageError: There is no storage" in result.stderr
-    assert [path.name for path in folder.iterdir() if path.suffix != ".py" and path.name != "__pycache__"] == []
+    assert [
+        path.name for path in folder.iterdir() if path.suffix != ".py" and path.name != "__pycache__"
+    ] == []
 
 
-@pytest.mark.parametrize("command", [["studies"], ["trials"], ["show", 0], ["best"], ["plot"], ["export", "toy.py", "--out", "model"], ["run", "toy.py"]])
 @pytest.mark.parametrize(
-    ("storage", "error"), [("text.db", "is not an SQLite database"), ("folder", "is a directory"), ("far/x.db", "must lie in a directory")]
+    "command",
+    [
+        ["studies"],
+        ["trials"],
+        ["show", 0],
+        ["best"],
+        ["plot"],
+        ["export", "toy.py", "--out", "model"],
+        ["run", "toy.py"],
+    ],
+)
+@pytest.mark.parametrize(
+    ("storage", "error"),
+    [
+        ("text.db", "is not an SQLite database"),
+        ("folder", "is a directory"),
+        ("far/x.db", "must lie in a directory"),
+    ],
 )
 def test_what_is_no_storage_is_one_message_of_every_command(retia, toy, folder, command, storage, error):
     (folder / "text.db").write_text("hello")
@@ -163,14 +192,19 @@ def test_a_study_without_trials_is_told_by_every_command(retia, toy, folder):
 
 
 def test_an_empty_storage_is_told(retia, folder):
-    header = Header(name="x", space={"parameters": {}}, evaluator={}, objectives=(), constraints=(), seed=0, baseline=None)
+    header = Header(
+        name="x", space={"parameters": {}}, evaluator={}, objectives=(), constraints=(), seed=0, baseline=None
+    )
     Database(folder / "retia.db").open(header).close(None)
     with sqlite3.connect(folder / "retia.db") as connection:
         connection.execute("delete from runs")
         connection.execute("delete from studies")
     connection.close()
     assert "no study in 'retia.db'" in retia("studies").stdout
-    assert "The storage 'retia.db' holds no study. Run one with retia run FILE.py" in retia("trials", code=1).stderr
+    assert (
+        "The storage 'retia.db' holds no study. Run one with retia run FILE.py"
+        in retia("trials", code=1).stderr
+    )
 
 
 def test_the_storage_comes_from_the_option_or_the_environment(retia, toy, folder, monkeypatch):

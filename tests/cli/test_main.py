@@ -33,7 +33,10 @@ def test_an_error_is_one_message_on_standard_error(retia, folder):
 
 
 def test_columns_are_aligned():
-    assert columns(("n", "name"), [("1", "a"), ("20", "bcd e")], right=frozenset({"n"})) == " n  name\n 1  a\n20  bcd e"
+    assert (
+        columns(("n", "name"), [("1", "a"), ("20", "bcd e")], right=frozenset({"n"}))
+        == " n  name\n 1  a\n20  bcd e"
+    )
     assert columns(("n", "name"), []) == "n  name"
 
 
@@ -56,8 +59,14 @@ def test_listings_do_not_import_torch(retia, toy, folder):
 
 
 def test_help_imports_nothing_heavy(folder):
-    code = "import sys; from retia.cli import main; print([n for n in ('torch', 'matplotlib', 'sklearn', 'rich', 'sqlalchemy') if n in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    code = (
+        "import sys; from retia.cli import main; print([n for n in ('torch', 'matplotlib', 'sklearn', "
+        "'rich', 'sqlalchemy') if n in sys.modules])"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "[]\n"
+    )
 
 
 SLOW = """
@@ -133,7 +142,14 @@ def test_the_version_is_printed(process):
 
 def run_to(output, *arguments):
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src"), "OMP_NUM_THREADS": "1"}
-    return subprocess.run([sys.executable, "-m", "retia", *arguments], stdout=output, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "retia", *arguments],
+        stdout=output,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        check=False,
+    )
 
 
 def test_the_package_runs_as_the_command(folder):
@@ -144,14 +160,27 @@ def test_the_package_runs_as_the_command(folder):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
 @pytest.mark.parametrize(
-    "command", [["trials"], ["trials", "--json"], ["best"], ["show", "0"], ["studies"], ["plot"], ["--help"], ["run", "toy.py", "--quiet"]]
+    "command",
+    [
+        ["trials"],
+        ["trials", "--json"],
+        ["best"],
+        ["show", "0"],
+        ["studies"],
+        ["plot"],
+        ["--help"],
+        ["run", "toy.py", "--quiet"],
+    ],
 )
 def test_output_that_cannot_be_written_is_one_message(retia, toy, command):
     retia("run", toy, "--quiet")
     with open("/dev/full", "w") as full:
         done = run_to(full, *command)
     assert done.returncode == 1
-    assert done.stderr == "OSError: [Errno 28] No space left on device. Check the path, its permissions and the space on its disk.\n"
+    assert done.stderr == (
+        "OSError: [Errno 28] No space left on device. Check the path, "
+        "its permissions and the space on its disk.\n"
+    )
 
 
 @pytest.mark.parametrize("command", [["trials"], ["trials", "--json"], ["best"], ["--help"]])
@@ -167,4 +196,7 @@ def test_a_reader_that_has_seen_enough_ends_the_command_quietly(retia, toy, comm
 def test_a_folder_that_cannot_be_made_is_one_message(retia, toy):
     retia("run", toy, "--quiet")
     error = retia("plot", "--out", Path(toy, "plots"), code=1).stderr
-    assert error == "NotADirectoryError: [Errno 20] Not a directory: 'toy.py/plots'. Check the path, its permissions and the space on its disk.\n"
+    assert error == (
+        "NotADirectoryError: [Errno 20] Not a directory: 'toy.py/plots'. Check the path, "
+        "its permissions and the space on its disk.\n"
+    )

@@ -5,7 +5,10 @@ import pytest
 
 def test_a_file_with_a_study_runs_and_is_kept(retia, toy, folder):
     result = retia("run", toy)
-    assert "study 'toy' (maximize accuracy, minimize params): 8 trials, 6 completed, 2 failed; stopped: trials done" in result.stdout
+    assert (
+        "study 'toy' (maximize accuracy, minimize params): 8 trials, 6 completed, 2 failed; stopped: "
+        "trials done"
+    ) in result.stdout
     assert "Pareto front" in result.stdout
     assert result.stderr.splitlines()[0] == "checked: space: 2 parameters"
     assert "started study 'toy': 8 trials" in result.stderr
@@ -88,7 +91,10 @@ def test_a_one_shot_search_retrains_its_winners_and_says_what_it_was_worth(retia
     assert data["method"] == "SPOS"
     assert data["trained"]["retrained"] in (2, 3)  # the winners, and the baseline if it is none of them
     assert data["seconds"]["random"] > 0
-    assert {one["among"] for one in data["rank_correlations"]} <= {"random architectures", "architectures that were retrained"}
+    assert {one["among"] for one in data["rank_correlations"]} <= {
+        "random architectures",
+        "architectures that were retrained",
+    }
     assert "what SPOS was worth, by accuracy" in retia("run", "shot.py", "--quiet").stdout
     assert "train the winners too: retrain=5" in retia("run", "shot.py", "--control", code=1).stderr
 
@@ -132,7 +138,10 @@ def test_set_replaces_fields_of_the_evaluator(retia, write):
 
 def test_set_of_an_unknown_field_lists_those_there_are(retia, write, toy):
     write("judged.py", JUDGE)
-    assert "Judge has no field 'size'. Its fields are scale, word." in retia("run", "judged.py", "--set", "size=1", code=1).stderr
+    assert (
+        "Judge has no field 'size'. Its fields are scale, word."
+        in retia("run", "judged.py", "--set", "size=1", code=1).stderr
+    )
     assert "replaces fields of a dataclass evaluator" in retia("run", toy, "--set", "size=1", code=1).stderr
     assert "--set takes field=value, got 'size'" in retia("run", toy, "--set", "size", code=2).stderr
 
@@ -203,10 +212,19 @@ def test_check_says_what_it_checked(retia, toy, write):
     ]
     assert json.loads(retia("check", toy, "--json").stdout)["checked"][0] == "space: 2 parameters"
     write("called.py", MAIN)
-    assert retia("check", "called.py", "--set", "width=3").stdout.splitlines()[:2] == ["width 3", "ok: space: 2 parameters"]
-    assert "main() in called.py has no parameter 'height'" in retia("check", "called.py", "--set", "height=3", code=1).stderr
+    assert retia("check", "called.py", "--set", "width=3").stdout.splitlines()[:2] == [
+        "width 3",
+        "ok: space: 2 parameters",
+    ]
+    assert (
+        "main() in called.py has no parameter 'height'"
+        in retia("check", "called.py", "--set", "height=3", code=1).stderr
+    )
     write("bare.py", "def main():\n    pass\n")
-    assert "main() in bare.py runs no study, which this command needs" in retia("check", "bare.py", code=1).stderr
+    assert (
+        "main() in bare.py runs no study, which this command needs"
+        in retia("check", "bare.py", code=1).stderr
+    )
     write("empty.py", "")
     assert "it defines neither" in retia("check", "empty.py", code=1).stderr
 
@@ -271,5 +289,8 @@ def test_what_failed_is_tried_again_and_the_first_failure_is_shown(retia, write)
     assert "of 4 trials, 1 of them failed" in first.stdout
     write("mended", "")
     again = retia("run", "grid.py")
-    assert "4 of 4 trials done, 1 of them failed (to try these again: retry_failed=True, or --retry-failed)" in again.stderr
+    assert (
+        "4 of 4 trials done, 1 of them failed (to try these again: retry_failed=True, or --retry-failed)"
+        in again.stderr
+    )
     assert "4 completed" in retia("run", "grid.py", "--retry-failed").stdout

@@ -34,7 +34,10 @@ def test_an_error_in_main_is_the_users_own(retia, write):
 def test_an_error_of_retia_is_one_message_with_the_line_that_led_to_it(retia, write):
     write("broken.py", "import retia\n\nspace = retia.SearchSpace({'a': retia.Categorical(())})\n")
     error = retia("check", "broken.py", code=1).stderr
-    assert error == "SpaceError: A choice needs at least one value, got none. Give it values: [16, 32].\n(from broken.py, line 3)\n"
+    assert error == (
+        "SpaceError: A choice needs at least one value, got none. Give it values: [16, "
+        "32].\n(from broken.py, line 3)\n"
+    )
 
 
 def test_the_folder_of_the_file_is_importable_and_main_guards_do_not_run(write, folder):

@@ -12,7 +12,9 @@ from retia.testing.storage import RECORD_LAWS, SHARED_RECORD_LAWS, OpenRecord, R
 
 @pytest.fixture
 def open_postgresql(request: pytest.FixtureRequest) -> Iterator[OpenRecord]:
-    """Open records in an empty database: the one that RETIA_TEST_POSTGRESQL names, or one of a server that the tests start."""
+    """Open records in an empty database: the one that RETIA_TEST_POSTGRESQL names, or one of a server that
+    the tests start.
+    """
     url: str = os.environ.get("RETIA_TEST_POSTGRESQL") or request.getfixturevalue("postgresql").url
     import sqlalchemy as sa
 

@@ -41,14 +41,20 @@ MAKE: dict[str, MakeStrategy] = {
     "LocalSearch": LocalSearch,
     "LocalSearch, to the best": lambda: LocalSearch(starts=1, move="best"),
     "NSGA2": lambda: NSGA2(population=6),
-    "Prior": lambda: Prior(RegularizedEvolution(population=8, tournament=3), {"*": lambda value: 2.0 if value == "conv" else 1.0}),
+    "Prior": lambda: Prior(
+        RegularizedEvolution(population=8, tournament=3), {"*": lambda value: 2.0 if value == "conv" else 1.0}
+    ),
     "Random": Random,
     "Random, by architectures": lambda: Random(uniform="architectures"),
     "NetworkMorphism": lambda: NetworkMorphism(children=3, morphs=2),
     "RegularizedEvolution": lambda: RegularizedEvolution(population=8, tournament=3),
-    "RegularizedEvolution, with crossover": lambda: RegularizedEvolution(population=8, tournament=3, crossover=0.5),
+    "RegularizedEvolution, with crossover": lambda: RegularizedEvolution(
+        population=8, tournament=3, crossover=0.5
+    ),
     "RegularizedEvolution, of one": lambda: RegularizedEvolution(population=1, tournament=1),
-    "Screened": lambda: Screened(RegularizedEvolution(population=8, tournament=3), lambda architecture: len(architecture), keep=0.25),
+    "Screened": lambda: Screened(
+        RegularizedEvolution(population=8, tournament=3), lambda architecture: len(architecture), keep=0.25
+    ),
     "TPE": TPE,
     "WarmStarted": lambda: WarmStarted(LocalSearch(), []),
 }
@@ -63,8 +69,12 @@ def test_strategy(make_strategy: MakeStrategy, law: StrategyLaw) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("law", STRATEGY_LAWS, ids=lambda law: law.__name__)
 def test_gp(law: StrategyLaw) -> None:
-    """A proposal takes it a tenth of a second, and several times as long while other trials run, so most trials are its random start."""
-    startup = {laws.running_trials_do_not_break_it: 60, laws.several_objectives_do_not_break_it: 36}.get(law, 25)
+    """A proposal takes it a tenth of a second, and several times as long while other trials run, so most
+    trials are its random start.
+    """
+    startup = {laws.running_trials_do_not_break_it: 60, laws.several_objectives_do_not_break_it: 36}.get(
+        law, 25
+    )
     law(lambda: GP(startup=startup))
 
 
@@ -133,10 +143,18 @@ class Greedy:
         (GivingUp, laws.a_study_with_workers_ends_alike, "of 28 architectures"),
         (RepeatingStrategy, laws.a_finite_space_comes_to_an_end, "the strategy repeats itself"),
         (RepeatingStrategy, laws.a_space_of_one_comes_to_an_end, "did not end"),
-        (RepeatingStrategy, laws.infeasible_trials_do_not_break_it, "it stopped: the strategy repeats itself"),
+        (
+            RepeatingStrategy,
+            laws.infeasible_trials_do_not_break_it,
+            "it stopped: the strategy repeats itself",
+        ),
         (Greedy, laws.a_failing_evaluator_does_not_break_it, "KeyError"),
         (Greedy, laws.an_all_failing_evaluator_does_not_break_it, "KeyError"),
-        (lambda: FailingStrategy(after=5), laws.several_objectives_do_not_break_it, "RuntimeError: This strategy fails after 5 trials"),
+        (
+            lambda: FailingStrategy(after=5),
+            laws.several_objectives_do_not_break_it,
+            "RuntimeError: This strategy fails after 5 trials",
+        ),
     ],
 )
 def test_the_suite_finds_a_broken_law(make_strategy, law, says) -> None:

@@ -23,7 +23,13 @@ class Widths(nn.Sequential):
     def __init__(self):
         width = retia.choice("width", [8, 16, 12])
         hidden = retia.apply(lambda w, r: int(w * r), width, retia.choice("ratio", [1.5, 0.5]))
-        super().__init__(nn.Linear(4, width), nn.LayerNorm(width), nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, width // 4))
+        super().__init__(
+            nn.Linear(4, width),
+            nn.LayerNorm(width),
+            nn.Linear(width, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, width // 4),
+        )
 
 
 class Convolutions(nn.Module):
@@ -31,10 +37,16 @@ class Convolutions(nn.Module):
 
     def __init__(self):
         super().__init__()
-        width, kernel, groups = retia.choice("width", [8, 16]), retia.choice("kernel", [3, 5, 1]), retia.choice("groups", [1, 2, 4])
+        width, kernel, groups = (
+            retia.choice("width", [8, 16]),
+            retia.choice("kernel", [3, 5, 1]),
+            retia.choice("groups", [1, 2, 4]),
+        )
         self.stem = nn.Conv2d(3, width, kernel, stride=retia.choice("stride", [1, 2]), padding=kernel // 2)
         self.norm = nn.BatchNorm2d(width)
-        self.depthwise = nn.Conv2d(width, width, (kernel, 3), groups=width, padding=(kernel // 2, 1), bias=False)
+        self.depthwise = nn.Conv2d(
+            width, width, (kernel, 3), groups=width, padding=(kernel // 2, 1), bias=False
+        )
         self.grouped = nn.Conv2d(width, 2 * width, 1, groups=groups)
         self.drop = nn.Dropout(retia.choice("drop", [0.0, 0.5]))
         self.width = width
@@ -54,11 +66,16 @@ class Layers(nn.Module):
 
         def inner():
             hidden = retia.choice("hidden", [3, 5])
-            second = retia.layer_choice("second", {"relu": nn.ReLU, "deep": lambda: nn.Sequential(nn.Linear(hidden, hidden), nn.GELU())})
+            second = retia.layer_choice(
+                "second",
+                {"relu": nn.ReLU, "deep": lambda: nn.Sequential(nn.Linear(hidden, hidden), nn.GELU())},
+            )
             return nn.Sequential(nn.Linear(width, hidden), second, nn.Linear(hidden, width))
 
         def block(i):
-            return retia.layer_choice("op", {"skip": nn.Identity, "linear": lambda: nn.Linear(width, width), "inner.keys": inner})
+            return retia.layer_choice(
+                "op", {"skip": nn.Identity, "linear": lambda: nn.Linear(width, width), "inner.keys": inner}
+            )
 
         self.stem = nn.Linear(4, width)
         self.body = retia.repeat("body", block, (0, 3))
@@ -73,7 +90,9 @@ class Layers(nn.Module):
 
 
 class Shared(nn.Module):
-    """The same label in two places, a depth that is a choice made elsewhere, arithmetic on it, and two stages."""
+    """The same label in two places, a depth that is a choice made elsewhere, arithmetic on it, and two
+    stages.
+    """
 
     def __init__(self):
         super().__init__()
@@ -83,7 +102,9 @@ class Shared(nn.Module):
         with retia.scope("first"):
             self.first = retia.repeat("body", lambda i: nn.Linear(width, width), depth)
         with retia.scope("second"):
-            self.second = retia.repeat("body", lambda i: nn.Sequential(nn.Linear(width, width), nn.BatchNorm1d(width)), 2 * depth - 1)
+            self.second = retia.repeat(
+                "body", lambda i: nn.Sequential(nn.Linear(width, width), nn.BatchNorm1d(width)), 2 * depth - 1
+            )
         self.act = retia.layer_choice("act", act)
 
     def forward(self, x):
@@ -126,7 +147,9 @@ class Cells(nn.Module):
         options = {"nodes": 3, "distinct": distinct, "concat": concat}
         self.first = retia.cell("cell", lambda node, predecessor: operations(width), **options)
         self.squeeze = nn.Conv2d(width * self.first.outputs, width, 1)
-        self.second = retia.cell("cell", operations(width), preprocess=[lambda: nn.Conv2d(width, width, 1), nn.Identity], **options)
+        self.second = retia.cell(
+            "cell", operations(width), preprocess=[lambda: nn.Conv2d(width, width, 1), nn.Identity], **options
+        )
 
     def forward(self, x):
         x = self.stem(x)
@@ -163,8 +186,12 @@ class Attention(nn.Module):
         heads = retia.choice("heads", [1, 2, 4])
         self.embed = nn.Linear(4, 8 * heads)
         self.attention = nn.MultiheadAttention(8 * heads, heads, batch_first=True)
-        self.layer = nn.TransformerEncoderLayer(8 * heads, heads, retia.choice("forward", [16, 24]), batch_first=True, dropout=0.0)
-        self.lstm = nn.LSTM(8 * heads, retia.choice("hidden", [3, 6]), retia.integer("layers", 1, 3), batch_first=True)
+        self.layer = nn.TransformerEncoderLayer(
+            8 * heads, heads, retia.choice("forward", [16, 24]), batch_first=True, dropout=0.0
+        )
+        self.lstm = nn.LSTM(
+            8 * heads, retia.choice("hidden", [3, 6]), retia.integer("layers", 1, 3), batch_first=True
+        )
 
     def forward(self, x):
         x = self.embed(x)
@@ -181,7 +208,10 @@ SPACES = {
     "cells": (lambda: ModelSpace(Cells, distinct=True, concat="all"), images()),
     "free cells": (lambda: ModelSpace(Cells, distinct=False, concat="loose"), images()),
     "parameters": (lambda: ModelSpace(Parameters), features()),
-    "attention": (lambda: ModelSpace(Attention), torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(1))),
+    "attention": (
+        lambda: ModelSpace(Attention),
+        torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(1)),
+    ),
     "restricted": (lambda: ModelSpace(Widths).where(lambda x: x["width"] != 16, "not 16"), features()),
     "extended": (lambda: ModelSpace(Widths).extend({"lr": retia.Real(0.1, 1.0)}), features()),
 }
@@ -197,5 +227,8 @@ def test_supernets_of_every_kind(law, name):
 def test_a_broken_supernet_is_named(monkeypatch):
     monkeypatch.setattr(nn.Dropout, "forward", lambda self, x: x + next(noise))
     noise = iter(range(10_000))
-    with pytest.raises(AssertionError, match=r"outputs_are_those_of_the_model_alone is broken: outputs of \{.*\}, training=True differ by"):
+    with pytest.raises(
+        AssertionError,
+        match=r"outputs_are_those_of_the_model_alone is broken: outputs of \{.*\}, training=True differ by",
+    ):
         check_supernet(ModelSpace(Convolutions), images())

@@ -33,7 +33,10 @@ def test_each_modules_own_operations():
         flops = run(torch.zeros(1, 3, 4, device="meta"))
         assert flops == {model[0].layer: 2 * 3 * 4 * 4, model[0]: 2 * 3 * 4 * 3, model[2]: 2 * 3 * 3 * 2}
         assert run(torch.zeros(1, 3, 4, device="meta")) == flops
-    assert sum(flops.values()) == count(nn.Sequential(block, nn.ReLU(), nn.Linear(3, 2)), Example.of((3, 4))).flops
+    assert (
+        sum(flops.values())
+        == count(nn.Sequential(block, nn.ReLU(), nn.Linear(3, 2)), Example.of((3, 4))).flops
+    )
     assert not any("forward" in vars(module) for module in model.modules())
 
 
@@ -108,5 +111,7 @@ def test_a_copy_on_meta_keeps_what_is_shared_and_shares_nothing_with_the_model()
     assert all(tensor.device.type == "meta" for tensor in (*copy.parameters(), *copy.buffers(), copy.scale))
     assert copy[2].weight is copy[0].weight and copy[2].weight is not model[0].weight
     assert isinstance(copy[0].weight, nn.Parameter) and not copy[2].bias.requires_grad
-    assert {name: tensor.shape for name, tensor in copy.state_dict().items()} == {name: tensor.shape for name, tensor in model.state_dict().items()}
+    assert {name: tensor.shape for name, tensor in copy.state_dict().items()} == {
+        name: tensor.shape for name, tensor in model.state_dict().items()
+    }
     assert model[0].weight.device.type == "cpu"

@@ -51,7 +51,11 @@ def test_known_costs():
         architecture = space.validate({"width": width})
         params = 9 * width + width + 4 * width * 2 + 2
         macs = 4 * width * 9 + 4 * width * 2  # the convolution gives 2 x 2 positions
-        assert Costs((1, 4, 4))(architecture, Run(space)) == {"params": params, "flops": 2 * macs, "macs": macs}
+        assert Costs((1, 4, 4))(architecture, Run(space)) == {
+            "params": params,
+            "flops": 2 * macs,
+            "macs": macs,
+        }
         assert Costs()(architecture, Run(space)) == {"params": params}
         assert Costs(torch.zeros(7, 1, 4, 4))(architecture, Run(space))["macs"] == macs
 
@@ -84,13 +88,19 @@ def test_a_model_that_reads_values_is_counted_on_the_cpu(factory):
 
 def test_a_space_without_models():
     space = SearchSpace({"width": Categorical((4, 8))})
-    with pytest.raises(EvaluationError, match=r"the space \(SearchSpace\) builds none. Search a ModelSpace, or leave costs out"):
+    with pytest.raises(
+        EvaluationError,
+        match=r"the space \(SearchSpace\) builds none. Search a ModelSpace, or leave costs out",
+    ):
         Costs()(space.default(), Run(space))
 
 
 def test_an_input_that_does_not_fit_names_the_module():
     space = ModelSpace(Net)
-    with pytest.raises(InfeasibleArchitecture, match=r"can't run on an input of shape \(1, 5, 5\).*'2' \(Linear\), on \(1, 36\)"):
+    with pytest.raises(
+        InfeasibleArchitecture,
+        match=r"can't run on an input of shape \(1, 5, 5\).*'2' \(Linear\), on \(1, 36\)",
+    ):
         Costs((1, 5, 5))(space.default(), Run(space))
 
 

@@ -32,12 +32,24 @@ class Applied(nn.Module):
         (nn.Linear(10, 5), (10,), 10 * 5),
         (nn.Linear(10, 5, bias=False), (7, 10), 7 * 10 * 5),
         (nn.Conv2d(3, 8, 3, padding=1), (3, 6, 6), 6 * 6 * 8 * 3 * 9),
-        (nn.Conv2d(8, 12, 3, stride=2, groups=4), (8, 9, 9), 4 * 4 * 12 * 2 * 9),  # 2 of 8 channels a group; (9 - 3) / 2 + 1 = 4
+        (
+            nn.Conv2d(8, 12, 3, stride=2, groups=4),
+            (8, 9, 9),
+            4 * 4 * 12 * 2 * 9,
+        ),  # 2 of 8 channels a group; (9 - 3) / 2 + 1 = 4
         (nn.Conv2d(6, 6, 5, groups=6, padding=2), (6, 4, 4), 4 * 4 * 6 * 25),
         (nn.Conv1d(2, 3, 3), (2, 10), 8 * 3 * 2 * 3),
-        (nn.ConvTranspose2d(4, 6, 3, stride=2, groups=2), (4, 5, 5), 5 * 5 * 4 * 3 * 9),  # each input value meets 3 of 6 outputs a group
+        (
+            nn.ConvTranspose2d(4, 6, 3, stride=2, groups=2),
+            (4, 5, 5),
+            5 * 5 * 4 * 3 * 9,
+        ),  # each input value meets 3 of 6 outputs a group
         (nn.Bilinear(4, 5, 6), None, 6 * (4 * 5 + 5)),
-        (nn.LSTM(4, 8, batch_first=True), (5, 4), 5 * 4 * 8 * (4 + 8)),  # four gates, of the input and of the state
+        (
+            nn.LSTM(4, 8, batch_first=True),
+            (5, 4),
+            5 * 4 * 8 * (4 + 8),
+        ),  # four gates, of the input and of the state
         (nn.GRU(4, 8, batch_first=True), (5, 4), 5 * 3 * 8 * (4 + 8)),
         (nn.RNN(4, 8, batch_first=True), (5, 4), 5 * 8 * (4 + 8)),
         (nn.LSTMCell(4, 8), (4,), 4 * 8 * (4 + 8)),
@@ -93,7 +105,11 @@ def test_products_of_vectors_and_matrices(function, macs):
 def test_what_has_no_formula_is_listed_and_what_only_moves_is_not():
     model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4, 2), nn.GELU())
     assert count(model, Example.of((1, 3, 3))).uncounted == ("aten.gelu", "aten.relu")
-    moves = Applied(lambda x: torch.cat([x.clone().transpose(1, 2), torch.zeros_like(x), torch.stack([x, x])[0]]).reshape(-1))
+    moves = Applied(
+        lambda x: torch.cat([x.clone().transpose(1, 2), torch.zeros_like(x), torch.stack([x, x])[0]]).reshape(
+            -1
+        )
+    )
     assert count(moves, Example.of((2, 2))).uncounted == ()
     assert count(Applied(torch.fft.rfft), Example.of((4,))).uncounted == ("aten._fft_r2c",)
 
@@ -109,7 +125,9 @@ def test_shared_and_frozen_parameters_count_once():
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 def test_the_model_stays_as_it_was(device):
-    model = nn.Sequential(nn.Linear(4, 4, device=device), nn.Sequential(nn.BatchNorm1d(4, device=device), nn.Dropout()))
+    model = nn.Sequential(
+        nn.Linear(4, 4, device=device), nn.Sequential(nn.BatchNorm1d(4, device=device), nn.Dropout())
+    )
     model[1].eval()
     before = {name: (tensor, tensor.clone()) for name, tensor in model.state_dict(keep_vars=True).items()}
     count(model, Example.of((4,)))
@@ -124,7 +142,11 @@ def test_the_model_stays_as_it_was(device):
     ("layer", "shape", "macs"),
     [
         (nn.LSTM(4, 8, batch_first=True), (5, 4), 5 * 4 * 8 * (4 + 8)),
-        (nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), (5, 8), 4 * 5 * 8 * 8 + 2 * 5 * 5 * 8 + 2 * 5 * 8 * 16),
+        (
+            nn.TransformerEncoderLayer(8, 2, 16, batch_first=True),
+            (5, 8),
+            4 * 5 * 8 * 8 + 2 * 5 * 5 * 8 + 2 * 5 * 8 * 16,
+        ),
     ],
 )
 def test_a_model_that_reads_values_is_counted_where_it_is(layer, shape, macs):
@@ -164,11 +186,18 @@ def test_a_tensor_that_is_no_buffer_moves_along():
 def test_inputs_by_name_and_in_a_row():
     model = Applied(lambda a, b: a @ b)
     tensors = {"a": torch.zeros(4, 2, 3), "b": torch.zeros(4, 3, 5)}
-    assert count(model, Example.of(tensors)).macs == count(model, Example.of(tuple(tensors.values()))).macs == 2 * 3 * 5
+    assert (
+        count(model, Example.of(tensors)).macs
+        == count(model, Example.of(tuple(tensors.values()))).macs
+        == 2 * 3 * 5
+    )
 
 
 def test_inputs_that_do_not_fit():
     model = nn.Sequential(nn.Linear(4, 4), nn.Linear(5, 2))
-    with pytest.raises(SpaceError, match=r"The model can't run on an input of shape \(4,\).*'1' \(Linear\), on \(1, 4\), fails with RuntimeError.*space.where"):
+    with pytest.raises(
+        SpaceError,
+        match=r"The model can't run on an input of shape \(4,\).*'1' \(Linear\), on \(1, 4\), fails with RuntimeError.*space.where",
+    ):
         count(model, Example.of((4,)))
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())

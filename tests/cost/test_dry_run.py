@@ -164,7 +164,10 @@ class Raises(nn.Module):
 def test_a_check_of_torchs_own_layers_is_a_misfit():
     space = ModelSpace(lambda: nn.Sequential(nn.Conv2d(6, 12, 3, groups=retia.choice("groups", [2, 4, 6]))))
     dry_run(space, {"groups": 2})
-    with pytest.raises(InfeasibleArchitecture, match=r"fails for \{'groups': 4\}: ValueError: in_channels must be divisible by groups"):
+    with pytest.raises(
+        InfeasibleArchitecture,
+        match=r"fails for \{'groups': 4\}: ValueError: in_channels must be divisible by groups",
+    ):
         dry_run(space, {"groups": 4})
 
 
@@ -180,7 +183,10 @@ def test_an_operator_in_the_models_own_line_is_a_misfit():
     class Adds(nn.Module):
         def __init__(self):
             super().__init__()
-            self.one, self.two = nn.Linear(2, retia.choice("one", [4, 8])), nn.Linear(2, retia.choice("two", [4, 8]))
+            self.one, self.two = (
+                nn.Linear(2, retia.choice("one", [4, 8])),
+                nn.Linear(2, retia.choice("two", [4, 8])),
+            )
 
         def forward(self, x):
             return self.one(x) + self.two(x)
@@ -196,6 +202,9 @@ def test_an_error_of_ours_in_forward_passes_unchanged():
             return super().forward(x) * retia.choice("late", [1, 2])
 
     space = ModelSpace(lambda: Late(4, retia.choice("outputs", [2, 3])))
-    with pytest.raises(SpaceError, match=r"^The choice 'late' is met while the model is called, at .*test_dry_run.py:\d+, in .*forward") as caught:
+    with pytest.raises(
+        SpaceError,
+        match=r"^The choice 'late' is met while the model is called, at .*test_dry_run.py:\d+, in .*forward",
+    ) as caught:
         dry_run(space, space.default(), Example.of((4,)))
     assert "Make the sizes" not in str(caught.value)

@@ -56,7 +56,10 @@ def test_what_is_no_input(wrong):
 def test_what_can_not_be_cut_to_one_sample_is_given_whole():
     graph = {"x": torch.ones(5, 3), "edges": torch.ones(2, 7, dtype=torch.long)}
     _, named = Example.whole(graph).on("cpu", batch=1)
-    assert [(tuple(tensor.shape), bool(tensor.any())) for tensor in named.values()] == [((5, 3), False), ((2, 7), False)]
+    assert [(tuple(tensor.shape), bool(tensor.any())) for tensor in named.values()] == [
+        ((5, 3), False),
+        ((2, 7), False),
+    ]
     assert str(Example.whole(graph)) == "x: (5, 3), edges: (2, 7)"
 
 

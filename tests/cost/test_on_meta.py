@@ -30,7 +30,9 @@ def test_a_copy_has_the_shapes_and_ties_but_no_memory():
     twin = on_meta(model)
     assert {tensor.device.type for tensor in (*twin.parameters(), *twin.buffers())} == {"meta"}
     assert {tensor.device.type for tensor in (*model.parameters(), *model.buffers())} == {"cpu"}
-    assert [(name, tensor.shape) for name, tensor in twin.state_dict().items()] == [(name, tensor.shape) for name, tensor in model.state_dict().items()]
+    assert [(name, tensor.shape) for name, tensor in twin.state_dict().items()] == [
+        (name, tensor.shape) for name, tensor in model.state_dict().items()
+    ]
     assert twin[1].weight is twin[0].weight
     assert not twin[0].bias.requires_grad
     assert twin(torch.empty(2, 3, device="meta")).shape == (2, 3)

@@ -12,7 +12,10 @@ def meta(*sizes, dtype=torch.float32):
 
 
 def described(value):
-    return [(x.shape, x.stride(), x.dtype, x.device.type) for x in (value if isinstance(value, tuple | list) else [value])]
+    return [
+        (x.shape, x.stride(), x.dtype, x.device.type)
+        for x in (value if isinstance(value, tuple | list) else [value])
+    ]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +50,12 @@ def test_what_is_remembered_is_what_is_returned(function):
 def test_scalars_that_are_equal_are_not_the_same():
     x = meta(2, dtype=torch.int64)
     with FlopCounter():
-        assert [(x * factor).dtype for factor in (1, 1.0, 1, True)] == [torch.int64, torch.float32, torch.int64, torch.int64]
+        assert [(x * factor).dtype for factor in (1, 1.0, 1, True)] == [
+            torch.int64,
+            torch.float32,
+            torch.int64,
+            torch.int64,
+        ]
 
 
 def test_remembered_operators_count_again():

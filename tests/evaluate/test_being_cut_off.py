@@ -26,7 +26,16 @@ from retia.trial import WEIGHTS, Run, TrialStopped
 class Net(nn.Sequential):
     def __init__(self):
         width = retia.choice("width", [4, 6, 8, 10])
-        super().__init__(*[nn.Conv2d(1, width, 3), nn.BatchNorm2d(width), nn.ReLU(), nn.Dropout(0.2), nn.Flatten(), nn.Linear(width * 4, 3)])
+        super().__init__(
+            *[
+                nn.Conv2d(1, width, 3),
+                nn.BatchNorm2d(width),
+                nn.ReLU(),
+                nn.Dropout(0.2),
+                nn.Flatten(),
+                nn.Linear(width * 4, 3),
+            ]
+        )
 
 
 SPACE = ModelSpace(Net)
@@ -38,12 +47,18 @@ def images(count, seed):
 
 
 def loaded():
-    return DataLoader(TensorDataset(*images(45, 0)), batch_size=16, shuffle=True, generator=torch.Generator().manual_seed(5))
+    return DataLoader(
+        TensorDataset(*images(45, 0)), batch_size=16, shuffle=True, generator=torch.Generator().manual_seed(5)
+    )
 
 
 def evaluator(train=None, **settings):
     train = images(45, 0) if train is None else train
-    return Classification(train, images(30, 1), **{"test": images(20, 2), "epochs": 6, "batch_size": 16, "lr": 0.01, "device": "cpu", **settings})
+    return Classification(
+        train,
+        images(30, 1),
+        **{"test": images(20, 2), "epochs": 6, "batch_size": 16, "lr": 0.01, "device": "cpu", **settings},
+    )
 
 
 class Killed(BaseException):
@@ -60,7 +75,12 @@ def ran(one, directory, kill_at=None, *, began=7.25, seed=3, **more):
         told.append((step, dict(metrics)))
 
     try:
-        metrics = dict(one(SPACE.default(), Run(SPACE, seed=seed, directory=directory, listener=listen, began=began, **more)))
+        metrics = dict(
+            one(
+                SPACE.default(),
+                Run(SPACE, seed=seed, directory=directory, listener=listen, began=began, **more),
+            )
+        )
     except Killed:
         return None
     assert metrics.pop("train_seconds") > 0
@@ -68,7 +88,9 @@ def ran(one, directory, kill_at=None, *, began=7.25, seed=3, **more):
 
 
 def same(one, other):
-    return one[:2] == other[:2] and all(torch.equal(one[2][name], other[2][name]) for name in (*one[2], *other[2]))
+    return one[:2] == other[:2] and all(
+        torch.equal(one[2][name], other[2][name]) for name in (*one[2], *other[2])
+    )
 
 
 @pytest.fixture
@@ -76,12 +98,17 @@ def trained(monkeypatch):
     """The epochs that were trained; a state is kept after each."""
     epochs, train = [], Trainer._epoch
     monkeypatch.setattr(going_on, "_SPARING", 0)
-    monkeypatch.setattr(Trainer, "_epoch", lambda self, steps, epoch: (epochs.append(epoch), train(self, steps, epoch))[1])
+    monkeypatch.setattr(
+        Trainer, "_epoch", lambda self, steps, epoch: (epochs.append(epoch), train(self, steps, epoch))[1]
+    )
     return epochs
 
 
 @pytest.mark.parametrize("fidelity", [None, 5])
-@pytest.mark.parametrize(("data", "settings"), [(None, {}), (loaded, {}), (None, {"optimizer": "sgd", "warmup_epochs": 2, "patience": 3})])
+@pytest.mark.parametrize(
+    ("data", "settings"),
+    [(None, {}), (loaded, {}), (None, {"optimizer": "sgd", "warmup_epochs": 2, "patience": 3})],
+)
 def test_what_is_cut_off_goes_on_after_its_last_epoch(data, settings, fidelity, tmp_path, trained):
     def one():
         return evaluator(None if data is None else data(), **settings)
@@ -121,7 +148,10 @@ def test_what_another_trial_has_left_is_not_gone_on_from(other, tmp_path, traine
 def test_other_settings_are_trained_from_the_beginning_and_that_is_said(tmp_path, trained):
     ran(evaluator(), tmp_path, kill_at=5)
     trained.clear()
-    with pytest.warns(RuntimeWarning, match=r"A trial that was cut off is trained from the beginning\. .*its training lr is 0\.01 and not 0\.5"):
+    with pytest.warns(
+        RuntimeWarning,
+        match=r"A trial that was cut off is trained from the beginning\. .*its training lr is 0\.01 and not 0\.5",
+    ):
         ran(evaluator(lr=0.5), tmp_path)
     assert trained == [1, 2, 3, 4, 5, 6]
 
@@ -134,7 +164,9 @@ def test_a_model_that_has_changed_is_trained_from_the_beginning(tmp_path, traine
 
     ran(evaluator(), tmp_path, kill_at=5)
     trained.clear()
-    with pytest.warns(RuntimeWarning, match=r"The model has changed since: '6\.weight' of shape None is now \(3, 3\)"):
+    with pytest.warns(
+        RuntimeWarning, match=r"The model has changed since: '6\.weight' of shape None is now \(3, 3\)"
+    ):
         evaluator()(SPACE.default(), Run(ModelSpace(Deeper), seed=3, directory=tmp_path, began=7.25))
     assert trained == [1, 2, 3, 4, 5, 6]
 
@@ -142,11 +174,15 @@ def test_a_model_that_has_changed_is_trained_from_the_beginning(tmp_path, traine
 def test_states_are_kept_sparingly(tmp_path, monkeypatch):
     """After the first epoch, then only once twenty times as long has passed as keeping took."""
     saved, now = [], iter(range(0, 10**6, 10))  # each look at the clock is ten seconds after the last
-    monkeypatch.setattr(going_on, "save_checkpoint", lambda path, state, identity: saved.append(state["epoch"]))
+    monkeypatch.setattr(
+        going_on, "save_checkpoint", lambda path, state, identity: saved.append(state["epoch"])
+    )
     monkeypatch.setattr(going_on.time, "perf_counter", lambda: next(now))
     ran(evaluator(epochs=100), tmp_path)
     assert saved[0] == 1
-    assert {after - before for before, after in pairwise(saved)} == {20 * 20 // 10}  # keeping took two looks at the clock, an epoch one
+    assert {after - before for before, after in pairwise(saved)} == {
+        20 * 20 // 10
+    }  # keeping took two looks at the clock, an epoch one
 
 
 def test_a_stopped_trial_leaves_nothing_unfinished(tmp_path, trained):
@@ -188,11 +224,16 @@ def test_a_killed_study_trains_no_epoch_twice_but_the_one_it_died_in(tmp_path):
         (tmp_path / "script.py").write_text(textwrap.dedent(SCRIPT))
         there = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
         command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path / name), str(kill_at)]
-        return subprocess.run(command, env={**os.environ, "PYTHONPATH": there}, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, env={**os.environ, "PYTHONPATH": there}, capture_output=True, text=True, check=False
+        )
 
     def told(name):
         study = Study.open(tmp_path / name)
-        return [(t.architecture, t.fidelity, t.parent, {**t.metrics, "train_seconds": 0}, t.progress) for t in study.trials]
+        return [
+            (t.architecture, t.fidelity, t.parent, {**t.metrics, "train_seconds": 0}, t.progress)
+            for t in study.trials
+        ]
 
     whole = int(start("whole.db", 0).stdout)
     assert start("killed.db", 6 + 2).returncode == -9  # in the second epoch of trial 1, of a low fidelity

@@ -14,7 +14,9 @@ def conv(before, after, **more):
 
 
 class Concatenated(nn.Module):
-    """Two branches beside each other, then a normalization, a depthwise convolution and a linear layer of the flattened map."""
+    """Two branches beside each other, then a normalization, a depthwise convolution and a linear layer of the
+    flattened map.
+    """
 
     def __init__(self, one, other, kernel=3):
         super().__init__()
@@ -120,7 +122,10 @@ def test_what_can_not_be_matched_stays_as_near_as_it_was():
     ("candidates", "sources"),
     [
         ([[0], [1], [0], [1], [2], [3], [2], [3]], [0, 1, 0, 1, 2, 3, 2, 3]),
-        ([[0], [1, 3], [0], [1, 3], [2], [1, 3], [2], [1, 3]], [0, 1, 0, 1, 2, 3, 2, 3]),  # 1 and 3 are dead: by what is before
+        (
+            [[0], [1, 3], [0], [1, 3], [2], [1, 3], [2], [1, 3]],
+            [0, 1, 0, 1, 2, 3, 2, 3],
+        ),  # 1 and 3 are dead: by what is before
         ([[0, 2], [1], [0], [1], [2], [3]], [0, 1, 0, 1, 2, 3]),  # 0 and 2 are: by what is after
         ([[0, 1], [0, 1], [0, 1], [0, 1]], [0, 1, 0, 1]),  # all are: in turn
         ([[0], [], [1]], [0, -1, 1]),
@@ -128,5 +133,7 @@ def test_what_can_not_be_matched_stays_as_near_as_it_was():
     ],
 )
 def test_where_channels_are_alike_those_beside_them_tell(candidates, sources):
-    chosen = _in_runs(candidates, max(2, 1 + max((one for several in candidates for one in several), default=0)))
+    chosen = _in_runs(
+        candidates, max(2, 1 + max((one for several in candidates for one in several), default=0))
+    )
     assert (None if chosen is None else chosen.tolist()) == sources

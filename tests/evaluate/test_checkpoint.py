@@ -1,4 +1,6 @@
-"""A checkpoint comes back as it was, and anything else is an error that names the file and says what to do."""
+"""A checkpoint comes back as it was, and anything else is an error that names the file and says what to
+do.
+"""
 
 import json
 
@@ -9,7 +11,11 @@ from retia.errors import StorageError
 from retia.evaluate import load_checkpoint, save_checkpoint
 from retia.nn import read_tensors, write_tensors
 
-STATE = {"weights": torch.arange(6.0).reshape(2, 3), "steps": [1, None, "x"], "moments": {0: torch.ones(2, dtype=torch.bfloat16), "a": {}}}
+STATE = {
+    "weights": torch.arange(6.0).reshape(2, 3),
+    "steps": [1, None, "x"],
+    "moments": {0: torch.ones(2, dtype=torch.bfloat16), "a": {}},
+}
 
 
 def test_it_comes_back(tmp_path):
@@ -39,14 +45,17 @@ DESCRIPTIONS = [
 def test_another_description_is_an_error(tmp_path, text):
     write_tensors(tmp_path / "file", {"0": torch.ones(1)}, text)
     with pytest.raises(
-        StorageError, match=r"file' should be a checkpoint of a training, but its description is not one: .*Remove it to train from the beginning"
+        StorageError,
+        match=r"file' should be a checkpoint of a training, but its description is not one: .*Remove it to train from the beginning",
     ):
         load_checkpoint(tmp_path / "file", {})
 
 
 def test_another_version_is_an_error(tmp_path):
     write_tensors(tmp_path / "file", {}, json.dumps({"version": 1, "identity": {}, "state": None}))
-    with pytest.raises(StorageError, match=r"file' has version 1 of the format, and this retia reads 2. Remove it"):
+    with pytest.raises(
+        StorageError, match=r"file' has version 1 of the format, and this retia reads 2. Remove it"
+    ):
         load_checkpoint(tmp_path / "file", {})
 
 
@@ -62,7 +71,13 @@ def test_a_body_of_zeros_is_damage(tmp_path):
     save_checkpoint(tmp_path / "file", STATE, {})
     whole = (tmp_path / "file").read_bytes()
     (tmp_path / "file").write_bytes(whole[:-24] + bytes(24))
-    with pytest.raises(StorageError, match="is damaged: its checksum differs.*Remove it to train from the beginning, or give another directory"):
+    with pytest.raises(
+        StorageError,
+        match=(
+            "is damaged: its checksum differs.*Remove it to train from the beginning, "
+            "or give another directory"
+        ),
+    ):
         load_checkpoint(tmp_path / "file", {})
     (tmp_path / "file").write_bytes(whole)
     assert read_tensors(tmp_path / "file", "a file", "Write it.")[0]["0"].shape == (2, 3)

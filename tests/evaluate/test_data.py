@@ -44,7 +44,9 @@ def pairs(count=10):
 
 
 def seen(data, size, seed=0):
-    return [x.flatten().tolist() for x, _ in data.batches(size, generator=torch.Generator().manual_seed(seed))]
+    return [
+        x.flatten().tolist() for x, _ in data.batches(size, generator=torch.Generator().manual_seed(seed))
+    ]
 
 
 def given(data):
@@ -96,7 +98,11 @@ def test_batches_in_random_order_hold_everything_once_and_follow_the_generator(s
 
 def test_inputs_and_targets_stay_together():
     x = torch.arange(100).float()[:, None]
-    for data in (given((x, x[:, 0].long())), given(TensorDataset(x, x[:, 0].long())), LoadedData(TensorDataset(x, x[:, 0].long()))):
+    for data in (
+        given((x, x[:, 0].long())),
+        given(TensorDataset(x, x[:, 0].long())),
+        LoadedData(TensorDataset(x, x[:, 0].long())),
+    ):
         for inputs, targets in data.batches(7, generator=torch.Generator()):
             assert torch.equal(inputs[:, 0].long(), targets)
 
@@ -123,7 +129,10 @@ def test_images_are_placed_in_the_memory_format():
 def test_a_loader_is_used_as_it_is():
     loader = DataLoader(Squares(10, target=lambda i: 0), batch_size=5)
     data = given(loader)
-    assert [x.flatten().tolist() for x, _ in data.batches(2, generator=torch.Generator())] == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
+    assert [x.flatten().tolist() for x, _ in data.batches(2, generator=torch.Generator())] == [
+        [0, 1, 2, 3, 4],
+        [5, 6, 7, 8, 9],
+    ]
     assert data.steps(2) == 2
 
 
@@ -144,7 +153,11 @@ def test_a_loader_with_a_generator_of_its_own_is_put_back(sampling):
     dataset = Squares(8)
     if "batch_sampler" in sampling:
         sampler = torch.utils.data.RandomSampler(dataset, generator=generator)
-        loader = DataLoader(dataset, batch_sampler=torch.utils.data.BatchSampler(sampler, 4, drop_last=False), generator=generator)
+        loader = DataLoader(
+            dataset,
+            batch_sampler=torch.utils.data.BatchSampler(sampler, 4, drop_last=False),
+            generator=generator,
+        )
     else:
         loader = DataLoader(dataset, batch_size=4, shuffle=True, generator=generator)
     data = given(loader)
@@ -209,20 +222,35 @@ NAN = torch.tensor([[1.0], [float("nan")], [float("inf")], [0.0]])
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ((X.tolist(), Y), r"'train' is tensors or arrays, such as a pair \(x, y\), a Dataset, a DataLoader or a list of batches, got tuple"),
+        (
+            (X.tolist(), Y),
+            r"'train' is tensors or arrays, such as a pair \(x, y\), a Dataset, a DataLoader or a list of batches, got tuple",
+        ),
         (None, r"got NoneType"),
         ("text", r"got str"),
-        ((X, Y[:3]), r"same number of samples in their first dimension, at least one, got the shapes \(4, 1\) and \(3,\)"),
+        (
+            (X, Y[:3]),
+            r"same number of samples in their first dimension, at least one, got the shapes \(4, 1\) and \(3,\)",
+        ),
         ((X[:0], Y[:0]), r"at least one, got the shapes \(0, 1\) and \(0,\)"),
         ((X[0, 0], Y), r"got the shapes \(\) and \(4,\)"),
         ((NAN, Y), r"'train' holds a NaN or an infinity, in 2 of 4 samples. Remove or fill them"),
         ((X, NAN[:, 0]), r"in 2 of 4 samples"),
-        (iter([(X, Y)]), r"'train' can be iterated once only, and is needed in every epoch: got list_iterator"),
-        (DataLoader(TensorDataset(X, Y), batch_size=5, drop_last=True), r"'train' is empty: its DataLoader has no batches. Is the batch size, with drop_last"),
+        (
+            iter([(X, Y)]),
+            r"'train' can be iterated once only, and is needed in every epoch: got list_iterator",
+        ),
+        (
+            DataLoader(TensorDataset(X, Y), batch_size=5, drop_last=True),
+            r"'train' is empty: its DataLoader has no batches. Is the batch size, with drop_last",
+        ),
         (Stream(0), r"'train' is empty: its Stream has no batches"),
         (Squares(0), r"'train' is empty"),
         ([], r"'train' is empty"),
-        (Squares(3, target=lambda i: object()), r"must yield batches, but no batch can be made of a Squares: TypeError"),
+        (
+            Squares(3, target=lambda i: object()),
+            r"must yield batches, but no batch can be made of a Squares: TypeError",
+        ),
         (["cat", "dog"], r"must yield batches with tensors, but a list gave str"),
     ],
 )
@@ -234,14 +262,23 @@ def test_data_that_nothing_can_learn_from(data, said):
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ((X, Y, Y), r"A batch that is a tuple must be a pair \(inputs, targets\), got 3 parts. Say which are which: inputs="),
+        (
+            (X, Y, Y),
+            r"A batch that is a tuple must be a pair \(inputs, targets\), got 3 parts. Say which are which: inputs=",
+        ),
         (DataLoader(TensorDataset(X, Y, Y), batch_size=2), r"got 3 parts"),
-        (((X * 9).byte(), Y), r"inputs of 'train' are floats, or int64 indices for an embedding, got uint8.*x.float\(\) / 255"),
+        (
+            ((X * 9).byte(), Y),
+            r"inputs of 'train' are floats, or int64 indices for an embedding, got uint8.*x.float\(\) / 255",
+        ),
         ((X > 0, Y), r"got bool"),
         ((X, Y.float()), r"targets of 'train' are class numbers.*got float32 of shape \(4,\).*y.long\(\)"),
         ((X, Y > 0), r"got bool of shape"),
         ((X, Y - 1), r"class numbers from 0, got -1"),
-        (DataLoader(TensorDataset(X, Y.float()), batch_size=2), r"targets of 'train' are class numbers.*got float32"),
+        (
+            DataLoader(TensorDataset(X, Y.float()), batch_size=2),
+            r"targets of 'train' are class numbers.*got float32",
+        ),
         (Squares(3, target=lambda i: "cat"), r"targets of 'train' are class numbers.*got tuple"),
     ],
 )
@@ -265,5 +302,8 @@ def test_data_without_a_length():
         def __getitem__(self, index):
             return torch.ones(1), 0
 
-    with pytest.raises(EvaluationError, match="'train' is a Endless without a length. Give it __len__, or make it an IterableDataset"):
+    with pytest.raises(
+        EvaluationError,
+        match="'train' is a Endless without a length. Give it __len__, or make it an IterableDataset",
+    ):
         given(Endless())

@@ -20,7 +20,11 @@ class Net(nn.Module):
         super().__init__()
         width = retia.choice("width", [4, 8])
         self.stem = nn.Conv2d(1, width, 3, padding=1)
-        self.body = retia.repeat("body", lambda i: nn.Sequential(retia.layer_choice("act", [nn.ReLU, nn.GELU]), nn.BatchNorm2d(width)), (1, 3))
+        self.body = retia.repeat(
+            "body",
+            lambda i: nn.Sequential(retia.layer_choice("act", [nn.ReLU, nn.GELU]), nn.BatchNorm2d(width)),
+            (1, 3),
+        )
         self.mix = retia.input_choice("mix", 2, choose=1)
         self.head = nn.Linear(width, 3)
 
@@ -46,7 +50,14 @@ def trained(factory, directory, **architecture):
         if factory is Net:
             model(torch.rand(8, 1, 6, 6))
     save_weights(model, Run(space, directory=directory))
-    return Trial(3, space.validate({**space.default(), **architecture}), "completed", metrics={"accuracy": 0.5}, directory=directory, space=space)
+    return Trial(
+        3,
+        space.validate({**space.default(), **architecture}),
+        "completed",
+        metrics={"accuracy": 0.5},
+        directory=directory,
+        space=space,
+    )
 
 
 ISOLATED = """
@@ -82,7 +93,9 @@ def test_the_program_runs_where_retia_is_not(tmp_path):
     torch.save(inputs, tmp_path / "inputs.pt")
     (tmp_path / "run.py").write_text(textwrap.dedent(ISOLATED))
     files = [tmp_path / "run.py", folder / "program.pt2", tmp_path / "inputs.pt", tmp_path / "outputs.pt"]
-    done = subprocess.run([sys.executable, *map(str, files)], capture_output=True, text=True, timeout=300, cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, *map(str, files)], capture_output=True, text=True, timeout=300, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     model = trial.load()
     with torch.no_grad():
@@ -93,12 +106,20 @@ def test_the_program_runs_where_retia_is_not(tmp_path):
 def test_weights_and_architecture(tmp_path):
     trial = trained(Net, tmp_path / "trial", width=8)
     folder = export(trial, str(tmp_path / "new" / "out"), torch.zeros(2, 1, 6, 6))
-    assert sorted(path.name for path in folder.iterdir()) == ["architecture.json", "program.pt2", "weights.safetensors"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "architecture.json",
+        "program.pt2",
+        "weights.safetensors",
+    ]
     weights = load_file(folder / "weights.safetensors")
     assert all(torch.equal(tensor, weights[name]) for name, tensor in trial.load().state_dict().items())
     facts = json.loads((folder / "architecture.json").read_text(encoding="utf-8"))
     assert retia.Architecture(facts["architecture"]) == trial.architecture
-    assert (facts["trial"], facts["metrics"], facts["inputs"]) == (3, {"accuracy": 0.5}, [[[2, 1, 6, 6], "torch.float32"]])
+    assert (facts["trial"], facts["metrics"], facts["inputs"]) == (
+        3,
+        {"accuracy": 0.5},
+        [[[2, 1, 6, 6], "torch.float32"]],
+    )
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -127,7 +148,9 @@ def test_a_model_with_one_batch_size_is_exported_for_that(tmp_path):
 
 def test_a_trial_without_weights(tmp_path):
     space = ModelSpace(Net)
-    trial = Trial(4, space.default(), "completed", metrics={"accuracy": 0.5}, directory=tmp_path / "none", space=space)
+    trial = Trial(
+        4, space.default(), "completed", metrics={"accuracy": 0.5}, directory=tmp_path / "none", space=space
+    )
     with pytest.raises(StudyError, match="Trial 4 has no trained weights"):
         export(trial, tmp_path / "out", torch.zeros(2, 1, 6, 6))
     assert not (tmp_path / "out").exists()
@@ -139,6 +162,9 @@ def test_a_model_that_torch_cannot_export(tmp_path):
             return self.layer(x) if x.sum().item() > 0 else self.layer(-x)
 
     trial = trained(Reads, tmp_path / "trial")
-    with pytest.raises(EvaluationError, match=r"(?s)torch can't export the model of trial 3: .*not branch on the values of tensors, or use trial.load"):
+    with pytest.raises(
+        EvaluationError,
+        match=r"(?s)torch can't export the model of trial 3: .*not branch on the values of tensors, or use trial.load",
+    ):
         export(trial, tmp_path / "out", torch.zeros(2, 3))
     assert not (tmp_path / "out").exists()

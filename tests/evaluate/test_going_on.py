@@ -26,12 +26,20 @@ from retia.trial import STOPPED_STEP, WEIGHTS, Run
 
 
 class Conv(nn.Sequential):
-    """Dropout and the order of the data make training depend on every random draw; channels-last weights on how they are read."""
+    """Dropout and the order of the data make training depend on every random draw; channels-last weights on
+    how they are read.
+    """
 
     def __init__(self):
         width = retia.choice("width", [4, 6])
         super().__init__(
-            *[nn.Conv2d(1, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, width, 3), nn.Dropout(0.2)],
+            *[
+                nn.Conv2d(1, width, 3, padding=1),
+                nn.BatchNorm2d(width),
+                nn.ReLU(),
+                nn.Conv2d(width, width, 3),
+                nn.Dropout(0.2),
+            ],
             *[nn.Flatten(), nn.Linear(width * 4, 3)],
         )
 
@@ -45,7 +53,12 @@ def images(count=45, seed=0):
 
 
 def loaded(count=45, seed=0):
-    return DataLoader(TensorDataset(*images(count, seed)), batch_size=16, shuffle=True, generator=torch.Generator().manual_seed(5))
+    return DataLoader(
+        TensorDataset(*images(count, seed)),
+        batch_size=16,
+        shuffle=True,
+        generator=torch.Generator().manual_seed(5),
+    )
 
 
 def one_cycle(optimizer, steps):
@@ -58,12 +71,23 @@ def momentum(parameters, lr):
 
 def evaluator(train=None, **settings):
     train = images() if train is None else train
-    return Classification(train, images(30, 1), **{"test": images(20, 2), "epochs": 9, "batch_size": 16, "lr": 0.01, "device": "cpu", **settings})
+    return Classification(
+        train,
+        images(30, 1),
+        **{"test": images(20, 2), "epochs": 9, "batch_size": 16, "lr": 0.01, "device": "cpu", **settings},
+    )
 
 
 def ran(one, directory, fidelity=None, **more):
     epochs = []
-    run = Run(SPACE, seed=3, fidelity=fidelity, directory=directory, listener=lambda metrics, step: epochs.append((step, dict(metrics))), **more)
+    run = Run(
+        SPACE,
+        seed=3,
+        fidelity=fidelity,
+        directory=directory,
+        listener=lambda metrics, step: epochs.append((step, dict(metrics))),
+        **more,
+    )
     metrics = dict(one(SPACE.default(), run))
     del metrics["train_seconds"]
     return metrics, epochs, load_file(directory / WEIGHTS)
@@ -100,7 +124,9 @@ def test_what_patience_has_ended_stays_ended(tmp_path):
     _, first, _ = ran(evaluator(**still), tmp_path / "first", 6)
     assert len(first) < 6
     whole, _, _ = ran(evaluator(**still), tmp_path / "whole")
-    again, more, _ = ran(evaluator(**still), tmp_path / "more", None, resume_from=tmp_path / "first", resumed_fidelity=6)
+    again, more, _ = ran(
+        evaluator(**still), tmp_path / "more", None, resume_from=tmp_path / "first", resumed_fidelity=6
+    )
     assert more == []
     assert again == whole
 
@@ -137,10 +163,22 @@ def test_seconds_count_from_the_first_epoch(tmp_path):
     ("spoil", "reason"),
     [
         (lambda path: path.unlink(), r"There is no '.*training.safetensors'"),
-        (lambda path: path.write_bytes(b"nothing"), "should be a checkpoint of a training, and can't be read"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-4000] + bytes(4000)), "training.safetensors' is damaged: its checksum differs"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-40]), "should be a checkpoint of a training, and can't be read"),
-        (lambda path: (path.unlink(), path.mkdir()), "should be a checkpoint of a training, and can't be read"),
+        (
+            lambda path: path.write_bytes(b"nothing"),
+            "should be a checkpoint of a training, and can't be read",
+        ),
+        (
+            lambda path: path.write_bytes(path.read_bytes()[:-4000] + bytes(4000)),
+            "training.safetensors' is damaged: its checksum differs",
+        ),
+        (
+            lambda path: path.write_bytes(path.read_bytes()[:-40]),
+            "should be a checkpoint of a training, and can't be read",
+        ),
+        (
+            lambda path: (path.unlink(), path.mkdir()),
+            "should be a checkpoint of a training, and can't be read",
+        ),
     ],
     ids=["gone", "broken", "zeroed", "cut off", "a folder"],
 )
@@ -148,8 +186,12 @@ def test_without_the_files_of_its_parent_a_trial_begins_anew_and_says_so(spoil, 
     whole, epochs, _ = ran(evaluator(), tmp_path / "whole")
     ran(evaluator(), tmp_path / "low", 3)
     spoil(tmp_path / "low" / CHECKPOINT)
-    with pytest.warns(RuntimeWarning, match=f"(?s)after a fidelity of 3 is trained from the beginning. .*{reason}"):
-        anew, steps, _ = ran(evaluator(), tmp_path / "high", None, resume_from=tmp_path / "low", resumed_fidelity=3.0)
+    with pytest.warns(
+        RuntimeWarning, match=f"(?s)after a fidelity of 3 is trained from the beginning. .*{reason}"
+    ):
+        anew, steps, _ = ran(
+            evaluator(), tmp_path / "high", None, resume_from=tmp_path / "low", resumed_fidelity=3.0
+        )
     assert steps == epochs
     assert anew == whole
 
@@ -157,7 +199,9 @@ def test_without_the_files_of_its_parent_a_trial_begins_anew_and_says_so(spoil, 
 def test_a_state_of_other_settings_is_not_gone_on_from(tmp_path):
     ran(evaluator(lr=0.02), tmp_path / "low", 3)
     with pytest.warns(RuntimeWarning, match="its training lr is 0.02 and not 0.01"):
-        _, steps, _ = ran(evaluator(), tmp_path / "high", 4, resume_from=tmp_path / "low", resumed_fidelity=3.0)
+        _, steps, _ = ran(
+            evaluator(), tmp_path / "high", 4, resume_from=tmp_path / "low", resumed_fidelity=3.0
+        )
     assert len(steps) == 4
 
 
@@ -166,10 +210,19 @@ def test_the_full_fidelity_is_the_number_of_epochs():
     assert evaluator(epochs=retia.Integer(1, 7)).full_fidelity is None
 
 
-@pytest.mark.parametrize("make", [lambda weights: AdamW(weights, lr=0.1, fused=True), lambda weights: SGD(weights, lr=0.1, momentum=0.9, fused=True)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda weights: AdamW(weights, lr=0.1, fused=True),
+        lambda weights: SGD(weights, lr=0.1, momentum=0.9, fused=True),
+    ],
+)
 def test_the_moments_of_an_optimizer_lie_as_its_weights_do(make, tmp_path):
     generator = torch.Generator().manual_seed(0)
-    start, *gradients = (torch.randn(4, 3, 3, 3, generator=generator).contiguous(memory_format=torch.channels_last) for _ in range(5))
+    start, *gradients = (
+        torch.randn(4, 3, 3, 3, generator=generator).contiguous(memory_format=torch.channels_last)
+        for _ in range(5)
+    )
 
     def stepped(parameter, optimizer, some):
         for gradient in some:
@@ -243,7 +296,10 @@ def test_a_promoted_trial_scores_as_if_it_had_been_trained_in_one_go(tmp_path):
 
 def test_a_study_resumed_half_way_has_the_same_trials(tmp_path):
     def told(study):
-        return [(t.number, t.architecture, t.fidelity, t.parent, {**t.metrics, "train_seconds": 0}) for t in study.trials]
+        return [
+            (t.number, t.architecture, t.fidelity, t.parent, {**t.metrics, "train_seconds": 0})
+            for t in study.trials
+        ]
 
     for name in ("whole", "parts"):
         (tmp_path / name).mkdir()
@@ -267,7 +323,10 @@ def test_the_winners_are_listed_at_full_fidelity(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         retrained = study.run_retrained(2)
-    assert {trial.architecture for trial in retrained.trials} == {study.baseline, *(trial.architecture for trial in study.top(2))}
+    assert {trial.architecture for trial in retrained.trials} == {
+        study.baseline,
+        *(trial.architecture for trial in study.top(2)),
+    }
     assert len({trial.architecture for trial in study.top(20)}) == len(study.top(20))
 
 

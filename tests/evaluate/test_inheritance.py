@@ -18,10 +18,16 @@ class Chain(nn.Module):
         super().__init__()
         width, hidden = retia.choice("width", [4, 6, 8]), retia.choice("hidden", [5, 12])
         kernel = retia.choice("kernel", [1, 3, 5])
-        self.stem = nn.Sequential(nn.Conv2d(2, width, kernel, padding=kernel // 2), nn.BatchNorm2d(width), nn.ReLU())
+        self.stem = nn.Sequential(
+            nn.Conv2d(2, width, kernel, padding=kernel // 2), nn.BatchNorm2d(width), nn.ReLU()
+        )
         self.depthwise = nn.Conv2d(width, width, kernel, padding=kernel // 2, groups=width)
         self.body = retia.repeat(
-            "body", lambda index: nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()), (1, 3)
+            "body",
+            lambda index: nn.Sequential(
+                nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+            ),
+            (1, 3),
         )
         self.hidden, self.head = nn.Linear(width * 16, hidden), nn.Linear(hidden, 3)
 
@@ -89,7 +95,17 @@ def outputs(model, x=IMAGES):
 
 
 @pytest.mark.parametrize("generator", [None, torch.Generator().manual_seed(7)])
-@pytest.mark.parametrize("change", [{"width": 8}, {"width": 6}, {"hidden": 12}, {"kernel": 3}, {"kernel": 5}, {"width": 6, "hidden": 12, "kernel": 5}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"width": 8},
+        {"width": 6},
+        {"hidden": 12},
+        {"kernel": 3},
+        {"kernel": 5},
+        {"width": 6, "hidden": 12, "kernel": 5},
+    ],
+)
 def test_a_wider_child_computes_the_same(change, generator):
     parent = built(CHAIN, 1, **SMALL)
     child = CHAIN.build(Architecture({**SMALL, **change}), seed=2)
@@ -141,7 +157,11 @@ def test_a_branch_more_adds_nothing():
 def test_a_new_module_keeps_its_own_weights_where_nothing_is_nearer():
     class Other(Branch):
         def forward(self, x):
-            return super().forward(x) if self.second is None else self.head(torch.sigmoid(self.second(x)).roll(1, 1))
+            return (
+                super().forward(x)
+                if self.second is None
+                else self.head(torch.sigmoid(self.second(x)).roll(1, 1))
+            )
 
     with seeded(0):
         parent, child = Other(), Other(second=True)
@@ -169,7 +189,10 @@ def test_copies_of_a_channel_learn_apart_if_they_are_split_unevenly():
 
 
 def test_a_smaller_child_has_the_first_channels_and_the_middle_of_the_kernel():
-    parent, child = built(CHAIN, 1, **{**SMALL, "width": 8, "kernel": 5}), CHAIN.build(Architecture({**SMALL, "kernel": 3}), seed=2)
+    parent, child = (
+        built(CHAIN, 1, **{**SMALL, "width": 8, "kernel": 5}),
+        CHAIN.build(Architecture({**SMALL, "kernel": 3}), seed=2),
+    )
     inherit(child, parent)
     assert torch.equal(child.stem[0].weight, parent.stem[0].weight[:4, :, 1:4, 1:4])
     assert torch.equal(child.hidden.weight, parent.hidden.weight[:, : 4 * 16])
@@ -190,6 +213,7 @@ def test_models_without_a_weight_in_common():
     with seeded(0):
         child, parent = nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2))
     with pytest.raises(
-        EvaluationError, match=r"A Linear inherits weights by name, but it has none in common with the Sequential: weight, bias against 0\.weight, 0\.bias"
+        EvaluationError,
+        match=r"A Linear inherits weights by name, but it has none in common with the Sequential: weight, bias against 0\.weight, 0\.bias",
     ):
         inherit(child, parent)

@@ -40,7 +40,9 @@ def data(seed):
 
 def searched(trials=12, **settings):
     # After its first trial nothing learns: what a child computes is what it has inherited.
-    evaluator = Classification(data(0), data(1), **{"epochs": 1, "lr": 1e-9, "inherit_weights": True, **settings})
+    evaluator = Classification(
+        data(0), data(1), **{"epochs": 1, "lr": 1e-9, "inherit_weights": True, **settings}
+    )
     study = Study(ModelSpace(Net), evaluator, minimize="loss")
     study.run(NetworkMorphism(children=3), trials=trials)
     return study
@@ -59,7 +61,9 @@ def test_without_it_a_child_begins_anew():
 
 
 class Normalized(nn.Module):
-    """Normalized over channels that are not repeated equally often, so that what grows can't compute the same."""
+    """Normalized over channels that are not repeated equally often, so that what grows can't compute the
+    same.
+    """
 
     def __init__(self):
         super().__init__()
@@ -72,17 +76,36 @@ class Normalized(nn.Module):
 
 
 def test_a_larger_child_that_does_not_compute_the_same_says_so():
-    study = Study(ModelSpace(Normalized), Classification(data(0), data(1), epochs=1, inherit_weights=True), minimize="loss", baseline={"width": 4})
-    with pytest.warns(RuntimeWarning, match=r"A child of \{'width': 4\} is larger and nowhere smaller, .* off by .*%.*What grew is stem\.weight, stem\.bias"):
+    study = Study(
+        ModelSpace(Normalized),
+        Classification(data(0), data(1), epochs=1, inherit_weights=True),
+        minimize="loss",
+        baseline={"width": 4},
+    )
+    with pytest.warns(
+        RuntimeWarning,
+        match=r"A child of \{'width': 4\} is larger and nowhere smaller, .* off by .*%.*What grew is stem\.weight, stem\.bias",
+    ):
         study.run(NetworkMorphism(), trials=2)
 
 
 def test_a_smaller_child_is_not_expected_to_compute_the_same():
-    study = Study(ModelSpace(Normalized), Classification(data(0), data(1), epochs=1, inherit_weights=True), minimize="loss", baseline={"width": 6})
+    study = Study(
+        ModelSpace(Normalized),
+        Classification(data(0), data(1), epochs=1, inherit_weights=True),
+        minimize="loss",
+        baseline={"width": 6},
+    )
     study.run(NetworkMorphism(), trials=2)  # warnings are errors
     assert [trial.state for trial in study.trials] == ["completed", "completed"]
 
 
 def test_weights_that_are_gone_are_said_to_be():
-    with pytest.warns(RuntimeWarning, match="has no weights to inherit, and its child is trained from the beginning. There is no .* Set keep_weights=True"):
+    with pytest.warns(
+        RuntimeWarning,
+        match=(
+            "has no weights to inherit, and its child is trained from the beginning. "
+            "There is no .* Set keep_weights=True"
+        ),
+    ):
         searched(trials=2, keep_weights=False)

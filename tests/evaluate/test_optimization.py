@@ -44,13 +44,25 @@ def test_without_momentum():
 def test_frozen_weights_are_left_out():
     net = model()
     net[1].requires_grad_(False)
-    assert [len(group["params"]) for group in make_optimizers("adamw", net, lr=0.1, weight_decay=0.0, momentum=0.0)[0].param_groups] == [1, 1]
+    assert [
+        len(group["params"])
+        for group in make_optimizers("adamw", net, lr=0.1, weight_decay=0.0, momentum=0.0)[0].param_groups
+    ] == [1, 1]
     net[0].bias.requires_grad_(False)
-    assert [len(group["params"]) for group in make_optimizers("adamw", net, lr=0.1, weight_decay=0.0, momentum=0.0)[0].param_groups] == [1]
+    assert [
+        len(group["params"])
+        for group in make_optimizers("adamw", net, lr=0.1, weight_decay=0.0, momentum=0.0)[0].param_groups
+    ] == [1]
 
 
 def test_a_function_makes_the_optimizer():
-    (optimizer,) = make_optimizers(lambda parameters, lr: torch.optim.RMSprop(parameters, lr=lr * 2), model(), lr=0.1, weight_decay=0.5, momentum=0.9)
+    (optimizer,) = make_optimizers(
+        lambda parameters, lr: torch.optim.RMSprop(parameters, lr=lr * 2),
+        model(),
+        lr=0.1,
+        weight_decay=0.5,
+        momentum=0.9,
+    )
     assert type(optimizer) is torch.optim.RMSprop
     assert optimizer.param_groups[0]["lr"] == 0.2
 
@@ -58,7 +70,10 @@ def test_a_function_makes_the_optimizer():
 @pytest.mark.parametrize("kind", ["adamw", lambda parameters, lr: torch.optim.SGD(parameters, lr=lr)])
 @pytest.mark.parametrize("net", [nn.ReLU(), model().requires_grad_(False)])
 def test_nothing_to_train(kind, net):
-    with pytest.raises(EvaluationError, match=r"has no parameter that requires a gradient.*leave out every layer with weights"):
+    with pytest.raises(
+        EvaluationError,
+        match=r"has no parameter that requires a gradient.*leave out every layer with weights",
+    ):
         make_optimizers(kind, net, lr=0.1, weight_decay=0.0, momentum=0.0)
 
 
@@ -86,12 +101,16 @@ def test_the_fused_step_is_the_plain_step(kind):
 
 
 def test_cosine():
-    assert rates("cosine", steps=4) == pytest.approx([2 * 0.5 * (1 + math.cos(math.pi * i / 4)) for i in range(4)])
+    assert rates("cosine", steps=4) == pytest.approx(
+        [2 * 0.5 * (1 + math.cos(math.pi * i / 4)) for i in range(4)]
+    )
 
 
 def test_warmup_rises_and_then_the_schedule_begins():
     assert rates("constant", steps=5, warmup=2) == [1.0, 2.0, 2.0, 2.0, 2.0]
-    assert rates("cosine", steps=6, warmup=2) == pytest.approx([1.0, 2.0, 2.0, 1 + math.sqrt(0.5), 1.0, 1 - math.sqrt(0.5)])
+    assert rates("cosine", steps=6, warmup=2) == pytest.approx(
+        [1.0, 2.0, 2.0, 1 + math.sqrt(0.5), 1.0, 1 - math.sqrt(0.5)]
+    )
 
 
 def test_warmup_over_the_whole_training():
@@ -99,5 +118,8 @@ def test_warmup_over_the_whole_training():
 
 
 def test_a_function_makes_the_schedule():
-    made = rates(lambda optimizer, steps: torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.5, total_iters=steps), steps=2)
+    made = rates(
+        lambda optimizer, steps: torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.5, total_iters=steps),
+        steps=2,
+    )
     assert made == [2.0, 1.5]

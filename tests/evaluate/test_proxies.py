@@ -10,7 +10,19 @@ from torch import nn
 
 from retia.errors import EvaluationError
 from retia.evaluate import Training
-from retia.evaluate.proxies import PROXIES, Probe, epe_nas, fisher, grad_norm, grasp, jacob_cov, naswot, snip, synflow, zen
+from retia.evaluate.proxies import (
+    PROXIES,
+    Probe,
+    epe_nas,
+    fisher,
+    grad_norm,
+    grasp,
+    jacob_cov,
+    naswot,
+    snip,
+    synflow,
+    zen,
+)
 from retia.nn import seeded
 
 
@@ -38,7 +50,11 @@ def linear(weight, bias=None):
 
 
 def conv(weight):
-    layer = made(lambda: nn.Conv2d(weight.shape[1], weight.shape[0], weight.shape[2], padding=weight.shape[2] // 2, bias=False))
+    layer = made(
+        lambda: nn.Conv2d(
+            weight.shape[1], weight.shape[0], weight.shape[2], padding=weight.shape[2] // 2, bias=False
+        )
+    )
     layer.weight = nn.Parameter(weight.clone())
     return layer
 
@@ -59,10 +75,17 @@ def score(proxy, model, x=X, y=T, loss=nn.functional.mse_loss, seed=0):
 
 
 def line():
-    """A linear layer with its mean squared error: the weight W, the gradient 2/(B O) (X Wᵀ + b - T)ᵀ X, the Hessian 2/(B O) Xᵀ X for each row."""
+    """A linear layer with its mean squared error: the weight W, the gradient 2/(B O) (X Wᵀ + b - T)ᵀ X, the
+    Hessian 2/(B O) Xᵀ X for each row.
+    """
     weight, bias = noise(2, 3, seed=2), noise(2, seed=3)
     residual = X @ weight.T + bias - T
-    return linear(weight, bias), weight.numpy(), (2 / T.numel() * residual.T @ X).numpy(), (2 / T.numel() * X.T @ X).numpy()
+    return (
+        linear(weight, bias),
+        weight.numpy(),
+        (2 / T.numel() * residual.T @ X).numpy(),
+        (2 / T.numel() * X.T @ X).numpy(),
+    )
 
 
 class Function(nn.Module):
@@ -81,7 +104,9 @@ class Function(nn.Module):
 
 def test_grad_norm_of_a_line():
     model, _, gradient, _ = line()
-    assert score(grad_norm, model) == pytest.approx(np.linalg.norm(gradient), rel=1e-5)  # the bias doesn't count
+    assert score(grad_norm, model) == pytest.approx(
+        np.linalg.norm(gradient), rel=1e-5
+    )  # the bias doesn't count
 
 
 def test_grad_norm_adds_the_norms_of_layers():
@@ -91,7 +116,9 @@ def test_grad_norm_adds_the_norms_of_layers():
     residual = 2 / T.numel() * (x @ first.T @ second.T - T.numpy())
     gradients = (residual @ second).T @ x, residual.T @ (x @ first.T)
     assert score(grad_norm, model) == pytest.approx(sum(map(np.linalg.norm, gradients)), rel=1e-5)
-    assert score(snip, model) == pytest.approx(np.abs(first * gradients[0]).sum() + np.abs(second * gradients[1]).sum(), rel=1e-5)
+    assert score(snip, model) == pytest.approx(
+        np.abs(first * gradients[0]).sum() + np.abs(second * gradients[1]).sum(), rel=1e-5
+    )
 
 
 def test_snip_of_a_line():
@@ -105,7 +132,9 @@ def test_grasp_of_a_line():
 
 
 def test_grasp_is_how_the_gradient_shrinks_with_the_weights():
-    """To first order in s, weights (1 - s) w have a squared gradient norm of |g|² - 2 s wᵀHg: twice the score for each s."""
+    """To first order in s, weights (1 - s) w have a squared gradient norm of |g|² - 2 s wᵀHg: twice the score
+    for each s.
+    """
     model = mlp(nn.Tanh).double()
     x, y = X.double(), T.double()
 
@@ -116,7 +145,9 @@ def test_grasp_is_how_the_gradient_shrinks_with_the_weights():
                 layer.weight.mul_(scale)
         return sum(float((g**2).sum()) for _, g in probe(scaled, x, y).gradients())
 
-    assert score(grasp, model, x, y) == pytest.approx((squared(1 - 1e-5) - squared(1 + 1e-5)) / (2 * 1e-5) / 2, rel=1e-4)
+    assert score(grasp, model, x, y) == pytest.approx(
+        (squared(1 - 1e-5) - squared(1 + 1e-5)) / (2 * 1e-5) / 2, rel=1e-4
+    )
 
 
 def test_grasp_of_a_loss_that_is_linear_in_the_weights_is_zero():
@@ -145,7 +176,10 @@ def test_grasp_passes_through_the_hard_sigmoid():
 
 
 def test_grasp_says_what_has_no_second_derivative():
-    with pytest.raises(EvaluationError, match="grasp differentiates the loss twice, which torch can't do for .*hardsigmoid.*Leave it out"):
+    with pytest.raises(
+        EvaluationError,
+        match="grasp differentiates the loss twice, which torch can't do for .*hardsigmoid.*Leave it out",
+    ):
         score(grasp, mlp(lambda: Function(torch.ops.aten.hardsigmoid)))
 
 
@@ -237,7 +271,10 @@ def test_what_is_done_in_place_makes_no_difference(proxy):
         return nn.Sequential(nn.ReLU(inplace), *mlp(lambda: nn.ReLU(inplace), 8, 32))
 
     x, y = noise(6, 8), Y
-    apart, within = (score(proxy, net(inplace=inplace), x.clone(), y, nn.functional.cross_entropy) for inplace in (False, True))
+    apart, within = (
+        score(proxy, net(inplace=inplace), x.clone(), y, nn.functional.cross_entropy)
+        for inplace in (False, True)
+    )
     assert apart == within
     assert math.isfinite(apart)
 
@@ -283,18 +320,27 @@ def test_synflow_of_a_convolution_and_of_indices():
     weight = noise(2, 1, 3, 3)
     inside = np.abs(weight.numpy()).sum() * 9  # 3x3 inner positions see the whole kernel
     rows = [(slice(1, None), slice(0, 3), slice(0, 2))[i] for i in range(3)]
-    border = sum(np.abs(weight.numpy())[:, :, a, b].sum() for a in (rows[0], rows[2]) for b in (rows[0], rows[2]))  # the four corners
-    border += 3 * sum(np.abs(weight.numpy())[:, :, a, b].sum() for a, b in ((rows[0], rows[1]), (rows[2], rows[1]), (rows[1], rows[0]), (rows[1], rows[2])))
+    border = sum(
+        np.abs(weight.numpy())[:, :, a, b].sum() for a in (rows[0], rows[2]) for b in (rows[0], rows[2])
+    )  # the four corners
+    border += 3 * sum(
+        np.abs(weight.numpy())[:, :, a, b].sum()
+        for a, b in ((rows[0], rows[1]), (rows[2], rows[1]), (rows[1], rows[0]), (rows[1], rows[2]))
+    )
     assert score(synflow, conv(weight), torch.zeros(2, 1, 5, 5)) == pytest.approx(inside + border, rel=1e-6)
     table = noise(7, 4)
     model = made(lambda: nn.Embedding(7, 4))
     model.weight = nn.Parameter(table)
-    assert score(synflow, model, torch.zeros(2, 3, dtype=torch.long)) == pytest.approx(3 * float(table[1].abs().sum()), rel=1e-6)
+    assert score(synflow, model, torch.zeros(2, 3, dtype=torch.long)) == pytest.approx(
+        3 * float(table[1].abs().sum()), rel=1e-6
+    )
 
 
 def test_synflow_computes_in_double_precision():
     deep = nn.Sequential(*[linear(1e3 * torch.ones(10, 10)) for _ in range(40)])
-    assert score(synflow, deep, noise(2, 10)) == pytest.approx(40 * 10 * 1e4**40)  # 1e160, far beyond single precision
+    assert score(synflow, deep, noise(2, 10)) == pytest.approx(
+        40 * 10 * 1e4**40
+    )  # 1e160, far beyond single precision
 
 
 # --- what gradients of inputs tell
@@ -318,7 +364,9 @@ def test_jacob_cov_is_greatest_where_no_two_samples_are_alike():
     signs = torch.tensor([[1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]])  # orthogonal, of mean 0
     assert score(jacob_cov, JACOBIAN, signs.double()) == pytest.approx(-3, abs=1e-6)
     alike = torch.cat([signs[:2], signs[:1]]).double()
-    assert score(jacob_cov, JACOBIAN, alike) == pytest.approx(-(1 + math.log(1e-5) + 1e5 + math.log(2) + 0.5), rel=1e-4)
+    assert score(jacob_cov, JACOBIAN, alike) == pytest.approx(
+        -(1 + math.log(1e-5) + 1e5 + math.log(2) + 0.5), rel=1e-4
+    )
 
 
 def test_jacob_cov_takes_images_and_several_inputs():
@@ -338,13 +386,17 @@ def class_score(rows):
 def test_epe_nas_adds_up_classes():
     x = noise(6, 8).double()
     classes = [x[Y == label].numpy() for label in (0, 1)]
-    assert score(epe_nas, JACOBIAN, x, Y) == pytest.approx(sum(abs(class_score(rows)) for rows in classes), rel=1e-8)
+    assert score(epe_nas, JACOBIAN, x, Y) == pytest.approx(
+        sum(abs(class_score(rows)) for rows in classes), rel=1e-8
+    )
 
 
 def test_epe_nas_compares_many_classes():
     x = noise(6, 8).double()
     y = torch.tensor([0, 1, 0, 1, 1, 2])
-    values = [class_score(x[y == label].numpy()) / count for label, count in ((0, 2), (1, 3))] + [math.log(1 + 1e-5)]
+    values = [class_score(x[y == label].numpy()) / count for label, count in ((0, 2), (1, 3))] + [
+        math.log(1 + 1e-5)
+    ]
     expected = sum(abs(a - b) for a in values for b in values) / 3
     model = Function(lambda x: (x**2).sum(1, keepdim=True).expand(-1, 101))
     assert score(epe_nas, model, x, y) == pytest.approx(expected, rel=1e-8)
@@ -362,7 +414,9 @@ def test_what_does_not_depend_on_its_input_has_no_correlations(proxy):
 
 @pytest.mark.parametrize("proxy", [jacob_cov, epe_nas])
 def test_indices_have_no_gradient(proxy):
-    with pytest.raises(EvaluationError, match="jacob_cov and epe_nas differentiate by the inputs, but these are indices"):
+    with pytest.raises(
+        EvaluationError, match="jacob_cov and epe_nas differentiate by the inputs, but these are indices"
+    ):
         score(proxy, made(lambda: nn.Embedding(4, 2)), torch.tensor([[0], [1]]), torch.tensor([0, 1]))
 
 
@@ -407,11 +461,15 @@ def test_naswot_finds_rectifiers_however_they_are_called(relu):
 
 def test_naswot_does_not_see_the_scale_of_weights():
     weight = noise(9, 3)
-    assert score(naswot, nn.Sequential(linear(1e3 * weight), nn.ReLU())) == score(naswot, nn.Sequential(linear(weight), nn.ReLU()))
+    assert score(naswot, nn.Sequential(linear(1e3 * weight), nn.ReLU())) == score(
+        naswot, nn.Sequential(linear(weight), nn.ReLU())
+    )
 
 
 def test_naswot_of_samples_with_the_same_pattern():
-    assert score(naswot, nn.Sequential(linear(noise(9, 3)), nn.ReLU()), X[[0, 0, 1]], Y[:3]) < -20  # singular, up to rounding
+    assert (
+        score(naswot, nn.Sequential(linear(noise(9, 3)), nn.ReLU()), X[[0, 0, 1]], Y[:3]) < -20
+    )  # singular, up to rounding
 
 
 def test_naswot_needs_rectifiers():
@@ -438,7 +496,9 @@ def test_zen_of_a_line():
 
 
 def test_zen_looks_before_the_pooling():
-    """Two 1x1 convolutions with batch normalization between them: f is the second's output, and σ of the first's."""
+    """Two 1x1 convolutions with batch normalization between them: f is the second's output, and σ of the
+    first's.
+    """
     norm = nn.BatchNorm2d(3, eps=1e-9)
     with torch.no_grad():
         norm.weight.fill_(7.0)  # made 1
@@ -457,18 +517,24 @@ def test_zen_looks_before_the_pooling():
     expected = math.log(distance) + math.log(math.sqrt(variances.mean()))
     assert score(zen, body, noise(*shape), Y[:5]) == pytest.approx(expected, rel=1e-4)
     for pool in (nn.AdaptiveAvgPool2d(1), Function(lambda x: x.mean((2, 3)))):
-        assert score(zen, nn.Sequential(body, pool, nn.Flatten()), noise(*shape), Y[:5]) == pytest.approx(expected, rel=1e-4)
+        assert score(zen, nn.Sequential(body, pool, nn.Flatten()), noise(*shape), Y[:5]) == pytest.approx(
+            expected, rel=1e-4
+        )
 
 
 def test_zen_adds_what_normalization_takes_away():
-    """A factor before batch normalization changes nothing after it, and comes in by σ; without normalization it comes in by the distance."""
+    """A factor before batch normalization changes nothing after it, and comes in by σ; without normalization
+    it comes in by the distance.
+    """
 
     def net(factor, *norm):
         return nn.Sequential(conv(noise(8, 3, 3, 3)), Function(lambda x: factor * x), *norm)
 
     x = noise(4, 3, 6, 6)
     for norm in ((), (nn.BatchNorm2d(8),)):
-        assert score(zen, net(20.0, *norm), x, Y[:4]) - score(zen, net(1.0, *norm), x, Y[:4]) == pytest.approx(math.log(20), abs=1e-4)
+        assert score(zen, net(20.0, *norm), x, Y[:4]) - score(
+            zen, net(1.0, *norm), x, Y[:4]
+        ) == pytest.approx(math.log(20), abs=1e-4)
 
 
 def test_zen_does_not_mind_a_dead_branch():
@@ -483,11 +549,19 @@ def test_zen_does_not_mind_a_dead_branch():
             return x if self.dead is None else x + self.dead(x)
 
     x = noise(4, 3, 6, 6)
-    assert score(zen, Both(dead=True), x, Y[:4]) == pytest.approx(score(zen, Both(dead=False), x, Y[:4]), rel=1e-6)
+    assert score(zen, Both(dead=True), x, Y[:4]) == pytest.approx(
+        score(zen, Both(dead=False), x, Y[:4]), rel=1e-6
+    )
 
 
 def test_zen_sees_neither_weights_nor_data():
-    assert score(zen, mlp()) == score(zen, made(lambda: mlp().apply(lambda m: m.reset_parameters() if isinstance(m, nn.Linear) else None), seed=5), -X)
+    assert score(zen, mlp()) == score(
+        zen,
+        made(
+            lambda: mlp().apply(lambda m: m.reset_parameters() if isinstance(m, nn.Linear) else None), seed=5
+        ),
+        -X,
+    )
     assert score(zen, mlp(), seed=0) != score(zen, mlp(), seed=1)
 
 
@@ -496,7 +570,9 @@ def test_zen_of_an_output_that_does_not_move():
 
 
 def test_zen_needs_floats():
-    with pytest.raises(EvaluationError, match="zen moves the inputs by a little noise, but these are indices"):
+    with pytest.raises(
+        EvaluationError, match="zen moves the inputs by a little noise, but these are indices"
+    ):
         score(zen, made(lambda: nn.Embedding(4, 2)), torch.tensor([[0], [1]]))
 
 
@@ -510,10 +586,18 @@ def test_without_weights_there_is_no_saliency(proxy):
 
 @pytest.mark.parametrize("proxy", PROXIES.values())
 def test_no_proxy_leaves_hooks_or_gradients(proxy):
-    model = made(lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 2)))
+    model = made(
+        lambda: nn.Sequential(
+            nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 2)
+        )
+    )
     x = noise(6, 1, 6, 6)
     proxy(probe(model, x, Y, nn.functional.cross_entropy))
-    hooks = [hook for module in model.modules() for hook in (*module._forward_hooks, *module._forward_pre_hooks, *module._backward_hooks)]
+    hooks = [
+        hook
+        for module in model.modules()
+        for hook in (*module._forward_hooks, *module._forward_pre_hooks, *module._backward_hooks)
+    ]
     assert not hooks
     assert all(parameter.grad is None for parameter in model.parameters())
     assert x.grad is None

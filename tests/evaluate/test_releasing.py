@@ -37,7 +37,9 @@ def kept(tmp_path):
     return len(list(tmp_path.rglob(CHECKPOINT)))
 
 
-@pytest.mark.parametrize(("wrap", "seeds"), [(lambda evaluator: evaluator, 1), (lambda evaluator: Repeated(evaluator, 2), 2)])
+@pytest.mark.parametrize(
+    ("wrap", "seeds"), [(lambda evaluator: evaluator, 1), (lambda evaluator: Repeated(evaluator, 2), 2)]
+)
 def test_at_the_end_only_what_is_due_for_promotion_is_kept(tmp_path, wrap, seeds):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

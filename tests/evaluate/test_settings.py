@@ -15,7 +15,12 @@ from retia.space import Categorical, Integer, Real, Subset
         {"epochs": 1, "batch_size": 1, "patience": None, "clip_norm": None, "warmup_epochs": 0},
         {"lr": 1e-9, "weight_decay": 0, "momentum": 0.0, "label_smoothing": 0.5},
         {"optimizer": "sgd", "schedule": lambda optimizer, steps: None, "precision": "auto"},
-        {"lr": Real(1e-4, 1e-1, log=True), "batch_size": Categorical((32, 64)), "epochs": Integer(1, 5), "optimizer": Categorical(("adamw", "sgd"))},
+        {
+            "lr": Real(1e-4, 1e-1, log=True),
+            "batch_size": Categorical((32, 64)),
+            "epochs": Integer(1, 5),
+            "optimizer": Categorical(("adamw", "sgd")),
+        },
         {"clip_norm": Categorical((None, 1.0)), "something else": object()},
     ],
 )
@@ -29,7 +34,10 @@ def test_what_can_be(settings):
         ({"epochs": 0}, r"'epochs' of Classification must be a whole number of at least 1, got 0\."),
         ({"epochs": 2.5}, r"a whole number of at least 1, got 2.5"),
         ({"epochs": True}, r"a whole number of at least 1, got True"),
-        ({"batch_size": "64"}, r"'batch_size' of Classification must be a whole number of at least 1, got '64'"),
+        (
+            {"batch_size": "64"},
+            r"'batch_size' of Classification must be a whole number of at least 1, got '64'",
+        ),
         ({"batch_size": None}, r"got None"),
         ({"patience": 0}, r"'patience'.*at least 1, got 0"),
         ({"warmup_epochs": -1}, r"'warmup_epochs'.*at least 0, got -1"),
@@ -39,11 +47,23 @@ def test_what_can_be(settings):
         ({"weight_decay": -1e-4}, r"'weight_decay' of Classification must be a number of at least 0"),
         ({"momentum": 1.0}, r"'momentum' of Classification must be a number from 0 to below 1, got 1.0"),
         ({"label_smoothing": 1.5}, r"'label_smoothing'.*from 0 to below 1, got 1.5"),
-        ({"optimizer": "adam"}, r"'optimizer' of Classification is 'adamw', 'sgd' or a function \(parameters, lr\) -> Optimizer, got 'adam'"),
-        ({"schedule": "linear"}, r"'schedule' of Classification is 'cosine', 'constant' or a function \(optimizer, steps\) -> LRScheduler, got 'linear'"),
-        ({"precision": "half"}, r"'precision' of Classification is 'auto', 'float32', 'bfloat16', 'float16', got 'half'"),
+        (
+            {"optimizer": "adam"},
+            r"'optimizer' of Classification is 'adamw', 'sgd' or a function \(parameters, lr\) -> Optimizer, got 'adam'",
+        ),
+        (
+            {"schedule": "linear"},
+            r"'schedule' of Classification is 'cosine', 'constant' or a function \(optimizer, steps\) -> LRScheduler, got 'linear'",
+        ),
+        (
+            {"precision": "half"},
+            r"'precision' of Classification is 'auto', 'float32', 'bfloat16', 'float16', got 'half'",
+        ),
         ({"precision": print}, r"got <built-in function print>"),
-        ({"lr": Real(0.0, 1.0)}, r"'lr' of Classification must be a positive number, got 0.0 from the domain \[0"),
+        (
+            {"lr": Real(0.0, 1.0)},
+            r"'lr' of Classification must be a positive number, got 0.0 from the domain \[0",
+        ),
         ({"label_smoothing": Real(0.0, 1.0)}, r"got 1.0 from the domain"),
         ({"batch_size": Categorical((64, 0))}, r"got 0 from the domain \{64, 0\}"),
         ({"optimizer": Categorical(("sgd", "lion"))}, r"got 'lion' from the domain \{sgd, lion\}"),
@@ -63,7 +83,12 @@ def test_domains():
 
 def test_descriptions_are_json():
     described = {
-        name: describe_setting(value) for name, value in [("a", Real(0, 1)), ("b", {"f": len, "e": None}), ("c", partial(nn.functional.cross_entropy))]
+        name: describe_setting(value)
+        for name, value in [
+            ("a", Real(0, 1)),
+            ("b", {"f": len, "e": None}),
+            ("c", partial(nn.functional.cross_entropy)),
+        ]
     }
     assert json.loads(json.dumps(described)) == {
         "a": Real(0, 1).to_json(),

@@ -46,7 +46,18 @@ def evaluated(training, space, **run):
 
 
 def test_a_preset_fills_in_the_recipe():
-    training = Classification(data(), data(), epochs=4, batch_size=5, lr=0.1, optimizer="sgd", momentum=0.5, schedule="constant", warmup_epochs=2, device="cpu")
+    training = Classification(
+        data(),
+        data(),
+        epochs=4,
+        batch_size=5,
+        lr=0.1,
+        optimizer="sgd",
+        momentum=0.5,
+        schedule="constant",
+        warmup_epochs=2,
+        device="cpu",
+    )
     assert isinstance(training, Trainable)
     assert training.training() is training
     outputs, batch = torch.tensor([[2.0, 0.0, 0.0]]), (torch.zeros(1, 4), torch.tensor([0]))
@@ -75,7 +86,9 @@ def test_it_measures_on_the_validation_data():
 
 def test_a_searched_setting_can_not_train_a_supernet():
     training = Classification(data(), data(), lr=retia.Real(0.1, 1.0))
-    with pytest.raises(EvaluationError, match="'lr' of Classification is searched .* but a supernet is trained once"):
+    with pytest.raises(
+        EvaluationError, match="'lr' of Classification is searched .* but a supernet is trained once"
+    ):
         training.training()
 
 
@@ -84,7 +97,15 @@ def test_a_searched_setting_can_not_train_a_supernet():
 
 def test_a_scalar_alone_is_enough():
     space = ModelSpace(Line)
-    own = Training(line(), line(), loss=lambda loss, batch: loss, forward=lambda model, batch: squared(model(batch[0]), batch), epochs=3, lr=0.1, device="cpu")
+    own = Training(
+        line(),
+        line(),
+        loss=lambda loss, batch: loss,
+        forward=lambda model, batch: squared(model(batch[0]), batch),
+        epochs=3,
+        lr=0.1,
+        device="cpu",
+    )
     plain = Training(line(), line(), loss=squared, epochs=3, lr=0.1, device="cpu")
     assert evaluated(own, space)["loss"] == evaluated(plain, space)["loss"]
 
@@ -149,10 +170,22 @@ def test_gradients_of_batches_are_weighed_by_what_counts_in_them():
             nn.init.zeros_(self.weight)
 
     space = ModelSpace(Zero)
-    settings = {"epochs": 1, "lr": 0.5, "optimizer": "sgd", "momentum": 0.0, "weight_decay": 0.0, "schedule": "constant", "device": "cpu"}
+    settings = {
+        "epochs": 1,
+        "lr": 0.5,
+        "optimizer": "sgd",
+        "momentum": 0.0,
+        "weight_decay": 0.0,
+        "schedule": "constant",
+        "device": "cpu",
+    }
     weights = []
     for size, accumulate in ((8, 1), (4, 2), (2, 4)):
-        trainer = Trainer(space.build(space.default(), seed=0), Classification((x, y), (x, y), batch_size=size, accumulate=accumulate, **settings), seed=0)
+        trainer = Trainer(
+            space.build(space.default(), seed=0),
+            Classification((x, y), (x, y), batch_size=size, accumulate=accumulate, **settings),
+            seed=0,
+        )
         trainer.fit(lambda metrics, epoch: None)
         weights.append(trainer.model.weight.detach().clone())
     torch.testing.assert_close(weights[1], weights[0])
@@ -167,7 +200,16 @@ def test_an_epoch_of_so_many_steps():
         steps.append(len(batch[0]))
         return squared(outputs, batch)
 
-    training = Training(line(), line(), loss=counted, valid_loss=squared, batch_size=8, steps_per_epoch=3, epochs=2, device="cpu")
+    training = Training(
+        line(),
+        line(),
+        loss=counted,
+        valid_loss=squared,
+        batch_size=8,
+        steps_per_epoch=3,
+        epochs=2,
+        device="cpu",
+    )
     evaluated(training, ModelSpace(Line))
     assert steps == [8] * 6
 
@@ -193,7 +235,9 @@ def tagged(outputs_last):
 def test_a_class_for_each_token_with_some_that_do_not_count(outputs_last):
     tokens = torch.randint(5, (40, 7), generator=torch.Generator().manual_seed(0))
     labels = torch.where(tokens == 4, -100, tokens % 3)
-    training = Classification((tokens, labels), (tokens, labels), epochs=60, lr=0.1, select=("loss", "min"), device="cpu")
+    training = Classification(
+        (tokens, labels), (tokens, labels), epochs=60, lr=0.1, select=("loss", "min"), device="cpu"
+    )
     metrics = evaluated(training, tagged(outputs_last))
     assert metrics["accuracy"] == 1.0
     assert metrics["loss"] < 0.1
@@ -201,9 +245,17 @@ def test_a_class_for_each_token_with_some_that_do_not_count(outputs_last):
 
 def test_classes_in_two_dimensions_at_once_are_asked_for():
     tokens = torch.randint(5, (4, 3), generator=torch.Generator().manual_seed(0))
-    with pytest.raises(EvaluationError, match=r"Scores of shape \(4, 3, 3\) for targets of shape \(4, 3\) may have their classes in.*class_dim=1 or"):
-        evaluated(Classification((tokens, tokens % 3), (tokens, tokens % 3), epochs=1, device="cpu"), tagged(outputs_last=True))
-    training = Classification((tokens, tokens % 3), (tokens, tokens % 3), epochs=1, device="cpu", class_dim=-1)
+    with pytest.raises(
+        EvaluationError,
+        match=r"Scores of shape \(4, 3, 3\) for targets of shape \(4, 3\) may have their classes in.*class_dim=1 or",
+    ):
+        evaluated(
+            Classification((tokens, tokens % 3), (tokens, tokens % 3), epochs=1, device="cpu"),
+            tagged(outputs_last=True),
+        )
+    training = Classification(
+        (tokens, tokens % 3), (tokens, tokens % 3), epochs=1, device="cpu", class_dim=-1
+    )
     assert "accuracy" in evaluated(training, tagged(outputs_last=True))
 
 
@@ -211,7 +263,9 @@ def test_several_labels_a_sample():
     x = torch.randn(60, 4, generator=torch.Generator().manual_seed(0))
     y = (x[:, :3] > 0).float()
     space = ModelSpace(lambda: nn.Linear(4, 3, bias=retia.choice("bias", [True, False])))
-    metrics = evaluated(Classification((x, y), (x, y), multilabel=True, epochs=60, lr=0.1, device="cpu"), space)
+    metrics = evaluated(
+        Classification((x, y), (x, y), multilabel=True, epochs=60, lr=0.1, device="cpu"), space
+    )
     assert metrics["accuracy"] > 0.95
 
 
@@ -219,7 +273,9 @@ def test_class_weights_are_those_of_torch():
     x, y = data()
     outputs = torch.randn(12, 3, generator=torch.Generator().manual_seed(2))
     training = Classification((x, y), (x, y), class_weights=[1.0, 2.0, 5.0], label_smoothing=0.1)
-    expected = nn.functional.cross_entropy(outputs, y, weight=torch.tensor([1.0, 2.0, 5.0]), label_smoothing=0.1)
+    expected = nn.functional.cross_entropy(
+        outputs, y, weight=torch.tensor([1.0, 2.0, 5.0]), label_smoothing=0.1
+    )
     torch.testing.assert_close(training.loss(outputs, (x, y)), expected)
     assert training.weight((x, y)) == 4 * (1 + 2 + 5)
 
@@ -250,7 +306,16 @@ def test_language_modeling_reaches_the_entropy_of_its_source():
     tokens = [0]
     for bit in torch.randint(2, (4000,), generator=generator).tolist():
         tokens.append({0: 1, 1: 2 + bit, 2: 0, 3: 0}[tokens[-1]])
-    training = LanguageModeling(tokens[:3000], tokens[3000:], context=20, bytes_per_token=2.0, epochs=10, lr=0.3, batch_size=10, device="cpu")
+    training = LanguageModeling(
+        tokens[:3000],
+        tokens[3000:],
+        context=20,
+        bytes_per_token=2.0,
+        epochs=10,
+        lr=0.3,
+        batch_size=10,
+        device="cpu",
+    )
     metrics = evaluated(training, ModelSpace(Bigram))
     assert metrics["loss"] == pytest.approx(math.log(2) / 3, abs=0.02)
     assert metrics["perplexity"] == pytest.approx(math.exp(metrics["loss"]))
@@ -263,7 +328,16 @@ def test_a_causal_model_of_hugging_face():
 
     def model():
         width = retia.choice("width", [8, 16])
-        config = transformers.GPT2Config(vocab_size=4, n_positions=8, n_embd=width, n_layer=1, n_head=2, resid_pdrop=0, embd_pdrop=0, attn_pdrop=0)
+        config = transformers.GPT2Config(
+            vocab_size=4,
+            n_positions=8,
+            n_embd=width,
+            n_layer=1,
+            n_head=2,
+            resid_pdrop=0,
+            embd_pdrop=0,
+            attn_pdrop=0,
+        )
         return transformers.GPT2LMHeadModel(config)
 
     tokens = [0, 1, 2, 3] * 60
@@ -274,28 +348,49 @@ def test_a_causal_model_of_hugging_face():
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"context": 0}, "'context' is the number of tokens of a window, a whole number of at least 1, got 0"),
-        ({"context": 10}, "'train_tokens' needs more than 10 tokens, one window and the token after it, got 6"),
-        ({"train_tokens": torch.ones(3, 3)}, r"'train_tokens' is a sequence of token numbers, integers of shape \(N,\), got float32 of shape \(3, 3\)"),
+        (
+            {"context": 0},
+            "'context' is the number of tokens of a window, a whole number of at least 1, got 0",
+        ),
+        (
+            {"context": 10},
+            "'train_tokens' needs more than 10 tokens, one window and the token after it, got 6",
+        ),
+        (
+            {"train_tokens": torch.ones(3, 3)},
+            r"'train_tokens' is a sequence of token numbers, integers of shape \(N,\), got float32 of shape \(3, 3\)",
+        ),
         ({"train_tokens": "text"}, "'train_tokens' is a sequence of token numbers, got str"),
         ({"bytes_per_token": 0}, "'bytes_per_token' is the mean number of bytes of a token, above 0, got 0"),
     ],
 )
 def test_tokens_that_can_not_be(changed, said):
     with pytest.raises(EvaluationError, match=said):
-        LanguageModeling(**{"train_tokens": [0, 1, 2, 3, 4, 5], "valid_tokens": [0, 1, 2, 3], "context": 2, **changed})
+        LanguageModeling(
+            **{"train_tokens": [0, 1, 2, 3, 4, 5], "valid_tokens": [0, 1, 2, 3], "context": 2, **changed}
+        )
 
 
 @pytest.mark.parametrize(
     ("make", "said"),
     [
         (
-            lambda: Training((torch.ones(3, 1), torch.ones(3), torch.ones(3)), line(), loss=squared).example_inputs,
+            lambda: (
+                Training(
+                    (torch.ones(3, 1), torch.ones(3), torch.ones(3)), line(), loss=squared
+                ).example_inputs
+            ),
             r"must be a pair.*got 3 parts.*inputs=lambda",
         ),
-        (lambda: Classification(torch.ones(3, 1), torch.ones(3, 1)), "The targets of a batch are the second of a pair.*got a Tensor. Say where they are"),
+        (
+            lambda: Classification(torch.ones(3, 1), torch.ones(3, 1)),
+            "The targets of a batch are the second of a pair.*got a Tensor. Say where they are",
+        ),
         (lambda: Classification({"x": torch.ones(3)}, {"x": torch.ones(3)}), r"got a mapping of \['x'\]"),
-        (lambda: Training(line(), line(), loss=squared).distilled(1, 2, 3), "Training does not say how a model learns from a teacher. Give it distill="),
+        (
+            lambda: Training(line(), line(), loss=squared).distilled(1, 2, 3),
+            "Training does not say how a model learns from a teacher. Give it distill=",
+        ),
     ],
 )
 def test_batches_that_do_not_say_what_is_what(make, said):

@@ -43,7 +43,10 @@ def evaluated(evaluator, space=SPACE, width=8, **run):
 
 
 def zero_cost(*proxies, **settings):
-    return ZeroCost(CLASSES, **{"batch_size": 20, "device": "cpu", **({"proxies": proxies} if proxies else {}), **settings})
+    return ZeroCost(
+        CLASSES,
+        **{"batch_size": 20, "device": "cpu", **({"proxies": proxies} if proxies else {}), **settings},
+    )
 
 
 def seen_by(data, **settings):
@@ -71,7 +74,9 @@ def test_scores_follow_from_the_trials_seed_alone():
     everything = evaluated(zero_cost(), seed=3)
     assert evaluated(zero_cost(), seed=3) == everything
     for name in PROXIES:
-        assert evaluated(zero_cost(name), seed=3)[name] == everything[name]  # whatever other proxies there are
+        assert (
+            evaluated(zero_cost(name), seed=3)[name] == everything[name]
+        )  # whatever other proxies there are
         assert evaluated(zero_cost(name), seed=4)[name] != everything[name]
 
 
@@ -106,7 +111,10 @@ def test_a_proxy_of_ones_own_gets_a_fresh_model_in_training_mode():
 
 
 def test_a_batch_holds_the_first_of_each_class():
-    x, y = torch.arange(9.0).reshape(9, 1, 1, 1).expand(-1, 1, 8, 8), torch.tensor([0, 0, 0, 0, 0, 1, 1, 2, 1])
+    x, y = (
+        torch.arange(9.0).reshape(9, 1, 1, 1).expand(-1, 1, 8, 8),
+        torch.tensor([0, 0, 0, 0, 0, 1, 1, 2, 1]),
+    )
     seen = seen_by((x, y), batch_size=5)
     assert seen[0][:, 0, 0, 0].tolist() == [0, 1, 5, 6, 7]
     assert seen[1].tolist() == [0, 0, 1, 1, 2]
@@ -138,8 +146,12 @@ def test_regression_is_judged_by_the_mean_squared_error():
     x, y = DIGITS[0], DIGITS[0].mean((1, 2, 3), keepdim=True).flatten(1)
     proxies = [name for name in PROXIES if name != "epe_nas"]
     space = ModelSpace(Net, 1)
-    metrics = evaluated(ZeroCost(Regression((x, y), (x, y)), proxies=proxies, batch_size=8, device="cpu"), space)
-    twice = Regression((x, y), (x, y), loss=lambda outputs, batch: 2 * nn.functional.mse_loss(outputs, batch[1]))
+    metrics = evaluated(
+        ZeroCost(Regression((x, y), (x, y)), proxies=proxies, batch_size=8, device="cpu"), space
+    )
+    twice = Regression(
+        (x, y), (x, y), loss=lambda outputs, batch: 2 * nn.functional.mse_loss(outputs, batch[1])
+    )
     doubled = evaluated(ZeroCost(twice, proxies=["snip"], batch_size=8, device="cpu"), space)
     assert doubled["snip"] == pytest.approx(2 * metrics["snip"], rel=1e-5)
 
@@ -161,13 +173,19 @@ def test_settings_as_json():
 
 @pytest.mark.parametrize("proxy", ["snap", 3, object()])
 def test_an_unknown_proxy(proxy):
-    with pytest.raises(EvaluationError, match="A proxy is one of .*'snip'.* or a function probe -> float that has a name, got"):
+    with pytest.raises(
+        EvaluationError,
+        match="A proxy is one of .*'snip'.* or a function probe -> float that has a name, got",
+    ):
         zero_cost(proxy)
 
 
 @pytest.mark.parametrize("proxies", [(), ("snip", "snip")])
 def test_proxies_of_one_name(proxies):
-    with pytest.raises(EvaluationError, match=r"ZeroCost needs proxies of different names, other than \['params', 'flops', 'macs'\]"):
+    with pytest.raises(
+        EvaluationError,
+        match=r"ZeroCost needs proxies of different names, other than \['params', 'flops', 'macs'\]",
+    ):
         ZeroCost(CLASSES, proxies=proxies)
 
 
@@ -180,21 +198,27 @@ def test_the_names_of_costs_are_taken():
 
 
 def test_a_batch_has_a_size():
-    with pytest.raises(EvaluationError, match="'batch_size' of ZeroCost must be a whole number of at least 1, got 0"):
+    with pytest.raises(
+        EvaluationError, match="'batch_size' of ZeroCost must be a whole number of at least 1, got 0"
+    ):
         zero_cost(batch_size=0)
 
 
 @pytest.mark.parametrize("given", [3, DIGITS])
 def test_what_is_not_a_training(given):
     with pytest.raises(
-        EvaluationError, match=r"ZeroCost takes how models would be trained, such as retia.Classification\(train, valid\), got (int|Split|tuple)"
+        EvaluationError,
+        match=r"ZeroCost takes how models would be trained, such as retia.Classification\(train, valid\), got (int|Split|tuple)",
     ):
         ZeroCost(given)
 
 
 def test_a_proxy_of_other_inputs_needs_to_know_where_they_are():
     own = Classification(DIGITS, DIGITS, inputs=lambda batch: batch[0])
-    with pytest.raises(EvaluationError, match="This proxy runs the model on inputs of its own, but 'inputs' of Classification takes them out"):
+    with pytest.raises(
+        EvaluationError,
+        match="This proxy runs the model on inputs of its own, but 'inputs' of Classification takes them out",
+    ):
         evaluated(ZeroCost(own, proxies="synflow", batch_size=8, device="cpu"))
     assert evaluated(ZeroCost(own, proxies="snip", batch_size=8, device="cpu"))["snip"] > 0
 
@@ -207,7 +231,10 @@ def test_a_score_that_is_not_finite_is_the_architectures_own_failure(value):
     def odd(probe):
         return value
 
-    with pytest.raises(EvaluationError, match=rf"The proxy 'odd' is {value} for {{'width': 8}}\. Does the model's output depend on its input") as caught:
+    with pytest.raises(
+        EvaluationError,
+        match=rf"The proxy 'odd' is {value} for {{'width': 8}}\. Does the model's output depend on its input",
+    ) as caught:
         evaluated(zero_cost(odd))
     assert isinstance(caught.value.__cause__, FloatingPointError)  # so that a study goes on
 
@@ -216,13 +243,17 @@ def test_outputs_that_do_not_fit_the_targets():
     with pytest.raises(EvaluationError, match=r"returns 4 scores, but the targets go up to 9"):
         evaluated(zero_cost("snip"), ModelSpace(Net, 4))
     numbers = (DIGITS[0], DIGITS[0][:, 0, 0, :1])
-    with pytest.raises(EvaluationError, match=r"outputs have the shape of its targets, \(20, 1\), got \(20, 10\)"):
+    with pytest.raises(
+        EvaluationError, match=r"outputs have the shape of its targets, \(20, 1\), got \(20, 10\)"
+    ):
         evaluated(ZeroCost(Regression(numbers, numbers), proxies=["snip"], batch_size=20, device="cpu"))
 
 
 def test_a_space_without_models():
     space = SearchSpace({"width": Categorical((4, 8))})
-    with pytest.raises(EvaluationError, match=r"ZeroCost looks at models, but the space \(SearchSpace\) builds none"):
+    with pytest.raises(
+        EvaluationError, match=r"ZeroCost looks at models, but the space \(SearchSpace\) builds none"
+    ):
         evaluated(zero_cost("snip"), space)
 
 
@@ -230,7 +261,15 @@ def test_a_space_without_models():
 
 
 def test_a_search_by_a_proxy():
-    study = retia.search(SPACE, zero_cost("synflow", "naswot"), strategy=GridSearch(), trials=3, maximize="synflow", minimize="params", progress=False)
+    study = retia.search(
+        SPACE,
+        zero_cost("synflow", "naswot"),
+        strategy=GridSearch(),
+        trials=3,
+        maximize="synflow",
+        minimize="params",
+        progress=False,
+    )
     assert {trial.architecture["width"] for trial in study.trials} == {4, 8, 16}
     best = max(study.trials, key=lambda trial: trial.metrics["synflow"])
     assert best.architecture["width"] == 16
@@ -245,7 +284,13 @@ def test_a_trial_whose_score_is_not_finite_fails_alone():
         def forward(self, x):
             return self.scale * self.linear((x**2).flatten(1))
 
-    settings = {"strategy": GridSearch(), "trials": 2, "maximize": "jacob_cov", "baseline": {"scale": 1.0}, "progress": False}
+    settings = {
+        "strategy": GridSearch(),
+        "trials": 2,
+        "maximize": "jacob_cov",
+        "baseline": {"scale": 1.0},
+        "progress": False,
+    }
     study = retia.search(ModelSpace(Dead), zero_cost("jacob_cov"), **settings)
     states = {trial.architecture["scale"]: trial.state for trial in study.trials}
     assert states == {0.0: "failed", 1.0: "completed"}
@@ -254,9 +299,15 @@ def test_a_trial_whose_score_is_not_finite_fails_alone():
 def test_a_proxy_screens_what_a_strategy_proposes():
     strategy = Screened(Random(), zero_cost("synflow").scorer(SPACE), keep=1 / 3)
     history = History((Objective("accuracy", "maximize"),))
-    proposed = [strategy.propose(SPACE, history, 1, stream(seed, "propose"))[0].architecture["width"] for seed in range(10)]
+    proposed = [
+        strategy.propose(SPACE, history, 1, stream(seed, "propose"))[0].architecture["width"]
+        for seed in range(10)
+    ]
     assert proposed.count(16) > 5
-    assert zero_cost("synflow").scorer(SPACE, seed=3)(Architecture({"width": 8})) == evaluated(zero_cost(), seed=3)["synflow"]
+    assert (
+        zero_cost("synflow").scorer(SPACE, seed=3)(Architecture({"width": 8}))
+        == evaluated(zero_cost(), seed=3)["synflow"]
+    )
 
 
 def test_what_is_not_finite_screens_as_nan():
@@ -270,10 +321,17 @@ def _infinite(probe):
 
 
 def test_proxies_rank_cells_of_nasbench201(shared_data):
-    """Small networks of the space, on noise: what synflow and naswot see of a cell tells much of its accuracy on CIFAR-10."""
-    table, space = nasbench201(path=shared_data / "nasbench201" / "nb201.npz"), hub.get("nasbench201", channels=4, cells=1)
+    """Small networks of the space, on noise: what synflow and naswot see of a cell tells much of its accuracy
+    on CIFAR-10.
+    """
+    table, space = (
+        nasbench201(path=shared_data / "nasbench201" / "nb201.npz"),
+        hub.get("nasbench201", channels=4, cells=1),
+    )
     x, y = torch.randn(16, 3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.arange(16) % 10
-    evaluator = ZeroCost(Classification((x, y), (x, y)), proxies=("synflow", "naswot"), batch_size=16, device="cpu")
+    evaluator = ZeroCost(
+        Classification((x, y), (x, y)), proxies=("synflow", "naswot"), batch_size=16, device="cpu"
+    )
     rng = stream(0, "cells")
     chosen = [space.sample(rng) for _ in range(30)]
     accuracies = [table.query(architecture)["valid_accuracy"] for architecture in chosen]

@@ -65,7 +65,9 @@ def test_a_worker_that_dies_idle_costs_nothing(gone):
         os.kill(first, signal.SIGKILL)
         assert gone(first)
         end = time.monotonic() + 10
-        while any(thread.name == "retia-reaper" for thread in threading.enumerate()) and time.monotonic() < end:
+        while (
+            any(thread.name == "retia-reaper" for thread in threading.enumerate()) and time.monotonic() < end
+        ):
             time.sleep(0.005)
         second = executor.submit(os.getpid).result()
         assert second != first
@@ -117,7 +119,9 @@ def test_a_call_over_the_time_limit_is_killed(tmp_path, gone):
     with Processes(2, time_limit_s=0.4) as executor:
         hanging = executor.submit(hang, tmp_path / "pids")
         assert executor.submit(abs, -1).result() == 1
-        with pytest.raises(TimeLimitExceeded, match=r"longer than its time limit of 0.4 s.*Raise time_limit_s"):
+        with pytest.raises(
+            TimeLimitExceeded, match=r"longer than its time limit of 0.4 s.*Raise time_limit_s"
+        ):
             hanging.result()
         assert [executor.submit(abs, -i).result() for i in range(4)] == [0, 1, 2, 3]
     assert all(gone(int(pid)) for pid in (tmp_path / "pids").read_text().split())
@@ -155,7 +159,10 @@ def test_workers_that_never_start_end_every_call(monkeypatch, program, capfd):
     with Processes(2) as executor:
         futures = [executor.submit(abs, -i) for i in range(4)]
         for future in futures:
-            with pytest.raises(WorkerDied, match=f"could not start: it exited with status {status}. What it printed says more"):
+            with pytest.raises(
+                WorkerDied,
+                match=f"could not start: it exited with status {status}. What it printed says more",
+            ):
                 future.result()
 
 
@@ -238,6 +245,8 @@ def test_a_broken_executor_takes_no_calls(monkeypatch):
     assert executor.submit(abs, -1).result() == 1
     monkeypatch.setattr(dispatcher, "wait", refuse)
     assert isinstance(executor.submit(abs, -1).exception(timeout=20), OSError)
-    with pytest.raises(RuntimeError, match="broke and takes no more calls: OSError.*out of descriptors.*Make a new one"):
+    with pytest.raises(
+        RuntimeError, match="broke and takes no more calls: OSError.*out of descriptors.*Make a new one"
+    ):
         executor.submit(abs, -1)
     executor.shutdown()

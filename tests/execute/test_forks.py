@@ -1,4 +1,6 @@
-"""What becomes of the copies that os.fork() makes of a process, and of the processes that a worker leaves behind."""
+"""What becomes of the copies that os.fork() makes of a process, and of the processes that a worker leaves
+behind.
+"""
 
 import json
 import os

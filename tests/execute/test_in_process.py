@@ -45,7 +45,9 @@ def test_an_exception_keeps_no_call_alive():
 def test_no_call_after_shutdown():
     with InProcess() as executor:
         pass
-    with pytest.raises(RuntimeError, match=r"was shut down and takes no more calls. Make a new one: InProcess\(\)"):
+    with pytest.raises(
+        RuntimeError, match=r"was shut down and takes no more calls. Make a new one: InProcess\(\)"
+    ):
         executor.submit(abs, -1)
 
 
@@ -100,7 +102,10 @@ def test_one_worker_is_this_process():
 
 
 def test_one_worker_keeps_no_time_limit():
-    with pytest.raises(ExecutorError, match=r"needs a process that can be killed.*time_limit_s=5\).*executor=Processes\(1, time_limit_s=5\)"):
+    with pytest.raises(
+        ExecutorError,
+        match=r"needs a process that can be killed.*time_limit_s=5\).*executor=Processes\(1, time_limit_s=5\)",
+    ):
         executor_for(1, 5)
 
 

@@ -77,7 +77,9 @@ def test_a_bound_method_is_sent_once(pool, tmp_path):
 def test_a_function_that_was_dropped_is_sent_again(pool):
     functions = [lambda x, i=i: x + i for i in range(KEPT_FUNCTIONS + 3)]
     for _ in range(2):
-        assert [pool.submit(function, 1).result() for function in functions] == list(range(1, KEPT_FUNCTIONS + 4))
+        assert [pool.submit(function, 1).result() for function in functions] == list(
+            range(1, KEPT_FUNCTIONS + 4)
+        )
 
 
 def test_a_function_is_as_it_was_first_submitted(pool):
@@ -142,7 +144,12 @@ def test_an_exception_that_does_not_survive_a_pickle(pool):
 
 @pytest.mark.parametrize("make", [threading.Lock, lambda: (i for i in "abc")], ids=["lock", "generator"])
 def test_a_result_that_can_not_be_pickled(pool, make):
-    with pytest.raises(EvaluationError, match="result of a call can't be sent from its worker process: (lock|generator): TypeError.*Use numbers"):
+    with pytest.raises(
+        EvaluationError,
+        match=(
+            "result of a call can't be sent from its worker process: (lock|generator): TypeError.*Use numbers"
+        ),
+    ):
         pool.submit(make).result()
 
 
@@ -157,13 +164,18 @@ def test_a_result_that_can_not_be_read_back(pool):
         if os.getpid() == pid:
             raise ArithmeticError("not here")
 
-    with pytest.raises(EvaluationError, match="can't be read back from its worker process: ArithmeticError: not here"):
+    with pytest.raises(
+        EvaluationError, match="can't be read back from its worker process: ArithmeticError: not here"
+    ):
         pool.submit(OneWay).result()
 
 
 def test_a_function_that_can_not_be_sent(pool):
     lock = threading.Lock()
-    with pytest.raises(EvaluationError, match=r"(?s)The function can't be sent to a worker process: .*hold.*TypeError.*make them inside the call"):
+    with pytest.raises(
+        EvaluationError,
+        match=r"(?s)The function can't be sent to a worker process: .*hold.*TypeError.*make them inside the call",
+    ):
 
         def hold():
             return lock
@@ -173,7 +185,10 @@ def test_a_function_that_can_not_be_sent(pool):
 
 
 def test_arguments_that_can_not_be_sent(pool):
-    with pytest.raises(EvaluationError, match=r"(?s)The arguments of a call can't be sent to a worker process: \(<unlocked.*make them inside"):
+    with pytest.raises(
+        EvaluationError,
+        match=r"(?s)The arguments of a call can't be sent to a worker process: \(<unlocked.*make them inside",
+    ):
         pool.submit(repr, threading.Lock())
     assert pool.submit(abs, -1).result() == 1
 
@@ -188,7 +203,10 @@ def test_a_function_that_can_not_be_loaded(pool):
 
     only_here = OnlyHere()
     for _ in range(2):
-        with pytest.raises(EvaluationError, match="can't load the function: ModuleNotFoundError.*no_such_module_anywhere.*sys.path"):
+        with pytest.raises(
+            EvaluationError,
+            match="can't load the function: ModuleNotFoundError.*no_such_module_anywhere.*sys.path",
+        ):
             pool.submit(only_here).result()
     assert pool.submit(abs, -1).result() == 1
 
@@ -211,7 +229,9 @@ def test_numeric_libraries_share_the_processors(workers, threads, expected):
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with Processes(workers, threads=threads) as executor:
         names = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"]
-        assert [executor.submit(os.getenv, name).result() for name in names] == [str(expected or processors)] * 3
+        assert [executor.submit(os.getenv, name).result() for name in names] == [
+            str(expected or processors)
+        ] * 3
 
 
 def test_messages_reach_the_listener_in_order_before_the_result():
@@ -246,7 +266,9 @@ def test_a_listener_that_fails_ends_the_call():
 
 
 def test_a_message_that_can_not_be_sent(pool):
-    with pytest.raises(EvaluationError, match="message that a call emitted can't be sent from its worker process: lock"):
+    with pytest.raises(
+        EvaluationError, match="message that a call emitted can't be sent from its worker process: lock"
+    ):
         pool.submit(lambda: emit(threading.Lock())).result()
 
 
@@ -302,7 +324,9 @@ def test_a_callback_may_submit_and_shut_down():
 def test_no_call_after_shutdown():
     with Processes(2) as executor:
         assert executor.submit(abs, -1).result() == 1
-    with pytest.raises(RuntimeError, match=r"was shut down and takes no more calls. Make a new one: Processes\(2\)"):
+    with pytest.raises(
+        RuntimeError, match=r"was shut down and takes no more calls. Make a new one: Processes\(2\)"
+    ):
         executor.submit(abs, -1)
 
 
@@ -325,11 +349,15 @@ def test_counts_are_whole_numbers_from_one(name, value):
 
 @pytest.mark.parametrize("limit", [0, -1.5, float("nan")])
 def test_a_time_limit_is_positive(limit):
-    with pytest.raises(ExecutorError, match=f"'time_limit_s' must be more than 0 seconds, or None for no limit, got {limit}"):
+    with pytest.raises(
+        ExecutorError, match=f"'time_limit_s' must be more than 0 seconds, or None for no limit, got {limit}"
+    ):
         Processes(1, time_limit_s=limit)
 
 
 def test_windows_is_told_what_to_use(monkeypatch):
     monkeypatch.setattr(sys, "platform", "win32")
-    with pytest.raises(ExecutorError, match=r"needs Linux or macOS, got Windows. Use workers=1, or .*ProcessPoolExecutor"):
+    with pytest.raises(
+        ExecutorError, match=r"needs Linux or macOS, got Windows. Use workers=1, or .*ProcessPoolExecutor"
+    ):
         Processes(2)

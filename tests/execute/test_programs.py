@@ -91,13 +91,26 @@ def finish(process):
 
 def test_a_script_needs_no_guard(start_script):
     output, errors = finish(start_script(SCRIPT))
-    assert output.split("\n") == ["started", "[Point(x=10), Point(x=12), Point(x=14)]", "11", "True", "-9", "{'maxsize': None, 'typed': False}", ""]
+    assert output.split("\n") == [
+        "started",
+        "[Point(x=10), Point(x=12), Point(x=14)]",
+        "11",
+        "True",
+        "-9",
+        "{'maxsize': None, 'typed': False}",
+        "",
+    ]
     assert errors == ""
 
 
 def test_a_console_needs_no_script(start_script):
     lines = re.sub(r"\n\n(?=\w)", "\n", SCRIPT).replace("executor = ", "\nexecutor = ")
-    output, _ = finish(start_script(f"import code\ncode.InteractiveConsole(globals()).runcode(compile({lines!r}, '<console>', 'exec'))"))
+    output, _ = finish(
+        start_script(
+            f"import code\ncode.InteractiveConsole(globals()).runcode(compile({lines!r}, '<console>', "
+            "'exec'))"
+        )
+    )
     assert "[Point(x=10), Point(x=12), Point(x=14)]" in output
 
 

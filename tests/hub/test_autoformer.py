@@ -18,7 +18,10 @@ SIZES = TransformerSizes(widths=(16, 24), depth=(1, 3), heads=(1, 2), mlp_ratios
 
 
 def small(**arguments):
-    return ModelSpace(AutoFormer, **{"classes": 5, "sizes": SIZES, "image_size": 12, "patch_size": 4, "head_width": 8, **arguments})
+    return ModelSpace(
+        AutoFormer,
+        **{"classes": 5, "sizes": SIZES, "image_size": 12, "patch_size": 4, "head_width": 8, **arguments},
+    )
 
 
 @pytest.fixture
@@ -43,25 +46,37 @@ def test_published_models_have_their_parameters_and_multiply_adds(name, params, 
     model = MODELS[name].space().build(MODELS[name].architecture, device="meta")
     counted = count(model, Example.of((3, 224, 224)))
     assert counted.params == params
-    assert counted.macs == macs + attention_macs(MODELS[name].architecture)  # those published are of the layers alone
+    assert counted.macs == macs + attention_macs(
+        MODELS[name].architecture
+    )  # those published are of the layers alone
 
 
 def attention_macs(architecture):
-    """Return the multiply-adds beside layers: queries with keys and their positions, weights with values and theirs."""
+    """Return the multiply-adds beside layers: queries with keys and their positions, weights with values and
+    theirs.
+    """
     heads = sum(value for label, value in architecture.items() if label.endswith("heads"))
     return 4 * 197**2 * 64 * heads
 
 
 def test_published_models_are_those_of_the_shared_presets(shared_data):
-    presets = {preset["name"]: preset for preset in json.loads((shared_data / "hub_presets" / "presets.json").read_text())}
+    presets = {
+        preset["name"]: preset
+        for preset in json.loads((shared_data / "hub_presets" / "presets.json").read_text())
+    }
     for name, model in MODELS.items():
         preset = presets[name]
         depth = preset["choices"]["depth"]
         ours = {"width": preset["choices"]["embed_dim"], "blocks": depth}
         for i in range(depth):  # the presets have values for absent blocks, too
-            ours |= {f"blocks/{i}/heads": preset["choices"][f"num_head_{i}"], f"blocks/{i}/mlp_ratio": preset["choices"][f"mlp_ratio_{i}"]}
+            ours |= {
+                f"blocks/{i}/heads": preset["choices"][f"num_head_{i}"],
+                f"blocks/{i}/mlp_ratio": preset["choices"][f"mlp_ratio_{i}"],
+            }
         assert ours == model.architecture
-        counted = count(model.space().build(model.architecture, device="meta"), Example.of(tuple(preset["input"])))
+        counted = count(
+            model.space().build(model.architecture, device="meta"), Example.of(tuple(preset["input"]))
+        )
         assert counted.params == preset["params"]
         assert counted.macs - attention_macs(ours) == pytest.approx(preset["macs_conv_linear"], rel=1e-3)
 
@@ -112,7 +127,9 @@ def test_parameters_of_a_small_network_by_hand():
     model = space.build(space.default(), device="meta")
     assert dict(space.default()) == {"width": 16, "blocks": 1, "blocks/0/heads": 1, "blocks/0/mlp_ratio": 1.5}
     tokens = (3 * 4 * 4 * 16 + 16) + 16 + (1 + 9) * 16  # patches, class token, positions
-    attention = 3 * (16 * 8 + 8) + (8 * 16 + 16) + 2 * 2 * (2 * 3 + 2) * 8  # queries, keys, values; projection; two pairs of tables
+    attention = (
+        3 * (16 * 8 + 8) + (8 * 16 + 16) + 2 * 2 * (2 * 3 + 2) * 8
+    )  # queries, keys, values; projection; two pairs of tables
     block = attention + (16 * 24 + 24) + (24 * 16 + 16) + 2 * 2 * 16
     assert count_parameters(model) == tokens + block + 2 * 16 + (16 * 5 + 5)
 
@@ -129,7 +146,9 @@ def test_training_reaches_every_parameter():
     space = small(drop_path=0.0)
     model = space.build(space.sample(np.random.default_rng(3)), seed=0)
     model(images()).square().sum().backward()
-    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in model.parameters())
+    assert all(
+        parameter.grad is not None and parameter.grad.isfinite().all() for parameter in model.parameters()
+    )
 
 
 @pytest.mark.parametrize("law", SUPERNET_LAWS, ids=lambda law: law.__name__)
@@ -138,11 +157,15 @@ def test_supernet(law):
 
 
 def test_drop_path_rises_with_depth():
-    deepest = {**small().default(), "blocks": 3} | {f"blocks/{i}/{size}": value for i in range(3) for size, value in (("heads", 1), ("mlp_ratio", 2.0))}
+    deepest = {**small().default(), "blocks": 3} | {
+        f"blocks/{i}/{size}": value for i in range(3) for size, value in (("heads", 1), ("mlp_ratio", 2.0))
+    }
     model = small(drop_path=0.4).build(deepest, device="meta")
     assert [block.drop_path.rate for block in model.blocks] == [0.0, 0.2, 0.4]
     shallow = small(drop_path=0.4).build(small().default(), device="meta")
-    assert [block.drop_path.rate for block in shallow.blocks] == [0.0]  # of the first of three that there may be
+    assert [block.drop_path.rate for block in shallow.blocks] == [
+        0.0
+    ]  # of the first of three that there may be
 
 
 def test_what_can_take_one_value_only_is_no_choice():
@@ -181,12 +204,16 @@ def test_attention_is_that_of_its_equations():
         nn.init.normal_(position.vertical)
         nn.init.normal_(position.horizontal)
     x = torch.randn(5, 6, dtype=torch.float64)
-    query, key, value = (layer(x).reshape(5, 2, 4) for layer in (attention.query, attention.key, attention.value))
+    query, key, value = (
+        layer(x).reshape(5, 2, 4) for layer in (attention.query, attention.key, attention.value)
+    )
     of_keys, of_values = attention.key_position(), attention.value_position()
     gathered = torch.zeros(5, 2, 4, dtype=torch.float64)
     for head in range(2):
         for i in range(5):
-            scores = torch.stack([query[i, head] @ (key[j, head] + of_keys[i, j]) / 2 for j in range(5)])  # sqrt(4) = 2
+            scores = torch.stack(
+                [query[i, head] @ (key[j, head] + of_keys[i, j]) / 2 for j in range(5)]
+            )  # sqrt(4) = 2
             weights = scores.softmax(0)
             gathered[i, head] = sum(weights[j] * (value[j, head] + of_values[i, j]) for j in range(5))
     torch.testing.assert_close(attention(x[None])[0], attention.project(gathered.flatten(1)))
@@ -246,11 +273,16 @@ def test_bad_arguments(arguments, message):
         ({"depth": (0, 2)}, r"depth is \(least, most\) with 1 <= least <= most, got \(0, 2\)"),
         ({"depth": (3, 2)}, "depth is"),
         ({"depth": (1,)}, "depth is"),
-        ({"mlp_ratios": (2.0, 2.01)}, r"\[2.0, 2.01\] times the width 16 are \[32, 32\]: two architectures would build one model"),
+        (
+            {"mlp_ratios": (2.0, 2.01)},
+            r"\[2.0, 2.01\] times the width 16 are \[32, 32\]: two architectures would build one model",
+        ),
         ({"mlp_ratios": (0.01,)}, r"at least 1, but \[0.01\] times the width 16 are \[0\]"),
         ({"widths": (16, 16)}, r"widths are distinct, got \(16, 16\)"),
     ],
 )
 def test_bad_sizes(sizes, message):
     with pytest.raises(SpaceError, match=message):
-        TransformerSizes(**{"widths": (16, 24), "depth": (1, 3), "heads": (1, 2), "mlp_ratios": (1.5, 2.0), **sizes})
+        TransformerSizes(
+            **{"widths": (16, 24), "depth": (1, 3), "heads": (1, 2), "mlp_ratios": (1.5, 2.0), **sizes}
+        )

@@ -12,7 +12,15 @@ from retia.hub.darts_operations import FactorizedReduce, operations
 from retia.nn import ModelSpace, seeded
 from retia.testing import SUPERNET_LAWS
 
-OPERATIONS = ["sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5", "max_pool_3x3", "avg_pool_3x3", "skip_connect"]
+OPERATIONS = [
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+]
 
 
 def everywhere(operation):
@@ -43,7 +51,10 @@ def test_the_space_has_its_published_size():
 
 def test_the_choices_do_not_depend_on_the_size_of_the_network():
     space = small()
-    assert small(width=16, cells=8, stem="imagenet", auxiliary=True, drop_path=0.1).parameters == space.parameters
+    assert (
+        small(width=16, cells=8, stem="imagenet", auxiliary=True, drop_path=0.1).parameters
+        == space.parameters
+    )
     assert list(space.parameters["reduce/3/op/4"].domain.values) == OPERATIONS
     assert space.default() == everywhere("sep_conv_3x3")
 
@@ -57,7 +68,9 @@ def test_darts_v2_is_the_published_architecture(darts_v2, shared_data):
     presets = json.loads((shared_data / "hub_presets" / "presets.json").read_text(encoding="utf-8"))
     (preset,) = [preset for preset in presets if preset["name"] == "darts-v2"]
     ours = {}
-    for label, (state,) in [(label, value) for label, value in preset["choices"].items() if "/input_" in label]:
+    for label, (state,) in [
+        (label, value) for label, value in preset["choices"].items() if "/input_" in label
+    ]:
         cell, node, _ = label.replace("/input", "").split("_")
         ours[f"{cell}/{int(node) - 2}/op/{state}"] = preset["choices"][label.replace("input", "op")]
         if node != "2":
@@ -75,7 +88,10 @@ def test_reductions_are_at_a_third_and_two_thirds(darts_v2):
 
 def layers(model):
     widths = [36] * 6 + [72] * 7 + [144] * 7
-    return [(step, width, 2 if i in {6, 13} else 1) for i, (step, width) in enumerate(zip(model.cells, widths, strict=True))]
+    return [
+        (step, width, 2 if i in {6, 13} else 1)
+        for i, (step, width) in enumerate(zip(model.cells, widths, strict=True))
+    ]
 
 
 def states(width, stride):
@@ -87,7 +103,9 @@ def test_the_stem_sets_the_size_of_the_feature_maps(stem):
     model = small(stem=stem).build(everywhere("skip_connect"), device="meta")
     shapes = []
     for step in model.cells:
-        step.register_forward_hook(lambda _module, inputs, output: shapes.append([*(x.shape[1:] for x in inputs), output.shape[1:]]))
+        step.register_forward_hook(
+            lambda _module, inputs, output: shapes.append([*(x.shape[1:] for x in inputs), output.shape[1:]])
+        )
     assert model(torch.empty(2, 3, 64, 64, device="meta")).shape == (2, 5)
     if stem == "cifar":
         assert shapes == [
@@ -96,7 +114,11 @@ def test_the_stem_sets_the_size_of_the_feature_maps(stem):
             [(16, 64, 64), (32, 32, 32), (64, 16, 16)],
         ]
     else:
-        assert shapes == [[(4, 16, 16), (4, 8, 8), (16, 8, 8)], [(4, 8, 8), (16, 8, 8), (32, 4, 4)], [(16, 8, 8), (32, 4, 4), (64, 2, 2)]]
+        assert shapes == [
+            [(4, 16, 16), (4, 8, 8), (16, 8, 8)],
+            [(4, 8, 8), (16, 8, 8), (32, 4, 4)],
+            [(16, 8, 8), (32, 4, 4), (64, 2, 2)],
+        ]
 
 
 @pytest.mark.parametrize(
@@ -119,10 +141,18 @@ def test_an_operation_has_its_parameters_and_shape(operation, channels, pieces, 
     if operation == "skip_connect" and stride == 2:
         pieces = 8 * 8 + 2 * 8
     assert count_parameters(module) == pieces
-    assert module(torch.zeros(2, channels, 9, 9)).shape == (2, channels, 9 // stride + stride - 1, 9 // stride + stride - 1)
+    assert module(torch.zeros(2, channels, 9, 9)).shape == (
+        2,
+        channels,
+        9 // stride + stride - 1,
+        9 // stride + stride - 1,
+    )
 
 
-@pytest.mark.parametrize(("operation", "reach"), [("sep_conv_3x3", 2), ("sep_conv_5x5", 4), ("dil_conv_3x3", 2), ("dil_conv_5x5", 4), ("max_pool_3x3", 1)])
+@pytest.mark.parametrize(
+    ("operation", "reach"),
+    [("sep_conv_3x3", 2), ("sep_conv_5x5", 4), ("dil_conv_3x3", 2), ("dil_conv_5x5", 4), ("max_pool_3x3", 1)],
+)
 def test_an_operation_sees_its_kernel(operation, reach):
     with seeded(0):
         module = operations(2, 1, drop_path=0.0)[operation]().eval()
@@ -146,7 +176,9 @@ def test_a_factorized_reduction_sees_every_other_pixel_twice():
     x = torch.arange(16.0).reshape(1, 1, 4, 4)
     first, second, third = module(x)[0] * (1 + 1e-5) ** 0.5
     assert torch.equal(second, third)
-    torch.testing.assert_close(torch.stack([first, second]), torch.tensor([[[0.0, 2], [8, 10]], [[5, 7], [13, 15]]]))
+    torch.testing.assert_close(
+        torch.stack([first, second]), torch.tensor([[[0.0, 2], [8, 10]], [[5, 7], [13, 15]]])
+    )
 
 
 def test_the_auxiliary_classifier_speaks_in_training_only():
@@ -156,7 +188,9 @@ def test_the_auxiliary_classifier_speaks_in_training_only():
     assert count_parameters(model) - count_parameters(plain) == head
     logits, auxiliary = model(images())
     assert logits.shape == auxiliary.shape == (2, 5)
-    (gradient,) = torch.autograd.grad(auxiliary.sum(), model.cells[4].preprocess[1][1].weight, retain_graph=True)
+    (gradient,) = torch.autograd.grad(
+        auxiliary.sum(), model.cells[4].preprocess[1][1].weight, retain_graph=True
+    )
     assert gradient.any()
     with pytest.raises(RuntimeError, match="not have been used in the graph"):
         torch.autograd.grad(auxiliary.sum(), model.cells[5].preprocess[1][1].weight)
@@ -164,8 +198,13 @@ def test_the_auxiliary_classifier_speaks_in_training_only():
 
 
 def test_the_auxiliary_classifier_of_imagenet_takes_224_pixels():
-    model = small(stem="imagenet", auxiliary=True, classes=1000).build(everywhere("skip_connect"), device="meta")
-    assert [logits.shape for logits in model(torch.empty(2, 3, 224, 224, device="meta"))] == [(2, 1000), (2, 1000)]
+    model = small(stem="imagenet", auxiliary=True, classes=1000).build(
+        everywhere("skip_connect"), device="meta"
+    )
+    assert [logits.shape for logits in model(torch.empty(2, 3, 224, 224, device="meta"))] == [
+        (2, 1000),
+        (2, 1000),
+    ]
 
 
 def test_the_rate_of_drop_path_can_be_changed():
@@ -181,7 +220,11 @@ def test_the_rate_of_drop_path_can_be_changed():
 
 def test_identities_are_never_dropped():
     model = small(drop_path=0.1).build(everywhere("skip_connect"), device="meta")
-    assert [sum(isinstance(module, DropPath) for module in step.modules()) for step in model.cells] == [0, 8, 8]
+    assert [sum(isinstance(module, DropPath) for module in step.modules()) for step in model.cells] == [
+        0,
+        8,
+        8,
+    ]
 
 
 def test_drop_path_zeroes_samples_and_keeps_the_mean():

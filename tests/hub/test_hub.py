@@ -35,7 +35,12 @@ def test_a_searched_model_is_one_architecture_of_its_space(name, parameters):
 
 @pytest.mark.parametrize(
     ("name", "model"),
-    [("nasbench201", hub.NasBench201), ("darts", partial(hub.Darts, width=4, cells=3)), ("mobilenetv3", hub.MobileNetV3), ("autoformer", hub.AutoFormer)],
+    [
+        ("nasbench201", hub.NasBench201),
+        ("darts", partial(hub.Darts, width=4, cells=3)),
+        ("mobilenetv3", hub.MobileNetV3),
+        ("autoformer", hub.AutoFormer),
+    ],
 )
 def test_a_space_is_that_of_its_class(name, model):
     arguments = getattr(model, "keywords", {})
@@ -79,7 +84,10 @@ def test_weights_of_another_model_are_an_error(tmp_path):
 
 
 def test_an_unknown_space_is_an_error_that_lists_those_there_are():
-    with pytest.raises(SpaceError, match=r"has the spaces \['nasbench201', 'darts', 'mobilenetv3', 'autoformer'\] and the models \['darts-v2'.* not 'resnet'"):
+    with pytest.raises(
+        SpaceError,
+        match=r"has the spaces \['nasbench201', 'darts', 'mobilenetv3', 'autoformer'\] and the models \['darts-v2'.* not 'resnet'",
+    ):
         hub.get("resnet")
 
 

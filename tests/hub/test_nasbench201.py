@@ -25,7 +25,9 @@ def space():
 
 
 def expected(pointwise, convolutions):
-    """Parameters and multiply-adds of a network with 100 classes on 32 x 32 pixels, given how many edges of the cell are convolutions."""
+    """Parameters and multiply-adds of a network with 100 classes on 32 x 32 pixels, given how many edges of
+    the cell are convolutions.
+    """
     params = 3 * 16 * 9 + 2 * 16 + 2 * 64 + 64 * 100 + 100
     macs = 32 * 32 * 3 * 16 * 9 + 64 * 100
     for channels, side in [(16, 32), (32, 16), (64, 8)]:
@@ -55,7 +57,9 @@ def test_the_space_has_its_published_size(space):
         (of("nor_conv_3x3", "none", "nor_conv_1x1", "skip_connect", "nor_conv_3x3", "avg_pool_3x3"), 1, 2),
     ],
 )
-def test_a_network_has_the_parameters_and_multiply_adds_of_its_convolutions(space, architecture, pointwise, convolutions):
+def test_a_network_has_the_parameters_and_multiply_adds_of_its_convolutions(
+    space, architecture, pointwise, convolutions
+):
     cost = count(space.build(architecture, device="meta"), Example.of((3, 32, 32)))
     assert (cost.params, cost.macs) == expected(pointwise, convolutions)
 
@@ -68,9 +72,14 @@ def test_the_costs_are_those_of_the_published_table(space, shared_data):
     counted = np.array([expected((row == 2).sum(), (row == 3).sum()) for row in operations]) / 1e6
     # The table rounds to thousands of parameters and ten thousands of multiply-adds.
     agrees = (abs(params - counted[:, 0]) < 0.00051) & (abs(macs - counted[:, 1]) < 0.0051)
-    # 150 of its rows hold the costs of another cell, which for most computes the same function: they are as many convolutions off.
+    # 150 of its rows hold the costs of another cell, which for most computes the same function: they are as
+    # many convolutions off.
     assert agrees.sum() == 15_625 - 150
-    costs = {expected(pointwise, convolutions) for pointwise, convolutions in product(range(7), range(7)) if pointwise + convolutions <= 6}
+    costs = {
+        expected(pointwise, convolutions)
+        for pointwise, convolutions in product(range(7), range(7))
+        if pointwise + convolutions <= 6
+    }
     recorded = {(round(p / 1e6, 3), round(m / 1e6, 2)) for p, m in costs}
     assert {(round(p, 3), round(m, 2)) for p, m in zip(params, macs, strict=True)} == recorded
     # Built and counted: a cell of each number of convolutions, on whichever edges, and some others.
@@ -78,7 +87,10 @@ def test_the_costs_are_those_of_the_published_table(space, shared_data):
     first_of_each = np.flatnonzero(agrees)[np.unique(numbers, return_index=True)[1]]
     assert len(first_of_each) == 28
     for i in {*first_of_each, *np.flatnonzero(agrees)[::1500]}:
-        cost = count(space.build(of(*(names[operation] for operation in operations[i])), device="meta"), Example.of((3, 32, 32)))
+        cost = count(
+            space.build(of(*(names[operation] for operation in operations[i])), device="meta"),
+            Example.of((3, 32, 32)),
+        )
         assert abs(cost.params / 1e6 - params[i]) < 0.00051
         assert abs(cost.macs / 1e6 - macs[i]) < 0.0051
 
@@ -144,18 +156,30 @@ def test_layers_before_a_none_get_gradients_of_zero(space):
 
 
 def test_the_arguments_scale_the_network():
-    small = ModelSpace(NasBench201, channels=4, cells=1, classes=3).build(of(*["nor_conv_3x3"] * 6), device="meta")
-    assert [len(small.stages), small.stem[0].out_channels, small.classifier.in_features, small.classifier.out_features] == [5, 4, 16, 3]
+    small = ModelSpace(NasBench201, channels=4, cells=1, classes=3).build(
+        of(*["nor_conv_3x3"] * 6), device="meta"
+    )
+    assert [
+        len(small.stages),
+        small.stem[0].out_channels,
+        small.classifier.in_features,
+        small.classifier.out_features,
+    ] == [5, 4, 16, 3]
 
 
 @pytest.mark.parametrize("law", SUPERNET_LAWS, ids=lambda law: law.__name__)
 def test_supernet(law):
-    law(ModelSpace(NasBench201, channels=4, cells=1, classes=3), torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)))
+    law(
+        ModelSpace(NasBench201, channels=4, cells=1, classes=3),
+        torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)),
+    )
 
 
 def test_strings_are_those_of_the_benchmark():
     # The cell with the best validation accuracy on CIFAR-10 after 200 epochs.
-    architecture = of("nor_conv_3x3", "nor_conv_3x3", "nor_conv_3x3", "skip_connect", "nor_conv_3x3", "nor_conv_1x1")
+    architecture = of(
+        "nor_conv_3x3", "nor_conv_3x3", "nor_conv_3x3", "skip_connect", "nor_conv_3x3", "nor_conv_1x1"
+    )
     string = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
     assert nasbench201_string(architecture) == string
     assert nasbench201_architecture(string) == architecture
@@ -182,7 +206,9 @@ def test_strings_and_architectures_are_one_to_one(space):
     ],
 )
 def test_a_string_of_another_form_is_an_error(string):
-    with pytest.raises(ArchitectureError, match=r"is written '\|op~0\|\+.*one of \['none', .* got .*Write all six edges"):
+    with pytest.raises(
+        ArchitectureError, match=r"is written '\|op~0\|\+.*one of \['none', .* got .*Write all six edges"
+    ):
         nasbench201_architecture(string)
 
 

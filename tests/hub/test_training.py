@@ -1,4 +1,6 @@
-"""What users do with a model of the hub: train it, alone or in a supernet, and hand it to torch's exporters."""
+"""What users do with a model of the hub: train it, alone or in a supernet, and hand it to torch's
+exporters.
+"""
 
 import warnings
 
@@ -59,7 +61,11 @@ def test_models_and_supernets_learn_random_labels(name):
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
-@pytest.mark.parametrize("export", [torch.jit.trace, lambda model, x: torch.export.export(model, (x,)).module()], ids=["trace", "export"])
+@pytest.mark.parametrize(
+    "export",
+    [torch.jit.trace, lambda model, x: torch.export.export(model, (x,)).module()],
+    ids=["trace", "export"],
+)
 def test_models_can_be_exported(name, export):
     space = space_of(name)
     model = space.build(space.sample(stream(1, "training")), seed=0).eval()

@@ -95,7 +95,9 @@ def test_the_labels_of_a_nasnet_cell():
 
 
 def nasnet(nodes, concat):
-    return ModelSpace(lambda: cell("cell", TWO, nodes=nodes, operations_per_node=1, distinct=False, concat=concat))
+    return ModelSpace(
+        lambda: cell("cell", TWO, nodes=nodes, operations_per_node=1, distinct=False, concat=concat)
+    )
 
 
 def test_a_nasnet_cell_computes_its_graph():
@@ -105,13 +107,20 @@ def test_a_nasnet_cell_computes_its_graph():
 
 def test_both_operations_of_a_nasnet_node_may_take_the_same_input():
     space = ModelSpace(lambda: cell("cell", TWO, nodes=1, distinct=False))
-    model = space.build({"cell/0/input/0": 1, "cell/0/op/0": "skip", "cell/0/input/1": 1, "cell/0/op/1": "double"})
+    model = space.build(
+        {"cell/0/input/0": 1, "cell/0/op/0": "skip", "cell/0/input/1": 1, "cell/0/op/1": "double"}
+    )
     assert model(number(3), number(5)).tolist() == [[15.0]]
 
 
 @pytest.mark.parametrize(("second", "used", "result"), [(1, 2, [[6.0, 5.0]]), (2, 1, [[6.0]])])
 def test_loose_ends_are_the_nodes_that_no_node_uses(second, used, result):
-    architecture = {"cell/0/input/0": 0, "cell/0/op/0": "double", "cell/1/input/0": second, "cell/1/op/0": "skip"}
+    architecture = {
+        "cell/0/input/0": 0,
+        "cell/0/op/0": "double",
+        "cell/1/input/0": second,
+        "cell/1/op/0": "skip",
+    }
     model = nasnet(2, "loose").build(architecture)
     assert model.outputs == len(model.concat) == used
     assert model(number(3), number(5)).tolist() == result
@@ -122,7 +131,13 @@ class LooseNet(nn.Module):
         super().__init__()
         width = choice("width", [2, 3])
         self.stem = nn.Linear(4, width)
-        self.cell = cell("cell", {"linear": lambda: nn.Linear(width, width), "skip": nn.Identity}, nodes=3, distinct=distinct, concat="loose")
+        self.cell = cell(
+            "cell",
+            {"linear": lambda: nn.Linear(width, width), "skip": nn.Identity},
+            nodes=3,
+            distinct=distinct,
+            concat="loose",
+        )
         self.head = nn.Linear(self.cell.outputs * width, 5)
 
     def forward(self, x):
@@ -160,7 +175,14 @@ def test_preprocessors_see_their_inputs():
 
 
 def test_choices_of_a_preprocessor_belong_to_the_cell():
-    space = ModelSpace(lambda: cell("cell", {"skip": nn.Identity}, nodes=1, preprocess=[lambda: layer_choice("act", [nn.ReLU, nn.Tanh])] * 2))
+    space = ModelSpace(
+        lambda: cell(
+            "cell",
+            {"skip": nn.Identity},
+            nodes=1,
+            preprocess=[lambda: layer_choice("act", [nn.ReLU, nn.Tanh])] * 2,
+        )
+    )
     assert {label for label, parameter in space.parameters.items() if parameter.domain.size > 1} == {
         "cell/preprocess/0/act",
         "cell/preprocess/1/act",
@@ -172,7 +194,13 @@ def test_operations_may_differ_from_edge_to_edge():
         return {"scale": lambda: Scale(float(10 * node + predecessor))}
 
     model = ModelSpace(lambda: cell("cell", operations, nodes=2)).build(
-        {"cell/0/op/0": "scale", "cell/0/op/1": "scale", "cell/1/inputs": (1, 2), "cell/1/op/1": "scale", "cell/1/op/2": "scale"}
+        {
+            "cell/0/op/0": "scale",
+            "cell/0/op/1": "scale",
+            "cell/1/inputs": (1, 2),
+            "cell/1/op/1": "scale",
+            "cell/1/op/2": "scale",
+        }
     )
     first = 0 * 1 + 1 * 1
     assert model(number(1), number(1)).tolist() == [[first, 11 + 12 * first]]
@@ -183,7 +211,9 @@ def test_operations_by_edge_in_a_nasnet_cell():
         return {"scale": lambda: Scale(float(predecessor))}
 
     space = ModelSpace(lambda: cell("cell", operations, nodes=1, operations_per_node=1, distinct=False))
-    assert space.build({"cell/0/input/0": 1, "cell/0/op/0": "scale"})(number(7), number(7)).tolist() == [[7.0]]
+    assert space.build({"cell/0/input/0": 1, "cell/0/op/0": "scale"})(number(7), number(7)).tolist() == [
+        [7.0]
+    ]
 
 
 def test_another_dimension():
@@ -215,7 +245,10 @@ def test_tracing_a_cell_compares_no_choice():
 
 @pytest.mark.parametrize("name", ["nodes", "inputs", "operations_per_node"])
 def test_a_number_below_one(name):
-    with pytest.raises(SpaceError, match=rf"The cell 'c' needs at least one node, input and operation per node, got .*{name}=0"):
+    with pytest.raises(
+        SpaceError,
+        match=rf"The cell 'c' needs at least one node, input and operation per node, got .*{name}=0",
+    ):
         cell("c", TWO, **{name: 0})
 
 
@@ -286,11 +319,15 @@ class Block(nn.Module):
 @pytest.mark.parametrize("depth", [(1, 3), (0, 2)])
 def test_a_cell_shared_by_the_blocks_of_a_searched_depth(distinct, depth):
     space = ModelSpace(Stacked, distinct, depth)
-    cells = (2 * 4) * (3 * 4)  # of each node the predecessor and the operation, of which one chooses once more
+    cells = (2 * 4) * (
+        3 * 4
+    )  # of each node the predecessor and the operation, of which one chooses once more
     deep = 2 if depth == (0, 2) else 3
     assert space.size() == 2 * (deep * cells + (depth[0] == 0))
     assert not any(label.startswith("body/") for label in space.parameters)
-    assert max(len(parameter.condition.alternatives) for parameter in space.parameters.values()) <= (2 if distinct else 1)
+    assert max(len(parameter.condition.alternatives) for parameter in space.parameters.values()) <= (
+        2 if distinct else 1
+    )
     for i in range(20):
         architecture = space.sample(np.random.default_rng(i))
         first, *others = space.build(architecture, device="meta").body or [None]
@@ -300,7 +337,9 @@ def test_a_cell_shared_by_the_blocks_of_a_searched_depth(distinct, depth):
 @pytest.mark.parametrize("distinct", [True, False])
 @pytest.mark.parametrize("depth", [(1, 3), (0, 2)])
 def test_a_shared_cell_in_a_supernet(distinct, depth):
-    check_supernet(ModelSpace(Stacked, distinct, depth), torch.randn(3, 4, generator=torch.Generator().manual_seed(0)))
+    check_supernet(
+        ModelSpace(Stacked, distinct, depth), torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    )
 
 
 def test_equal_networks_of_a_shared_cell_are_equal():
@@ -319,14 +358,29 @@ def test_a_postprocessor_sees_the_concatenated_nodes():
 
 
 def test_choices_of_a_postprocessor_belong_to_the_cell():
-    space = ModelSpace(lambda: cell("cell", {"skip": nn.Identity}, nodes=1, postprocess=lambda outputs: layer_choice("act", [nn.ReLU, nn.Tanh])))
-    assert {label for label, parameter in space.parameters.items() if parameter.domain.size > 1} == {"cell/postprocess/act"}
+    space = ModelSpace(
+        lambda: cell(
+            "cell",
+            {"skip": nn.Identity},
+            nodes=1,
+            postprocess=lambda outputs: layer_choice("act", [nn.ReLU, nn.Tanh]),
+        )
+    )
+    assert {label for label, parameter in space.parameters.items() if parameter.domain.size > 1} == {
+        "cell/postprocess/act"
+    }
 
 
-@pytest.mark.parametrize("inputs", [lambda a: ([a, a],), lambda a: ((a, a),), lambda a: (a,), lambda a: (a, a, a), lambda a: ([a], [a])])
+@pytest.mark.parametrize(
+    "inputs",
+    [lambda a: ([a, a],), lambda a: ((a, a),), lambda a: (a,), lambda a: (a, a, a), lambda a: ([a], [a])],
+)
 def test_a_cell_is_called_with_its_inputs_one_by_one(inputs):
     model = cell("cell", {"skip": nn.Identity}, nodes=1)
-    with pytest.raises(SpaceError, match=r"is called with its inputs one by one, 2 of them, got .*Write cell\(a, b\), not cell\(\[\.\.\.\]\)"):
+    with pytest.raises(
+        SpaceError,
+        match=r"is called with its inputs one by one, 2 of them, got .*Write cell\(a, b\), not cell\(\[\.\.\.\]\)",
+    ):
         model(*inputs(number(1)))
 
 
@@ -339,7 +393,9 @@ def test_a_supernet_of_free_cells_with_loose_ends():
     class Net(nn.Module):
         def __init__(self):
             super().__init__()
-            self.cell = cell("cell", {"a": nn.Identity, "b": nn.Tanh}, nodes=5, distinct=False, concat="loose")
+            self.cell = cell(
+                "cell", {"a": nn.Identity, "b": nn.Tanh}, nodes=5, distinct=False, concat="loose"
+            )
             self.head = nn.Conv2d(3 * self.cell.outputs, 4, 1)
 
         def forward(self, x):

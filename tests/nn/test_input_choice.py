@@ -49,7 +49,15 @@ def test_the_space_is_the_subsets(choose, size):
 
 def test_a_varying_number_of_inputs():
     space = ModelSpace(lambda: input_choice("skip", 3, choose=(1, 3), reduction="sum"))
-    assert {space.build(architecture)(INPUTS)[0, 0].item() for architecture in space.enumerate()} == {1, 2, 3, 4, 5, 6, 7}
+    assert {space.build(architecture)(INPUTS)[0, 0].item() for architecture in space.enumerate()} == {
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+        7,
+    }
 
 
 def test_it_shows_what_it_takes():
@@ -65,10 +73,15 @@ def test_it_is_no_more_than_a_module():
 
 @pytest.mark.parametrize("choose", [0, 4, (0, 2), (2, 1), (1, 4), -1])
 def test_numbers_that_do_not_fit(choose):
-    with pytest.raises(SpaceError, match=r"input_choice\('skip'\) takes 1 <= choose <= 3 of its inputs, got choose="):
+    with pytest.raises(
+        SpaceError, match=r"input_choice\('skip'\) takes 1 <= choose <= 3 of its inputs, got choose="
+    ):
         input_choice("skip", 3, choose=choose)
 
 
 def test_an_unknown_reduction():
-    with pytest.raises(SpaceError, match=r"The reduction of input_choice\('skip'\) is 'sum', 'mean', 'concat' or 'none', got 'max'"):
+    with pytest.raises(
+        SpaceError,
+        match=r"The reduction of input_choice\('skip'\) is 'sum', 'mean', 'concat' or 'none', got 'max'",
+    ):
         input_choice("skip", 3, reduction="max")

@@ -104,7 +104,9 @@ def test_choices_nest_to_any_depth():
     def inner():
         return layer_choice("act", [nn.ReLU, nn.Tanh])
 
-    space = space_of("outer", {"a": lambda: layer_choice("middle", {"x": inner, "y": nn.Identity}), "b": inner})
+    space = space_of(
+        "outer", {"a": lambda: layer_choice("middle", {"x": inner, "y": nn.Identity}), "b": inner}
+    )
     assert set(space.parameters) == {"outer", "outer/a/middle", "outer/a/middle/x/act", "outer/b/act"}
     assert space.size() == 2 + 1 + 2
     assert type(space.build({"outer": "a", "outer/a/middle": "x", "outer/a/middle/x/act": "Tanh"})) is nn.Tanh
@@ -127,7 +129,10 @@ def test_no_candidate():
 
 
 def test_a_candidate_that_is_no_factory():
-    with pytest.raises(SpaceError, match=r"Candidate 'skip' of 'op' must be a module or a function that makes one, got None.*nn\.Identity"):
+    with pytest.raises(
+        SpaceError,
+        match=r"Candidate 'skip' of 'op' must be a module or a function that makes one, got None.*nn\.Identity",
+    ):
         layer_choice("op", {"conv": nn.Identity, "skip": None})
 
 
@@ -137,15 +142,22 @@ def test_a_candidate_that_makes_no_module():
 
 
 def test_a_default_that_is_no_candidate():
-    with pytest.raises(SpaceError, match=r"The default of layer_choice\('act'\) must be one of \['relu'\], got 'gelu'"):
+    with pytest.raises(
+        SpaceError, match=r"The default of layer_choice\('act'\) must be one of \['relu'\], got 'gelu'"
+    ):
         layer_choice("act", {"relu": nn.ReLU}, default="gelu")
 
 
 def test_a_candidate_that_cannot_be_built_names_itself_while_tracing():
     def factory():
-        return layer_choice("outer", {"good": nn.Identity, "deep": lambda: layer_choice("op", {"fine": nn.Identity, "bad": failing})})
+        return layer_choice(
+            "outer",
+            {"good": nn.Identity, "deep": lambda: layer_choice("op", {"fine": nn.Identity, "bad": failing})},
+        )
 
-    with pytest.raises(SpaceError, match=r"Candidate 'bad' of 'outer/deep/op' can't be built: ValueError: no such kernel"):
+    with pytest.raises(
+        SpaceError, match=r"Candidate 'bad' of 'outer/deep/op' can't be built: ValueError: no such kernel"
+    ):
         ModelSpace(factory)
 
 
@@ -157,12 +169,16 @@ def test_a_candidate_that_cannot_be_built_names_itself_while_building():
         return nn.Identity() if len(calls) == 1 else failing()
 
     space = ModelSpace(lambda: layer_choice("outer", [lambda: layer_choice("op", {"late": late})]))
-    with pytest.raises(SpaceError, match=r"Candidate 'late' of 'outer/0/op' can't be built: ValueError: no such kernel"):
+    with pytest.raises(
+        SpaceError, match=r"Candidate 'late' of 'outer/0/op' can't be built: ValueError: no such kernel"
+    ):
         space.build(space.default())
 
 
 def test_a_candidate_that_cannot_be_built_names_itself_outside_a_search():
-    with pytest.raises(SpaceError, match=r"Candidate 'bad' of 'op' can't be built: ValueError: no such kernel") as caught:
+    with pytest.raises(
+        SpaceError, match=r"Candidate 'bad' of 'op' can't be built: ValueError: no such kernel"
+    ) as caught:
         layer_choice("op", {"bad": failing})
     assert type(caught.value.__cause__) is ValueError
 
@@ -176,10 +192,16 @@ def test_other_candidates_under_one_label():
 
 
 def test_a_name_with_a_slash():
-    with pytest.raises(SpaceError, match="The name of candidate 'a/b' of 'act' holds a '/', which separates scopes. Rename it."):
+    with pytest.raises(
+        SpaceError,
+        match="The name of candidate 'a/b' of 'act' holds a '/', which separates scopes. Rename it.",
+    ):
         layer_choice("act", {"a/b": nn.ReLU})
 
 
 def test_a_label_that_is_left_out():
-    with pytest.raises(SpaceError, match=r"layer_choice\(\.\.\.\) takes a label first, the name of the parameter, got {'relu'"):
+    with pytest.raises(
+        SpaceError,
+        match=r"layer_choice\(\.\.\.\) takes a label first, the name of the parameter, got {'relu'",
+    ):
         layer_choice({"relu": nn.ReLU})

@@ -96,8 +96,14 @@ def test_a_choice_made_when_its_line_was_run(model, place, where):
 
 
 def test_an_argument_of_the_space():
-    for space in (lambda: ModelSpace(Plain, width=choice("width", [8, 16])), lambda: ModelSpace(Plain, choice("width", [8, 16]) * 2)):
-        with pytest.raises(SpaceError, match=r"'width' made at .*is an argument of the ModelSpace \((width|argument 0)\).*ModelSpace\(lambda: Plain\("):
+    for space in (
+        lambda: ModelSpace(Plain, width=choice("width", [8, 16])),
+        lambda: ModelSpace(Plain, choice("width", [8, 16]) * 2),
+    ):
+        with pytest.raises(
+            SpaceError,
+            match=r"'width' made at .*is an argument of the ModelSpace \((width|argument 0)\).*ModelSpace\(lambda: Plain\(",
+        ):
             space()
     assert ModelSpace(lambda: Plain(choice("width", [8, 16]))).size() == 4
 
@@ -116,7 +122,9 @@ def test_a_layer_choice_in_forward():
         def forward(self, x):
             return retia.layer_choice("act", [nn.ReLU])(x)
 
-    with pytest.raises(SpaceError, match=r"The choice 'act' is met while the model is called, at .*Lazy\.forward"):
+    with pytest.raises(
+        SpaceError, match=r"The choice 'act' is met while the model is called, at .*Lazy\.forward"
+    ):
         Lazy()(torch.zeros(1))
 
 
@@ -130,7 +138,13 @@ def test_a_choice_in_forward_beside_others_is_found_before_training():
         retia.search(Both, retia.Classification(data, data), trials=2, maximize="accuracy", progress=False)
 
 
-@pytest.mark.parametrize(("model", "words"), [(Forward, r"choice\(\.\.\.\) is called in .*test_misplaced\.py:\d+, in Forward\.forward"), (nn.ReLU, "ReLU")])
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (Forward, r"choice\(\.\.\.\) is called in .*test_misplaced\.py:\d+, in Forward\.forward"),
+        (nn.ReLU, "ReLU"),
+    ],
+)
 def test_no_choice_at_all(model, words):
     with pytest.raises(StudyError, match=rf"nothing to search.*{words}.*__init__"):
         retia.search(model, _score, trials=2, maximize="score", progress=False)

@@ -81,7 +81,9 @@ def test_tracing_allocates_no_memory():
 
     assert ModelSpace(Huge).size() == 2
     assert made
-    assert all((weight.device.type, tuple(weight.shape)) == ("meta", (1_000_000, 1_000_000)) for weight in made)
+    assert all(
+        (weight.device.type, tuple(weight.shape)) == ("meta", (1_000_000, 1_000_000)) for weight in made
+    )
 
 
 def test_tracing_keeps_no_model():
@@ -118,7 +120,10 @@ def test_a_plain_constructor_is_the_default_architecture(space):
     built = space.build(space.default(), seed=0)
     assert str(built) == str(plain)
     assert shapes(built) == shapes(plain)
-    assert all(torch.equal(a, b) for a, b in zip(built.state_dict().values(), plain.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(built.state_dict().values(), plain.state_dict().values(), strict=True)
+    )
 
 
 # --- what is built
@@ -136,7 +141,10 @@ def test_a_build_has_the_numbers_of_its_architecture(space):
         },
         device="meta",
     )
-    assert [(block.conv.kernel_size, block.conv.padding) for block in model.body] == [((7, 7), (3, 3)), ((5, 5), (2, 2))]
+    assert [(block.conv.kernel_size, block.conv.padding) for block in model.body] == [
+        ((7, 7), (3, 3)),
+        ((5, 5), (2, 2)),
+    ]
     assert [type(block.act) for block in model.body] == [nn.SiLU, nn.ReLU]
     a_block = [32 * 32 * kernel**2 + 32 + 2 * 32 for kernel in (7, 5)]
     assert sum(p.numel() for p in model.parameters()) == 32 * 9 + 32 + sum(a_block) + 32 * 7 + 7
@@ -219,11 +227,14 @@ def test_architectures_are_checked(space):
 
 def test_a_restriction_on_a_parameter_that_is_not_always_active():
     def factory():
-        return nn.Sequential(repeat("b", lambda i: nn.Linear(2, 2, bias=choice("bias", [True, False])), (1, 3)))
+        return nn.Sequential(
+            repeat("b", lambda i: nn.Linear(2, 2, bias=choice("bias", [True, False])), (1, 3))
+        )
 
     space = ModelSpace(factory).where(lambda a: a["b/2/bias"], "biased")
     with pytest.raises(
-        SpaceError, match=r"The restriction 'biased' asks for 'b/2/bias', which is not active in .*: it exists only while b=3\. .*'b/2/bias' not in a or"
+        SpaceError,
+        match=r"The restriction 'biased' asks for 'b/2/bias', which is not active in .*: it exists only while b=3\. .*'b/2/bias' not in a or",
     ):
         space.default()
     with pytest.raises(SpaceError, match="asks for 'c', which is not one of the labels"):
@@ -252,7 +263,9 @@ def test_an_extended_space_builds_the_same_models():
 
 def test_extending_twice():
     space = ModelSpace(Small).extend({"lr": Real(0.1, 1.0)}).extend({"decay": Real(0.1, 1.0)})
-    assert shapes(space.build({"width": 3, "act": "Tanh", "lr": 0.5, "decay": 0.2}, device="meta"))["0.weight"] == (3, 4)
+    assert shapes(space.build({"width": 3, "act": "Tanh", "lr": 0.5, "decay": 0.2}, device="meta"))[
+        "0.weight"
+    ] == (3, 4)
 
 
 def test_extending_by_a_label_that_exists():
@@ -265,7 +278,9 @@ def test_extending_by_a_label_that_exists():
 
 def test_it_pickles():
     def factory(extra):
-        return nn.Sequential(nn.Linear(choice("width", [2, 3]), extra), repeat("body", lambda i: nn.ReLU(), (0, 2)))
+        return nn.Sequential(
+            nn.Linear(choice("width", [2, 3]), extra), repeat("body", lambda i: nn.ReLU(), (0, 2))
+        )
 
     space = ModelSpace(factory, 5)
     again = cloudpickle.loads(cloudpickle.dumps(space))
@@ -293,7 +308,10 @@ def test_weights_are_loaded(tmp_path):
 def test_weights_of_another_architecture(tmp_path):
     space = ModelSpace(Small)
     save_model(space.build({"width": 3, "act": "Tanh"}, seed=5), str(tmp_path / "weights.safetensors"))
-    with pytest.raises(SpaceError, match=r"(?s)weights\.safetensors are not those of this architecture: .*Has the code of Small changed"):
+    with pytest.raises(
+        SpaceError,
+        match=r"(?s)weights\.safetensors are not those of this architecture: .*Has the code of Small changed",
+    ):
         space.load({"width": 2, "act": "Tanh"}, tmp_path / "weights.safetensors")
 
 
@@ -320,7 +338,10 @@ def test_a_constructor_that_fails():
         width = choice("width", [2, 4])
         raise KeyError(f"no width {width}")
 
-    with pytest.raises(SpaceError, match=r"constructor of factory fails while it is traced, .*\(width: .*\): KeyError: 'no width 4'") as caught:
+    with pytest.raises(
+        SpaceError,
+        match=r"constructor of factory fails while it is traced, .*\(width: .*\): KeyError: 'no width 4'",
+    ) as caught:
         ModelSpace(factory)
     assert type(caught.value.__cause__) is KeyError
 
@@ -368,7 +389,10 @@ def test_several_misfits_at_once():
 def test_a_candidate_that_does_not_fit():
     def factory():
         width = choice("width", [8, 15])
-        return layer_choice("mixer", {"attention": lambda: nn.MultiheadAttention(width, 4), "linear": lambda: nn.Linear(width, width)})
+        return layer_choice(
+            "mixer",
+            {"attention": lambda: nn.MultiheadAttention(width, 4), "linear": lambda: nn.Linear(width, width)},
+        )
 
     assert ModelSpace(factory).traced_with == {"width": 8}
 
@@ -380,7 +404,8 @@ def test_a_constructor_that_fails_with_all_values_says_what_was_tried():
         return nn.Linear(width, 2)
 
     with pytest.raises(
-        SpaceError, match=r"(?s)greatest value .*AssertionError: 14 is not.* It fails with other values as well: 1 combination, such as {'width': 12}\.$"
+        SpaceError,
+        match=r"(?s)greatest value .*AssertionError: 14 is not.* It fails with other values as well: 1 combination, such as {'width': 12}\.$",
     ) as caught:
         ModelSpace(factory)
     assert type(caught.value.__cause__) is AssertionError
@@ -449,7 +474,10 @@ def test_exploring_goes_on_where_values_do_not_fit():
 
 
 def test_a_missing_argument_of_the_constructor():
-    with pytest.raises(SpaceError, match=r"Linear can't be called .*: missing a required argument: 'out_features'. Give the arguments to the space"):
+    with pytest.raises(
+        SpaceError,
+        match=r"Linear can't be called .*: missing a required argument: 'out_features'. Give the arguments to the space",
+    ):
         ModelSpace(nn.Linear, 3)
 
 
@@ -460,7 +488,10 @@ def test_a_library_that_refuses_symbolic_values():
             raise TypeError(f"{type(width).__name__} is not a supported primitive type")
         return nn.Linear(width, 2)
 
-    with pytest.raises(SpaceError, match=r"SymbolicInt is not a supported primitive type\. A value that is chosen is then of a subclass .*int\(value\)"):
+    with pytest.raises(
+        SpaceError,
+        match=r"SymbolicInt is not a supported primitive type\. A value that is chosen is then of a subclass .*int\(value\)",
+    ):
         ModelSpace(factory)
 
 
@@ -484,7 +515,10 @@ def test_a_constructor_of_a_user_that_fails_for_one_architecture():
         return nn.Linear(width, heads)
 
     space = ModelSpace(factory)
-    with pytest.raises(SpaceError, match=r"fails for \{'width': 12, 'heads': 7\}: ValueError: not divisible.*exclude them with retia\.require"):
+    with pytest.raises(
+        SpaceError,
+        match=r"fails for \{'width': 12, 'heads': 7\}: ValueError: not divisible.*exclude them with retia\.require",
+    ):
         space.build({"width": 12, "heads": 7})
 
 
@@ -507,7 +541,10 @@ class Reads(nn.Module):
 
 
 def test_a_constructor_that_reads_values_is_traced_on_the_cpu():
-    with pytest.warns(UserWarning, match=r"Reads can't be constructed on the meta device \(RuntimeError: .*traced on the CPU") as caught:
+    with pytest.warns(
+        UserWarning,
+        match=r"Reads can't be constructed on the meta device \(RuntimeError: .*traced on the CPU",
+    ) as caught:
         space = ModelSpace(Reads)
     assert caught[0].filename == __file__
     assert space.size() == 4
@@ -557,11 +594,17 @@ class Branches(nn.Module):
     def __init__(self):
         super().__init__()
         kind = choice("kind", ["wide", "deep"])
-        self.layer = nn.Linear(choice("width", [8, 16]), 2) if kind == "wide" else nn.Linear(2, choice("depth", [3, 4, 5]))
+        self.layer = (
+            nn.Linear(choice("width", [8, 16]), 2)
+            if kind == "wide"
+            else nn.Linear(2, choice("depth", [3, 4, 5]))
+        )
 
 
 def test_a_label_that_appears_only_for_other_values():
-    with pytest.raises(SpaceError, match=r"'depth', which was not seen when the space was traced.*explore=True"):
+    with pytest.raises(
+        SpaceError, match=r"'depth', which was not seen when the space was traced.*explore=True"
+    ):
         ModelSpace(Branches).build({"kind": "deep", "width": 8})
 
 
@@ -572,7 +615,9 @@ def test_a_label_that_disappears_for_other_values():
             if choice("wide", [1, 2]) == 2:
                 self.layer = nn.Linear(choice("width", [8, 16]), 2)
 
-    with pytest.raises(SpaceError, match=r"constructor of Less did not ask for 'width'.*though tracing saw it.*explore=True"):
+    with pytest.raises(
+        SpaceError, match=r"constructor of Less did not ask for 'width'.*though tracing saw it.*explore=True"
+    ):
         ModelSpace(Less).build({"wide": 1, "width": 8})
 
 
@@ -603,7 +648,8 @@ def test_exploring_finds_what_the_control_flow_hides():
     assert str(space.parameters["width"].condition) == "kind=wide"
     assert str(space.parameters["depth"].condition) == "kind=deep"
     assert {str(space.build(x, device="meta").layer) for x in space.enumerate()} == {
-        f"Linear(in_features={i}, out_features={o}, bias=True)" for i, o in [(8, 2), (16, 2), (2, 3), (2, 4), (2, 5)]
+        f"Linear(in_features={i}, out_features={o}, bias=True)"
+        for i, o in [(8, 2), (16, 2), (2, 3), (2, 4), (2, 5)]
     }
 
 
@@ -625,7 +671,9 @@ def test_computed_values_follow_the_architecture():
     def rounded(width):
         return (width * 3 // 4 + 7) // 8 * 8
 
-    space = ModelSpace(lambda: nn.Linear(apply(rounded, choice("width", [16, 64])), choice("out", [2, 3]) * 2 + 1))
+    space = ModelSpace(
+        lambda: nn.Linear(apply(rounded, choice("width", [16, 64])), choice("out", [2, 3]) * 2 + 1)
+    )
     assert shapes(space.build({"width": 64, "out": 3}, device="meta")) == {"weight": (7, 48), "bias": (7,)}
 
 

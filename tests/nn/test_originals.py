@@ -1,4 +1,6 @@
-"""A module or tensor made outside of a constructor: each model has a copy of it, and the original is never trained."""
+"""A module or tensor made outside of a constructor: each model has a copy of it, and the original is never
+trained.
+"""
 
 import copy
 import functools
@@ -43,7 +45,11 @@ def by_closure(part):
 
 
 def by_argument(part):
-    return ModelSpace(lambda body, *, classes: nn.Sequential(body, nn.Linear(8, choice("width", [2, classes]))), part, classes=3)
+    return ModelSpace(
+        lambda body, *, classes: nn.Sequential(body, nn.Linear(8, choice("width", [2, classes]))),
+        part,
+        classes=3,
+    )
 
 
 def by_keyword(part):
@@ -104,7 +110,11 @@ def test_each_model_starts_with_the_same_weights(make):
     second = space.build(architecture, seed=0)
     assert same(second.state_dict(), start)
     assert all(one.training for one in second.modules())
-    assert all(torch.equal(part.state_dict()[name], kept[name]) for name in kept if not (make is by_return and name.startswith("2.")))
+    assert all(
+        torch.equal(part.state_dict()[name], kept[name])
+        for name in kept
+        if not (make is by_return and name.startswith("2."))
+    )
     assert all(parameter.grad is None for parameter in part.parameters())
 
 
@@ -127,7 +137,11 @@ def test_a_copy_inside_of_the_constructor_is_nothing_to_warn_of():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         space = ModelSpace(
-            lambda: nn.Sequential(copy.deepcopy(part), layer_choice("act", {"own": part[1], "relu": nn.ReLU}), nn.Linear(8, choice("w", [2, 3])))
+            lambda: nn.Sequential(
+                copy.deepcopy(part),
+                layer_choice("act", {"own": part[1], "relu": nn.ReLU}),
+                nn.Linear(8, choice("w", [2, 3])),
+            )
         )
         first = space.build({"act": "own", "w": 2}, seed=0)
         train(first)
@@ -156,7 +170,9 @@ def test_what_shares_weights_shares_them_in_each_model():
     assert model.embedding is model.again is model.plain["steps"][0] is model.method.__self__
     assert model.plain["steps"][1] is model.width
     assert model.embedding.weight is model.head.weight
-    assert not {id(tensor) for tensor in model.parameters()} & {id(tensor) for tensor in (*other.parameters(), *embedding.parameters())}
+    assert not {id(tensor) for tensor in model.parameters()} & {
+        id(tensor) for tensor in (*other.parameters(), *embedding.parameters())
+    }
 
 
 def test_a_tensor_made_outside_is_copied():
@@ -218,7 +234,10 @@ def test_what_the_constructor_keeps_from_its_trace_is_an_error():
 
     with pytest.warns(UserWarning, match=MADE_OUTSIDE):
         space = ModelSpace(lambda: nn.Sequential(cached(), nn.Linear(8, choice("width", [2, 3]))))
-    with pytest.raises(SpaceError, match=r"'0.weight' was made while the constructor was traced.*functools.cache.*Make it before the space"):
+    with pytest.raises(
+        SpaceError,
+        match=r"'0.weight' was made while the constructor was traced.*functools.cache.*Make it before the space",
+    ):
         space.build({"width": 2})
 
 
@@ -227,7 +246,10 @@ def test_what_can_not_be_copied_is_an_error():
     part.stream = (i for i in range(3))
     with pytest.warns(UserWarning, match=MADE_OUTSIDE):
         space = by_closure(part)
-    with pytest.raises(SpaceError, match=r"Sequential, which was made outside .* can't be copied for each model: TypeError.*Make it inside"):
+    with pytest.raises(
+        SpaceError,
+        match=r"Sequential, which was made outside .* can't be copied for each model: TypeError.*Make it inside",
+    ):
         space.build({"width": 2})
 
 

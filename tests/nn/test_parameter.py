@@ -43,6 +43,9 @@ def test_its_shape_follows_the_choices():
     space = ModelSpace(Gate)
     for width in (2, 4):
         state = space.build({"width": width}).state_dict()
-        assert {name: tuple(tensor.shape) for name, tensor in state.items()} == {"token": (1, 3, 2 * width), "gate": (width,)}
+        assert {name: tuple(tensor.shape) for name, tensor in state.items()} == {
+            "token": (1, 3, 2 * width),
+            "gate": (width,),
+        }
         assert state["token"].eq(1).all()
         assert state["gate"].eq(0).all()

@@ -53,7 +53,11 @@ def test_without_a_device_the_one_in_force_holds():
 
 
 def test_filling_by_a_user_function_works_on_every_device():
-    space = ModelSpace(lambda: nn.ParameterList([parameter(choice("width", [2, 3]), init=lambda tensor: tensor.uniform_(1, 2))]))
+    space = ModelSpace(
+        lambda: nn.ParameterList(
+            [parameter(choice("width", [2, 3]), init=lambda tensor: tensor.uniform_(1, 2))]
+        )
+    )
     with seeded(0):
         assert space.build({"width": 3})[0].min() >= 1
     assert space.build({"width": 3}, device=DEVICE)[0].shape == (3,)

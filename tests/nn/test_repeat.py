@@ -35,12 +35,22 @@ def test_one_to_three_blocks_of_a_two_way_choice_have_fourteen_architectures():
 def test_a_block_exists_while_there_are_more_than_its_index():
     space = ModelSpace(lambda: repeat("body", act, (1, 3)))
     conditions = {label: str(parameter.condition) for label, parameter in space.parameters.items()}
-    assert conditions == {"body": "always", "body/0/act": "always", "body/1/act": "body in {2, 3}", "body/2/act": "body=3"}
+    assert conditions == {
+        "body": "always",
+        "body/0/act": "always",
+        "body/1/act": "body in {2, 3}",
+        "body/2/act": "body=3",
+    }
 
 
 def test_the_blocks_are_those_of_the_indices():
     space = ModelSpace(lambda: repeat("body", plain, (0, 3)))
-    assert [[block.dim for block in space.build({"body": depth})] for depth in range(4)] == [[], [0], [0, 1], [0, 1, 2]]
+    assert [[block.dim for block in space.build({"body": depth})] for depth in range(4)] == [
+        [],
+        [0],
+        [0, 1],
+        [0, 1, 2],
+    ]
 
 
 def test_no_block_is_allowed():
@@ -131,7 +141,9 @@ def test_bounds_in_the_wrong_order():
 
 @pytest.mark.parametrize("depth", [range(3, 3), range(3, 0, -1)])
 def test_a_range_that_is_empty_or_descends(depth):
-    with pytest.raises(SpaceError, match="The depth of 'body' needs an ascending range that is not empty, got range"):
+    with pytest.raises(
+        SpaceError, match="The depth of 'body' needs an ascending range that is not empty, got range"
+    ):
         repeat("body", plain, depth)
 
 
@@ -145,13 +157,17 @@ def test_an_expression_that_can_be_negative():
         with scope("net"):
             return repeat("body", plain, choice("depth", [1, 4]) - 2)
 
-    with pytest.raises(SpaceError, match="The depth of 'net/body' can't be negative, but net/depth - 2 can be -1"):
+    with pytest.raises(
+        SpaceError, match="The depth of 'net/body' can't be negative, but net/depth - 2 can be -1"
+    ):
         ModelSpace(factory)
 
 
 @pytest.mark.parametrize("depth", [2.5, (1, 2, 3), "three", None])
 def test_what_is_no_depth(depth):
-    with pytest.raises(SpaceError, match=r"The depth of 'body' is an int, \(least, most\) or a range, got .*retia\.apply"):
+    with pytest.raises(
+        SpaceError, match=r"The depth of 'body' is an int, \(least, most\) or a range, got .*retia\.apply"
+    ):
         repeat("body", plain, depth)
 
 
@@ -177,13 +193,22 @@ class Plain(nn.Module):
     [
         (nn.Identity(), r"got Identity\(\)\. Give a function of the index: repeat\('body', lambda i: "),
         (3, r"got 3\. Give a function of the index"),
-        (Plain, r"got the class Plain, whose first argument the index would become\. Give a function of the index: repeat\('body', lambda i: Plain\(\.\.\.\)"),
-        (lambda: nn.Identity(), r"can't be called with an index: too many positional arguments\. Give a function"),
+        (
+            Plain,
+            r"got the class Plain, whose first argument the index would become\. Give a function of the index: repeat\('body', lambda i: Plain\(\.\.\.\)",
+        ),
+        (
+            lambda: nn.Identity(),
+            r"can't be called with an index: too many positional arguments\. Give a function",
+        ),
         (lambda i: None, r"must return a torch\.nn\.Module, got None for block 0\. Is a return missing\?"),
     ],
 )
 @pytest.mark.parametrize("depth", [2, (1, 3)])
 def test_what_makes_no_block(factory, message, depth):
-    for make in (lambda: repeat("body", factory, depth), lambda: ModelSpace(lambda: repeat("body", factory, depth))):
+    for make in (
+        lambda: repeat("body", factory, depth),
+        lambda: ModelSpace(lambda: repeat("body", factory, depth)),
+    ):
         with pytest.raises(SpaceError, match=message):
             make()

@@ -18,7 +18,9 @@ DAMAGED = r"(?s)weights\.safetensors' .*Train the model again, or take another f
 
 @pytest.fixture
 def space():
-    return ModelSpace(lambda: nn.Sequential(nn.Linear(4, width := choice("width", [2, 3])), nn.BatchNorm1d(width)))
+    return ModelSpace(
+        lambda: nn.Sequential(nn.Linear(4, width := choice("width", [2, 3])), nn.BatchNorm1d(width))
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +36,16 @@ def file(space, tmp_path):
     return path
 
 
-TYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int8, torch.uint8, torch.bool]
+TYPES = [
+    torch.float32,
+    torch.float64,
+    torch.float16,
+    torch.bfloat16,
+    torch.int64,
+    torch.int8,
+    torch.uint8,
+    torch.bool,
+]
 
 
 @pytest.mark.parametrize("of", TYPES, ids=str)

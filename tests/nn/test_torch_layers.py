@@ -62,7 +62,9 @@ def test_a_transformer_encoder(i):
 
 
 def test_multi_head_attention():
-    space = ModelSpace(lambda: nn.MultiheadAttention(choice("width", [8, 16]), choice("heads", [2, 4]), batch_first=True))
+    space = ModelSpace(
+        lambda: nn.MultiheadAttention(choice("width", [8, 16]), choice("heads", [2, 4]), batch_first=True)
+    )
     for architecture in space.enumerate():
         model = space.build(architecture, seed=0)
         x = torch.ones(2, 3, architecture["width"])
@@ -85,7 +87,17 @@ def test_an_lstm():
 
 def test_what_is_built_is_what_constants_build():
     space = ModelSpace(encoder)
-    architecture = {"heads": 2, "head_width": 8, "feed_forward": 16, "dropout": 0.25, "activation": "gelu", "norm_first": True, "layers": 3}
-    layer = nn.TransformerEncoderLayer(16, 2, 16, 0.25, "gelu", norm_first=True, batch_first=True, device="meta")
+    architecture = {
+        "heads": 2,
+        "head_width": 8,
+        "feed_forward": 16,
+        "dropout": 0.25,
+        "activation": "gelu",
+        "norm_first": True,
+        "layers": 3,
+    }
+    layer = nn.TransformerEncoderLayer(
+        16, 2, 16, 0.25, "gelu", norm_first=True, batch_first=True, device="meta"
+    )
     plain = nn.TransformerEncoder(layer, 3, enable_nested_tensor=False)
     assert str(space.build(architecture, device="meta")) == str(plain)

@@ -28,16 +28,22 @@ def sizes():
 
 
 def llama():
-    config = transformers.LlamaConfig(vocab_size=50, max_position_embeddings=32, num_key_value_heads=choice("groups", [1, 2]), **sizes())
+    config = transformers.LlamaConfig(
+        vocab_size=50, max_position_embeddings=32, num_key_value_heads=choice("groups", [1, 2]), **sizes()
+    )
     return transformers.LlamaForCausalLM(config)
 
 
 def vit():
-    return transformers.ViTModel(transformers.ViTConfig(image_size=16, patch_size=choice("patch", [4, 8]), **sizes()))
+    return transformers.ViTModel(
+        transformers.ViTConfig(image_size=16, patch_size=choice("patch", [4, 8]), **sizes())
+    )
 
 
 def bert():
-    config = transformers.BertConfig(vocab_size=50, max_position_embeddings=32, hidden_act=choice("act", ["gelu", "relu"]), **sizes())
+    config = transformers.BertConfig(
+        vocab_size=50, max_position_embeddings=32, hidden_act=choice("act", ["gelu", "relu"]), **sizes()
+    )
     return transformers.BertModel(config)
 
 
@@ -69,7 +75,10 @@ def test_llama(spaces, i):
     width = architecture["heads"] * architecture["head_width"]
     assert len(layers) == architecture["layers"]
     assert layers[0].mlp.gate_proj.weight.shape == (architecture["feed_forward"], width)
-    assert layers[0].self_attn.k_proj.weight.shape == (architecture["groups"] * architecture["head_width"], width)
+    assert layers[0].self_attn.k_proj.weight.shape == (
+        architecture["groups"] * architecture["head_width"],
+        width,
+    )
     with torch.no_grad():
         assert model(tokens()).logits.shape == (2, 5, 50)
 
@@ -90,21 +99,29 @@ def test_bert(spaces, i):
     assert model.encoder.layer[0].intermediate.dense.out_features == architecture["feed_forward"]
     assert len(model.encoder.layer) == architecture["layers"]
     with torch.no_grad():
-        assert model(tokens()).last_hidden_state.shape == (2, 5, architecture["heads"] * architecture["head_width"])
+        assert model(tokens()).last_hidden_state.shape == (
+            2,
+            5,
+            architecture["heads"] * architecture["head_width"],
+        )
 
 
 @pytest.mark.parametrize("name", FACTORIES)
 def test_a_build_on_meta_has_the_shapes_of_one_on_the_cpu(spaces, name):
     architecture = spaces[name].sample(np.random.default_rng(7))
     real, meta = spaces[name].build(architecture, seed=0), spaces[name].build(architecture, device="meta")
-    assert {key: tensor.shape for key, tensor in real.state_dict().items()} == {key: tensor.shape for key, tensor in meta.state_dict().items()}
+    assert {key: tensor.shape for key, tensor in real.state_dict().items()} == {
+        key: tensor.shape for key, tensor in meta.state_dict().items()
+    }
     assert {parameter.device.type for parameter in meta.parameters()} == {"meta"}
 
 
 @pytest.mark.parametrize("name", FACTORIES)
 def test_the_configuration_of_a_built_model_is_plain(spaces, name):
     config = spaces[name].build(spaces[name].default(), device="meta").config
-    assert {type(config.hidden_size), type(config.num_attention_heads), type(config.num_hidden_layers)} == {int}
+    assert {type(config.hidden_size), type(config.num_attention_heads), type(config.num_hidden_layers)} == {
+        int
+    }
     assert type(config).from_dict(config.to_dict()).hidden_size == 16
 
 

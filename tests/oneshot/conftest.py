@@ -13,7 +13,9 @@ from retia.space import choice, real
 from retia.supernet import Supernet
 
 
-def _make_setting(space, x, y, *, seed=0, epochs=2, batch_size=8, lr=0.1, penalties=(), allows=None, loss=None):
+def _make_setting(
+    space, x, y, *, seed=0, epochs=2, batch_size=8, lr=0.1, penalties=(), allows=None, loss=None
+):
     supernet = Supernet(space, seed=seed)
     supernet.train()
     settings = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "schedule": "constant", "device": "cpu"}
@@ -27,7 +29,9 @@ def _make_setting(space, x, y, *, seed=0, epochs=2, batch_size=8, lr=0.1, penalt
     )
     steps = training.data("train").steps(batch_size)
     bound = [penalty.bind(supernet, example=x) for penalty in penalties]
-    return Setting(supernet, training, steps * epochs, steps, seed, allows or (lambda architecture: True), bound)
+    return Setting(
+        supernet, training, steps * epochs, steps, seed, allows or (lambda architecture: True), bound
+    )
 
 
 def _batches(setting, coordinate):
@@ -42,7 +46,13 @@ def _lessons(setting, n):
     held_out = _batches(setting, "held out")
     for number, batch in enumerate(islice(_batches(setting, "order"), n)):
         other = next(held_out)
-        yield Lesson(number=number, step=number, batch=batch, held_out=lambda other=other: other, seed=stream_seed(setting.seed, "lesson", number))
+        yield Lesson(
+            number=number,
+            step=number,
+            batch=batch,
+            held_out=lambda other=other: other,
+            seed=stream_seed(setting.seed, "lesson", number),
+        )
 
 
 class _Layers(nn.Module):
@@ -50,8 +60,12 @@ class _Layers(nn.Module):
         super().__init__()
         width = choice("width", [4, 6, 8])
         self.stem = nn.Linear(2, width)
-        self.a = layer_choice("a", {"relu": nn.ReLU, "tanh": nn.Tanh, "linear": lambda: nn.Linear(width, width)})
-        self.b = layer_choice("b", {"relu": nn.ReLU, "inner": lambda: layer_choice("c", [nn.SiLU, nn.GELU, nn.ELU])})
+        self.a = layer_choice(
+            "a", {"relu": nn.ReLU, "tanh": nn.Tanh, "linear": lambda: nn.Linear(width, width)}
+        )
+        self.b = layer_choice(
+            "b", {"relu": nn.ReLU, "inner": lambda: layer_choice("c", [nn.SiLU, nn.GELU, nn.ELU])}
+        )
         self.head = nn.Linear(width, 2)
 
     def forward(self, x):
@@ -149,30 +163,40 @@ class _Planted:
         return x, (x.abs().sum(1) > 3.2).long()
 
     def evaluator(self, seed, *, epochs):
-        return Classification(self.data(seed), self.data(seed + 100), epochs=epochs, batch_size=64, lr=0.5, optimizer="sgd")
+        return Classification(
+            self.data(seed), self.data(seed + 100), epochs=epochs, batch_size=64, lr=0.5, optimizer="sgd"
+        )
 
 
 @pytest.fixture(scope="session")
 def planted():
-    """Return a space of three candidates (`space`), which one fits (`answer`), and what it is to fit: `data(seed, n)`, `evaluator(seed, epochs=)`."""
+    """Return a space of three candidates (`space`), which one fits (`answer`), and what it is to fit:
+    `data(seed, n)`, `evaluator(seed, epochs=)`.
+    """
     return _Planted(ModelSpace(_Shapes), "absolute")
 
 
 @pytest.fixture(scope="session")
 def make_setting():
-    """Return `make_setting(space, x, y, *, seed, epochs, batch_size, lr, penalties, allows, loss)`: a setting with a supernet, cross entropy and plain SGD."""
+    """Return `make_setting(space, x, y, *, seed, epochs, batch_size, lr, penalties, allows, loss)`: a setting
+    with a supernet, cross entropy and plain SGD.
+    """
     return _make_setting
 
 
 @pytest.fixture(scope="session")
 def lessons():
-    """Return `lessons(setting, n)`, which yields lessons on shuffled batches, numbered from 0 on, one a step."""
+    """Return `lessons(setting, n)`, which yields lessons on shuffled batches, numbered from 0 on, one a
+    step.
+    """
     return _lessons
 
 
 def _taught_paths(session, lessons):
     rows = []
-    handle = session.supernet.register_forward_pre_hook(lambda supernet, _: rows[-1].append(supernet.architecture))
+    handle = session.supernet.register_forward_pre_hook(
+        lambda supernet, _: rows[-1].append(supernet.architecture)
+    )
     for lesson in lessons:
         rows.append([])
         session.teach(lesson)

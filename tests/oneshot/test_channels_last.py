@@ -1,4 +1,6 @@
-"""A supernet of convolutions, whose weights are channels-last, goes on from a checkpoint to the same losses."""
+"""A supernet of convolutions, whose weights are channels-last, goes on from a checkpoint to the same
+losses.
+"""
 
 import pytest
 import torch
@@ -15,7 +17,11 @@ class Net(nn.Module):
     def __init__(self):
         super().__init__()
         width = retia.choice("width", [4, 8])
-        self.first, self.second, self.head = nn.Conv2d(3, width, 3, padding=1), nn.Conv2d(width, 8, 3, padding=1), nn.Linear(8, 3)
+        self.first, self.second, self.head = (
+            nn.Conv2d(3, width, 3, padding=1),
+            nn.Conv2d(width, 8, 3, padding=1),
+            nn.Linear(8, 3),
+        )
 
     def forward(self, x):
         return self.head(self.second(self.first(x).relu()).relu().mean((2, 3)))
@@ -32,7 +38,10 @@ def losses(folder, until=6):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        SPOS(epochs=6).prepare(Classification(data, data, lr=0.003, device="cpu"), Run(ModelSpace(Net), directory=folder, listener=hear))
+        SPOS(epochs=6).prepare(
+            Classification(data, data, lr=0.003, device="cpu"),
+            Run(ModelSpace(Net), directory=folder, listener=hear),
+        )
     return heard
 
 

@@ -17,7 +17,9 @@ class Small(nn.Module):
     def __init__(self):
         super().__init__()
         self.stem = nn.Linear(3, 4)
-        self.op = layer_choice("op", {"tanh": nn.Tanh, "linear": lambda: nn.Linear(4, 4), "sigmoid": nn.Sigmoid})
+        self.op = layer_choice(
+            "op", {"tanh": nn.Tanh, "linear": lambda: nn.Linear(4, 4), "sigmoid": nn.Sigmoid}
+        )
         self.head = nn.Linear(4, 2)
 
     def forward(self, x):
@@ -59,8 +61,21 @@ def small_setting(make_setting, *, lr=0.2, weight_decay=0.03, **more):
     return dataclasses.replace(setting, training=dataclasses.replace(setting.training, optimizer=sgd))
 
 
-def plain_gradient(setting, train, held_out, *, lr=0.2, weight_decay=0.03, unrolled=True, buffers=None, momentum=0.9, nesterov=False):
-    """Compute the gradient of the unrolled objective without a supernet, in double precision; `buffers` are those of SGD with momentum."""
+def plain_gradient(
+    setting,
+    train,
+    held_out,
+    *,
+    lr=0.2,
+    weight_decay=0.03,
+    unrolled=True,
+    buffers=None,
+    momentum=0.9,
+    nesterov=False,
+):
+    """Compute the gradient of the unrolled objective without a supernet, in double precision; `buffers` are
+    those of SGD with momentum.
+    """
     model = setting.supernet.model
     w = [parameter.detach().double().requires_grad_() for parameter in model.parameters()]
     names = [name for name, _ in model.named_parameters()]
@@ -80,7 +95,9 @@ def plain_gradient(setting, train, held_out, *, lr=0.2, weight_decay=0.03, unrol
         moves = [slope + weight_decay * one for one, slope in zip(w, slopes, strict=True)]
         if buffers is not None:
             after = [momentum * buffer.double() + move for buffer, move in zip(buffers, moves, strict=True)]
-            moves = [move + momentum * one for move, one in zip(moves, after, strict=True)] if nesterov else after
+            moves = (
+                [move + momentum * one for move, one in zip(moves, after, strict=True)] if nesterov else after
+            )
         w = [one - lr * move for one, move in zip(w, moves, strict=True)]
     return torch.autograd.grad(loss(w, held_out), alpha)[0].float()
 
@@ -98,7 +115,9 @@ def test_the_first_order_gradient_is_that_of_the_held_out_loss(make_setting):
 def test_the_exact_second_order_gradient_is_that_of_the_unrolled_objective(make_setting):
     setting, train, held_out = small_setting(make_setting), batch(1), batch(2)
     expected = plain_gradient(setting, train, held_out)
-    assert distance(gradient_of(setting, DARTS(unrolled="exact"), lesson_of(train, held_out)), expected) < 1e-5
+    assert (
+        distance(gradient_of(setting, DARTS(unrolled="exact"), lesson_of(train, held_out)), expected) < 1e-5
+    )
     first = plain_gradient(setting, train, held_out, unrolled=False)
     assert distance(first, expected) > 0.1  # else the test could not tell the orders apart
 
@@ -128,8 +147,14 @@ def test_the_learning_rate_is_what_a_schedule_has_made_of_it(make_setting):
 
 @pytest.mark.parametrize("nesterov", [False, True])
 @pytest.mark.parametrize(("unrolled", "tolerance"), [("exact", 1e-5), (True, 2e-2)])
-def test_the_unrolled_step_has_the_momentum_of_the_weights_optimizer(make_setting, unrolled, tolerance, nesterov):
-    setting, train, held_out = small_setting(make_setting, momentum=0.9, nesterov=nesterov), batch(1), batch(2)
+def test_the_unrolled_step_has_the_momentum_of_the_weights_optimizer(
+    make_setting, unrolled, tolerance, nesterov
+):
+    setting, train, held_out = (
+        small_setting(make_setting, momentum=0.9, nesterov=nesterov),
+        batch(1),
+        batch(2),
+    )
     setting.supernet.mix({"op": torch.full((3,), 1 / 3)})
     for seed in (3, 4):  # steps that fill the buffers
         setting.optimizers[0].zero_grad()
@@ -138,7 +163,10 @@ def test_the_unrolled_step_has_the_momentum_of_the_weights_optimizer(make_settin
     parameters = list(setting.supernet.parameters())
     buffers = [setting.optimizers[0].state[parameter]["momentum_buffer"].clone() for parameter in parameters]
     expected = plain_gradient(setting, train, held_out, buffers=buffers, nesterov=nesterov)
-    assert distance(gradient_of(setting, DARTS(unrolled=unrolled), lesson_of(train, held_out)), expected) < tolerance
+    assert (
+        distance(gradient_of(setting, DARTS(unrolled=unrolled), lesson_of(train, held_out)), expected)
+        < tolerance
+    )
     assert distance(plain_gradient(setting, train, held_out), expected) > 0.05  # else the test could not tell
     for parameter, buffer in zip(parameters, buffers, strict=True):
         assert torch.equal(setting.optimizers[0].state[parameter]["momentum_buffer"], buffer)
@@ -153,7 +181,9 @@ def test_an_unrolled_step_leaves_the_weights_as_they_were(make_setting, unrolled
     session.search(lesson_of(batch(1), batch(2)))
     assert all(one is other for one, other in zip(parameters, setting.supernet.parameters(), strict=True))
     torch.testing.assert_close(setting.supernet.state_dict(), before, rtol=0, atol=0)
-    assert not torch.equal(session.relaxation.weights["op"], DARTS().session(setting).relaxation.weights["op"])
+    assert not torch.equal(
+        session.relaxation.weights["op"], DARTS().session(setting).relaxation.weights["op"]
+    )
 
 
 class Wide(nn.Module):
@@ -213,4 +243,6 @@ def test_a_step_of_the_architecture_weights_keeps_and_leaves_no_gradients_of_the
     assert not loss.requires_grad  # nothing is mixed yet
     session.search(lesson_of(batch(1), batch(2)))
     assert all(parameter.grad is None for parameter in setting.supernet.parameters())
-    assert [parameter for parameter in setting.supernet.parameters() if not parameter.requires_grad] == [frozen]
+    assert [parameter for parameter in setting.supernet.parameters() if not parameter.requires_grad] == [
+        frozen
+    ]

@@ -105,7 +105,9 @@ def test_kernels_and_depths_are_found_by_masks(make_setting, lessons, method):
 @pytest.mark.parametrize("cheap", ["identity", "abs"])
 def test_under_a_penalty_alone_the_cheapest_is_found(make_setting, lessons, method, cheap):
     table = {"op": {name: 1.0 if name == cheap else 3.0 for name in ("identity", "tanh", "abs")}}
-    setting = make_setting(ModelSpace(Activated), *data(), loss=no_loss, epochs=8, penalties=[Penalty("cost", table=table)])
+    setting = make_setting(
+        ModelSpace(Activated), *data(), loss=no_loss, epochs=8, penalties=[Penalty("cost", table=table)]
+    )
     session = train(method.session(setting), lessons(setting, 60))
     assert next(session.ranked()) == {"op": cheap}
     assert session.probabilities()["op"].max() > 0.5
@@ -114,7 +116,13 @@ def test_under_a_penalty_alone_the_cheapest_is_found(make_setting, lessons, meth
 @each_method
 def test_a_penalty_of_no_scale_moves_nothing(make_setting, lessons, method):
     table = {"op": {"identity": 1.0, "tanh": 3.0, "abs": 3.0}}
-    setting = make_setting(ModelSpace(Activated), *data(), loss=no_loss, epochs=8, penalties=[Penalty("cost", table=table, scale=0)])
+    setting = make_setting(
+        ModelSpace(Activated),
+        *data(),
+        loss=no_loss,
+        epochs=8,
+        penalties=[Penalty("cost", table=table, scale=0)],
+    )
     session = train(method.session(setting), lessons(setting, 60))
     assert session.probabilities()["op"] == pytest.approx(np.full(3, 1 / 3), abs=0.05)
 
@@ -181,11 +189,15 @@ def test_a_scaled_loss_moves_the_weights_as_a_plain_one(make_setting, lessons, m
             session.search(dataclasses.replace(lesson, scale=scale))
         return session.relaxation.state_dict()
 
-    torch.testing.assert_close(moved(lambda loss: 1024 * loss), moved(lambda loss: loss), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        moved(lambda loss: 1024 * loss), moved(lambda loss: loss), rtol=1e-4, atol=1e-6
+    )
 
 
 def test_a_gradient_that_is_not_finite_moves_nothing(make_setting, lessons):
-    setting = make_setting(ModelSpace(Activated), *data(), loss=lambda outputs, y: no_loss(outputs, y) + outputs.sum() * math.inf)
+    setting = make_setting(
+        ModelSpace(Activated), *data(), loss=lambda outputs, y: no_loss(outputs, y) + outputs.sum() * math.inf
+    )
     session = DARTS().session(setting)
     before = session.relaxation.weights["op"].detach().clone()
     session.search(next(lessons(setting, 1)))
@@ -254,7 +266,10 @@ def test_a_real_interval_is_refused(method):
 def test_what_is_no_choice_of_the_model_is_refused():
     reason = GDAS().refuse(ModelSpace(Activated).extend({"lr": Categorical((0.1, 0.2))}))
     assert reason is not None
-    assert reason.startswith("'lr' is no choice of the model, but was added by extend, so GDAS, which trains a supernet, can't search it.")
+    assert reason.startswith(
+        "'lr' is no choice of the model, but was added by extend, so GDAS, which trains a supernet, "
+        "can't search it."
+    )
 
 
 class Headed(nn.Module):
@@ -270,7 +285,12 @@ class Headed(nn.Module):
 @each_method
 def test_what_can_not_be_mixed_is_refused_by_its_label(make_setting, method):
     setting = make_setting(ModelSpace(Headed), torch.ones(8, 2, 8), torch.ones(8, 2, 1), loss=mse)
-    with pytest.raises(SupernetError, match=f"{type(method).__name__} weighs all values of a choice at once, but 'heads' .* Search it by SPOS"):
+    with pytest.raises(
+        SupernetError,
+        match=(
+            f"{type(method).__name__} weighs all values of a choice at once, but 'heads' .* Search it by SPOS"
+        ),
+    ):
         method.session(setting)
 
 
@@ -281,7 +301,9 @@ class Fixed(nn.Sequential):
 
 def test_a_space_without_choices_is_refused(make_setting):
     setting = make_setting(ModelSpace(Fixed), torch.ones(8, 4), torch.ones(8, 2), loss=mse)
-    with pytest.raises(SupernetError, match="DARTS has nothing to weigh, for no choice of Fixed has two values"):
+    with pytest.raises(
+        SupernetError, match="DARTS has nothing to weigh, for no choice of Fixed has two values"
+    ):
         DARTS().session(setting)
 
 
@@ -307,7 +329,9 @@ def test_settings_that_can_not_be_are_refused(make, match):
 
 def test_the_sampler_of_a_session_is_seeded(make_setting):
     setting = make_setting(ModelSpace(Activated), *data())
-    assert DARTS().session(setting).sampler.sample(stream(1, "a")) == DARTS().session(setting).sampler.sample(stream(1, "a"))
+    assert DARTS().session(setting).sampler.sample(stream(1, "a")) == DARTS().session(setting).sampler.sample(
+        stream(1, "a")
+    )
 
 
 @each_method
@@ -316,6 +340,11 @@ def test_architecture_weights_belong_to_their_own_optimizer_alone(make_setting, 
     if isinstance(method, PCDARTS):
         method = dataclasses.replace(method, divisor=1)
     weights = {id(one) for one in method.session(setting).relaxation.weights.values()}
-    taught = {id(one) for optimizer in setting.optimizers for group in optimizer.param_groups for one in group["params"]}
+    taught = {
+        id(one)
+        for optimizer in setting.optimizers
+        for group in optimizer.param_groups
+        for one in group["params"]
+    }
     assert weights
     assert not weights & (taught | {id(one) for one in setting.supernet.parameters()})

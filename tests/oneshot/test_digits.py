@@ -1,4 +1,6 @@
-"""On handwritten digits one-shot search is quick, and its winners, trained alone, are no worse than those of random search with as many epochs."""
+"""On handwritten digits one-shot search is quick, and its winners, trained alone, are no worse than those of
+random search with as many epochs.
+"""
 
 import importlib.util
 import statistics
@@ -11,7 +13,9 @@ import pytest
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SEEDS = range(5)
 NOISE = 0.01
-"""How far a mean over five seeds may lie below another that is alike: on another processor trainings go another way."""
+"""How far a mean over five seeds may lie below another that is alike: on another processor trainings go
+another way.
+"""
 
 pytestmark = pytest.mark.slow
 
@@ -46,4 +50,6 @@ def accuracies(benchmark, name):
 def test_winners_are_no_worse_than_those_of_random_search(benchmark, name):
     chance, found = accuracies(benchmark, "Random")[0], accuracies(benchmark, name)
     assert found[1] < 120
-    assert statistics.fmean(found[0]) >= statistics.fmean(chance) - NOISE, f"{found[0]}, random search {chance}"
+    assert statistics.fmean(found[0]) >= statistics.fmean(chance) - NOISE, (
+        f"{found[0]}, random search {chance}"
+    )

@@ -26,11 +26,15 @@ def test_samples_have_the_moments_of_the_distribution(session_with, lessons):
     lesson = next(lessons(setting, 1))
     concentration = functional.elu(torch.tensor(weights)) + 1
     with torch.no_grad():
-        samples = torch.stack([session.mixtures(lesson, generator_of(lesson, str(i)))["op"] for i in range(800)])
+        samples = torch.stack(
+            [session.mixtures(lesson, generator_of(lesson, str(i)))["op"] for i in range(800)]
+        )
     mean = concentration / concentration.sum()
     torch.testing.assert_close(samples.sum(1), torch.ones(800))
     torch.testing.assert_close(samples.mean(0), mean, atol=0.04, rtol=0)
-    torch.testing.assert_close(samples.var(0), mean * (1 - mean) / (concentration.sum() + 1), atol=0.02, rtol=0)
+    torch.testing.assert_close(
+        samples.var(0), mean * (1 - mean) / (concentration.sum() + 1), atol=0.02, rtol=0
+    )
     assert session.probabilities()["op"] == pytest.approx(mean.numpy())
 
 
@@ -54,7 +58,9 @@ def test_the_regularizer_is_the_divergence_from_the_uniform_distribution(session
     c = (functional.elu(torch.tensor([1.0, 0.0, -1.0])) + 1).double()
     divergence = torch.lgamma(c.sum()) - torch.lgamma(c).sum() - torch.lgamma(torch.tensor(3.0).double())
     divergence = divergence + ((c - 1) * (torch.digamma(c) - torch.digamma(c.sum()))).sum()
-    assert session.penalized(torch.tensor(2.0), lesson).item() == pytest.approx(2 + 0.5 * divergence.item(), rel=1e-5)
+    assert session.penalized(torch.tensor(2.0), lesson).item() == pytest.approx(
+        2 + 0.5 * divergence.item(), rel=1e-5
+    )
     _, plain = session_with([1.0, 0.0, -1.0], regularization=0)
     assert plain.penalized(torch.tensor(2.0), lesson).item() == 2
 

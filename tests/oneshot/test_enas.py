@@ -19,11 +19,15 @@ from retia.space import Categorical, Clause, Condition, Integer, Parameter, Sear
 
 class Shaped(nn.Sequential):
     def __init__(self):
-        super().__init__(retia.layer_choice("shape", {"linear": nn.Identity, "tanh": nn.Tanh}), nn.Linear(2, 1))
+        super().__init__(
+            retia.layer_choice("shape", {"linear": nn.Identity, "tanh": nn.Tanh}), nn.Linear(2, 1)
+        )
 
 
 class Bonus:
-    """A penalty that stands for any reward: what an architecture earns by its own table, in place of its quality."""
+    """A penalty that stands for any reward: what an architecture earns by its own table, in place of its
+    quality.
+    """
 
     penalty = Penalty("params")
 
@@ -38,12 +42,22 @@ class Bonus:
 
 
 def with_bonus(setting, earns):
-    return type(setting)(setting.supernet, setting.training, setting.steps, setting.steps_per_epoch, setting.seed, setting.allows, [Bonus(earns)])
+    return type(setting)(
+        setting.supernet,
+        setting.training,
+        setting.steps,
+        setting.steps_per_epoch,
+        setting.seed,
+        setting.allows,
+        [Bonus(earns)],
+    )
 
 
 def taught_paths(session, lessons, step="teach"):
     paths = []
-    handle = session.supernet.register_forward_pre_hook(lambda supernet, _: paths.append(supernet.architecture))
+    handle = session.supernet.register_forward_pre_hook(
+        lambda supernet, _: paths.append(supernet.architecture)
+    )
     for lesson in lessons:
         getattr(session, step)(lesson)
     handle.remove()
@@ -51,11 +65,15 @@ def taught_paths(session, lessons, step="teach"):
 
 
 def test_the_controller_alone_finds_a_planted_reward(make_setting, lessons, classes, layers):
-    # One of 3 x 3 x (1 + 3) = 36 architectures is worth 1; each value that it shares is worth something on the way.
+    # One of 3 x 3 x (1 + 3) = 36 architectures is worth 1; each value that it shares is worth something on
+    # the way.
     planted = {"width": 6, "a": "linear", "b": "inner", "b/inner/c": "GELU"}
     found = 0
     for seed in range(10):
-        setting = with_bonus(make_setting(layers, *classes, seed=seed), lambda a: sum(a.get(k) == v for k, v in planted.items()) / 4)
+        setting = with_bonus(
+            make_setting(layers, *classes, seed=seed),
+            lambda a: sum(a.get(k) == v for k, v in planted.items()) / 4,
+        )
         session = ENAS(learning_rate=0.05, samples=2, hidden=8).session(setting)
         for lesson in lessons(setting, 50):
             session.search(lesson)
@@ -84,10 +102,14 @@ def test_the_reward_is_the_accuracy_of_scores_on_the_held_out_batch(make_setting
     (path,) = taught_paths(session, [lesson], "search")
     told = ENAS().session(setting).search(lesson)
     x, y = lesson.held_out()
-    assert told["reward"] == pytest.approx(float((setting.supernet.subnet(path)(x).argmax(1) == y).float().mean()))
+    assert told["reward"] == pytest.approx(
+        float((setting.supernet.subnet(path)(x).argmax(1) == y).float().mean())
+    )
 
 
-def test_the_reward_of_anything_else_is_a_power_of_the_loss_with_the_penalties(make_setting, lessons, classes):
+def test_the_reward_of_anything_else_is_a_power_of_the_loss_with_the_penalties(
+    make_setting, lessons, classes
+):
     x, _ = classes
     penalty = Penalty("params", target=2, scale=0.5)  # every path has 3
     setting = make_setting(ModelSpace(Shaped), x, x.sum(1, keepdim=True), loss=mse_loss, penalties=[penalty])
@@ -99,7 +121,10 @@ def test_the_reward_of_anything_else_is_a_power_of_the_loss_with_the_penalties(m
     assert told["reward"] == pytest.approx(quality - 0.5 * (3 / 2 - 1))
 
 
-@pytest.mark.parametrize(("loss", "reward"), [(1.0, math.exp(-1)), (0.0, 1.0), (-2.0, 3.0), (-5000.0, 5001.0), (math.inf, 0.0), (math.nan, 0.0)])
+@pytest.mark.parametrize(
+    ("loss", "reward"),
+    [(1.0, math.exp(-1)), (0.0, 1.0), (-2.0, 3.0), (-5000.0, 5001.0), (math.inf, 0.0), (math.nan, 0.0)],
+)
 def test_the_reward_falls_as_the_loss_rises_without_overflow(make_setting, lessons, loss, reward, inputs):
     x = inputs()
     setting = make_setting(ModelSpace(Shaped), x, x[:, :1], loss=lambda outputs, y: torch.tensor(loss))
@@ -109,14 +134,27 @@ def test_the_reward_falls_as_the_loss_rises_without_overflow(make_setting, lesso
 @pytest.mark.parametrize("turned", [False, True])
 def test_penalties_that_multiply_come_before_those_that_subtract(make_setting, lessons, turned, inputs):
     x = inputs()
-    penalties = [Penalty("params", target=1, scale=2, form="hinge"), Penalty("params", target=1.5, scale=1, form="hard")]  # every path has 3
-    setting = make_setting(ModelSpace(Shaped), x, x[:, :1], loss=lambda outputs, y: torch.tensor(0.0), penalties=penalties[::-1] if turned else penalties)
+    penalties = [
+        Penalty("params", target=1, scale=2, form="hinge"),
+        Penalty("params", target=1.5, scale=1, form="hard"),
+    ]  # every path has 3
+    setting = make_setting(
+        ModelSpace(Shaped),
+        x,
+        x[:, :1],
+        loss=lambda outputs, y: torch.tensor(0.0),
+        penalties=penalties[::-1] if turned else penalties,
+    )
     # 1 / (3 / 1.5) - 2 (3 / 1 - 1): the other way round there would be a reward below 0 to multiply.
     assert ENAS().session(setting).search(next(lessons(setting, 1)))["reward"] == pytest.approx(0.5 - 4)
 
 
 def test_to_be_rewarded_leaves_running_statistics_as_they_are(make_setting, lessons, classes):
-    space = ModelSpace(lambda: nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), retia.layer_choice("act", [nn.ReLU, nn.Tanh]), nn.Linear(4, 2)))
+    space = ModelSpace(
+        lambda: nn.Sequential(
+            nn.Linear(2, 4), nn.BatchNorm1d(4), retia.layer_choice("act", [nn.ReLU, nn.Tanh]), nn.Linear(4, 2)
+        )
+    )
     setting = make_setting(space, *classes)
     session, norm = ENAS(samples=3).session(setting), setting.supernet.model[1]
     lesson = next(lessons(setting, 1))
@@ -128,7 +166,9 @@ def test_to_be_rewarded_leaves_running_statistics_as_they_are(make_setting, less
     assert norm.num_batches_tracked == 1
 
 
-def test_the_gradient_is_that_of_reinforce_with_a_moving_baseline_and_entropy(make_setting, lessons, classes, layers):
+def test_the_gradient_is_that_of_reinforce_with_a_moving_baseline_and_entropy(
+    make_setting, lessons, classes, layers
+):
     setting = with_bonus(make_setting(layers, *classes), lambda a: float(a["width"]))
     session = ENAS(samples=3, baseline_decay=0.5, entropy_weight=0.1, hidden=8).session(setting)
     first, second = lessons(setting, 2)
@@ -152,7 +192,9 @@ def test_the_gradient_is_that_of_reinforce_with_a_moving_baseline_and_entropy(ma
             torch.testing.assert_close(mine.grad, expected.grad)
 
 
-def test_a_search_leaves_no_gradient_in_the_weights_and_teaching_none_in_the_controller(make_setting, lessons, classes, layers):
+def test_a_search_leaves_no_gradient_in_the_weights_and_teaching_none_in_the_controller(
+    make_setting, lessons, classes, layers
+):
     setting = make_setting(layers, *classes)
     session = ENAS().session(setting)
     (lesson,) = lessons(setting, 1)
@@ -181,7 +223,9 @@ def conditional():
 
 
 def trained(space, **settings):
-    controller = Controller(space, **{"hidden": 8, "tanh_constant": 2.5, "temperature": 1.0, "seed": 0} | settings)
+    controller = Controller(
+        space, **{"hidden": 8, "tanh_constant": 2.5, "temperature": 1.0, "seed": 0} | settings
+    )
     with torch.no_grad():
         for parameter in controller.parameters():
             parameter.mul_(20)  # far from uniform
@@ -201,15 +245,22 @@ def test_samples_are_valid_and_as_frequent_as_their_probabilities_say(conditiona
     generator = torch.Generator().manual_seed(0)
     drawn = [conditional.validate(controller.sample(generator)[0]) for _ in range(3000)]
     for path in conditional.enumerate():
-        assert drawn.count(path) / 3000 == pytest.approx(float(controller.score(path)[0].detach().exp()), abs=0.03)
+        assert drawn.count(path) / 3000 == pytest.approx(
+            float(controller.score(path)[0].detach().exp()), abs=0.03
+        )
 
 
 def test_entropy_is_the_sum_of_the_decisions_own(conditional):
     controller = Controller(conditional, hidden=8, tanh_constant=1e-6, temperature=5.0, seed=0)  # uniform
-    flat, deep = {"kind": "flat", "fixed": "only", "size": 8}, {"kind": "deep", "depth": 2, "fixed": "only", "size": 8}
+    flat, deep = (
+        {"kind": "flat", "fixed": "only", "size": 8},
+        {"kind": "deep", "depth": 2, "fixed": "only", "size": 8},
+    )
     assert float(controller.score(flat)[1].detach()) == pytest.approx(2 * math.log(2), rel=1e-4)
     assert float(controller.score(deep)[1].detach()) == pytest.approx(2 * math.log(2) + math.log(3), rel=1e-4)
-    assert float(controller.score(deep)[0].detach()) == pytest.approx(-2 * math.log(2) - math.log(3), rel=1e-4)
+    assert float(controller.score(deep)[0].detach()) == pytest.approx(
+        -2 * math.log(2) - math.log(3), rel=1e-4
+    )
 
 
 def test_tanh_bounds_the_logits():
@@ -220,7 +271,9 @@ def test_tanh_bounds_the_logits():
 
 
 def test_the_same_seed_makes_the_same_controller(conditional):
-    first, second, other = (Controller(conditional, hidden=8, tanh_constant=2.5, temperature=5.0, seed=seed) for seed in (1, 1, 2))
+    first, second, other = (
+        Controller(conditional, hidden=8, tanh_constant=2.5, temperature=5.0, seed=seed) for seed in (1, 1, 2)
+    )
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
     assert not torch.equal(first.start, other.start)
     assert max(float(p.detach().abs().max()) for p in first.parameters()) <= 0.1
@@ -230,7 +283,9 @@ def test_the_same_seed_makes_the_same_controller(conditional):
 
 
 def test_a_small_space_is_ranked_completely_by_probability(make_setting, lessons, classes, layers):
-    setting = with_bonus(make_setting(layers, *classes, allows=lambda a: a["width"] != 6), lambda a: float(a["width"] == 8))
+    setting = with_bonus(
+        make_setting(layers, *classes, allows=lambda a: a["width"] != 6), lambda a: float(a["width"] == 8)
+    )
     session = ENAS(learning_rate=0.02, samples=4, hidden=16).session(setting)
     for lesson in lessons(setting, 40):
         session.search(lesson)
@@ -273,17 +328,25 @@ def test_restrictions_and_bounds_are_never_violated(make_setting, lessons, class
     space = layers.where(lambda a: a["a"] != "linear" or a["width"] < 8, "narrow linear layers")
     setting = make_setting(space, *classes, allows=lambda a: a["width"] > 4)
     session = ENAS().session(setting)
-    paths = [*taught_paths(session, lessons(setting, 60)), *taught_paths(session, lessons(setting, 60), "search"), *session.ranked()]
+    paths = [
+        *taught_paths(session, lessons(setting, 60)),
+        *taught_paths(session, lessons(setting, 60), "search"),
+        *session.ranked(),
+    ]
     assert all(path in space and path["width"] > 4 for path in paths)
 
 
-def test_what_the_controller_never_samples_is_drawn_at_random(make_setting, lessons, classes, monkeypatch, layers):
+def test_what_the_controller_never_samples_is_drawn_at_random(
+    make_setting, lessons, classes, monkeypatch, layers
+):
     monkeypatch.setattr("retia.oneshot.sampling.TRIES", 1)
     setting = make_setting(layers, *classes, allows=lambda a: a["width"] == 6 and a["a"] == "tanh")
     session = ENAS().session(setting)
     told = [session.search(lesson) for lesson in lessons(setting, 20)]
     assert len(told) == 20
-    assert {(path["width"], path["a"]) for path in taught_paths(session, lessons(setting, 20))} == {(6, "tanh")}
+    assert {(path["width"], path["a"]) for path in taught_paths(session, lessons(setting, 20))} == {
+        (6, "tanh")
+    }
 
 
 def test_a_space_with_nothing_to_decide_is_searched_too(make_setting, lessons, classes):

@@ -1,4 +1,6 @@
-"""What every method does, by the loop that trains: it finds what is planted, stays within restrictions, and searches the published spaces."""
+"""What every method does, by the loop that trains: it finds what is planted, stays within restrictions, and
+searches the published spaces.
+"""
 
 import dataclasses
 
@@ -8,7 +10,20 @@ import torch
 from retia.evaluate import Classification
 from retia.hub import Darts, NasBench201
 from retia.nn import ModelSpace
-from retia.oneshot import DARTS, ENAS, GDAS, PCDARTS, SNAS, SPOS, DrNAS, FairNAS, FBNet, OnceForAll, ProxylessNAS, Sandwich
+from retia.oneshot import (
+    DARTS,
+    ENAS,
+    GDAS,
+    PCDARTS,
+    SNAS,
+    SPOS,
+    DrNAS,
+    FairNAS,
+    FBNet,
+    OnceForAll,
+    ProxylessNAS,
+    Sandwich,
+)
 from retia.trial import Run
 
 EPOCHS = 24
@@ -35,10 +50,14 @@ each_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 
 
 def first(method, scored):
-    """Return what a method ranks first; one that samples without preferences leaves the ranking to the supernet."""
+    """Return what a method ranks first; one that samples without preferences leaves the ranking to the
+    supernet.
+    """
     if method.learns_choices:
         return next(method.ranked())
-    return min(method.ranked(), key=lambda architecture: scored(architecture, Run(scored.supernet.space))["loss"])
+    return min(
+        method.ranked(), key=lambda architecture: scored(architecture, Run(scored.supernet.space))["loss"]
+    )
 
 
 @each_method
@@ -69,16 +88,27 @@ def separable(architecture):
 
 
 SPACES = {
-    "nasbench201": lambda: ModelSpace(NasBench201, channels=4, cells=1, classes=4).where(lambda a: "none" not in a.values(), "every edge in use"),
-    "darts": lambda: ModelSpace(Darts, width=4, cells=3, classes=4).where(separable, "two separable convolutions"),
+    "nasbench201": lambda: ModelSpace(NasBench201, channels=4, cells=1, classes=4).where(
+        lambda a: "none" not in a.values(), "every edge in use"
+    ),
+    "darts": lambda: ModelSpace(Darts, width=4, cells=3, classes=4).where(
+        separable, "two separable convolutions"
+    ),
 }
 
 
-@pytest.mark.parametrize(("name", "space"), [*((name, "nasbench201") for name in DIFFERENTIABLE), *((name, "darts") for name in ("pcdarts", "gdas"))])
+@pytest.mark.parametrize(
+    ("name", "space"),
+    [*((name, "nasbench201") for name in DIFFERENTIABLE), *((name, "darts") for name in ("pcdarts", "gdas"))],
+)
 def test_the_published_cells_are_searched_within_restrictions(name, space):
     limited = SPACES[space]()
     method = dataclasses.replace(DIFFERENTIABLE[name], warmup_epochs=0)
-    method.train(limited, Classification(images(), images(), epochs=1, batch_size=4, lr=0.05, optimizer="sgd"))
+    method.train(
+        limited, Classification(images(), images(), epochs=1, batch_size=4, lr=0.05, optimizer="sgd")
+    )
     best = next(method.ranked())
     assert best in limited
-    assert max(likely.max() * len(likely) for likely in method.probabilities().values()) > 1.01  # the weights have moved from where all are alike
+    assert (
+        max(likely.max() * len(likely) for likely in method.probabilities().values()) > 1.01
+    )  # the weights have moved from where all are alike

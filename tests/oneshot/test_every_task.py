@@ -1,4 +1,6 @@
-"""All one-shot methods on data of every form: each trains, ranks, and gives a best architecture that builds and runs."""
+"""All one-shot methods on data of every form: each trains, ranks, and gives a best architecture that builds
+and runs.
+"""
 
 import itertools
 
@@ -9,11 +11,36 @@ from torch import nn
 from retia.errors import SupernetError
 from retia.evaluate import Classification
 from retia.nn import ModelSpace, layer_choice, run_on
-from retia.oneshot import DARTS, ENAS, GDAS, PCDARTS, SNAS, SPOS, DrNAS, FairNAS, FBNet, OnceForAll, ProxylessNAS, Sandwich
+from retia.oneshot import (
+    DARTS,
+    ENAS,
+    GDAS,
+    PCDARTS,
+    SNAS,
+    SPOS,
+    DrNAS,
+    FairNAS,
+    FBNet,
+    OnceForAll,
+    ProxylessNAS,
+    Sandwich,
+)
 from retia.space import choice
 from retia.trial import Run
 
-METHODS = [SPOS(), FairNAS(), Sandwich(), OnceForAll(), ENAS(samples=2, hidden=8), DARTS(), PCDARTS(warmup_epochs=0), GDAS(), SNAS(), ProxylessNAS(), DrNAS()]
+METHODS = [
+    SPOS(),
+    FairNAS(),
+    Sandwich(),
+    OnceForAll(),
+    ENAS(samples=2, hidden=8),
+    DARTS(),
+    PCDARTS(warmup_epochs=0),
+    GDAS(),
+    SNAS(),
+    ProxylessNAS(),
+    DrNAS(),
+]
 METHODS.append(FBNet(warmup_epochs=0))
 
 
@@ -22,7 +49,13 @@ def normal(*shape):
 
 
 def convolutions(label="op"):
-    return layer_choice(label, {"three": lambda: nn.Conv2d(8, 8, 3, padding=1), "one": lambda: nn.Sequential(nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8))})
+    return layer_choice(
+        label,
+        {
+            "three": lambda: nn.Conv2d(8, 8, 3, padding=1),
+            "one": lambda: nn.Sequential(nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8)),
+        },
+    )
 
 
 class TwoInputs(nn.Module):
@@ -57,7 +90,13 @@ class TupleValued(nn.Module):
         super().__init__()
         self.stem = nn.Linear(4, 8)
         kinds = {"three": (3, 1), "one": (1, 0)}
-        self.op = layer_choice("op", {name: lambda kernel=kernel: Pair(nn.Conv2d(8, 8, kernel[0], padding=kernel[1])) for name, kernel in kinds.items()})
+        self.op = layer_choice(
+            "op",
+            {
+                name: lambda kernel=kernel: Pair(nn.Conv2d(8, 8, kernel[0], padding=kernel[1]))
+                for name, kernel in kinds.items()
+            },
+        )
         self.head = nn.Linear(8, 2)
 
     def forward(self, x):
@@ -68,7 +107,10 @@ class TupleValued(nn.Module):
 class Recurrent(nn.Module):
     def __init__(self):
         super().__init__()
-        self.rnn = layer_choice("rnn", {"gru": lambda: nn.GRU(4, 8, batch_first=True), "rnn": lambda: nn.RNN(4, 8, batch_first=True)})
+        self.rnn = layer_choice(
+            "rnn",
+            {"gru": lambda: nn.GRU(4, 8, batch_first=True), "rnn": lambda: nn.RNN(4, 8, batch_first=True)},
+        )
         self.head = nn.Linear(8, 2)
 
     def forward(self, x):
@@ -99,7 +141,9 @@ class Dense(nn.Module):
 
 def tokens():
     targets = torch.arange(16 * 6).reshape(16, 6) % 5
-    return torch.arange(16 * 6).reshape(16, 6) % 7, targets.masked_fill(torch.arange(16 * 6).reshape(16, 6) % 4 == 0, -100)
+    return torch.arange(16 * 6).reshape(16, 6) % 7, targets.masked_fill(
+        torch.arange(16 * 6).reshape(16, 6) % 4 == 0, -100
+    )
 
 
 LABELS = torch.arange(16) % 2
@@ -117,9 +161,18 @@ TASKS = {
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: type(method).__name__)
 def test_a_method_on_a_task(method, task):
     model, data = TASKS[task]
-    space, evaluator = ModelSpace(model), Classification(data, data, epochs=2, batch_size=8, lr=0.05, device="cpu")
+    space, evaluator = (
+        ModelSpace(model),
+        Classification(data, data, epochs=2, batch_size=8, lr=0.05, device="cpu"),
+    )
     if isinstance(method, PCDARTS) and task == "recurrent candidates":
-        with pytest.raises(SupernetError, match="PCDARTS lets every 4th channel through the candidates of 'rnn'.*neither a convolution nor a batch norm"):
+        with pytest.raises(
+            SupernetError,
+            match=(
+                "PCDARTS lets every 4th channel through the candidates of 'rnn'.*neither a convolution nor "
+                "a batch norm"
+            ),
+        ):
             method.train(space, evaluator)
         return
     scored = method.train(space, evaluator)

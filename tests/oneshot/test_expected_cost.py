@@ -29,13 +29,22 @@ STAGES = [Stage(16), Stage(24, stride=2, depth=(1, 3), squeeze_excite="optional"
 SPACES = {
     **_spaces_of_every_kind(),
     "NAS-Bench-201": (lambda: ModelSpace(NasBench201, channels=4, cells=1), torch.zeros(1, 3, 8, 8)),
-    "MobileNetV3": (lambda: ModelSpace(MobileNetV3, 10, stages=STAGES, width_multipliers=(0.5, 1.0), expansions=(2.0, 3.0)), torch.zeros(1, 3, 16, 16)),
+    "MobileNetV3": (
+        lambda: ModelSpace(
+            MobileNetV3, 10, stages=STAGES, width_multipliers=(0.5, 1.0), expansions=(2.0, 3.0)
+        ),
+        torch.zeros(1, 3, 16, 16),
+    ),
     "DARTS": (lambda: ModelSpace(Darts, width=4, cells=3), torch.zeros(1, 3, 8, 8)),
 }
 
 
 def finite(space):
-    return {label: list(parameter.domain.enumerate()) for label, parameter in space.parameters.items() if parameter.domain.size < math.inf}
+    return {
+        label: list(parameter.domain.enumerate())
+        for label, parameter in space.parameters.items()
+        if parameter.domain.size < math.inf
+    }
 
 
 def one_hot(space, architecture):
@@ -43,20 +52,27 @@ def one_hot(space, architecture):
     rng = np.random.default_rng(1)
     probabilities = {}
     for label, values in finite(space).items():
-        position = values.index(architecture[label]) if label in architecture else int(rng.integers(len(values)))
+        position = (
+            values.index(architecture[label]) if label in architecture else int(rng.integers(len(values)))
+        )
         probabilities[label] = torch.eye(len(values))[position]
     return probabilities
 
 
 def drawn(space, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    return {label: torch.rand(len(values), generator=generator, dtype=torch.float64).softmax(0) for label, values in finite(space).items()}
+    return {
+        label: torch.rand(len(values), generator=generator, dtype=torch.float64).softmax(0)
+        for label, values in finite(space).items()
+    }
 
 
 def by_enumeration(space, probabilities, cost):
     values, total, weight_of_all = finite(space), 0.0, 0.0
     for architecture in space.enumerate():
-        weight = math.prod(probabilities[label][values[label].index(value)].item() for label, value in architecture.items())
+        weight = math.prod(
+            probabilities[label][values[label].index(value)].item() for label, value in architecture.items()
+        )
         total += weight * cost(architecture)
         weight_of_all += weight
     assert weight_of_all == pytest.approx(1)
@@ -73,7 +89,9 @@ def test_one_hot_probabilities_cost_what_the_model_alone_costs(name):
     make, x = SPACES[name]
     space, rng = make(), np.random.default_rng(0)
     supernet, example = Supernet(space, seed=0), Example.of(x)
-    metrics = ("params",) if name == "DARTS" else ("params", "macs")  # its dry runs take long, and "cells" are of its kind
+    metrics = (
+        ("params",) if name == "DARTS" else ("params", "macs")
+    )  # its dry runs take long, and "cells" are of its kind
     penalties = {metric: Penalty(metric).bind(supernet, example=example) for metric in metrics}
     for _ in range(5 if name == "DARTS" else 12):
         architecture = space.sample(rng)
@@ -85,7 +103,9 @@ def test_one_hot_probabilities_cost_what_the_model_alone_costs(name):
 
 
 @pytest.mark.filterwarnings("ignore:It can't be told how sizes")  # the cost is the same for any order
-@pytest.mark.parametrize("name", ["widths", "convolutions", "layers", "shared", "inputs", "parameters", "attention"])
+@pytest.mark.parametrize(
+    "name", ["widths", "convolutions", "layers", "shared", "inputs", "parameters", "attention"]
+)
 def test_the_expectation_is_the_mean_over_all_architectures(name):
     make, x = SPACES[name]
     space = make()
@@ -93,9 +113,14 @@ def test_the_expectation_is_the_mean_over_all_architectures(name):
     probabilities = drawn(space)
     params = bound(space)
     told = float(params.expected(probabilities))
-    assert told == pytest.approx(by_enumeration(space, probabilities, lambda a: count_parameters(space.build(a, device="meta"))), rel=1e-9)
+    assert told == pytest.approx(
+        by_enumeration(space, probabilities, lambda a: count_parameters(space.build(a, device="meta"))),
+        rel=1e-9,
+    )
     macs = bound(space, "macs", x)
-    assert float(macs.expected(probabilities)) == pytest.approx(by_enumeration(space, probabilities, macs.cost), rel=1e-9)
+    assert float(macs.expected(probabilities)) == pytest.approx(
+        by_enumeration(space, probabilities, macs.cost), rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("metric", ["params", "macs"])
@@ -107,7 +132,9 @@ def test_the_gradient_is_that_of_finite_differences(name, metric):
     probabilities = drawn(space)
     tensors = [probability.requires_grad_() for probability in probabilities.values()]
     scale = penalty.expected(probabilities).item()
-    assert torch.autograd.gradcheck(lambda *given: penalty.expected(dict(zip(probabilities, given, strict=True))) / scale, tensors)
+    assert torch.autograd.gradcheck(
+        lambda *given: penalty.expected(dict(zip(probabilities, given, strict=True))) / scale, tensors
+    )
 
 
 class Tied(nn.Module):
@@ -131,8 +158,11 @@ def test_a_shared_label_is_one_variable_and_a_shared_tensor_counts_once():
     space = ModelSpace(Tied)
     penalty = bound(space)
     half = torch.tensor([0.5, 0.5])
-    # first: 3 w + w; second: w² + w, whose mean is 13 and not 3² + 3; up: 9; the layer of 20 is there unless both are "skip"
-    assert float(penalty.expected({"width": half, "a": half, "b": torch.tensor([0.75, 0.25])})) == 12 + 13 + 9 + 20 * (1 - 0.5 * 0.75)
+    # first: 3 w + w; second: w² + w, whose mean is 13 and not 3² + 3; up: 9; the layer of 20 is there unless
+    # both are "skip"
+    assert float(
+        penalty.expected({"width": half, "a": half, "b": torch.tensor([0.75, 0.25])})
+    ) == 12 + 13 + 9 + 20 * (1 - 0.5 * 0.75)
 
 
 class Nested(nn.Module):
@@ -140,7 +170,9 @@ class Nested(nn.Module):
         super().__init__()
 
         def block(i):
-            return retia.layer_choice("op", {"skip": nn.Identity, "linear": lambda: nn.Linear(4, 4, bias=False)})
+            return retia.layer_choice(
+                "op", {"skip": nn.Identity, "linear": lambda: nn.Linear(4, 4, bias=False)}
+            )
 
         self.body = retia.repeat("body", block, (0, 2))
         self.head = nn.Linear(4, 1)
@@ -150,10 +182,16 @@ class Nested(nn.Module):
 
 
 def test_what_lies_under_a_choice_counts_with_the_probability_that_it_is_present():
-    probabilities = {"body": torch.tensor([0.2, 0.3, 0.5]), "body/0/op": torch.tensor([0.1, 0.9]), "body/1/op": torch.tensor([0.6, 0.4])}
+    probabilities = {
+        "body": torch.tensor([0.2, 0.3, 0.5]),
+        "body/0/op": torch.tensor([0.1, 0.9]),
+        "body/1/op": torch.tensor([0.6, 0.4]),
+    }
     expected = 0.8 * 0.9 * 16 + 0.5 * 0.4 * 16
     assert float(bound(ModelSpace(Nested)).expected(probabilities)) == pytest.approx(expected + 5)
-    assert float(bound(ModelSpace(Nested), "flops", (4,)).expected(probabilities)) == pytest.approx(2 * (expected + 4))
+    assert float(bound(ModelSpace(Nested), "flops", (4,)).expected(probabilities)) == pytest.approx(
+        2 * (expected + 4)
+    )
     table = {"body/0/op": {"skip": 1.0, "linear": 3.0}, "body/1/op": {"skip": 10.0, "linear": 30.0}}
     latency = bound(ModelSpace(Nested), "latency_ms", table=table, constant=0.5)
     assert float(latency.expected(probabilities)) == pytest.approx(0.5 + 0.8 * (0.1 + 2.7) + 0.5 * (6 + 12))
@@ -165,11 +203,17 @@ def test_macs_follow_a_stride_downstream():
     class Strided(nn.Sequential):
         def __init__(self):
             stride = retia.choice("stride", [1, 2])
-            super().__init__(nn.Conv2d(1, 2, 1, stride=stride, bias=False), nn.ReLU(), nn.Conv2d(2, retia.choice("width", [3, 5]), 1, bias=False))
+            super().__init__(
+                nn.Conv2d(1, 2, 1, stride=stride, bias=False),
+                nn.ReLU(),
+                nn.Conv2d(2, retia.choice("width", [3, 5]), 1, bias=False),
+            )
 
     penalty = bound(ModelSpace(Strided), "macs", (1, 8, 8))
     expected = (0.75 * 64 + 0.25 * 16) * (2 + 2 * 4)
-    assert float(penalty.expected({"stride": torch.tensor([0.75, 0.25]), "width": torch.tensor([0.5, 0.5])})) == pytest.approx(expected)
+    assert float(
+        penalty.expected({"stride": torch.tensor([0.75, 0.25]), "width": torch.tensor([0.5, 0.5])})
+    ) == pytest.approx(expected)
 
 
 def test_macs_of_attention_with_relative_positions():
@@ -179,7 +223,10 @@ def test_macs_of_attention_with_relative_positions():
     rng = np.random.default_rng(5)
     for _ in range(6):
         architecture = space.sample(rng)
-        assert penalty.cost(architecture) == count(space.build(architecture, device="meta"), Example.of((3, 32, 32))).macs
+        assert (
+            penalty.cost(architecture)
+            == count(space.build(architecture, device="meta"), Example.of((3, 32, 32))).macs
+        )
 
 
 def test_the_supernet_stays_as_it_is():
@@ -193,16 +240,33 @@ def test_the_supernet_stays_as_it_is():
 
 
 def test_restrictions_make_no_difference_to_an_exact_expectation_but_to_an_estimate():
-    half, restricted = torch.tensor([0.5, 0.5]), ModelSpace(Tied).where(lambda a: a["a"] == a["b"] == "skip", "skips alone")
+    half, restricted = (
+        torch.tensor([0.5, 0.5]),
+        ModelSpace(Tied).where(lambda a: a["a"] == a["b"] == "skip", "skips alone"),
+    )
     probabilities = {"width": half, "a": half, "b": half}
     exact, estimated = bound(restricted), bound(restricted, samples=64)
-    assert exact.expected(probabilities) == bound(ModelSpace(Tied)).expected(probabilities) == 12 + 13 + 9 + 20 * 0.75
+    assert (
+        exact.expected(probabilities)
+        == bound(ModelSpace(Tied)).expected(probabilities)
+        == 12 + 13 + 9 + 20 * 0.75
+    )
     # Of what is allowed, the layer of 20 is no part: 3 w + w + w² + w is 14 or 36 for widths of 2 and 4.
-    assert {estimated.cost({"width": width, "a": "skip", "b": "skip"}) for width in (2, 4)} == {9 + 14, 9 + 36}
+    assert {estimated.cost({"width": width, "a": "skip", "b": "skip"}) for width in (2, 4)} == {
+        9 + 14,
+        9 + 36,
+    }
     assert 9 + 14 < float(estimated.expected(probabilities)) < 9 + 36
     table = {"a": {"skip": 1.0, "layer": 9.0}}
     assert float(bound(restricted, "latency_ms", table=table).expected(probabilities)) == 5
-    assert float(bound(restricted, "latency_ms", evaluator=lambda a, run: {"latency_ms": table["a"][a["a"]]}).expected(probabilities)) == 1
+    assert (
+        float(
+            bound(
+                restricted, "latency_ms", evaluator=lambda a, run: {"latency_ms": table["a"][a["a"]]}
+            ).expected(probabilities)
+        )
+        == 1
+    )
 
 
 # --- estimates
@@ -243,15 +307,23 @@ def test_an_estimate_follows_from_the_probabilities_or_the_generator():
     penalty = bound(space, "params", samples=2)
     probabilities, others = drawn(space), drawn(space, seed=7)
     assert penalty.expected(probabilities) == penalty.expected(probabilities)
-    several = {float(penalty.expected(probabilities, torch.Generator().manual_seed(seed))) for seed in range(8)}
+    several = {
+        float(penalty.expected(probabilities, torch.Generator().manual_seed(seed))) for seed in range(8)
+    }
     assert len(several) > 1
     assert penalty.expected(others) != penalty.expected(probabilities)
     architecture = space.sample(np.random.default_rng(0))
-    assert float(penalty.expected(one_hot(space, architecture))) == count_parameters(space.build(architecture, device="meta"))
+    assert float(penalty.expected(one_hot(space, architecture))) == count_parameters(
+        space.build(architecture, device="meta")
+    )
 
 
 def test_an_estimate_keeps_to_the_restrictions():
-    space = ModelSpace(Nested).where(lambda a: a["body"] == 2, "two blocks").where(lambda a: a.get("body/0/op") == "linear", "linear first")
+    space = (
+        ModelSpace(Nested)
+        .where(lambda a: a["body"] == 2, "two blocks")
+        .where(lambda a: a.get("body/0/op") == "linear", "linear first")
+    )
     penalty = bound(space, "params", samples=32)
     told = float(penalty.expected(drawn(space)))
     assert 21 < told < 37  # 5 of the head, 16 of the first block, and the second now and then
@@ -261,13 +333,17 @@ def test_an_estimate_that_meets_no_restriction(monkeypatch):
     monkeypatch.setattr(sampled_cost, "TRIES", 5)
     space = ModelSpace(Nested).where(lambda a: a["body"] == 2, "two blocks")
     penalty = bound(space, "params", samples=2, target=1.0)
-    with pytest.raises(SupernetError, match="None of 5 architectures sampled by their probabilities met the restrictions"):
+    with pytest.raises(
+        SupernetError, match="None of 5 architectures sampled by their probabilities met the restrictions"
+    ):
         penalty.expected({**drawn(space), "body": torch.tensor([0.5, 0.5, 0.0])})
 
 
 def test_values_without_probabilities_are_drawn_uniformly():
     space = ModelSpace(Nested).extend({"lr": retia.Real(0.1, 1.0)})
-    penalty = bound(space, "lr", evaluator=lambda architecture, run: {"lr": architecture["lr"]}, samples=2_000)
+    penalty = bound(
+        space, "lr", evaluator=lambda architecture, run: {"lr": architecture["lr"]}, samples=2_000
+    )
     assert float(penalty.expected(drawn(space))) == pytest.approx(0.55, abs=0.02)
 
 
@@ -288,13 +364,18 @@ def test_a_cost_that_the_modules_do_not_make():
 
     example = torch.zeros(2, 4)
     supernet = Supernet(ModelSpace(Loop), example=example, seed=0)
-    with pytest.raises(SupernetError, match=r"The expected params of .*Loop.* these make 40 and the model alone 20 for \{'depth': 1\}.*samples=16"):
+    with pytest.raises(
+        SupernetError,
+        match=r"The expected params of .*Loop.* these make 40 and the model alone 20 for \{'depth': 1\}.*samples=16",
+    ):
         Penalty("params").bind(supernet)
     assert Penalty("params", samples=4).bind(supernet).cost({"depth": 1}) == 20
 
 
 def test_flops_without_an_example():
-    with pytest.raises(SupernetError, match="flops depend on what the model takes. Bind the penalty with an example"):
+    with pytest.raises(
+        SupernetError, match="flops depend on what the model takes. Bind the penalty with an example"
+    ):
         bound(ModelSpace(Nested), "flops")
 
 
@@ -303,22 +384,33 @@ def test_a_size_that_depends_on_a_real_interval():
         def __init__(self):
             super().__init__(nn.Linear(4, retia.apply(lambda r: int(8 * r), retia.real("ratio", 0.5, 1.0))))
 
-    with pytest.raises(SupernetError, match="expected params of .* it depends on 'ratio', a real interval.*discretize"):
+    with pytest.raises(
+        SupernetError, match="expected params of .* it depends on 'ratio', a real interval.*discretize"
+    ):
         bound(ModelSpace(Scaled))
 
 
 def test_too_many_combinations(monkeypatch):
     monkeypatch.setattr(cost_table, "ENTRIES", 5)
-    with pytest.raises(SupernetError, match=r"depends on \['a', 'b', 'width'\].*8 combinations|depends on \['ratio', 'width'\].*6 combinations"):
+    with pytest.raises(
+        SupernetError,
+        match=r"depends on \['a', 'b', 'width'\].*8 combinations|depends on \['ratio', 'width'\].*6 combinations",
+    ):
         bound(SPACES["widths"][0]())
     table = {"body/1/op": {"skip": 1.0, "linear": 2.0}}
-    with pytest.raises(SupernetError, match=r"'latency_ms' of 'body/1/op' can't be had from its table: .*\['body', 'body/1/op'\].* 6 combinations"):
+    with pytest.raises(
+        SupernetError,
+        match=r"'latency_ms' of 'body/1/op' can't be had from its table: .*\['body', 'body/1/op'\].* 6 combinations",
+    ):
         bound(ModelSpace(Nested), "latency_ms", table=table)
 
 
 def test_one_part_with_too_many_values(monkeypatch):
     monkeypatch.setattr(cost_table, "ENTRIES", 1)
-    with pytest.raises(SupernetError, match=r"a part of it depends on \['body'\], which have 3 combinations of values, more than 1"):
+    with pytest.raises(
+        SupernetError,
+        match=r"a part of it depends on \['body'\], which have 3 combinations of values, more than 1",
+    ):
         bound(ModelSpace(Nested))
 
 
@@ -337,7 +429,10 @@ def test_a_model_that_reads_values():
         def forward(self, x):
             return self.layer(x) if float(x.sum()) >= 0 else x
 
-    with pytest.raises(SupernetError, match="expected macs of .* does not run on the meta device for {'width': .*}.*samples=16"):
+    with pytest.raises(
+        SupernetError,
+        match="expected macs of .* does not run on the meta device for {'width': .*}.*samples=16",
+    ):
         bound(ModelSpace(Reads), "macs", (4,))
     assert bound(ModelSpace(Reads), "macs", (4,), samples=2).cost({"width": 3}) == 12
 
@@ -345,7 +440,9 @@ def test_a_model_that_reads_values():
 def test_probabilities_that_do_not_fit():
     penalty = bound(ModelSpace(Tied))
     half = torch.tensor([0.5, 0.5])
-    with pytest.raises(SupernetError, match="depends on 'width' and needs the probabilities of its 2 values, got none"):
+    with pytest.raises(
+        SupernetError, match="depends on 'width' and needs the probabilities of its 2 values, got none"
+    ):
         penalty.expected({"a": half, "b": half})
     with pytest.raises(SupernetError, match=r"its 2 values, got a tensor of the shape \(3,\)"):
         penalty.expected({"a": half, "b": half, "width": torch.ones(3) / 3})
@@ -354,7 +451,10 @@ def test_probabilities_that_do_not_fit():
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"depth": {1: 1.0}}, "'latency_ms' has 'depth', which is no parameter of the space. Its parameters are"),
+        (
+            {"depth": {1: 1.0}},
+            "'latency_ms' has 'depth', which is no parameter of the space. Its parameters are",
+        ),
         ({"body": {0: 1.0, 1: 2.0}}, r"one cost for each value of 'body', \[0, 1, 2\], but lacks 2"),
         ({"body": {0: 1.0, 1: 2.0, 2: 3.0, 3: 4.0}}, "but has 3"),
         ({"lr": {0.1: 1.0}}, "has 'lr', a real interval"),

@@ -19,11 +19,15 @@ def test_each_candidate_is_used_exactly_once_a_lesson(make_setting, lessons, cla
         assert len(paths) == 3
         assert counts(paths, "a") == {"relu": 1, "tanh": 1, "linear": 1}
         assert counts(paths, "width") == {4: 1, 6: 1, 8: 1}
-    assert len({tuple(path["a"] for path in paths) for paths in rows}) > 3  # in random order, and paired at random
+    assert (
+        len({tuple(path["a"] for path in paths) for paths in rows}) > 3
+    )  # in random order, and paired at random
     assert len({(path["a"], path["width"]) for paths in rows for path in paths}) == 9
 
 
-def test_another_number_of_values_is_balanced_exactly_over_a_cycle(make_setting, lessons, classes, taught_paths, layers):
+def test_another_number_of_values_is_balanced_exactly_over_a_cycle(
+    make_setting, lessons, classes, taught_paths, layers
+):
     setting = make_setting(layers, *classes)
     rows = taught_paths(FairNAS().session(setting), lessons(setting, 40))
     for first, second in zip(rows[::2], rows[1::2], strict=True):
@@ -44,7 +48,9 @@ def test_the_number_of_paths_may_be_given(make_setting, lessons, classes, taught
     assert counts(flat, "a") == {"relu": 2, "tanh": 2, "linear": 2}
 
 
-def test_gradients_are_summed_and_each_candidate_gets_that_of_its_own_path(make_setting, lessons, classes, taught_paths, layers):
+def test_gradients_are_summed_and_each_candidate_gets_that_of_its_own_path(
+    make_setting, lessons, classes, taught_paths, layers
+):
     setting = make_setting(layers, *classes)
     session = FairNAS().session(setting)
     (lesson,) = lessons(setting, 1)
@@ -65,14 +71,18 @@ def test_paths_follow_from_the_number_of_a_lesson(make_setting, lessons, classes
     setting = make_setting(layers, *classes)
     all_lessons = list(lessons(setting, 10))
     alone = taught_paths(FairNAS().session(setting), all_lessons)
-    shared = [taught_paths(FairNAS().session(setting), all_lessons[rank::2]) for rank in (0, 1)]  # two processes
+    shared = [
+        taught_paths(FairNAS().session(setting), all_lessons[rank::2]) for rank in (0, 1)
+    ]  # two processes
     assert shared == [alone[0::2], alone[1::2]]
     session = FairNAS().session(setting)
     taught_paths(session, all_lessons[5:])
     assert taught_paths(session, all_lessons[2:4]) == alone[2:4]  # back in time
 
 
-def test_a_restored_session_goes_on_alike_without_looking_back(make_setting, lessons, classes, taught_paths, layers):
+def test_a_restored_session_goes_on_alike_without_looking_back(
+    make_setting, lessons, classes, taught_paths, layers
+):
     setting = make_setting(layers, *classes)
     all_lessons = list(lessons(setting, 9))
     session = FairNAS().session(setting)
@@ -84,7 +94,9 @@ def test_a_restored_session_goes_on_alike_without_looking_back(make_setting, les
     assert taught_paths(restored, all_lessons[4:]) == taught_paths(session, all_lessons[4:])
 
 
-def test_restrictions_and_bounds_are_never_violated_and_the_rest_is_as_fair_as_can_be(make_setting, lessons, classes, taught_paths, layers):
+def test_restrictions_and_bounds_are_never_violated_and_the_rest_is_as_fair_as_can_be(
+    make_setting, lessons, classes, taught_paths, layers
+):
     space = layers.where(lambda a: a["a"] != "linear" or a["width"] < 8, "narrow linear layers")
     setting = make_setting(space, *classes, allows=lambda a: a["width"] > 4)
     session = FairNAS().session(setting)
@@ -97,10 +109,14 @@ def test_restrictions_and_bounds_are_never_violated_and_the_rest_is_as_fair_as_c
     assert len(ranked) == len(set(ranked)) == sum(a["width"] > 4 for a in space.enumerate())
 
 
-def test_a_fair_path_is_found_where_only_some_pairs_are_allowed(make_setting, lessons, classes, taught_paths, layers):
+def test_a_fair_path_is_found_where_only_some_pairs_are_allowed(
+    make_setting, lessons, classes, taught_paths, layers
+):
     space = layers.where(lambda a: (a["a"], a["width"]) != ("relu", 4), "not relu with 4")
     setting = make_setting(space, *classes)
-    flat = [path for paths in taught_paths(FairNAS().session(setting), lessons(setting, 60)) for path in paths]
+    flat = [
+        path for paths in taught_paths(FairNAS().session(setting), lessons(setting, 60)) for path in paths
+    ]
     for before, after in pairwise(range(0, 180, 30)):
         assert max(counts(flat[before:after], "a").values()) <= 12  # of 10 each
 

@@ -24,7 +24,10 @@ def test_the_loss_is_multiplied_by_the_latency_of_the_sample(make_setting, lesso
     m = gumbel_softmax(again, 5.0, generator_of(lesson, "search"))
     x, y = lesson.held_out()
     mixed = m[0] * x + m[1] * x.tanh() + m[2] * x.sigmoid()
-    loss = nn.functional.cross_entropy(setting.supernet.model.head(mixed), y) * ((m @ torch.tensor([1.0, 2.0, 6.0])) / 2) ** 0.6
+    loss = (
+        nn.functional.cross_entropy(setting.supernet.model.head(mixed), y)
+        * ((m @ torch.tensor([1.0, 2.0, 6.0])) / 2) ** 0.6
+    )
     (expected,) = torch.autograd.grad(loss, again)
     torch.testing.assert_close(gradients[0], expected, rtol=1e-4, atol=1e-7)
 
@@ -42,4 +45,6 @@ def test_the_temperature_decays_with_each_epoch(make_setting, lessons, monkeypat
     for lesson in lessons(setting, setting.steps):
         session.search(lesson)
     per_epoch = setting.steps_per_epoch
-    assert seen == pytest.approx([5 * math.exp(-0.045 * (step // per_epoch)) for step in range(setting.steps)])
+    assert seen == pytest.approx(
+        [5 * math.exp(-0.045 * (step // per_epoch)) for step in range(setting.steps)]
+    )

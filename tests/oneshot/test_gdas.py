@@ -37,7 +37,9 @@ class Stack(nn.Module):
         return self.head(self.layers(x))
 
 
-def test_only_the_sampled_candidate_runs_and_all_modules_of_a_label_share_the_sample(make_setting, lessons, signs):
+def test_only_the_sampled_candidate_runs_and_all_modules_of_a_label_share_the_sample(
+    make_setting, lessons, signs
+):
     setting = make_setting(ModelSpace(Stack), *signs)
     session = GDAS().session(setting)
     layers = setting.supernet.model.layers
@@ -46,7 +48,10 @@ def test_only_the_sampled_candidate_runs_and_all_modules_of_a_label_share_the_sa
         for step in (session.search, session.teach):
             before = [[candidate.runs for candidate in layer.candidates] for layer in layers]
             step(lesson)
-            ran = [[candidate.runs - b for candidate, b in zip(layer.candidates, row, strict=True)] for layer, row in zip(layers, before, strict=True)]
+            ran = [
+                [candidate.runs - b for candidate, b in zip(layer.candidates, row, strict=True)]
+                for layer, row in zip(layers, before, strict=True)
+            ]
             assert sorted(ran[0]) == [0, 0, 0, 1]
             assert ran[0] == ran[1] == ran[2]
             seen.add(ran[0].index(1))
@@ -76,7 +81,9 @@ def test_the_gradient_is_that_of_the_soft_sample_through_the_candidate_that_ran(
     assert expected.abs().max() > 0
 
 
-def test_the_temperature_falls_linearly_from_the_first_to_the_last_step(make_setting, lessons, monkeypatch, signs):
+def test_the_temperature_falls_linearly_from_the_first_to_the_last_step(
+    make_setting, lessons, monkeypatch, signs
+):
     seen = []
 
     def note(weights, temperature, generator):

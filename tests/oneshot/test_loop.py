@@ -1,4 +1,6 @@
-"""The training of a supernet: it goes on to the same losses, alone or shared, and says what is wrong before it starts."""
+"""The training of a supernet: it goes on to the same losses, alone or shared, and says what is wrong before
+it starts.
+"""
 
 import dataclasses
 import json
@@ -42,13 +44,20 @@ def data(n=64, seed=0):
 
 
 def evaluator(**more):
-    return Classification(data(), data(seed=1), **{"epochs": 4, "batch_size": 16, "lr": 0.05, "optimizer": "sgd", **more})
+    return Classification(
+        data(), data(seed=1), **{"epochs": 4, "batch_size": 16, "lr": 0.05, "optimizer": "sgd", **more}
+    )
 
 
 def trained(method, evaluator=None, **more):
     """Train, and return what was told of each epoch with the supernet's weights."""
     told = []
-    run = Run(more.pop("space", None) or ModelSpace(Net), seed=3, listener=lambda metrics, step: told.append(metrics), **more)
+    run = Run(
+        more.pop("space", None) or ModelSpace(Net),
+        seed=3,
+        listener=lambda metrics, step: told.append(metrics),
+        **more,
+    )
     scored = method.prepare(evaluator or globals()["evaluator"](), run)
     return told, scored
 
@@ -61,7 +70,10 @@ class TwoOptimizers:
             weights = list(parameters)
             kinds = [one for one in weights if one.ndim > 1], [one for one in weights if one.ndim <= 1]
             settings = {"lr": lr, "momentum": 0.9, "nesterov": True, "fused": False}
-            return [torch.optim.SGD(kind, weight_decay=decay, **settings) for kind, decay in zip(kinds, (1e-2, 0.0), strict=True)]
+            return [
+                torch.optim.SGD(kind, weight_decay=decay, **settings)
+                for kind, decay in zip(kinds, (1e-2, 0.0), strict=True)
+            ]
 
         return dataclasses.replace(evaluator(), optimizer=optimizers)
 
@@ -69,14 +81,18 @@ class TwoOptimizers:
 def test_several_optimizers_step_together_and_go_on_together(tmp_path):
     whole, _ = trained(SPOS(epochs=4))
     told, _ = trained(SPOS(epochs=4), TwoOptimizers())
-    assert [epoch["supernet_loss"] for epoch in told] == pytest.approx([epoch["supernet_loss"] for epoch in whole], rel=1e-5)
+    assert [epoch["supernet_loss"] for epoch in told] == pytest.approx(
+        [epoch["supernet_loss"] for epoch in whole], rel=1e-5
+    )
 
     def stop(metrics, step):
         if step == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        SPOS(epochs=4).prepare(TwoOptimizers(), Run(ModelSpace(Net), seed=3, directory=tmp_path, listener=stop))
+        SPOS(epochs=4).prepare(
+            TwoOptimizers(), Run(ModelSpace(Net), seed=3, directory=tmp_path, listener=stop)
+        )
     rest, _ = trained(SPOS(epochs=4), TwoOptimizers(), directory=tmp_path)
     assert rest == told[2:]
 
@@ -113,7 +129,10 @@ def test_an_interrupted_training_goes_on_to_the_same_losses(tmp_path):
     assert told + again == whole
     finished, same = trained(SPOS(), directory=tmp_path / "part")
     assert finished == []
-    assert all(torch.equal(a, b) for a, b in zip(scored.supernet.parameters(), same.supernet.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(scored.supernet.parameters(), same.supernet.parameters(), strict=True)
+    )
 
 
 def test_adam_and_accumulation_go_on_too(tmp_path):
@@ -149,12 +168,30 @@ torch.distributed.destroy_process_group()
 def test_two_processes_train_as_one_does(tmp_path):
     told, scored = trained(SPOS(lessons_per_step=2))
     (tmp_path / "train.py").write_text(textwrap.dedent(SCRIPT).format(folder=os.path.dirname(__file__)))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "train.py"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "train.py",
+    ]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     losses, sums = json.loads(done.stdout.strip().splitlines()[-1])
     assert losses == pytest.approx([metrics["supernet_loss"] for metrics in told], rel=1e-5)
-    assert sums == pytest.approx([float(p.detach().double().sum()) for p in scored.supernet.parameters()], rel=1e-4, abs=1e-5)
+    assert sums == pytest.approx(
+        [float(p.detach().double().sum()) for p in scored.supernet.parameters()], rel=1e-4, abs=1e-5
+    )
 
 
 @pytest.mark.parametrize(
@@ -176,7 +213,13 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path, other, what):
 
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
     (tmp_path / "supernet.safetensors").write_text("nonsense")
-    with pytest.raises(StorageError, match="supernet.safetensors' should be a checkpoint of a training, and can't be read.*Remove it to train"):
+    with pytest.raises(
+        StorageError,
+        match=(
+            "supernet.safetensors' should be a checkpoint of a training, "
+            "and can't be read.*Remove it to train"
+        ),
+    ):
         trained(SPOS(), directory=tmp_path)
 
 
@@ -184,7 +227,9 @@ def test_a_damaged_checkpoint_is_refused(tmp_path):
     trained(SPOS(), evaluator(epochs=1), directory=tmp_path)
     whole = (tmp_path / "supernet.safetensors").read_bytes()
     (tmp_path / "supernet.safetensors").write_bytes(whole[:-100] + bytes(100))
-    with pytest.raises(StorageError, match=r"supernet.safetensors' is damaged.*Remove it to train from the beginning"):
+    with pytest.raises(
+        StorageError, match=r"supernet.safetensors' is damaged.*Remove it to train from the beginning"
+    ):
         trained(SPOS(), evaluator(epochs=1), directory=tmp_path)
 
 
@@ -196,7 +241,10 @@ def test_a_checkpoint_of_a_model_whose_code_has_changed_is_refused(tmp_path):
     inner = 3
     trained(SPOS(), evaluator(epochs=1), directory=tmp_path, space=ModelSpace(lambda: net(inner)))
     inner = 5
-    with pytest.raises(StorageError, match=r"(?s)supernet.safetensors' does not fit the supernet: .*Remove it, or give another directory"):
+    with pytest.raises(
+        StorageError,
+        match=r"(?s)supernet.safetensors' does not fit the supernet: .*Remove it, or give another directory",
+    ):
         trained(SPOS(), evaluator(epochs=1), directory=tmp_path, space=ModelSpace(lambda: net(inner)))
 
 
@@ -210,9 +258,19 @@ def test_a_loss_that_diverges_stops_with_the_step_and_keeps_the_checkpoint(tmp_p
                 value = nn.functional.cross_entropy(outputs, batch[1])
                 return value * float("nan") if len(steps) > 6 else value
 
-            return Classification(data(seed=0), data(seed=1), loss=loss, lr=0.1, optimizer="sgd", schedule="constant", batch_size=16)
+            return Classification(
+                data(seed=0),
+                data(seed=1),
+                loss=loss,
+                lr=0.1,
+                optimizer="sgd",
+                schedule="constant",
+                batch_size=16,
+            )
 
-    with pytest.raises(TrainingDiverged, match=r"became nan in epoch 2, step 6. The checkpoint of epoch 1 is kept"):
+    with pytest.raises(
+        TrainingDiverged, match=r"became nan in epoch 2, step 6. The checkpoint of epoch 1 is kept"
+    ):
         trained(SPOS(epochs=3), Bad(), directory=tmp_path)
     assert (tmp_path / "supernet.safetensors").exists()
 
@@ -220,7 +278,9 @@ def test_a_loss_that_diverges_stops_with_the_step_and_keeps_the_checkpoint(tmp_p
 def test_what_can_not_be_trained_is_refused_before_training():
     with pytest.raises(EvaluationError, match=r"int does not say how: it offers no loss and no data"):
         SPOS().train(ModelSpace(Net), 3)
-    with pytest.raises(EvaluationError, match=r"A batch of 500 is larger than the training data with 64 samples"):
+    with pytest.raises(
+        EvaluationError, match=r"A batch of 500 is larger than the training data with 64 samples"
+    ):
         SPOS().train(ModelSpace(Net), evaluator(batch_size=500))
     with pytest.raises(EvaluationError, match=r"A step takes 8 batches of 16, and the training data has 4"):
         SPOS(lessons_per_step=8).train(ModelSpace(Net), evaluator())
@@ -231,7 +291,11 @@ def test_what_can_not_be_trained_is_refused_before_training():
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"), [({"epochs": 0}, "'epochs' of SPOS is at least 1, got 0"), ({"held_out": 1.0}, "'held_out' of SPOS is a share")]
+    ("settings", "message"),
+    [
+        ({"epochs": 0}, "'epochs' of SPOS is at least 1, got 0"),
+        ({"held_out": 1.0}, "'held_out' of SPOS is a share"),
+    ],
 )
 def test_settings_that_can_not_be_are_refused(settings, message):
     with pytest.raises(EvaluationError, match=message):
@@ -239,7 +303,10 @@ def test_settings_that_can_not_be_are_refused(settings, message):
 
 
 def test_a_warm_up_that_leaves_no_epoch_is_refused():
-    with pytest.raises(EvaluationError, match="DARTS learns what to choose after a warm-up of 3 epochs, of which the training has 2"):
+    with pytest.raises(
+        EvaluationError,
+        match="DARTS learns what to choose after a warm-up of 3 epochs, of which the training has 2",
+    ):
         DARTS(epochs=2, warmup_epochs=3).train(ModelSpace(Net), evaluator())
 
 
@@ -274,7 +341,10 @@ def test_search_trains_ranks_bounds_and_retrains(tmp_path):
     assert len({trial.architecture for trial in study.trials}) == len(study.trials)
     retrained = study.run_retrained(2)
     assert len(retrained.trials) == 3  # and the baseline
-    assert {trial.architecture for trial in retrained.trials} == {study.baseline, *(trial.architecture for trial in study.top(2))}
+    assert {trial.architecture for trial in retrained.trials} == {
+        study.baseline,
+        *(trial.architecture for trial in study.top(2)),
+    }
     again = retia.search(
         Net,
         evaluator(),
@@ -327,20 +397,31 @@ class Tagger(nn.Module):
 
 
 def tagged(counted):
-    """Return 16 sequences (16, 5, 4) of tokens, of which the first `counted[i]` targets of sequence i count."""
+    """Return 16 sequences (16, 5, 4) of tokens, of which the first `counted[i]` targets of sequence i
+    count.
+    """
     x = torch.randn(16, 5, 4, generator=torch.Generator().manual_seed(0))
     targets = torch.arange(80).reshape(16, 5) % 3
     return x, targets.masked_fill(torch.arange(5) >= torch.tensor(counted)[:, None], -100)
 
 
 def trained_tagger(method, data, **settings):
-    evaluator = Classification(data, tagged([5] * 16), **{"epochs": 1, "lr": 0.5, "optimizer": "sgd", "schedule": "constant", "device": "cpu", **settings})
+    evaluator = Classification(
+        data,
+        tagged([5] * 16),
+        **{"epochs": 1, "lr": 0.5, "optimizer": "sgd", "schedule": "constant", "device": "cpu", **settings},
+    )
     return trained(method, evaluator, space=ModelSpace(Tagger))
 
 
-@pytest.mark.parametrize("counted", [[i % 6 for i in range(16)], [0] * 14 + [5, 1]], ids=["uneven", "mostly ignored"])
+@pytest.mark.parametrize(
+    "counted", [[i % 6 for i in range(16)], [0] * 14 + [5, 1]], ids=["uneven", "mostly ignored"]
+)
 def test_batches_of_uneven_counts_give_the_gradients_of_all_together(counted):
-    (whole, one), (parts, several) = (trained_tagger(SPOS(lessons_per_step=16 // size), tagged(counted), batch_size=size) for size in (16, 2))
+    (whole, one), (parts, several) = (
+        trained_tagger(SPOS(lessons_per_step=16 // size), tagged(counted), batch_size=size)
+        for size in (16, 2)
+    )
     assert parts[0]["supernet_loss"] == pytest.approx(whole[0]["supernet_loss"], rel=1e-5)
     for a, b in zip(one.supernet.parameters(), several.supernet.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
@@ -350,7 +431,9 @@ def test_batches_of_uneven_counts_give_the_gradients_of_all_together(counted):
 def test_batches_without_a_target_that_counts_are_passed_over(method):
     counted = [0] * 15 + [5]
     told, scored = trained_tagger(method, tagged(counted), batch_size=2, momentum=0.0, weight_decay=0.0)
-    (alone,), _ = trained_tagger(method, tuple(part[15:] for part in tagged(counted)), batch_size=1, momentum=0.0, weight_decay=0.0)
+    (alone,), _ = trained_tagger(
+        method, tuple(part[15:] for part in tagged(counted)), batch_size=1, momentum=0.0, weight_decay=0.0
+    )
     assert told[0]["supernet_loss"] == pytest.approx(alone["supernet_loss"], rel=1e-5)
     assert all(parameter.isfinite().all() for parameter in scored.supernet.parameters())
 

@@ -65,8 +65,14 @@ def test_kernels_depths_and_widths_are_found_in_the_supernet():
 
 
 def test_values_open_from_the_largest_down_phase_after_phase():
-    domains = {"kernel": Categorical((3, 5, 7)), "depth": Integer(2, 4), "width": Categorical((8, 64, 16, 32))}
-    schedule = Shrinking(domains, [frozenset({label}) for label in domains], largest=40, steps=100)  # 20 steps a phase
+    domains = {
+        "kernel": Categorical((3, 5, 7)),
+        "depth": Integer(2, 4),
+        "width": Categorical((8, 64, 16, 32)),
+    }
+    schedule = Shrinking(
+        domains, [frozenset({label}) for label in domains], largest=40, steps=100
+    )  # 20 steps a phase
     opened = {label: [len(schedule.open_values(label, step)) for step in range(100)] for label in domains}
     assert opened["kernel"] == [1] * 40 + [2] * 10 + [3] * 50
     assert opened["depth"] == [1] * 60 + [2] * 10 + [3] * 30
@@ -90,12 +96,18 @@ def test_subsets_open_from_the_whole_down_and_intervals_continuously():
     assert max(drawn) > 0.98
 
 
-def test_lessons_train_open_values_and_as_many_subnets_as_their_phase_has(make_setting, lessons, signals, taught_paths):
+def test_lessons_train_open_values_and_as_many_subnets_as_their_phase_has(
+    make_setting, lessons, signals, taught_paths
+):
     setting = make_setting(ModelSpace(Net), *signals, epochs=20)  # 160 steps: 48, and 37.3 a phase
     session = OnceForAll().session(setting)
     rows = taught_paths(session, lessons(setting, 160))
     assert [len(paths) for paths in rows] == [1] * 48 + [1] * 38 + [2] * 37 + [4] * 37
-    sized = [{label: value for label, value in path.items() if not label.endswith("act")} for paths in rows for path in paths]
+    sized = [
+        {label: value for label, value in path.items() if not label.endswith("act")}
+        for paths in rows
+        for path in paths
+    ]
     assert all(path == LARGEST for path in sized[:48])
     acts = {path["body/0/act"] for paths in rows[:48] for path in paths}
     assert acts == {"ReLU", "Tanh"}  # of no phase
@@ -121,10 +133,16 @@ def test_what_is_open_follows_from_the_step_alone(make_setting, lessons, signals
 
 def test_phases_may_be_given_as_predicates_of_labels(make_setting, lessons, signals, taught_paths):
     setting = make_setting(ModelSpace(Net), *signals, epochs=4)  # 32 steps: 16 and 8 a phase
-    method = OnceForAll(largest=0.5, phases=[lambda label: label == "body", lambda label: label.startswith("body/0")], subnets_per_step=2)
+    method = OnceForAll(
+        largest=0.5,
+        phases=[lambda label: label == "body", lambda label: label.startswith("body/0")],
+        subnets_per_step=2,
+    )
     rows = taught_paths(method.session(setting), lessons(setting, 32))
     assert [len(paths) for paths in rows] == [1] * 16 + [2] * 16
-    first, second, third = ([path for paths in part for path in paths] for part in (rows[:16], rows[16:24], rows[24:]))
+    first, second, third = (
+        [path for paths in part for path in paths] for part in (rows[:16], rows[16:24], rows[24:])
+    )
     assert {(path["body"], path["body/0/kernel"], path["body/0/act"]) for path in first} == {(3, 7, "ReLU")}
     assert {path["body/1/kernel"] for path in first} == {3, 5, 7}  # of no phase
     assert {path["body/0/kernel"] for path in second} == {7}
@@ -138,7 +156,9 @@ def test_a_phase_without_a_parameter_is_an_error(make_setting, signals):
         method.session(make_setting(ModelSpace(Net), *signals))
 
 
-def test_the_loss_is_that_on_the_targets_plus_that_on_the_frozen_largest(make_setting, lessons, signals, taught_paths):
+def test_the_loss_is_that_on_the_targets_plus_that_on_the_frozen_largest(
+    make_setting, lessons, signals, taught_paths
+):
     setting = make_setting(ModelSpace(Net), *signals, epochs=4)  # 32 steps, 10 of the largest
     session = OnceForAll(distillation=0.5, subnets_per_step=3).session(setting)
     all_lessons = list(lessons(setting, 32))
@@ -158,7 +178,9 @@ def test_the_loss_is_that_on_the_targets_plus_that_on_the_frozen_largest(make_se
             expected += float(cross_entropy(outputs, y).detach())
             if lesson.step >= 10:
                 with torch.no_grad():
-                    expected += 0.5 * float(cross_entropy(outputs, softmax(teacher(x), 1)))  # it normalizes by the batch
+                    expected += 0.5 * float(
+                        cross_entropy(outputs, softmax(teacher(x), 1))
+                    )  # it normalizes by the batch
         assert loss == pytest.approx(expected, rel=1e-5)
         optimizer.step()
 
@@ -182,7 +204,11 @@ def test_a_restored_session_has_the_same_teacher(make_setting, lessons, signals)
 
 def test_without_sizes_everything_is_open(make_setting, lessons, taught_paths, inputs):
     x = inputs()
-    space = ModelSpace(lambda: nn.Sequential(retia.layer_choice("shape", {"linear": nn.Identity, "tanh": nn.Tanh}), nn.Linear(2, 1)))
+    space = ModelSpace(
+        lambda: nn.Sequential(
+            retia.layer_choice("shape", {"linear": nn.Identity, "tanh": nn.Tanh}), nn.Linear(2, 1)
+        )
+    )
     setting = make_setting(space, x, x[:, :1], loss=mse_loss)
     session = OnceForAll().session(setting)
     rows = taught_paths(session, lessons(setting, setting.steps))
@@ -199,12 +225,20 @@ def test_restrictions_and_bounds_are_never_violated(make_setting, lessons, signa
     paths = [path for part in rows for path in part]
     assert all(path in space and path["body/0/kernel"] < 7 for path in paths)
     first = rows[0][0]  # the nearest to the largest
-    assert (first["body"], first["body/0/kernel"], first["body/1/kernel"], first["body/0/expand"], first["body/1/expand"]) == (2, 5, 7, 3, 3)
+    assert (
+        first["body"],
+        first["body/0/kernel"],
+        first["body/1/kernel"],
+        first["body/0/expand"],
+        first["body/1/expand"],
+    ) == (2, 5, 7, 3, 3)
 
 
 def test_ranking_ends_after_each_allowed_architecture(make_setting, inputs):
     x = inputs()
-    setting = make_setting(ModelSpace(Widened), x, x[:, :1], loss=mse_loss, allows=lambda a: a["shape"] != "tanh")
+    setting = make_setting(
+        ModelSpace(Widened), x, x[:, :1], loss=mse_loss, allows=lambda a: a["shape"] != "tanh"
+    )
     ranked = list(OnceForAll().session(setting).ranked())
     assert len(ranked) == len(set(ranked)) == 4
     assert all(path["shape"] != "tanh" for path in ranked)
@@ -213,7 +247,11 @@ def test_ranking_ends_after_each_allowed_architecture(make_setting, inputs):
 def test_real_parameters_of_no_phase_are_sampled(make_setting, lessons, taught_paths, slope, inputs):
     x = inputs()
     setting = make_setting(slope, x, (x[:, 0] > 0).long())
-    slopes = {path["slope"] for paths in taught_paths(OnceForAll().session(setting), lessons(setting, setting.steps)) for path in paths}
+    slopes = {
+        path["slope"]
+        for paths in taught_paths(OnceForAll().session(setting), lessons(setting, setting.steps))
+        for path in paths
+    }
     assert len(slopes) >= setting.steps
     assert OnceForAll().refuse(setting.supernet.space) is None
 
@@ -228,7 +266,10 @@ def test_a_bound_that_nothing_meets_is_an_error_before_training(make_setting, si
     ("settings", "message"),
     [
         ({"largest": 0.0}, "'largest' of OnceForAll is a share of the steps between 0 and 1, got 0.0"),
-        ({"subnets_per_step": (1, 0)}, r"'subnets_per_step' of OnceForAll is at least 1 in each phase, got \(1, 0\)"),
+        (
+            {"subnets_per_step": (1, 0)},
+            r"'subnets_per_step' of OnceForAll is at least 1 in each phase, got \(1, 0\)",
+        ),
         ({"subnets_per_step": ()}, "'subnets_per_step'"),
         ({"distillation": -1.0}, "'distillation' of OnceForAll is a weight of at least 0, got -1.0"),
     ],

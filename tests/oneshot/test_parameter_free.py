@@ -17,7 +17,11 @@ class Net(nn.Module):
     def __init__(self):
         super().__init__()
         self.body = retia.repeat(
-            "body", lambda i: retia.layer_choice("op", {"linear": nn.Linear(4, 4), "skip": nn.Identity(), "drop": nn.Dropout(0.1)}), (1, 3)
+            "body",
+            lambda i: retia.layer_choice(
+                "op", {"linear": nn.Linear(4, 4), "skip": nn.Identity(), "drop": nn.Dropout(0.1)}
+            ),
+            (1, 3),
         )
         self.head = nn.Linear(4, 2)
 
@@ -51,10 +55,14 @@ def scored(net):
 def test_only_the_choices_that_are_active_count(architecture, share):
     evaluator = scored(Net)
     assert "parameter_free" in evaluator.metrics_supplied
-    assert evaluator(evaluator.supernet.space.validate(architecture), Run(evaluator.supernet.space))["parameter_free"] == pytest.approx(share)
+    assert evaluator(evaluator.supernet.space.validate(architecture), Run(evaluator.supernet.space))[
+        "parameter_free"
+    ] == pytest.approx(share)
 
 
 def test_a_space_without_layer_choices_has_no_such_metric():
     evaluator = scored(Wide)
     assert "parameter_free" not in evaluator.metrics_supplied
-    assert "parameter_free" not in evaluator(evaluator.supernet.space.default(), Run(evaluator.supernet.space))
+    assert "parameter_free" not in evaluator(
+        evaluator.supernet.space.default(), Run(evaluator.supernet.space)
+    )

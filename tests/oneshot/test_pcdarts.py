@@ -23,7 +23,9 @@ def separable(channels, stride):
 class Convolutional(nn.Module):
     def __init__(self, channels=8, stride=1, make=separable):
         super().__init__()
-        self.op = layer_choice("op", {"conv": lambda: make(channels, stride), "pool": lambda: nn.AvgPool2d(3, stride, padding=1)})
+        self.op = layer_choice(
+            "op", {"conv": lambda: make(channels, stride), "pool": lambda: nn.AvgPool2d(3, stride, padding=1)}
+        )
 
     def forward(self, x):
         return self.op(x).mean((2, 3))
@@ -42,7 +44,9 @@ def mixed(setting, session, lesson):
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-def test_a_share_of_the_channels_goes_through_the_candidates_and_the_rest_around_them(make_setting, lessons, stride):
+def test_a_share_of_the_channels_goes_through_the_candidates_and_the_rest_around_them(
+    make_setting, lessons, stride
+):
     setting = make_setting(ModelSpace(Convolutional, stride=stride), *images(), batch_size=4)
     session = PCDARTS(divisor=4).session(setting)
     lesson = next(lessons(setting, 1))
@@ -110,7 +114,9 @@ class Celled(nn.Module):
         return self.head(self.cell(x, x))
 
 
-def test_edges_are_weighed_by_their_softmax_and_chosen_by_the_product_with_the_operations(make_setting, lessons):
+def test_edges_are_weighed_by_their_softmax_and_chosen_by_the_product_with_the_operations(
+    make_setting, lessons
+):
     x = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
     setting = make_setting(ModelSpace(Celled), x, torch.zeros(8, dtype=torch.long))
     session = PCDARTS(divisor=1).session(setting)
@@ -128,7 +134,9 @@ def test_edges_are_weighed_by_their_softmax_and_chosen_by_the_product_with_the_o
     share = torch.tensor([0.5, 0.0]).softmax(0)
     node_0 = 2 * x
     node_1 = (beta[0] + beta[1]) * x + beta[2] * (share[0] * node_0 + share[1] * node_0.tanh())
-    torch.testing.assert_close(setting.outputs(x), setting.supernet.model.head(torch.cat([node_0, node_1], 1)))
+    torch.testing.assert_close(
+        setting.outputs(x), setting.supernet.model.head(torch.cat([node_0, node_1], 1))
+    )
     assert next(session.ranked())["cell/1/inputs"] == (0, 1)
     with torch.no_grad():
         weights["cell/1/inputs"].copy_(torch.tensor([1.0, 0.0, 0.7]))  # e^0.7 * 0.62 is more than e^0 * 1
@@ -149,16 +157,27 @@ def nested(channels, stride):
 
 
 def elastic(channels, stride):
-    return nn.Sequential(nn.Conv2d(channels, choice("hidden", [4, 8]), 1), nn.Conv2d(choice("hidden", [4, 8]), channels, 1))
+    return nn.Sequential(
+        nn.Conv2d(channels, choice("hidden", [4, 8]), 1), nn.Conv2d(choice("hidden", [4, 8]), channels, 1)
+    )
 
 
 @pytest.mark.parametrize(
     ("make", "match"),
     [
-        (grouped, r"'op.candidates.0' \(Conv2d\) is a layer whose channels \[8, 8\] and number of groups 2 are not divisible by 4"),
-        (normed, r"'op.candidates.0' \(GroupNorm\) is neither a convolution nor a batch norm of a fixed size. Use DARTS, GDAS, SNAS"),
+        (
+            grouped,
+            r"'op.candidates.0' \(Conv2d\) is a layer whose channels \[8, 8\] and number of groups 2 are not divisible by 4",
+        ),
+        (
+            normed,
+            r"'op.candidates.0' \(GroupNorm\) is neither a convolution nor a batch norm of a fixed size. Use DARTS, GDAS, SNAS",
+        ),
         (nested, r"'op.candidates.0.0' \(MixedLayer\) is a choice inside of a candidate"),
-        (elastic, r"'op.candidates.0.0' \(ElasticConv2d\) is neither a convolution nor a batch norm of a fixed size"),
+        (
+            elastic,
+            r"'op.candidates.0.0' \(ElasticConv2d\) is neither a convolution nor a batch norm of a fixed size",
+        ),
     ],
 )
 def test_candidates_that_can_not_compute_in_part_are_refused_before_the_training(make_setting, make, match):
@@ -168,9 +187,12 @@ def test_candidates_that_can_not_compute_in_part_are_refused_before_the_training
 
 
 def test_channels_that_are_not_divisible_are_refused_before_the_training(make_setting):
-    setting = make_setting(ModelSpace(Convolutional, make=lambda channels, stride: nn.Identity()), *images(6), batch_size=4)
+    setting = make_setting(
+        ModelSpace(Convolutional, make=lambda channels, stride: nn.Identity()), *images(6), batch_size=4
+    )
     with pytest.raises(
-        SupernetError, match=r"'op' \('op'\) with one of every 4 channels, .* whose C is divisible by 4, got \(2, 6, 6, 6\).*or use DARTS, GDAS"
+        SupernetError,
+        match=r"'op' \('op'\) with one of every 4 channels, .* whose C is divisible by 4, got \(2, 6, 6, 6\).*or use DARTS, GDAS",
     ):
         PCDARTS().session(setting)
     assert setting.supernet.training
@@ -193,6 +215,9 @@ def test_candidates_that_change_the_number_of_channels_are_refused_before_the_tr
             return self.op(x).mean((2, 3))
 
     setting = make_setting(ModelSpace(Growing), *images(), batch_size=4)
-    with pytest.raises(SupernetError, match=r"'op' \('op'\) must return as many channels as they are given, .* got the shape \(2, 4, 6, 6\) for 2 channels"):
+    with pytest.raises(
+        SupernetError,
+        match=r"'op' \('op'\) must return as many channels as they are given, .* got the shape \(2, 4, 6, 6\) for 2 channels",
+    ):
         PCDARTS().session(setting)
     assert setting.supernet.model.op.candidates[0].weight.shape == (16, 8, 1, 1)

@@ -1,4 +1,6 @@
-"""Penalties where they are used: a whole search goes where costs lead it, by every method that learns what to choose."""
+"""Penalties where they are used: a whole search goes where costs lead it, by every method that learns what to
+choose.
+"""
 
 import dataclasses
 
@@ -37,8 +39,12 @@ class Net(nn.Module):
         def hidden(width):
             return lambda: nn.Sequential(nn.Conv2d(4, width, 1), nn.ReLU(), nn.Conv2d(width, 4, 1))
 
-        self.first = retia.layer_choice("first", {"wide": hidden(32), "narrow": hidden(16), "skip": nn.Identity})
-        self.second = retia.layer_choice("second", {"conv": lambda: nn.Conv2d(4, 4, 1, bias=False), "skip": nn.Identity})
+        self.first = retia.layer_choice(
+            "first", {"wide": hidden(32), "narrow": hidden(16), "skip": nn.Identity}
+        )
+        self.second = retia.layer_choice(
+            "second", {"conv": lambda: nn.Conv2d(4, 4, 1, bias=False), "skip": nn.Identity}
+        )
         self.head = nn.Linear(4, 2)
 
     def forward(self, x):
@@ -81,13 +87,19 @@ def refused(penalty, error, message):
     """Check that a search with a penalty is refused, and that nothing was trained before."""
     told = []
     with pytest.raises(error, match=message):
-        DARTS(penalties=penalty).prepare(evaluator(), Run(ModelSpace(Net), listener=lambda metrics, step: told.append(metrics)))
+        DARTS(penalties=penalty).prepare(
+            evaluator(), Run(ModelSpace(Net), listener=lambda metrics, step: told.append(metrics))
+        )
     assert not told
 
 
 def goes_to_the_cheapest(method):
     probabilities = method.probabilities()
-    return dict(next(method.ranked())) == CHEAPEST and probabilities["first"][2] > 0.6 and probabilities["second"][1] > 0.8
+    return (
+        dict(next(method.ranked())) == CHEAPEST
+        and probabilities["first"][2] > 0.6
+        and probabilities["second"][1] > 0.8
+    )
 
 
 @pytest.mark.parametrize(("form", "scale"), [("add", 5.0), ("multiply", 4.0)])
@@ -113,7 +125,9 @@ def test_so_does_one_on_another_cost(name, penalty):
 
 @pytest.mark.parametrize("form", ["hinge", "absolute", "hard"])
 def test_a_target_that_no_architecture_reaches_leads_to_the_cheapest(form):
-    assert goes_to_the_cheapest(trained(METHODS["darts"], Penalty("params", target=1.0, scale=5.0, form=form)))
+    assert goes_to_the_cheapest(
+        trained(METHODS["darts"], Penalty("params", target=1.0, scale=5.0, form=form))
+    )
 
 
 def test_a_target_that_every_architecture_is_below_moves_nothing():
@@ -128,7 +142,10 @@ def test_a_penalty_of_scale_zero_changes_nothing(method):
     assert any(np.ptp(probabilities) > 0.01 for probabilities in free.probabilities().values())
     for form in ("add", "multiply"):
         other = trained(method, Penalty("params", scale=0.0, form=form), epochs=1)
-        assert all(np.array_equal(likely, free.probabilities()[label]) for label, likely in other.probabilities().items())
+        assert all(
+            np.array_equal(likely, free.probabilities()[label])
+            for label, likely in other.probabilities().items()
+        )
         assert list(other.ranked()) == list(free.ranked())
 
 
@@ -142,7 +159,10 @@ def test_of_two_that_compute_the_same_the_cheaper_is_chosen(method, cheaper):
 
 
 def test_several_penalties_add_up():
-    penalties = [Penalty("latency_ms", table={"first": TABLE["first"]}, scale=5.0), Penalty("energy", table={"second": TABLE["second"]}, scale=5.0)]
+    penalties = [
+        Penalty("latency_ms", table={"first": TABLE["first"]}, scale=5.0),
+        Penalty("energy", table={"second": TABLE["second"]}, scale=5.0),
+    ]
     assert goes_to_the_cheapest(trained(METHODS["darts"], *penalties))
 
 
@@ -151,13 +171,32 @@ def test_several_penalties_add_up():
 
 def test_costs_that_the_space_can_not_give_are_refused_before_training():
     values = r"\['wide', 'narrow', 'skip'\]"
-    refused(Penalty("latency_ms", table={"third": {"skip": 1.0}}), SupernetError, "'latency_ms' has 'third', which is no parameter of the space")
-    refused(Penalty("latency_ms", table={"first": {"wide": 1.0, "skip": 0.0}}), SupernetError, f"for each value of 'first', {values}, but lacks 'narrow'")
+    refused(
+        Penalty("latency_ms", table={"third": {"skip": 1.0}}),
+        SupernetError,
+        "'latency_ms' has 'third', which is no parameter of the space",
+    )
+    refused(
+        Penalty("latency_ms", table={"first": {"wide": 1.0, "skip": 0.0}}),
+        SupernetError,
+        f"for each value of 'first', {values}, but lacks 'narrow'",
+    )
     measured = Penalty("energy", evaluator=lambda architecture, run: {"latency_ms": 1.0})
     refused(measured, SupernetError, r"function supplies \['latency_ms'\], and not 'energy'")
 
 
 def test_a_bound_that_no_architecture_meets_is_found_before_training(tmp_path):
-    with pytest.raises(StudyError, match=r"No architecture meets params <= 5, .*: params 10 to 318\. Loosen the bound"):
-        retia.search(ModelSpace(Net), evaluator(), SPOS(), trials=1, maximize="accuracy", constraints=["params <= 5"], directory=tmp_path, progress=False)
+    with pytest.raises(
+        StudyError, match=r"No architecture meets params <= 5, .*: params 10 to 318\. Loosen the bound"
+    ):
+        retia.search(
+            ModelSpace(Net),
+            evaluator(),
+            SPOS(),
+            trials=1,
+            maximize="accuracy",
+            constraints=["params <= 5"],
+            directory=tmp_path,
+            progress=False,
+        )
     assert not list(tmp_path.rglob("supernet*"))

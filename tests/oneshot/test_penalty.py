@@ -46,12 +46,17 @@ def descend(penalty, steps=600, lr=0.3):
         cost = penalty.expected({label: logit.softmax(0) for label, logit in logits.items()})
         penalty.penalized(torch.tensor(1.0), cost).backward()
         optimizer.step()
-    likely = {label: list(domain.enumerate())[int(logits[label].argmax())] for label, domain in domains.items()}
+    likely = {
+        label: list(domain.enumerate())[int(logits[label].argmax())] for label, domain in domains.items()
+    }
     return likely, {label: logit.softmax(0).detach() for label, logit in logits.items()}
 
 
 @pytest.mark.parametrize("form", ["add", "multiply"])
-@pytest.mark.parametrize(("metric", "least", "options"), [("params", 16, {}), ("macs", 12, {}), ("latency_ms", 1, {"table": LATENCY})])
+@pytest.mark.parametrize(
+    ("metric", "least", "options"),
+    [("params", 16, {}), ("macs", 12, {}), ("latency_ms", 1, {"table": LATENCY})],
+)
 def test_a_strong_penalty_leads_to_the_cheapest_by_gradient_descent_alone(metric, least, options, form):
     penalty = bound(metric, target=least, form=form, **options)
     assert penalty.cost({"width": 2, "body": 0}) == least
@@ -113,16 +118,25 @@ def test_without_a_target_a_cost_is_relative_to_the_mean_over_the_values():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"form": "power"}, r"The form of Penalty\('params'\) is one of \['add', 'hinge', 'absolute', 'multiply', 'hard'\], got 'power'"),
+        (
+            {"form": "power"},
+            r"The form of Penalty\('params'\) is one of \['add', 'hinge', 'absolute', 'multiply', 'hard'\], got 'power'",
+        ),
         ({"target": 0}, r"The target of Penalty\('params'\) is a cost above 0, got 0"),
         ({"target": -1.0}, "a cost above 0, got -1.0"),
         ({"target": math.nan}, "a cost above 0, got nan"),
         ({"form": "hinge"}, "of the form 'hinge' is about a target, but has none"),
         ({"scale": -0.1}, "The scale of .* is at least 0, got -0.1"),
         ({"samples": 1}, "The samples of .* are at least 2, .* got 1"),
-        ({"table": LATENCY, "samples": 4}, "has a table, whose expectation is exact, so it takes no evaluator and no samples"),
+        (
+            {"table": LATENCY, "samples": 4},
+            "has a table, whose expectation is exact, so it takes no evaluator and no samples",
+        ),
         ({"constant": 2.0}, "has a constant, 2.0, which is part of a table"),
-        ({"metric": "latency_ms"}, r"Penalty\('latency_ms'\) is none of \['params', 'flops', 'macs'\], which are counted. Say what each value costs"),
+        (
+            {"metric": "latency_ms"},
+            r"Penalty\('latency_ms'\) is none of \['params', 'flops', 'macs'\], which are counted. Say what each value costs",
+        ),
     ],
 )
 def test_settings_that_can_not_be(options, message):
@@ -132,12 +146,16 @@ def test_settings_that_can_not_be(options, message):
 
 def test_a_cost_of_nothing_has_no_relative_size():
     table = {"width": {4: 0.0, 8: 0.0, 2: 0.0}}
-    with pytest.raises(SupernetError, match="The latency_ms of .* are 0 on average, to which nothing can be relative"):
+    with pytest.raises(
+        SupernetError, match="The latency_ms of .* are 0 on average, to which nothing can be relative"
+    ):
         bound("latency_ms", table=table)
 
 
 def test_a_quality_below_zero_is_not_multiplied():
-    with pytest.raises(EvaluationError, match="'multiply' multiplies a quality of at least 0, such as an accuracy, got -0.5"):
+    with pytest.raises(
+        EvaluationError, match="'multiply' multiplies a quality of at least 0, such as an accuracy, got -0.5"
+    ):
         bound(form="multiply").reward(-0.5, 10.0)
 
 

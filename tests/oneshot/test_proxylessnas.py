@@ -15,7 +15,12 @@ functional = nn.functional
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
-        candidates = {"identity": nn.Identity, "linear": lambda: nn.Linear(4, 4), "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
+        candidates = {
+            "identity": nn.Identity,
+            "linear": lambda: nn.Linear(4, 4),
+            "tanh": nn.Tanh,
+            "sigmoid": nn.Sigmoid,
+        }
         self.first = layer_choice("op", candidates)
         self.second = layer_choice("op", candidates)
         self.head = nn.Linear(4, 2)
@@ -26,7 +31,9 @@ class Net(nn.Module):
         return self.head(self.second(x))
 
 
-def test_the_gradient_is_that_of_both_gates_through_the_renormalized_probabilities(make_setting, lessons, signs):
+def test_the_gradient_is_that_of_both_gates_through_the_renormalized_probabilities(
+    make_setting, lessons, signs
+):
     setting = make_setting(ModelSpace(Net), *signs)
     session = ProxylessNAS().session(setting)
     weights, model = session.relaxation.weights["op"], setting.supernet.model
@@ -81,7 +88,9 @@ def test_the_weights_are_taught_on_one_path_alone(make_setting, lessons, signs):
 
 
 def saved_bytes(run):
-    """Return the memory of the tensors that are kept for the backward pass, each storage once, apart from parameters."""
+    """Return the memory of the tensors that are kept for the backward pass, each storage once, apart from
+    parameters.
+    """
     kept = {}
 
     def pack(tensor):
@@ -100,7 +109,11 @@ def separable(kernel, expansion):
     hidden = 16 * expansion
     return nn.Sequential(
         *(nn.Conv2d(16, hidden, 1, bias=False), nn.BatchNorm2d(hidden), nn.ReLU6()),
-        *(nn.Conv2d(hidden, hidden, kernel, padding=kernel // 2, groups=hidden, bias=False), nn.BatchNorm2d(hidden), nn.ReLU6()),
+        *(
+            nn.Conv2d(hidden, hidden, kernel, padding=kernel // 2, groups=hidden, bias=False),
+            nn.BatchNorm2d(hidden),
+            nn.ReLU6(),
+        ),
         *(nn.Conv2d(hidden, 16, 1, bias=False), nn.BatchNorm2d(16)),
     )
 
@@ -120,7 +133,9 @@ class Mobile(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
-@pytest.mark.parametrize("space", [ModelSpace(Mobile), ModelSpace(NasBench201, channels=8, cells=1)], ids=["mobile", "nasbench201"])
+@pytest.mark.parametrize(
+    "space", [ModelSpace(Mobile), ModelSpace(NasBench201, channels=8, cells=1)], ids=["mobile", "nasbench201"]
+)
 def test_one_path_is_in_memory(make_setting, lessons, space):
     x = torch.randn(8, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     setting = make_setting(space, x, torch.zeros(8, dtype=torch.long))
@@ -182,7 +197,9 @@ def test_gates_pass_on_positional_keyword_and_other_arguments():
     assert x.grad.tolist() == [2, 2]
     assert weights.grad.tolist() == [7.0, 1.5**2 + 2.5**2]
     with torch.no_grad():
-        assert BinaryGates(weights, 1, 0, "op").combine([Affine(), Power()], (x, 2), {"shift": shift}).tolist() == [2.25, 6.25]
+        assert BinaryGates(weights, 1, 0, "op").combine(
+            [Affine(), Power()], (x, 2), {"shift": shift}
+        ).tolist() == [2.25, 6.25]
 
 
 def test_under_autocast_the_second_run_is_in_the_same_precision():
@@ -210,14 +227,24 @@ class Widths(nn.Module):
         super().__init__()
         width = choice("width", [2, 4, 8])
         self.stem = nn.Linear(4, width)
-        self.op = layer_choice("op", {"deep": lambda: nn.Sequential(layer_choice("inner", [nn.ReLU, nn.Tanh]), nn.Linear(width, width)), "flat": nn.Identity})
+        self.op = layer_choice(
+            "op",
+            {
+                "deep": lambda: nn.Sequential(
+                    layer_choice("inner", [nn.ReLU, nn.Tanh]), nn.Linear(width, width)
+                ),
+                "flat": nn.Identity,
+            },
+        )
         self.head = nn.Linear(width, 2)
 
     def forward(self, x):
         return self.head(self.op(self.stem(x)))
 
 
-def test_widths_and_choices_inside_of_candidates_have_gradients_while_they_are_on_the_path(make_setting, lessons, signs):
+def test_widths_and_choices_inside_of_candidates_have_gradients_while_they_are_on_the_path(
+    make_setting, lessons, signs
+):
     setting = make_setting(ModelSpace(Widths), *signs)
     session = ProxylessNAS().session(setting)
     seen = set()

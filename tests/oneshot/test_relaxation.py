@@ -26,7 +26,11 @@ class Celled(nn.Module):
 
 
 def test_a_cell_keeps_the_edges_with_the_strongest_operations_other_than_none(make_setting):
-    setting = make_setting(ModelSpace(Celled), torch.randn(8, 4, generator=torch.Generator().manual_seed(0)), torch.zeros(8, dtype=torch.long))
+    setting = make_setting(
+        ModelSpace(Celled),
+        torch.randn(8, 4, generator=torch.Generator().manual_seed(0)),
+        torch.zeros(8, dtype=torch.long),
+    )
     relaxation = Relaxation(setting, "DARTS")
     rng = np.random.default_rng(0)
     with torch.no_grad():
@@ -35,11 +39,15 @@ def test_a_cell_keeps_the_edges_with_the_strongest_operations_other_than_none(ma
     assert not [label for label in relaxation.weights if label.endswith("inputs")]
     best = next(relaxation.ranked())
     for node in range(3):
-        likely = {i: relaxation.weights[f"cell/{node}/op/{i}"].softmax(0)[1:].tolist() for i in range(2 + node)}
+        likely = {
+            i: relaxation.weights[f"cell/{node}/op/{i}"].softmax(0)[1:].tolist() for i in range(2 + node)
+        }
         kept = sorted(sorted(likely, key=lambda i: -max(likely[i]))[:2])
         if node:
             assert best[f"cell/{node}/inputs"] == tuple(kept)
-        assert [best[f"cell/{node}/op/{i}"] for i in kept] == [("skip", "relu")[int(np.argmax(likely[i]))] for i in kept]
+        assert [best[f"cell/{node}/op/{i}"] for i in kept] == [
+            ("skip", "relu")[int(np.argmax(likely[i]))] for i in kept
+        ]
     first_with_none = next(i for i, one in enumerate(relaxation.ranked()) if "none" in one.values())
     space = setting.supernet.space
     assert first_with_none == sum("none" not in one.values() for one in space.enumerate())
@@ -89,7 +97,11 @@ def test_what_is_ranked_meets_restrictions_and_bounds_and_is_in_the_order_of_bru
     random_weights(session.relaxation)
     allowed = [a for a in space.enumerate() if a["body/0/act"] == "relu"]
     probability = {
-        a: math.prod(float(session.probabilities()[label][session.relaxation.values(label).index(value)]) for label, value in a.items()) for a in allowed
+        a: math.prod(
+            float(session.probabilities()[label][session.relaxation.values(label).index(value)])
+            for label, value in a.items()
+        )
+        for a in allowed
     }
     ranked = list(session.ranked())
     assert set(ranked) == set(allowed)

@@ -15,7 +15,11 @@ class Sizes(nn.Module):
         super().__init__()
         width = retia.choice("width", [8, 16, 4])
         self.stem = nn.Linear(2, width)
-        self.body = retia.repeat("body", lambda i: nn.Sequential(nn.Linear(width, width), retia.layer_choice("act", [nn.ReLU, nn.Tanh])), (0, 2))
+        self.body = retia.repeat(
+            "body",
+            lambda i: nn.Sequential(nn.Linear(width, width), retia.layer_choice("act", [nn.ReLU, nn.Tanh])),
+            (0, 2),
+        )
         self.head = nn.Linear(width, outputs)
 
     def forward(self, x):
@@ -26,7 +30,13 @@ class Widths(nn.Module):
     def __init__(self):
         super().__init__()
         widths = [retia.choice(f"width{i}", [8, 16, 4]) for i in range(2)]
-        self.layers = nn.Sequential(nn.Linear(2, widths[0]), nn.ReLU(), nn.Linear(widths[0], widths[1]), nn.ReLU(), nn.Linear(widths[1], 3))
+        self.layers = nn.Sequential(
+            nn.Linear(2, widths[0]),
+            nn.ReLU(),
+            nn.Linear(widths[0], widths[1]),
+            nn.ReLU(),
+            nn.Linear(widths[1], 3),
+        )
 
     def forward(self, x):
         return self.layers(x)
@@ -77,12 +87,16 @@ def test_the_loss_is_the_sum_over_the_paths_exactly(make_setting, lessons, class
         setting.supernet.activate(path)
         outputs.append(setting.supernet(x))
     soft = softmax(outputs[0].detach(), 1)
-    (cross_entropy(outputs[0], y) + sum(cross_entropy(out, soft if distill else y) for out in outputs[1:])).backward()
+    (
+        cross_entropy(outputs[0], y) + sum(cross_entropy(out, soft if distill else y) for out in outputs[1:])
+    ).backward()
     for name, parameter in setting.supernet.named_parameters():
         torch.testing.assert_close(mine[name], parameter.grad)
 
 
-def test_paths_with_other_candidates_than_the_largest_learn_from_the_targets(make_setting, lessons, classes, taught_paths):
+def test_paths_with_other_candidates_than_the_largest_learn_from_the_targets(
+    make_setting, lessons, classes, taught_paths
+):
     setting = make_setting(ModelSpace(Sizes), *classes)
     kinds = set()
     for lesson in lessons(setting, 10):
@@ -94,7 +108,9 @@ def test_paths_with_other_candidates_than_the_largest_learn_from_the_targets(mak
         for path in others:
             part = all(largest[label] == value for label, value in path.items() if label.endswith("act"))
             kinds.add(part)
-            total = total + cross_entropy(setting.supernet.subnet(path)(x), softmax(outputs.detach(), 1) if part else y)
+            total = total + cross_entropy(
+                setting.supernet.subnet(path)(x), softmax(outputs.detach(), 1) if part else y
+            )
         assert session.teach(lesson) == pytest.approx(float(total.detach()), rel=1e-6)
     assert kinds == {True, False}
 
@@ -125,16 +141,28 @@ def test_distillation_averages_over_samples_along_any_dimension():
     batch = (torch.zeros(4, 1), labels)
     training = Classification(batch, batch)
     loss = training.distilled(outputs, teacher, batch)
-    terms = torch.stack([-(softmax(teacher[b, :, t], 0) * log_softmax(outputs[b, :, t], 0)).sum() for b in range(4) for t in range(5)]).view(4, 5)
+    terms = torch.stack(
+        [
+            -(softmax(teacher[b, :, t], 0) * log_softmax(outputs[b, :, t], 0)).sum()
+            for b in range(4)
+            for t in range(5)
+        ]
+    ).view(4, 5)
     torch.testing.assert_close(loss, terms.mean())
     assert not loss.requires_grad  # the teacher is not taught
     labels[0, 1] = -100  # a target that does not count
     torch.testing.assert_close(training.distilled(outputs, teacher, batch), terms[labels >= 0].mean())
 
 
-def test_a_forbidden_extreme_gives_way_to_the_nearest_allowed_path(make_setting, lessons, classes, taught_paths):
+def test_a_forbidden_extreme_gives_way_to_the_nearest_allowed_path(
+    make_setting, lessons, classes, taught_paths
+):
     # The largest is 16 wide and 2 deep; allowed is one of both at most.
-    setting = make_setting(ModelSpace(Sizes).where(lambda a: a["width"] > 4, "width > 4"), *classes, allows=lambda a: a["width"] * (a["body"] + 1) < 32)
+    setting = make_setting(
+        ModelSpace(Sizes).where(lambda a: a["width"] > 4, "width > 4"),
+        *classes,
+        allows=lambda a: a["width"] * (a["body"] + 1) < 32,
+    )
     session = Sandwich().session(setting)
     for largest, smallest, *_ in taught_paths(session, lessons(setting, 10)):
         assert (largest["width"], largest["body"]) in {(16, 0), (8, 2)}  # none of them can grow
@@ -147,8 +175,13 @@ def test_restrictions_and_bounds_are_never_violated(make_setting, lessons, class
     session = Sandwich().session(setting)
     rows = taught_paths(session, lessons(setting, 30))
     ranked = list(session.ranked())
-    assert all(path in space and path.get("body/0/act") != "ReLU" for path in [*ranked, *(path for paths in rows for path in paths)])
-    assert {(paths[0]["width"], paths[0]["body"]) for paths in rows} == {(16, 2)}  # another activation was drawn
+    assert all(
+        path in space and path.get("body/0/act") != "ReLU"
+        for path in [*ranked, *(path for paths in rows for path in paths)]
+    )
+    assert {(paths[0]["width"], paths[0]["body"]) for paths in rows} == {
+        (16, 2)
+    }  # another activation was drawn
     assert len(ranked) == len(set(ranked)) == 2 * (1 + 1 + 2)
 
 
@@ -172,5 +205,7 @@ def test_a_bound_that_nothing_meets_is_an_error_before_training(make_setting, cl
 
 
 def test_a_number_of_paths_is_not_negative():
-    with pytest.raises(EvaluationError, match="'random' of Sandwich is a number of paths, at least 0, got -1"):
+    with pytest.raises(
+        EvaluationError, match="'random' of Sandwich is a number of paths, at least 0, got -1"
+    ):
         Sandwich(random=-1)

@@ -25,7 +25,9 @@ def test_weights_and_architecture_weights_see_one_sample_and_the_training_data(m
     session = SNAS(learning_rate=1e-12).session(setting)  # so that the samples can be compared
     lesson = next(lessons(setting, 1))
     session.search(lesson)
-    searched = {name: getattr(setting.supernet.model, name).mixture.weights.detach() for name in ("first", "second")}
+    searched = {
+        name: getattr(setting.supernet.model, name).mixture.weights.detach() for name in ("first", "second")
+    }
     told = session.search(lesson)["search_loss"]
     taught = session.teach(lesson)
     assert told == pytest.approx(taught, rel=1e-5)
@@ -49,9 +51,13 @@ def test_the_temperature_falls_evenly(make_setting, lessons, monkeypatch, signs)
     per_step = seen[::2]
     assert per_step[0] == 2
     assert per_step[-1] == pytest.approx(0.02)
-    assert [before - after for before, after in itertools.pairwise(per_step)] == pytest.approx([1.98 / (setting.steps - 1)] * (setting.steps - 1))
+    assert [before - after for before, after in itertools.pairwise(per_step)] == pytest.approx(
+        [1.98 / (setting.steps - 1)] * (setting.steps - 1)
+    )
 
 
 def test_a_concrete_sample_has_the_gradient_of_the_reparametrization():
     weights = torch.tensor([0.5, -0.5, 0.2], dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda w: gumbel_softmax(w, 0.7, torch.Generator().manual_seed(0)), weights)
+    assert torch.autograd.gradcheck(
+        lambda w: gumbel_softmax(w, 0.7, torch.Generator().manual_seed(0)), weights
+    )

@@ -19,7 +19,11 @@ class Sizes(nn.Module):
         super().__init__()
         width = retia.choice("width", [4, 8, 16])
         self.stem = nn.Linear(2, width)
-        self.body = retia.repeat("body", lambda i: nn.Sequential(nn.Linear(width, width), retia.layer_choice("act", [nn.ReLU, nn.Tanh])), (0, 2))
+        self.body = retia.repeat(
+            "body",
+            lambda i: nn.Sequential(nn.Linear(width, width), retia.layer_choice("act", [nn.ReLU, nn.Tanh])),
+            (0, 2),
+        )
         self.head = nn.Linear(width, 2)
 
     def forward(self, x):
@@ -28,7 +32,9 @@ class Sizes(nn.Module):
 
 def taught_paths(session, lessons):
     paths = []
-    handle = session.supernet.register_forward_pre_hook(lambda supernet, _: paths.append(supernet.architecture))
+    handle = session.supernet.register_forward_pre_hook(
+        lambda supernet, _: paths.append(supernet.architecture)
+    )
     for lesson in lessons:
         session.teach(lesson)
     handle.remove()
@@ -57,7 +63,9 @@ def test_values_are_drawn_uniformly_or_architectures_are(make_setting, lessons, 
         paths = taught_paths(SPOS(uniform=uniform).session(setting), lessons(setting, 400))
         shares[uniform] = Counter(path["body"] for path in paths)
     assert [shares["choices"][depth] / 400 for depth in range(3)] == pytest.approx([1 / 3] * 3, abs=0.08)
-    assert [shares["architectures"][depth] / 400 for depth in range(3)] == pytest.approx([1 / 7, 2 / 7, 4 / 7], abs=0.08)
+    assert [shares["architectures"][depth] / 400 for depth in range(3)] == pytest.approx(
+        [1 / 7, 2 / 7, 4 / 7], abs=0.08
+    )
 
 
 def test_a_lesson_is_the_same_whenever_it_is_taught(make_setting, lessons, classes):
@@ -89,7 +97,10 @@ def test_each_allowed_architecture_is_ranked_once_and_then_it_ends(make_setting,
 
 def test_the_only_architecture_that_a_bound_allows_is_found(make_setting, lessons, classes):
     def many():
-        return nn.Sequential(*(retia.layer_choice(f"act{i}", {"no": nn.Identity, "yes": nn.Tanh}) for i in range(12)), nn.Linear(2, 2))
+        return nn.Sequential(
+            *(retia.layer_choice(f"act{i}", {"no": nn.Identity, "yes": nn.Tanh}) for i in range(12)),
+            nn.Linear(2, 2),
+        )
 
     space = ModelSpace(many)
     only = {f"act{i}": "yes" for i in range(12)}
@@ -109,7 +120,9 @@ def test_a_large_space_is_exhausted_by_patience(make_setting, classes):
         def forward(self, x):
             return self.layer(x)
 
-    setting = make_setting(ModelSpace(Many), *classes, allows=lambda a: a["n0"] == a["n1"] == a["n2"] == 0 and a["n3"] < 2)  # 20 of 100,000
+    setting = make_setting(
+        ModelSpace(Many), *classes, allows=lambda a: a["n0"] == a["n1"] == a["n2"] == 0 and a["n3"] < 2
+    )  # 20 of 100,000
     ranked = list(PathSampler(setting).unseen(np.random.default_rng(0)))
     assert 0 < len(ranked) == len(set(ranked)) <= 20
 
@@ -142,5 +155,7 @@ def test_a_bound_that_nothing_meets_is_an_error_before_training(make_setting, cl
 
 
 def test_uniform_is_one_of_two():
-    with pytest.raises(EvaluationError, match="'uniform' of SPOS is 'choices' or 'architectures', got 'paths'"):
+    with pytest.raises(
+        EvaluationError, match="'uniform' of SPOS is 'choices' or 'architectures', got 'paths'"
+    ):
         SPOS(uniform="paths")

@@ -13,7 +13,13 @@ from retia.searching import search
 from retia.study import Repeated
 from retia.study.evaluator import Budgeted, Costed, Releasing, Searchable, Supplying
 
-ABILITIES = {"costs": Costed, "metrics_supplied": Supplying, "full_fidelity": Budgeted, "release": Releasing, "parameters": Searchable}
+ABILITIES = {
+    "costs": Costed,
+    "metrics_supplied": Supplying,
+    "full_fidelity": Budgeted,
+    "release": Releasing,
+    "parameters": Searchable,
+}
 
 
 class OnlyTraining:
@@ -51,11 +57,17 @@ def classification():
 
 
 def space():
-    return ModelSpace(lambda: nn.Sequential(layer_choice("op", {"a": lambda: nn.Linear(4, 2), "b": lambda: nn.Linear(4, 2, bias=False)})))
+    return ModelSpace(
+        lambda: nn.Sequential(
+            layer_choice("op", {"a": lambda: nn.Linear(4, 2), "b": lambda: nn.Linear(4, 2, bias=False)})
+        )
+    )
 
 
 def abilities(evaluator):
-    """Which abilities `isinstance` finds, which has to be the same for what a static look-up finds, as Python 3.12 does, and a dynamic one (3.11)."""
+    """Which abilities `isinstance` finds, which has to be the same for what a static look-up finds, as Python
+    3.12 does, and a dynamic one (3.11).
+    """
     for name in ABILITIES:
         assert hasattr(evaluator, name) == (inspect.getattr_static(evaluator, name, None) is not None)
     return {name for name, ability in ABILITIES.items() if isinstance(evaluator, ability)}
@@ -76,7 +88,11 @@ def test_an_evaluator_that_counts_costs(classification):
     assert trained.costs().metrics == ("params", "flops", "macs")
 
 
-@pytest.mark.parametrize("wrap", [lambda one: Repeated(one, 2), lambda one: SPOS(epochs=1).train(space(), one)], ids=["repeated", "supernet"])
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda one: Repeated(one, 2), lambda one: SPOS(epochs=1).train(space(), one)],
+    ids=["repeated", "supernet"],
+)
 def test_a_wrapper_of_an_evaluator_that_delegates_has_its_abilities(classification, wrap):
     assert abilities(wrap(Delegating(classification))) == abilities(wrap(classification))
 

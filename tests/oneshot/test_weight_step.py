@@ -11,7 +11,9 @@ def model():
     layer = nn.utils.skip_init(nn.Linear, 3, 2)
     with torch.no_grad():
         for parameter in layer.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.ndim)))
+            parameter.copy_(
+                torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.ndim))
+            )
     return layer
 
 
@@ -49,12 +51,20 @@ def test_the_step_is_the_one_that_sgd_takes(settings, before):
 
 def test_any_other_optimizer_stands_for_gradient_descent_with_its_rate_and_decay():
     layer = model()
-    optimizer = torch.optim.AdamW([{"params": [layer.weight], "lr": 0.5}, {"params": [layer.bias]}], lr=0.1, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(
+        [{"params": [layer.weight], "lr": 0.5}, {"params": [layer.bias]}], lr=0.1, weight_decay=0.01
+    )
     give_gradients(layer, 0)
     optimizer.step()
     weight, bias = weight_steps([optimizer])
-    torch.testing.assert_close(weight.applied(layer.weight.grad), layer.weight.detach() - 0.5 * (layer.weight.grad + 0.01 * layer.weight.detach()))
-    torch.testing.assert_close(bias.applied(layer.bias.grad), layer.bias.detach() - 0.1 * (layer.bias.grad + 0.01 * layer.bias.detach()))
+    torch.testing.assert_close(
+        weight.applied(layer.weight.grad),
+        layer.weight.detach() - 0.5 * (layer.weight.grad + 0.01 * layer.weight.detach()),
+    )
+    torch.testing.assert_close(
+        bias.applied(layer.bias.grad),
+        layer.bias.detach() - 0.1 * (layer.bias.grad + 0.01 * layer.bias.detach()),
+    )
 
 
 def test_another_rate_may_be_given_and_frozen_weights_have_no_step():
@@ -65,4 +75,6 @@ def test_another_rate_may_be_given_and_frozen_weights_have_no_step():
     optimizer.step()
     (step,) = weight_steps([optimizer], xi=0.05)
     slope = torch.ones(2, 3)
-    torch.testing.assert_close(step.applied(slope), layer.weight.detach() - 0.05 * (slope + 0.9 * layer.weight.grad))
+    torch.testing.assert_close(
+        step.applied(slope), layer.weight.detach() - 0.05 * (slope + 0.9 * layer.weight.grad)
+    )

@@ -11,7 +11,10 @@ class Table:
 
     def __init__(self, operations, names, accuracies):
         self.space = SearchSpace({f"edge/{edge}": Categorical(tuple(names)) for edge in EDGES})
-        self.architectures = [Architecture({f"edge/{edge}": names[i] for edge, i in zip(EDGES, row, strict=True)}) for row in operations]
+        self.architectures = [
+            Architecture({f"edge/{edge}": names[i] for edge, i in zip(EDGES, row, strict=True)})
+            for row in operations
+        ]
         self.accuracies = accuracies
         self.of = dict(zip(self.architectures, accuracies.tolist(), strict=True))
 
@@ -22,4 +25,8 @@ def table(shared_data):
     if not path.exists():
         pytest.skip(f"needs the table of NAS-Bench-201, and there is no {path}")
     with np.load(path, allow_pickle=False) as data:
-        return Table(data["ops"].tolist(), data["op_names"].tolist(), data["c10valid_200ep_valid_accuracy"].astype(float))
+        return Table(
+            data["ops"].tolist(),
+            data["op_names"].tolist(),
+            data["c10valid_200ep_valid_accuracy"].astype(float),
+        )

@@ -26,7 +26,10 @@ def test_paths_are_the_ways_from_input_to_output():
     encode = Paths().fit(CELL, learnt)
     # The short ones first: (pool), (conv, conv), (pool, conv).
     assert encode(learnt).tolist() == [[1, 1, 0], [0, 0, 1]]
-    assert encode([spelled("none", "pool", "conv"), spelled("conv", "conv", "none")]).tolist() == [[1, 0, 0], [0, 0, 0]]  # (conv) is not known
+    assert encode([spelled("none", "pool", "conv"), spelled("conv", "conv", "none")]).tolist() == [
+        [1, 0, 0],
+        [0, 0, 0],
+    ]  # (conv) is not known
 
 
 def test_long_paths_are_truncated():
@@ -35,7 +38,10 @@ def test_long_paths_are_truncated():
 
 
 def test_a_path_from_one_of_several_inputs_begins_with_it():
-    graphs = {"x": LabelledGraph(("in0", "in1", "op", "out"), ((0, 2), (2, 3))), "y": LabelledGraph(("in0", "in1", "op", "out"), ((1, 2), (2, 3)))}
+    graphs = {
+        "x": LabelledGraph(("in0", "in1", "op", "out"), ((0, 2), (2, 3))),
+        "y": LabelledGraph(("in0", "in1", "op", "out"), ((1, 2), (2, 3))),
+    }
     space = SearchSpace({"a": Categorical(("x", "y"))})
     some = list(space.enumerate())
     encode = Paths(graph=lambda one: graphs[one["a"]]).fit(space, some)
@@ -44,9 +50,19 @@ def test_a_path_from_one_of_several_inputs_begins_with_it():
 
 def test_labels_are_counted_round_by_round():
     learnt = [spelled("conv", "none", "conv")]
-    # Round 0: input, conv twice, output; round 1: four labels, for the two convolutions differ by their neighbours. None is unknown.
+    # Round 0: input, conv twice, output; round 1: four labels, for the two convolutions differ by their
+    # neighbours. None is unknown.
     assert sorted(WeisfeilerLehman(rounds=0).fit(CELL, learnt)(learnt)[0].tolist()) == [0, 1, 1, 2]
-    assert sorted(WeisfeilerLehman(rounds=1).fit(CELL, learnt)(learnt)[0].tolist()) == [0, 1, 1, 1, 1, 1, 1, 2]
+    assert sorted(WeisfeilerLehman(rounds=1).fit(CELL, learnt)(learnt)[0].tolist()) == [
+        0,
+        1,
+        1,
+        1,
+        1,
+        1,
+        1,
+        2,
+    ]
 
 
 def test_what_computes_the_same_counts_the_same():

@@ -20,7 +20,9 @@ def searched(table, strategy, trials, seed):
 
 
 @pytest.mark.parametrize(
-    ("predictor", "least"), [(GaussianProcess(), 0.88), (GaussianProcess(OneHot()), 0.75), (NeuralEnsemble(), 0.8)], ids=["graphs", "one-hot", "paths"]
+    ("predictor", "least"),
+    [(GaussianProcess(), 0.88), (GaussianProcess(OneHot()), 0.75), (NeuralEnsemble(), 0.8)],
+    ids=["graphs", "one-hot", "paths"],
 )
 def test_a_hundred_cells_rank_the_rest(table, predictor, least):
     """Parameters and FLOPs alone have a rank correlation of 0.72."""
@@ -29,7 +31,11 @@ def test_a_hundred_cells_rank_the_rest(table, predictor, least):
         order = stream(seed).permutation(len(table.architectures))
         train, rest = order[:100], order[100:1100]
         some, others = ([table.architectures[i] for i in places] for places in (train, rest))
-        scores.append(score(predictor, table.space, (some, -table.accuracies[train]), (others, -table.accuracies[rest])).spearman)
+        scores.append(
+            score(
+                predictor, table.space, (some, -table.accuracies[train]), (others, -table.accuracies[rest])
+            ).spearman
+        )
     assert np.mean(scores) >= least
 
 

@@ -64,12 +64,23 @@ def test_a_fresh_policy_is_almost_uniform_and_its_entropy_is_that_of_its_decisio
 
 
 def test_options_are_those_of_the_space():
-    assert policy_of(SPACE).decide([{"depth": 3, "fixed": 8, "op": "conv", "kernel": 5, "bias": True, "tail": "x"}]).tolist() == [[2, 0, 1, 1, 1, 0]]
-    assert policy_of(SPACE).decide([{"depth": 1, "fixed": 8, "op": "skip", "tail": "y"}]).tolist() == [[0, 0, 0, -1, -1, 1]]
+    assert policy_of(SPACE).decide(
+        [{"depth": 3, "fixed": 8, "op": "conv", "kernel": 5, "bias": True, "tail": "x"}]
+    ).tolist() == [[2, 0, 1, 1, 1, 0]]
+    assert policy_of(SPACE).decide([{"depth": 1, "fixed": 8, "op": "skip", "tail": "y"}]).tolist() == [
+        [0, 0, 0, -1, -1, 1]
+    ]
 
 
 def test_scales_are_divided_into_parts():
-    space = SearchSpace({"rate": Real(1e-4, 1, log=True), "width": Integer(1, 1000), "parts": Subset(tuple("abc"), least=1), "few": Integer(2, 8, step=2)})
+    space = SearchSpace(
+        {
+            "rate": Real(1e-4, 1, log=True),
+            "width": Integer(1, 1000),
+            "parts": Subset(tuple("abc"), least=1),
+            "few": Integer(2, 8, step=2),
+        }
+    )
     rate, width, parts, few = decisions_of(space)
     assert [one.options for one in (rate, width, parts, few)] == [16, 16, 7, 4]
     assert [one.first for one in (rate, width, parts, few)] == [0, 16, 32, 39]
@@ -83,7 +94,12 @@ def test_scales_are_divided_into_parts():
 
 def test_too_many_subsets_are_refused():
     with pytest.raises(SpaceError, match=re.escape("at most 4,096 subsets, and 'parts' has 8,192")):
-        Reinforce().propose(SearchSpace({"parts": Subset(tuple(range(13)))}), History([Objective("score", "maximize")]), 1, stream(0))
+        Reinforce().propose(
+            SearchSpace({"parts": Subset(tuple(range(13)))}),
+            History([Objective("score", "maximize")]),
+            1,
+            stream(0),
+        )
 
 
 # --- learning
@@ -94,7 +110,9 @@ each = pytest.mark.parametrize("make", STRATEGIES.values(), ids=STRATEGIES)
 
 @architecture_evaluator
 def matches(architecture):
-    return {"score": sum(value == letter for value, letter in zip(architecture.values(), "cabe", strict=True))}
+    return {
+        "score": sum(value == letter for value, letter in zip(architecture.values(), "cabe", strict=True))
+    }
 
 
 def taught(count, *, metric=lambda one: float(one["op0"] == "c"), constraints=(), failing=lambda one: False):
@@ -103,7 +121,11 @@ def taught(count, *, metric=lambda one: float(one["op0"] == "c"), constraints=()
         one = WORDS.sample(stream(7, number))
         trial = Trial(number, one)
         metrics = {"score": metric(one), "size": float("abcde".index(one["op1"]))}
-        history.record(trial.end("failed", at=1, error="boom") if failing(one) else trial.end("completed", at=1, metrics=metrics))
+        history.record(
+            trial.end("failed", at=1, error="boom")
+            if failing(one)
+            else trial.end("completed", at=1, metrics=metrics)
+        )
     return history
 
 
@@ -127,7 +149,9 @@ def test_what_fails_or_is_infeasible_becomes_less_probable(make):
 
 @each
 def test_entropy_holds_it_back(make):
-    free, held = (share(make(entropy=entropy), taught(200), lambda one: one["op0"] == "c") for entropy in (0.0, 3.0))
+    free, held = (
+        share(make(entropy=entropy), taught(200), lambda one: one["op0"] == "c") for entropy in (0.0, 3.0)
+    )
     assert held < free - 0.2
 
 
@@ -136,7 +160,9 @@ def test_a_batch_is_learnt_from_when_all_of_it_have_ended(make):
     strategy, history = make(batch=4), taught(4)
     history.record(Trial(4, WORDS.sample(stream(7, 4))))
     for number in (5, 6, 7):
-        history.record(Trial(number, WORDS.sample(stream(7, number))).end("completed", at=1, metrics={"score": 1.0}))
+        history.record(
+            Trial(number, WORDS.sample(stream(7, number))).end("completed", at=1, metrics={"score": 1.0})
+        )
     strategy.propose(WORDS, history, 1, stream(0))
     assert len(strategy._learnt) == 4
     history.record(history[4].end("completed", at=2, metrics={"score": 0.0}))
@@ -147,7 +173,11 @@ def test_a_batch_is_learnt_from_when_all_of_it_have_ended(make):
 def test_of_two_objectives_the_front_is_rewarded_before_what_it_dominates():
     history = History([Objective("a", "minimize"), Objective("b", "minimize")])
     for number, (a, b) in enumerate([(3, 3), (0, 2), (2, 0), (4, 4)]):
-        history.record(Trial(number, WORDS.sample(stream(7, number))).end("completed", at=1, metrics={"a": float(a), "b": float(b)}))
+        history.record(
+            Trial(number, WORDS.sample(stream(7, number))).end(
+                "completed", at=1, metrics={"a": float(a), "b": float(b)}
+            )
+        )
     history.record(Trial(4, WORDS.sample(stream(7, 4))).end("failed", at=1, error="boom"))
     rewards = _rewards(history, list(history))
     assert np.argsort(-rewards).tolist() == [1, 2, 0, 3, 4]
@@ -175,7 +205,10 @@ def test_it_finds_the_optimum_of_a_smooth_landscape_where_chance_does_not(make):
 def test_ppo_keeps_near_to_the_policy_before():
     """Once the ratio is beyond the clip, further steps on a batch change nothing."""
     history = taught(20)
-    near, far = (share(PPO(epochs=40, clip=clip, entropy=0.0), history, lambda one: one["op0"] == "c") for clip in (0.05, 1e3))
+    near, far = (
+        share(PPO(epochs=40, clip=clip, entropy=0.0), history, lambda one: one["op0"] == "c")
+        for clip in (0.05, 1e3)
+    )
     assert near < far
 
 

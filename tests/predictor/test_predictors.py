@@ -5,7 +5,15 @@ import pytest
 from scipy.sparse import issparse
 
 from retia.errors import SpaceError
-from retia.predictor import GaussianProcess, GradientBoosting, NeuralEnsemble, OneHot, Paths, RandomForest, WeisfeilerLehman
+from retia.predictor import (
+    GaussianProcess,
+    GradientBoosting,
+    NeuralEnsemble,
+    OneHot,
+    Paths,
+    RandomForest,
+    WeisfeilerLehman,
+)
 from retia.predictor.gaussian_process import _Rows
 from retia.rng import stream
 from retia.space import Categorical, Clause, Condition, Integer, Parameter, Real, SearchSpace, Subset
@@ -34,7 +42,9 @@ def sampled(space, count, seed=0):
 
 def additive(architectures):
     """A loss that is the sum of what each letter costs."""
-    return np.array([sum("abcde".index(value) for value in one.values()) for one in architectures], dtype=float)
+    return np.array(
+        [sum("abcde".index(value) for value in one.values()) for one in architectures], dtype=float
+    )
 
 
 every_predictor = pytest.mark.parametrize("predictor", PREDICTORS.values(), ids=PREDICTORS)
@@ -44,7 +54,9 @@ every_predictor = pytest.mark.parametrize("predictor", PREDICTORS.values(), ids=
 def test_the_same_arguments_give_the_same_fit(predictor):
     some = sampled(MIXED, 12)
     losses = np.arange(12.0)
-    one, two = (predictor.fit(MIXED, some, losses, stream(3)).predict(sampled(MIXED, 5, seed=1)) for _ in range(2))
+    one, two = (
+        predictor.fit(MIXED, some, losses, stream(3)).predict(sampled(MIXED, 5, seed=1)) for _ in range(2)
+    )
     assert one[0].tolist() == two[0].tolist()
     assert one[1].tolist() == two[1].tolist()
 
@@ -52,11 +64,17 @@ def test_the_same_arguments_give_the_same_fit(predictor):
 @every_predictor
 @pytest.mark.parametrize(
     ("architectures", "losses"),
-    [(sampled(MIXED, 1), [2.0]), (sampled(MIXED, 3), [2.0, 2.0, 2.0]), (sampled(MIXED, 1) * 3, [1.0, 2.0, 3.0])],
+    [
+        (sampled(MIXED, 1), [2.0]),
+        (sampled(MIXED, 3), [2.0, 2.0, 2.0]),
+        (sampled(MIXED, 1) * 3, [1.0, 2.0, 3.0]),
+    ],
     ids=["one", "equal losses", "one three times"],
 )
 def test_it_learns_from_next_to_nothing(predictor, architectures, losses):
-    mean, std = predictor.fit(MIXED, architectures, np.array(losses), stream(0)).predict(sampled(MIXED, 4, seed=1))
+    mean, std = predictor.fit(MIXED, architectures, np.array(losses), stream(0)).predict(
+        sampled(MIXED, 4, seed=1)
+    )
     assert mean.shape == std.shape == (4,)
     assert np.isfinite(mean).all()
     assert (std >= 0).all()
@@ -96,7 +114,9 @@ def test_a_gaussian_process_is_the_textbook_s():
     mean, std = fitted.predict(test)
     assert mean == pytest.approx(losses.mean() + kernel(test, train) @ inverse @ (losses - losses.mean()))
     scale = (losses - losses.mean()) @ inverse @ (losses - losses.mean()) / 10
-    assert std**2 == pytest.approx(scale * (1 - np.einsum("ij,jk,ik->i", kernel(test, train), inverse, kernel(test, train))), abs=1e-8)
+    assert std**2 == pytest.approx(
+        scale * (1 - np.einsum("ij,jk,ik->i", kernel(test, train), inverse, kernel(test, train))), abs=1e-8
+    )
 
 
 def test_a_gaussian_process_finds_the_noise():
@@ -134,15 +154,33 @@ def test_neural_members_are_trained_apart():
     [
         (lambda: GaussianProcess(most=1), "'most' of GaussianProcess is a whole number of at least 2, got 1"),
         (lambda: RandomForest(trees=0), "'trees' of RandomForest is a whole number of at least 1, got 0"),
-        (lambda: RandomForest(share=1.5), "'share' of RandomForest is a number above 0 and at most 1, got 1.5"),
-        (lambda: GradientBoosting(depth=2.5), "'depth' of GradientBoosting is a whole number of at least 1, got 2.5"),
+        (
+            lambda: RandomForest(share=1.5),
+            "'share' of RandomForest is a number above 0 and at most 1, got 1.5",
+        ),
+        (
+            lambda: GradientBoosting(depth=2.5),
+            "'depth' of GradientBoosting is a whole number of at least 1, got 2.5",
+        ),
         (lambda: GradientBoosting(rate=0), "'rate' of GradientBoosting is a number above 0, got 0"),
-        (lambda: NeuralEnsemble(members=0), "'members' of NeuralEnsemble is a whole number of at least 1, got 0"),
+        (
+            lambda: NeuralEnsemble(members=0),
+            "'members' of NeuralEnsemble is a whole number of at least 1, got 0",
+        ),
         (lambda: NeuralEnsemble(rate=float("nan")), "'rate' of NeuralEnsemble is a number above 0, got nan"),
         (lambda: Paths(longest=0), "'longest' of Paths is a whole number of at least 1, got 0"),
-        (lambda: WeisfeilerLehman(rounds=-1), "'rounds' of WeisfeilerLehman is a whole number of at least 0, got -1"),
-        (lambda: GaussianProcess(OneHot), "'encoding' of GaussianProcess is an object with a method fit.*got <class"),
-        (lambda: RandomForest("paths"), "'encoding' of RandomForest is an object with a method fit.*got 'paths'"),
+        (
+            lambda: WeisfeilerLehman(rounds=-1),
+            "'rounds' of WeisfeilerLehman is a whole number of at least 0, got -1",
+        ),
+        (
+            lambda: GaussianProcess(OneHot),
+            "'encoding' of GaussianProcess is an object with a method fit.*got <class",
+        ),
+        (
+            lambda: RandomForest("paths"),
+            "'encoding' of RandomForest is an object with a method fit.*got 'paths'",
+        ),
     ],
 )
 def test_settings_are_checked(make, says):
@@ -152,7 +190,13 @@ def test_settings_are_checked(make, says):
 
 @pytest.mark.parametrize("encoding", [WeisfeilerLehman(), OneHot()], ids=["sparse", "dense"])
 def test_distances_are_those_of_the_encoding_however_sparse_it_is(encoding):
-    space = SearchSpace({f"edge/{node}<-{source}": Categorical(("none", "conv", "pool")) for node in range(1, 9) for source in range(node)})
+    space = SearchSpace(
+        {
+            f"edge/{node}<-{source}": Categorical(("none", "conv", "pool"))
+            for node in range(1, 9)
+            for source in range(node)
+        }
+    )
     train, test = sampled(space, 40), sampled(space, 7, seed=1)
     fitted = GaussianProcess(encoding).fit(space, train, np.arange(40.0), stream(0))
     encode = encoding.fit(space, train)

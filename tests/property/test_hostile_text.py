@@ -1,4 +1,6 @@
-"""No command and no report writes a character that a reader does not see, whatever users and storages call things."""
+"""No command and no report writes a character that a reader does not see, whatever users and storages call
+things.
+"""
 
 import io
 import sqlite3
@@ -30,11 +32,32 @@ from retia.report import (
 from retia.visible import visible, visible_lines
 
 PARTS = (
-    *("\x1b[2J", "\x1b]0;t\x07", "\x9b", "\x7f", "\r", "\n", "\t", "\u200b", "\u202e", "\u2066", "\u2069", "\ufeff", "\u2028", "\u3164", "\ufe0f"),
+    *(
+        "\x1b[2J",
+        "\x1b]0;t\x07",
+        "\x9b",
+        "\x7f",
+        "\r",
+        "\n",
+        "\t",
+        "\u200b",
+        "\u202e",
+        "\u2066",
+        "\u2069",
+        "\ufeff",
+        "\u2028",
+        "\u3164",
+        "\ufe0f",
+    ),
     *("[red]", "[/red]", "[", "]", "$", "$x$", "\\", "<b>", "&", "'", '"', "{}", ":smile:", "%s", "a", "b"),
 )
 HOSTILE = st.lists(st.sampled_from(PARTS), min_size=1, max_size=5).map(lambda parts: "x" + "".join(parts))
-FEW = settings(max_examples=8, deadline=None, phases=(Phase.explicit, Phase.generate), suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(
+    max_examples=8,
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 
 def studied(storage, label, value, metric, error, observer=None):
@@ -55,7 +78,9 @@ def studied(storage, label, value, metric, error, observer=None):
 
 def told(*command):
     result = CliRunner().invoke(main, [str(part) for part in command])
-    assert result.exception is None or isinstance(result.exception, SystemExit), f"{command}: {result.exception!r}"
+    assert result.exception is None or isinstance(result.exception, SystemExit), (
+        f"{command}: {result.exception!r}"
+    )
     assert result.exit_code in (0, 1)
     for text in (result.stdout, result.stderr):
         assert visible_lines(text) == text, command
@@ -76,7 +101,13 @@ def test_every_listing_shows_labels_values_metrics_and_errors_escaped(label, val
         at = ("--storage", Path(folder, "s.db"))
         studied(at[1], label, value, metric, error)
         for extra in ((), ("--json",)):
-            for command in (("studies",), ("best",), ("show", 0), ("show", 1), ("trials", "--state", "failed")):
+            for command in (
+                ("studies",),
+                ("best",),
+                ("show", 0),
+                ("show", 1),
+                ("trials", "--state", "failed"),
+            ):
                 told(*command, *at, *extra)
         told("plot", "--out", Path(folder, "plots"), *at)
         assert len(told("studies", *at).splitlines()) == 2
@@ -85,7 +116,9 @@ def test_every_listing_shows_labels_values_metrics_and_errors_escaped(label, val
         assert visible(f"{label}={value}") in listed
         assert visible(metric) in listed.splitlines()[0]
         assert visible(f"{metric}: 1") in told("show", 0, *at)
-        assert " ".join(visible_lines(f"RuntimeError: {error}.").split()) in " ".join(told("show", 1, *at).split())
+        assert " ".join(visible_lines(f"RuntimeError: {error}.").split()) in " ".join(
+            told("show", 1, *at).split()
+        )
 
 
 @FEW
@@ -112,7 +145,9 @@ def test_every_report_shows_text_escaped(label, value, metric, error):
     architecture = study.trials[2].architecture
     texts = [
         console.file.getvalue(),
-        drawn(summary(study), trials_table(study), trials_table(study, title=metric), space_table(study.space)),
+        drawn(
+            summary(study), trials_table(study), trials_table(study, title=metric), space_table(study.space)
+        ),
         drawn(architecture_table(architecture, space=study.space)),
         *(str(architecture), str(study.space)),
         *(to_html(study), study._repr_html_(), architecture._repr_html_(), study.space._repr_html_()),
@@ -127,7 +162,12 @@ def test_every_report_shows_text_escaped(label, value, metric, error):
 def test_every_plot_draws_text_escaped_and_not_as_a_formula(label, value, metric):
     study = studied(None, label, value, metric, "error")
     curve = RegretCurve(*np.ones((4, 2)))
-    figures = [plot_progress(study, metric), plot_pareto(study), plot_importance(study, metric), plot_regret(metric, metric, {metric: curve})]
+    figures = [
+        plot_progress(study, metric),
+        plot_pareto(study),
+        plot_importance(study, metric),
+        plot_regret(metric, metric, {metric: curve}),
+    ]
     for figure in figures:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph")

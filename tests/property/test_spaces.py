@@ -9,12 +9,37 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from retia.errors import ArchitectureError
-from retia.space import ALWAYS, Architecture, Builder, Categorical, Clause, Condition, Integer, Parameter, Real, SearchSpace, Subset, Tracer, choice, explore
+from retia.space import (
+    ALWAYS,
+    Architecture,
+    Builder,
+    Categorical,
+    Clause,
+    Condition,
+    Integer,
+    Parameter,
+    Real,
+    SearchSpace,
+    Subset,
+    Tracer,
+    choice,
+    explore,
+)
 
-laws = settings(max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
+laws = settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(-5, 5), st.sampled_from([0.5, 1.5, "a", "b", "ü"]), st.tuples(st.integers(0, 1), st.sampled_from("xy"))
+    st.none(),
+    st.booleans(),
+    st.integers(-5, 5),
+    st.sampled_from([0.5, 1.5, "a", "b", "ü"]),
+    st.tuples(st.integers(0, 1), st.sampled_from("xy")),
 )
 
 
@@ -26,7 +51,9 @@ def domains(draw):
         return Categorical(tuple(values), default=draw(st.sampled_from(values)))
     if kind == "integer":
         low, step, count = draw(st.integers(-3, 3)), draw(st.integers(1, 3)), draw(st.integers(1, 4))
-        return Integer(low, low + step * (count - 1), step=step, default=low + step * draw(st.integers(0, count - 1)))
+        return Integer(
+            low, low + step * (count - 1), step=step, default=low + step * draw(st.integers(0, count - 1))
+        )
     if kind == "log":
         return Integer(1, draw(st.integers(1, 4)), log=True)
     items = draw(st.integers(1, 3))
@@ -40,10 +67,19 @@ def conditions(draw, parameters):
         return ALWAYS
     rows = []
     for _ in range(draw(st.integers(1, 2))):
-        asked = draw(st.lists(st.sampled_from(parameters), min_size=1, max_size=2, unique_by=lambda parameter: parameter.label))
+        asked = draw(
+            st.lists(
+                st.sampled_from(parameters),
+                min_size=1,
+                max_size=2,
+                unique_by=lambda parameter: parameter.label,
+            )
+        )
         row = []
         for parameter in asked:
-            values = draw(st.sets(st.sampled_from(list(parameter.domain.enumerate())), min_size=1, max_size=3))
+            values = draw(
+                st.sets(st.sampled_from(list(parameter.domain.enumerate())), min_size=1, max_size=3)
+            )
             row.append(Clause(parameter.label, frozenset(values)))
         rows.append(tuple(row))
     return Condition(tuple(rows))
@@ -61,14 +97,19 @@ generators = st.integers(0, 2**32).map(np.random.default_rng)
 
 
 def brute(space):
-    """Return every architecture, found without any of the space's own walking: all combinations, with what is inactive dropped."""
+    """Return every architecture, found without any of the space's own walking: all combinations, with what is
+    inactive dropped.
+    """
     labels = list(space.parameters)
     found = set()
     for row in itertools.product(*(list(space.parameters[label].domain.enumerate()) for label in labels)):
         held = {}
         for label, value in zip(labels, row, strict=True):
             condition = space.parameters[label].condition
-            if any(all(clause.label in held and held[clause.label] in clause.values for clause in alternative) for alternative in condition.alternatives):
+            if any(
+                all(clause.label in held and held[clause.label] in clause.values for clause in alternative)
+                for alternative in condition.alternatives
+            ):
                 held[label] = value
         found.add(Architecture(held))
     return found
@@ -108,7 +149,8 @@ def test_a_mutant_is_another_architecture_one_decision_away(space, rng):
     assert mutant in space
     assert mutant != architecture
     changed = far(space, architecture, mutant)
-    # One decision was made; others that differ were opened anew behind it, so without it they would not have been free.
+    # One decision was made; others that differ were opened anew behind it, so without it they would not have
+    # been free.
     assert any(space.parameters[label].condition.always or label in changed for label in changed)
     first = changed[0]
     decided = {label: value for label, value in architecture.items() if label != first}
@@ -125,7 +167,11 @@ def test_neighbours_are_valid_distinct_and_mutual(space, rng):
     for other in around:
         assert other in space
         assert len(far(space, architecture, other)) == 1
-    single = sum(space.parameters[label].domain.size - 1 for label in architecture if not isinstance(space.parameters[label].domain, Subset))
+    single = sum(
+        space.parameters[label].domain.size - 1
+        for label in architecture
+        if not isinstance(space.parameters[label].domain, Subset)
+    )
     assert len(around) >= single
 
 
@@ -226,7 +272,9 @@ def test_restrictions_filter(space, salt):
         return (int(architecture.key, 16) ^ salt) % 3 > 0
 
     narrow = space.where(kept, "two thirds")
-    assert set(narrow.enumerate()) == {architecture for architecture in space.enumerate() if kept(architecture)}
+    assert set(narrow.enumerate()) == {
+        architecture for architecture in space.enumerate() if kept(architecture)
+    }
     assert narrow.size() == len(list(narrow.enumerate()))
 
 
@@ -239,7 +287,14 @@ def constructors(draw, depth=2):
     nodes = []
     for _ in range(draw(st.integers(1, 2))):
         values = draw(st.integers(1, 3))
-        inside = [(draw(st.integers(0, values - 1)), draw(constructors(depth=depth - 1))) for _ in range(draw(st.integers(0, 2)))] if depth else []
+        inside = (
+            [
+                (draw(st.integers(0, values - 1)), draw(constructors(depth=depth - 1)))
+                for _ in range(draw(st.integers(0, 2)))
+            ]
+            if depth
+            else []
+        )
         nodes.append((values, inside))
     return nodes
 

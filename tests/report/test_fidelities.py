@@ -30,7 +30,9 @@ class Halved:
     fidelities = (1.0, 10.0)
 
     def propose(self, space, history, n, rng):
-        wanted = [Proposal(space.validate({"x": x}), fidelity=1.0) for x in range(10)] + [Proposal(space.validate({"x": x})) for x in (8, 9)]
+        wanted = [Proposal(space.validate({"x": x}), fidelity=1.0) for x in range(10)] + [
+            Proposal(space.validate({"x": x})) for x in (8, 9)
+        ]
         return [one for one in wanted if history.find(one.architecture, one.fidelity) is None][:n]
 
 
@@ -44,7 +46,9 @@ def study():
 def test_random_search_has_the_same_time_and_what_went_the_farthest_is_compared(study):
     control = study.run_control()
     assert len(control.trials) < 13  # each of its trials takes ten times as long as most of the study's
-    assert sum(trial.seconds for trial in control.trials) == pytest.approx(sum(trial.seconds for trial in study.trials), rel=0.4)
+    assert sum(trial.seconds for trial in control.trials) == pytest.approx(
+        sum(trial.seconds for trial in study.trials), rel=0.4
+    )
     (gain,) = against_random(study).gains
     assert gain.value == 9.0  # and not 109
     assert gain.reference == max(trial.metrics["score"] for trial in control.trials)

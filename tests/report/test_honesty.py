@@ -23,7 +23,9 @@ def alone(architecture):
 
 
 class OneShot:
-    """Scores x by x + 100, but for 18 and 19, which it has the wrong way round; it proposes from the top down."""
+    """Scores x by x + 100, but for 18 and 19, which it has the wrong way round; it proposes from the top
+    down.
+    """
 
     def __init__(self, entropies=(1.0, 0.8, 0.25)):
         self.entropies = entropies
@@ -84,7 +86,9 @@ def test_the_interval_is_that_of_fieller_hartley_and_pearson():
     one = rank_correlation("things", pairs)
     assert one.tau == pytest.approx(1 - 2 * 37 / 190)
     half = 1.96 * math.sqrt(0.437 / 16)
-    assert one.interval == pytest.approx((math.tanh(math.atanh(one.tau) - half), math.tanh(math.atanh(one.tau) + half)))
+    assert one.interval == pytest.approx(
+        (math.tanh(math.atanh(one.tau) - half), math.tanh(math.atanh(one.tau) + half))
+    )
 
 
 def test_perfect_agreement_of_a_few_is_no_certainty():
@@ -112,7 +116,9 @@ def test_everything_that_is_known_of_a_search():
     (gain,) = found.against_random.gains
     assert (gain.value, gain.reference) == (19.0, max(drawn))
     assert found.trained == (6, 12)
-    assert found.parameter_free == pytest.approx(19 / 20)  # of the architecture that is best alone, which is not the supernet's best
+    assert found.parameter_free == pytest.approx(
+        19 / 20
+    )  # of the architecture that is best alone, which is not the supernet's best
     assert found.parameter_free_at_random == pytest.approx(sum(drawn[1:]) / 20 / 11)
     assert found.entropy == ((1, 1.0), (2, 0.8), (3, 0.25))
     assert study.best.architecture == {"x": 18}
@@ -133,7 +139,9 @@ def test_what_was_not_measured_says_how_to_measure_it():
     assert "not measured: no model was trained alone (retrain=5, control=True)" in text
     assert "not compared (retrain=5, control=True)" in text
     assert "Method samples without preference" in text
-    assert honesty(searched(retrain=0)).against_random is None  # the supernet's scores are no match for random search's
+    assert (
+        honesty(searched(retrain=0)).against_random is None
+    )  # the supernet's scores are no match for random search's
 
 
 def test_it_is_part_of_every_report_of_a_stored_one_shot_search(tmp_path):
@@ -143,7 +151,10 @@ def test_it_is_part_of_every_report_of_a_stored_one_shot_search(tmp_path):
     assert "what Method was worth, by score" in text
     assert "retrained" in text
     told = json.loads(json.dumps(overview(study)))["one_shot"]
-    assert [one["among"] for one in told["rank_correlations"]] == ["random architectures", "architectures that were retrained"]
+    assert [one["among"] for one in told["rank_correlations"]] == [
+        "random architectures",
+        "architectures that were retrained",
+    ]
     assert told["entropy"][-1] == {"epoch": 3, "entropy": 0.25}
     assert (tmp_path / "plots" / "one_shot.png") in save_plots(study, tmp_path / "plots")
 
@@ -154,7 +165,10 @@ def test_the_plot_has_a_point_for_each_pair_and_the_entropy():
     assert [len(points.get_offsets()) for points in scores.collections] == [12, 6]
     assert entropy.lines[0].get_ydata().tolist() == [1.0, 0.8, 0.25]
     nothing = plot_honesty(searched(retrain=0, control=0, method=OneShot([])))
-    assert [text.get_text() for axes in nothing.axes for text in axes.texts] == ["no model was trained alone", "Method samples without preference"]
+    assert [text.get_text() for axes in nothing.axes for text in axes.texts] == [
+        "no model was trained alone",
+        "Method samples without preference",
+    ]
 
 
 def test_a_study_of_trained_models_has_nothing_to_be_honest_about():

@@ -23,7 +23,9 @@ def studied(function, trials=32):
 
 
 def test_what_matters_more_has_the_greater_share():
-    shares = importance(studied(lambda a: {"accuracy": 10.0 * a["much"] + (a["some"] == "y"), "other": float(a["none"])}))
+    shares = importance(
+        studied(lambda a: {"accuracy": 10.0 * a["much"] + (a["some"] == "y"), "other": float(a["none"])})
+    )
     assert list(shares)[:2] == ["much", "some"]
     assert shares["much"] > 0.9
     assert shares["none"] < 0.02
@@ -46,7 +48,10 @@ def test_a_metric_that_never_varies_is_explained_by_nothing():
 
 
 def test_too_few_trials_are_an_error():
-    with pytest.raises(StudyError, match=r"needs at least 4 completed trials, study 'known' has 3 with 'accuracy'.*Run more trials"):
+    with pytest.raises(
+        StudyError,
+        match=r"needs at least 4 completed trials, study 'known' has 3 with 'accuracy'.*Run more trials",
+    ):
         importance(studied(lambda a: {"accuracy": 1.0}, trials=3))
 
 

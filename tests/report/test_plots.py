@@ -9,13 +9,21 @@ PNG = b"\x89PNG\r\n\x1a\n"
 def drawn(figure):
     """The lines and points of a figure's plot, by label."""
     (axes,) = figure.axes
-    lines = {line.get_label(): [tuple(map(float, point)) for point in line.get_xydata()] for line in axes.get_lines()}
-    dots = {dots.get_label(): [tuple(map(float, point)) for point in dots.get_offsets()] for dots in axes.collections}
+    lines = {
+        line.get_label(): [tuple(map(float, point)) for point in line.get_xydata()]
+        for line in axes.get_lines()
+    }
+    dots = {
+        dots.get_label(): [tuple(map(float, point)) for point in dots.get_offsets()]
+        for dots in axes.collections
+    }
     return {**lines, **dots}
 
 
 def test_progress_shows_the_best_so_far_the_baseline_and_the_control(searched):
-    figure = plot_progress(searched(against=[(0.3, 1.0), (0.8, 1.0), (0.1, 1.0), (0.1, 1.0), (0.1, 1.0)], minimize=None))
+    figure = plot_progress(
+        searched(against=[(0.3, 1.0), (0.8, 1.0), (0.1, 1.0), (0.1, 1.0), (0.1, 1.0)], minimize=None)
+    )
     shapes = drawn(figure)
     assert shapes["known, best so far"] == [(1, 0.5), (2, 0.7), (5, 0.9), (5, 0.9)]
     assert shapes["random search, best so far"] == [(1, 0.3), (2, 0.8), (5, 0.8)]
@@ -44,12 +52,18 @@ def test_the_front_is_drawn_among_all_trials(searched):
     assert len(shapes["trials"]) == 5
     assert shapes["baseline"] == [(100, 0.5)]
     (axes,) = figure.axes
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("params (lower is better)", "accuracy (higher is better)")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == (
+        "params (lower is better)",
+        "accuracy (higher is better)",
+    )
 
 
 def test_the_axes_can_be_swapped(searched):
     (axes,) = plot_pareto(searched(), x="accuracy", y="params").axes
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("accuracy (higher is better)", "params (lower is better)")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == (
+        "accuracy (higher is better)",
+        "params (lower is better)",
+    )
     (axes,) = plot_pareto(searched(), y="params").axes
     assert axes.get_xlabel() == "accuracy (higher is better)"
 
@@ -77,7 +91,9 @@ def test_plots_are_saved_as_far_as_there_is_something_to_plot(searched, tmp_path
     paths = save_plots(searched(), tmp_path / "new" / "folder")
     assert [path.name for path in paths] == ["progress.png", "pareto.png", "importance.png"]
     assert all(path.read_bytes().startswith(PNG) for path in paths)
-    assert [path.name for path in save_plots(searched([(0.5, 1.0)] * 3, minimize=None), tmp_path)] == ["progress.png"]
+    assert [path.name for path in save_plots(searched([(0.5, 1.0)] * 3, minimize=None), tmp_path)] == [
+        "progress.png"
+    ]
 
 
 def test_a_notebook_shows_a_plot(searched):
@@ -92,12 +108,18 @@ def test_pyplot_knows_nothing_of_the_plots(searched):
 
 
 def test_a_front_needs_two_objectives(searched):
-    with pytest.raises(StudyError, match=r"needs two objectives, study 'known' has one: maximize accuracy\. Use plot_progress"):
+    with pytest.raises(
+        StudyError,
+        match=r"needs two objectives, study 'known' has one: maximize accuracy\. Use plot_progress",
+    ):
         plot_pareto(searched(minimize=None))
 
 
 def test_only_objectives_are_plotted(searched):
-    with pytest.raises(StudyError, match=r"'loss' is not an objective of study 'known'\. Take one of \['accuracy', 'params'\]"):
+    with pytest.raises(
+        StudyError,
+        match=r"'loss' is not an objective of study 'known'\. Take one of \['accuracy', 'params'\]",
+    ):
         plot_progress(searched(), "loss")
     with pytest.raises(StudyError, match="'loss' is not an objective"):
         plot_pareto(searched(), x="loss")

@@ -22,7 +22,11 @@ class Clock:
 
 
 def study_of(function, n=9, **options):
-    return Study(SearchSpace({"a": Integer(1, n)}), architecture_evaluator(function), **{"maximize": "accuracy", "name": "known", **options})
+    return Study(
+        SearchSpace({"a": Integer(1, n)}),
+        architecture_evaluator(function),
+        **{"maximize": "accuracy", "name": "known", **options},
+    )
 
 
 def points(architecture):
@@ -43,7 +47,9 @@ def test_plain_lines_tell_the_start_the_way_and_the_end():
     assert lines[0] == "started study 'known': 9 trials"
     assert lines[-1] == "study 'known' stopped: trials done"
     assert lines[-2].startswith("9/9  ")
-    assert lines[-2].endswith("0 running, 1 failed, 0 infeasible, Pareto front 8  best accuracy 0.9 (trial 8), params 100 (trial 0)")
+    assert lines[-2].endswith(
+        "0 running, 1 failed, 0 infeasible, Pareto front 8  best accuracy 0.9 (trial 8), params 100 (trial 0)"
+    )
     assert "left" not in lines[-2]
 
 
@@ -91,7 +97,10 @@ def test_the_time_left_follows_from_the_rate_of_this_run():
     progress(Event("ended", study, study.trials[4], 25))
     now[0] = 110.0
     progress(Event("ended", study, study.trials[4], 25))
-    assert [line.partition("  0 running")[0] for line in console.file.getvalue().splitlines()[1:]] == ["5/25", "5/25  10.0 s/trial  3:20 left"]
+    assert [line.partition("  0 running")[0] for line in console.file.getvalue().splitlines()[1:]] == [
+        "5/25",
+        "5/25  10.0 s/trial  3:20 left",
+    ]
     now[0] = 110.5
     progress(Event("ended", study, study.trials[4], 25))  # within the interval: not printed
     assert len(console.file.getvalue().splitlines()) == 3

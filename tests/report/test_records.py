@@ -27,14 +27,19 @@ def test_a_record_is_json_as_stored(searched):
 def test_the_overview_holds_what_came_out(searched):
     data = json.loads(json.dumps(overview(searched(against=[(0.1, 500.0)] * 5))))
     assert data["name"] == "known"
-    assert data["objectives"] == [{"metric": "accuracy", "direction": "maximize"}, {"metric": "params", "direction": "minimize"}]
+    assert data["objectives"] == [
+        {"metric": "accuracy", "direction": "maximize"},
+        {"metric": "params", "direction": "minimize"},
+    ]
     assert data["trials"] == {"running": 0, "completed": 5, "failed": 0, "infeasible": 0}
     assert data["best"]["number"] == 4
     assert [trial["number"] for trial in data["front"]] == [2, 3, 4]
     assert data["stop_reason"] == "trials done"
     assert data["against_baseline"]["gains"][0]["gained"] > 0
     assert data["against_random"]["budget"] == 5
-    assert data["against_random"]["hypervolume"]["search"] > data["against_random"]["hypervolume"]["reference"]
+    assert (
+        data["against_random"]["hypervolume"]["search"] > data["against_random"]["hypervolume"]["reference"]
+    )
 
 
 def test_the_overview_of_a_study_without_a_result_is_json_too(searched):

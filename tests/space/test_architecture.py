@@ -39,7 +39,15 @@ def test_does_not_follow_the_mapping_it_came_from():
     assert a["x"] == 1
 
 
-@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda a: pickle.loads(pickle.dumps(a)), lambda a: Architecture.from_json(a.to_json())])
+@pytest.mark.parametrize(
+    "copied",
+    [
+        copy.copy,
+        copy.deepcopy,
+        lambda a: pickle.loads(pickle.dumps(a)),
+        lambda a: Architecture.from_json(a.to_json()),
+    ],
+)
 def test_copies_are_equal(copied):
     a = Architecture({"b": (1, "x", None), "a": 0.1, "c": True, "ü": "ß"})
     assert copied(a) == a
@@ -54,7 +62,9 @@ def test_json_is_canonical():
 def test_key_is_the_same_in_another_process():
     a = Architecture({"width": 16, "kernel": 3})
     code = "from retia.space import Architecture; print(Architecture({'kernel': 3, 'width': 16}).key)"
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.strip()
     assert shown == a.key == "4c9fba9cbc4c5893"
 
 

@@ -3,7 +3,18 @@ import json
 import pytest
 
 from retia.errors import SpaceError
-from retia.space import ALWAYS, Categorical, Clause, Condition, Integer, Parameter, Reference, SearchSpace, condition_where, values_of
+from retia.space import (
+    ALWAYS,
+    Categorical,
+    Clause,
+    Condition,
+    Integer,
+    Parameter,
+    Reference,
+    SearchSpace,
+    condition_where,
+    values_of,
+)
 from retia.space.expression import Operation
 
 
@@ -25,7 +36,9 @@ def test_a_clause_needs_its_parameter_to_be_active():
 
 
 def test_alternatives_of_conjunctions():
-    condition = Condition(((Clause("a", frozenset({1})), Clause("b", frozenset({2}))), (Clause("c", frozenset({3})),)))
+    condition = Condition(
+        ((Clause("a", frozenset({1})), Clause("b", frozenset({2}))), (Clause("c", frozenset({3})),))
+    )
     assert condition.holds({"a": 1, "b": 2})
     assert condition.holds({"a": 0, "c": 3})
     assert not condition.holds({"a": 1, "b": 0})
@@ -48,7 +61,12 @@ def test_prints_several_values():
 
 
 def test_json_round_trip():
-    condition = Condition(((Clause("a", frozenset({1, None, "x"})), Clause("b", frozenset({(1, (2,))}))), (Clause("c", frozenset({True})),)))
+    condition = Condition(
+        (
+            (Clause("a", frozenset({1, None, "x"})), Clause("b", frozenset({(1, (2,))}))),
+            (Clause("c", frozenset({True})),),
+        )
+    )
     data = condition.to_json()
     assert json.loads(json.dumps(data)) == data
     assert Condition.from_json(data) == condition
@@ -67,18 +85,29 @@ def test_condition_where_groups_the_last_label():
 
 def test_values_of_lists_every_combination():
     product = Operation("mul", (Reference("a"), Reference("b")))
-    found = [(values["a"], values["b"], result) for values, result in values_of(product, {"a": Integer(1, 2), "b": Categorical((3, 5))})]
+    found = [
+        (values["a"], values["b"], result)
+        for values, result in values_of(product, {"a": Integer(1, 2), "b": Categorical((3, 5))})
+    ]
     assert found == [(1, 3, 3), (1, 5, 5), (2, 3, 6), (2, 5, 10)]
 
 
 def test_values_of_too_many():
     domains = {"a": Integer(1, 1000), "b": Integer(1, 1000)}
-    with pytest.raises(SpaceError, match=r"'a \+ b' depends on \['a', 'b'\], which have 1,000,000 combinations"):
+    with pytest.raises(
+        SpaceError, match=r"'a \+ b' depends on \['a', 'b'\], which have 1,000,000 combinations"
+    ):
         list(values_of(Operation("add", (Reference("a"), Reference("b"))), domains))
 
 
 def test_a_parameter_comes_after_what_its_condition_asks_about():
-    space = SearchSpace([Parameter("c", Integer(1, 2), when("b", 1)), Parameter("b", Integer(1, 2), when("a", 1)), Parameter("a", Integer(1, 2))])
+    space = SearchSpace(
+        [
+            Parameter("c", Integer(1, 2), when("b", 1)),
+            Parameter("b", Integer(1, 2), when("a", 1)),
+            Parameter("a", Integer(1, 2)),
+        ]
+    )
     assert list(space.parameters) == ["a", "b", "c"]
     assert space.size() == 2 + 1 + 1
 
@@ -88,8 +117,14 @@ def test_a_parameter_comes_after_what_its_condition_asks_about():
     [
         ([Parameter("a", Integer(1, 2)), Parameter("a", Integer(1, 3))], "The label 'a' stands twice"),
         ([Parameter("a", Integer(1, 2), when("b", 1))], "'a' asks about 'b', which is no parameter"),
-        ([Parameter("b", Integer(1, 2)), Parameter("a", Integer(1, 2), when("b", 3))], r"'a' asks whether 'b' is 3, which is not in 1\.\.2"),
-        ([Parameter("a", Integer(1, 2), when("b", 1)), Parameter("b", Integer(1, 2), when("a", 1))], r"\['a', 'b'\] depend on each other in a circle"),
+        (
+            [Parameter("b", Integer(1, 2)), Parameter("a", Integer(1, 2), when("b", 3))],
+            r"'a' asks whether 'b' is 3, which is not in 1\.\.2",
+        ),
+        (
+            [Parameter("a", Integer(1, 2), when("b", 1)), Parameter("b", Integer(1, 2), when("a", 1))],
+            r"\['a', 'b'\] depend on each other in a circle",
+        ),
     ],
 )
 def test_impossible_conditions_say_why(parameters, message):

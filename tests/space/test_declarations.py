@@ -111,12 +111,16 @@ def test_the_same_label_and_domain_is_the_same_choice():
 
 
 def test_the_same_label_with_another_domain_is_an_error_that_shows_both():
-    with pytest.raises(SpaceError, match=r"The label 'a/k' is declared twice with different domains: {3, 5} and {3, 7}"):
+    with pytest.raises(
+        SpaceError, match=r"The label 'a/k' is declared twice with different domains: {3, 5} and {3, 7}"
+    ):
         traced(lambda: [_in("a", lambda values=values: choice("k", values)) for values in ([3, 5], [3, 7])])
 
 
 def test_another_default_is_another_domain():
-    with pytest.raises(SpaceError, match="declared twice with different defaults: 3 and 5. Give both the same default="):
+    with pytest.raises(
+        SpaceError, match="declared twice with different defaults: 3 and 5. Give both the same default="
+    ):
         traced(lambda: (choice("k", [3, 5]), choice("k", [3, 5], default=5)))
 
 
@@ -130,9 +134,15 @@ def _in(name, constructor):
     [
         (lambda: choice("k", []), r"choice\('k'\): A choice needs at least one value"),
         (lambda: choice("k", [1, 1]), r"choice\('k'\): The values of a choice must be distinct, got 1 twice"),
-        (lambda: choice("k", [1, 2], default=3), r"choice\('k'\): The default must be one of \[1, 2\], got 3"),
+        (
+            lambda: choice("k", [1, 2], default=3),
+            r"choice\('k'\): The default must be one of \[1, 2\], got 3",
+        ),
         (lambda: choice("k", {"a": print}), r"use layer_choice\('k', {name: factory}\)"),
-        (lambda: choice("k", "abc"), r"The values of choice\('k', ...\) are a list, such as \[16, 32\], got 'abc'"),
+        (
+            lambda: choice("k", "abc"),
+            r"The values of choice\('k', ...\) are a list, such as \[16, 32\], got 'abc'",
+        ),
         (lambda: choice("k", [print]), r"choice\('k'\): A parameter holds a number.*use layer_choice"),
         (lambda: integer("n", 3, 1), r"integer\('n'\): An Integer needs low <= high"),
         (lambda: real("x", 3, 1), r"real\('x'\): A Real needs low < high"),
@@ -146,7 +156,15 @@ def test_impossible_declarations_name_their_label(constructor, message):
         traced(constructor)
 
 
-@pytest.mark.parametrize("constructor", [lambda: choice("", [1]), lambda: integer(3, 1, 2), lambda: _in("", lambda: 1), lambda: _in(0, lambda: 1)])
+@pytest.mark.parametrize(
+    "constructor",
+    [
+        lambda: choice("", [1]),
+        lambda: integer(3, 1, 2),
+        lambda: _in("", lambda: 1),
+        lambda: _in(0, lambda: 1),
+    ],
+)
 def test_labels_are_names(constructor):
     with pytest.raises(SpaceError, match="A label is a non-empty string"):
         traced(constructor)
@@ -161,9 +179,13 @@ def test_a_slash_separates_scopes(label):
         lambda: subset(label, [1]),
         lambda: _in(label, lambda: 1),
     ):
-        with pytest.raises(SpaceError, match="holds a '/', which separates scopes|A label is a non-empty string"):
+        with pytest.raises(
+            SpaceError, match="holds a '/', which separates scopes|A label is a non-empty string"
+        ):
             declaration()
-        with pytest.raises(SpaceError, match="holds a '/', which separates scopes|A label is a non-empty string"):
+        with pytest.raises(
+            SpaceError, match="holds a '/', which separates scopes|A label is a non-empty string"
+        ):
             traced(declaration)
 
 
@@ -185,12 +207,17 @@ def test_a_label_with_a_leading_slash_leaves_the_scopes():
 @pytest.mark.parametrize("declaration", [choice, integer, real, subset])
 @pytest.mark.parametrize("arguments", [([1, 2],), (1, 8), ()])
 def test_a_label_that_is_left_out(declaration, arguments):
-    with pytest.raises(SpaceError, match=rf"{declaration.__name__}\(\.\.\.\) takes a label first, .*: {declaration.__name__}\('"):
+    with pytest.raises(
+        SpaceError,
+        match=rf"{declaration.__name__}\(\.\.\.\) takes a label first, .*: {declaration.__name__}\('",
+    ):
         declaration(*arguments)
 
 
 def test_values_that_are_left_out():
-    with pytest.raises(SpaceError, match=r"The values of choice\('k', \.\.\.\) are a list, such as \[16, 32\], got nothing"):
+    with pytest.raises(
+        SpaceError, match=r"The values of choice\('k', \.\.\.\) are a list, such as \[16, 32\], got nothing"
+    ):
         choice("k")
 
 
@@ -233,7 +260,9 @@ def test_apply_without_choices_is_a_call():
 
 
 def test_apply_needs_a_result_that_can_be_symbolic():
-    with pytest.raises(SpaceError, match=r"apply\(_nothing\) must return a number, a string or a tuple of these, got None"):
+    with pytest.raises(
+        SpaceError, match=r"apply\(_nothing\) must return a number, a string or a tuple of these, got None"
+    ):
         traced(lambda: apply(_nothing, choice("a", [1, 2])))
 
 
@@ -271,7 +300,10 @@ def test_a_condition_on_something_outside_adds_to_the_outer_one():
         recorder = active_recorder()
         choice("a", [0, 1])
         choice("b", [0, 1])
-        with recorder.given(Condition(((Clause("a", frozenset({1})),),))), recorder.given(Condition(((Clause("b", frozenset({1})),),))):
+        with (
+            recorder.given(Condition(((Clause("a", frozenset({1})),),))),
+            recorder.given(Condition(((Clause("b", frozenset({1})),),))),
+        ):
             choice("c", [0, 1, 2])
 
     tracer, _ = traced(constructor)
@@ -305,8 +337,14 @@ def test_the_builder_knows_what_was_asked():
     ("constructor", "message"),
     [
         (lambda: choice("z", [1, 2]), "asks for 'z', which was not seen when the space was traced"),
-        (lambda: choice("c", [1, 2]), "asks for 'c', which exists in the space, but is not active in this architecture"),
-        (lambda: choice("a", [2, 3]), r"'a' is 1 in this architecture, but the constructor now offers {2, 3}"),
+        (
+            lambda: choice("c", [1, 2]),
+            "asks for 'c', which exists in the space, but is not active in this architecture",
+        ),
+        (
+            lambda: choice("a", [2, 3]),
+            r"'a' is 1 in this architecture, but the constructor now offers {2, 3}",
+        ),
     ],
 )
 def test_building_what_tracing_did_not_see_says_so(constructor, message):

@@ -27,7 +27,9 @@ FINITE = [domain for domain in DOMAINS if not isinstance(domain, Real)]
 @pytest.mark.parametrize("domain", DOMAINS, ids=str)
 def test_samples_and_units_are_legal(domain):
     rng = np.random.default_rng(0)
-    for value in [domain.sample(rng) for _ in range(200)] + [domain.from_unit(unit) for unit in (0.0, 0.5, 1 - 2**-53)]:
+    for value in [domain.sample(rng) for _ in range(200)] + [
+        domain.from_unit(unit) for unit in (0.0, 0.5, 1 - 2**-53)
+    ]:
         assert domain.contains(value)
         assert domain.normalize(value) == value
 
@@ -55,7 +57,9 @@ def test_enumerate_has_size_distinct_values(domain):
     assert len(values) == len(set(values)) == domain.size
 
 
-@pytest.mark.parametrize("domain", [Categorical(("a", "b", "c")), Integer(2, 10, step=2), Subset((1, 2, 3), most=2)], ids=str)
+@pytest.mark.parametrize(
+    "domain", [Categorical(("a", "b", "c")), Integer(2, 10, step=2), Subset((1, 2, 3), most=2)], ids=str
+)
 def test_samples_are_uniform_and_reach_every_value(domain):
     rng = np.random.default_rng(2)
     drawn = [domain.sample(rng) for _ in range(700 * domain.size)]

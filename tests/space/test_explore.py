@@ -18,7 +18,9 @@ def space_of(constructor):
 
 
 def runs(constructor):
-    """Return what the constructor asks for in each architecture of its space; a wrong space raises, or leaves something unasked."""
+    """Return what the constructor asks for in each architecture of its space; a wrong space raises, or leaves
+    something unasked.
+    """
     space = space_of(constructor)
     for architecture in space.enumerate():
         builder = Builder(architecture, space.parameters)
@@ -113,7 +115,9 @@ def test_a_domain_that_depends_on_a_choice():
         if not small:
             choice("extra", [1, 2])
 
-    with pytest.raises(SpaceError, match=r"'width' has the domain {8, 16} or {32, 64}, depending on another choice"):
+    with pytest.raises(
+        SpaceError, match=r"'width' has the domain {8, 16} or {32, 64}, depending on another choice"
+    ):
         space_of(constructor)
 
 

@@ -5,7 +5,17 @@ import numpy as np
 import pytest
 
 from retia.rng import stream
-from retia.space import Categorical, Clause, Condition, Integer, Neighbours, Parameter, Real, SearchSpace, Subset
+from retia.space import (
+    Categorical,
+    Clause,
+    Condition,
+    Integer,
+    Neighbours,
+    Parameter,
+    Real,
+    SearchSpace,
+    Subset,
+)
 
 DOMAINS = [
     (Categorical(tuple("abcd")), "c", ["a", "b", "d"]),
@@ -29,7 +39,9 @@ def test_all_orders_are_equally_likely():
     numbers = Neighbours(3, int)
     orders = Counter(tuple(numbers.shuffled(stream(0, i))) for i in range(1200))
     assert len(orders) == math.factorial(3)
-    assert all(140 <= count <= 260 for count in orders.values())  # 200 each, give or take four and a half standard deviations
+    assert all(
+        140 <= count <= 260 for count in orders.values()
+    )  # 200 each, give or take four and a half standard deviations
 
 
 def test_what_is_not_asked_for_is_not_made():
@@ -43,10 +55,18 @@ def test_what_is_not_asked_for_is_not_made():
 def test_neighbours_of_an_architecture_respect_conditions_and_restrictions_in_either_order():
     deep = Condition(((Clause("depth", frozenset({2})),),))
     space = SearchSpace(
-        [Parameter("depth", Integer(1, 2)), Parameter("kernel", Categorical((3, 5)), deep), Parameter("width", Categorical((8, 16, 32)))]
+        [
+            Parameter("depth", Integer(1, 2)),
+            Parameter("kernel", Categorical((3, 5)), deep),
+            Parameter("width", Categorical((8, 16, 32))),
+        ]
     ).where(lambda one: one["depth"] * one["width"] < 64)
     around = space.neighbours(space.validate({"depth": 2, "kernel": 5, "width": 8}))
-    expected = [{"depth": 1, "width": 8}, {"depth": 2, "kernel": 3, "width": 8}, {"depth": 2, "kernel": 5, "width": 16}]
+    expected = [
+        {"depth": 1, "width": 8},
+        {"depth": 2, "kernel": 3, "width": 8},
+        {"depth": 2, "kernel": 5, "width": 16},
+    ]
     assert list(around) == expected
     shuffled = list(around.shuffled(np.random.default_rng(1)))
     assert len(shuffled) == 3

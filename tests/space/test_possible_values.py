@@ -1,13 +1,28 @@
-"""The values that an expression can have, without looking through every combination where parts share no parameter."""
+"""The values that an expression can have, without looking through every combination where parts share no
+parameter.
+"""
 
 import re
 
 import pytest
 
 from retia.errors import SpaceError
-from retia.space import Call, Categorical, Integer, Item, Operation, Real, Reference, possible_values, values_of
+from retia.space import (
+    Call,
+    Categorical,
+    Integer,
+    Item,
+    Operation,
+    Real,
+    Reference,
+    possible_values,
+    values_of,
+)
 
-DOMAINS = {f"w{i}": Categorical((4 + i, 40, 50)) for i in range(20)} | {"depth": Integer(1, 4), "pair": Categorical(((1, 2), (3, 4)))}
+DOMAINS = {f"w{i}": Categorical((4 + i, 40, 50)) for i in range(20)} | {
+    "depth": Integer(1, 4),
+    "pair": Categorical(((1, 2), (3, 4))),
+}
 A, B = Reference("w0"), Reference("w1")
 
 
@@ -46,7 +61,9 @@ def test_containers_and_constants():
 
 def test_too_many_combinations_are_refused_in_words():
     term = Call(second, (tuple(Reference(f"w{i}") for i in range(20)),))
-    with pytest.raises(SpaceError, match=re.escape("'second((w0, w1, ") + r".*have 3,486,784,401 combinations of values"):
+    with pytest.raises(
+        SpaceError, match=re.escape("'second((w0, w1, ") + r".*have 3,486,784,401 combinations of values"
+    ):
         possible_values(term, DOMAINS)
     with pytest.raises(SpaceError, match=r"have inf combinations of values"):
         possible_values(Reference("lr"), {"lr": Real(0.0, 1.0)})

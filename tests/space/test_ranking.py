@@ -8,11 +8,17 @@ from retia.space import Categorical, Clause, Condition, Integer, Parameter, Sear
 
 def costs_of(space, seed=0):
     rng = np.random.default_rng(seed)
-    return {label: rng.exponential(size=int(parameter.domain.size)) for label, parameter in space.parameters.items()}
+    return {
+        label: rng.exponential(size=int(parameter.domain.size))
+        for label, parameter in space.parameters.items()
+    }
 
 
 def cost(space, costs, architecture):
-    return sum(costs[label][list(space.parameters[label].domain.enumerate()).index(value)] for label, value in architecture.items())
+    return sum(
+        costs[label][list(space.parameters[label].domain.enumerate()).index(value)]
+        for label, value in architecture.items()
+    )
 
 
 def where(label, *values):
@@ -28,7 +34,14 @@ CONDITIONAL = SearchSpace(
         Parameter("second", Categorical((0, 1)), where("depth", 2, 3)),
         Parameter("third", Categorical((0, 1)), where("depth", 3)),
         Parameter(
-            "rate", Categorical((1, 2)), Condition(((Clause("kernel", frozenset({5})), Clause("third", frozenset({1}))), (Clause("width", frozenset({8})),)))
+            "rate",
+            Categorical((1, 2)),
+            Condition(
+                (
+                    (Clause("kernel", frozenset({5})), Clause("third", frozenset({1}))),
+                    (Clause("width", frozenset({8})),),
+                )
+            ),
         ),
     ]
 )
@@ -51,4 +64,6 @@ def test_a_ranking_of_a_huge_space_is_lazy():
     best, second = itertools.islice(cheapest(space, costs), 2)
     assert best == {f"p{i}": 1 + int(costs[f"p{i}"].argmin()) for i in range(200)}
     gaps = {label: np.diff(np.sort(one)[:2])[0] for label, one in costs.items()}
-    assert {label for label in space.parameters if best[label] != second[label]} == {min(gaps, key=gaps.__getitem__)}
+    assert {label for label in space.parameters if best[label] != second[label]} == {
+        min(gaps, key=gaps.__getitem__)
+    }

@@ -4,7 +4,21 @@ import numpy as np
 import pytest
 
 from retia.errors import ArchitectureError, InfeasibleArchitecture, SpaceError
-from retia.space import Architecture, Builder, Clause, Condition, SearchSpace, Tracer, active_recorder, apply, choice, explore, integer, reject, require
+from retia.space import (
+    Architecture,
+    Builder,
+    Clause,
+    Condition,
+    SearchSpace,
+    Tracer,
+    active_recorder,
+    apply,
+    choice,
+    explore,
+    integer,
+    reject,
+    require,
+)
 
 
 def space_of(constructor):
@@ -31,7 +45,10 @@ def test_a_requirement_is_a_restriction_of_the_space():
         architecture = space.sample(rng)
         assert architecture["heads"] == 2
         assert space.mutate(architecture, rng)["heads"] == 2
-    with pytest.raises(InfeasibleArchitecture, match=r"breaks the restriction '\(width % heads\) == 0': {'width': 16, 'heads': 3}"):
+    with pytest.raises(
+        InfeasibleArchitecture,
+        match=r"breaks the restriction '\(width % heads\) == 0': {'width': 16, 'heads': 3}",
+    ):
         space.validate({"width": 16, "heads": 3})
 
 
@@ -119,7 +136,10 @@ def _over_several_lines(a, b):
 )
 def test_a_condition_whose_truth_was_used_before_is_refused(wrong):
     tracer = Tracer()
-    with tracer.recording(), pytest.raises(SpaceError, match=r"can't see its whole condition.*Write one require"):
+    with (
+        tracer.recording(),
+        pytest.raises(SpaceError, match=r"can't see its whole condition.*Write one require"),
+    ):
         wrong(integer("a", 1, 4), integer("b", 1, 4))
 
 
@@ -140,7 +160,13 @@ def test_a_condition_that_follows_no_choice_is_checked_by_the_build():
     space = space_of(constructor)
     assert not space.restrictions
     builder = Builder(Architecture({"a": 1}), space.parameters)
-    with builder.recording(), pytest.raises(InfeasibleArchitecture, match=r"does not hold with {'a': 1}, at .*test_requirement.py:\d+, in .*: require\(int\("):
+    with (
+        builder.recording(),
+        pytest.raises(
+            InfeasibleArchitecture,
+            match=r"does not hold with {'a': 1}, at .*test_requirement.py:\d+, in .*: require\(int\(",
+        ),
+    ):
         constructor()
     with pytest.raises(InfeasibleArchitecture, match=r"requires what does not hold, at "):
         constructor()

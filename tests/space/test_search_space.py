@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 
 from retia.errors import ArchitectureError, SpaceError
-from retia.space import Architecture, Categorical, Clause, Condition, Integer, Parameter, Real, SearchSpace, Subset
+from retia.space import (
+    Architecture,
+    Categorical,
+    Clause,
+    Condition,
+    Integer,
+    Parameter,
+    Real,
+    SearchSpace,
+    Subset,
+)
 
 
 def when(label, *values):
@@ -16,7 +26,9 @@ def when(label, *values):
 
 @pytest.fixture
 def space():
-    """op: conv has a kernel, and a kernel of 5 a dilation; pool has nothing. 1 + 2 + 1 = 4 architectures of op, times two widths."""
+    """op: conv has a kernel, and a kernel of 5 a dilation; pool has nothing. 1 + 2 + 1 = 4 architectures of
+    op, times two widths.
+    """
     return SearchSpace(
         [
             Parameter("op", Categorical(("conv", "pool"))),
@@ -70,7 +82,10 @@ def test_validate_returns_the_space_s_own_spelling(space):
 
 
 def test_canonical_drops_what_is_not_active(space):
-    assert space.canonical({"op": "pool", "kernel": 5, "dilation": 2, "width": 16}) == {"op": "pool", "width": 16}
+    assert space.canonical({"op": "pool", "kernel": 5, "dilation": 2, "width": 16}) == {
+        "op": "pool",
+        "width": 16,
+    }
 
 
 @pytest.mark.parametrize(
@@ -79,8 +94,14 @@ def test_canonical_drops_what_is_not_active(space):
         ({"op": "pool"}, r"lacks 'width' \({16, 32}\), which is active: always"),
         ({"op": "conv", "width": 16}, r"lacks 'kernel' .* which is active: op=conv"),
         ({"op": "pool", "widht": 16}, "no parameter 'widht'. Did you mean 'width'"),
-        ({"op": "pool", "width": 16, "zzz": 1}, r"no parameter 'zzz'. The labels are \['op', 'kernel', 'dilation', 'width'\]"),
-        ({"op": "pool", "width": 16, "kernel": 3}, "'kernel' is not active in this architecture: it exists only while op=conv"),
+        (
+            {"op": "pool", "width": 16, "zzz": 1},
+            r"no parameter 'zzz'. The labels are \['op', 'kernel', 'dilation', 'width'\]",
+        ),
+        (
+            {"op": "pool", "width": 16, "kernel": 3},
+            "'kernel' is not active in this architecture: it exists only while op=conv",
+        ),
         ({"op": "lstm", "width": 16}, r"'op' takes one of {conv, pool}, got 'lstm'"),
         ({"op": "pool", "width": (16,)}, r"'width' takes one of {16, 32}, got \(16,\)"),
     ],
@@ -128,7 +149,9 @@ def test_uniform_over_architectures(space):
     drawn = [space.sample(rng, uniform="architectures") for _ in range(n)]
     counts = np.array([drawn.count(architecture) for architecture in space.enumerate()])
     assert counts.sum() == n
-    statistic = float(((counts - n / 8) ** 2 / (n / 8)).sum())  # chi-square with 7 degrees of freedom: mean 7, 99.999 % below 37
+    statistic = float(
+        ((counts - n / 8) ** 2 / (n / 8)).sum()
+    )  # chi-square with 7 degrees of freedom: mean 7, 99.999 % below 37
     assert statistic < 37
 
 
@@ -176,7 +199,11 @@ def test_neighbours_are_one_decision_away(space):
 def test_neighbours_open_with_sampled_values_if_a_generator_is_given(space):
     rng = np.random.default_rng(0)
     opened = {next(iter(space.neighbours(Architecture({"op": "pool", "width": 16}), rng))) for _ in range(40)}
-    assert opened == {architecture for architecture in space.enumerate() if architecture["op"] == "conv" and architecture["width"] == 16}
+    assert opened == {
+        architecture
+        for architecture in space.enumerate()
+        if architecture["op"] == "conv" and architecture["width"] == 16
+    }
 
 
 def test_mutants_change_one_decision(space):
@@ -199,18 +226,28 @@ def test_mutation_needs_a_second_value():
 
 def test_crossover_takes_each_value_from_a_parent(space):
     rng = np.random.default_rng(0)
-    a, b = Architecture({"op": "conv", "kernel": 5, "dilation": 2, "width": 16}), Architecture({"op": "pool", "width": 32})
+    a, b = (
+        Architecture({"op": "conv", "kernel": 5, "dilation": 2, "width": 16}),
+        Architecture({"op": "pool", "width": 32}),
+    )
     children = {space.crossover(a, b, rng) for _ in range(200)}
     assert children == {
-        Architecture({"op": op, **({"kernel": 5, "dilation": 2} if op == "conv" else {}), "width": width}) for op in ("conv", "pool") for width in (16, 32)
+        Architecture({"op": op, **({"kernel": 5, "dilation": 2} if op == "conv" else {}), "width": width})
+        for op in ("conv", "pool")
+        for width in (16, 32)
     }
 
 
 def test_crossover_samples_what_neither_parent_has():
     both = Condition(((Clause("a", frozenset({1})), Clause("b", frozenset({1}))),))
-    space = SearchSpace([Parameter("a", Integer(0, 1)), Parameter("b", Integer(0, 1)), Parameter("c", Integer(1, 9), both)])
+    space = SearchSpace(
+        [Parameter("a", Integer(0, 1)), Parameter("b", Integer(0, 1)), Parameter("c", Integer(1, 9), both)]
+    )
     rng = np.random.default_rng(0)
-    children = {space.crossover(Architecture({"a": 1, "b": 0}), Architecture({"a": 0, "b": 1}), rng) for _ in range(300)}
+    children = {
+        space.crossover(Architecture({"a": 1, "b": 0}), Architecture({"a": 0, "b": 1}), rng)
+        for _ in range(300)
+    }
     assert {child.get("c") for child in children} == {None, *range(1, 10)}
 
 
@@ -232,7 +269,9 @@ def test_where_holds_everywhere(space):
     assert all(narrow.crossover(start, wide, rng) in narrow for _ in range(50))
     with pytest.raises(ArchitectureError, match="breaks the restriction 'no thin convolution'"):
         narrow.validate(space.default())
-    with pytest.raises(SpaceError, match="The default architecture .* breaks the restriction 'no thin convolution'"):
+    with pytest.raises(
+        SpaceError, match="The default architecture .* breaks the restriction 'no thin convolution'"
+    ):
         narrow.default()
 
 
@@ -306,7 +345,16 @@ def test_discretize_a_value_that_is_asked_about():
 
 def test_encode_known_answer(space):
     assert space.feature_labels == ["op", "op", "kernel", "kernel", "dilation", "dilation", "width", "width"]
-    assert space.encode({"op": "conv", "kernel": 5, "dilation": 1, "width": 32}).tolist() == [1, 0, 0, 1, 0, 1, 0, 1]
+    assert space.encode({"op": "conv", "kernel": 5, "dilation": 1, "width": 32}).tolist() == [
+        1,
+        0,
+        0,
+        1,
+        0,
+        1,
+        0,
+        1,
+    ]
     assert space.encode({"op": "pool", "width": 16}).tolist() == [0, 1, 0, 0, 0, 0, 1, 0]
 
 
@@ -333,7 +381,9 @@ def test_json_round_trip(space):
     assert space.where(lambda one: True, "anything").to_json()["restrictions"] == ["anything"]
 
 
-@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda space: pickle.loads(pickle.dumps(space))])
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda space: pickle.loads(pickle.dumps(space))]
+)
 def test_copies(space, copied):
     assert space.size() == 8
     assert copied(space).to_json() == space.to_json()
@@ -358,7 +408,11 @@ def test_prints_parameters_and_conditions(space):
 
 @pytest.mark.parametrize(
     ("domains", "words"),
-    [({"x": Real(0, 1)}, "infinitely many"), ({"x": Integer(1, 10**9 - 1)}, "999,999,999"), ({f"x{i}": Integer(1, 3) for i in range(40)}, "about 1.21e19")],
+    [
+        ({"x": Real(0, 1)}, "infinitely many"),
+        ({"x": Integer(1, 10**9 - 1)}, "999,999,999"),
+        ({f"x{i}": Integer(1, 3) for i in range(40)}, "about 1.21e19"),
+    ],
 )
 def test_prints_large_sizes_short(domains, words):
     assert f", {words} architectures" in str(SearchSpace(domains))

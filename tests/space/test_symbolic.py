@@ -5,7 +5,18 @@ import pickle
 
 import pytest
 
-from retia.space import Reference, SymbolicFloat, SymbolicInt, SymbolicStr, Tracer, concrete, evaluate, expression_of, lift, symbolic
+from retia.space import (
+    Reference,
+    SymbolicFloat,
+    SymbolicInt,
+    SymbolicStr,
+    Tracer,
+    concrete,
+    evaluate,
+    expression_of,
+    lift,
+    symbolic,
+)
 
 
 @pytest.fixture
@@ -92,7 +103,9 @@ def test_expressions_print_readably(width, rate, act):
     assert expression_of(act) == Reference("act")
 
 
-@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))]
+)
 def test_copies_and_pickles_remember(width, rate, act, copied):
     for value in (width * 2, rate / 3, act):
         again = copied(value)
@@ -153,7 +166,11 @@ def test_a_truth_of_strings_that_is_used_is_noted(act):
         (lambda v: v < 64.5, {64: True, 65: False}, "width < 64.5"),
         (lambda v: 65 > v, {64: True, 65: False}, "width < 65"),
         (lambda v: (v > 3) & (v != 5), {64: True, 5: False, 2: False}, "(width > 3) & (width != 5)"),
-        (lambda v: (v > 99) | ~(v != 64), {64: True, 65: False, 100: True}, "(width > 99) | (not (width != 64))"),
+        (
+            lambda v: (v > 99) | ~(v != 64),
+            {64: True, 65: False, 100: True},
+            "(width > 99) | (not (width != 64))",
+        ),
     ],
 )
 def test_a_comparison_is_a_truth_that_follows_the_choice(width, compare, held, text):

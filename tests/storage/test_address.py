@@ -30,7 +30,10 @@ def test_a_relative_path_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_password_is_not_shown() -> None:
-    assert repr(Database("postgresql+psycopg://me:se/cret@host:5432/db")) == "Database('postgresql+psycopg://me:***@host:5432/db')"
+    assert (
+        repr(Database("postgresql+psycopg://me:se/cret@host:5432/db"))
+        == "Database('postgresql+psycopg://me:***@host:5432/db')"
+    )
     assert str(Database("postgres://host/db")) == "postgresql+psycopg://host/db"
 
 
@@ -42,7 +45,10 @@ def test_an_unknown_scheme_is_refused(url: str) -> None:
 
 
 def test_a_missing_slash_is_told() -> None:
-    with pytest.raises(StorageError, match=r"three slashes before a path, got 'sqlite://study.db'. Write 'sqlite:///study.db'"):
+    with pytest.raises(
+        StorageError,
+        match=r"three slashes before a path, got 'sqlite://study.db'. Write 'sqlite:///study.db'",
+    ):
         Database("sqlite://study.db")
 
 
@@ -53,7 +59,9 @@ def test_memory_is_no_storage(storage: str) -> None:
 
 
 def test_the_directory_must_exist(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"study.db must lie in a directory that exists, and .*missing is not a directory"):
+    with pytest.raises(
+        StorageError, match=r"study.db must lie in a directory that exists, and .*missing is not a directory"
+    ):
         Database(tmp_path / "missing" / "study.db").open(example_header())
 
 
@@ -73,12 +81,16 @@ def test_reading_makes_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("locked", ["directory", "file"])
-def test_a_place_without_rights_is_refused(locked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_place_without_rights_is_refused(
+    locked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "study.db"
     Database(path).open(example_header()).close(None)
     forbidden = tmp_path if locked == "directory" else path
     access = os.access
-    monkeypatch.setattr(os, "access", lambda place, mode, **kwargs: Path(place) != forbidden and access(place, mode, **kwargs))
+    monkeypatch.setattr(
+        os, "access", lambda place, mode, **kwargs: Path(place) != forbidden and access(place, mode, **kwargs)
+    )
     with pytest.raises(StorageError, match=f"can't be written: no right to write {forbidden}\\. "):
         Database(path).open(example_header())
     assert Database(path).names() == ["example"]
@@ -86,7 +98,10 @@ def test_a_place_without_rights_is_refused(locked: str, tmp_path: Path, monkeypa
 
 def test_a_missing_driver_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(StorageError, match=r"needs the PostgreSQL driver psycopg, which is missing. Install it: pip install 'retia\[postgresql\]'"):
+    with pytest.raises(
+        StorageError,
+        match=r"needs the PostgreSQL driver psycopg, which is missing. Install it: pip install 'retia\[postgresql\]'",
+    ):
         Database("postgresql://localhost/db").names()
 
 
@@ -100,6 +115,9 @@ def test_a_server_that_is_not_there_is_told() -> None:
 def test_the_import_is_light() -> None:
     import subprocess
 
-    code = "import sys, retia.storage as s; s.Database('x.db'); print([m for m in ('sqlalchemy', 'torch', 'psycopg') if m in sys.modules])"
+    code = (
+        "import sys, retia.storage as s; s.Database('x.db'); print([m for m in ('sqlalchemy', 'torch', "
+        "'psycopg') if m in sys.modules])"
+    )
     done: Any = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

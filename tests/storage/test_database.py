@@ -39,7 +39,11 @@ def test_studies_are_told_at_a_glance(path: Path, record: StudyRecord) -> None:
     record.finish(example_trial(3).end("failed", at=2000.0, error="boom"))
     Database(path).open(example_header("empty")).close(None)
     full, empty = Database(path).studies()
-    assert (full.name, full.trials, full.stop_reason) == ("example", {"completed": 3, "failed": 1, "running": 1}, None)
+    assert (full.name, full.trials, full.stop_reason) == (
+        "example",
+        {"completed": 3, "failed": 1, "running": 1},
+        None,
+    )
     assert full.objectives == example_header().objectives
     assert full.created <= empty.created
     assert (empty.name, empty.trials, empty.stop_reason) == ("empty", {}, None)
@@ -52,7 +56,9 @@ def test_why_a_study_stopped_is_kept_until_it_goes_on(path: Path, record: StudyR
     assert Database(path).studies()[0].stop_reason == "trials done"
     other = Database(path).open(example_header())
     assert other.refresh()
-    assert Database(path).studies()[0].stop_reason == "trials done", "to look at a study is not to go on with it"
+    assert Database(path).studies()[0].stop_reason == "trials done", (
+        "to look at a study is not to go on with it"
+    )
     other.begin(example_trial(1))
     assert Database(path).studies()[0].stop_reason is None
     other.close("timeout")
@@ -116,7 +122,9 @@ def test_another_programs_database_is_refused_and_left_alone(path: Path) -> None
     sql(path, "CREATE TABLE bookmarks (url TEXT)")
     before = path.read_bytes()
     for use in (Database(path).names, lambda: Database(path).open(example_header())):
-        with pytest.raises(StorageError, match=r"is of another program: it has the tables bookmarks but no retia_schema"):
+        with pytest.raises(
+            StorageError, match=r"is of another program: it has the tables bookmarks but no retia_schema"
+        ):
             use()
     assert path.read_bytes() == before
 
@@ -158,7 +166,9 @@ def test_a_new_file_that_stays_locked_is_told(path: Path) -> None:
 def test_a_broken_file_is_told(path: Path, record: StudyRecord) -> None:
     record.close(None)
     sql(path, "DROP TABLE trials")
-    with pytest.raises(StorageError, match=r"study.db can't be used \(no such table: trials\). Check the file"):
+    with pytest.raises(
+        StorageError, match=r"study.db can't be used \(no such table: trials\). Check the file"
+    ):
         record.refresh()
 
 
@@ -166,7 +176,9 @@ def test_a_replaced_file_is_told(path: Path, record: StudyRecord) -> None:
     record.close(None)
     path.unlink()
     Database(path).open(example_header("another")).close(None)
-    with pytest.raises(StorageError, match=r"Study 'example' is no longer in .*study.db: the storage was replaced"):
+    with pytest.raises(
+        StorageError, match=r"Study 'example' is no longer in .*study.db: the storage was replaced"
+    ):
         record.begin(example_trial(0))
 
 

@@ -17,7 +17,9 @@ def space_of(*parameters: Parameter) -> dict[str, Any]:
 
 
 def test_a_header_round_trips_through_json() -> None:
-    header = example_header(evaluator={"type": "f", "shape": (3, 5), "none": None}, baseline={"width": 3, "skips": (1, 2)})
+    header = example_header(
+        evaluator={"type": "f", "shape": (3, 5), "none": None}, baseline={"width": 3, "skips": (1, 2)}
+    )
     assert Header.from_json(json.loads(json.dumps(header.to_json()))) == header
     assert header.evaluator["shape"] == [3, 5]
 
@@ -28,14 +30,21 @@ def test_equal_headers_do_not_differ() -> None:
 
 def test_a_changed_space_is_told_label_by_label() -> None:
     when = Condition(((Clause("act", frozenset({"relu"})),),))
-    old = space_of(Parameter("act", Categorical(("relu", "gelu"))), Parameter("width", Categorical((16, 32))), Parameter("gone", Integer(1, 3)))
+    old = space_of(
+        Parameter("act", Categorical(("relu", "gelu"))),
+        Parameter("width", Categorical((16, 32))),
+        Parameter("gone", Integer(1, 3)),
+    )
     new = space_of(
         Parameter("act", Categorical(("relu", "gelu"))),
         Parameter("width", Categorical((16, 64)), when),
         Parameter("new", Integer(1, 4)),
     )
     assert example_header(space=old).differences(example_header(space=new)) == [
-        "space: 'width' was categorical(values=[16, 32], default=16), is categorical(values=[16, 64], default=16)",
+        (
+            "space: 'width' was categorical(values=[16, 32], default=16), is categorical(values=[16, 64], "
+            "default=16)"
+        ),
         "space: 'gone' is gone, was integer(low=1, high=3, step=1, log=False, default=1)",
         "space: 'new' is new: integer(low=1, high=4, step=1, log=False, default=1)",
         "space: the condition of 'width' was always, is act=relu",
@@ -50,11 +59,15 @@ def test_a_changed_order_of_parameters_is_told() -> None:
 
 def test_a_changed_restriction_is_told() -> None:
     old, new = ({"parameters": {}, "restrictions": [text]} for text in ("a < b", "a > b"))
-    assert example_header(space=old).differences(example_header(space=new)) == ['space: \'restrictions\' was ["a < b"], is ["a > b"]']
+    assert example_header(space=old).differences(example_header(space=new)) == [
+        'space: \'restrictions\' was ["a < b"], is ["a > b"]'
+    ]
 
 
 def test_a_changed_evaluator_is_told_field_by_field() -> None:
-    new = example_header(evaluator={"type": "Classification", "epochs": 9, "optimizer": {"lr": 0.01}, "mixed": True})
+    new = example_header(
+        evaluator={"type": "Classification", "epochs": 9, "optimizer": {"lr": 0.01}, "mixed": True}
+    )
     assert example_header().differences(new) == [
         "evaluator: 'epochs' was 5, is 9",
         "evaluator: 'optimizer.lr' was 0.1, is 0.01",
@@ -84,7 +97,10 @@ def test_a_name_is_text(name: str) -> None:
 
 
 def test_only_json_is_kept() -> None:
-    with pytest.raises(StorageError, match=r"The evaluator of study 'example' must be JSON, got .*object.*is not JSON serializable"):
+    with pytest.raises(
+        StorageError,
+        match=r"The evaluator of study 'example' must be JSON, got .*object.*is not JSON serializable",
+    ):
         example_header(evaluator={"f": object()})
 
 

@@ -55,7 +55,9 @@ else:
 
 
 def start(path: Path, mode: str, count: int = 0) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", WORKER, str(path), mode, str(count)], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", WORKER, str(path), mode, str(count)], stdout=subprocess.PIPE, text=True
+    )
 
 
 @pytest.fixture
@@ -101,21 +103,33 @@ def test_a_killed_process_loses_at_most_what_runs(path: Path) -> None:
         time.sleep(moments.uniform(0, 0.1))
         os.kill(worker.pid, signal.SIGKILL)
         rest, _ = worker.communicate(timeout=60)
-        acknowledged |= {int(line) for line in (first + rest).splitlines(keepends=True) if line.endswith("\n")}
+        acknowledged |= {
+            int(line) for line in (first + rest).splitlines(keepends=True) if line.endswith("\n")
+        }
 
         with closing(sqlite3.connect(path)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         reader = Database(path).load("example")
         read = reader.refresh()
         reader.close(None)
-        assert [trial.number for trial in read] == list(range(len(read))), "what is read is no prefix of what was begun"
+        assert [trial.number for trial in read] == list(range(len(read))), (
+            "what is read is no prefix of what was begun"
+        )
         running = {trial.number for trial in read if not trial.finished}
         assert len(running) <= 2
-        assert acknowledged <= {trial.number for trial in read if trial.finished}, "a trial was lost after finish returned"
-        assert all(trial.metrics == {"accuracy": trial.number / 1e6} and len(trial.progress) == 20 for trial in read if trial.finished)
+        assert acknowledged <= {trial.number for trial in read if trial.finished}, (
+            "a trial was lost after finish returned"
+        )
+        assert all(
+            trial.metrics == {"accuracy": trial.number / 1e6} and len(trial.progress) == 20
+            for trial in read
+            if trial.finished
+        )
 
     heir = Database(path).open(example_header())
-    assert {trial.number for trial in heir.claim()} == running, "the dead process's trials can't be claimed at once"
+    assert {trial.number for trial in heir.claim()} == running, (
+        "the dead process's trials can't be claimed at once"
+    )
     heir.close(None)
 
 
@@ -145,7 +159,9 @@ def test_another_host_keeps_its_trials_for_five_minutes(path: Path, silent_s: fl
     remote.finish(end)
     if claimed:
         heir.finish(example_trial(0).end("failed", at=2001.0, error="too late"))
-    assert heir.refresh() == [end], "a trial that was cut off from its process has two ends, of which the first counts"
+    assert heir.refresh() == [end], (
+        "a trial that was cut off from its process has two ends, of which the first counts"
+    )
     for one in (remote, heir):
         one.close(None)
 
@@ -170,12 +186,16 @@ def test_a_run_gives_signs_of_life(path: Path, beat: Callable[[Path], Heartbeat]
     record.close(None)
 
 
-def test_a_sign_of_life_that_fails_is_logged_and_makes_no_file(path: Path, beat: Callable[[Path], Heartbeat], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_sign_of_life_that_fails_is_logged_and_makes_no_file(
+    path: Path, beat: Callable[[Path], Heartbeat], caplog: pytest.LogCaptureFixture
+) -> None:
     thread = beat(path)
     deadline = time.monotonic() + 10
     while not caplog.records and time.monotonic() < deadline:
         time.sleep(0.01)
     thread.stopped.set()
     thread.join(10)
-    assert "No sign of life could be written; after 300 s of silence another host may take over" in caplog.text
+    assert (
+        "No sign of life could be written; after 300 s of silence another host may take over" in caplog.text
+    )
     assert not path.exists()

@@ -19,15 +19,28 @@ def there_and_back(trial: Trial) -> Trial:
 
 
 def test_a_row_is_strict_json() -> None:
-    row = row_of(example_trial(3).end("failed", at=1.0, error="boom", metrics={"loss": float("nan")}, progress=({"a": float("-inf")},)))
+    row = row_of(
+        example_trial(3).end(
+            "failed", at=1.0, error="boom", metrics={"loss": float("nan")}, progress=({"a": float("-inf")},)
+        )
+    )
     assert json.loads(row["metrics"]) == {"loss": "nan"}
     assert json.loads(row["progress"]) == [{"a": "-inf"}]
-    assert json.loads(row["architecture"]) == {"width": 3, "act": "é", "lr": 0.1, "skips": [1, 3], "bias": True, "extra": None}
+    assert json.loads(row["architecture"]) == {
+        "width": 3,
+        "act": "é",
+        "lr": 0.1,
+        "skips": [1, 3],
+        "bias": True,
+        "extra": None,
+    }
     assert row["key"] == example_trial(3).architecture.key
 
 
 def test_numbers_of_numpy_are_stored_as_numbers() -> None:
-    trial = example_trial(0).end("completed", at=1.0, metrics={"a": np.float32(0.5), "b": np.int64(3), "c": np.float64(0.1)})
+    trial = example_trial(0).end(
+        "completed", at=1.0, metrics={"a": np.float32(0.5), "b": np.int64(3), "c": np.float64(0.1)}
+    )
     assert there_and_back(trial).metrics == {"a": 0.5, "b": 3.0, "c": 0.1}
 
 
@@ -37,7 +50,9 @@ def test_nested_tuples_come_back() -> None:
 
 
 def test_limits_come_back_also_those_that_are_not_finite() -> None:
-    limits = Limits(Objective("loss", "minimize"), ((np.int64(1), np.float64(0.5)), (2.0, math.inf)), best=math.inf)  # type: ignore[arg-type]
+    limits = Limits(
+        Objective("loss", "minimize"), ((np.int64(1), np.float64(0.5)), (2.0, math.inf)), best=math.inf
+    )  # type: ignore[arg-type]
     assert json.loads(row_of(Trial(0, Architecture({"a": 1}), limits=limits))["limits"])["best"] == "inf"
     assert there_and_back(Trial(0, Architecture({"a": 1}), limits=limits)).limits == limits
 

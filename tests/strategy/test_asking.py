@@ -13,7 +13,9 @@ ZERO = SPACE.default()
 
 
 def history_of(*architectures, space=SPACE):
-    trials = [Trial(i, one).end("completed", at=1, metrics={"score": i}) for i, one in enumerate(architectures)]
+    trials = [
+        Trial(i, one).end("completed", at=1, metrics={"score": i}) for i, one in enumerate(architectures)
+    ]
     return History([Objective("score", "maximize")], trials=trials)
 
 
@@ -58,7 +60,9 @@ def test_what_breaks_a_restriction_gives_way_to_a_mutant_of_the_best():
 
 def test_a_finite_space_comes_to_an_end():
     space = SearchSpace({"a": Integer(0, 4)})
-    proposals = ask_for_unseen(space, history_of(space.default()), 9, stream(0), lambda proposed: space.default())
+    proposals = ask_for_unseen(
+        space, history_of(space.default()), 9, stream(0), lambda proposed: space.default()
+    )
     assert {one.architecture["a"] for one in proposals} == {1, 2, 3, 4}
 
 
@@ -71,5 +75,8 @@ def test_there_is_no_mutant_where_nothing_varies_or_all_is_seen():
 
 def test_an_extra_that_is_missing_is_named():
     check_installed("numpy", extra="none", by="Anything")
-    with pytest.raises(StudyError, match=r"CMAES needs no_such_module, which is not installed. Install it: pip install 'retia\[optuna\]'"):
+    with pytest.raises(
+        StudyError,
+        match=r"CMAES needs no_such_module, which is not installed. Install it: pip install 'retia\[optuna\]'",
+    ):
         check_installed("no_such_module", extra="optuna", by="CMAES")

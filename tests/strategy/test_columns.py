@@ -34,9 +34,19 @@ def test_the_columns_of_a_space():
 
 
 def test_a_row_by_hand():
-    row = Columns(SPACE).row(SPACE.validate({"op": "conv", "kernel": 3, "width": 8, "lr": 1e-4, "inputs": ("b", "d"), "bias": True}))
+    row = Columns(SPACE).row(
+        SPACE.validate(
+            {"op": "conv", "kernel": 3, "width": 8, "lr": 1e-4, "inputs": ("b", "d"), "bias": True}
+        )
+    )
     items = {"inputs#0": 0, "inputs#1": 1, "inputs#2": 0, "inputs#3": 1}
-    assert row == {"op": 1, "kernel": 1.5 / 4, "width": pytest.approx(to_unit(Integer(8, 128, log=True), 8)), "lr": 0.0, **items}
+    assert row == {
+        "op": 1,
+        "kernel": 1.5 / 4,
+        "width": pytest.approx(to_unit(Integer(8, 128, log=True), 8)),
+        "lr": 0.0,
+        **items,
+    }
     assert "kernel" not in Columns(SPACE).row(SPACE.default())
 
 
@@ -51,7 +61,11 @@ def test_a_row_stands_for_its_architecture(seed):
     assert back["lr"] == pytest.approx(architecture["lr"])
 
 
-@pytest.mark.parametrize("domain", [Integer(0, 9), Integer(3, 30, step=3), Integer(1, 1000, log=True), Integer(8, 128, step=8, log=True)], ids=str)
+@pytest.mark.parametrize(
+    "domain",
+    [Integer(0, 9), Integer(3, 30, step=3), Integer(1, 1000, log=True), Integer(8, 128, step=8, log=True)],
+    ids=str,
+)
 def test_an_integer_is_in_the_middle_of_its_own_part(domain):
     units = [to_unit(domain, value) for value in domain.enumerate()]
     assert units == sorted(units)

@@ -19,7 +19,11 @@ def under(architecture):
     return architecture["a"] + 2 * architecture["b"] <= 10
 
 
-@pytest.mark.parametrize("strategy", [Random(), RegularizedEvolution(5, 2), LocalSearch(starts=2)], ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize(
+    "strategy",
+    [Random(), RegularizedEvolution(5, 2), LocalSearch(starts=2)],
+    ids=lambda one: type(one).__name__,
+)
 def test_the_part_is_searched_to_its_end_and_the_study_keeps_its_space(strategy):
     study = Study(SPACE, total, maximize="total")
     assert study.run(Filtered(strategy, under), trials=100) == "search space exhausted"
@@ -48,12 +52,18 @@ class Deaf:
 def test_what_is_proposed_outside_is_dropped():
     history = History([Objective("total", "maximize")])
     for i in range(20):
-        assert [one.architecture["b"] for one in Filtered(Deaf(0.5), under).propose(SPACE, history, 1, stream(0, i))] == [0]
+        assert [
+            one.architecture["b"]
+            for one in Filtered(Deaf(0.5), under).propose(SPACE, history, 1, stream(0, i))
+        ] == [0]
     assert Filtered(Deaf(0.0), under).propose(SPACE, history, 1, stream(0)) == []
 
 
 def test_one_instance_serves_two_spaces():
-    strategy, history = Filtered(Random(), lambda architecture: architecture["a"] > 7), History([Objective("total", "maximize")])
+    strategy, history = (
+        Filtered(Random(), lambda architecture: architecture["a"] > 7),
+        History([Objective("total", "maximize")]),
+    )
     other = SearchSpace({"a": Integer(8, 20)})
     assert {one.architecture["a"] for one in strategy.propose(SPACE, history, 20, stream(0))} == {8, 9}
     assert max(one.architecture["a"] for one in strategy.propose(other, history, 20, stream(0))) == 20
@@ -61,7 +71,9 @@ def test_one_instance_serves_two_spaces():
 
 def test_a_predicate_that_never_holds():
     with pytest.raises(SpaceError, match="None of 10,000 sampled architectures met"):
-        Filtered(Random(), lambda architecture: False).propose(SPACE, History([Objective("total", "maximize")]), 1, stream(0))
+        Filtered(Random(), lambda architecture: False).propose(
+            SPACE, History([Objective("total", "maximize")]), 1, stream(0)
+        )
 
 
 def test_a_predicate_is_a_function():

@@ -51,7 +51,10 @@ def test_a_restart_is_drawn_at_random():
 
 
 def test_the_order_of_neighbours_is_drawn_at_random():
-    assert len({tuple(bits(trial.architecture) for trial in climbed(seed)[0].trials[1:4]) for seed in range(30)}) == 6
+    assert (
+        len({tuple(bits(trial.architecture) for trial in climbed(seed)[0].trials[1:4]) for seed in range(30)})
+        == 6
+    )
 
 
 def test_to_the_first_better_it_moves_at_once():
@@ -90,7 +93,11 @@ def test_a_start_that_failed_is_replaced():
 def test_it_climbs_towards_the_bounds_where_nothing_meets_them():
     history = History([Objective("height", "maximize")], [Constraint("ones", lower=3)])
     for number, architecture in enumerate(("000", "001")):
-        history.record(Trial(number, space_of(architecture)).end("infeasible", at=1, metrics={"ones": architecture.count("1")}))
+        history.record(
+            Trial(number, space_of(architecture)).end(
+                "infeasible", at=1, metrics={"ones": architecture.count("1")}
+            )
+        )
     history.record(Trial(2, space_of("010"), parent=1).end("infeasible", at=1, metrics={"ones": 1}))
     assert {one.parent for one in LocalSearch(starts=1).propose(BITS, history, 5, stream(0))} == {1}
 
@@ -149,7 +156,9 @@ def test_with_two_objectives_it_moves_along_the_front():
 
     study = Study(BITS, both, maximize=["ones", "zeros"])
     assert study.run(STEEPEST, trials=100) == "search space exhausted"
-    assert [trial.parent for trial in study.trials].count(None) <= 2  # the second start at most is for what a tie hid
+    assert [trial.parent for trial in study.trials].count(
+        None
+    ) <= 2  # the second start at most is for what a tie hid
     assert sorted(trial.metrics["ones"] for trial in study.pareto) == [0, 1, 2, 3]
 
 
@@ -161,7 +170,11 @@ def history_of(*trials):
     """A history of completed trials: bits and parent of each."""
     history = History([Objective("height", "maximize")])
     for number, (architecture, parent) in enumerate(trials):
-        history.record(Trial(number, space_of(architecture), parent=parent).end("completed", at=1, metrics={"height": HEIGHTS[architecture]}))
+        history.record(
+            Trial(number, space_of(architecture), parent=parent).end(
+                "completed", at=1, metrics={"height": HEIGHTS[architecture]}
+            )
+        )
     return history
 
 
@@ -181,14 +194,30 @@ def test_a_choice_of_a_million_values_is_never_listed():
 
 def test_each_neighbour_is_proposed_once_before_a_restart_and_a_fresh_instance_agrees():
     deep = Condition(((Clause("depth", frozenset({2})),),))
-    space = SearchSpace([Parameter("depth", Integer(1, 2)), Parameter("kernel", Categorical((3, 5)), deep), Parameter("width", Integer(1, 9))])
+    space = SearchSpace(
+        [
+            Parameter("depth", Integer(1, 2)),
+            Parameter("kernel", Categorical((3, 5)), deep),
+            Parameter("width", Integer(1, 9)),
+        ]
+    )
     space = space.where(lambda one: one["depth"] * one["width"] != 6)
-    history, strategy = History([Objective("a", "minimize"), Objective("b", "minimize")]), LocalSearch(starts=2)
+    history, strategy = (
+        History([Objective("a", "minimize"), Objective("b", "minimize")]),
+        LocalSearch(starts=2),
+    )
     for step in range(24):
         proposals = strategy.propose(space, history, 2, stream(0, step))
         assert proposals == LocalSearch(starts=2).propose(space, history, 2, stream(0, step))
         for one in proposals:
             assert one.architecture not in history
-            metrics = {"a": float(one.architecture["width"]), "b": float(one.architecture["width"] * (-1) ** one.architecture["depth"])}
-            history.record(Trial(len(history), one.architecture, parent=one.parent).end("completed", at=1, metrics=metrics))
+            metrics = {
+                "a": float(one.architecture["width"]),
+                "b": float(one.architecture["width"] * (-1) ** one.architecture["depth"]),
+            }
+            history.record(
+                Trial(len(history), one.architecture, parent=one.parent).end(
+                    "completed", at=1, metrics=metrics
+                )
+            )
     assert len(history) == space.size() == 24  # of 27 three break the restriction

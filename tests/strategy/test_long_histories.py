@@ -1,4 +1,6 @@
-"""What a proposal costs does not grow with the history: the steps of the interpreter and the memory are counted, not the time."""
+"""What a proposal costs does not grow with the history: the steps of the interpreter and the memory are
+counted, not the time.
+"""
 
 import sys
 import tracemalloc
@@ -62,7 +64,9 @@ def history_of(count, *, objectives, fidelity, state):
     history = History([Objective(name, "minimize") for name in ("y", "z")[:objectives]], constraints)
     rng = np.random.default_rng(0)
     for number in range(count):
-        metrics = {"params": 2 + rng.random()} if state == "infeasible" else {"y": rng.random(), "z": rng.random()}
+        metrics = (
+            {"params": 2 + rng.random()} if state == "infeasible" else {"y": rng.random(), "z": rng.random()}
+        )
         history.record(trial(number, SPACE.sample(rng), metrics, fidelity=fidelity, state=state))
     return history
 
@@ -95,10 +99,23 @@ def cost_of_proposals(make, count, n, **options):
     costs = []
     for i in range(5):
         proposals = []
-        costs.append(cost_of(lambda i=i, into=proposals: into.extend(strategy.propose(SPACE, history, n, stream(1, i)))))
+        costs.append(
+            cost_of(
+                lambda i=i, into=proposals: into.extend(strategy.propose(SPACE, history, n, stream(1, i)))
+            )
+        )
         for one in proposals:
             metrics = {"params": 2.5} if options["state"] == "infeasible" else {"y": 0.5 + i / 100, "z": 0.5}
-            history.record(trial(len(history), one.architecture, metrics, fidelity=one.fidelity, parent=one.parent, state=options["state"]))
+            history.record(
+                trial(
+                    len(history),
+                    one.architecture,
+                    metrics,
+                    fidelity=one.fidelity,
+                    parent=one.parent,
+                    state=options["state"],
+                )
+            )
     return np.median(costs, axis=0)
 
 
@@ -111,6 +128,10 @@ def cost_of_proposals(make, count, n, **options):
 def test_a_proposal_costs_no_more_after_ten_times_as_many_trials(name, objectives, state, n):
     if name == "asha" and objectives > 1:
         pytest.skip("the crowding in a rung depends on all of its trials")
-    options = {"objectives": objectives, "state": state, "fidelity": FIDELITIES[0] if name in MULTI_FIDELITY else None}
+    options = {
+        "objectives": objectives,
+        "state": state,
+        "fidelity": FIDELITIES[0] if name in MULTI_FIDELITY else None,
+    }
     few, many = (cost_of_proposals(MAKE[name], count, n, **options) for count in (FEW, MANY))
     assert all(many <= 2.5 * few + (500, 20_000)), (few, many)

@@ -17,7 +17,9 @@ UP, DOWN = (Objective("y", "maximize"),), (Objective("y", "minimize"),)
 def ended(number, curve, fidelity=None, parent=None, x=None, first=1, **metrics):
     architecture = SPACE.validate({"x": number if x is None else x})
     progress = tuple({"step": float(step), "y": y} for step, y in enumerate(curve, first))
-    return Trial(number, architecture, "completed", {"y": curve[-1], **metrics}, fidelity, parent, progress=progress)
+    return Trial(
+        number, architecture, "completed", {"y": curve[-1], **metrics}, fidelity, parent, progress=progress
+    )
 
 
 def limits_of(*trials, objectives=UP, **settings):
@@ -42,10 +44,18 @@ def test_a_step_needs_enough_trials_and_the_warm_up():
 
 
 def test_only_trials_that_went_their_way_count():
-    running, failed = Trial(1, SPACE.validate({"x": 1})), Trial(2, SPACE.validate({"x": 2}), "failed", error="no", progress=({"step": 1.0, "y": 0.9},))
-    stopped, other = ended(3, (0.9, 0.9), stopped_step=2.0), Trial(4, SPACE.validate({"x": 4}), "completed", {"y": 0.9}, progress=({"loss": 1.0},))
+    running, failed = (
+        Trial(1, SPACE.validate({"x": 1})),
+        Trial(2, SPACE.validate({"x": 2}), "failed", error="no", progress=({"step": 1.0, "y": 0.9},)),
+    )
+    stopped, other = (
+        ended(3, (0.9, 0.9), stopped_step=2.0),
+        Trial(4, SPACE.validate({"x": 4}), "completed", {"y": 0.9}, progress=({"loss": 1.0},)),
+    )
     odd = Trial(5, SPACE.validate({"x": 5}), "completed", {"y": 0.9}, progress=({"y": math.nan},))
-    assert dict(limits_of(ended(0, (0.2, 0.4)), running, failed, stopped, other, odd).steps) == pytest.approx({1: -0.2, 2: -0.3})
+    assert dict(limits_of(ended(0, (0.2, 0.4)), running, failed, stopped, other, odd).steps) == pytest.approx(
+        {1: -0.2, 2: -0.3}
+    )
 
 
 def test_reports_without_a_step_are_counted():
@@ -63,8 +73,12 @@ def test_a_trial_that_goes_on_counts_from_where_it_began():
 
 
 def test_what_a_trial_goes_on_from_counts_as_its_best():
-    history = History(UP, trials=[ended(0, (0.2, 0.9, 0.6), fidelity=3, x=1), ended(1, (0.1, 0.1, 0.1), fidelity=3, x=2)])
-    promoted, new = MedianStop(ASHA(Random(), fidelities=(3, 9), eta=2), min_trials=2).propose(SPACE, history, 2, np.random.default_rng(0))
+    history = History(
+        UP, trials=[ended(0, (0.2, 0.9, 0.6), fidelity=3, x=1), ended(1, (0.1, 0.1, 0.1), fidelity=3, x=2)]
+    )
+    promoted, new = MedianStop(ASHA(Random(), fidelities=(3, 9), eta=2), min_trials=2).propose(
+        SPACE, history, 2, np.random.default_rng(0)
+    )
     assert (promoted.parent, promoted.limits.best) == (0, -0.9)
     assert (new.parent, new.limits.best) == (None, math.inf)
 
@@ -76,7 +90,10 @@ def test_with_several_objectives_nothing_is_stopped():
 
 def test_limits_are_exceeded_by_what_is_strictly_worse():
     limits = Limits(UP[0], ((2, -0.5), (4, -0.7)))
-    assert [limits.exceeded(-y, step) for y, step in [(0.1, 1), (0.5, 2), (0.49, 2), (0.6, 3.5), (0.6, 4), (0.6, 99)]] == [
+    assert [
+        limits.exceeded(-y, step)
+        for y, step in [(0.1, 1), (0.5, 2), (0.49, 2), (0.6, 3.5), (0.6, 4), (0.6, 99)]
+    ] == [
         False,
         False,
         True,
@@ -92,7 +109,9 @@ def test_a_trial_as_it_goes_changes_nothing_and_the_past_is_read_once():
     strategy, history = MedianStop(Random(), min_trials=1), History(UP)
     for number in range(6):
         (lived,) = strategy.propose(SPACE, history, 1, np.random.default_rng(number))
-        (fresh,) = MedianStop(Random(), min_trials=1).propose(SPACE, History(UP, trials=list(history)), 1, np.random.default_rng(number))
+        (fresh,) = MedianStop(Random(), min_trials=1).propose(
+            SPACE, History(UP, trials=list(history)), 1, np.random.default_rng(number)
+        )
         assert lived == fresh
         trial = Trial(number, lived.architecture)
         history.record(trial)

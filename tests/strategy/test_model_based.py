@@ -27,7 +27,9 @@ MIXED = SearchSpace(
         Parameter("inputs", Subset(("a", "b", "c", "d"), least=1, most=2)),
         Parameter("bias", Categorical((True,))),
     ]
-).where(lambda architecture: architecture["op"] != "pool" or "a" not in architecture["inputs"], "no pool of a")
+).where(
+    lambda architecture: architecture["op"] != "pool" or "a" not in architecture["inputs"], "no pool of a"
+)
 
 
 def quality(architecture):
@@ -43,7 +45,9 @@ def history_of(space, score, count, seed=0, *, objectives=(Objective("score", "m
     while len(history) < count:
         architecture = space.sample(rng)
         if architecture not in history:
-            history.record(Trial(len(history), architecture).end("completed", at=1, metrics=score(architecture)))
+            history.record(
+                Trial(len(history), architecture).end("completed", at=1, metrics=score(architecture))
+            )
     return history
 
 
@@ -51,7 +55,9 @@ def proposed(strategy, space, history, draws=12):
     return [strategy.propose(space, history, 1, stream(7, i))[0].architecture for i in range(draws)]
 
 
-@pytest.mark.parametrize(("make", "draws", "gain"), [(TPE, 20, 1.5), (GP, 4, 1.5), (CMAES, 100, 0.4)], ids=ALL)
+@pytest.mark.parametrize(
+    ("make", "draws", "gain"), [(TPE, 20, 1.5), (GP, 4, 1.5), (CMAES, 100, 0.4)], ids=ALL
+)
 def test_conditions_subsets_integers_reals_and_restrictions(make, draws, gain):
     history = history_of(MIXED, lambda one: {"score": quality(one)}, 60)
     architectures = proposed(make(), MIXED, history, draws)
@@ -63,7 +69,9 @@ def test_conditions_subsets_integers_reals_and_restrictions(make, draws, gain):
 @pytest.mark.parametrize("make", [TPE, CMAES], ids=["TPE", "CMAES"])
 def test_it_finds_nearly_the_optimum_of_a_mixed_space(make):
     """The optimum is 5; the best of 150 random architectures is 3.7 on average."""
-    study = Study(MIXED, architecture_evaluator(lambda one: {"score": quality(one)}), maximize="score", seed=1)
+    study = Study(
+        MIXED, architecture_evaluator(lambda one: {"score": quality(one)}), maximize="score", seed=1
+    )
     assert study.run(make(), trials=150) == "trials done"
     assert study.best.metrics["score"] > 4.2
     assert len({trial.architecture for trial in study.trials}) == 150
@@ -71,7 +79,9 @@ def test_it_finds_nearly_the_optimum_of_a_mixed_space(make):
 
 def test_gp_finds_the_optimum_of_a_smooth_function_in_few_trials():
     space = SearchSpace({"x": Real(0.0, 1.0), "y": Real(0.0, 1.0), "op": Categorical(("bad", "good"))})
-    evaluator = architecture_evaluator(lambda one: {"loss": (one["x"] - 0.3) ** 2 + (one["y"] - 0.6) ** 2 + (one["op"] == "bad")})
+    evaluator = architecture_evaluator(
+        lambda one: {"loss": (one["x"] - 0.3) ** 2 + (one["y"] - 0.6) ** 2 + (one["op"] == "bad")}
+    )
     study = Study(space, evaluator, minimize="loss")
     study.run(GP(startup=8), trials=18)
     assert study.best.metrics["loss"] < 1e-3  # the best of 18 random ones is about 0.03
@@ -94,7 +104,12 @@ def test_what_it_keeps_is_only_a_cache_in_a_mixed_space_with_late_trials(make):
 def test_constraints_are_learnt(make, draws):
     """The score grows with x and must, but the bound on the cost forbids all of the upper half."""
     space = SearchSpace({"x": Integer(0, 199), "y": Categorical((0, 1))})
-    history = history_of(space, lambda one: {"score": one["x"], "cost": one["x"]}, 40, constraints=[Constraint("cost", upper=100)])
+    history = history_of(
+        space,
+        lambda one: {"score": one["x"], "cost": one["x"]},
+        40,
+        constraints=[Constraint("cost", upper=100)],
+    )
     xs = [one["x"] for one in proposed(make(), space, history, draws)]
     assert np.mean(xs) == pytest.approx(90, abs=20)
 
@@ -107,7 +122,9 @@ def test_what_was_rejected_before_it_was_evaluated_teaches_tpe():
         architecture = space.sample(rng)
         cost, trial = sum(value == "c" for value in architecture.values()), Trial(len(history), architecture)
         if architecture not in history:
-            state, metrics = ("infeasible", {"cost": cost}) if cost > 1 else ("completed", {"cost": cost, "score": 0.0})
+            state, metrics = (
+                ("infeasible", {"cost": cost}) if cost > 1 else ("completed", {"cost": cost, "score": 0.0})
+            )
             history.record(trial.end(state, at=1, metrics=metrics))
     costs = [sum(value == "c" for value in one.values()) for one in proposed(TPE(), space, history, 60)]
     assert np.mean(costs) < 1.4  # by chance it is 5/3
@@ -120,7 +137,9 @@ def test_what_was_stopped_early_is_no_better_than_what_went_to_the_end(objective
     history = History([Objective(f"score{i}", "maximize") for i in range(objectives)])
     for number in range(60):
         stopped = number % 2
-        metrics = {f"score{i}": 0.9 if stopped else 0.1 for i in range(objectives)} | ({STOPPED_STEP: 1} if stopped else {})
+        metrics = {f"score{i}": 0.9 if stopped else 0.1 for i in range(objectives)} | (
+            {STOPPED_STEP: 1} if stopped else {}
+        )
         architecture = space.validate({"op": "stopped" if stopped else "whole", "x": number})
         history.record(Trial(number, architecture).end("completed", at=1, metrics=metrics))
     ops = Counter(one["op"] for one in proposed(TPE(), space, history, 20))
@@ -132,7 +151,12 @@ def test_several_objectives(make, draws):
     """The front is where all but the first are 0."""
     space = SearchSpace({f"x{i}": Integer(0, 9) for i in range(3)})
     both = (Objective("up", "maximize"), Objective("down", "minimize"))
-    history = history_of(space, lambda one: {"up": one["x0"] - one["x1"] - one["x2"], "down": one["x0"] + one["x1"] + one["x2"]}, 60, objectives=both)
+    history = history_of(
+        space,
+        lambda one: {"up": one["x0"] - one["x1"] - one["x2"], "down": one["x0"] + one["x1"] + one["x2"]},
+        60,
+        objectives=both,
+    )
     distances = [one["x1"] + one["x2"] for one in proposed(make(), space, history, draws)]
     assert np.mean(distances) < 6.5  # by chance it is 9
 
@@ -144,12 +168,20 @@ def test_at_once_it_proposes_different_ones(make):
 
 
 def test_tpe_sees_the_newest_trials_and_the_best():
-    """The first trials say that a is good, hundreds of later ones say nothing; a memory without the best forgets."""
+    """The first trials say that a is good, hundreds of later ones say nothing; a memory without the best
+    forgets.
+    """
     space = SearchSpace({"op": Categorical(tuple("abcdefgh")), "x": Integer(0, 9999)})
     history, rng = History([Objective("score", "maximize")]), stream(0)
     for number in range(400):
-        architecture = space.validate({"op": "a" if number < 30 else "bcdefgh"[int(rng.integers(7))], "x": number})
-        history.record(Trial(number, architecture).end("completed", at=1, metrics={"score": 1.0 if number < 30 else rng.random() / 2}))
+        architecture = space.validate(
+            {"op": "a" if number < 30 else "bcdefgh"[int(rng.integers(7))], "x": number}
+        )
+        history.record(
+            Trial(number, architecture).end(
+                "completed", at=1, metrics={"score": 1.0 if number < 30 else rng.random() / 2}
+            )
+        )
     ops = Counter(one["op"] for one in proposed(TPE(memory=50), space, history, 20))
     assert ops["a"] >= 15
 
@@ -174,7 +206,9 @@ def test_neither_optuna_nor_torch_is_imported_before_it_is_used():
 
 def test_cma_es_gathers_numbers_around_the_optimum():
     space = SearchSpace({name: Real(0.0, 1.0) for name in "xyz"})
-    evaluator = architecture_evaluator(lambda one: {"loss": sum((value - 0.8) ** 2 for value in one.values())})
+    evaluator = architecture_evaluator(
+        lambda one: {"loss": sum((value - 0.8) ** 2 for value in one.values())}
+    )
     study = Study(space, evaluator, minimize="loss")
     study.run(CMAES(), trials=200)
     assert study.best.metrics["loss"] < 1e-4  # the best of 200 random ones is about 0.01
@@ -183,7 +217,9 @@ def test_cma_es_gathers_numbers_around_the_optimum():
 def test_cma_es_shifts_to_better_categories():
     space = SearchSpace({f"op{i}": Categorical(tuple("abcd")) for i in range(8)})
     history = history_of(space, lambda one: {"score": sum(value == "c" for value in one.values())}, 150)
-    share = np.mean([list(one.values()).count("c") / 8 for one in proposed(CMAES(population=10), space, history, 30)])
+    share = np.mean(
+        [list(one.values()).count("c") / 8 for one in proposed(CMAES(population=10), space, history, 30)]
+    )
     assert share > 0.4  # it began with 0.25
 
 
@@ -207,7 +243,13 @@ def test_the_quick_way_to_ask_optuna_proposes_what_optuna_itself_does(monkeypatc
     """Without what is overridden of its sampler and of its trials."""
     both = (Objective("up", "maximize"), Objective("down", "minimize"))[:objectives]
     constraints = [Constraint("down", upper=3)] if bounded else []
-    history = history_of(MIXED, lambda one: {"up": quality(one), "down": one["lr"] * 50}, 60, objectives=both, constraints=constraints)
+    history = history_of(
+        MIXED,
+        lambda one: {"up": quality(one), "down": one["lr"] * 50},
+        60,
+        objectives=both,
+        constraints=constraints,
+    )
     quick = TPE(memory=30).propose(MIXED, history, 3, stream(0))
     monkeypatch.setattr(optuna_past, "_Frozen", optuna.trial.FrozenTrial)
     monkeypatch.delattr(optuna_past.Parzen, "_get_internal_repr")

@@ -31,8 +31,13 @@ def test_the_density_of_a_number_is_the_mean_of_normal_kernels():
     width = 1.06 * 0.2 * 2 ** (-1 / 5)  # Scott: 1.06 sigma n^(-1 / (4 + d))
     assert kernel.bandwidths == pytest.approx([width])
     at = 0.3
-    expected = sum(math.exp(-0.5 * ((at - x) / width) ** 2) / (width * math.sqrt(2 * math.pi)) for x in (0.2, 0.6)) / 2
-    assert kernel.log_density(rows_of(columns, [space.validate({"x": at})])) == pytest.approx([math.log(expected)])
+    expected = (
+        sum(math.exp(-0.5 * ((at - x) / width) ** 2) / (width * math.sqrt(2 * math.pi)) for x in (0.2, 0.6))
+        / 2
+    )
+    assert kernel.log_density(rows_of(columns, [space.validate({"x": at})])) == pytest.approx(
+        [math.log(expected)]
+    )
 
 
 def test_the_density_of_categories_is_that_of_aitchison_and_aitken():
@@ -43,7 +48,9 @@ def test_the_density_of_categories_is_that_of_aitchison_and_aitken():
     assert kernel.bandwidths == pytest.approx([min(width, 2 / 3)])
     found = np.exp(kernel.log_density(rows_of(columns, list(space.enumerate()))))
     width = kernel.bandwidths[0]
-    assert found == pytest.approx([(3 * (1 - width) + width / 2) / 4, ((1 - width) + 3 * width / 2) / 4, width / 2])
+    assert found == pytest.approx(
+        [(3 * (1 - width) + width / 2) / 4, ((1 - width) + 3 * width / 2) / 4, width / 2]
+    )
     assert found.sum() == pytest.approx(1)
 
 
@@ -56,9 +63,16 @@ def test_a_density_is_one_over_the_conditional_space():
             Parameter("bias", Categorical((False, True)), convolution),
         ]
     )
-    columns, kernel = density(space, {"op": "skip"}, {"op": "conv", "kernel": 5, "bias": True}, {"op": "conv", "kernel": 5, "bias": False})
+    columns, kernel = density(
+        space,
+        {"op": "skip"},
+        {"op": "conv", "kernel": 5, "bias": True},
+        {"op": "conv", "kernel": 5, "bias": False},
+    )
     everything = list(space.enumerate())
-    found = dict(zip(everything, np.exp(kernel.log_density(rows_of(columns, everything))).tolist(), strict=True))
+    found = dict(
+        zip(everything, np.exp(kernel.log_density(rows_of(columns, everything))).tolist(), strict=True)
+    )
     assert sum(found.values()) == pytest.approx(1)
     drawn = [kernel.sample(stream(0, "draw", i), widening=1.0) for i in range(3000)]
     for architecture, share in found.items():
@@ -66,7 +80,14 @@ def test_a_density_is_one_over_the_conditional_space():
 
 
 def test_all_alike_are_sampled_alike_but_for_a_little():
-    space = SearchSpace({"x": Real(0, 1), "op": Categorical(("a", "b")), "n": Integer(1, 8), "ops": Subset(("p", "q"), least=1)})
+    space = SearchSpace(
+        {
+            "x": Real(0, 1),
+            "op": Categorical(("a", "b")),
+            "n": Integer(1, 8),
+            "ops": Subset(("p", "q"), least=1),
+        }
+    )
     same = {"x": 1.0, "op": "b", "n": 8, "ops": ("q",)}
     _, kernel = density(space, same, same, same)
     drawn = [kernel.sample(stream(0, "draw", i), widening=3.0) for i in range(200)]
@@ -79,12 +100,22 @@ def test_all_alike_are_sampled_alike_but_for_a_little():
 
 
 def planted_space():
-    return SearchSpace({**{f"op{i}": Categorical(("a", "b", "c", "d", "e")) for i in range(6)}, "x": Real(0, 1), "n": Integer(1, 16)})
+    return SearchSpace(
+        {
+            **{f"op{i}": Categorical(("a", "b", "c", "d", "e")) for i in range(6)},
+            "x": Real(0, 1),
+            "n": Integer(1, 16),
+        }
+    )
 
 
 def planted(architecture, fidelity):
     """The share of what is as planted, with a noise that falls with the epochs."""
-    right = sum(architecture[f"op{i}"] == "bdacea"[i] for i in range(6)) + (1 - abs(architecture["x"] - 0.7)) + (1 - abs(architecture["n"] - 4) / 16)
+    right = (
+        sum(architecture[f"op{i}"] == "bdacea"[i] for i in range(6))
+        + (1 - abs(architecture["x"] - 0.7))
+        + (1 - abs(architecture["n"] - 4) / 16)
+    )
     noise = stream(0, "noise", architecture.key, int(fidelity)).normal() * 0.5
     return right / 8 + noise / fidelity
 
@@ -97,7 +128,9 @@ def best_after(strategy, epochs, seed, full=27):
         trial = Trial(len(history), one.architecture, fidelity=one.fidelity, parent=one.parent)
         before = history.continued(trial)
         spent += (one.fidelity or full) - (0 if before is None else before.fidelity)
-        history.record(trial.end("completed", at=1.0, metrics={"y": planted(one.architecture, one.fidelity or full)}))
+        history.record(
+            trial.end("completed", at=1.0, metrics={"y": planted(one.architecture, one.fidelity or full)})
+        )
         best = history.best.metrics["y"] if history.best.fidelity is None else best
     return best
 
@@ -115,7 +148,14 @@ def test_the_model_is_random_until_there_are_enough_trials():
     space, history = SearchSpace({"x": Real(0, 1), "y": Real(0, 1)}), History(UP)
 
     def spread():
-        return float(np.std([ParzenModel(random=0.0).propose(space, history, 1, stream(i, "ask"))[0].architecture["x"] for i in range(40)]))
+        return float(
+            np.std(
+                [
+                    ParzenModel(random=0.0).propose(space, history, 1, stream(i, "ask"))[0].architecture["x"]
+                    for i in range(40)
+                ]
+            )
+        )
 
     for number in range(30):
         if number == 4:
@@ -126,12 +166,22 @@ def test_the_model_is_random_until_there_are_enough_trials():
 
 
 def test_failed_trials_are_among_the_others():
-    space, history = SearchSpace({"op": Categorical(tuple("abcdefgh")), "n": Categorical(tuple(range(50)))}), History(UP)
+    space, history = (
+        SearchSpace({"op": Categorical(tuple("abcdefgh")), "n": Categorical(tuple(range(50)))}),
+        History(UP),
+    )
     for number in range(24):
         architecture = space.validate({"op": "ab"[number % 2], "n": number})
         trial = Trial(number, architecture)
-        history.record(trial.end("failed", at=1.0, error="no") if number % 2 else trial.end("completed", at=1.0, metrics={"y": 1.0}))
-    chosen = [one.architecture["op"] for one in ParzenModel(random=0.0).propose(space, history, 30, np.random.default_rng(0))]
+        history.record(
+            trial.end("failed", at=1.0, error="no")
+            if number % 2
+            else trial.end("completed", at=1.0, metrics={"y": 1.0})
+        )
+    chosen = [
+        one.architecture["op"]
+        for one in ParzenModel(random=0.0).propose(space, history, 30, np.random.default_rng(0))
+    ]
     assert chosen.count("a") > 20
     assert chosen.count("b") <= 2
 

@@ -7,7 +7,9 @@ from retia.strategy import NetworkMorphism
 from retia.study import Study, architecture_evaluator
 from retia.trial import History, Trial
 
-SPACE = SearchSpace({"width": Integer(1, 1000), "depth": Integer(1, 1000), "act": Categorical(("relu", "silu"))})
+SPACE = SearchSpace(
+    {"width": Integer(1, 1000), "depth": Integer(1, 1000), "act": Categorical(("relu", "silu"))}
+)
 
 
 @architecture_evaluator
@@ -60,12 +62,17 @@ def test_it_waits_for_the_children_that_run():
     history = study.history
     running = [trial for trial in study.trials if trial.parent == 0]
     assert len(running) == 3
-    waiting = History(history.objectives, trials=[study.trials[0], *(Trial(one.number, one.architecture, parent=0) for one in running)])
+    waiting = History(
+        history.objectives,
+        trials=[study.trials[0], *(Trial(one.number, one.architecture, parent=0) for one in running)],
+    )
     assert NetworkMorphism(children=3).propose(SPACE, waiting, 2, np.random.default_rng(0)) == []
     assert len(NetworkMorphism(children=5).propose(SPACE, waiting, 9, np.random.default_rng(0))) == 2
 
 
 @pytest.mark.parametrize("name", ["children", "morphs"])
 def test_a_number_below_one_is_refused(name):
-    with pytest.raises(SpaceError, match=f"'{name}' of NetworkMorphism is a whole number of at least 1, got 0"):
+    with pytest.raises(
+        SpaceError, match=f"'{name}' of NetworkMorphism is a whole number of at least 1, got 0"
+    ):
         NetworkMorphism(**{name: 0})

@@ -24,7 +24,9 @@ class Linear:
     def fit(self, space, architectures, losses, rng):
         self.fits.append((list(architectures), losses.copy(), rng.random()))
         features = np.array([space.encode(one) for one in architectures])
-        weights = np.linalg.solve(features.T @ features + 0.1 * np.eye(features.shape[1]), features.T @ losses)
+        weights = np.linalg.solve(
+            features.T @ features + 0.1 * np.eye(features.shape[1]), features.T @ losses
+        )
         std = self.std
 
         class Fitted:
@@ -35,7 +37,9 @@ class Linear:
 
 
 def history_of(scores, *, constraints=(), space=SPACE, seed=0):
-    """Completed trials of random architectures with these scores; None is a failed one, a string one that was rejected for its size."""
+    """Completed trials of random architectures with these scores; None is a failed one, a string one that was
+    rejected for its size.
+    """
     history = History([Objective("score", "maximize")], constraints)
     for number, score in enumerate(scores):
         trial = Trial(number, space.sample(stream(seed, number)))
@@ -54,20 +58,26 @@ def history_of(scores, *, constraints=(), space=SPACE, seed=0):
 
 def test_normal_scores_are_the_quantiles_of_the_ranks_whatever_the_losses():
     assert normal_scores(np.array([1, 2, 3, 1e9])).tolist() == normal_scores(np.array([-5, 0, 1, 2])).tolist()
-    assert normal_scores(np.array([1.0, 2.0, 3.0, 4.0])) == pytest.approx([-1.1503, -0.3186, 0.3186, 1.1503], abs=1e-4)  # at 1/8, 3/8, 5/8, 7/8
+    assert normal_scores(np.array([1.0, 2.0, 3.0, 4.0])) == pytest.approx(
+        [-1.1503, -0.3186, 0.3186, 1.1503], abs=1e-4
+    )  # at 1/8, 3/8, 5/8, 7/8
     assert normal_scores(np.array([7.0, 7.0, 7.0])).tolist() == [0, 0, 0]
     assert normal_scores(np.array([1.0, 2.0, 2.0, 3.0]))[1:3].tolist() == [0, 0]
 
 
 def test_expected_improvement_is_the_mean_of_what_is_gained():
     drawn = np.random.default_rng(0).normal(1.0, 0.5, 400_000)
-    assert expected_improvement(np.array([1.0]), np.array([0.5]), 0.8)[0] == pytest.approx(np.maximum(0.8 - drawn, 0).mean(), abs=2e-3)
+    assert expected_improvement(np.array([1.0]), np.array([0.5]), 0.8)[0] == pytest.approx(
+        np.maximum(0.8 - drawn, 0).mean(), abs=2e-3
+    )
     # Without uncertainty it is the difference, if that is a gain.
     assert expected_improvement(np.array([0.2, 0.9]), np.zeros(2), 0.5) == pytest.approx([0.3, 0.0])
 
 
 def test_scalarization_is_the_augmented_chebyshev_distance():
-    assert scalarize(np.array([3.0, 2.0]), np.array([0.5, 0.5]), np.array([1.0, 1.0])) == pytest.approx(1.0 + 0.05 * 1.5)
+    assert scalarize(np.array([3.0, 2.0]), np.array([0.5, 0.5]), np.array([1.0, 1.0])) == pytest.approx(
+        1.0 + 0.05 * 1.5
+    )
 
 
 def test_the_bound_prefers_the_unknown_and_thompson_sampling_tries_it_now_and_then():
@@ -75,14 +85,19 @@ def test_the_bound_prefers_the_unknown_and_thompson_sampling_tries_it_now_and_th
     assert acquire("bound", mean, std, seen, bound=1.0, rng=stream(0)).argmax() == 1
     assert acquire("bound", mean, std, seen, bound=0.0, rng=stream(0)).argmax() == 0
     assert acquire("improvement", mean, std, seen, bound=1.0, rng=stream(0)).argmax() == 1
-    tried = np.mean([acquire("thompson", mean, std, seen, bound=1.0, rng=stream(0, i)).argmax() for i in range(2000)])
+    tried = np.mean(
+        [acquire("thompson", mean, std, seen, bound=1.0, rng=stream(0, i)).argmax() for i in range(2000)]
+    )
     assert tried == pytest.approx(0.369, abs=0.03)  # P(N(0.1, 0.3) < 0)
 
 
 @pytest.mark.parametrize("kind", ["improvement", "thompson", "bound"])
 def test_of_two_objectives_what_is_dominated_is_never_worth_the_most(kind):
     mean, std = np.array([[0.0, 1.0], [1.0, 0.0], [1.1, 1.1]]), np.full((3, 2), 1e-6)
-    chosen = {int(acquire(kind, mean, std, np.array([[2.0, 2.0]]) + mean, bound=1.0, rng=stream(0, i)).argmax()) for i in range(40)}
+    chosen = {
+        int(acquire(kind, mean, std, np.array([[2.0, 2.0]]) + mean, bound=1.0, rng=stream(0, i)).argmax())
+        for i in range(40)
+    }
     assert chosen == {0, 1}
 
 
@@ -92,7 +107,13 @@ def test_of_two_objectives_what_is_dominated_is_never_worth_the_most(kind):
 def test_bad_trials_are_worse_than_all_others():
     history = history_of([5, None, "12", 1, "30"], constraints=[Constraint("size", upper=10)])
     targets = targets_of(history, list(history), warp=True)[:, 0]
-    assert np.argsort(targets).tolist() == [0, 3, 2, 4, 1]  # the best, the worst, a little and much too large, failed
+    assert np.argsort(targets).tolist() == [
+        0,
+        3,
+        2,
+        4,
+        1,
+    ]  # the best, the worst, a little and much too large, failed
     assert targets.mean() == pytest.approx(0)
     assert targets.std() == pytest.approx(1)
     plain = targets_of(history, list(history), warp=False)[:, 0]
@@ -125,7 +146,11 @@ def test_a_long_history_is_fitted_to_in_longer_steps():
     history = history_of(range(1000))
     for _ in range(20):
         (proposal,) = strategy.propose(SPACE, history, 1, stream(0, len(history)))
-        history.record(Trial(len(history), proposal.architecture).end("completed", at=1, metrics={"score": 0.0, "size": 0.0}))
+        history.record(
+            Trial(len(history), proposal.architecture).end(
+                "completed", at=1, metrics={"score": 0.0, "size": 0.0}
+            )
+        )
     assert len(predictor.fits) <= 6
 
 
@@ -146,7 +171,9 @@ def test_random_ones_come_first_and_running_trials_count():
     proposals = PredictorGuided(predictor, initial=6).propose(SPACE, history, 2, stream(0))
     assert [one.parent for one in proposals] == [None, None]
     assert not predictor.fits
-    assert len(PredictorGuided(predictor, initial=4).propose(SPACE, history, 3, stream(0))) == 3  # one random, two guided
+    assert (
+        len(PredictorGuided(predictor, initial=4).propose(SPACE, history, 3, stream(0))) == 3
+    )  # one random, two guided
     assert len(predictor.fits) == 1
 
 
@@ -164,7 +191,9 @@ def test_where_all_mutants_are_known_it_walks_on():
     space = SearchSpace({"x": Integer(0, 30)})
     history = History([Objective("score", "maximize")])
     for number, x in enumerate(range(25)):
-        history.record(Trial(number, space.validate({"x": x})).end("completed", at=1, metrics={"score": float(x)}))
+        history.record(
+            Trial(number, space.validate({"x": x})).end("completed", at=1, metrics={"score": float(x)})
+        )
     (proposal,) = PredictorGuided(Linear(), randoms=0, parents=1).propose(space, history, 1, stream(0))
     assert proposal.architecture["x"] > 24
 
@@ -175,7 +204,11 @@ def test_it_finds_the_optimum_of_a_smooth_landscape_where_chance_does_not(acquis
 
     @architecture_evaluator
     def matches(architecture):
-        return {"score": sum(value == letter for value, letter in zip(architecture.values(), "cabbed", strict=True))}
+        return {
+            "score": sum(
+                value == letter for value, letter in zip(architecture.values(), "cabbed", strict=True)
+            )
+        }
 
     study = Study(SPACE, matches, maximize="score")
     study.run(PredictorGuided(Linear(), acquisition=acquisition), trials=60)
@@ -183,12 +216,24 @@ def test_it_finds_the_optimum_of_a_smooth_landscape_where_chance_does_not(acquis
 
 
 def test_it_serves_a_mixed_space_with_a_restriction():
-    space = SearchSpace({"x": Real(0, 1), "n": Integer(1, 100), "s": Subset(tuple("abcd"), least=1), "c": Categorical(("u", "v"))})
+    space = SearchSpace(
+        {
+            "x": Real(0, 1),
+            "n": Integer(1, 100),
+            "s": Subset(tuple("abcd"), least=1),
+            "c": Categorical(("u", "v")),
+        }
+    )
     space = space.where(lambda one: one["n"] > 20 or one["c"] == "u", "many, or u")
 
     @architecture_evaluator
     def score(architecture):
-        return {"score": -((architecture["x"] - 0.3) ** 2) - (architecture["n"] / 100) + len(architecture["s"]) - (architecture["c"] == "u")}
+        return {
+            "score": -((architecture["x"] - 0.3) ** 2)
+            - (architecture["n"] / 100)
+            + len(architecture["s"])
+            - (architecture["c"] == "u")
+        }
 
     study = Study(space, score, maximize="score")
     study.run(PredictorGuided(Linear()), trials=60)
@@ -206,13 +251,25 @@ def test_several_objectives_spread_over_the_front():
     study = Study(SPACE, score, maximize=["a", "b"])
     study.run(PredictorGuided(Linear()), trials=80)
     # The front is the seven ways to share six places.
-    assert len({(trial.metrics["a"], trial.metrics["b"]) for trial in study.pareto if sum(trial.metrics.values()) == 6}) >= 5
+    assert (
+        len(
+            {
+                (trial.metrics["a"], trial.metrics["b"])
+                for trial in study.pareto
+                if sum(trial.metrics.values()) == 6
+            }
+        )
+        >= 5
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"acquisition": "luck"}, r"acquisition is one of \['improvement', 'thompson', 'bound'\], got 'luck'"),
+        (
+            {"acquisition": "luck"},
+            r"acquisition is one of \['improvement', 'thompson', 'bound'\], got 'luck'",
+        ),
         ({"initial": 0}, "'initial' of PredictorGuided is a whole number of at least 1, got 0"),
         ({"bound": -1}, "'bound' of PredictorGuided is a number at least 0, got -1"),
         ({"mutants": 0, "randoms": 0}, "needs candidates, got mutants=0 and randoms=0"),
@@ -228,7 +285,10 @@ def test_arguments_are_checked(arguments, says):
     [
         (Linear, "guided by an object with a method fit.*got <class"),
         (None, "guided by an object with a method fit.*got None"),
-        (RandomForestRegressor(), r"calls fit\(space, architectures, losses, rng\) of its predictor, and fit of RandomForestRegressor is fit\(X, y"),
+        (
+            RandomForestRegressor(),
+            r"calls fit\(space, architectures, losses, rng\) of its predictor, and fit of RandomForestRegressor is fit\(X, y",
+        ),
     ],
 )
 @pytest.mark.parametrize("guided", [PredictorGuided, BANANAS])
@@ -240,10 +300,19 @@ def test_what_is_no_predictor_is_refused(guided, predictor, says):
 @pytest.mark.parametrize(
     ("predict", "says"),
     [
-        (lambda some: np.zeros(len(some)), r"Says must predict a pair for \d+ architectures.*predicted \(\d+,\)\. A predictor without an uncertainty"),
+        (
+            lambda some: np.zeros(len(some)),
+            r"Says must predict a pair for \d+ architectures.*predicted \(\d+,\)\. A predictor without an uncertainty",
+        ),
         (lambda some: (np.zeros(len(some)), None), r"predicted \(\d+,\)\. A"),
-        (lambda some: (np.zeros(len(some)), np.full(len(some), np.nan)), r"\(\d+,\) and \(\d+,\), not finite\."),
-        (lambda some: (np.zeros((len(some), 1)), np.zeros((len(some), 1))), r"predicted \(\d+, 1\) and \(\d+, 1\)"),
+        (
+            lambda some: (np.zeros(len(some)), np.full(len(some), np.nan)),
+            r"\(\d+,\) and \(\d+,\), not finite\.",
+        ),
+        (
+            lambda some: (np.zeros((len(some), 1)), np.zeros((len(some), 1))),
+            r"predicted \(\d+, 1\) and \(\d+, 1\)",
+        ),
     ],
 )
 def test_a_predictor_says_how_far_off_it_may_be(predict, says):

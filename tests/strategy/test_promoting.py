@@ -16,7 +16,9 @@ FIDELITIES = (1, 3, 9)
 
 
 class Noisy:
-    """Metrics that change their order from fidelity to fidelity, and may have a bound that only training shows; it hears what is released."""
+    """Metrics that change their order from fidelity to fidelity, and may have a bound that only training
+    shows; it hears what is released.
+    """
 
     full_fidelity = 9.0
 
@@ -44,13 +46,21 @@ MAKE = {
 
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize(
-    "goal", [{"maximize": "y"}, {"maximize": ["y", "z"]}, {"maximize": "y", "constraints": ["w <= 0.6"]}, {"maximize": ["y", "z"], "constraints": ["w <= 0.6"]}]
+    "goal",
+    [
+        {"maximize": "y"},
+        {"maximize": ["y", "z"]},
+        {"maximize": "y", "constraints": ["w <= 0.6"]},
+        {"maximize": ["y", "z"], "constraints": ["w <= 0.6"]},
+    ],
 )
 @pytest.mark.parametrize("make", MAKE.values(), ids=MAKE)
 def test_what_is_released_is_never_gone_on_from(make, goal, workers):
     evaluator = Noisy()
     study = Study(SPACE, evaluator, **goal)
-    study.run(make(), trials=121, executor=None if workers == 1 else ThreadPoolExecutor(workers), workers=workers)
+    study.run(
+        make(), trials=121, executor=None if workers == 1 else ThreadPoolExecutor(workers), workers=workers
+    )
     assert evaluator.gone == []
     assert len(evaluator.released) == len(set(evaluator.released))
     low = [trial for trial in study.trials if trial.fidelity is not None]
@@ -68,8 +78,13 @@ def history(values, objectives=(Objective("y", "maximize"),), constraints=(), fi
 
 
 def test_asha_spends_what_would_not_be_promoted_if_all_that_is_left_were_worse():
-    past = history([{"y": float(y)} for y in (5, 9, 1, 7, 3, 8)])  # promoted of 6 would be trials 1 and 5, of 9 trial 3 as well
-    strategy, extendable = ASHA(Random(), fidelities=(1, 3), extendable=False), ASHA(Random(), fidelities=(1, 3))
+    past = history(
+        [{"y": float(y)} for y in (5, 9, 1, 7, 3, 8)]
+    )  # promoted of 6 would be trials 1 and 5, of 9 trial 3 as well
+    strategy, extendable = (
+        ASHA(Random(), fidelities=(1, 3), extendable=False),
+        ASHA(Random(), fidelities=(1, 3)),
+    )
     assert extendable.spent(past, 0) == set()
     assert strategy.spent(past, 0) == {0, 2, 3, 4}
     assert strategy.spent(past, 3) == {0, 2, 4}
@@ -90,9 +105,15 @@ def test_of_other_fidelities_nothing_is_said():
 
 def test_with_several_objectives_what_dominates_is_ahead():
     two = (Objective("y", "maximize"), Objective("z", "minimize"))
-    past = history([{"y": 1.0, "z": 1.0}, {"y": 2.0, "z": 1.0}, {"y": 3.0, "z": 5.0}, {"y": 0.0, "z": 9.0}], two)
+    past = history(
+        [{"y": 1.0, "z": 1.0}, {"y": 2.0, "z": 1.0}, {"y": 3.0, "z": 5.0}, {"y": 0.0, "z": 9.0}], two
+    )
     assert surely_ahead(past, list(past)) == [1, 0, 0, 3]
-    bounded = history([{"y": 1.0, "z": 1.0}, {"y": 2.0, "z": 1.0}, {"y": 3.0, "z": 5.0}, {"y": 0.0, "z": 9.0}], two, (Constraint("z", upper=4.0),))
+    bounded = history(
+        [{"y": 1.0, "z": 1.0}, {"y": 2.0, "z": 1.0}, {"y": 3.0, "z": 5.0}, {"y": 0.0, "z": 9.0}],
+        two,
+        (Constraint("z", upper=4.0),),
+    )
     assert surely_ahead(bounded, list(bounded)) == [1, 0, 2, 3]
 
 

@@ -18,7 +18,9 @@ NESTED = SearchSpace(
 
 
 def history_of(*architectures):
-    return History([Objective("score", "maximize")], trials=[Trial(i, one) for i, one in enumerate(architectures)])
+    return History(
+        [Objective("score", "maximize")], trials=[Trial(i, one) for i, one in enumerate(architectures)]
+    )
 
 
 def test_it_exhausts_a_space_exactly():
@@ -35,7 +37,9 @@ def test_it_proposes_n_different_ones_and_fewer_at_the_end():
     proposals = Random().propose(CUBE, history_of(), 60, stream(3))
     assert len({one.architecture for one in proposals}) == 60
     rest = Random().propose(CUBE, history_of(*(one.architecture for one in proposals)), 10, stream(3))
-    assert {one.architecture for one in rest} == set(CUBE.enumerate()) - {one.architecture for one in proposals}
+    assert {one.architecture for one in rest} == set(CUBE.enumerate()) - {
+        one.architecture for one in proposals
+    }
 
 
 def test_its_proposals_have_no_parent_and_full_fidelity():
@@ -46,7 +50,9 @@ def test_its_proposals_have_no_parent_and_full_fidelity():
 @pytest.mark.parametrize(("uniform", "share"), [("choices", 1 / 2), ("architectures", 1 / 4)])
 def test_it_is_uniform_over_choices_or_over_architectures(uniform, share):
     strategy = Random(uniform=uniform)
-    drawn = Counter(strategy.propose(NESTED, history_of(), 1, stream(7, i))[0].architecture["op"] for i in range(2000))
+    drawn = Counter(
+        strategy.propose(NESTED, history_of(), 1, stream(7, i))[0].architecture["op"] for i in range(2000)
+    )
     assert drawn["skip"] / 2000 == pytest.approx(share, abs=0.035)  # three standard deviations
 
 

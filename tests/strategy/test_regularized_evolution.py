@@ -47,24 +47,36 @@ def test_the_best_of_the_drawn_wins():
     assert tournament_winner(history, history.evaluated, 4, stream(0)).number == 1
     wins = [tournament_winner(history, history.evaluated, 2, stream(0, i)).number for i in range(600)]
     # Of the six pairs of four, 1 wins three, 3 two, 0 one, 2 none.
-    assert [wins.count(number) / 600 for number in range(4)] == [pytest.approx(share, abs=0.07) for share in (1 / 6, 1 / 2, 0, 1 / 3)]
+    assert [wins.count(number) / 600 for number in range(4)] == [
+        pytest.approx(share, abs=0.07) for share in (1 / 6, 1 / 2, 0, 1 / 3)
+    ]
 
 
 def test_with_several_objectives_the_whole_population_is_ranked():
-    """Of four on a front the ends are the loneliest; of the two between them, whichever is alone in its tournament."""
+    """Of four on a front the ends are the loneliest; of the two between them, whichever is alone in its
+    tournament.
+    """
     objectives = [Objective("a", "minimize"), Objective("b", "minimize")]
     points = [(0, 9), (4, 4), (4.5, 3.5), (9, 0), (9, 9)]
-    trials = [Trial(i, one).end("completed", at=1, metrics={"a": a, "b": b}) for i, ((a, b), one) in enumerate(zip(points, SPACE.enumerate(), strict=False))]
+    trials = [
+        Trial(i, one).end("completed", at=1, metrics={"a": a, "b": b})
+        for i, ((a, b), one) in enumerate(zip(points, SPACE.enumerate(), strict=False))
+    ]
     history = History(objectives, trials=trials)
     wins = [tournament_winner(history, history.evaluated, 3, stream(0, i)).number for i in range(600)]
-    # Ranked 0, 3, 1 (gaps of 4.5 and 5.5), 2 (5 and 4), 4; of the ten threes of five, 0 wins six, 3 three, 1 one.
-    assert [wins.count(number) / 600 for number in range(5)] == [pytest.approx(share, abs=0.06) for share in (0.6, 0.1, 0, 0.3, 0)]
+    # Ranked 0, 3, 1 (gaps of 4.5 and 5.5), 2 (5 and 4), 4; of the ten threes of five, 0 wins six, 3 three, 1
+    # one.
+    assert [wins.count(number) / 600 for number in range(5)] == [
+        pytest.approx(share, abs=0.06) for share in (0.6, 0.1, 0, 0.3, 0)
+    ]
 
 
 def test_an_infeasible_trial_loses_to_any_feasible():
     history = history_of([5, 99, 98], constraints=[Constraint("score", upper=10)])
     assert tournament_winner(history, history.evaluated, 3, stream(0)).number == 0
-    assert tournament_winner(history, history.evaluated[1:], 2, stream(0)).number == 2  # it misses the bound by less
+    assert (
+        tournament_winner(history, history.evaluated[1:], 2, stream(0)).number == 2
+    )  # it misses the bound by less
 
 
 def test_random_ones_come_until_the_population_is_full():
@@ -84,7 +96,9 @@ def test_running_trials_count_towards_the_population_but_are_no_parents():
 def test_a_child_differs_from_its_parent_in_one_parameter():
     history = history_of([1, 9, 2, 3])
     for i in range(50):
-        (proposal,) = RegularizedEvolution(population=4, tournament=4).propose(SPACE, history, 1, stream(0, i))
+        (proposal,) = RegularizedEvolution(population=4, tournament=4).propose(
+            SPACE, history, 1, stream(0, i)
+        )
         parent = history[proposal.parent].architecture
         assert sum(parent[label] != proposal.architecture[label] for label in parent) == 1
 
@@ -94,7 +108,11 @@ def test_aging_outlives_a_lucky_trial():
 
     @architecture_evaluator
     def lucky(architecture):
-        return {"score": 100 if set(architecture.values()) == {"a"} else sum(value == "e" for value in architecture.values())}
+        return {
+            "score": 100
+            if set(architecture.values()) == {"a"}
+            else sum(value == "e" for value in architecture.values())
+        }
 
     study = Study(SPACE, lucky, maximize="score")
     study.run(RegularizedEvolution(population=5, tournament=5), trials=60)
@@ -139,7 +157,10 @@ def test_several_children_are_different():
 
 def test_a_parent_without_a_second_value_leaves_it_to_chance():
     space = SearchSpace({"a": Categorical((1,))})
-    history = History([Objective("score", "maximize")], trials=[Trial(0, space.default()).end("completed", at=1, metrics={"score": 1})])
+    history = History(
+        [Objective("score", "maximize")],
+        trials=[Trial(0, space.default()).end("completed", at=1, metrics={"score": 1})],
+    )
     assert RegularizedEvolution(population=1, tournament=1).propose(space, history, 1, stream(0)) == []
 
 
@@ -147,11 +168,26 @@ def test_a_parent_without_a_second_value_leaves_it_to_chance():
     ("arguments", "says"),
     [
         ({"population": 5, "tournament": 6}, "1 <= tournament <= population, got tournament=6, population=5"),
-        ({"population": 5, "tournament": 0}, "'tournament' of RegularizedEvolution is a whole number of at least 1, got 0"),
-        ({"population": "20"}, "'population' of RegularizedEvolution is a whole number of at least 1, got '20'"),
-        ({"population": 20.5}, "'population' of RegularizedEvolution is a whole number of at least 1, got 20.5"),
-        ({"population": True, "tournament": True}, "'population' of RegularizedEvolution is a whole number of at least 1, got True"),
-        ({"crossover": -0.1}, "'crossover' of RegularizedEvolution is a number at least 0 and at most 1, got -0.1"),
+        (
+            {"population": 5, "tournament": 0},
+            "'tournament' of RegularizedEvolution is a whole number of at least 1, got 0",
+        ),
+        (
+            {"population": "20"},
+            "'population' of RegularizedEvolution is a whole number of at least 1, got '20'",
+        ),
+        (
+            {"population": 20.5},
+            "'population' of RegularizedEvolution is a whole number of at least 1, got 20.5",
+        ),
+        (
+            {"population": True, "tournament": True},
+            "'population' of RegularizedEvolution is a whole number of at least 1, got True",
+        ),
+        (
+            {"crossover": -0.1},
+            "'crossover' of RegularizedEvolution is a number at least 0 and at most 1, got -0.1",
+        ),
         ({"crossover": 1.5}, "at least 0 and at most 1, got 1.5"),
         ({"crossover": "half"}, "at least 0 and at most 1, got 'half'"),
         ({"crossover": float("nan")}, "at least 0 and at most 1, got nan"),

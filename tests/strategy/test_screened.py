@@ -21,18 +21,25 @@ def identity(architecture):
 def test_the_best_of_ten_are_kept():
     asked = Random().propose(SPACE, HISTORY, 20, stream(0))
     best = sorted((one.architecture["a"] for one in asked), reverse=True)[:2]
-    assert [one.architecture["a"] for one in Screened(Random(), identity).propose(SPACE, HISTORY, 2, stream(0))] == best
+    assert [
+        one.architecture["a"] for one in Screened(Random(), identity).propose(SPACE, HISTORY, 2, stream(0))
+    ] == best
 
 
 def test_the_best_of_k_uniform_draws_is_at_k_by_k_plus_one():
-    drawn = [Screened(Random(), identity, keep=0.25).propose(SPACE, HISTORY, 1, stream(0, i))[0].architecture["a"] for i in range(500)]
+    drawn = [
+        Screened(Random(), identity, keep=0.25).propose(SPACE, HISTORY, 1, stream(0, i))[0].architecture["a"]
+        for i in range(500)
+    ]
     assert np.mean(drawn) / 999 == pytest.approx(4 / 5, abs=0.03)
 
 
 def test_ties_and_nan():
     listed = Listed([{"a": 1}, {"a": 2}, {"a": 3}])
     scores = {1: math.nan, 2: 0.0, 3: 0.0}
-    proposals = Screened(listed, lambda architecture: scores[architecture["a"]], keep=1).propose(SPACE, HISTORY, 3, stream(0))
+    proposals = Screened(listed, lambda architecture: scores[architecture["a"]], keep=1).propose(
+        SPACE, HISTORY, 3, stream(0)
+    )
     assert [one.architecture["a"] for one in proposals] == [2, 3, 1]
 
 
@@ -57,12 +64,22 @@ def test_a_score_that_is_true_makes_a_search_quicker():
 
     def trials(strategy, seed):
         baseline = dict.fromkeys(space.parameters, "e")
-        study = Study(space, architecture_evaluator(lambda one: {"score": float(ones(one))}), maximize="score", seed=seed, baseline=baseline)
+        study = Study(
+            space,
+            architecture_evaluator(lambda one: {"score": float(ones(one))}),
+            maximize="score",
+            seed=seed,
+            baseline=baseline,
+        )
         study.run(strategy, trials=250)
         return next((trial.number for trial in study.trials if trial.metrics["score"] == 8), 999)
 
     evolution = RegularizedEvolution(10, 3)
-    assert np.median([trials(Screened(evolution, ones), seed) for seed in range(3)]) < 25 < np.median([trials(evolution, seed) for seed in range(3)])
+    assert (
+        np.median([trials(Screened(evolution, ones), seed) for seed in range(3)])
+        < 25
+        < np.median([trials(evolution, seed) for seed in range(3)])
+    )
 
 
 def test_what_the_score_raises_is_raised():
@@ -75,11 +92,17 @@ def test_what_the_score_raises_is_raised():
 
 @pytest.mark.parametrize("returned", [None, "high", {"params": 3}])
 def test_a_score_is_a_number(returned):
-    with pytest.raises(StudyError, match=r"A score of Screened is a number, higher for what is better, got .* for \{'a': \d+\}\. Return one"):
+    with pytest.raises(
+        StudyError,
+        match=r"A score of Screened is a number, higher for what is better, got .* for \{'a': \d+\}\. Return one",
+    ):
         Screened(Random(), lambda architecture: returned).propose(SPACE, HISTORY, 1, stream(0))
 
 
 @pytest.mark.parametrize("keep", [0, -0.1, 1.1, 10])
 def test_keep_is_a_share(keep):
-    with pytest.raises(SpaceError, match=f"'keep' is a share above 0, at most 1, got {keep}. To keep the best of ten write keep=0.1"):
+    with pytest.raises(
+        SpaceError,
+        match=f"'keep' is a share above 0, at most 1, got {keep}. To keep the best of ten write keep=0.1",
+    ):
         Screened(Random(), identity, keep=keep)

@@ -30,7 +30,13 @@ def chain(*, end):
     """A space of which half the samples stop at the first step, a quarter at the second, and so on."""
     steps = [Parameter("step0", Categorical(("stop", "go")))]
     for i in range(1, 10):
-        steps.append(Parameter(f"step{i}", Categorical(("stop", "go")), Condition(((Clause(f"step{i - 1}", frozenset({"go"})),),))))
+        steps.append(
+            Parameter(
+                f"step{i}",
+                Categorical(("stop", "go")),
+                Condition(((Clause(f"step{i - 1}", frozenset({"go"})),),)),
+            )
+        )
     return SearchSpace([*steps, Parameter("end", end, Condition(((Clause("step9", frozenset({"go"})),),)))])
 
 
@@ -46,7 +52,9 @@ def test_what_is_left_is_drawn_uniformly():
     left = {17, 500, 999}
     seen = {one for one in space.enumerate() if one["a"] not in left}
     drawn = [sample_unseen(space, seen, stream(0, i))["a"] for i in range(150)]
-    assert all(drawn.count(value) in range(30, 71) for value in left)  # 50 each, give or take three and a half standard deviations
+    assert all(
+        drawn.count(value) in range(30, 71) for value in left
+    )  # 50 each, give or take three and a half standard deviations
 
 
 def test_it_tries_longer_where_a_space_is_too_large_to_list():

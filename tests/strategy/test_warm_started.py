@@ -20,11 +20,16 @@ KNOWN = [{"a": 60, "b": 40}, {"a": 69, "b": 30}, {"a": 0, "b": 0}]
 def test_the_known_come_first_in_their_order_and_none_twice():
     study = Study(SPACE, near, minimize="distance")
     study.run(WarmStarted(Random(), KNOWN), trials=8)
-    assert [dict(trial.architecture) for trial in study.trials[:3]] == [{"a": 0, "b": 0}, *KNOWN[:2]]  # (0, 0) is the baseline
+    assert [dict(trial.architecture) for trial in study.trials[:3]] == [
+        {"a": 0, "b": 0},
+        *KNOWN[:2],
+    ]  # (0, 0) is the baseline
     assert len({trial.architecture for trial in study.trials}) == 8
 
 
-@pytest.mark.parametrize("strategy", [LocalSearch(starts=3), RegularizedEvolution(3, 3)], ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize(
+    "strategy", [LocalSearch(starts=3), RegularizedEvolution(3, 3)], ids=lambda one: type(one).__name__
+)
 def test_the_strategy_goes_on_from_what_is_known(strategy):
     study = Study(SPACE, near, minimize="distance")
     study.run(WarmStarted(strategy, KNOWN), trials=4)
@@ -35,9 +40,15 @@ def test_the_strategy_goes_on_from_what_is_known(strategy):
 def test_an_earlier_study_is_known_by_its_best_which_are_judged_anew():
     earlier = Study(SPACE, near, minimize="distance")
     earlier.run(Random(), trials=30)
-    now = Study(SPACE, architecture_evaluator(lambda one: {"distance": near(one, None)["distance"] + 1000}), minimize="distance")
+    now = Study(
+        SPACE,
+        architecture_evaluator(lambda one: {"distance": near(one, None)["distance"] + 1000}),
+        minimize="distance",
+    )
     now.run(WarmStarted(Random(), earlier.top(5)), trials=6)
-    assert [trial.architecture for trial in now.trials[1:]] == [trial.architecture for trial in earlier.top(5)]
+    assert [trial.architecture for trial in now.trials[1:]] == [
+        trial.architecture for trial in earlier.top(5)
+    ]
     assert now.best.metrics["distance"] == earlier.best.metrics["distance"] + 1000
 
 
@@ -60,9 +71,13 @@ def test_recorded_results_are_the_strategys_past_and_cost_nothing(tmp_path):
     earlier = Study.open(tmp_path / "first.db")
     study = Study(SPACE, near, minimize="distance", baseline={"a": 99, "b": 99})
     study.run(WarmStarted(RegularizedEvolution(41, 41), earlier.trials, recorded=True), trials=120)
-    assert differences(study.trials[1].architecture, earlier.best.architecture) == 1  # the best of all is mutated
+    assert (
+        differences(study.trials[1].architecture, earlier.best.architecture) == 1
+    )  # the best of all is mutated
     assert study.trials[1].parent is None
-    assert not {trial.architecture for trial in study.trials} & {trial.architecture for trial in earlier.trials}
+    assert not {trial.architecture for trial in study.trials} & {
+        trial.architecture for trial in earlier.trials
+    }
     own = [trial for trial in study.trials if trial.parent is not None]
     assert own  # by then the earlier ones are too old
     assert all(differences(trial.architecture, study.trials[trial.parent].architecture) == 1 for trial in own)
@@ -100,14 +115,22 @@ def test_what_failed_is_not_recalled_and_the_infeasible_is():
     assert seen == [[(0, "infeasible", None), (1, "completed", 0), (2, "completed", None)]]
 
 
-@pytest.mark.parametrize(("known", "shown"), [(7, "7"), ("first.db", "first.db"), ([KNOWN[0], "conv"], "'conv'"), (iter(KNOWN), "list_iterator")])
+@pytest.mark.parametrize(
+    ("known", "shown"),
+    [(7, "7"), ("first.db", "first.db"), ([KNOWN[0], "conv"], "'conv'"), (iter(KNOWN), "list_iterator")],
+)
 def test_what_is_known_is_a_list_of_architectures_or_trials(known, shown):
-    with pytest.raises(StudyError, match=rf"takes a list of architectures, or of trials such as study\.top\(10\), got .*{shown}"):
+    with pytest.raises(
+        StudyError,
+        match=rf"takes a list of architectures, or of trials such as study\.top\(10\), got .*{shown}",
+    ):
         WarmStarted(Random(), known)
 
 
 def test_recorded_results_are_those_of_trials():
-    with pytest.raises(StudyError, match=r"shows recorded results of trials, such as study\.trials, got \{'a': 60, 'b': 40\}"):
+    with pytest.raises(
+        StudyError, match=r"shows recorded results of trials, such as study\.trials, got \{'a': 60, 'b': 40\}"
+    ):
         WarmStarted(Random(), KNOWN, recorded=True)
 
 
@@ -115,5 +138,8 @@ def test_recorded_results_have_the_metrics_that_the_study_needs():
     earlier = Study(SPACE, architecture_evaluator(lambda one: {"accuracy": 0.5}), maximize="accuracy")
     earlier.run(Random(), trials=2)
     study = Study(SPACE, near, minimize="distance")
-    with pytest.raises(StudyError, match=r"The recorded trial 0 has no 'distance', which this study needs; it has \['accuracy'\]"):
+    with pytest.raises(
+        StudyError,
+        match=r"The recorded trial 0 has no 'distance', which this study needs; it has \['accuracy'\]",
+    ):
         study.run(WarmStarted(Random(), earlier.trials, recorded=True), trials=3)

@@ -28,9 +28,15 @@ class Preparing:
 
 @pytest.mark.parametrize("wrap", WRAP.values(), ids=WRAP)
 def test_a_wrapper_wraps_strategies_that_only_propose(wrap):
-    with pytest.raises(StudyError, match="wraps strategies that only propose, and Preparing prepares an evaluator first. Prepare it alone"):
+    with pytest.raises(
+        StudyError,
+        match="wraps strategies that only propose, and Preparing prepares an evaluator first. Prepare it alone",
+    ):
         wrap(Preparing())
-    with pytest.raises(StudyError, match=r"wraps an object with a method propose, such as retia.Random\(\), got <class 'retia.strategy.random.Random'>"):
+    with pytest.raises(
+        StudyError,
+        match=r"wraps an object with a method propose, such as retia.Random\(\), got <class 'retia.strategy.random.Random'>",
+    ):
         wrap(Random)
     with pytest.raises(StudyError, match="wraps an object with a method propose, .*, got 'random'"):
         wrap("random")

@@ -60,7 +60,9 @@ def delete(path, numbers):
 
 
 @pytest.mark.parametrize("make_strategy", STRATEGIES.values(), ids=STRATEGIES)
-@pytest.mark.parametrize("deleted", [(0,), (3,), (11,), (1, 2, 3, 8), tuple(range(11)), tuple(range(12))], ids=str)
+@pytest.mark.parametrize(
+    "deleted", [(0,), (3,), (11,), (1, 2, 3, 8), tuple(range(11)), tuple(range(12))], ids=str
+)
 def test_a_study_runs_on(deleted, make_strategy, tmp_path):
     path = tmp_path / "study.db"
     made(path).run(make_strategy(), trials=12)
@@ -91,7 +93,10 @@ def test_the_numbers_of_a_study_with_gaps(tmp_path):
     assert history.numbers_from(0) == [number for number in range(12) if number not in (0, parent)]
     assert made(path).baseline_trial is None
     assert history.get(parent) is history.get(None) is None
-    with pytest.raises(StudyError, match=rf"There is no trial {parent} among the study's 10 trials; a deleted row leaves a gap"):
+    with pytest.raises(
+        StudyError,
+        match=rf"There is no trial {parent} among the study's 10 trials; a deleted row leaves a gap",
+    ):
         history[parent]
     child = next(trial for trial in history if trial.parent == parent)
     assert history.continued(child) is None
@@ -111,7 +116,9 @@ def test_a_trial_whose_run_was_deleted_is_taken_up(tmp_path):
     path = tmp_path / "study.db"
     made(path).run(GridSearch(), trials=4)
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE trials SET state = 'running', metrics = '{}', ended = NULL WHERE number = 2")
+        connection.execute(
+            "UPDATE trials SET state = 'running', metrics = '{}', ended = NULL WHERE number = 2"
+        )
         connection.execute("DELETE FROM runs")
     study = made(path)
     assert study.run(GridSearch(), trials=4) == "trials done"

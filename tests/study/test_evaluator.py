@@ -74,7 +74,9 @@ def test_a_function_that_counts_itself_is_believed():
 
 
 def test_the_model_is_built_on_the_runs_device():
-    metrics = as_evaluator(lambda model: float(model.weight.is_meta))(WIDE, Run(ModelSpace(net), device="meta"))
+    metrics = as_evaluator(lambda model: float(model.weight.is_meta))(
+        WIDE, Run(ModelSpace(net), device="meta")
+    )
     assert metrics["score"] == 1
 
 
@@ -82,7 +84,10 @@ def test_a_function_of_a_model_needs_a_space_that_builds():
     def accuracy(model):
         return 0.5
 
-    with pytest.raises(EvaluationError, match=r"accuracy\(\) takes a model, but the space \(SearchSpace\) builds none.*@retia.architecture_evaluator"):
+    with pytest.raises(
+        EvaluationError,
+        match=r"accuracy\(\) takes a model, but the space \(SearchSpace\) builds none.*@retia.architecture_evaluator",
+    ):
         as_evaluator(accuracy)(WIDE, Run(SPACE))
 
 
@@ -124,18 +129,29 @@ def test_a_function_of_two_arguments_gets_the_model_and_the_run(function):
 def test_an_object_of_two_arguments_gets_the_architecture_and_the_run():
     evaluator = Objective()
     assert as_evaluator(evaluator) is evaluator
-    assert evaluated(as_evaluator(functools.partial(evaluator)), Run(ModelSpace(net), seed=7)) == {"score": 8, "seed": 7}
+    assert evaluated(as_evaluator(functools.partial(evaluator)), Run(ModelSpace(net), seed=7)) == {
+        "score": 8,
+        "seed": 7,
+    }
 
 
 def test_a_function_of_the_architecture_and_the_run_is_marked():
     def judge(architecture, run):
         return {"score": architecture["width"], "seed": run.seed}
 
-    assert evaluated(as_evaluator(architecture_evaluator(judge)), Run(SPACE, seed=7)) == {"score": 8, "seed": 7}
+    assert evaluated(as_evaluator(architecture_evaluator(judge)), Run(SPACE, seed=7)) == {
+        "score": 8,
+        "seed": 7,
+    }
     for function in (judge, lambda architecture: 1):
-        with pytest.raises(EvaluationError, match=r"takes an 'architecture', but a function that is not marked gets the model\. Mark it with @retia"):
+        with pytest.raises(
+            EvaluationError,
+            match=r"takes an 'architecture', but a function that is not marked gets the model\. Mark it with @retia",
+        ):
             as_evaluator(function)
-    with pytest.raises(EvaluationError, match=r"needs 3 arguments, \['architecture', 'run', 'data'\].*marked with"):
+    with pytest.raises(
+        EvaluationError, match=r"needs 3 arguments, \['architecture', 'run', 'data'\].*marked with"
+    ):
         architecture_evaluator(lambda architecture, run, data: 1)
 
 
@@ -147,7 +163,9 @@ def fit(model, run, *, lr, optimizer="sgd", epochs=1):
 
 
 def test_settings_that_are_searched_are_handed_over():
-    evaluator = retia.evaluator(fit, lr=Real(1e-4, 1e-1, log=True), optimizer=Categorical(("sgd", "adamw")), epochs=3)
+    evaluator = retia.evaluator(
+        fit, lr=Real(1e-4, 1e-1, log=True), optimizer=Categorical(("sgd", "adamw")), epochs=3
+    )
     assert list(evaluator.parameters()) == ["lr", "optimizer"]
     study = retia.Study(ModelSpace(net), evaluator, maximize="score")
     study.run(retia.Random(), trials=6)
@@ -174,8 +192,14 @@ def test_an_evaluator_with_settings_is_described():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: retia.evaluator(fit, lr=0.1, rate=Real(0.0, 1.0)), r"fit\(\) takes no argument 'rate'; it takes \['model', 'run', 'lr', "),
-        (lambda: retia.evaluator(fit), r"fit\(\) needs 3 arguments, \['model', 'run', 'lr'\].*Give the others to retia.evaluator"),
+        (
+            lambda: retia.evaluator(fit, lr=0.1, rate=Real(0.0, 1.0)),
+            r"fit\(\) takes no argument 'rate'; it takes \['model', 'run', 'lr', ",
+        ),
+        (
+            lambda: retia.evaluator(fit),
+            r"fit\(\) needs 3 arguments, \['model', 'run', 'lr'\].*Give the others to retia.evaluator",
+        ),
         (lambda: retia.evaluator(lambda model, *, lr: lr), r"needs 2 arguments, \['model', 'lr'\]"),
         (lambda: retia.evaluator(nn.Linear), "takes a function of the model, got <class"),
         (lambda: retia.evaluator(fit, lr=choice("lr", [0.1, 0.2])), "the choice 'lr' made at"),
@@ -210,7 +234,9 @@ def test_a_function_of_three_arguments_is_refused():
 
 @pytest.mark.parametrize("wrong", [3, "accuracy", None, nn.Linear])
 def test_what_is_no_function_is_refused(wrong):
-    with pytest.raises(EvaluationError, match=f"{re.escape(repr(wrong))} is not an evaluator. An evaluator is a function fit"):
+    with pytest.raises(
+        EvaluationError, match=f"{re.escape(repr(wrong))} is not an evaluator. An evaluator is a function fit"
+    ):
         as_evaluator(wrong)
 
 
@@ -279,7 +305,10 @@ def test_a_generator_without_anything_is_no_result():
     def nothing(architecture):
         yield from ()
 
-    with pytest.raises(EvaluationError, match=r"nothing\(\) must return a number or a mapping.*got None. Is a return missing\?"):
+    with pytest.raises(
+        EvaluationError,
+        match=r"nothing\(\) must return a number or a mapping.*got None. Is a return missing\?",
+    ):
         nothing(WIDE)
 
 
@@ -288,14 +317,19 @@ def test_a_progress_report_is_checked_too():
     def training(architecture):
         yield "half way"
 
-    with pytest.raises(EvaluationError, match="A progress report must return a number or a mapping of names to numbers, got 'half way'"):
+    with pytest.raises(
+        EvaluationError,
+        match="A progress report must return a number or a mapping of names to numbers, got 'half way'",
+    ):
         heard_by(training)
 
 
 # --- metrics
 
 
-@pytest.mark.parametrize("number", [1, 1.0, True, np.float32(1), np.int64(1), torch.tensor(1), torch.tensor([1.0])])
+@pytest.mark.parametrize(
+    "number", [1, 1.0, True, np.float32(1), np.int64(1), torch.tensor(1), torch.tensor([1.0])]
+)
 def test_whatever_is_a_number_is_a_metric(number):
     metrics = as_metrics({"accuracy": number}, "f()")
     assert metrics == {"accuracy": 1.0}
@@ -308,7 +342,10 @@ def test_what_is_not_finite_is_not_judged_here():
 
 @pytest.mark.parametrize("wrong", ["0.9", b"0.9", [0.9, 0.8], object()])
 def test_what_is_no_number_is_refused(wrong):
-    with pytest.raises(EvaluationError, match=r"f\(\) must return a number or a mapping of names to numbers, got .*'accuracy': 0.93"):
+    with pytest.raises(
+        EvaluationError,
+        match=r"f\(\) must return a number or a mapping of names to numbers, got .*'accuracy': 0.93",
+    ):
         as_metrics(wrong, "f()")
 
 
@@ -342,14 +379,19 @@ def test_a_function_is_described_by_its_name_and_its_source():
         return 1
 
     described = describe(score)
-    assert described["function"].endswith("test_evaluator.test_a_function_is_described_by_its_name_and_its_source.<locals>.score")
+    assert described["function"].endswith(
+        "test_evaluator.test_a_function_is_described_by_its_name_and_its_source.<locals>.score"
+    )
     assert re.fullmatch("[0-9a-f]{16}", described["source"])
 
 
 def test_comments_and_layout_do_not_change_a_description_but_code_does(tmp_path):
     def described(body):
         script = tmp_path / "script.py"
-        script.write_text(f"from retia.study import architecture_evaluator, as_evaluator\n@architecture_evaluator\ndef f(a):\n{body}\nprint(f.describe())")
+        script.write_text(
+            "from retia.study import architecture_evaluator, as_evaluator\n@architecture_evaluator\ndef "
+            f"f(a):\n{body}\nprint(f.describe())"
+        )
         return subprocess.run([sys.executable, script], check=True, capture_output=True, text=True).stdout
 
     first = described("    return 1 + 2")
@@ -403,7 +445,9 @@ def test_no_torch_is_needed_to_evaluate_architectures():
         study.run(retia.Random(), trials=3)
         print(study.best.metrics, "torch" in sys.modules)
     """
-    ran = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, capture_output=True, text=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], check=True, capture_output=True, text=True
+    )
     assert ran.stdout.strip() == "{'score': 3.0} False"
 
 
@@ -425,5 +469,10 @@ class Scaled:
 def test_a_dataclass_is_described_by_its_fields():
     described = describe(Scaled(4))
     assert described.pop("type").endswith("test_evaluator.Scaled")
-    assert described == {"scale": 4, "names": ["a", 2], "function": "math.sqrt", "other": {"type": "builtins.object"}}
+    assert described == {
+        "scale": 4,
+        "names": ["a", 2],
+        "function": "math.sqrt",
+        "other": {"type": "builtins.object"},
+    }
     assert describe(Scaled(4)) == describe(Scaled(4)) != describe(Scaled(5))

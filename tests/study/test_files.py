@@ -58,13 +58,22 @@ def test_two_storages_share_no_folder(first, second, tmp_path):
     one, two = (searched(name, storage=tmp_path / name) for name in (first, second))
     assert one.directory == tmp_path / f"{first}.files" / "study"
     for study, tag in ((one, first), (two, second)):
-        assert [trial.load().text for trial in study.trials] == [f"{tag} {trial.architecture['a']}" for trial in study.trials]
+        assert [trial.load().text for trial in study.trials] == [
+            f"{tag} {trial.architecture['a']}" for trial in study.trials
+        ]
 
 
 def test_the_spellings_of_a_file_share_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    spellings = ["study.db", "~/study.db", "sqlite:///study.db", "sqlite:///~/study.db", f"sqlite:///{tmp_path}/study.db", tmp_path / "study.db"]
+    spellings = [
+        "study.db",
+        "~/study.db",
+        "sqlite:///study.db",
+        "sqlite:///~/study.db",
+        f"sqlite:///{tmp_path}/study.db",
+        tmp_path / "study.db",
+    ]
     assert {Database(one).files for one in spellings} == {tmp_path / "study.db.files"}
     searched("home", storage="~/study.db")
     assert {path.name for path in tmp_path.iterdir()} == {"study.db", "study.db.files"}
@@ -111,7 +120,9 @@ def test_a_given_folder_is_one_studys(tmp_path):
         with pytest.raises(StudyError, match=r"The folder .*files holds the files of another study"):
             searched("second", storage=storage, directory=tmp_path / "files")
     assert first.trials[2].load().text == f"first {first.trials[2].architecture['a']}"
-    resumed = Study(SPACE, keeping("first"), maximize="score", storage=tmp_path / "1.db", directory=tmp_path / "files")
+    resumed = Study(
+        SPACE, keeping("first"), maximize="score", storage=tmp_path / "1.db", directory=tmp_path / "files"
+    )
     assert resumed.run(Random(), trials=4) == "trials done"
 
 
@@ -137,13 +148,19 @@ def test_a_mark_that_can_not_be_read_is_an_error(tmp_path):
     study = searched("s", storage=tmp_path / "study.db")
     (study.directory / "study-id").unlink()
     (study.directory / "study-id").mkdir()
-    with pytest.raises(StudyError, match=r"The file .*study-id tells which study the folder belongs to, and can't be read .* or remove it"):
+    with pytest.raises(
+        StudyError,
+        match=r"The file .*study-id tells which study the folder belongs to, and can't be read .* or remove it",
+    ):
         study.trials[0].load()
 
 
 def test_a_folder_that_can_not_be_made_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StudyError, match=r"can't hold the study's files \(.*\)\. Make it writable, or give another folder: directory="):
+    with pytest.raises(
+        StudyError,
+        match=r"can't hold the study's files \(.*\)\. Make it writable, or give another folder: directory=",
+    ):
         searched("s", storage=tmp_path / "study.db", directory=tmp_path / "file" / "below")
 
 
@@ -186,7 +203,20 @@ def test_a_name_that_leaves_the_folder_is_refused(name, wrong, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["résumé, 3rd try (b)", "实验", "x" * 200, "a.b", "..a", "~", "random", "study/random", "study/retrained"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "résumé, 3rd try (b)",
+        "实验",
+        "x" * 200,
+        "a.b",
+        "..a",
+        "~",
+        "random",
+        "study/random",
+        "study/retrained",
+    ],
+)
 def test_other_names_are_fine(name, tmp_path):
     study = searched("s", storage=tmp_path / "study.db", name=name)
     assert study.directory.resolve().is_relative_to((tmp_path / "study.db.files").resolve())

@@ -65,7 +65,10 @@ def study(evaluator, **more):
     ],
 )
 def test_a_choice_as_a_setting_of_training(lr, remedy):
-    with pytest.raises(EvaluationError, match=rf"'lr' of Classification is the choice 'rate' made at .*test_frozen\.py:\d+, in .*it stays .*{remedy}"):
+    with pytest.raises(
+        EvaluationError,
+        match=rf"'lr' of Classification is the choice 'rate' made at .*test_frozen\.py:\d+, in .*it stays .*{remedy}",
+    ):
         retia.Classification(DATA, DATA, lr=lr())
     with pytest.raises(EvaluationError, match="'weight_decay' of Regression is the choice 'rate'"):
         retia.Regression(DATA, DATA, weight_decay=lr())
@@ -73,14 +76,22 @@ def test_a_choice_as_a_setting_of_training(lr, remedy):
 
 def test_a_choice_in_a_partial_optimizer():
     with pytest.raises(EvaluationError, match="'optimizer' of Classification is the choice 'm' made at"):
-        retia.Classification(DATA, DATA, optimizer=partial(torch.optim.SGD, momentum=retia.real("m", 0.0, 0.9)))
+        retia.Classification(
+            DATA, DATA, optimizer=partial(torch.optim.SGD, momentum=retia.real("m", 0.0, 0.9))
+        )
 
 
 @pytest.mark.parametrize(
     ("evaluator", "where"),
     [
-        (partial(fit, lr=retia.Categorical([0.1, 0.2])), r"'lr' of functools\.partial\(fit\) is \{0\.1, 0\.2\}"),
-        (partial(fit, lr=retia.choice("lr", [0.1, 0.2])), r"'lr' of functools\.partial\(fit\) \(the choice 'lr' made at .*\) is \{0\.1, 0\.2\}"),
+        (
+            partial(fit, lr=retia.Categorical([0.1, 0.2])),
+            r"'lr' of functools\.partial\(fit\) is \{0\.1, 0\.2\}",
+        ),
+        (
+            partial(fit, lr=retia.choice("lr", [0.1, 0.2])),
+            r"'lr' of functools\.partial\(fit\) \(the choice 'lr' made at .*\) is \{0\.1, 0\.2\}",
+        ),
         (fit_by_default, r"'lr' of fit_by_default\(\) \(the choice 'lr' made at"),
         (fit_by_domain, r"'lr' of fit_by_domain\(\) is \{0\.1, 0\.2\}"),
         (fit_by_module, r"The choice 'lr' made at .* and used as RATE in fit_by_module is"),
@@ -102,7 +113,9 @@ def test_a_function_of_the_model(evaluator, where):
     ],
 )
 def test_an_evaluator_object(evaluator):
-    with pytest.raises(EvaluationError, match=r"'lr' of (Mine|Yours).* is .*no search sees.* Give it a value\."):
+    with pytest.raises(
+        EvaluationError, match=r"'lr' of (Mine|Yours).* is .*no search sees.* Give it a value\."
+    ):
         study(evaluator())
 
 
@@ -115,7 +128,9 @@ def test_costs():
     "strategy",
     [
         lambda: retia.RegularizedEvolution(population=retia.choice("population", [5, 10])),
-        lambda: retia.ASHA(retia.RegularizedEvolution(population=retia.choice("population", [5, 10])), fidelities=(1, 2)),
+        lambda: retia.ASHA(
+            retia.RegularizedEvolution(population=retia.choice("population", [5, 10])), fidelities=(1, 2)
+        ),
         lambda: retia.RegularizedEvolution(population=retia.Categorical([5, 10])),
         lambda: retia.Random(uniform=retia.Categorical(["choices", "architectures"])),
     ],
@@ -125,7 +140,10 @@ def test_a_strategy(strategy):
     def score(architecture):
         yield {"score": 1.0}
 
-    with pytest.raises((StudyError, retia.SpaceError), match=r"'?(population|uniform)'? (of (RegularizedEvolution|Random)|is )"):
+    with pytest.raises(
+        (StudyError, retia.SpaceError),
+        match=r"'?(population|uniform)'? (of (RegularizedEvolution|Random)|is )",
+    ):
         study(score).run(strategy(), trials=2)
 
 
@@ -137,7 +155,9 @@ def test_what_the_remedy_says_works():
     def evaluate(model, lr):
         return {"score": lr * model.out_features}
 
-    found = retia.Study(retia.ModelSpace(Net), retia.evaluator(evaluate, lr=retia.Categorical([0.1, 0.2])), maximize="score")
+    found = retia.Study(
+        retia.ModelSpace(Net), retia.evaluator(evaluate, lr=retia.Categorical([0.1, 0.2])), maximize="score"
+    )
     found.run(retia.GridSearch(), trials=4)
     assert found.best.architecture == {"width": 3, "lr": 0.2}
 
@@ -145,7 +165,9 @@ def test_what_the_remedy_says_works():
 def test_plain_settings_and_searched_settings_pass():
     assert study(partial(fit, lr=0.1)).space is SPACE
     assert study(Mine(0.1)).space is SPACE
-    space = retia.Study(SPACE, retia.Classification(DATA, DATA, lr=retia.Real(1e-4, 1e-1)), maximize="accuracy").space
+    space = retia.Study(
+        SPACE, retia.Classification(DATA, DATA, lr=retia.Real(1e-4, 1e-1)), maximize="accuracy"
+    ).space
     assert list(space.parameters) == ["depth", "lr"]
     repeated = retia.Repeated(retia.Classification(DATA, DATA, lr=retia.Real(1e-4, 1e-1)), 2)
     assert list(retia.Study(SPACE, repeated, maximize="accuracy").space.parameters) == ["depth", "lr"]

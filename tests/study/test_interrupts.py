@@ -1,4 +1,6 @@
-"""An interrupt, and a server that is lost: memory and storage agree afterwards, and the study runs on to the same end."""
+"""An interrupt, and a server that is lost: memory and storage agree afterwards, and the study runs on to the
+same end.
+"""
 
 import os
 import random
@@ -160,7 +162,9 @@ def test_a_run_in_another_thread_leaves_interrupts_alone(tmp_path):
 
 
 def test_a_forgotten_run_of_this_process_is_taken_up(tmp_path):
-    """A record that was never closed, as after an error within the error's handling, leaves its trials to the next run."""
+    """A record that was never closed, as after an error within the error's handling, leaves its trials to the
+    next run.
+    """
     path = tmp_path / "study.db"
     study = made(path)
     study.run(GridSearch(), trials=2)
@@ -252,7 +256,10 @@ def test_a_server_that_stays_away_ends_the_run_with_the_way_to_resume(url, postg
 
     study = made(url)
     study._database = Database(url, timeout_s=1.0)
-    with pytest.raises(StorageError, match=r"was lost, and did not answer within 1 s .* Start the server, then run the same study again"):
+    with pytest.raises(
+        StorageError,
+        match=r"was lost, and did not answer within 1 s .* Start the server, then run the same study again",
+    ):
         study.run(Random(), trials=6, observer=stop)
     postgresql.start()
     assert study.run(Random(), trials=6) == "trials done"

@@ -69,7 +69,9 @@ def test_trials_that_may_be_promoted_are_kept():
     study = retia.Study(retia.ModelSpace(net), generate, maximize="score")
     study.run(retia.ASHA(retia.Random(), fidelities=(1, 3, 9)), trials=5)
     assert study.best.number in kept(study)
-    assert {trial.number for trial in study.trials if trial.fidelity == 9} & kept(study) <= {trial.number for trial in study.pareto}
+    assert {trial.number for trial in study.trials if trial.fidelity == 9} & kept(study) <= {
+        trial.number for trial in study.pareto
+    }
 
 
 def test_weights_that_the_function_saves_itself_are_left_alone():
@@ -90,7 +92,9 @@ def test_a_disk_that_is_full_costs_the_weights_but_not_the_metrics(monkeypatch):
 
     monkeypatch.setattr(retia.ModelSpace, "keep", full)
     study = retia.Study(retia.ModelSpace(net), fill, maximize="score")
-    with pytest.warns(RuntimeWarning, match=r"weights of a trial can't be saved in .*No space left.*Its metrics are kept"):
+    with pytest.warns(
+        RuntimeWarning, match=r"weights of a trial can't be saved in .*No space left.*Its metrics are kept"
+    ):
         study.run(retia.Random(), trials=1)
     assert study.best.metrics["score"] == study.best.architecture["width"]
     with pytest.raises(StudyError, match="has no trained weights"):

@@ -29,14 +29,19 @@ class Growing:
         self.seen.append(run)
         epochs = self.epochs if run.fidelity is None else round(run.fidelity)
         y = 0.0
-        for epoch in range(1 if run.resumed_fidelity is None else round(run.resumed_fidelity) + 1, epochs + 1):
+        for epoch in range(
+            1 if run.resumed_fidelity is None else round(run.resumed_fidelity) + 1, epochs + 1
+        ):
             y = architecture["x"] * epoch / self.epochs + self.bonus * (epoch < self.epochs)
             run.report({"y": y, "loss": -y}, epoch)
         return {"y": y}
 
 
 def told(study):
-    return [(t.number, t.state, t.architecture, t.fidelity, t.parent, dict(t.metrics), t.progress) for t in study.trials]
+    return [
+        (t.number, t.state, t.architecture, t.fidelity, t.parent, dict(t.metrics), t.progress)
+        for t in study.trials
+    ]
 
 
 def test_a_low_fidelity_never_beats_all_of_it():
@@ -49,7 +54,9 @@ def test_a_low_fidelity_never_beats_all_of_it():
     assert study.pareto == [study.best]
     top = study.top(60)
     assert top[: len(full)] == sorted(full, key=lambda trial: -trial.metrics["y"])
-    assert [trial.fidelity for trial in top[len(full) :]] == sorted((trial.fidelity for trial in top[len(full) :]), reverse=True)
+    assert [trial.fidelity for trial in top[len(full) :]] == sorted(
+        (trial.fidelity for trial in top[len(full) :]), reverse=True
+    )
     assert len({trial.architecture for trial in top}) == len(top) == len(study.history.architectures)
 
 
@@ -122,7 +129,13 @@ def test_the_last_fidelity_is_all_that_the_evaluator_spends():
 
 def test_a_function_can_not_tell_how_far_to_go():
     for evaluator in (lambda model: 0.5, architecture_evaluator(lambda architecture: 0.5)):
-        with pytest.raises(StudyError, match="BOHB tries architectures at the fidelities .*, but a function that does not take the run can't tell how far"):
+        with pytest.raises(
+            StudyError,
+            match=(
+                "BOHB tries architectures at the fidelities .*, but a function that does not take the run "
+                "can't tell how far"
+            ),
+        ):
             Study(SPACE, evaluator, maximize="y").run(BOHB(fidelities=(1, 3)), trials=5)
 
 
@@ -157,12 +170,25 @@ def test_a_trial_worse_than_the_median_is_stopped(tmp_path):
             return [Proposal(space.validate({"x": (9, 8, 7, 6, 4, 3, 2, 1)[len(history)]}))]
 
     study.run(MedianStop(Listing(), min_trials=3, warmup_steps=3), trials=8)
-    # The running average of x at epoch s is x (s + 1) / 18, its best so far x s / 9. Of 9, 8 and 7 the median at epoch 3 is 1.78, and 6 comes to
-    # 2.0; of 9, 8, 7 and 6 it is 1.67, and 4 comes to 1.33.
-    assert [trial.metrics.get(STOPPED_STEP) for trial in study.trials] == [None, None, None, None, 3.0, 3.0, 3.0, 3.0]
+    # The running average of x at epoch s is x (s + 1) / 18, its best so far x s / 9. Of 9, 8 and 7 the median
+    # at epoch 3 is 1.78, and 6 comes to 2.0; of 9, 8, 7 and 6 it is 1.67, and 4 comes to 1.33.
+    assert [trial.metrics.get(STOPPED_STEP) for trial in study.trials] == [
+        None,
+        None,
+        None,
+        None,
+        3.0,
+        3.0,
+        3.0,
+        3.0,
+    ]
     first = study.trials[4]
     assert first.state == "completed"
-    assert first.metrics == {"y": pytest.approx(4 * 3 / 9), "loss": pytest.approx(-4 * 3 / 9), STOPPED_STEP: 3.0}
+    assert first.metrics == {
+        "y": pytest.approx(4 * 3 / 9),
+        "loss": pytest.approx(-4 * 3 / 9),
+        STOPPED_STEP: 3.0,
+    }
     assert [report["step"] for report in first.progress] == [1, 2, 3]
     assert first.reached == 3
     assert study.best.architecture["x"] == 9
@@ -185,7 +211,9 @@ def test_epochs_are_saved():
     plain.run(Random(), trials=40)
     stopping.run(MedianStop(Random()), trials=40)
     assert stopping.best.metrics == plain.best.metrics
-    assert sum(len(trial.progress) for trial in stopping.trials) < 0.7 * sum(len(trial.progress) for trial in plain.trials)
+    assert sum(len(trial.progress) for trial in stopping.trials) < 0.7 * sum(
+        len(trial.progress) for trial in plain.trials
+    )
 
 
 def test_an_evaluator_s_own_handlers_let_a_stop_pass():
@@ -240,7 +268,9 @@ def test_a_stopped_trial_has_its_costs_and_without_what_the_study_needs_none_is_
 def test_the_limits_of_a_proposal_are_kept_by_the_study():
     class Strict:
         def propose(self, space, history, n, rng):
-            return [Proposal(space.validate({"x": 7}), limits=Limits(Objective("y", "maximize"), ((2.0, -1e9),)))]
+            return [
+                Proposal(space.validate({"x": 7}), limits=Limits(Objective("y", "maximize"), ((2.0, -1e9),)))
+            ]
 
     study = Study(SPACE, Growing(), maximize="y")
     study.run(Strict(), trials=2)

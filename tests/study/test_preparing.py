@@ -42,14 +42,19 @@ class Prepares:
         def scored(architecture):
             return {"score": -evaluator(architecture)["score"], "size": architecture["x"]}
 
-        self.order = sorted((architecture for architecture in run.space.enumerate()), key=lambda architecture: -architecture["x"])
+        self.order = sorted(
+            (architecture for architecture in run.space.enumerate()),
+            key=lambda architecture: -architecture["x"],
+        )
         return scored
 
     def describe(self):
         return {"type": self.name}
 
     def propose(self, space, history, n, rng):
-        return [Proposal(architecture) for architecture in self.order if history.find(architecture, None) is None][:n]
+        return [
+            Proposal(architecture) for architecture in self.order if history.find(architecture, None) is None
+        ][:n]
 
 
 def study(**more):
@@ -59,7 +64,12 @@ def study(**more):
 def test_what_it_prepares_scores_the_trials():
     one, strategy = study(), Prepares()
     one.run(strategy, trials=4)
-    assert [(trial.architecture["x"], trial.metrics["score"]) for trial in one.trials] == [(0, 0), (9, -9), (8, -8), (7, -7)]
+    assert [(trial.architecture["x"], trial.metrics["score"]) for trial in one.trials] == [
+        (0, 0),
+        (9, -9),
+        (8, -8),
+        (7, -7),
+    ]
     assert len(strategy.runs) == 1
     assert strategy.runs[0].directory == one.directory / "prepared"
 
@@ -82,7 +92,10 @@ def test_bounds_on_costs_restrict_the_space_that_it_prepares_for():
 
 def test_bounds_that_nothing_meets_are_found_before_the_preparation():
     one, strategy = study(constraints=["size <= -1"], costs=Costs()), Prepares()
-    with pytest.raises(StudyError, match=r"No architecture meets size <= -1, among 100 random ones .*: size 0 to 9. Loosen the bound"):
+    with pytest.raises(
+        StudyError,
+        match=r"No architecture meets size <= -1, among 100 random ones .*: size 0 to 9. Loosen the bound",
+    ):
         one.run(strategy, trials=3)
     assert not strategy.runs
 
@@ -108,7 +121,10 @@ def test_trials_of_two_preparations_do_not_stand_beside_each_other():
     one.run(Prepares(), trials=3)  # the same again goes on
     assert len(one.trials) == 3
     for other in (Random(), Prepares("another")):
-        with pytest.raises(StudyError, match=r"trials of 'study' were scored by the supernet of negative, and those of \w+ would not compare"):
+        with pytest.raises(
+            StudyError,
+            match=r"trials of 'study' were scored by the supernet of negative, and those of \w+ would not compare",
+        ):
             one.run(other, trials=4)
     two = study()
     two.run(Random(), trials=2)
@@ -139,7 +155,11 @@ def test_the_winners_are_judged_anew_by_the_studys_own_evaluator(tmp_path):
     assert [trial.architecture["x"] for trial in one.top(3)] == [0, 6, 7]
     retrained = one.run_retrained(3)
     assert retrained.name == "study/retrained"
-    assert {trial.architecture["x"]: trial.metrics["score"] for trial in retrained.trials} == {0: 0, 6: 6, 7: 7}
+    assert {trial.architecture["x"]: trial.metrics["score"] for trial in retrained.trials} == {
+        0: 0,
+        6: 6,
+        7: 7,
+    }
     assert retrained.best.architecture == {"x": 7}
     assert one.best.architecture == {"x": 0}
 
@@ -149,7 +169,11 @@ def test_retraining_again_judges_the_winners_that_are_new(tmp_path):
         one = study(storage=tmp_path / "s.db", baseline={"x": 3})
         one.run(Prepares(), trials=trials)
         one.run_retrained(2)
-    assert [trial.architecture["x"] for trial in one.retrained.trials] == [3, 8, 5]  # the baseline, and then the winner of either time beside it
+    assert [trial.architecture["x"] for trial in one.retrained.trials] == [
+        3,
+        8,
+        5,
+    ]  # the baseline, and then the winner of either time beside it
     assert Study.open(tmp_path / "s.db").retrained.best.architecture == {"x": 8}
 
 
@@ -163,11 +187,16 @@ def test_random_search_spends_the_seconds_that_the_search_took():
     strategy = Prepares()
     strategy.pause_s = 0.15
     one.run(strategy, trials=4)
-    with pytest.raises(StudyError, match=r"no winner of 'study' has been trained. Call study.run_retrained\(5\) first, or give trials="):
+    with pytest.raises(
+        StudyError,
+        match=r"no winner of 'study' has been trained. Call study.run_retrained\(5\) first, or give trials=",
+    ):
         one.run_control()
     one.run_retrained(2)
     control = one.run_control()
-    spent = sum(step.seconds for step in one.preparation) + sum(trial.seconds for trial in (*one.trials, *one.retrained.trials))
+    spent = sum(step.seconds for step in one.preparation) + sum(
+        trial.seconds for trial in (*one.trials, *one.retrained.trials)
+    )
     assert sum(trial.seconds for trial in control.trials) == pytest.approx(spent, rel=0.3)
     assert control.best.metrics["score"] == control.best.architecture["x"]
     rescored = {trial.architecture: trial.metrics["score"] for trial in one.rescored.trials}

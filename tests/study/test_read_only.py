@@ -54,7 +54,9 @@ except RetiaError as error:
 
 @pytest.fixture
 def read():
-    """Read a study on a mount that is really read-only, in a process whose mounts are its own; return the lines that it prints."""
+    """Read a study on a mount that is really read-only, in a process whose mounts are its own; return the
+    lines that it prints.
+    """
     mounting = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
 
     def call(folder, *command):
@@ -79,7 +81,10 @@ def test_a_finished_study_on_a_read_only_mount_is_read_and_does_not_run(read, tm
     first, second, refusal = read(tmp_path / "study.db")
     assert first == f"{scores} trials done"
     assert second == str(scores)
-    assert refusal == f"The storage {tmp_path}/study.db can't be written: no right to write {tmp_path}. Change the rights, or choose another place."
+    assert refusal == (
+        f"The storage {tmp_path}/study.db can't be written: no right to write {tmp_path}. "
+        "Change the rights, or choose another place."
+    )
     assert sorted(os.listdir(tmp_path)) == before
 
 
@@ -94,6 +99,9 @@ def test_a_log_that_can_not_be_merged_is_told_and_not_passed_over(read, tmp_path
         for name in ("study.db", "study.db-wal"):
             shutil.copy(tmp_path / name, tmp_path / "copy" / name)
     (said,) = read(tmp_path / "copy" / "study.db")
-    assert said.startswith(f"The storage {tmp_path}/copy/study.db can't be read: the last writes are in {tmp_path}/copy/study.db-wal")
+    assert said.startswith(
+        f"The storage {tmp_path}/copy/study.db can't be read: the last writes are in "
+        f"{tmp_path}/copy/study.db-wal"
+    )
     assert said.endswith("Copy both files to a directory that can be written, and open the copy.")
     assert Study.open(tmp_path / "copy" / "study.db").stop_reason == "in the log alone"

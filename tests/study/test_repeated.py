@@ -28,7 +28,9 @@ SEEDS = [stream_seed(5, "repeat", index) for index in range(3)]
 
 @dataclasses.dataclass(frozen=True)
 class Seeded:
-    """Returns what it is told, by turns of the seeds of a trial whose own is 5; writes and reports its turn."""
+    """Returns what it is told, by turns of the seeds of a trial whose own is 5; writes and reports its
+    turn.
+    """
 
     values: tuple = (3.0, 1.0, 2.0)
     name: str = "accuracy"
@@ -38,7 +40,9 @@ class Seeded:
         run.report({self.name: 10.0 * turn}, 1)
         if run.directory is not None:
             run.directory.mkdir(parents=True, exist_ok=True)
-            (run.directory / "turn.txt").write_text(f"{turn} from {run.resume_from and (run.resume_from / 'turn.txt').read_text()}")
+            (run.directory / "turn.txt").write_text(
+                f"{turn} from {run.resume_from and (run.resume_from / 'turn.txt').read_text()}"
+            )
         return {"params": 7.0, self.name: self.values[turn], "train_seconds": float(turn)}
 
 
@@ -65,12 +69,24 @@ def evaluated(evaluator, space=PLAIN, **run):
 
 def test_mean_and_spread_of_every_metric_but_costs():
     metrics = evaluated(Repeated(Seeded()))
-    assert metrics == {"params": 7.0, "accuracy": 2.0, "train_seconds": 1.0, "accuracy_sd": 1.0, "train_seconds_sd": 1.0}
+    assert metrics == {
+        "params": 7.0,
+        "accuracy": 2.0,
+        "train_seconds": 1.0,
+        "accuracy_sd": 1.0,
+        "train_seconds_sd": 1.0,
+    }
 
 
 def test_as_many_seeds_as_asked_for():
     assert evaluated(Repeated(Seeded(), 2)) == pytest.approx(
-        {"params": 7.0, "accuracy": 2.0, "train_seconds": 0.5, "accuracy_sd": math.sqrt(2), "train_seconds_sd": math.sqrt(0.5)}
+        {
+            "params": 7.0,
+            "accuracy": 2.0,
+            "train_seconds": 0.5,
+            "accuracy_sd": math.sqrt(2),
+            "train_seconds_sd": math.sqrt(0.5),
+        }
     )
 
 
@@ -136,7 +152,13 @@ def test_nothing_is_kept_where_nothing_was():
 
 def test_each_evaluation_goes_on_from_its_own(tmp_path):
     evaluated(Repeated(Seeded()), directory=tmp_path / "short", fidelity=1.0)
-    evaluated(Repeated(Seeded()), directory=tmp_path / "long", fidelity=2.0, resume_from=tmp_path / "short", resumed_fidelity=1.0)
+    evaluated(
+        Repeated(Seeded()),
+        directory=tmp_path / "long",
+        fidelity=2.0,
+        resume_from=tmp_path / "short",
+        resumed_fidelity=1.0,
+    )
     assert (tmp_path / "long" / "repeats" / "1" / "turn.txt").read_text() == "1 from 1 from None"
     assert (tmp_path / "long" / "turn.txt").read_text() == "2 from 2 from None"
 
@@ -156,12 +178,16 @@ def test_it_has_the_abilities_that_the_evaluator_has():
         *("accuracy", "loss", "train_seconds", "params", "flops", "macs"),
         *("accuracy_sd", "loss_sd", "train_seconds_sd"),
     )
-    assert set(evaluated(Repeated(dataclasses.replace(inner, epochs=1)), SPACE)) == set(repeated.metrics_supplied)
+    assert set(evaluated(Repeated(dataclasses.replace(inner, epochs=1)), SPACE)) == set(
+        repeated.metrics_supplied
+    )
     copy = pickle.loads(pickle.dumps(Repeated(Seeded())))
     assert evaluated(copy) == evaluated(Repeated(Seeded()))
 
 
-@pytest.mark.parametrize("evaluator", [Seeded(), lambda model: 0.0, architecture_evaluator(lambda architecture: 0.0)])
+@pytest.mark.parametrize(
+    "evaluator", [Seeded(), lambda model: 0.0, architecture_evaluator(lambda architecture: 0.0)]
+)
 def test_it_has_no_ability_that_the_evaluator_has_not(evaluator):
     repeated = Repeated(evaluator)
     assert not isinstance(repeated, Costed | Supplying)
@@ -182,7 +208,10 @@ def test_settings_as_json():
 
 @pytest.mark.parametrize("seeds", [1, 0, 2.5, True])
 def test_a_single_evaluation_has_no_spread(seeds):
-    with pytest.raises(EvaluationError, match=f"'seeds' is how often Repeated evaluates, a whole number of at least 2, got {seeds}"):
+    with pytest.raises(
+        EvaluationError,
+        match=f"'seeds' is how often Repeated evaluates, a whole number of at least 2, got {seeds}",
+    ):
         Repeated(Seeded(), seeds)
 
 
@@ -196,7 +225,9 @@ def test_metrics_that_change():
     def changing(architecture, run):
         return {"a": 1.0, "b": 1.0} if run.seed == SEEDS[0] else {"a": 1.0}
 
-    with pytest.raises(EvaluationError, match=r"Every evaluation returns the same metrics, got \['a', 'b'\] and then \['a'\]"):
+    with pytest.raises(
+        EvaluationError, match=r"Every evaluation returns the same metrics, got \['a', 'b'\] and then \['a'\]"
+    ):
         evaluated(Repeated(changing))
 
 
@@ -206,7 +237,10 @@ def test_a_metric_with_the_name_of_a_spread():
 
 
 def test_a_median_by_an_unknown_metric(tmp_path):
-    with pytest.raises(EvaluationError, match=r"'by' of Repeated names one of the evaluator's metrics, \['accuracy', .*got 'loss'"):
+    with pytest.raises(
+        EvaluationError,
+        match=r"'by' of Repeated names one of the evaluator's metrics, \['accuracy', .*got 'loss'",
+    ):
         evaluated(Repeated(Seeded(), by="loss"), directory=tmp_path)
 
 
@@ -215,7 +249,12 @@ def test_a_median_by_an_unknown_metric(tmp_path):
 
 def test_a_study_of_means_resumes(tmp_path):
     inner = Classification(points(), points(), epochs=1, batch_size=16, device="cpu")
-    search = {"maximize": "accuracy", "minimize": "params", "storage": tmp_path / "study.db", "directory": tmp_path / "files"}
+    search = {
+        "maximize": "accuracy",
+        "minimize": "params",
+        "storage": tmp_path / "study.db",
+        "directory": tmp_path / "files",
+    }
     study = Study(SPACE, Repeated(inner, 2), **search)
     study.run(GridSearch(), trials=2)
     assert all(trial.state == "completed" and trial.metrics["accuracy_sd"] >= 0 for trial in study.trials)

@@ -11,7 +11,13 @@ from retia.strategy import GridSearch, Random
 from retia.study import Study, architecture_evaluator
 from retia.testing import FailingEvaluator, HashCosts
 
-POINTS = {1: (0.5, 10), 2: (0.7, 20), 3: (0.7, 15), 4: (0.6, 30), 5: (0.9, 40)}  # accuracy, params; on the front: 1, 3, 5
+POINTS = {
+    1: (0.5, 10),
+    2: (0.7, 20),
+    3: (0.7, 15),
+    4: (0.6, 30),
+    5: (0.9, 40),
+}  # accuracy, params; on the front: 1, 3, 5
 SPACE = SearchSpace({"a": Integer(1, 5)})
 
 
@@ -59,33 +65,45 @@ def test_top_ranks_by_front_and_leaves_the_infeasible_out():
 
 def test_the_hypervolume_is_the_area_up_to_the_reference():
     study = searched()
-    # Up to accuracy 0 and 50 params: 0.5 x 40 below trial 1, 0.2 x 35 more by trial 3, 0.2 x 10 more by trial 5.
+    # Up to accuracy 0 and 50 params: 0.5 x 40 below trial 1, 0.2 x 35 more by trial 3, 0.2 x 10 more by trial
+    # 5.
     assert study.hypervolume({"accuracy": 0, "params": 50}) == pytest.approx(0.5 * 40 + 0.2 * 35 + 0.2 * 10)
     assert study.hypervolume({"accuracy": 0.8, "params": 50}) == pytest.approx(0.1 * 10)
     assert study.hypervolume({"accuracy": 0.95, "params": 50}) == 0
 
 
 def test_the_reference_point_names_every_objective():
-    with pytest.raises(StudyError, match=r"needs a value for every objective; 'params' is missing in \{'accuracy': 0\}"):
+    with pytest.raises(
+        StudyError, match=r"needs a value for every objective; 'params' is missing in \{'accuracy': 0\}"
+    ):
         searched().hypervolume({"accuracy": 0})
 
 
 def test_there_is_no_best_before_a_trial_has_completed():
-    with pytest.raises(StudyError, match=r"The study 'study' has no completed trial yet. Run it: study.run\(strategy, trials=...\)"):
+    with pytest.raises(
+        StudyError,
+        match=r"The study 'study' has no completed trial yet. Run it: study.run\(strategy, trials=...\)",
+    ):
         _ = Study(SPACE, measured, maximize="accuracy").best
 
 
 def test_there_is_no_best_where_everything_failed():
     study = Study(SPACE, FailingEvaluator(), maximize="score")
     study.run(GridSearch(), trials=5, failures="ignore")
-    with pytest.raises(StudyError, match=r"(?s)No trial of 'study' completed; 5 failed, the first with:\nTraceback.*ArithmeticError: This evaluator fails"):
+    with pytest.raises(
+        StudyError,
+        match=r"(?s)No trial of 'study' completed; 5 failed, the first with:\nTraceback.*ArithmeticError: This evaluator fails",
+    ):
         _ = study.best
     assert study.pareto == study.top(3) == []
 
 
 def test_there_is_no_best_where_nothing_meets_the_constraints():
     study = searched(constraints=["accuracy >= 0.95", "params <= 20"])
-    with pytest.raises(StudyError, match=r"None of the 5 completed trials of 'study' meets accuracy >= 0\.95 and params <= 20\. Loosen the bound"):
+    with pytest.raises(
+        StudyError,
+        match=r"None of the 5 completed trials of 'study' meets accuracy >= 0\.95 and params <= 20\. Loosen the bound",
+    ):
         _ = study.best
 
 
@@ -94,7 +112,12 @@ def test_there_is_no_best_where_nothing_meets_the_constraints():
 
 def test_the_control_is_random_search_at_the_same_budget():
     space = SearchSpace({f"op{i}": Categorical(tuple("abcde")) for i in range(4)})
-    study = Study(space, architecture_evaluator(lambda architecture: 0.5), maximize="score", baseline=dict.fromkeys(space.parameters, "c"))
+    study = Study(
+        space,
+        architecture_evaluator(lambda architecture: 0.5),
+        maximize="score",
+        baseline=dict.fromkeys(space.parameters, "c"),
+    )
     study.run(Random(), trials=10)
     assert study.control is None
     control = study.run_control(trials=10)
@@ -102,13 +125,17 @@ def test_the_control_is_random_search_at_the_same_budget():
     assert control.name == "study/random"
     assert len(control.trials) == 10
     assert control.trials[0].architecture == study.trials[0].architecture
-    assert {trial.architecture for trial in control.trials[1:]} != {trial.architecture for trial in study.trials[1:]}
+    assert {trial.architecture for trial in control.trials[1:]} != {
+        trial.architecture for trial in study.trials[1:]
+    }
 
 
 def test_the_control_is_found_again(tmp_path):
     study = searched(storage=tmp_path / "study.db")
     study.run_control(trials=4)
-    assert [trial.architecture for trial in searched(storage=tmp_path / "study.db").control.trials] == [trial.architecture for trial in study.control.trials]
+    assert [trial.architecture for trial in searched(storage=tmp_path / "study.db").control.trials] == [
+        trial.architecture for trial in study.control.trials
+    ]
     assert len(Study.open(tmp_path / "study.db", "study").control.trials) == 4
     assert searched(storage=tmp_path / "other.db").control is None
 
@@ -151,7 +178,12 @@ def test_without_a_storage_files_are_kept_until_the_process_ends(tmp_path):
         gc.collect()
         print((best.directory / "notes").read_text(), best.directory.parent)
     """
-    ran = subprocess.run([sys.executable, "-W", "error", "-c", textwrap.dedent(code)], check=True, capture_output=True, text=True)
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     text, folder = ran.stdout.split()
     assert text == "3"
     assert not Path(folder).exists()

@@ -31,7 +31,9 @@ def score(architecture):
 
 
 def story(study):
-    return [(trial.number, trial.architecture, trial.parent, trial.state, trial.metrics) for trial in study.trials]
+    return [
+        (trial.number, trial.architecture, trial.parent, trial.state, trial.metrics) for trial in study.trials
+    ]
 
 
 class Killed(BaseException):
@@ -93,7 +95,9 @@ def test_a_trial_that_is_taken_up_again_is_stopped_where_it_would_have_been(stor
     for number in stopped:
         killed = study(number)
         with pytest.raises(Killed):
-            killed.run(strategy(), trials=12, observer=killing(2 * number + 2, Killed))  # "opened", two events of each trial before, "started"
+            killed.run(
+                strategy(), trials=12, observer=killing(2 * number + 2, Killed)
+            )  # "opened", two events of each trial before, "started"
         resumed = study(number) if stored else killed
         assert resumed.trials[number].state == "running"
         resumed.run(strategy(), trials=12)
@@ -106,7 +110,11 @@ def test_interrupted_it_ends_cleanly_and_resumes_to_the_same_end(make_strategy, 
     whole.run(make_strategy(), trials=9)
     study = Study(SPACE, score, maximize="score", storage=tmp_path / "study.db")
     for at in (1, 2, 5, 6):
-        assert study.run(make_strategy(), trials=9, observer=killing(at, KeyboardInterrupt)) == study.stop_reason == "interrupted"
+        assert (
+            study.run(make_strategy(), trials=9, observer=killing(at, KeyboardInterrupt))
+            == study.stop_reason
+            == "interrupted"
+        )
     study.run(make_strategy(), trials=9)
     assert story(study) == story(whole)
 
@@ -185,7 +193,9 @@ def test_a_changed_study_is_an_error_that_shows_the_difference(changes, says, tm
     options = {"space": SPACE, "evaluator": score, "maximize": "score", "storage": tmp_path / "study.db"}
     Study(**options).run(Random(), trials=2)
     changed = Study(**{**options, **changes})
-    with pytest.raises(StudyError, match=rf"(?s)The study 'study' in '.*study.db' differs from this one:.*{says}.*force=True"):
+    with pytest.raises(
+        StudyError, match=rf"(?s)The study 'study' in '.*study.db' differs from this one:.*{says}.*force=True"
+    ):
         changed.run(Random(), trials=3)
     assert len(Study(**options).trials) == 2  # nothing has happened to it
 
@@ -205,13 +215,26 @@ def test_force_goes_on_all_the_same(tmp_path):
 
 
 def test_a_study_opens_without_its_code(tmp_path):
-    made = Study(SPACE, score, maximize="score", constraints=["score <= 9"], storage=tmp_path / "study.db", seed=3, baseline={"a": 3, "b": "v"})
+    made = Study(
+        SPACE,
+        score,
+        maximize="score",
+        constraints=["score <= 9"],
+        storage=tmp_path / "study.db",
+        seed=3,
+        baseline={"a": 3, "b": "v"},
+    )
     made.run(Random(), trials=12)
     study = Study.open(tmp_path / "study.db")
     assert story(study) == story(made)
     assert study.best == made.best
     assert study.pareto == made.pareto
-    assert (study.name, study.seed, study.objectives, study.constraints) == (made.name, 3, made.objectives, made.constraints)
+    assert (study.name, study.seed, study.objectives, study.constraints) == (
+        made.name,
+        3,
+        made.objectives,
+        made.constraints,
+    )
     assert study.baseline == {"a": 3, "b": "v"}
     assert study.stop_reason == "trials done"
     assert study.space.size() == SPACE.size()
@@ -221,9 +244,15 @@ def test_a_study_opens_without_its_code(tmp_path):
 def test_a_study_without_its_code_can_not_run(tmp_path):
     Study(SPACE, score, maximize="score", storage=tmp_path / "study.db").run(Random(), trials=2)
     study = Study.open(tmp_path / "study.db")
-    with pytest.raises(StudyError, match=r"The study 'study' was opened without its code, so it can't run\. Make it from its space and evaluator"):
+    with pytest.raises(
+        StudyError,
+        match=r"The study 'study' was opened without its code, so it can't run\. Make it from its space and evaluator",
+    ):
         study.run(Random(), trials=3)
-    with pytest.raises(StudyError, match=r"There is no evaluator to judge \{'a': 1, 'b': 'u'\}: the study was opened without its code"):
+    with pytest.raises(
+        StudyError,
+        match=r"There is no evaluator to judge \{'a': 1, 'b': 'u'\}: the study was opened without its code",
+    ):
         study.evaluator(SPACE.default(), None)
     with pytest.raises(StudyError, match=r"can't build a model: its space \(SearchSpace\) builds none"):
         study.best.build()
@@ -231,7 +260,9 @@ def test_a_study_without_its_code_can_not_run(tmp_path):
 
 def test_which_study_to_open_has_to_be_said_where_there_are_several(tmp_path):
     for name in ("first", "second"):
-        Study(SPACE, score, maximize="score", storage=tmp_path / "study.db", name=name).run(Random(), trials=2)
+        Study(SPACE, score, maximize="score", storage=tmp_path / "study.db", name=name).run(
+            Random(), trials=2
+        )
     with pytest.raises(StudyError, match=r"holds 2 studies: \['first', 'second'\]. Say which: name="):
         Study.open(tmp_path / "study.db")
     assert Study.open(tmp_path / "study.db", "second").name == "second"
@@ -275,12 +306,22 @@ SCRIPT = """
 
 @pytest.fixture
 def script(tmp_path):
-    """Starts a study in a process of its own: the storage, how many trials, the strategy, the evaluation at which to kill itself."""
+    """Starts a study in a process of its own: the storage, how many trials, the strategy, the evaluation at
+    which to kill itself.
+    """
     path = tmp_path / "search.py"
     path.write_text(textwrap.dedent(SCRIPT))
 
     def start(storage, *, trials, strategy, kill_at=0, pause=0.0):
-        command = [sys.executable, str(path), str(tmp_path / storage), str(trials), strategy, str(kill_at), str(pause)]
+        command = [
+            sys.executable,
+            str(path),
+            str(tmp_path / storage),
+            str(trials),
+            strategy,
+            str(kill_at),
+            str(pause),
+        ]
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     return start
@@ -308,7 +349,9 @@ def test_kill_9_loses_at_most_what_ran(strategy, script, tmp_path):
 
 
 def test_two_processes_may_run_one_study(script, tmp_path):
-    said = outputs(*(script("both.db", trials=50, strategy="RegularizedEvolution(8, 3)", pause=0.01) for _ in range(2)))
+    said = outputs(
+        *(script("both.db", trials=50, strategy="RegularizedEvolution(8, 3)", pause=0.01) for _ in range(2))
+    )
     assert [reason.rpartition(" ")[0] for reason, _ in said] == ["trials done"] * 2
     shares = [int(reason.rpartition(" ")[2]) for reason, _ in said]
     assert sum(shares) == 50
@@ -374,4 +417,6 @@ def test_mending_is_no_change_of_the_space(tmp_path):
     with pytest.raises(EvaluationError, match="Is a return missing"):
         Study(SPACE, forgetful, maximize="score", storage=tmp_path / "s.db").run(Random(), trials=3)
     with pytest.raises(StudyError, match="space: 'c' is new"):
-        Study(SPACE.extend({"c": Integer(1, 2)}), score, maximize="score", storage=tmp_path / "s.db").run(Random(), trials=3)
+        Study(SPACE.extend({"c": Integer(1, 2)}), score, maximize="score", storage=tmp_path / "s.db").run(
+            Random(), trials=3
+        )

@@ -55,7 +55,13 @@ def ran(folder, kill):
     script = folder / "script.py"
     script.write_text(textwrap.dedent(SCRIPT))
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
-    return subprocess.run([sys.executable, "-W", "error", script, folder, str(kill)], capture_output=True, text=True, env=environment, check=False)
+    return subprocess.run(
+        [sys.executable, "-W", "error", script, folder, str(kill)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
 
 
 def lines(folder):
@@ -72,7 +78,9 @@ def test_each_epoch_is_trained_once_also_after_a_kill(tmp_path, kill):
     assert ran(tmp_path / "cut", kill).returncode == -signal.SIGKILL
     rest = ran(tmp_path / "cut", 0)
     assert rest.returncode == 0, rest.stderr
-    again = 1 if kill == 3 else 0  # the state at the trial's own fidelity was written, but not yet the metrics
+    again = (
+        1 if kill == 3 else 0
+    )  # the state at the trial's own fidelity was written, but not yet the metrics
     assert set(lines(tmp_path / "cut")) == set(lines(tmp_path / "whole"))
     assert len(lines(tmp_path / "cut")) == len(lines(tmp_path / "whole")) + again
     assert not list((tmp_path / "cut").rglob("unfinished*"))
@@ -114,10 +122,15 @@ def test_a_state_of_another_model_or_trial_is_not_taken(tmp_path):
     space = retia.ModelSpace(net)
     Run(space, directory=tmp_path, began=1.0).save(space.build({"width": 2}), step=3)
     assert Run(space, directory=tmp_path, began=2.0).resume(space.build({"width": 2})) == 0
-    with pytest.warns(RuntimeWarning, match=r"trained from the beginning.*'weight' has the shape \(2, 3\) and not \(3, 3\)"):
+    with pytest.warns(
+        RuntimeWarning, match=r"trained from the beginning.*'weight' has the shape \(2, 3\) and not \(3, 3\)"
+    ):
         assert Run(space, directory=tmp_path, began=1.0).resume(space.build({"width": 3})) == 0
     with pytest.warns(RuntimeWarning, match="There is no .*was run.save called"):
-        assert Run(space, directory=tmp_path, resume_from=tmp_path / "gone").resume(space.build({"width": 3})) == 0
+        assert (
+            Run(space, directory=tmp_path, resume_from=tmp_path / "gone").resume(space.build({"width": 3}))
+            == 0
+        )
     assert Run(space, directory=tmp_path, began=1.0).resume(space.build({"width": 2})) == 3
 
 

@@ -10,7 +10,14 @@ from retia.errors import EvaluationError, ExecutorError, InfeasibleArchitecture,
 from retia.space import Architecture, Categorical, Integer, Real, SearchSpace
 from retia.strategy import GridSearch, LocalSearch, Random, RegularizedEvolution
 from retia.study import Event, Study, architecture_evaluator
-from retia.testing import ConstantEvaluator, FailingEvaluator, FailingStrategy, HashCosts, RepeatingStrategy, ReturningEvaluator
+from retia.testing import (
+    ConstantEvaluator,
+    FailingEvaluator,
+    FailingStrategy,
+    HashCosts,
+    RepeatingStrategy,
+    ReturningEvaluator,
+)
 from retia.trial import Constraint, Proposal
 
 SPACE = SearchSpace({"a": Integer(1, 5), "b": Categorical(tuple("uvwxyz"))})  # 30 architectures
@@ -25,7 +32,9 @@ class Sequence:
     """Proposes these, one after the other, again and again."""
 
     def __init__(self, *proposals):
-        self.proposals = [one if isinstance(one, Proposal) else Proposal(Architecture(one)) for one in proposals]
+        self.proposals = [
+            one if isinstance(one, Proposal) else Proposal(Architecture(one)) for one in proposals
+        ]
         self.calls = 0
 
     def propose(self, space, history, n, rng):
@@ -72,7 +81,9 @@ def test_the_same_seed_is_the_same_study_and_another_another():
     def told(seed):
         study = Study(SPACE, Counting(), maximize="score", seed=seed)
         study.run(RegularizedEvolution(5, 2), trials=15)
-        return [(trial.architecture, trial.parent, trial.metrics) for trial in study.trials], [run.seed for _, run in study.evaluator.seen]
+        return [(trial.architecture, trial.parent, trial.metrics) for trial in study.trials], [
+            run.seed for _, run in study.evaluator.seen
+        ]
 
     assert told(1) == told(1)
     assert told(1)[0] != told(2)[0]
@@ -85,7 +96,9 @@ def test_extending_is_the_same_as_running_at_once():
     at_once.run(RegularizedEvolution(5, 2), trials=20)
     for trials in (1, 2, 9, 20):
         in_parts.run(RegularizedEvolution(5, 2), trials=trials)
-    assert [trial.architecture for trial in in_parts.trials] == [trial.architecture for trial in at_once.trials]
+    assert [trial.architecture for trial in in_parts.trials] == [
+        trial.architecture for trial in at_once.trials
+    ]
 
 
 def test_a_known_proposal_is_answered_from_the_records():
@@ -100,7 +113,10 @@ def test_a_known_proposal_is_answered_from_the_records():
 def test_the_same_architecture_at_another_fidelity_is_another_trial():
     evaluator, default = Counting(), SPACE.default()
     study = Study(SPACE, evaluator, maximize="score")
-    study.run(Sequence(Proposal(default, fidelity=1.0), Proposal(default, fidelity=3.0), Proposal(default)), trials=3)
+    study.run(
+        Sequence(Proposal(default, fidelity=1.0), Proposal(default, fidelity=3.0), Proposal(default)),
+        trials=3,
+    )
     assert [trial.fidelity for trial in study.trials] == [None, 1.0, 3.0]
     assert [run.fidelity for _, run in evaluator.seen] == [None, 1.0, 3.0]
 
@@ -153,14 +169,20 @@ def test_a_bare_number_is_named_by_the_objective_that_nothing_else_supplies():
 
 def test_a_bare_number_is_ambiguous_where_two_are_missing():
     study = Study(SPACE, architecture_evaluator(lambda architecture: 0.5), maximize=["accuracy", "recall"])
-    with pytest.raises(EvaluationError, match=r"The study needs the metric 'accuracy', but the evaluator returns \['score'\]"):
+    with pytest.raises(
+        EvaluationError, match=r"The study needs the metric 'accuracy', but the evaluator returns \['score'\]"
+    ):
         study.run(Random(), trials=1)
 
 
 def test_costs_are_added_unless_the_evaluator_returns_them():
     study = Study(SPACE, score, maximize="score", costs=HashCosts())
     study.run(Random(), trials=2)
-    assert all(trial.metrics == {"params": HashCosts()(trial.architecture, None)["params"], **score(trial.architecture)} for trial in study.trials)
+    assert all(
+        trial.metrics
+        == {"params": HashCosts()(trial.architecture, None)["params"], **score(trial.architecture)}
+        for trial in study.trials
+    )
 
     @architecture_evaluator
     def own(architecture, run):
@@ -229,8 +251,14 @@ def test_a_costed_evaluator_brings_its_costs():
 @pytest.mark.parametrize(
     ("wanted", "says"),
     [
-        ({"maximize": "accuracy"}, r"The objective 'maximize accuracy' asks for a metric that nothing supplies. There are \['params', 'score'\]"),
-        ({"maximize": "score", "constraints": ["flops <= 3"]}, "The constraint 'flops <= 3' asks for a metric that nothing supplies"),
+        (
+            {"maximize": "accuracy"},
+            r"The objective 'maximize accuracy' asks for a metric that nothing supplies. There are \['params', 'score'\]",
+        ),
+        (
+            {"maximize": "score", "constraints": ["flops <= 3"]},
+            "The constraint 'flops <= 3' asks for a metric that nothing supplies",
+        ),
     ],
 )
 def test_an_objective_that_no_metric_supplies_is_found_before_the_search(wanted, says):
@@ -254,7 +282,10 @@ def test_it_stops_when_the_strategy_repeats_itself():
     assert study.run(strategy, trials=3) == "the strategy repeats itself"
     assert len(study.trials) == 1
     assert strategy.calls == 100
-    assert Study(SPACE, score, maximize="score").run(RepeatingStrategy(), trials=3) == "the strategy repeats itself"
+    assert (
+        Study(SPACE, score, maximize="score").run(RepeatingStrategy(), trials=3)
+        == "the strategy repeats itself"
+    )
 
 
 def test_a_repeating_strategy_is_asked_with_other_random_numbers():
@@ -345,7 +376,10 @@ def test_a_failing_trial_is_a_result_with_its_traceback():
         (None, r"must return a number or a mapping of names to numbers, got None. Is a return missing\?"),
         ("0.93", "must return a number or a mapping of names to numbers, got '0.93'"),
         ({"loss": 1.0, "time": 2}, r"needs the metric 'score', but the evaluator returns \['loss', 'time'\]"),
-        ({"score": float("nan")}, r"returned score=nan. Metrics are finite numbers: has the training diverged"),
+        (
+            {"score": float("nan")},
+            r"returned score=nan. Metrics are finite numbers: has the training diverged",
+        ),
         ({"score": 1, "loss": float("inf")}, "returned loss=inf"),
         ({}, "an empty one"),
     ],
@@ -373,7 +407,10 @@ def test_a_baseline_that_fails_ends_the_run_and_is_taken_up_when_the_evaluator_h
         return {"score": architecture["a"]}
 
     study = Study(SPACE, evaluator, maximize="score")
-    with pytest.raises(EvaluationError, match=r"(?s)The baseline \(trial 0\) fails.*in evaluator.*FileNotFoundError: train.csv"):
+    with pytest.raises(
+        EvaluationError,
+        match=r"(?s)The baseline \(trial 0\) fails.*in evaluator.*FileNotFoundError: train.csv",
+    ):
         study.run(Random(), trials=3)
     assert [trial.state for trial in study.trials] == ["running"]
     broken.clear()
@@ -430,7 +467,11 @@ def test_failed_trials_are_tried_again_first_and_keep_their_errors(stored, tmp_p
     again = study.trials[2]
     assert (again.state, again.architecture, again.error) == ("completed", failed[0].architecture, None)
     (attempt,) = again.attempts
-    assert (attempt.error, attempt.started, attempt.ended) == (failed[0].error, failed[0].started, failed[0].ended)
+    assert (attempt.error, attempt.started, attempt.ended) == (
+        failed[0].error,
+        failed[0].started,
+        failed[0].ended,
+    )
     if stored:
         assert Study.open(tmp_path / "study.db").trials == study.trials
 
@@ -490,11 +531,20 @@ def test_what_is_not_a_working_model_is_infeasible_and_does_not_count(workers, b
         trained.append(architecture)
         return {"score": architecture["a"]}
 
-    study = Study(SPACE, score, maximize="score", costs=RejectingCosts(), constraints=["params <= 1000"] if bounded else None)
+    study = Study(
+        SPACE,
+        score,
+        maximize="score",
+        costs=RejectingCosts(),
+        constraints=["params <= 1000"] if bounded else None,
+    )
     assert study.run(Random(), trials=8, workers=workers) == "trials done"
     rejected = [trial for trial in study.trials if trial.state == "infeasible"]
     assert rejected
-    assert all(trial.error == f"{trial.architecture['b']} does not fit" and trial.rejected and not trial.metrics for trial in rejected)
+    assert all(
+        trial.error == f"{trial.architecture['b']} does not fit" and trial.rejected and not trial.metrics
+        for trial in rejected
+    )
     assert all(trial.architecture["b"] in "uv" for trial in study.trials if trial.state == "completed")
     assert study.history.count("completed") == 8
     assert not study.history.count("failed")
@@ -516,7 +566,11 @@ def test_the_first_misfit_is_an_error_of_a_strict_run():
 
 
 @pytest.mark.parametrize("failures", ["raise", "ignore"])
-@pytest.mark.parametrize("options", [{}, {"costs": RejectingCosts(), "constraints": ["params <= 1000"]}], ids=["evaluator", "costs"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"costs": RejectingCosts(), "constraints": ["params <= 1000"]}],
+    ids=["evaluator", "costs"],
+)
 def test_the_baseline_must_be_a_working_model(options, failures):
     study = Study(SPACE, _misfits, maximize="score", baseline={"a": 1, "b": "x"}, **options)
     with pytest.raises(InfeasibleArchitecture, match="x does not fit"):
@@ -532,7 +586,10 @@ def test_a_space_in_which_nothing_else_works_shows_the_last_reason():
 
     large = SearchSpace({f"op{i}": Categorical(tuple("abcde")) for i in range(6)})
     study = Study(large, only_the_baseline, maximize="score")
-    with pytest.raises(StudyError, match=r"No architecture is a working model \(1000 tried beside the baseline\).*The last one: \{'op0'.*does not fit"):
+    with pytest.raises(
+        StudyError,
+        match=r"No architecture is a working model \(1000 tried beside the baseline\).*The last one: \{'op0'.*does not fit",
+    ):
         study.run(Random(), trials=3)
 
 
@@ -551,7 +608,9 @@ def test_the_trials_of_random_search_do_not_depend_on_how_many_run_at_once(worke
     alone.run(Random(), trials=200)
     with ThreadPoolExecutor(workers) as executor:
         together.run(Random(), trials=200, executor=executor)
-    assert [(trial.number, trial.architecture) for trial in together.trials] == [(trial.number, trial.architecture) for trial in alone.trials]
+    assert [(trial.number, trial.architecture) for trial in together.trials] == [
+        (trial.number, trial.architecture) for trial in alone.trials
+    ]
 
 
 # --- constraints
@@ -568,7 +627,9 @@ def test_a_bound_on_a_cost_is_checked_before_training():
     trained = [architecture for architecture, _ in evaluator.seen]
     assert trained == [trial.architecture for trial in study.trials if trial.state == "completed"]
     assert len(trained) == 10  # what is rejected costs nothing and does not count
-    assert all(set(trial.metrics) == {"params", "score"} for trial in study.trials if trial.state == "completed")
+    assert all(
+        set(trial.metrics) == {"params", "score"} for trial in study.trials if trial.state == "completed"
+    )
 
 
 def test_costs_are_counted_once_a_trial():
@@ -585,7 +646,14 @@ def test_costs_are_counted_once_a_trial():
 
 
 def test_the_baseline_is_evaluated_whatever_it_costs():
-    study = Study(SPACE, score, maximize="score", constraints=["score >= 0", "params <= 500"], costs=HashCosts(), baseline=_costly())
+    study = Study(
+        SPACE,
+        score,
+        maximize="score",
+        constraints=["score >= 0", "params <= 500"],
+        costs=HashCosts(),
+        baseline=_costly(),
+    )
     study.run(Random(), trials=3)
     assert study.trials[0].state == "completed"
     assert study.trials[0].metrics["params"] > 500
@@ -599,11 +667,18 @@ def test_a_bound_on_what_training_shows_is_checked_after_it():
     assert study.best.metrics["score"] == 33
 
 
-@pytest.mark.parametrize("strategy", [GridSearch(), Random(), LocalSearch(), RegularizedEvolution(5, 2)], ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize(
+    "strategy",
+    [GridSearch(), Random(), LocalSearch(), RegularizedEvolution(5, 2)],
+    ids=lambda one: type(one).__name__,
+)
 def test_a_space_without_a_feasible_architecture_shows_the_range_that_was_seen(strategy):
     study = Study(SPACE, score, maximize="score", constraints=["params <= 0.5"], costs=HashCosts())
     costs = [HashCosts()(architecture, None)["params"] for architecture in SPACE.enumerate()]
-    says = f"No architecture meets params <= 0.5 (29 tried beside the baseline, with params from {min(costs):g} to {max(costs):g}). Loosen the bound"
+    says = (
+        "No architecture meets params <= 0.5 (29 tried beside the baseline, "
+        f"with params from {min(costs):g} to {max(costs):g}). Loosen the bound"
+    )
     with pytest.raises(StudyError, match=re.escape(says)):
         study.run(strategy, trials=10)
     assert study.history.count("completed") == 1
@@ -611,8 +686,13 @@ def test_a_space_without_a_feasible_architecture_shows_the_range_that_was_seen(s
 
 def test_a_space_too_large_to_exhaust_gives_up_as_well():
     space = SearchSpace({f"op{i}": Categorical(tuple("abcde")) for i in range(6)})
-    study = Study(space, ConstantEvaluator(), maximize="score", constraints=["params <= 0.5"], costs=HashCosts())
-    with pytest.raises(StudyError, match=r"No architecture meets params <= 0\.5 \(1000 tried beside the baseline, with params from 1 to 1,000"):
+    study = Study(
+        space, ConstantEvaluator(), maximize="score", constraints=["params <= 0.5"], costs=HashCosts()
+    )
+    with pytest.raises(
+        StudyError,
+        match=r"No architecture meets params <= 0\.5 \(1000 tried beside the baseline, with params from 1 to 1,000",
+    ):
         study.run(Random(), trials=10)
 
 
@@ -627,7 +707,9 @@ def test_costs_that_fail_fail_their_trial():
     study = Study(SPACE, evaluator, maximize="score", constraints=["params <= 1"], costs=Costs())
     study.run(GridSearch(), trials=30)
     assert {trial.architecture["a"] for trial in study.trials if trial.state == "failed"} == {3}
-    assert "ArithmeticError: three can't be built" in next(trial.error for trial in study.trials if trial.state == "failed")
+    assert "ArithmeticError: three can't be built" in next(
+        trial.error for trial in study.trials if trial.state == "failed"
+    )
     assert all(architecture["a"] != 3 for architecture, _ in evaluator.seen)
 
 
@@ -637,7 +719,9 @@ def test_costs_that_can_never_be_counted_end_the_study():
             raise EvaluationError("nothing to count")
 
     with pytest.raises(EvaluationError, match="nothing to count"):
-        Study(SPACE, score, maximize="score", constraints=["params <= 1"], costs=Costs()).run(Random(), trials=3)
+        Study(SPACE, score, maximize="score", constraints=["params <= 1"], costs=Costs()).run(
+            Random(), trials=3
+        )
 
 
 # --- who watches
@@ -646,7 +730,11 @@ def test_costs_that_can_never_be_counted_end_the_study():
 def test_observers_hear_of_every_event_in_its_order():
     heard = []
     study = Study(SPACE, score, maximize="score", constraints=["params <= 500"], costs=HashCosts())
-    study.run(Random(), trials=4, observer=lambda event: heard.append((event.kind, event.trial and event.trial.number)))
+    study.run(
+        Random(),
+        trials=4,
+        observer=lambda event: heard.append((event.kind, event.trial and event.trial.number)),
+    )
     expected = [("opened", None)]
     for trial in study.trials:
         expected += [("started", trial.number)] * (trial.state != "infeasible") + [("ended", trial.number)]
@@ -667,7 +755,9 @@ def test_events_carry_the_study_the_target_and_the_trial_as_it_is():
 def test_the_reason_is_known_when_an_observer_hears_of_the_stop():
     reasons = []
     study = Study(SPACE, score, maximize="score")
-    study.run(Random(), trials=2, observer=lambda event: reasons.append((event.kind, event.study.stop_reason)))
+    study.run(
+        Random(), trials=2, observer=lambda event: reasons.append((event.kind, event.study.stop_reason))
+    )
     assert reasons[-1] == ("stopped", "trials done")
     assert {reason for kind, reason in reasons if kind != "stopped"} == {None}
 
@@ -698,13 +788,18 @@ def test_workers_are_a_whole_number_from_1(workers):
 
 @pytest.mark.parametrize("strategy", [Random, "random", None])
 def test_a_strategy_is_an_object_that_proposes(strategy):
-    with pytest.raises(StudyError, match=r"A strategy is an object with a method propose, such as retia.Random\(\), got"):
+    with pytest.raises(
+        StudyError, match=r"A strategy is an object with a method propose, such as retia.Random\(\), got"
+    ):
         Study(SPACE, score, maximize="score").run(strategy, trials=3)
 
 
 @pytest.mark.parametrize("space", [{"a": Integer(1, 2)}, 3, None])
 def test_a_study_is_of_a_search_space(space):
-    with pytest.raises(StudyError, match=r"A study searches a SearchSpace or a ModelSpace, got .*Wrap the class: retia.ModelSpace\(Net\)"):
+    with pytest.raises(
+        StudyError,
+        match=r"A study searches a SearchSpace or a ModelSpace, got .*Wrap the class: retia.ModelSpace\(Net\)",
+    ):
         Study(space, score, maximize="score")
 
 
@@ -733,4 +828,6 @@ def _working(share):
 
 
 def _costly():
-    return next(architecture for architecture in SPACE.enumerate() if HashCosts()(architecture, None)["params"] > 500)
+    return next(
+        architecture for architecture in SPACE.enumerate() if HashCosts()(architecture, None)["params"] > 500
+    )

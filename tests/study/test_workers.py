@@ -53,7 +53,10 @@ def test_what_fails_in_a_worker_has_its_traceback():
     study.run(GridSearch(), trials=60, workers=2)
     errors = [trial.error for trial in study.trials if trial.state == "failed"]
     assert len(errors) == 25
-    assert all('raise ArithmeticError("b is too much")' in error and "ArithmeticError: b is too much" in error for error in errors)
+    assert all(
+        'raise ArithmeticError("b is too much")' in error and "ArithmeticError: b is too much" in error
+        for error in errors
+    )
 
 
 def test_a_worker_that_dies_costs_its_own_trial_only():
@@ -67,7 +70,9 @@ def test_a_worker_that_dies_costs_its_own_trial_only():
     assert study.run(GridSearch(), trials=10, workers=2) == "trials done"
     assert [trial.number for trial in study.trials if trial.state == "failed"] == [2]
     assert study.trials[2].error.startswith("WorkerDied: ")
-    assert [attempt.error.partition(":")[0] for attempt in study.trials[2].attempts] == ["WorkerDied"] * 2  # each loss is retried, twice at most
+    assert [attempt.error.partition(":")[0] for attempt in study.trials[2].attempts] == [
+        "WorkerDied"
+    ] * 2  # each loss is retried, twice at most
 
 
 @pytest.mark.parametrize("stored", [True, False])
@@ -101,7 +106,10 @@ def test_a_broken_executor_ends_the_run_and_its_trials_are_taken_up(tmp_path):
 
     study = Study(SPACE, deadly, maximize="score", storage=tmp_path / "study.db")
     for _ in range(3):
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor, pytest.raises(StudyError, match="The executor ProcessPoolExecutor is broken"):
+        with (
+            ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor,
+            pytest.raises(StudyError, match="The executor ProcessPoolExecutor is broken"),
+        ):
             study.run(GridSearch(), trials=6, executor=executor)
     assert study.trials[2].state == "failed"  # after three attempts, each in an executor of its own
     assert len(study.trials[2].attempts) == 2
@@ -208,7 +216,13 @@ class InBatches(Executor):
 
 @pytest.mark.parametrize(
     ("attributes", "workers", "slots"),
-    [({"max_workers": 3}, None, 3), ({"_max_workers": 4}, None, 4), ({"_workers": 2}, None, 2), ({}, None, 1), ({"max_workers": 3}, 5, 5)],
+    [
+        ({"max_workers": 3}, None, 3),
+        ({"_max_workers": 4}, None, 4),
+        ({"_workers": 2}, None, 2),
+        ({}, None, 1),
+        ({"max_workers": 3}, 5, 5),
+    ],
 )
 def test_as_many_run_at_once_as_the_executor_has_workers(attributes, workers, slots):
     executor = InBatches(slots, **attributes)
@@ -239,7 +253,10 @@ def test_one_worker_in_this_process_is_the_same_as_none():
 
 
 def test_a_marked_function_reaches_the_processes_of_the_standard_library(tmp_path):
-    (tmp_path / "judging.py").write_text("import retia\n\n@retia.architecture_evaluator\ndef judge(architecture):\n    return architecture['a']\n")
+    (tmp_path / "judging.py").write_text(
+        "import retia\n\n@retia.architecture_evaluator\ndef judge(architecture):\n    return "
+        "architecture['a']\n"
+    )
     script = """
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -253,5 +270,7 @@ if __name__ == "__main__":
     print(study.best.architecture["a"])
 """
     (tmp_path / "main.py").write_text(script)
-    done = subprocess.run([sys.executable, tmp_path / "main.py"], capture_output=True, text=True, check=False, timeout=100)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "main.py"], capture_output=True, text=True, check=False, timeout=100
+    )
     assert done.stdout.split("\n")[:2] == ["trials done", "9"], done.stderr

@@ -43,16 +43,28 @@ def test_each_projection_gives_its_first_rows_and_columns():
 
 
 def test_the_projections_are_in_one_tensor_or_three_as_the_widths_say():
-    net = supernet(lambda: nn.MultiheadAttention(choice("w", [4, 8]), 2, kdim=choice("k", [4, 8]), vdim=choice("v", [4, 8]), bias=False))
+    net = supernet(
+        lambda: nn.MultiheadAttention(
+            choice("w", [4, 8]), 2, kdim=choice("k", [4, 8]), vdim=choice("v", [4, 8]), bias=False
+        )
+    )
     for w in (4, 8):
         for k in (4, 8):
             for v in (4, 8):
-                shapes = {name: tuple(tensor.shape) for name, tensor in net.extract({"w": w, "k": k, "v": v}).items()}
+                shapes = {
+                    name: tuple(tensor.shape)
+                    for name, tensor in net.extract({"w": w, "k": k, "v": v}).items()
+                }
                 output = {"out_proj.weight": (w, w)}
                 if w == k == v:
                     assert shapes == {"in_proj_weight": (3 * w, w), **output}
                 else:
-                    assert shapes == {"q_proj_weight": (w, w), "k_proj_weight": (w, k), "v_proj_weight": (w, v), **output}
+                    assert shapes == {
+                        "q_proj_weight": (w, w),
+                        "k_proj_weight": (w, k),
+                        "v_proj_weight": (w, v),
+                        **output,
+                    }
 
 
 def test_what_an_architecture_has_not_reads_as_none_as_in_torch():
@@ -82,20 +94,28 @@ def test_frozen_projections_stay_frozen_when_they_are_kept_apart():
 
 
 def test_widths_that_are_equal_for_every_architecture_keep_one_tensor():
-    net = supernet(lambda: nn.MultiheadAttention(w := choice("w", [4, 8]), 2, kdim=w, vdim=choice("w", [4, 8])))
+    net = supernet(
+        lambda: nn.MultiheadAttention(w := choice("w", [4, 8]), 2, kdim=w, vdim=choice("w", [4, 8]))
+    )
     assert net.model.full("in_proj_weight").shape == (24, 8)
 
 
 def test_keys_wider_than_the_greatest_values_make_them_are_refused():
-    # At the greatest values of both choices, 16 and 4, keys are as wide as queries; at the others wider than any weight.
-    with pytest.raises(SupernetError, match=r"'k_proj_weight' of the model itself \(MultiheadAttention\) has the shape .* but \(16, 32\)"):
+    # At the greatest values of both choices, 16 and 4, keys are as wide as queries; at the others wider than
+    # any weight.
+    with pytest.raises(
+        SupernetError,
+        match=r"'k_proj_weight' of the model itself \(MultiheadAttention\) has the shape .* but \(16, 32\)",
+    ):
         supernet(lambda: nn.MultiheadAttention(16, 2, kdim=64 // choice("part", [2, 4])))
 
 
 class Attention(nn.Module):
     def __init__(self, **kwargs):
         super().__init__()
-        self.attention = nn.MultiheadAttention(choice("w", [4, 8]), choice("h", [1, 2, 4]), batch_first=True, **kwargs)
+        self.attention = nn.MultiheadAttention(
+            choice("w", [4, 8]), choice("h", [1, 2, 4]), batch_first=True, **kwargs
+        )
 
     def forward(self, x, **kwargs):
         return self.attention(x, x, x, **kwargs)
@@ -138,7 +158,9 @@ def test_torchs_fast_path_is_taken_in_evaluation(monkeypatch):
 @pytest.mark.parametrize("padding", [None, torch.tensor([[False, False, True], [False, False, False]])])
 def test_an_encoders_fast_path_is_taken_in_evaluation(monkeypatch, padding):
     def make():
-        layer = nn.TransformerEncoderLayer(choice("w", [4, 8]), choice("h", [2, 4]), choice("ff", [6, 10]), batch_first=True)
+        layer = nn.TransformerEncoderLayer(
+            choice("w", [4, 8]), choice("h", [2, 4]), choice("ff", [6, 10]), batch_first=True
+        )
         return nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
 
     net = supernet(make).eval()
@@ -166,7 +188,9 @@ def test_a_forward_takes_the_part_of_a_weight_once(monkeypatch):
     taken = []
     attention = net.model.attention
     pieces = type(attention).pieces
-    monkeypatch.setattr(type(attention), "pieces", lambda self, name, shape: taken.append(name) or pieces(self, name, shape))
+    monkeypatch.setattr(
+        type(attention), "pieces", lambda self, name, shape: taken.append(name) or pieces(self, name, shape)
+    )
     net(randn(2, 3, 4))
     assert sorted(taken) == ["in_proj_bias", "in_proj_weight"]
     with pytest.raises(AssertionError, match="embedding dimension"):
@@ -195,7 +219,10 @@ def test_a_copy_in_double_precision():
 
 def test_heads_that_do_not_divide_the_width_are_refused_until_they_are_excluded():
     space = ModelSpace(lambda: nn.MultiheadAttention(choice("w", [6, 8, 12]), choice("h", [2, 3, 4])))
-    with pytest.raises(SupernetError, match=r"needs its num_heads to divide its embed_dim, but they are .* for \{'w': .*, 'h': .*\}") as caught:
+    with pytest.raises(
+        SupernetError,
+        match=r"needs its num_heads to divide its embed_dim, but they are .* for \{'w': .*, 'h': .*\}",
+    ) as caught:
         Supernet(space, seed=0)
     constraint = str(caught.value).split("space.where(")[1].split(")")[0] + ")"
     assert constraint == "lambda a: a['w'] % a['h'] == 0)"
@@ -209,7 +236,9 @@ def test_heads_that_do_not_divide_the_width_are_refused_until_they_are_excluded(
 
 
 def test_heads_from_a_function_of_the_width():
-    net = supernet(lambda: nn.MultiheadAttention(w := choice("w", [4, 12]), apply(lambda width: width // 4, w)))
+    net = supernet(
+        lambda: nn.MultiheadAttention(w := choice("w", [4, 12]), apply(lambda width: width // 4, w))
+    )
     for w, h in ((4, 1), (12, 3)):
         net.activate({"w": w})
         assert net.model.num_heads == h

@@ -62,7 +62,10 @@ def test_a_transposed_convolution_has_its_inputs_first():
 
 def test_groups_that_do_not_divide_the_channels_are_refused_until_they_are_excluded():
     space = ModelSpace(lambda: nn.Conv2d(choice("in", [6, 8]), 8, 1, groups=choice("g", [1, 4])))
-    with pytest.raises(SupernetError, match=r"needs its groups to divide its in_channels, but they are 4 and 6 for .*a\['in'\] % a\['g'\] == 0"):
+    with pytest.raises(
+        SupernetError,
+        match=r"needs its groups to divide its in_channels, but they are 4 and 6 for .*a\['in'\] % a\['g'\] == 0",
+    ):
         Supernet(space, seed=0)
     net = Supernet(space.where(lambda a: a["in"] % a["g"] == 0), seed=0)
     assert net.space.size() == 3
@@ -179,7 +182,10 @@ def test_pretrained_weights_are_those_of_a_kernel_as_long_as_it_is_the_centre():
     with torch.no_grad():
         matrices(net)["model.kernel_5x5_to_3x3"].mul_(2)
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    with pytest.raises(SupernetError, match=r"'weight' is computed from a larger kernel by matrices that have been trained.*before training"):
+    with pytest.raises(
+        SupernetError,
+        match=r"'weight' is computed from a larger kernel by matrices that have been trained.*before training",
+    ):
         load_pretrained(net, model, {"w": 4, "k": 3})
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
     for k in (7, 5):
@@ -189,10 +195,16 @@ def test_pretrained_weights_are_those_of_a_kernel_as_long_as_it_is_the_centre():
 
 
 def test_a_kernel_that_is_not_searched_has_no_matrices():
-    net = supernet(lambda: nn.Sequential(nn.Conv2d(1, choice("w", [2, 4]), 3), nn.Conv2d(4, 2, choice("k", [1, 3]))), kernel_transform=True)
+    net = supernet(
+        lambda: nn.Sequential(nn.Conv2d(1, choice("w", [2, 4]), 3), nn.Conv2d(4, 2, choice("k", [1, 3]))),
+        kernel_transform=True,
+    )
     assert list(matrices(net)) == ["model.1.kernel_3x3_to_1x1"]
 
 
 def test_kernels_that_do_not_hold_each_other_are_refused():
-    with pytest.raises(SupernetError, match=r"of \(5, 1\) and \(3, 3\), which the choice of \['k'\] gives, neither holds the other"):
+    with pytest.raises(
+        SupernetError,
+        match=r"of \(5, 1\) and \(3, 3\), which the choice of \['k'\] gives, neither holds the other",
+    ):
         supernet(lambda: nn.Conv2d(1, 1, choice("k", [(3, 3), (5, 1)])), kernel_transform=True)

@@ -28,7 +28,10 @@ def lstm():
     return nn.LSTM(2, choice("h", [2, 4]), choice("n", [1, 3]), bidirectional=choice("both", [False, True]))
 
 
-@pytest.mark.parametrize(("layer", "gates"), [(nn.LSTM, 4), (nn.GRU, 3), (nn.RNN, 1), (nn.LSTMCell, 4), (nn.GRUCell, 3), (nn.RNNCell, 1)])
+@pytest.mark.parametrize(
+    ("layer", "gates"),
+    [(nn.LSTM, 4), (nn.GRU, 3), (nn.RNN, 1), (nn.LSTMCell, 4), (nn.GRUCell, 3), (nn.RNNCell, 1)],
+)
 def test_each_gate_gives_its_first_rows(layer, gates):
     net = supernet(lambda: layer(1, choice("h", [2, 3])))
     suffix = "" if issubclass(layer, nn.RNNCellBase) else "_l0"
@@ -64,7 +67,9 @@ def test_what_an_architecture_has_not_is_no_attribute():
     with pytest.raises(AttributeError, match="no attribute 'weight_ih_l1' in this architecture"):
         _ = net.model.weight_ih_l1
     assert not hasattr(net.model, "weight_ih_l2_reverse")
-    assert [[tuple(weight.shape) for weight in weights] for weights in net.model.all_weights] == 2 * [[(8, 2), (8, 2), (8,), (8,)]]
+    assert [[tuple(weight.shape) for weight in weights] for weights in net.model.all_weights] == 2 * [
+        [(8, 2), (8, 2), (8,), (8,)]
+    ]
 
 
 def test_packed_sequences_and_given_states():
@@ -108,7 +113,9 @@ def test_torchs_own_upkeep_of_the_weights_does_nothing():
     net.model._flat_weights = []
     net.model._flat_weights_names = []
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.extract().items())
-    assert [weight.shape for weight in net.model._flat_weights] == [tensor.shape for tensor in before.values()]
+    assert [weight.shape for weight in net.model._flat_weights] == [
+        tensor.shape for tensor in before.values()
+    ]
 
 
 def test_a_state_dict_holds_the_weights_of_all_architectures_and_loads_again():
@@ -149,10 +156,19 @@ def test_a_projection_gives_its_first_rows_and_columns():
 
 
 def test_a_projection_that_may_be_none_is_refused():
-    with pytest.raises(SupernetError, match=r"'0.weight_hh_l0' of '0' \(LSTM\) has the shape \(32, 3\) in the supernet, but \(32, 8\).* the choice 'p'"):
+    with pytest.raises(
+        SupernetError,
+        match=r"'0.weight_hh_l0' of '0' \(LSTM\) has the shape \(32, 3\) in the supernet, but \(32, 8\).* the choice 'p'",
+    ):
         supernet(lambda: nn.Sequential(nn.LSTM(2, 8, proj_size=choice("p", [0, 3]))))
 
 
 def test_more_layers_than_the_greatest_values_make_are_refused():
-    with pytest.raises(SupernetError, match="has a tensor 'weight_ih_l1' in the model itself .GRU., which the supernet lacks.*the choice 'part'"):
+    with pytest.raises(
+        SupernetError,
+        match=(
+            "has a tensor 'weight_ih_l1' in the model itself .GRU., which the supernet lacks.*the choice "
+            "'part'"
+        ),
+    ):
         supernet(lambda: nn.GRU(2, 4, 4 // choice("part", [1, 4])))

@@ -1,4 +1,6 @@
-"""Modules as others write them, which know nothing of choices: each is searched rightly, or refused with a clear error."""
+"""Modules as others write them, which know nothing of choices: each is searched rightly, or refused with a
+clear error.
+"""
 
 import copy
 import math
@@ -42,7 +44,9 @@ class Lists(nn.Module):
         super().__init__()
         self.project = nn.Linear(4, width)
         self.gains = nn.ParameterList([nn.Parameter(torch.rand(width)) for _ in range(2)])
-        self.shifts = nn.ParameterDict({"a": nn.Parameter(torch.rand(width, 1)), "b": nn.Parameter(torch.rand(3, width))})
+        self.shifts = nn.ParameterDict(
+            {"a": nn.Parameter(torch.rand(width, 1)), "b": nn.Parameter(torch.rand(3, width))}
+        )
 
     def forward(self, x):
         x = self.project(x)
@@ -52,7 +56,9 @@ class Lists(nn.Module):
 
 
 class Buffers(nn.Module):
-    """Buffers saved and unsaved; a moving average that forward assigns, one that it changes in place, and a count."""
+    """Buffers saved and unsaved; a moving average that forward assigns, one that it changes in place, and a
+    count.
+    """
 
     def __init__(self, width):
         super().__init__()
@@ -94,7 +100,9 @@ class Config:
 
 
 class Configured(nn.Module):
-    """Reads everything from a configuration in forward, also what is nested in lists, dictionaries and other objects."""
+    """Reads everything from a configuration in forward, also what is nested in lists, dictionaries and other
+    objects.
+    """
 
     def __init__(self, config):
         super().__init__()
@@ -115,7 +123,13 @@ class Configured(nn.Module):
 def configured():
     heads = choice("heads", [2, 4])
     width = heads * choice("head_width", [3, 6])
-    config = Config(width, heads, Inner(choice("slope", [0.1, 0.2]), [width, 2]), {"shift": heads + 1}, [Stage(heads), Stage(choice("factor", [2, 3]))])
+    config = Config(
+        width,
+        heads,
+        Inner(choice("slope", [0.1, 0.2]), [width, 2]),
+        {"shift": heads + 1},
+        [Stage(heads), Stage(choice("factor", [2, 3]))],
+    )
     return Configured(config)
 
 
@@ -150,7 +164,9 @@ class Ratio(nn.Module):
 
 
 class Functions(nn.Module):
-    """Functions without choices in attributes, class attributes, and a size taken from a tensor in forward."""
+    """Functions without choices in attributes, class attributes, and a size taken from a tensor in
+    forward.
+    """
 
     kinds: ClassVar = {"relu": functional.relu}
 
@@ -215,7 +231,10 @@ MODELS = {
 def architectures(space):
     domains = {label: parameter.domain for label, parameter in space.parameters.items()}
     rng = np.random.default_rng(0)
-    extremes = [space.canonical({label: extreme(domain) for label, domain in domains.items()}) for extreme in (least, greatest)]
+    extremes = [
+        space.canonical({label: extreme(domain) for label, domain in domains.items()})
+        for extreme in (least, greatest)
+    ]
     return [*extremes, *(space.sample(rng) for _ in range(3))]
 
 
@@ -237,7 +256,9 @@ def assert_holds(supernet, architecture, x=X):
     supernet.activate(architecture)
     model = supernet.subnet()
     built = supernet.space.build(architecture, seed=0).state_dict()
-    assert {name: t.shape for name, t in model.state_dict().items()} == {name: t.shape for name, t in built.items()}
+    assert {name: t.shape for name, t in model.state_dict().items()} == {
+        name: t.shape for name, t in built.items()
+    }
     supernet.zero_grad(set_to_none=True)
     found, expected = supernet(x), model(x)
     close(found, expected)
@@ -344,10 +365,21 @@ def with_keyword(value):
     return function
 
 
-@pytest.mark.parametrize("capture", [closure, with_default, with_keyword, lambda value: partial(torch.mul, other=value), lambda value: partial(pow, value)])
+@pytest.mark.parametrize(
+    "capture",
+    [
+        closure,
+        with_default,
+        with_keyword,
+        lambda value: partial(torch.mul, other=value),
+        lambda value: partial(pow, value),
+    ],
+)
 def test_a_function_that_has_captured_a_choice(capture):
     message = message_of(lambda: Plain(function=capture(choice("factor", [1, 2]))))
-    assert message.startswith("'function' is a function that has captured the choice of ['factor'], where a supernet can't set it.")
+    assert message.startswith(
+        "'function' is a function that has captured the choice of ['factor'], where a supernet can't set it."
+    )
     assert "Keep the value in an attribute of the module" in message
 
 
@@ -363,7 +395,9 @@ def test_a_hook_that_has_captured_a_choice():
         net.layer.register_forward_hook(lambda module, inputs, output: output * factor)
         return net
 
-    assert message_of(factory).startswith("'layer._forward_hooks' is a function that has captured the choice of ['factor']")
+    assert message_of(factory).startswith(
+        "'layer._forward_hooks' is a function that has captured the choice of ['factor']"
+    )
 
 
 def test_a_function_that_has_captured_a_configuration():
@@ -394,14 +428,21 @@ def test_a_function_that_has_captured_a_configuration():
     ],
 )
 def test_a_size_that_forgets_its_choice(lose, shape):
-    message = message_of(lambda: nn.Sequential(nn.Linear(4, lose(choice("width", [4, 8]))), Plain(width=choice("width", [4, 8]))))
+    message = message_of(
+        lambda: nn.Sequential(
+            nn.Linear(4, lose(choice("width", [4, 8]))), Plain(width=choice("width", [4, 8]))
+        )
+    )
     assert f"'0.weight' of '0' (Linear) has the shape ({shape}, 4) in the supernet" in message
     assert "It does not follow the choice 'width'." in message
     assert "use retia.apply(...)" in message
 
 
 def test_the_remedy_of_such_an_error():
-    supernet = Supernet(ModelSpace(lambda: nn.Linear(4, apply(lambda width: int(width * 0.75), choice("width", [4, 8])))), seed=0)
+    supernet = Supernet(
+        ModelSpace(lambda: nn.Linear(4, apply(lambda width: int(width * 0.75), choice("width", [4, 8])))),
+        seed=0,
+    )
     for architecture in supernet.space.enumerate():
         assert_holds(supernet, architecture)
 
@@ -419,14 +460,32 @@ class Branching(nn.Module):
         self.helper = partial(torch.mul, other=int(self.depth)) if how == "partial" else torch.neg
         self.inside = closure(int(self.depth)) if how == "closure" else torch.neg
         self.settings = {"times": int(self.depth)} if how == "dict" else {"times": 1}
-        self.config = Inner(float(self.depth), [Stage(2)]) if how == "slots" else Inner(1.0, [Stage(int(self.depth) if how == "frozen" else 2)])
-        self.numbers = range(self.depth) if how == "range" else np.arange(self.depth) if how == "numpy" else range(1)
-        self.kind = {int(self.depth): nn.ReLU, 3: nn.Tanh} if how == "keys" else Stage if how != "class" or self.depth == 2 else Inner
+        self.config = (
+            Inner(float(self.depth), [Stage(2)])
+            if how == "slots"
+            else Inner(1.0, [Stage(int(self.depth) if how == "frozen" else 2)])
+        )
+        self.numbers = (
+            range(self.depth) if how == "range" else np.arange(self.depth) if how == "numpy" else range(1)
+        )
+        self.kind = (
+            {int(self.depth): nn.ReLU, 3: nn.Tanh}
+            if how == "keys"
+            else Stage
+            if how != "class" or self.depth == 2
+            else Inner
+        )
         if how == "conv":
             self.conv = nn.Conv1d(3, 3, 1, stride=2 if self.depth == 2 else 1)
 
     def forward(self, x):
-        x = self.function(self.act(self.layer(x))) * self.scale * self.settings["times"] * len(self.numbers) * len(str(self.kind))
+        x = (
+            self.function(self.act(self.layer(x)))
+            * self.scale
+            * self.settings["times"]
+            * len(self.numbers)
+            * len(str(self.kind))
+        )
         x = x * self.config.slope * self.config.sizes[0].factor
         return self.inside(self.helper(x if not hasattr(self, "conv") else self.conv(x)))
 
@@ -436,17 +495,47 @@ class Branching(nn.Module):
     ("how", "what"),
     [
         ("module", r"'act' is a Tanh in the supernet, but a ReLU in the model of {'depth': 1} built alone\."),
-        ("function", r"The model itself \(Branching\) has function = tanh in the supernet, but relu in the model"),
-        ("number", r"The model itself \(Branching\) has scale = 0\.707\d+ in the supernet, but 1\.0 in the model"),
-        ("partial", r"The model itself \(Branching\) has helper = functools.partial\(.*other=2\) in the supernet"),
-        ("closure", r"The model itself \(Branching\) has inside = closure\.<locals>\.<lambda> that holds \[2\] in the supernet, but .* that holds \[1\]"),
-        ("slots", r"The model itself \(Branching\) has config\.slope = 2\.0 in the supernet, but 1\.0 in the model"),
-        ("frozen", r"The model itself \(Branching\) has config\.sizes\.factor = 2 in the supernet, but 1 in the model"),
-        ("range", r"The model itself \(Branching\) has numbers = range\(0, 2\) in the supernet, but range\(0, 1\) in the model"),
-        ("numpy", r"The model itself \(Branching\) has numbers = array\(\[0, 1\]\) in the supernet, but array\(\[0\]\) in the model"),
+        (
+            "function",
+            r"The model itself \(Branching\) has function = tanh in the supernet, but relu in the model",
+        ),
+        (
+            "number",
+            r"The model itself \(Branching\) has scale = 0\.707\d+ in the supernet, but 1\.0 in the model",
+        ),
+        (
+            "partial",
+            r"The model itself \(Branching\) has helper = functools.partial\(.*other=2\) in the supernet",
+        ),
+        (
+            "closure",
+            r"The model itself \(Branching\) has inside = closure\.<locals>\.<lambda> that holds \[2\] in the supernet, but .* that holds \[1\]",
+        ),
+        (
+            "slots",
+            r"The model itself \(Branching\) has config\.slope = 2\.0 in the supernet, but 1\.0 in the model",
+        ),
+        (
+            "frozen",
+            r"The model itself \(Branching\) has config\.sizes\.factor = 2 in the supernet, but 1 in the model",
+        ),
+        (
+            "range",
+            r"The model itself \(Branching\) has numbers = range\(0, 2\) in the supernet, but range\(0, 1\) in the model",
+        ),
+        (
+            "numpy",
+            r"The model itself \(Branching\) has numbers = array\(\[0, 1\]\) in the supernet, but array\(\[0\]\) in the model",
+        ),
         ("class", r"The model itself \(Branching\) has kind = Stage in the supernet, but Inner in the model"),
-        ("keys", r"The model itself \(Branching\) has kind = {2: .*} in the supernet, but {1: .*} in the model"),
-        ("dict", r"The model itself \(Branching\) has settings = {'times': 2} in the supernet, but {'times': 1}"),
+        (
+            "keys",
+            r"The model itself \(Branching\) has kind = {2: .*} in the supernet, but {1: .*} in the model",
+        ),
+        (
+            "dict",
+            r"The model itself \(Branching\) has settings = {'times': 2} in the supernet, but {'times': 1}",
+        ),
     ],
 )
 def test_a_choice_that_leaves_no_trace_in_the_shapes(how, what, example):
@@ -457,7 +546,10 @@ def test_a_choice_that_leaves_no_trace_in_the_shapes(how, what, example):
 
 def test_a_stride_that_leaves_no_trace_in_the_shapes():
     message = message_of(lambda: Branching("conv"))
-    assert message.startswith("'conv' (Conv1d) has stride = (2,) in the supernet, but (1,) in the model of {'depth': 1} built alone.")
+    assert message.startswith(
+        "'conv' (Conv1d) has stride = (2,) in the supernet, but (1,) in the model of {'depth': "
+        "1} built alone."
+    )
     assert "If forward does without it, give Supernet(..., example=...)" in message
 
 
@@ -551,7 +643,10 @@ SIZES = {}
 def test_a_stale_size_outside_the_module_needs_an_example_to_be_seen():
     message = message_of(Stale, X)
     assert re.match(r"(The supernet fails for|For) {'width': \d}", message)
-    assert "It does not follow the choice 'width'. The forward of the model itself (Stale) reads a size that does not follow the choices" in message
+    assert (
+        "It does not follow the choice 'width'. The forward of the model itself (Stale) reads a size that "
+        "does not follow the choices"
+    ) in message
 
 
 def test_a_configuration_shared_by_all_models_needs_an_example_to_be_seen():
@@ -582,14 +677,19 @@ def test_a_stale_size_deep_inside_names_the_module_and_the_choice():
             super().__init__()
             self.first = nn.Linear(4, choice("hidden", [3, 5]))
             self.body = nn.Sequential(
-                nn.Linear(self.first.out_features, 4), layer_choice("op", {"a": lambda: Inside(choice("width", [4, 8])), "b": nn.Identity})
+                nn.Linear(self.first.out_features, 4),
+                layer_choice("op", {"a": lambda: Inside(choice("width", [4, 8])), "b": nn.Identity}),
             )
 
         def forward(self, x):
             return self.body(self.first(x))
 
     message = message_of(Net, X)
-    assert message.startswith("The supernet fails for {'hidden': 3, 'op': 'a', 'op/a/width': 4} where the model built alone runs: RuntimeError")
+    assert message.startswith(
+        "The supernet fails for {'hidden': 3, 'op': 'a', 'op/a/width': "
+        "4} where the model built alone runs: "
+        "RuntimeError"
+    )
     assert "It does not follow the choice 'op/a/width'. The forward of 'body.1' (" in message
     assert "Inside) reads a size that does not follow the choices" in message
 
@@ -609,20 +709,36 @@ def test_a_stale_size_that_fails():
 
 
 def test_numpy_and_legacy_tensors_that_forget_their_sizes():
-    for make in (lambda n: torch.Tensor(n, 2), lambda n: torch.from_numpy(np.zeros((n, 2), np.float32)), lambda n: torch.tensor([[0.0, 0.0]] * n)):
-        message = message_of(lambda make=make: Plain(weight=nn.Parameter(make(choice("rows", [3, 5]))), rows=choice("rows", [3, 5])))
-        assert "'weight' of the model itself (Plain) has the shape (5, 2) in the supernet, but (3, 2) in the model of {'rows': 3} built alone." in message
+    for make in (
+        lambda n: torch.Tensor(n, 2),
+        lambda n: torch.from_numpy(np.zeros((n, 2), np.float32)),
+        lambda n: torch.tensor([[0.0, 0.0]] * n),
+    ):
+        message = message_of(
+            lambda make=make: Plain(
+                weight=nn.Parameter(make(choice("rows", [3, 5]))), rows=choice("rows", [3, 5])
+            )
+        )
+        assert (
+            "'weight' of the model itself (Plain) has the shape (5, 2) in the supernet, but (3, "
+            "2) in the model of {'rows': 3} built alone."
+        ) in message
         assert "It does not follow the choice 'rows'." in message
         assert "make tensors with their sizes (torch.zeros(1, width))" in message
 
 
 def test_a_plain_tensor_in_an_attribute():
     message = message_of(lambda: Plain(mask=torch.ones(choice("rows", [3, 5])), rows=choice("rows", [3, 5])))
-    assert "has mask = a Tensor of the shape (5,) in the supernet, but a Tensor of the shape (3,) in the model of {'rows': 3}" in message
+    assert (
+        "has mask = a Tensor of the shape (5,) in the supernet, but a Tensor of the shape (3,) in the model "
+        "of {'rows': 3}"
+    ) in message
 
 
 def test_a_label_without_a_slot():
-    message = message_of(lambda: nn.Sequential(nn.Linear(4, widths()), nn.Linear(4, 4, bias=choice("bias", [True, False]))))
+    message = message_of(
+        lambda: nn.Sequential(nn.Linear(4, widths()), nn.Linear(4, 4, bias=choice("bias", [True, False])))
+    )
     assert "The choice 'bias' is in no attribute, tensor or layer choice of the supernet" in message
     assert "Make it a layer_choice or repeat" in message
 
@@ -650,7 +766,11 @@ def test_a_value_that_leaks_out_of_a_block():
 
 def test_layers_that_only_some_architectures_have():
     def factory():
-        return nn.Sequential(Plain(layers=choice("layers", [1, 2])), *(nn.Tanh() for _ in range(choice("layers", [1, 2]))), nn.ReLU())
+        return nn.Sequential(
+            Plain(layers=choice("layers", [1, 2])),
+            *(nn.Tanh() for _ in range(choice("layers", [1, 2]))),
+            nn.ReLU(),
+        )
 
     message = message_of(factory)
     assert "'2' is a Tanh in the supernet, but a ReLU in the model of {'layers': 1} built alone" in message
@@ -701,10 +821,15 @@ def test_an_unsaved_buffer_computed_from_a_choice():
             super().__init__()
             width = choice("width", [4, 8])
             self.layer = nn.Linear(4, width)
-            self.register_buffer("frequencies", 1 / 100 ** (torch.arange(0, width, 2) / width), persistent=False)
+            self.register_buffer(
+                "frequencies", 1 / 100 ** (torch.arange(0, width, 2) / width), persistent=False
+            )
 
     message = message_of(Rotary)
-    assert "The buffer 'frequencies', which is in no state_dict, has other values in the model of {'width': 4} built alone" in message
+    assert (
+        "The buffer 'frequencies', which is in no state_dict, has other values in the model of {'width': "
+        "4} built alone"
+    ) in message
 
 
 def test_a_model_that_reads_values_is_run_on_the_cpu():
@@ -742,7 +867,13 @@ def test_layer_choices_inside_a_module_of_others():
         def __init__(self):
             super().__init__()
             width = widths()
-            self.layers = nn.ModuleDict({"mix": layer_choice("mix", {"none": nn.Identity, "token": lambda: Lists(4), "deep": lambda: Residual(4)})})
+            self.layers = nn.ModuleDict(
+                {
+                    "mix": layer_choice(
+                        "mix", {"none": nn.Identity, "token": lambda: Lists(4), "deep": lambda: Residual(4)}
+                    )
+                }
+            )
             self.head = nn.Linear(4, width)
 
         def forward(self, x):
@@ -773,12 +904,17 @@ class Collected(nn.Module):
 
 
 @pytest.mark.parametrize("least", [0, 1])
-@pytest.mark.parametrize("function", [max, sum, len, lambda widths: widths[-1]], ids=["max", "sum", "len", "last"])
+@pytest.mark.parametrize(
+    "function", [max, sum, len, lambda widths: widths[-1]], ids=["max", "sum", "len", "last"]
+)
 def test_widths_of_absent_blocks_are_left_out_of_what_is_computed_of_them(function, least):
     supernet = Supernet(ModelSpace(Collected, least, function), example=X, seed=0)
     for architecture in supernet.space.enumerate():
         supernet.activate(architecture)
-        assert supernet.model.head.out_features == supernet.space.build(architecture, device="meta").head.out_features
+        assert (
+            supernet.model.head.out_features
+            == supernet.space.build(architecture, device="meta").head.out_features
+        )
         close(supernet(X), supernet.subnet()(X))
 
 
@@ -790,7 +926,9 @@ def test_what_a_candidate_computes_of_its_own_choices_needs_them_all():
             kernel = choice("kernel", [1, 3])
             return nn.Conv1d(3, 3, kernel, padding=apply(lambda pair: pair[1] // 2, [outer, kernel]))
 
-        return nn.Sequential(nn.Linear(4, outer), nn.Linear(outer, 4), layer_choice("op", {"conv": inner, "none": nn.Identity}))
+        return nn.Sequential(
+            nn.Linear(4, outer), nn.Linear(outer, 4), layer_choice("op", {"conv": inner, "none": nn.Identity})
+        )
 
     supernet = Supernet(ModelSpace(candidate), example=X, seed=0)
     for architecture in supernet.space.enumerate():

@@ -36,8 +36,14 @@ class Attention(nn.Module):
 
     def forward(self, x):
         batch, tokens, _ = x.shape
-        q, k, v = self.qkv(x).view(batch, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (B, heads, T, D / heads) each
-        return self.out(functional.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(batch, tokens, -1))
+        q, k, v = (
+            self.qkv(x).view(batch, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        )  # (B, heads, T, D / heads) each
+        return self.out(
+            functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+            .transpose(1, 2)
+            .reshape(batch, tokens, -1)
+        )
 
 
 class Encoder(nn.Module):
@@ -45,13 +51,19 @@ class Encoder(nn.Module):
         super().__init__()
         width = choice("width", [8, 16])
         self.embed = nn.Linear(6, width)
-        self.layer = nn.TransformerEncoderLayer(width, choice("heads", [1, 2, 4]), choice("forward", [6, 10]), dropout=0.0, batch_first=True)
+        self.layer = nn.TransformerEncoderLayer(
+            width, choice("heads", [1, 2, 4]), choice("forward", [6, 10]), dropout=0.0, batch_first=True
+        )
 
     def forward(self, x):
         return self.layer(self.embed(x))
 
 
-MODELS = {"convolutions": (Convolutions, randn(2, 3, 9, 9)), "attention": (Attention, randn(2, 5, 6)), "encoder": (Encoder, randn(2, 5, 6))}
+MODELS = {
+    "convolutions": (Convolutions, randn(2, 3, 9, 9)),
+    "attention": (Attention, randn(2, 5, 6)),
+    "encoder": (Encoder, randn(2, 5, 6)),
+}
 
 
 def assert_alike(supernet, x, run):
@@ -66,7 +78,9 @@ def assert_alike(supernet, x, run):
             for output in (found, expected):
                 (output.float() * randn(*output.shape)).sum().backward()
             whole = sum(float(parameter.grad.abs().sum()) for parameter in subnet.parameters())
-            assert sum(float(p.grad.abs().sum()) for p in supernet.parameters() if p.grad is not None) == pytest.approx(whole, rel=1e-4)
+            assert sum(
+                float(p.grad.abs().sum()) for p in supernet.parameters() if p.grad is not None
+            ) == pytest.approx(whole, rel=1e-4)
 
 
 def in_bfloat16(model, x):
@@ -89,19 +103,31 @@ def test_half_precision_and_no_gradients(name, run, training):
 
 @pytest.mark.parametrize("training", [True, False])
 def test_channels_last(training):
-    supernet = Supernet(ModelSpace(Convolutions), example=MODELS["convolutions"][1], seed=0).to(memory_format=torch.channels_last).train(training)
+    supernet = (
+        Supernet(ModelSpace(Convolutions), example=MODELS["convolutions"][1], seed=0)
+        .to(memory_format=torch.channels_last)
+        .train(training)
+    )
     assert supernet.model[0].full("weight").is_contiguous(memory_format=torch.channels_last)
-    assert_alike(supernet, MODELS["convolutions"][1].contiguous(memory_format=torch.channels_last), lambda model, x: model(x))
+    assert_alike(
+        supernet,
+        MODELS["convolutions"][1].contiguous(memory_format=torch.channels_last),
+        lambda model, x: model(x),
+    )
 
 
 def test_gradients_of_functions_and_averaged_weights():
     model, x = MODELS["encoder"]
     supernet = Supernet(ModelSpace(model), seed=0)
     weights = {name: parameter.detach() for name, parameter in supernet.named_parameters()}
-    found = torch.func.grad(lambda given: torch.func.functional_call(supernet, given, (x,)).square().sum())(weights)
+    found = torch.func.grad(lambda given: torch.func.functional_call(supernet, given, (x,)).square().sum())(
+        weights
+    )
     supernet(x).square().sum().backward()
     for name, parameter in supernet.named_parameters():
-        torch.testing.assert_close(found[name], torch.zeros_like(parameter) if parameter.grad is None else parameter.grad)
+        torch.testing.assert_close(
+            found[name], torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        )
     average = torch.optim.swa_utils.AveragedModel(supernet)
     average.update_parameters(supernet)
     average.module.activate({"width": 16, "heads": 4, "forward": 10})

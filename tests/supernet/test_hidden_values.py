@@ -1,4 +1,6 @@
-"""Values that a choice gave and that stand where shapes don't show them: each is an error before training, none a wrong number."""
+"""Values that a choice gave and that stand where shapes don't show them: each is an error before training,
+none a wrong number.
+"""
 
 import math
 
@@ -34,10 +36,19 @@ class Scaled(nn.Module):
 
 
 PLACES = {
-    "attribute": (lambda m, w: setattr(m, "scale", torch.tensor(1 / math.sqrt(w))), r"The tensor in 'scale' of the model itself \(Scaled\)"),
+    "attribute": (
+        lambda m, w: setattr(m, "scale", torch.tensor(1 / math.sqrt(w))),
+        r"The tensor in 'scale' of the model itself \(Scaled\)",
+    ),
     "buffer": (lambda m, w: m.register_buffer("scale", torch.ones(w) / w), "The buffer 'scale'"),
-    "unsaved": (lambda m, w: m.register_buffer("scale", torch.ones(w) / w, persistent=False), "The buffer 'scale', which is in no state_dict,"),
-    "frozen": (lambda m, w: setattr(m, "scale", nn.Parameter(torch.ones(w) / w, requires_grad=False)), "The frozen parameter 'scale'"),
+    "unsaved": (
+        lambda m, w: m.register_buffer("scale", torch.ones(w) / w, persistent=False),
+        "The buffer 'scale', which is in no state_dict,",
+    ),
+    "frozen": (
+        lambda m, w: setattr(m, "scale", nn.Parameter(torch.ones(w) / w, requires_grad=False)),
+        "The frozen parameter 'scale'",
+    ),
 }
 
 
@@ -45,7 +56,10 @@ PLACES = {
 @pytest.mark.parametrize("place", PLACES)
 def test_a_tensor_computed_from_a_choice(place, example):
     keep, what = PLACES[place]
-    with pytest.raises(SupernetError, match=rf"{what} has other values in the model of {{'width': 4}} built alone.*the choice 'width'.*compute it in forward"):
+    with pytest.raises(
+        SupernetError,
+        match=rf"{what} has other values in the model of {{'width': 4}} built alone.*the choice 'width'.*compute it in forward",
+    ):
         Supernet(ModelSpace(Scaled, keep), example=example, seed=0)
 
 
@@ -59,10 +73,15 @@ def test_a_frozen_kernel_of_torchs_own_layer():
 
 
 def test_random_tensors_that_are_saved_are_the_supernets_and_others_are_refused():
-    supernet = Supernet(ModelSpace(Scaled, lambda m, w: m.register_buffer("scale", torch.rand(w))), example=X, seed=0)
+    supernet = Supernet(
+        ModelSpace(Scaled, lambda m, w: m.register_buffer("scale", torch.rand(w))), example=X, seed=0
+    )
     supernet.activate({"width": 4})
     torch.testing.assert_close(supernet(X), supernet.subnet()(X))
-    with pytest.raises(SupernetError, match=r"'scale' of .* has other values .* drawn at random.*make it a buffer that is saved"):
+    with pytest.raises(
+        SupernetError,
+        match=r"'scale' of .* has other values .* drawn at random.*make it a buffer that is saved",
+    ):
         Supernet(ModelSpace(Scaled, lambda m, w: setattr(m, "scale", torch.rand(()))), seed=0)
 
 
@@ -137,8 +156,14 @@ def captured(how):
         ("helper", r"'forward' is a function that has captured the choice of \['width'\]"),
         ("default", r"'forward' is a function that has captured the choice of \['width'\]"),
         ("property", r"'by' is a function that has captured the choice of \['width'\]"),
-        ("class", r"The class Net holds the choice of \['width'\] in 'size', which all its modules share\. .*self\.size = "),
-        ("int", r"The model itself \(.*Net\) has forward = .* that holds \[8\] in the supernet, but .* that holds \[4\] in the model of {'width': 4}"),
+        (
+            "class",
+            r"The class Net holds the choice of \['width'\] in 'size', which all its modules share\. .*self\.size = ",
+        ),
+        (
+            "int",
+            r"The model itself \(.*Net\) has forward = .* that holds \[8\] in the supernet, but .* that holds \[4\] in the model of {'width': 4}",
+        ),
     ],
 )
 def test_a_class_within_a_function_whose_methods_have_captured_a_choice(how, what, example):
@@ -165,7 +190,10 @@ def test_the_class_of_a_layer_choice_that_forward_asks_for_is_seen_with_an_examp
 
     for example in (X, torch.zeros(2, 3)):
         message = message_of(Net, example)
-        assert "the supernet returns other numbers than the model built alone with the same weights: they differ by up to" in message
+        assert (
+            "the supernet returns other numbers than the model built alone with the same weights: "
+            "they differ by up to"
+        ) in message
     assert Supernet(ModelSpace(Net), seed=0).space.size() == 2  # without one it can't be
 
 
@@ -253,7 +281,10 @@ def test_a_forward_that_fails_for_the_supernet_alone():
                 raise ValueError("stale")
             return self.layer(x)
 
-    assert "For {'width': 4} the supernet fails where the model built alone runs: ValueError: stale" in message_of(Net, X)
+    assert (
+        "For {'width': 4} the supernet fails where the model built alone runs: ValueError: stale"
+        in message_of(Net, X)
+    )
 
 
 def test_a_state_besides_tensors_is_refused():
@@ -276,7 +307,10 @@ def test_a_state_besides_tensors_is_refused():
         def set_extra_state(self, state):
             """Take none."""
 
-    assert "has 'layer._extra_state', which is no tensor of 'layer' (Counting): get_extra_state or a hook adds it" in message_of(Net)
+    assert (
+        "has 'layer._extra_state', which is no tensor of 'layer' (Counting): "
+        "get_extra_state or a hook adds it"
+    ) in message_of(Net)
 
 
 def test_modules_in_a_plain_list_are_refused_where_they_hold_choices():
@@ -288,5 +322,8 @@ def test_modules_in_a_plain_list_are_refused_where_they_hold_choices():
             self.more = {"a": [nn.Linear(width, 2) if searched else self.layer]}
 
     message = message_of(lambda: Net(searched=True))
-    assert message.startswith("'more' holds a Linear with the choice of ['width'] in a plain dict, where neither PyTorch nor a supernet finds it.")
+    assert message.startswith(
+        "'more' holds a Linear with the choice of ['width'] in a plain dict, "
+        "where neither PyTorch nor a supernet finds it."
+    )
     assert Supernet(ModelSpace(lambda: Net(searched=False)), seed=0).space.size() == 2

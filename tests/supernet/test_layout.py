@@ -1,4 +1,6 @@
-"""Sizes that are products: a smaller architecture uses the first entries of each block, in the order in which the model lays them out."""
+"""Sizes that are products: a smaller architecture uses the first entries of each block, in the order in which
+the model lays them out.
+"""
 
 import os
 import warnings
@@ -34,7 +36,10 @@ def divide(x, how, width):
         case "view":
             return (part.flatten(2) for part in x.view(*x.shape[:2], 3, 2, width // 2).unbind(2))
         case "permute":
-            return (part.transpose(1, 2).flatten(2) for part in x.reshape(*x.shape[:2], 3, 2, -1).permute(2, 0, 3, 1, 4))
+            return (
+                part.transpose(1, 2).flatten(2)
+                for part in x.reshape(*x.shape[:2], 3, 2, -1).permute(2, 0, 3, 1, 4)
+            )
         case "interleaved":
             return x.unflatten(-1, (width, 3)).unbind(-1)
 
@@ -126,7 +131,9 @@ def test_heads_outside_of_queries_keys_and_values():
 
 
 class Concatenated(nn.Module):
-    """What a layer takes in is laid out as what is put together for it: images flattened, or layers' outputs one after the other."""
+    """What a layer takes in is laid out as what is put together for it: images flattened, or layers' outputs
+    one after the other.
+    """
 
     def __init__(self, how):
         super().__init__()
@@ -190,7 +197,9 @@ def test_layers_above_bidirectional_ones_take_the_first_outputs_of_both_directio
     supernet, large = loaded(space, X[..., :3])
     small = supernet.subnet({"hidden": 2})
     gates = len(large.weight_ih_l1) // 4
-    assert torch.equal(small.weight_ih_l1, large.weight_ih_l1.view(gates, 4, 2, 4)[:, :2, :, :2].reshape(gates * 2, 4))
+    assert torch.equal(
+        small.weight_ih_l1, large.weight_ih_l1.view(gates, 4, 2, 4)[:, :2, :, :2].reshape(gates * 2, 4)
+    )
 
 
 def test_a_width_that_heads_divide_again_is_the_width():
@@ -219,7 +228,10 @@ elastic(Last)(Blocks)
 
 
 def test_without_a_run_the_layout_is_said_to_be_unknown():
-    with pytest.warns(UserWarning, match=r"It can't be told .* in 'qkv.weight' \(Linear, 3 \* width\), .* Give Supernet\(\.\.\., example=\.\.\.\)") as caught:
+    with pytest.warns(
+        UserWarning,
+        match=r"It can't be told .* in 'qkv.weight' \(Linear, 3 \* width\), .* Give Supernet\(\.\.\., example=\.\.\.\)",
+    ) as caught:
         supernet = Supernet(ModelSpace(Fused, "chunk", False), seed=0)
     assert len(caught) == 1
     weights = [supernet.extract({"width": width})["qkv.weight"].unflatten(0, (3, width)) for width in (8, 16)]
@@ -228,13 +240,18 @@ def test_without_a_run_the_layout_is_said_to_be_unknown():
 
 def test_a_layer_says_itself_how_it_is_laid_out():
     supernet = Supernet(ModelSpace(lambda: nn.Sequential(Last(3, choice("width", [2, 4]) * 3))), seed=0)
-    assert torch.equal(supernet.extract({"width": 2})["0.weight"], supernet.extract({"width": 4})["0.weight"].view(3, 4, 3)[:, :2].flatten(0, 1))
+    assert torch.equal(
+        supernet.extract({"width": 2})["0.weight"],
+        supernet.extract({"width": 4})["0.weight"].view(3, 4, 3)[:, :2].flatten(0, 1),
+    )
 
 
 def test_hidden_layers_need_no_run():
     def mlp():
         width = choice("width", [8, 16])
-        return nn.Sequential(nn.Linear(3, width), nn.Linear(width, 4 * width), nn.ReLU(), nn.Linear(width * 4, 2))
+        return nn.Sequential(
+            nn.Linear(3, width), nn.Linear(width, 4 * width), nn.ReLU(), nn.Linear(width * 4, 2)
+        )
 
     supernet = Supernet(ModelSpace(mlp), seed=0)
     small, large = (supernet.extract({"width": width}) for width in (8, 16))
@@ -253,7 +270,10 @@ def test_a_run_that_no_order_explains_is_said_to_be_so():
             q, k, v = self.qkv(x).unflatten(-1, (4, -1)).chunk(3, -1)  # four heads of any width
             return functional.scaled_dot_product_attention(q, k, v)
 
-    with pytest.warns(UserWarning, match=r"It can't be told .* 'qkv.weight' \(Linear, 3 \* width\).*To say it, derive a class"):
+    with pytest.warns(
+        UserWarning,
+        match=r"It can't be told .* 'qkv.weight' \(Linear, 3 \* width\).*To say it, derive a class",
+    ):
         Supernet(ModelSpace(Net), example=X, seed=0)
 
 

@@ -49,9 +49,13 @@ class Structure(nn.Module):
     def __init__(self):
         super().__init__()
         self.body = retia.repeat("body", lambda i: nn.Linear(4, 4), (1, 3))
-        self.act = retia.layer_choice("act", {"relu": nn.ReLU, "linear": lambda: nn.Linear(4, 4), "tanh": nn.Tanh})
+        self.act = retia.layer_choice(
+            "act", {"relu": nn.ReLU, "linear": lambda: nn.Linear(4, 4), "tanh": nn.Tanh}
+        )
         self.inputs = retia.input_choice("inputs", 3, choose=(1, 2), reduction="mean")
-        self.cell = retia.cell("cell", {"skip": nn.Identity, "linear": lambda: nn.Linear(4, 4)}, nodes=2, dim=1)
+        self.cell = retia.cell(
+            "cell", {"skip": nn.Identity, "linear": lambda: nn.Linear(4, 4)}, nodes=2, dim=1
+        )
 
     def forward(self, x):
         first = self.body(x)
@@ -76,7 +80,9 @@ def test_one_hot_weights_compute_what_the_architecture_does(factory):
 
 
 def test_half_and_half_is_the_mean_of_two_widths():
-    """In a linear network the mean of the masks gives the mean of the outputs, but for the bias of the last layer, which both have."""
+    """In a linear network the mean of the masks gives the mean of the outputs, but for the bias of the last
+    layer, which both have.
+    """
 
     def net():
         width = retia.choice("width", [2, 6])
@@ -118,7 +124,8 @@ def test_a_size_of_two_choices_has_the_joint_expectation():
     supernet = Supernet(ModelSpace(net), seed=0)
     supernet.mix({"a": torch.tensor([0.4, 0.6]), "b": torch.tensor([0.9, 0.1])})
     full = supernet.model.full("weight")
-    # Blocks of b entries, of which a are used: the second block with 0.6, all but the first entry of each with 0.1.
+    # Blocks of b entries, of which a are used: the second block with 0.6, all but the first entry of each
+    # with 0.1.
     expected = full[:, 0] * torch.tensor([1.0, 0.1, 0.1, 0.6, 0.06, 0.06])
     assert torch.allclose(supernet(torch.ones(1, 1))[0], expected, atol=1e-6)
 
@@ -131,7 +138,9 @@ def test_what_is_not_mixed_keeps_its_value():
     supernet.activate({"a": 2, "b": 1})
     supernet.mix({"b": torch.tensor([0.5, 0.5])})
     full = supernet.model.full("weight")
-    assert torch.allclose(supernet(torch.ones(1, 1))[0], full[:, 0] * torch.tensor([1.0, 0.5, 0.5, 1.0, 0.5, 0.5]))
+    assert torch.allclose(
+        supernet(torch.ones(1, 1))[0], full[:, 0] * torch.tensor([1.0, 0.5, 0.5, 1.0, 0.5, 0.5])
+    )
     supernet.activate({"a": 1, "b": 1})
     assert supernet(torch.ones(1, 1)).shape == (1, 1)
 
@@ -207,7 +216,9 @@ def test_what_can_not_be_weighed_is_refused(label, reason):
 
 def test_weights_have_the_shape_of_the_domain():
     supernet = Supernet(ModelSpace(Structure), seed=0)
-    with pytest.raises(SupernetError, match=r"'act' has 3 values and needs weights of the shape \(3,\), got \(2,\)"):
+    with pytest.raises(
+        SupernetError, match=r"'act' has 3 values and needs weights of the shape \(3,\), got \(2,\)"
+    ):
         supernet.mix({"act": torch.ones(2)})
 
 
@@ -230,5 +241,7 @@ def test_a_loop_over_blocks_can_not_be_mixed():
 
 def test_a_size_that_shrinks_with_its_choice_can_not_be_mixed():
     supernet = Supernet(ModelSpace(lambda: nn.Linear(3, 12 // retia.choice("ratio", [1, 2]))), seed=0)
-    with pytest.raises(SupernetError, match=r"A size of Linear is 12 for some value and 6 for the greatest ones"):
+    with pytest.raises(
+        SupernetError, match=r"A size of Linear is 12 for some value and 6 for the greatest ones"
+    ):
         supernet.mix({"ratio": torch.tensor([0.5, 0.5])})

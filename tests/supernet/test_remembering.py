@@ -43,7 +43,12 @@ def test_a_function_is_asked_once_for_each_shape_layout_and_type():
         for _ in range(3):
             for x in inputs:
                 returned = functional.relu(x)
-                assert (returned.shape, returned.stride(), returned.dtype, returned.device) == (x.shape, x.stride(), x.dtype, x.device)
+                assert (returned.shape, returned.stride(), returned.dtype, returned.device) == (
+                    x.shape,
+                    x.stride(),
+                    x.dtype,
+                    x.device,
+                )
                 assert returned is not x
     assert counting.calls == 4
 
@@ -78,7 +83,9 @@ def test_what_has_values_or_is_changed_is_computed():
 class Net(nn.Sequential):
     def __init__(self):
         width = choice("width", [4, 8])
-        super().__init__(nn.Conv2d(3, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, 2, 1))
+        super().__init__(
+            nn.Conv2d(3, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, 2, 1)
+        )
 
 
 def test_the_check_asks_torch_once_for_equal_calls():
@@ -91,24 +98,36 @@ def test_the_check_builds_and_runs_the_first_architecture_once(monkeypatch):
     space = ModelSpace(Net)
     built, run = [], []
     build, outcome = space.build, self_check.outcome_of
-    monkeypatch.setattr(space, "build", lambda architecture, **rest: built.append(architecture["width"]) or build(architecture, **rest))
-    monkeypatch.setattr(self_check, "outcome_of", lambda *args, **kwargs: run.append(args[0]) or outcome(*args, **kwargs))
+    monkeypatch.setattr(
+        space,
+        "build",
+        lambda architecture, **rest: built.append(architecture["width"]) or build(architecture, **rest),
+    )
+    monkeypatch.setattr(
+        self_check, "outcome_of", lambda *args, **kwargs: run.append(args[0]) or outcome(*args, **kwargs)
+    )
     self_check.check_supernet(space, torch.zeros(2, 3, 6, 6))
     # Both alone; and another one after the last, for what the constructor leaves outside of the model.
     assert built == [4, 8, 4]
     assert len(run) == 4
 
 
-@pytest.mark.parametrize(("example", "beyond"), [(None, 2), (torch.randn(2, 3, 9, 9, generator=torch.Generator().manual_seed(0)), 7)])
+@pytest.mark.parametrize(
+    ("example", "beyond"),
+    [(None, 2), (torch.randn(2, 3, 9, 9, generator=torch.Generator().manual_seed(0)), 7)],
+)
 def test_how_often_a_supernet_runs_the_constructor(example, beyond):
     runs = []
 
     def make():
         runs.append(1)
-        return nn.Sequential(*(nn.Conv2d(3, 3, 3, padding=choice(f"padding{i}", [0, 1, 2])) for i in range(4)))
+        return nn.Sequential(
+            *(nn.Conv2d(3, 3, 3, padding=choice(f"padding{i}", [0, 1, 2])) for i in range(4))
+        )
 
     space = ModelSpace(make)
     runs.clear()
     Supernet(space, example=example, seed=0)
-    # Each architecture that is tried once, and the supernet twice; with numbers another one, three subnets, and another one again.
+    # Each architecture that is tried once, and the supernet twice; with numbers another one, three subnets,
+    # and another one again.
     assert len(runs) == len(list(architectures_to_try(space))) + beyond

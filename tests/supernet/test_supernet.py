@@ -16,8 +16,12 @@ class Net(nn.Module):
         super().__init__()
         width = retia.choice("width", [4, 8])
         self.stem = nn.Linear(3, width)
-        self.body = retia.repeat("body", lambda i: nn.Sequential(nn.Linear(width, width), nn.BatchNorm1d(width)), (1, 3))
-        self.act = retia.layer_choice("act", {"relu": nn.ReLU, "gate": lambda: nn.Linear(width, width), "tanh": nn.Tanh})
+        self.body = retia.repeat(
+            "body", lambda i: nn.Sequential(nn.Linear(width, width), nn.BatchNorm1d(width)), (1, 3)
+        )
+        self.act = retia.layer_choice(
+            "act", {"relu": nn.ReLU, "gate": lambda: nn.Linear(width, width), "tanh": nn.Tanh}
+        )
         self.head = nn.Linear(width, classes)
 
     def forward(self, x):
@@ -135,8 +139,13 @@ def test_activated_is_for_a_while_even_if_something_fails(supernet):
 
 def test_a_subnet_is_plain_and_independent(supernet, x):
     model = supernet.eval().subnet(LARGE)
-    assert {type(module).__module__.split(".")[0] for module in model.modules()} == {"torch", Net.__module__.split(".")[0]}
-    assert not any("lastic" in type(module).__name__ or "Mixed" in type(module).__name__ for module in model.modules())
+    assert {type(module).__module__.split(".")[0] for module in model.modules()} == {
+        "torch",
+        Net.__module__.split(".")[0],
+    }
+    assert not any(
+        "lastic" in type(module).__name__ or "Mixed" in type(module).__name__ for module in model.modules()
+    )
     before = model(x)
     with torch.no_grad():
         for parameter in supernet.parameters():
@@ -150,15 +159,20 @@ def test_a_subnet_has_the_types_of_the_supernet(supernet, x, kind):
     supernet.model.head.float()
     model = supernet.subnet(LARGE)
     assert {name: tensor.dtype for name, tensor in model.state_dict().items()} == {
-        name: torch.float32 if name.startswith("head") else torch.long if "batches" in name else kind for name in model.state_dict()
+        name: torch.float32 if name.startswith("head") else torch.long if "batches" in name else kind
+        for name in model.state_dict()
     }
     supernet.activate(LARGE)
-    assert torch.equal(model.body(model.stem(x.to(kind))), supernet.model.body(supernet.model.stem(x.to(kind))))
+    assert torch.equal(
+        model.body(model.stem(x.to(kind))), supernet.model.body(supernet.model.stem(x.to(kind)))
+    )
 
 
 @pytest.mark.parametrize("architecture", [SMALL, LARGE])
 @pytest.mark.parametrize("assign", [False, True])
-def test_weights_of_all_architectures_are_saved_and_loaded_whichever_is_active(space, supernet, tmp_path, architecture, assign):
+def test_weights_of_all_architectures_are_saved_and_loaded_whichever_is_active(
+    space, supernet, tmp_path, architecture, assign
+):
     with torch.no_grad():
         for number, tensor in enumerate(supernet.state_dict().values()):
             tensor.fill_(number)
@@ -166,14 +180,20 @@ def test_weights_of_all_architectures_are_saved_and_loaded_whichever_is_active(s
     other = Supernet(space, seed=1)
     other.activate(architecture)
     other.load_state_dict(torch.load(tmp_path / "weights.pt"), assign=assign)
-    assert all(torch.equal(a, b) for a, b in zip(other.state_dict().values(), supernet.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(other.state_dict().values(), supernet.state_dict().values(), strict=True)
+    )
 
 
 def test_weights_are_loaded_into_a_supernet_on_meta(space, supernet):
     other = Supernet(space, device="meta")
     other.activate(LARGE)
     other.load_state_dict(supernet.state_dict(), assign=True)
-    assert all(torch.equal(a, b) for a, b in zip(other.state_dict().values(), supernet.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(other.state_dict().values(), supernet.state_dict().values(), strict=True)
+    )
 
 
 def test_a_subnet_moves_no_generator_and_is_trainable(supernet):
@@ -233,7 +253,10 @@ def test_pretrained_weights_reach_blocks_of_gates(x):
 
 
 def test_pretrained_weights_of_another_architecture_are_refused(supernet, space):
-    with pytest.raises(SupernetError, match=r"not the weights of a model of \{'width': 4.*'stem.weight' has the shape \(8, 3\) instead of \(4, 3\)"):
+    with pytest.raises(
+        SupernetError,
+        match=r"not the weights of a model of \{'width': 4.*'stem.weight' has the shape \(8, 3\) instead of \(4, 3\)",
+    ):
         load_pretrained(supernet, space.build({**SMALL, "width": 8}, seed=0))
     with pytest.raises(ArchitectureError, match="width"):
         load_pretrained(supernet, space.build(SMALL, seed=0), {**SMALL, "width": 5})
@@ -335,7 +358,13 @@ def test_values_of_other_types_are_slots_too():
             self.flag = retia.choice("flag", [False, True])
 
         def forward(self, x):
-            return x * self.sizes["a"][0] + self.sizes["b"][0] + sum(self.pair) + (100 if self.mode == "up" else 0) + (1000 if self.flag else 0)
+            return (
+                x * self.sizes["a"][0]
+                + self.sizes["b"][0]
+                + sum(self.pair)
+                + (100 if self.mode == "up" else 0)
+                + (1000 if self.flag else 0)
+            )
 
     supernet = Supernet(ModelSpace(Odd))
     supernet.activate({"mode": "up", "a": 2, "b": 0.25, "pair": (3, 4), "flag": False})
@@ -407,10 +436,15 @@ def test_a_supernet_whose_tensors_are_larger_than_those_it_was_traced_with():
 
 def test_a_supernet_of_a_constructor_that_rejects():
     space = retia.ModelSpace(Attends, _reject).where(lambda a: a["width"] % a["heads"] == 0)
-    with pytest.raises(SupernetError, match=r"rejects {'width': \d+, 'heads': 3}: heads that are too small\. .*retia\.require\(condition\)"):
+    with pytest.raises(
+        SupernetError,
+        match=r"rejects {'width': \d+, 'heads': 3}: heads that are too small\. .*retia\.require\(condition\)",
+    ):
         Supernet(space)
 
 
 def test_a_supernet_of_a_constructor_that_asserts():
-    with pytest.raises((SpaceError, SupernetError), match=r"exclude them with retia\.require|Exclude such architectures"):
+    with pytest.raises(
+        (SpaceError, SupernetError), match=r"exclude them with retia\.require|Exclude such architectures"
+    ):
         retia.Supernet(retia.ModelSpace(Attends, _assert))

@@ -24,17 +24,38 @@ IMAGES = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
 
 def llama_config(**changes):
-    sizes = {"hidden_size": 32, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8}
+    sizes = {
+        "hidden_size": 32,
+        "intermediate_size": 24,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 8,
+    }
     return transformers.LlamaConfig(vocab_size=50, max_position_embeddings=32, **{**sizes, **changes})
 
 
 def vit_config(**changes):
-    sizes = {"hidden_size": 32, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "image_size": 16, "patch_size": 8}
+    sizes = {
+        "hidden_size": 32,
+        "intermediate_size": 24,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "image_size": 16,
+        "patch_size": 8,
+    }
     return transformers.ViTConfig(num_labels=5, **{**sizes, **changes})
 
 
 def bert_config(**changes):
-    sizes = {"hidden_size": 32, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 50, "max_position_embeddings": 32}
+    sizes = {
+        "hidden_size": 32,
+        "intermediate_size": 24,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "vocab_size": 50,
+        "max_position_embeddings": 32,
+    }
     return transformers.BertConfig(**{**sizes, **changes})
 
 
@@ -62,7 +83,9 @@ def vit():
 
 
 def vit_with_depth():
-    """The layers are replaced, after their constructor, with as many as the space says; so are the activations, with a choice of ours."""
+    """The layers are replaced, after their constructor, with as many as the space says; so are the
+    activations, with a choice of ours.
+    """
     config = vit_config(hidden_size=choice("width", [16, 32]), num_hidden_layers=1)
     model = transformers.ViTModel(config)
     kind = type(model.layers[0])
@@ -74,7 +97,12 @@ def vit_with_depth():
 
 def bert():
     heads = choice("heads", [2, 4])
-    config = bert_config(num_attention_heads=heads, hidden_size=heads * 8, intermediate_size=choice("feed_forward", [24, 40]), max_position_embeddings=16)
+    config = bert_config(
+        num_attention_heads=heads,
+        hidden_size=heads * 8,
+        intermediate_size=choice("feed_forward", [24, 40]),
+        max_position_embeddings=16,
+    )
     return transformers.BertModel(config)
 
 
@@ -113,7 +141,10 @@ def case(request):
 def architectures(space):
     domains = {label: parameter.domain for label, parameter in space.parameters.items()}
     rng = np.random.default_rng(0)
-    extremes = [space.canonical({label: extreme(domain) for label, domain in domains.items()}) for extreme in (least, greatest)]
+    extremes = [
+        space.canonical({label: extreme(domain) for label, domain in domains.items()})
+        for extreme in (least, greatest)
+    ]
     return [*extremes, *(space.sample(rng) for _ in range(4))]
 
 
@@ -139,7 +170,9 @@ def part_of_gradient(use):
 
 
 def total_gradient(model):
-    return sum(float(parameter.grad.abs().sum()) for parameter in model.parameters() if parameter.grad is not None)
+    return sum(
+        float(parameter.grad.abs().sum()) for parameter in model.parameters() if parameter.grad is not None
+    )
 
 
 def close(a, b):
@@ -158,7 +191,9 @@ def test_names_and_shapes_are_as_built(case):
     supernet, _ = case
     for architecture in architectures(supernet.space):
         built = supernet.space.build(architecture, device="meta").state_dict()
-        assert {name: tensor.shape for name, tensor in supernet.extract(architecture).items()} == {name: tensor.shape for name, tensor in built.items()}
+        assert {name: tensor.shape for name, tensor in supernet.extract(architecture).items()} == {
+            name: tensor.shape for name, tensor in built.items()
+        }
 
 
 def test_a_copy_is_the_same_and_independent(case):
@@ -189,7 +224,9 @@ def test_gradients_reach_the_full_tensors(case):
                 assert use.module._parameters[use.tensor].grad is None
             else:
                 close(part_of_gradient(use), gradient)
-        assert total_gradient(supernet) == pytest.approx(total_gradient(model), rel=1e-4)  # none beyond the parts
+        assert total_gradient(supernet) == pytest.approx(
+            total_gradient(model), rel=1e-4
+        )  # none beyond the parts
 
 
 def test_the_tokens_and_positions_of_vit_are_served_in_part():
@@ -198,7 +235,9 @@ def test_the_tokens_and_positions_of_vit_are_served_in_part():
     embeddings = supernet.model.vit.embeddings
     assert embeddings.cls_token.shape == (1, 1, 16)
     assert embeddings.position_embeddings.shape == (1, 5, 16)
-    assert {name: tuple(parameter.shape) for name, parameter in embeddings.named_parameters(recurse=False)} == {
+    assert {
+        name: tuple(parameter.shape) for name, parameter in embeddings.named_parameters(recurse=False)
+    } == {
         "cls_token": (1, 1, 64),
         "position_embeddings": (1, 17, 64),
     }
@@ -241,26 +280,44 @@ def refused(factory, example=None):
 
 
 def test_bert_hides_a_choice_of_heads():
-    message = refused(lambda: transformers.BertModel(bert_config(num_attention_heads=choice("heads", [2, 4]))))
+    message = refused(
+        lambda: transformers.BertModel(bert_config(num_attention_heads=choice("heads", [2, 4])))
+    )
     assert "'encoder.layer.0.attention.self.query' (Linear)" in message
     assert "It does not follow the choice 'heads'" in message
     assert "line " in message
-    assert "self.attention_head_size = int(config.hidden_size / config.num_attention_heads) (int())." in message
+    assert (
+        "self.attention_head_size = int(config.hidden_size / config.num_attention_heads) (int())." in message
+    )
     assert "self.query = nn.Linear(config.hidden_size, self.all_head_size)." in message
     assert "multi-trial" in message
 
 
 def test_bert_hides_a_choice_of_width():
-    message = refused(lambda: transformers.BertModel(bert_config(hidden_size=choice("width", [16, 32]))), TOKENS)
+    message = refused(
+        lambda: transformers.BertModel(bert_config(hidden_size=choice("width", [16, 32]))), TOKENS
+    )
     assert "It does not follow the choice 'width'" in message
 
 
 @pytest.mark.parametrize(
     ("factory", "example", "where"),
     [
-        (lambda act: transformers.LlamaForCausalLM(llama_config(hidden_act=act)), TOKENS, "'model.layers.0.mlp.act_fn' is a ReLU in the supernet"),
-        (lambda act: transformers.BertModel(bert_config(hidden_act=act)), TOKENS, "'encoder.layer.0.intermediate.intermediate_act_fn' is a ReLU"),
-        (lambda act: transformers.ViTModel(vit_config(hidden_act=act)), None, "'layers.0.mlp.activation_fn' is a ReLU in the supernet"),
+        (
+            lambda act: transformers.LlamaForCausalLM(llama_config(hidden_act=act)),
+            TOKENS,
+            "'model.layers.0.mlp.act_fn' is a ReLU in the supernet",
+        ),
+        (
+            lambda act: transformers.BertModel(bert_config(hidden_act=act)),
+            TOKENS,
+            "'encoder.layer.0.intermediate.intermediate_act_fn' is a ReLU",
+        ),
+        (
+            lambda act: transformers.ViTModel(vit_config(hidden_act=act)),
+            None,
+            "'layers.0.mlp.activation_fn' is a ReLU in the supernet",
+        ),
     ],
 )
 def test_an_activation_looked_up_by_name_is_refused(factory, example, where):
@@ -273,24 +330,35 @@ def test_an_activation_looked_up_by_name_is_refused(factory, example, where):
 
 def test_a_stride_that_an_if_decides_is_refused():
     def mobilenet():
-        config = transformers.MobileNetV2Config(image_size=32, depth_multiplier=0.25, output_stride=choice("stride", [16, 32]), num_labels=5)
+        config = transformers.MobileNetV2Config(
+            image_size=32, depth_multiplier=0.25, output_stride=choice("stride", [16, 32]), num_labels=5
+        )
         return transformers.MobileNetV2ForImageClassification(config)
 
     message = refused(mobilenet)
-    assert "(Conv2d) has stride = (2, 2) in the supernet, but (1, 1) in the model of {'stride': 16}" in message
+    assert (
+        "(Conv2d) has stride = (2, 2) in the supernet, but (1, 1) in the model of {'stride': 16}" in message
+    )
     assert "It does not follow the choice 'stride'" in message
 
 
 def test_a_rotary_frequency_computed_from_a_choice_is_refused():
-    message = refused(lambda: transformers.LlamaForCausalLM(llama_config(head_dim=choice("head_width", [8, 16]))), TOKENS)
-    assert "The buffer 'model.rotary_emb.inv_freq', which is in no state_dict, has other values in the model of {'head_width': 8}" in message
+    message = refused(
+        lambda: transformers.LlamaForCausalLM(llama_config(head_dim=choice("head_width", [8, 16]))), TOKENS
+    )
+    assert (
+        "The buffer 'model.rotary_emb.inv_freq', which is in no state_dict, "
+        "has other values in the model of {'head_width': 8}"
+    ) in message
     assert "It is made in transformers.models.llama.modeling_llama, line " in message
     assert "inv_freq, persistent=False)" in message
     assert "multi-trial" in message
 
 
 def test_layers_of_a_plain_loop_need_an_example():
-    message = refused(lambda: transformers.LlamaForCausalLM(llama_config(num_hidden_layers=choice("layers", [1, 2]))))
+    message = refused(
+        lambda: transformers.LlamaForCausalLM(llama_config(num_hidden_layers=choice("layers", [1, 2])))
+    )
     assert "'model.layers.1.self_attn.q_proj' (Linear)" in message
     assert "give Supernet(..., example=...)" in message
 
@@ -298,8 +366,14 @@ def test_layers_of_a_plain_loop_need_an_example():
 @pytest.mark.parametrize("kind", ["vit", "bert"])
 def test_layers_of_a_plain_loop_that_forward_runs_are_refused(kind):
     factories = {
-        "vit": (lambda: transformers.ViTModel(vit_config(num_hidden_layers=choice("layers", [1, 2]))), IMAGES),
-        "bert": (lambda: transformers.BertModel(bert_config(num_hidden_layers=choice("layers", [1, 2]))), TOKENS),
+        "vit": (
+            lambda: transformers.ViTModel(vit_config(num_hidden_layers=choice("layers", [1, 2]))),
+            IMAGES,
+        ),
+        "bert": (
+            lambda: transformers.BertModel(bert_config(num_hidden_layers=choice("layers", [1, 2]))),
+            TOKENS,
+        ),
     }
     message = refused(*factories[kind])
     assert "The supernet runs" in message
@@ -310,39 +384,73 @@ def test_layers_of_a_plain_loop_that_forward_runs_are_refused(kind):
 
 def test_layers_of_a_plain_loop_that_forward_stumbles_over():
     def gpt2():
-        config = transformers.GPT2Config(vocab_size=50, n_positions=32, n_embd=16, n_layer=choice("layers", [1, 2]), n_head=2)
+        config = transformers.GPT2Config(
+            vocab_size=50, n_positions=32, n_embd=16, n_layer=choice("layers", [1, 2]), n_head=2
+        )
         return transformers.GPT2LMHeadModel(config)
 
     message = refused(gpt2, TOKENS)
     assert "The supernet fails for {'layers': 1} where the model built alone runs: IndexError" in message
-    assert "The constructor makes 'transformer.h.1.ln_1' (LayerNorm), which that model does not have" in message
-    assert "It does not follow the choice 'layers'. It is made in transformers.models.gpt2.modeling_gpt2, line " in message
+    assert (
+        "The constructor makes 'transformer.h.1.ln_1' (LayerNorm), which that model does not have" in message
+    )
+    assert (
+        "It does not follow the choice 'layers'. It is made in transformers.models.gpt2.modeling_gpt2, line "
+        in message
+    )
     assert "int()" not in message
 
 
 def test_a_layer_derived_from_one_of_torch_is_not_guessed_at():
     def convnext():
-        config = transformers.ConvNextConfig(hidden_sizes=[choice("width", [8, 12]), 16], depths=[1, 1], num_stages=2, num_labels=5)
+        config = transformers.ConvNextConfig(
+            hidden_sizes=[choice("width", [8, 12]), 16], depths=[1, 1], num_stages=2, num_labels=5
+        )
         return transformers.ConvNextForImageClassification(config)
 
     message = refused(convnext)
-    assert "'convnext.embeddings.layernorm' (ConvNextLayerNorm) has a searchable 'normalized_shape' (label 'width')" in message
+    assert (
+        "'convnext.embeddings.layernorm' (ConvNextLayerNorm) has a searchable 'normalized_shape' (label "
+        "'width')"
+    ) in message
     assert "@retia.elastic(ConvNextLayerNorm)" in message
 
 
 def whisper(**searched):
-    sizes = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2, "decoder_attention_heads": 2, "encoder_ffn_dim": 16}
-    limits = {"vocab_size": 50, "num_mel_bins": 8, "decoder_ffn_dim": 16, "max_source_positions": 10, "max_target_positions": 12}
+    sizes = {
+        "d_model": 16,
+        "encoder_layers": 1,
+        "decoder_layers": 1,
+        "encoder_attention_heads": 2,
+        "decoder_attention_heads": 2,
+        "encoder_ffn_dim": 16,
+    }
+    limits = {
+        "vocab_size": 50,
+        "num_mel_bins": 8,
+        "decoder_ffn_dim": 16,
+        "max_source_positions": 10,
+        "max_target_positions": 12,
+    }
     tokens = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
     return transformers.WhisperModel(transformers.WhisperConfig(**{**sizes, **limits, **tokens, **searched}))
 
 
 def test_the_width_of_whisper_is_said_how_to_search():
     message = refused(lambda: whisper(d_model=choice("width", [16, 32])))
-    assert "'decoder.embed_positions' (WhisperPositionalEmbedding) has a searchable 'embedding_dim' (label 'width')" in message
-    assert "write retia.elastic(WhisperPositionalEmbedding)(retia.supernet.ElasticEmbedding) before the search" in message
+    assert (
+        "'decoder.embed_positions' (WhisperPositionalEmbedding) has a searchable 'embedding_dim' (label "
+        "'width')"
+    ) in message
+    assert (
+        "write retia.elastic(WhisperPositionalEmbedding)(retia.supernet.ElasticEmbedding) before the search"
+        in message
+    )
 
 
 def test_an_example_that_the_model_does_not_take():
-    message = refused(lambda: transformers.ViTModel(vit_config(intermediate_size=choice("feed_forward", [24, 40]))), torch.zeros(1, 3, 8, 8))
+    message = refused(
+        lambda: transformers.ViTModel(vit_config(intermediate_size=choice("feed_forward", [24, 40]))),
+        torch.zeros(1, 3, 8, 8),
+    )
     assert "built alone fails with the example: ValueError: Input image size (8*8)" in message

@@ -43,7 +43,10 @@ def answers(history):
         "best": history.best,
         "ranked": history.ranked(history.evaluated),
         "counts": [history.count(state) for state in ("running", "completed", "failed", "infeasible")],
-        "known": {(trial.architecture, trial.fidelity): history.find(trial.architecture, trial.fidelity) for trial in history},
+        "known": {
+            (trial.architecture, trial.fidelity): history.find(trial.architecture, trial.fidelity)
+            for trial in history
+        },
         "architectures": history.architectures,
     }
 
@@ -59,7 +62,9 @@ def test_the_order_of_arrival_does_not_matter(objectives, constraints, seed):
     events = [(rng.random(), trial) for trial in trials for _ in range(1)]
     for _, trial in sorted(events, key=lambda event: event[0]):
         lived.record(Trial(trial.number, trial.architecture, fidelity=trial.fidelity))
-    for _, trial in sorted(((rng.random(), trial) for trial in trials if trial.finished), key=lambda event: event[0]):
+    for _, trial in sorted(
+        ((rng.random(), trial) for trial in trials if trial.finished), key=lambda event: event[0]
+    ):
         lived.record(trial)
         lived.record(trial)
     assert answers(straight) == answers(shuffled) == answers(lived)
@@ -77,7 +82,11 @@ def test_front_and_best_are_what_brute_force_finds(constraints, seed):
     front = [
         t
         for t in full
-        if not any(dominates(losses[o.number], losses[t.number]) or (losses[o.number] == losses[t.number] and o.number < t.number) for o in full)
+        if not any(
+            dominates(losses[o.number], losses[t.number])
+            or (losses[o.number] == losses[t.number] and o.number < t.number)
+            for o in full
+        )
     ]
     assert list(history.front) == front
     assert history.best == min(full, key=lambda t: (losses[t.number], t.number))
@@ -103,12 +112,20 @@ def test_find_tells_fidelities_apart_and_prefers_the_first_trial():
 
 
 def at_fidelity(number, fidelity, acc, x=None, **more):
-    return Trial(number, at(number if x is None else x), "completed", {"acc": acc, "params": acc, **more}, fidelity)
+    return Trial(
+        number, at(number if x is None else x), "completed", {"acc": acc, "params": acc, **more}, fidelity
+    )
 
 
 @pytest.mark.parametrize("objectives", [(ACC,), (ACC, PARAMS)], ids=["one", "two"])
 def test_a_trial_that_went_farther_ranks_first_whatever_its_score(objectives):
-    trials = [at_fidelity(0, 1, 0.9), at_fidelity(1, 3, 0.8), at_fidelity(2, None, 0.2), at_fidelity(3, 3, 0.7), at_fidelity(4, None, 0.1)]
+    trials = [
+        at_fidelity(0, 1, 0.9),
+        at_fidelity(1, 3, 0.8),
+        at_fidelity(2, None, 0.2),
+        at_fidelity(3, 3, 0.7),
+        at_fidelity(4, None, 0.1),
+    ]
     history = History(objectives, trials=trials)
     ranked = [trial.number for trial in history.ranked(trials)]
     assert [sorted(part) for part in (ranked[:2], ranked[2:4], ranked[4:])] == [[2, 4], [1, 3], [0]]
@@ -121,25 +138,59 @@ def test_a_trial_that_went_farther_ranks_first_whatever_its_score(objectives):
 
 
 def test_a_stopped_trial_counts_as_far_as_it_went():
-    history = History((ACC,), trials=[at_fidelity(0, None, 0.2), at_fidelity(1, None, 0.9, stopped_step=4.0), at_fidelity(2, 3, 0.8)])
+    history = History(
+        (ACC,),
+        trials=[
+            at_fidelity(0, None, 0.2),
+            at_fidelity(1, None, 0.9, stopped_step=4.0),
+            at_fidelity(2, 3, 0.8),
+        ],
+    )
     assert [trial.reached for trial in history] == [float("inf"), 4.0, 3]
     assert [trial.number for trial in history.ranked(history.evaluated)] == [0, 1, 2]
     assert history.best.number == 0
 
 
 def test_the_top_has_each_architecture_once_at_its_farthest():
-    history = History((ACC,), trials=[at_fidelity(0, 1, 0.9, x=7), at_fidelity(1, None, 0.3, x=7), at_fidelity(2, 1, 0.8), at_fidelity(3, 1, 0.95)])
+    history = History(
+        (ACC,),
+        trials=[
+            at_fidelity(0, 1, 0.9, x=7),
+            at_fidelity(1, None, 0.3, x=7),
+            at_fidelity(2, 1, 0.8),
+            at_fidelity(3, 1, 0.95),
+        ],
+    )
     assert [trial.number for trial in history.top(3)] == [1, 3, 2]
     assert [trial.number for trial in history.top(1)] == [1]
 
 
 def test_a_trial_goes_on_from_a_parent_of_the_same_architecture_and_a_lower_fidelity():
-    history = History((ACC,), trials=[at_fidelity(0, 1, 0.5, x=7), at_fidelity(1, None, 0.5, x=8), at_fidelity(2, 3, 0.5, x=7)])
+    history = History(
+        (ACC,),
+        trials=[at_fidelity(0, 1, 0.5, x=7), at_fidelity(1, None, 0.5, x=8), at_fidelity(2, 3, 0.5, x=7)],
+    )
     goes_on = [
         history.continued(Trial(9, at(x), fidelity=fidelity, parent=parent))
-        for x, fidelity, parent in [(7, 3, 0), (7, None, 2), (8, 3, 0), (7, 1, 0), (7, 1, 2), (8, None, 1), (7, 3, None)]
+        for x, fidelity, parent in [
+            (7, 3, 0),
+            (7, None, 2),
+            (8, 3, 0),
+            (7, 1, 0),
+            (7, 1, 2),
+            (8, None, 1),
+            (7, 3, None),
+        ]
     ]
-    assert [None if trial is None else trial.number for trial in goes_on] == [0, 2, None, None, None, None, None]
+    assert [None if trial is None else trial.number for trial in goes_on] == [
+        0,
+        2,
+        None,
+        None,
+        None,
+        None,
+        None,
+    ]
 
 
 def test_a_noted_architecture_counts_as_proposed():
@@ -160,7 +211,9 @@ def test_what_has_ended_stays_as_it_ended():
 
 
 def test_ties_go_to_the_earlier_trial():
-    history = History((ACC, PARAMS), trials=[completed(2, 0.5, 1), completed(1, 0.5, 1), completed(0, 0.5, 2)])
+    history = History(
+        (ACC, PARAMS), trials=[completed(2, 0.5, 1), completed(1, 0.5, 1), completed(0, 0.5, 2)]
+    )
     assert history.best.number == 1
     assert [t.number for t in history.front] == [1]
     single = History((ACC,), trials=[completed(2, 0.5), completed(1, 0.5)])
@@ -170,7 +223,11 @@ def test_ties_go_to_the_earlier_trial():
 
 def test_ranked_by_one_objective_with_the_infeasible_last():
     rejected = Trial(3, at(3), "infeasible", {"params": 20.0})
-    history = History((ACC,), (Constraint("params", upper=10),), [completed(0, 0.5, 5), completed(1, 0.9, 15), completed(2, 0.7, 10), rejected])
+    history = History(
+        (ACC,),
+        (Constraint("params", upper=10),),
+        [completed(0, 0.5, 5), completed(1, 0.9, 15), completed(2, 0.7, 10), rejected],
+    )
     assert [t.number for t in history.ranked(history.evaluated)] == [2, 0, 1, 3]
     assert history.violation(history[1]) == 0.5
     assert history.violation(rejected) == 1.0
@@ -199,7 +256,12 @@ def test_what_was_rejected_ranks_below_every_finite_violation(objectives):
 
 
 def test_ranked_by_front_then_by_loneliness():
-    front = [completed(0, 0, 0), completed(1, 1, 1), completed(2, 1.2, 1.2), completed(3, 4, 4)]  # better and dearer: none dominates
+    front = [
+        completed(0, 0, 0),
+        completed(1, 1, 1),
+        completed(2, 1.2, 1.2),
+        completed(3, 4, 4),
+    ]  # better and dearer: none dominates
     dominated = completed(4, 0, 9)
     history = History((ACC, PARAMS), trials=[*front, dominated])
     assert [t.number for t in history.ranked(history.evaluated)] == [0, 3, 2, 1, 4]

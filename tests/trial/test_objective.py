@@ -12,13 +12,23 @@ def test_losses_are_lower_when_better():
 
 def test_objectives_from_names():
     assert objectives_from("acc", None) == (Objective("acc", "maximize"),)
-    assert objectives_from(None, ["loss", "params"]) == (Objective("loss", "minimize"), Objective("params", "minimize"))
-    assert objectives_from(["acc"], "params") == (Objective("acc", "maximize"), Objective("params", "minimize"))
+    assert objectives_from(None, ["loss", "params"]) == (
+        Objective("loss", "minimize"),
+        Objective("params", "minimize"),
+    )
+    assert objectives_from(["acc"], "params") == (
+        Objective("acc", "maximize"),
+        Objective("params", "minimize"),
+    )
 
 
 @pytest.mark.parametrize(
     ("maximize", "minimize", "message"),
-    [(None, None, "A study needs an objective"), ([], (), "A study needs an objective"), ("a", ["b", "a"], r"one objective at most, got \['a', 'b', 'a'\]")],
+    [
+        (None, None, "A study needs an objective"),
+        ([], (), "A study needs an objective"),
+        ("a", ["b", "a"], r"one objective at most, got \['a', 'b', 'a'\]"),
+    ],
 )
 def test_impossible_objectives_say_why(maximize, minimize, message):
     with pytest.raises(StudyError, match=message):
@@ -38,7 +48,9 @@ def test_parse(text, expected):
     assert Constraint.parse(str(expected)) == expected
 
 
-@pytest.mark.parametrize("text", ["", "params", "params < 3", "params <= ", "params <= many", "3 <= params <= 4", "params == 3"])
+@pytest.mark.parametrize(
+    "text", ["", "params", "params < 3", "params <= ", "params <= many", "3 <= params <= 4", "params == 3"]
+)
 def test_parse_refuses_the_rest(text):
     with pytest.raises(StudyError, match="A constraint reads 'metric <= number' or 'metric >= number', got"):
         Constraint.parse(text)
@@ -86,8 +98,14 @@ def test_constraints_from_any_form():
         (lambda: Constraint.parse("x <= nan"), "A bound of 'x' must be a number, got nan"),
         (lambda: constraints_from({"x": "10"}), "A bound of 'x' must be a number, got '10'"),
         (lambda: constraints_from({"x": None}), "A constraint on 'x' needs a bound"),
-        (lambda: constraints_from({"x": (1, 2, 3)}), r"The bounds of 'x' are a number .* or a pair .*, got \(1, 2, 3\)"),
-        (lambda: constraints_from([("x", 3)]), r"A constraint is a text such as 'params <= 1e6', or a Constraint, got \('x', 3\)"),
+        (
+            lambda: constraints_from({"x": (1, 2, 3)}),
+            r"The bounds of 'x' are a number .* or a pair .*, got \(1, 2, 3\)",
+        ),
+        (
+            lambda: constraints_from([("x", 3)]),
+            r"A constraint is a text such as 'params <= 1e6', or a Constraint, got \('x', 3\)",
+        ),
     ],
 )
 def test_impossible_constraints_say_why(make, message):

@@ -29,7 +29,9 @@ def test_dominates_is_a_strict_order(m):
 @pytest.mark.parametrize("m", [1, 2, 3])
 def test_nondominated_is_what_brute_force_finds(seed, m):
     some = points(seed, 40, m)
-    expected = [i for i, p in enumerate(some) if not any(dominated_by(q, p) for q in some) and p not in some[:i]]
+    expected = [
+        i for i, p in enumerate(some) if not any(dominated_by(q, p) for q in some) and p not in some[:i]
+    ]
     assert nondominated(some) == expected
     assert nondominated([]) == []
 
@@ -49,7 +51,12 @@ def test_ranks_peel_fronts_off(seed, m):
 
 def test_crowding_known_answer():
     distance = crowding_distance(np.array([[0.0, 4.0], [1.0, 2.0], [2.0, 1.0], [4.0, 0.0]]))
-    assert distance.tolist() == [math.inf, pytest.approx(2 / 4 + 3 / 4), pytest.approx(3 / 4 + 2 / 4), math.inf]
+    assert distance.tolist() == [
+        math.inf,
+        pytest.approx(2 / 4 + 3 / 4),
+        pytest.approx(3 / 4 + 2 / 4),
+        math.inf,
+    ]
 
 
 def test_crowding_of_few_or_equal_points():
@@ -59,7 +66,8 @@ def test_crowding_of_few_or_equal_points():
 
 def test_crowded_order_is_by_front_then_lonely_then_early():
     losses = np.array([[5.0, 5.0], [0.0, 4.0], [1.0, 2.0], [1.5, 1.5], [4.0, 0.0], [5.0, 5.0]])
-    # In the first front: the ends, then (1.5, 1.5) with gaps of 3 and 2 of 4, then (1, 2) with 1.5 and 2.5 of 4.
+    # In the first front: the ends, then (1.5, 1.5) with gaps of 3 and 2 of 4, then (1, 2) with 1.5 and 2.5 of
+    # 4.
     assert crowded_order(losses, nondominated_ranks(losses)).tolist() == [1, 4, 3, 2, 0, 5]
 
 
@@ -99,4 +107,6 @@ def test_hypervolume_of_many_points_by_monte_carlo():
     for point in some:
         covered |= (point <= drawn).all(1)
     share = covered.mean()
-    assert hypervolume([tuple(row) for row in some.tolist()], (1, 1, 1)) == pytest.approx(share, abs=5 * math.sqrt(share * (1 - share) / len(drawn)))
+    assert hypervolume([tuple(row) for row in some.tolist()], (1, 1, 1)) == pytest.approx(
+        share, abs=5 * math.sqrt(share * (1 - share) / len(drawn))
+    )

@@ -18,7 +18,9 @@ def test_a_trial_runs_and_ends():
     assert not trial.finished
     assert trial.seconds is None
     ended = trial.end("completed", at=12.5, metrics={"loss": 0.25}, progress=({"step": 1, "loss": 0.5},))
-    assert ended == Trial(3, A, "completed", {"loss": 0.25}, 0.5, 1, None, 10.0, 12.5, ({"step": 1, "loss": 0.5},))
+    assert ended == Trial(
+        3, A, "completed", {"loss": 0.25}, 0.5, 1, None, 10.0, 12.5, ({"step": 1, "loss": 0.5},)
+    )
     assert ended.finished
     assert ended.seconds == 2.5
     failed = trial.end("failed", at=11.0, error="ValueError: no")
@@ -37,12 +39,21 @@ def test_an_end_keeps_the_surroundings(tmp_path):
     ("fields", "message"),
     [
         ({"state": "completed"}, "Trial 7 can't be completed with no metrics"),
-        ({"state": "completed", "metrics": {"loss": math.nan, "b": 1}}, r"Trial 7 can't be completed with {'loss': nan}: metrics are finite"),
+        (
+            {"state": "completed", "metrics": {"loss": math.nan, "b": 1}},
+            r"Trial 7 can't be completed with {'loss': nan}: metrics are finite",
+        ),
         ({"state": "completed", "metrics": {"loss": -math.inf}}, "can't be completed with {'loss': -inf}"),
         ({"state": "infeasible"}, "Trial 7 can't be infeasible with no metrics"),
-        ({"state": "infeasible", "metrics": {"params": math.inf}}, "can't be infeasible with {'params': inf}"),
+        (
+            {"state": "infeasible", "metrics": {"params": math.inf}},
+            "can't be infeasible with {'params': inf}",
+        ),
         ({"state": "failed"}, "Trial 7 can't have failed without an error"),
-        ({"state": "done"}, r"The state of trial 7 is one of \['running', 'completed', 'failed', 'infeasible'\], got 'done'"),
+        (
+            {"state": "done"},
+            r"The state of trial 7 is one of \['running', 'completed', 'failed', 'infeasible'\], got 'done'",
+        ),
     ],
 )
 def test_impossible_trials_can_not_be_built(fields, message):
@@ -65,13 +76,21 @@ def test_where_it_was_kept_is_no_part_of_a_trial(tmp_path):
 
 
 def test_prints_short():
-    assert str(Trial(2, A, "completed", {"acc": 0.97654321, "params": 1200})) == "trial 2 (completed): acc 0.976543, params 1200\nx  1"
-    assert str(Trial(2, A, "failed", error="Traceback ...\nValueError: no\n")).splitlines()[0] == "trial 2 (failed): ValueError: no"
+    assert (
+        str(Trial(2, A, "completed", {"acc": 0.97654321, "params": 1200}))
+        == "trial 2 (completed): acc 0.976543, params 1200\nx  1"
+    )
+    assert (
+        str(Trial(2, A, "failed", error="Traceback ...\nValueError: no\n")).splitlines()[0]
+        == "trial 2 (failed): ValueError: no"
+    )
 
 
 def test_building_needs_the_space():
     space = SearchSpace({"x": Integer(1, 2)})
-    with pytest.raises(StudyError, match=r"Trial 1 can't build a model: its space \(SearchSpace\) builds none"):
+    with pytest.raises(
+        StudyError, match=r"Trial 1 can't build a model: its space \(SearchSpace\) builds none"
+    ):
         Trial(1, A, space=space).build()
     with pytest.raises(StudyError, match=r"Trial 1 can't load a model: its space \(NoneType\) builds none"):
         Trial(1, A).load()
@@ -88,7 +107,9 @@ class _Builds:
 def test_building_and_loading_ask_the_space(tmp_path):
     trial = Trial(1, A, directory=tmp_path, space=_Builds())
     assert trial.build("cpu", seed=3) == (A, "cpu", 3)
-    with pytest.raises(StudyError, match=r"Trial 1 has no trained weights \(looked for .*weights.safetensors\)"):
+    with pytest.raises(
+        StudyError, match=r"Trial 1 has no trained weights \(looked for .*weights.safetensors\)"
+    ):
         trial.load()
     (tmp_path / "weights.safetensors").write_text("weights")
     assert trial.load("cpu") == (A, "weights", "cpu")
@@ -132,7 +153,9 @@ def test_an_infeasible_trial_has_metrics_or_a_reason():
 
 
 def test_a_trial_that_starts_again_keeps_what_it_was():
-    first = Trial(3, A, fidelity=2.0, parent=1, started=10.0).end("failed", at=11.0, error="boom", progress=({"loss": 1.0},))
+    first = Trial(3, A, fidelity=2.0, parent=1, started=10.0).end(
+        "failed", at=11.0, error="boom", progress=({"loss": 1.0},)
+    )
     again = first.again("boom", at=20.0)
     assert again == Trial(3, A, fidelity=2.0, parent=1, started=20.0, attempts=(Attempt("boom", 10.0, 11.0),))
     lost = again.again("lost", at=30.0)

@@ -8,7 +8,12 @@ from retia.benchmark.index import Grid, Index, Listing
 from retia.benchmark.nasbench101 import nasbench101, nasbench101_architecture, nasbench101_module
 from retia.benchmark.nasbench_macro import nasbench_macro
 from retia.benchmark.natsbench import nasbench201, natsbench
-from retia.benchmark.operator_latency import OnceForAllOperators, OperatorLatency, once_for_all_latency, read_operators
+from retia.benchmark.operator_latency import (
+    OnceForAllOperators,
+    OperatorLatency,
+    once_for_all_latency,
+    read_operators,
+)
 from retia.benchmark.records import Columns, Records
 from retia.benchmark.seed_run import SeedRun
 from retia.benchmark.simulation import Simulated, simulate

@@ -18,7 +18,9 @@ from retia.trial import Objective, Run, objectives_from
 __all__ = ["Benchmark", "Entry", "TableCosts", "TableEvaluator"]
 
 OBJECTIVES = ("valid_accuracy", "accuracy", "test_accuracy")
-"""What a search maximizes: the first of these that a table has, or else the first metric that needs training."""
+"""What a search maximizes: the first of these that a table has, or else the first metric that needs
+training.
+"""
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,9 @@ class Entry:
 class Benchmark:
     """Architectures that somebody has trained: the space of them, and what came of each.
 
-    Accuracies are in percent; `train_seconds` is what the training took, with one validation after it where its time is known; `macs` are
-    multiply-adds and `flops` twice as many. What is not known of an architecture is left out.
+    Accuracies are in percent; `train_seconds` is what the training took, with one validation after it where
+    its time is known; `macs` are multiply-adds and `flops` twice as many. What is not known of an
+    architecture is left out.
 
     Args:
         name: What it is called.
@@ -44,8 +47,8 @@ class Benchmark:
         epochs: How long a query trains if it doesn't say.
         settings: What else the table was opened with, such as the data set, as JSON.
         reference: The paper.
-        continues: Whether a longer training goes on where a shorter one has ended. False where every number of epochs has a schedule of its own, so
-            that what is trained for longer starts again.
+        continues: Whether a longer training goes on where a shorter one has ended. False where every number
+            of epochs has a schedule of its own, so that what is trained for longer starts again.
     """
 
     name: str
@@ -62,7 +65,8 @@ class Benchmark:
             raise EvaluationError(no_epochs(self.epochs, self.records.epochs))
         if set(self.metrics) <= set(self.costs):
             msg = (
-                f"'{self.name}' needs a metric that training gives after {self.epochs} epochs, got {list(self.metrics)}. Add an accuracy, or take other epochs."
+                f"'{self.name}' needs a metric that training gives after {self.epochs} epochs, "
+                f"got {list(self.metrics)}. Add an accuracy, or take other epochs."
             )
             raise EvaluationError(msg)
 
@@ -88,8 +92,12 @@ class Benchmark:
 
     @cached_property
     def objective(self) -> str:
-        """The metric that a search maximizes: the validation accuracy, or the test accuracy of a table without."""
-        return next(name for name in (*OBJECTIVES, *self.metrics) if name in self.metrics and name not in self.costs)
+        """The metric that a search maximizes: the validation accuracy, or the test accuracy of a table
+        without.
+        """
+        return next(
+            name for name in (*OBJECTIVES, *self.metrics) if name in self.metrics and name not in self.costs
+        )
 
     def query(self, architecture: Mapping[str, Value], epochs: float | None = None) -> dict[str, float]:
         """Return the metrics of an architecture.
@@ -102,8 +110,10 @@ class Benchmark:
         metrics = self.records.at(self.index.row(architecture), trained)
         if self.objective not in metrics:
             msg = (
-                f"'{self.name}' has no '{self.objective}' of {dict(architecture)} after {trained:g} epochs with {dict(self.settings)}. "
-                f"Take the mean over seeds (seed=None) if one was asked for, or an architecture that was trained."
+                f"'{self.name}' has no '{self.objective}' of {dict(architecture)} after {trained:g} epochs "
+                f"with {dict(self.settings)}. "
+                "Take the mean over seeds (seed=None) if one was asked for, "
+                "or an architecture that was trained."
             )
             raise EvaluationError(msg)
         return metrics
@@ -146,8 +156,11 @@ class Benchmark:
         metric = metric or self.objective
         return self.best(metric, minimize=minimize).metrics[metric]
 
-    def front(self, *, maximize: str | Sequence[str] | None = None, minimize: str | Sequence[str] | None = None) -> list[Entry]:
-        """Return the rows that no other dominates, of equal ones the first; in the order of the first objective, best first.
+    def front(
+        self, *, maximize: str | Sequence[str] | None = None, minimize: str | Sequence[str] | None = None
+    ) -> list[Entry]:
+        """Return the rows that no other dominates, of equal ones the first; in the order of the first
+        objective, best first.
 
         Args:
             maximize: The metrics of which more is better.
@@ -160,12 +173,15 @@ class Benchmark:
         return [self[row] for row in front_rows(self.losses(objectives_from(maximize, minimize))).tolist()]
 
     def losses(self, objectives: Sequence[Objective]) -> NDArray[np.float64]:
-        """Return the objectives of all rows (N, M), turned so that less is better; NaN where one is not known."""
+        """Return the objectives of all rows (N, M), turned so that less is better; NaN where one is not
+        known.
+        """
         columns = [self.column(one.metric) * (1 if one.direction == "minimize" else -1) for one in objectives]
         return np.stack(columns, axis=1)
 
     def join(self, fixed: Mapping[str, NDArray[Any]]) -> "Benchmark":
-        """Return the benchmark with further metrics that need no training, each of shape (N,) in the table's order.
+        """Return the benchmark with further metrics that need no training, each of shape (N,) in the table's
+        order.
 
         Raises:
             EvaluationError: If a metric is there already, or has another number of rows.
@@ -175,12 +191,16 @@ class Benchmark:
                 msg = f"'{self.name}' has a metric '{name}' already. Join it under another name."
                 raise EvaluationError(msg)
             if column.shape != (len(self),):
-                msg = f"'{name}' must have one number for each of the {len(self):,} rows of '{self.name}', got the shape {column.shape}. Put it in their order."
+                msg = (
+                    f"'{name}' must have one number for each of the {len(self):,} rows of '{self.name}', "
+                    f"got the shape {column.shape}. Put it in their order."
+                )
                 raise EvaluationError(msg)
         return replace(self, records=Joined(self.records, fixed))
 
     def with_latency(self, *devices: str, path: str | None = None) -> "Benchmark":
-        """Return the benchmark with a measured latency on each of some devices, as `raspi4_latency_ms` and the like.
+        """Return the benchmark with a measured latency on each of some devices, as `raspi4_latency_ms` and
+        the like.
 
         Args:
             devices: Which; all that the table of latencies has if none is given.

@@ -57,7 +57,10 @@ class NatsSpace:
         for row, string in enumerate(strings):
             match = self.pattern.fullmatch(string) if isinstance(string, str) else None
             if match is None or any(value not in places for value in match.groups()):
-                msg = f"Row {row} of the table must be an architecture of the {self.name} space of NATS-Bench, got {string!r}. Is it the other space's table?"
+                msg = (
+                    f"Row {row} of the table must be an architecture of the {self.name} space of "
+                    f"NATS-Bench, got {string!r}. Is it the other space's table?"
+                )
                 raise EvaluationError(msg)
             choices[row] = [places[value] for value in match.groups()]
         return choices
@@ -71,14 +74,23 @@ TOPOLOGIES = NatsSpace(
     "nor_conv_3x3",
     re.compile(rf"\|{_OP}~0\|\+\|{_OP}~0\|{_OP}~1\|\+\|{_OP}~0\|{_OP}~1\|{_OP}~2\|"),
 )
-"""The cells of NAS-Bench-201, with the labels and values of `retia.hub.NasBench201`, so that architectures go from one to the other."""
+"""The cells of NAS-Bench-201, with the labels and values of `retia.hub.NasBench201`, so that architectures go
+from one to the other.
+"""
 
-SIZES = NatsSpace("size", tuple(f"channels/{layer}" for layer in range(5)), tuple(range(8, 72, 8)), 8, re.compile(":".join([r"(\d+)"] * 5)))
+SIZES = NatsSpace(
+    "size",
+    tuple(f"channels/{layer}" for layer in range(5)),
+    tuple(range(8, 72, 8)),
+    8,
+    re.compile(":".join([r"(\d+)"] * 5)),
+)
 """The widths of the five layers of one network: 8 to 64 channels each."""
 
 
 def cell_costs(choices: NDArray[np.int8], classes: int, side: int) -> dict[str, NDArray[np.float64]]:
-    """Return `params`, `macs` and `flops` of the networks of NAS-Bench-201 cells, given (N, 6) operations, as `retia.cost` counts them.
+    """Return `params`, `macs` and `flops` of the networks of NAS-Bench-201 cells, given (N, 6) operations, as
+    `retia.cost` counts them.
 
     The tables' own numbers are rounded, and 150 of the 15,625 rows hold those of another cell.
 

@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from retia.benchmark.cells import SIZES, TOPOLOGIES, NatsSpace
 from retia.benchmark.files import reading
 from retia.benchmark.nasbench101_file import compact_nasbench101
-from retia.benchmark.nats_archive import COSTS, TRAINED, Archive, costs_of, curves_of, datasets_of, mean_of_known, trainings_of
+from retia.benchmark.nats_archive import (
+    COSTS,
+    TRAINED,
+    Archive,
+    costs_of,
+    curves_of,
+    datasets_of,
+    mean_of_known,
+    trainings_of,
+)
 from retia.benchmark.npz import open_npz
 from retia.benchmark.records import Columns, no_epochs
 from retia.errors import EvaluationError
@@ -49,7 +58,10 @@ def compact(
     """
     source, target = Path(source), Path(target)
     if not source.exists():
-        msg = f"There is no {source} to convert. Download the authors' table first; the error of opening a benchmark without one says from where."
+        msg = (
+            f"There is no {source} to convert. Download the authors' table first; "
+            "the error of opening a benchmark without one says from where."
+        )
         raise EvaluationError(msg)
     heard = progress if progress is not None else _nobody
     if source.name.endswith((".tfrecord", ".json", ".json.gz")):
@@ -59,7 +71,10 @@ def compact(
         with reading(source):
             arrays = _compact_natsbench(Archive(source), curves, heard)
     else:
-        msg = f"A table to convert is a folder or .pickle.pbz2 file of NATS-Bench, or a .tfrecord or .json file of NAS-Bench-101, got {source}."
+        msg = (
+            "A table to convert is a folder or .pickle.pbz2 file of NATS-Bench, "
+            f"or a .tfrecord or .json file of NAS-Bench-101, got {source}."
+        )
         raise EvaluationError(msg)
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("wb") as file:
@@ -71,15 +86,21 @@ def _nobody(done: int, total: int) -> None:
     del done, total
 
 
-def _compact_natsbench(archive: Archive, curves: bool, progress: Callable[[int, int], None]) -> dict[str, NDArray[Any]]:
+def _compact_natsbench(
+    archive: Archive, curves: bool, progress: Callable[[int, int], None]
+) -> dict[str, NDArray[Any]]:
     """Return the arrays of a compact table.
 
-    `choices` (N, P) are the architectures; `DATASET/params` and the like (N,) their costs; `DATASET/SCHEDULE/seeds` (S,), `.../epochs` (E,), and
-    `.../valid_accuracy` and the like (N, S, E), NaN where there is nothing.
+    `choices` (N, P) are the architectures; `DATASET/params` and the like (N,) their costs;
+    `DATASET/SCHEDULE/seeds` (S,), `.../epochs` (E,), and `.../valid_accuracy` and the like (N, S, E), NaN
+    where there is nothing.
     """
     total = len(archive.strings)
     space = SIZES if ":" in archive.strings[0] else TOPOLOGIES
-    arrays: dict[str, NDArray[Any]] = {"format": np.array(FORMAT.format(space.name)), "choices": space.read(archive.strings)}
+    arrays: dict[str, NDArray[Any]] = {
+        "format": np.array(FORMAT.format(space.name)),
+        "choices": space.read(archive.strings),
+    }
     for done, row in enumerate(archive.rows(), start=1):
         results = archive.results(row)
         for dataset in datasets_of(results):
@@ -98,16 +119,22 @@ def _take_up(
     results: Mapping[str, Any],
     curves: bool,
 ) -> None:
-    """Write the trainings of one row on one data set into the arrays, which grow by a seed where a new one appears."""
+    """Write the trainings of one row on one data set into the arrays, which grow by a seed where a new one
+    appears.
+    """
     place = f"{dataset}/{schedule}"
-    epochs = arrays.setdefault(f"{place}/epochs", np.arange(1, schedule + 1) if curves else np.array([schedule]))
+    epochs = arrays.setdefault(
+        f"{place}/epochs", np.arange(1, schedule + 1) if curves else np.array([schedule])
+    )
     seeds = arrays.setdefault(f"{place}/seeds", np.empty(0, np.int64))
     for seed, training in trainings_of(results, schedule, dataset).items():
         if seed not in seeds:
             seeds = arrays[f"{place}/seeds"] = np.append(seeds, seed)
             for metric in TRAINED:
                 known = arrays.get(f"{place}/{metric}", np.empty((total, 0, len(epochs)), np.float32))
-                arrays[f"{place}/{metric}"] = np.concatenate([known, np.full((total, 1, len(epochs)), np.nan, np.float32)], axis=1)
+                arrays[f"{place}/{metric}"] = np.concatenate(
+                    [known, np.full((total, 1, len(epochs)), np.nan, np.float32)], axis=1
+                )
         slot = seeds.tolist().index(seed)
         found = curves_of(training, dataset, epochs.tolist())
         for metric in TRAINED:
@@ -127,7 +154,9 @@ def compact_format(path: Path) -> str | None:
         return str(table["format"]) if "format" in table else None
 
 
-def compact_columns(path: Path, dataset: str, schedule: int | None, seed: int | None) -> tuple[NDArray[np.int8], Columns]:
+def compact_columns(
+    path: Path, dataset: str, schedule: int | None, seed: int | None
+) -> tuple[NDArray[np.int8], Columns]:
     """Read the architectures (N, P) of a compact table of NATS-Bench, and its records of one data set.
 
     Args:
@@ -144,24 +173,46 @@ def compact_columns(path: Path, dataset: str, schedule: int | None, seed: int | 
         there = sorted({place.split("/")[0] for place in places})
         if dataset not in there:
             raise EvaluationError(no_dataset(dataset, there))
-        schedules = tuple(sorted(int(place.split("/")[1]) for place in places if place.startswith(f"{dataset}/")))
+        schedules = tuple(
+            sorted(int(place.split("/")[1]) for place in places if place.startswith(f"{dataset}/"))
+        )
         if schedule is not None and schedule not in schedules:
             raise EvaluationError(no_epochs(schedule, schedules))
         trained: dict[int, dict[str, NDArray[Any]]] = {}
         for one in schedules if schedule is None else (schedule,):
             place = f"{dataset}/{one}"
-            slots = [slot for slot, there in enumerate(table[f"{place}/seeds"].tolist()) if seed in (None, there)]
+            slots = [
+                slot for slot, there in enumerate(table[f"{place}/seeds"].tolist()) if seed in (None, there)
+            ]
             if not slots:
                 continue
             chosen = {metric: table[f"{place}/{metric}"][:, slots] for metric in TRAINED}  # (N, S', E)
             epochs = table[f"{place}/epochs"].tolist()
             for i in range(len(epochs) - 1 if schedule is None else 0, len(epochs)):
-                trained[epochs[i]] = {metric: mean for metric, values in chosen.items() if not np.isnan(mean := mean_of_known(values[:, :, i].T)).all()}
+                trained[epochs[i]] = {
+                    metric: mean
+                    for metric, values in chosen.items()
+                    if not np.isnan(mean := mean_of_known(values[:, :, i].T)).all()
+                }
         if not trained:
-            seeds = sorted({there for place in places if place.startswith(f"{dataset}/") for there in table[f"{place}/seeds"].tolist()})
-            msg = f"The table has trainings on '{dataset}' with the seeds {seeds}, got seed={seed}. Name one of these, or None for their mean."
+            seeds = sorted(
+                {
+                    there
+                    for place in places
+                    if place.startswith(f"{dataset}/")
+                    for there in table[f"{place}/seeds"].tolist()
+                }
+            )
+            msg = (
+                f"The table has trainings on '{dataset}' with the seeds {seeds}, got seed={seed}. "
+                "Name one of these, or None for their mean."
+            )
             raise EvaluationError(msg)
-        fixed = {metric: table[f"{dataset}/{metric}"] for metric in COSTS if not np.isnan(table[f"{dataset}/{metric}"]).all()}
+        fixed = {
+            metric: table[f"{dataset}/{metric}"]
+            for metric in COSTS
+            if not np.isnan(table[f"{dataset}/{metric}"]).all()
+        }
         return table["choices"], Columns(trained, fixed)
 
 

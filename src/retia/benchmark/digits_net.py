@@ -9,7 +9,8 @@ __all__ = ["DigitsNet"]
 
 
 class DigitsBlock(nn.Module):
-    """An operation, a normalization and an activation, around which the input may be added again: (B, C, 4, 4) to the same.
+    """An operation, a normalization and an activation, around which the input may be added again: (B, C, 4,
+    4) to the same.
 
     Args:
         width: The number of channels.
@@ -44,7 +45,8 @@ class DigitsBlock(nn.Module):
 class DigitsNet(nn.Module):
     """A convolutional network for images of 8 x 8 pixels: 1,008 architectures of one to three blocks.
 
-    A block has one of four operations, on its own; the width, the activation and the residual connections are those of all blocks.
+    A block has one of four operations, on its own; the width, the activation and the residual connections are
+    those of all blocks.
     """
 
     def __init__(self) -> None:

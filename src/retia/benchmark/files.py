@@ -41,19 +41,25 @@ def locate(download: Download, path: str | os.PathLike[str] | None) -> Path:
     """Return where a table is: at `path`, or under one of its names in the folder RETIA_BENCHMARKS.
 
     Raises:
-        EvaluationError: If it is not there, or is a folder and should be a file; the message says where to get it.
+        EvaluationError: If it is not there, or is a folder and should be a file; the message says where to
+            get it.
     """
     if path is not None:
         if Path(path).is_dir() and not download.unpacked:
             inside = _first(Path(path), download.names)
-            msg = f"there {'is' if inside else 'should be'} a file in the folder {os.fspath(path)}: give path={str(inside or Path(path) / download.names[0])!r}"
+            msg = (
+                f"there {'is' if inside else 'should be'} a file in the folder {os.fspath(path)}: "
+                f"give path={str(inside or Path(path) / download.names[0])!r}"
+            )
             raise EvaluationError(_missing(download, msg))
         if Path(path).exists():
             return Path(path)
         raise EvaluationError(_missing(download, f"there is no {os.fspath(path)}"))
     folder = os.environ.get(FOLDER)
     if not folder:
-        raise EvaluationError(_missing(download, f"neither path= nor the environment variable {FOLDER} says where"))
+        raise EvaluationError(
+            _missing(download, f"neither path= nor the environment variable {FOLDER} says where")
+        )
     found = _first(Path(folder), download.names)
     if found is None:
         raise EvaluationError(_missing(download, f"{folder} has none of {', '.join(download.names)}"))
@@ -86,7 +92,10 @@ def reading(path: str | os.PathLike[str]) -> Generator[None]:
     except RetiaError:
         raise
     except Exception as error:  # a file of another form raises whatever it likes
-        msg = f"{os.fspath(path)} can't be read as this table: {type(error).__name__}: {error}. Download it again, or give the path of another file."
+        msg = (
+            f"{os.fspath(path)} can't be read as this table: {type(error).__name__}: {error}. "
+            "Download it again, or give the path of another file."
+        )
         raise EvaluationError(msg) from error
 
 

@@ -52,7 +52,8 @@ class Grid:
         """Return the row of an architecture.
 
         Raises:
-            ArchitectureError: If a label is missing, unknown or has another value, or the table has no such row.
+            ArchitectureError: If a label is missing, unknown or has another value, or the table has no such
+                row.
         """
         code, base, digits = 0, len(self.values), self._digits
         try:
@@ -61,17 +62,28 @@ class Grid:
         except (KeyError, TypeError):
             raise ArchitectureError(self._stray(architecture)) from None
         if len(architecture) != len(self.labels):
-            msg = f"The table knows the labels {list(self.labels)}, got {dict(architecture)}. Take the architecture from the benchmark's space."
+            msg = (
+                f"The table knows the labels {list(self.labels)}, got {dict(architecture)}. "
+                "Take the architecture from the benchmark's space."
+            )
             raise ArchitectureError(msg)
         row = self._rows.item(code)
         if row < 0:
-            msg = f"The table has {len(self):,} of the {base ** len(self.labels):,} architectures, and not {dict(architecture)}. Take the whole table."
+            msg = (
+                f"The table has {len(self):,} of the {base ** len(self.labels):,} architectures, "
+                f"and not {dict(architecture)}. Take the whole table."
+            )
             raise ArchitectureError(msg)
         return row
 
     def architecture(self, row: int) -> Architecture:
         """Return the architecture of a row."""
-        return Architecture({label: self.values[choice] for label, choice in zip(self.labels, self.choices[row].tolist(), strict=True)})
+        return Architecture(
+            {
+                label: self.values[choice]
+                for label, choice in zip(self.labels, self.choices[row].tolist(), strict=True)
+            }
+        )
 
     def rows(self, choices: NDArray[Any]) -> NDArray[np.int32]:
         """Return the rows of other choices, (M, P) to (M,); -1 where there is none."""
@@ -92,9 +104,16 @@ class Grid:
         return choices.astype(np.int64) @ len(self.values) ** np.arange(len(self.labels) - 1, -1, -1)
 
     def _stray(self, architecture: Mapping[str, Value]) -> str:
-        label = next(label for label in self.labels if label not in architecture or architecture[label] not in self.values)
+        label = next(
+            label
+            for label in self.labels
+            if label not in architecture or architecture[label] not in self.values
+        )
         found = repr(architecture[label]) if label in architecture else "nothing"
-        return f"'{label}' takes one of {list(self.values)}, got {found}. Take the architecture from the benchmark's space."
+        return (
+            f"'{label}' takes one of {list(self.values)}, got {found}. Take the architecture from the "
+            "benchmark's space."
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,9 +136,14 @@ class Listing:
         Raises:
             ArchitectureError: If it is not listed.
         """
-        row = self._rows.get(architecture if isinstance(architecture, Architecture) else Architecture(architecture))
+        row = self._rows.get(
+            architecture if isinstance(architecture, Architecture) else Architecture(architecture)
+        )
         if row is None:
-            msg = f"The table lists {len(self):,} architectures, and not {dict(architecture)}. Take the architecture from the benchmark's space."
+            msg = (
+                f"The table lists {len(self):,} architectures, and not {dict(architecture)}. "
+                "Take the architecture from the benchmark's space."
+            )
             raise ArchitectureError(msg)
         return row
 

@@ -17,13 +17,17 @@ __all__ = ["device_latencies"]
 _DOWNLOAD = Download(
     "latencies of NAS-Bench-201",
     ("nasbench201_latency.npz", "help_latency/nb201_latency_5dev.npz", "nb201_latency_5dev.npz"),
-    "https://github.com/HayeonLee/HELP (MIT) has the measurements; write an npz file with `ops` (15,625, 6), the positions of the operations in "
+    "https://github.com/HayeonLee/HELP (MIT) has the measurements; write an npz file with `ops` (15,625, "
+    "6), the positions of the operations in "
     f"{list(OPERATIONS)}, and an array (15,625,) in ms for each device",
 )
 
 
-def device_latencies(index: Index, devices: Sequence[str], path: str | os.PathLike[str] | None = None) -> dict[str, NDArray[Any]]:
-    """Return the latencies of NAS-Bench-201 cells in ms as `raspi4_latency_ms` and the like, in the order of an index.
+def device_latencies(
+    index: Index, devices: Sequence[str], path: str | os.PathLike[str] | None = None
+) -> dict[str, NDArray[Any]]:
+    """Return the latencies of NAS-Bench-201 cells in ms as `raspi4_latency_ms` and the like, in the order of
+    an index.
 
     Args:
         index: Which architectures.
@@ -31,29 +35,43 @@ def device_latencies(index: Index, devices: Sequence[str], path: str | os.PathLi
         path: The table; looked for in the folder RETIA_BENCHMARKS if not given.
 
     Raises:
-        EvaluationError: If the table is not there, has no such device or not all architectures, or these are no cells of NAS-Bench-201.
+        EvaluationError: If the table is not there, has no such device or not all architectures, or these are
+            no cells of NAS-Bench-201.
 
     Reference:
-        Lee et al., HELP: Hardware-Adaptive Efficient Latency Prediction for NAS via Meta-Learning, NeurIPS 2021; pixel3, raspi4 and eyeriss are of
-        Li et al., HW-NAS-Bench: Hardware-Aware Neural Architecture Search Benchmark, ICLR 2021.
+        Lee et al., HELP: Hardware-Adaptive Efficient Latency Prediction for NAS via Meta-Learning, NeurIPS
+        2021; pixel3, raspi4 and eyeriss are of Li et al., HW-NAS-Bench: Hardware-Aware Neural Architecture
+        Search Benchmark, ICLR 2021.
     """
     if not isinstance(index, Grid) or index.labels != TOPOLOGIES.labels:
-        msg = "There are tables of latencies for the cells of NAS-Bench-201, and this benchmark has others. Use benchmark.join({name: column}) for its own."
+        msg = (
+            "There are tables of latencies for the cells of NAS-Bench-201, and this benchmark has others. "
+            "Use benchmark.join({name: column}) for its own."
+        )
         raise EvaluationError(msg)
     file = locate(_DOWNLOAD, path)
     with open_npz(file, "Take the table of latencies again.") as table:
         if "ops" not in table or table["ops"].shape[1:] != (len(TOPOLOGIES.labels),):
-            msg = f"{file} must hold the cells of NAS-Bench-201 as 'ops', of shape (15,625, 6), and doesn't. {_DOWNLOAD.source}."
+            msg = (
+                f"{file} must hold the cells of NAS-Bench-201 as 'ops', of shape (15,625, 6), and doesn't. "
+                f"{_DOWNLOAD.source}."
+            )
             raise EvaluationError(msg)
         there = [name for name in table if name != "ops"]
         if missing := [device for device in devices if device not in there]:
             msg = f"{file} has the devices {there}, got {missing[0]!r}. Name one of these."
             raise EvaluationError(msg)
         if stray := [name for name in (devices or there) if table[name].shape != (len(table["ops"]),)]:
-            msg = f"'{stray[0]}' in {file} must be one latency for each of its {len(table['ops']):,} cells, got the shape {table[stray[0]].shape}. Is it a table of latencies?"
+            msg = (
+                f"'{stray[0]}' in {file} must be one latency for each of its {len(table['ops']):,} cells, "
+                f"got the shape {table[stray[0]].shape}. Is it a table of latencies?"
+            )
             raise EvaluationError(msg)
         rows = TOPOLOGIES.index(table["ops"]).rows(index.choices)
         if (rows < 0).any():
-            msg = f"{file} has {len(table['ops']):,} cells, and lacks {int((rows < 0).sum()):,} of the benchmark's {len(index):,}. Take the whole table."
+            msg = (
+                f"{file} has {len(table['ops']):,} cells, and lacks {int((rows < 0).sum()):,} of the "
+                f"benchmark's {len(index):,}. Take the whole table."
+            )
             raise EvaluationError(msg)
         return {f"{device}_latency_ms": table[device][rows] for device in (devices or there)}

@@ -13,7 +13,9 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # the wire types
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The message `EvaluationData`: what a network could do at some point of its training; accuracies from 0 to 1."""
+    """The message `EvaluationData`: what a network could do at some point of its training; accuracies from 0
+    to 1.
+    """
 
     current_epoch: float = 0.0
     training_time: float = 0.0
@@ -33,7 +35,9 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class ModelMetrics:
-    """The message of that name: the evaluations at the start, halfway and at the end, and the number of trainable parameters."""
+    """The message of that name: the evaluations at the start, halfway and at the end, and the number of
+    trainable parameters.
+    """
 
     evaluations: tuple[Evaluation, ...]
     params: int
@@ -95,4 +99,7 @@ def _varint(message: bytes, place: int) -> tuple[int, int]:
 
 
 def _damaged(what: str) -> str:
-    return f"The metrics of NAS-Bench-101 must be a protocol buffer, and are not: {what}. Download the file again."
+    return (
+        f"The metrics of NAS-Bench-101 must be a protocol buffer, and are not: {what}. "
+        "Download the file again."
+    )

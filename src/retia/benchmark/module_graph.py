@@ -17,10 +17,12 @@ OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 
 @dataclass(frozen=True)
 class Module:
-    """A directed acyclic graph of V operations: an edge from row to column wherever the upper triangular (V, V) matrix has a 1.
+    """A directed acyclic graph of V operations: an edge from row to column wherever the upper triangular (V,
+    V) matrix has a 1.
 
     Raises:
-        ArchitectureError: If the matrix is not square and upper triangular, of 0 and 1, or the operations are not as many, or none of theirs.
+        ArchitectureError: If the matrix is not square and upper triangular, of 0 and 1, or the operations are
+            not as many, or none of theirs.
     """
 
     matrix: tuple[tuple[int, ...], ...]
@@ -29,15 +31,23 @@ class Module:
     def __post_init__(self) -> None:
         size = len(self.operations)
         square = len(self.matrix) == size and all(len(row) == size for row in self.matrix)
-        if not square or any(self.matrix[i][j] not in (0, 1) or (self.matrix[i][j] and j <= i) for i in range(size) for j in range(size)):
+        if not square or any(
+            self.matrix[i][j] not in (0, 1) or (self.matrix[i][j] and j <= i)
+            for i in range(size)
+            for j in range(size)
+        ):
             msg = (
-                f"The matrix of a module of {size} operations is upper triangular, {size} x {size}, of 0 and 1, got {self.matrix}. "
+                f"The matrix of a module of {size} operations is upper triangular, {size} x {size}, "
+                f"of 0 and 1, got {self.matrix}. "
                 f"Number the vertices so that every edge goes to a later one."
             )
             raise ArchitectureError(msg)
         ends = (*self.operations[:1], *self.operations[-1:])
         if size < 2 or ends != (INPUT, OUTPUT) or any(one not in OPERATIONS for one in self.operations[1:-1]):
-            msg = f"The operations of a module are 'input', some of {list(OPERATIONS)}, and 'output', got {list(self.operations)}."
+            msg = (
+                f"The operations of a module are 'input', some of {list(OPERATIONS)}, and 'output', "
+                f"got {list(self.operations)}."
+            )
             raise ArchitectureError(msg)
 
     @property
@@ -47,7 +57,9 @@ class Module:
 
 
 def prune(module: Module) -> Module | None:
-    """Return the module without the vertices that are on no path from input to output; None if there is no such path."""
+    """Return the module without the vertices that are on no path from input to output; None if there is no
+    such path.
+    """
     matrix, size = module.matrix, len(module.operations)
     forward, backward = {0}, {size - 1}
     for vertex in range(1, size):  # every edge goes to a later vertex, so one pass each way is enough
@@ -61,17 +73,20 @@ def prune(module: Module) -> Module | None:
         return module
     if len(kept) < 2:
         return None
-    return Module(tuple(tuple(matrix[i][j] for j in kept) for i in kept), tuple(module.operations[i] for i in kept))
+    return Module(
+        tuple(tuple(matrix[i][j] for j in kept) for i in kept), tuple(module.operations[i] for i in kept)
+    )
 
 
 def module_hash(module: Module) -> str:
     """Return the hash of a pruned module: the same for isomorphic modules, 32 hexadecimal digits.
 
-    Every vertex starts with a hash of its degrees and its operation, and takes up those of its neighbours as many times as there are vertices.
+    Every vertex starts with a hash of its degrees and its operation, and takes up those of its neighbours as
+    many times as there are vertices.
 
     Reference:
-        Ying et al., NAS-Bench-101: Towards Reproducible Neural Architecture Search, ICML 2019, section 2.2 and the function `hash_module` of the
-        authors' code, whose hashes these are. Deviation: none.
+        Ying et al., NAS-Bench-101: Towards Reproducible Neural Architecture Search, ICML 2019, section 2.2
+        and the function `hash_module` of the authors' code, whose hashes these are. Deviation: none.
 
     >>> module_hash(Module(((0, 1), (0, 0)), ("input", "output")))
     '043721b9c7fe8c5fad811d47d83132ec'
@@ -82,7 +97,10 @@ def module_hash(module: Module) -> str:
     targets = [[w for w in range(size) if matrix[v][w]] for v in range(size)]
     hashes = [_md5(str((len(targets[v]), len(sources[v]), labels[v]))) for v in range(size)]
     for _ in range(size):
-        hashes = [_md5(f"{_joined(hashes, sources[v])}|{_joined(hashes, targets[v])}|{hashes[v]}") for v in range(size)]
+        hashes = [
+            _md5(f"{_joined(hashes, sources[v])}|{_joined(hashes, targets[v])}|{hashes[v]}")
+            for v in range(size)
+        ]
     return _md5(str(sorted(hashes)))
 
 

@@ -40,8 +40,10 @@ class Nasbench101Arrays:
 
     Args:
         keys: The first 64 bits of the hashes, ascending: (N,). No two modules share them.
-        edges: Whether there is an edge from a vertex to a later one, row by row of the upper triangle of seven vertices: (N, 21).
-        operations: The operations of the vertices 1 to 5 by position, -1 where there is no such vertex: (N, 5).
+        edges: Whether there is an edge from a vertex to a later one, row by row of the upper triangle of
+            seven vertices: (N, 21).
+        operations: The operations of the vertices 1 to 5 by position, -1 where there is no such vertex: (N,
+            5).
         params: The trainable parameters: (N,).
         runs: By epochs and metric, the runs: (N, R), NaN where there are fewer.
     """
@@ -62,7 +64,11 @@ class Nasbench101Arrays:
         if path.suffix == ".npz":
             return _read_npz(path)
         collected = _Collected(path)
-        for training in _json_trainings(path) if path.name.endswith((".json", ".json.gz")) else _tfrecord_trainings(path, progress):
+        for training in (
+            _json_trainings(path)
+            if path.name.endswith((".json", ".json.gz"))
+            else _tfrecord_trainings(path, progress)
+        ):
             collected.take_up(training)
         return collected.arrays()
 
@@ -70,8 +76,19 @@ class Nasbench101Arrays:
 def compact_nasbench101(path: Path, progress: Callable[[int, int], None]) -> dict[str, NDArray[Any]]:
     """Return the arrays of a compact table, given a table in the authors' format."""
     table = Nasbench101Arrays.read(path, progress)
-    runs = {f"{epochs}/{metric}": values.astype(np.float32) for epochs, metrics in table.runs.items() for metric, values in metrics.items()}
-    return {"format": np.array(FORMAT), "keys": table.keys, "edges": table.edges, "operations": table.operations, "params": table.params, **runs}
+    runs = {
+        f"{epochs}/{metric}": values.astype(np.float32)
+        for epochs, metrics in table.runs.items()
+        for metric, values in metrics.items()
+    }
+    return {
+        "format": np.array(FORMAT),
+        "keys": table.keys,
+        "edges": table.edges,
+        "operations": table.operations,
+        "params": table.params,
+        **runs,
+    }
 
 
 def key_of(hash_: str) -> int:
@@ -104,26 +121,39 @@ def _tfrecord_trainings(path: Path, progress: Callable[[int, int], None] | None)
             hash_, epochs, matrix, operations, metrics = json.loads(record)
             message = base64.b64decode(metrics, validate=True)
         except (ValueError, TypeError, binascii.Error) as error:
-            msg = f"A record of {path} must be a hash, the epochs, a matrix, operations and metrics, but can't be read: {error}. Is it NAS-Bench-101?"
+            msg = (
+                f"A record of {path} must be a hash, the epochs, a matrix, operations and metrics, "
+                f"but can't be read: {error}. Is it NAS-Bench-101?"
+            )
             raise EvaluationError(msg) from error
         found = ModelMetrics.read(message)
         if len(found.evaluations) != 3:
-            msg = f"A training of NAS-Bench-101 is evaluated three times, and {path} has one of {len(found.evaluations)}. Download it again."
+            msg = (
+                f"A training of NAS-Bench-101 is evaluated three times, and {path} has one of "
+                f"{len(found.evaluations)}. Download it again."
+            )
             raise EvaluationError(msg)
         points = {  # the first evaluation is of the network before its training
             at: (100 * one.validation_accuracy, 100 * one.test_accuracy, one.training_time)
             for at, one in zip((epochs // 2, epochs), found.evaluations[1:], strict=True)
         }
-        yield _Training(hash_, f"{matrix} {operations}", partial(_module, matrix, operations), found.params, points)
+        yield _Training(
+            hash_, f"{matrix} {operations}", partial(_module, matrix, operations), found.params, points
+        )
 
 
 def _module(matrix: str, operations: str) -> Module:
     size = len(operations.split(","))
-    return Module(tuple(tuple(map(int, matrix[i : i + size])) for i in range(0, len(matrix), size)), tuple(operations.split(",")))
+    return Module(
+        tuple(tuple(map(int, matrix[i : i + size])) for i in range(0, len(matrix), size)),
+        tuple(operations.split(",")),
+    )
 
 
 def _json_trainings(path: Path) -> Iterator[_Training]:
-    """Yield the trainings of a list of objects with "hash", "matrix", "ops", "trainable_parameters", and lists of runs: "runs_108" and the like."""
+    """Yield the trainings of a list of objects with "hash", "matrix", "ops", "trainable_parameters", and
+    lists of runs: "runs_108" and the like.
+    """
     entries = read_json(path)
     try:
         for entry in entries if isinstance(entries, list) else []:
@@ -133,18 +163,33 @@ def _json_trainings(path: Path) -> Iterator[_Training]:
                     epochs = int(name.removeprefix("runs_"))
                     for run in runs:
                         points = {epochs // 2: _point(run, "halfway"), epochs: _point(run, "final")}
-                        yield _Training(entry["hash"], str(module), lambda module=module: module, entry["trainable_parameters"], points)
+                        yield _Training(
+                            entry["hash"],
+                            str(module),
+                            lambda module=module: module,
+                            entry["trainable_parameters"],
+                            points,
+                        )
     except (KeyError, TypeError) as error:
-        msg = f"A module in {path} needs 'hash', 'matrix', 'ops', 'trainable_parameters' and runs with their accuracies: {error!r} is wrong with one."
+        msg = (
+            f"A module in {path} needs 'hash', 'matrix', 'ops', 'trainable_parameters' and runs with their "
+            f"accuracies: {error!r} is wrong with one."
+        )
         raise EvaluationError(msg) from error
 
 
 def _point(run: Mapping[str, float], when: str) -> Numbers:
-    return 100 * run[f"{when}_validation_accuracy"], 100 * run[f"{when}_test_accuracy"], run[f"{when}_training_time"]
+    return (
+        100 * run[f"{when}_validation_accuracy"],
+        100 * run[f"{when}_test_accuracy"],
+        run[f"{when}_training_time"],
+    )
 
 
 class _Collected:
-    """The trainings of a file, taken up one by one into flat arrays, for there are millions; those of isomorphic modules are of one row."""
+    """The trainings of a file, taken up one by one into flat arrays, for there are millions; those of
+    isomorphic modules are of one row.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -153,7 +198,11 @@ class _Collected:
         self._edges: list[bytes] = []
         self._operations: list[bytes] = []
         self._params = array("q")
-        self._row, self._epochs, self._numbers = array("q"), array("q"), array("d")  # one, one and three for each point
+        self._row, self._epochs, self._numbers = (
+            array("q"),
+            array("q"),
+            array("d"),
+        )  # one, one and three for each point
 
     def take_up(self, training: _Training) -> None:
         """Take up one training.
@@ -175,7 +224,10 @@ class _Collected:
         module = prune(training.module())
         hash_ = None if module is None else module_hash(module)
         if module is None or hash_ != training.hash_:
-            msg = f"{self._path} calls a module {training.hash_!r} whose hash is {hash_!r}: {training.spelling}. Is the file complete, and NAS-Bench-101's?"
+            msg = (
+                f"{self._path} calls a module {training.hash_!r} whose hash is {hash_!r}: "
+                f"{training.spelling}. Is the file complete, and NAS-Bench-101's?"
+            )
             raise EvaluationError(msg)
         if training.hash_ in self._rows:
             return
@@ -198,7 +250,10 @@ class _Collected:
         """
         total = len(self._rows)
         if not total:
-            msg = f"{self._path} holds no module of NAS-Bench-101. Take the authors' tfrecord, or a list of modules in JSON."
+            msg = (
+                f"{self._path} holds no module of NAS-Bench-101. Take the authors' tfrecord, "
+                "or a list of modules in JSON."
+            )
             raise EvaluationError(msg)
         keys = np.array([key_of(hash_) for hash_ in self._rows], np.uint64)
         order = keys.argsort()
@@ -216,7 +271,9 @@ class _Collected:
                 runs[at][metric][rows[here], slots] = numbers[here, i]
         edges = np.frombuffer(b"".join(self._edges), np.int8).reshape(total, -1)[order]
         operations = np.frombuffer(b"".join(self._operations), np.int8).reshape(total, -1)[order]
-        return Nasbench101Arrays(keys[order], edges, operations, np.frombuffer(self._params, np.int64)[order], runs)
+        return Nasbench101Arrays(
+            keys[order], edges, operations, np.frombuffer(self._params, np.int64)[order], runs
+        )
 
 
 def _read_npz(path: Path) -> Nasbench101Arrays:

@@ -28,7 +28,8 @@ Result = Mapping[str, Any]  # one training as the authors keep it
 
 @dataclass(frozen=True)
 class Archive:
-    """The files as they are unpacked: a folder with `meta.pickle.pbz2` and a file for each architecture, or one file with all of them.
+    """The files as they are unpacked: a folder with `meta.pickle.pbz2` and a file for each architecture, or
+    one file with all of them.
 
     A folder's files are read when they are asked for, and only by the restricted reader of pickles.
 
@@ -43,7 +44,10 @@ class Archive:
         """The architectures as the authors write them, in their order."""
         content = read_pickle(self.path / "meta.pickle.pbz2") if self.path.is_dir() else self._content
         if not isinstance(content, Mapping) or "meta_archs" not in content:
-            msg = f"{self.path} must hold the architectures of NATS-Bench under 'meta_archs', and doesn't. Take the authors' archive as it is unpacked."
+            msg = (
+                f"{self.path} must hold the architectures of NATS-Bench under 'meta_archs', and doesn't. "
+                "Take the authors' archive as it is unpacked."
+            )
             raise EvaluationError(msg)
         return list(content["meta_archs"])
 
@@ -75,7 +79,8 @@ class Archive:
 
     def _absent(self, row: int) -> str:
         return (
-            f"{self.path} has no results of architecture {row}, {self.strings[row]!r}. Unpack the whole archive: there are {len(self.strings):,} architectures."
+            f"{self.path} has no results of architecture {row}, {self.strings[row]!r}. "
+            f"Unpack the whole archive: there are {len(self.strings):,} architectures."
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -99,7 +104,9 @@ class ArchiveRecords:
     schedules: tuple[int, ...]
     schedule: int | None = None
     seed: int | None = None
-    _read: dict[int, dict[int, dict[str, float]]] = field(default_factory=dict[int, dict[int, dict[str, float]]], repr=False)
+    _read: dict[int, dict[int, dict[str, float]]] = field(
+        default_factory=dict[int, dict[int, dict[str, float]]], repr=False
+    )
 
     @property
     def epochs(self) -> tuple[int, ...]:
@@ -128,7 +135,9 @@ class ArchiveRecords:
         return dict(known[int(epochs)])
 
     def column(self, metric: str, epochs: float) -> NDArray[Any]:
-        """Return a metric of all rows, shape (N,): reads every file; `compact` makes a table that is quicker to read."""
+        """Return a metric of all rows, shape (N,): reads every file; `compact` makes a table that is quicker
+        to read.
+        """
         if metric not in self.metrics(epochs):
             raise EvaluationError(no_metric(metric, self.metrics(epochs)))
         column = np.full(len(self.archive.strings), np.nan)
@@ -144,10 +153,16 @@ class ArchiveRecords:
             there = trainings_of(results, schedule, self.dataset)
             trainings = [training for seed, training in there.items() if self.seed in (None, seed)]
             curves = [curves_of(training, self.dataset, epochs) for training in trainings]
-            means = {metric: mean_of_known(np.array([curve[metric] for curve in curves])) for metric in TRAINED} if curves else {}
+            means = (
+                {metric: mean_of_known(np.array([curve[metric] for curve in curves])) for metric in TRAINED}
+                if curves
+                else {}
+            )
             costs = costs_of(next(iter(there.values()))) if there else {}
             for i, at in enumerate(epochs):
-                trained = {metric: float(mean[i]) for metric, mean in means.items() if not math.isnan(mean[i])}
+                trained = {
+                    metric: float(mean[i]) for metric, mean in means.items() if not math.isnan(mean[i])
+                }
                 known[at] = {**trained, **costs}
         return known
 
@@ -179,9 +194,11 @@ def test_set(dataset: str) -> str:
 
 
 def curves_of(training: Result, dataset: str, epochs: Sequence[int]) -> dict[str, NDArray[np.float64]]:
-    """Return what one training gave after each of E epochs, (E,) by metric; NaN is what the authors did not record.
+    """Return what one training gave after each of E epochs, (E,) by metric; NaN is what the authors did not
+    record.
 
-    As the authors do when they charge for an evaluation, the seconds are those of all epochs, and of the validation after the last.
+    As the authors do when they charge for an evaluation, the seconds are those of all epochs, and of the
+    validation after the last.
     """
     accuracies, seconds = training["eval_acc1es"], training["eval_times"]
     spent = np.cumsum([training["train_times"][epoch] for epoch in range(max(epochs))])
@@ -189,7 +206,9 @@ def curves_of(training: Result, dataset: str, epochs: Sequence[int]) -> dict[str
     return {
         "valid_accuracy": np.array([accuracies.get(f"x-valid@{epoch - 1}", math.nan) for epoch in epochs]),
         "test_accuracy": np.array([accuracies.get(f"{test}@{epoch - 1}", math.nan) for epoch in epochs]),
-        "train_seconds": np.array([spent[epoch - 1] + seconds.get(f"x-valid@{epoch - 1}", 0.0) for epoch in epochs]),
+        "train_seconds": np.array(
+            [spent[epoch - 1] + seconds.get(f"x-valid@{epoch - 1}", 0.0) for epoch in epochs]
+        ),
     }
 
 
@@ -197,7 +216,9 @@ def costs_of(training: Result) -> dict[str, float]:
     """Return what the network costs."""
     macs = float(round(float(training["flop"]) * 1e6))
     costs = {"params": float(round(float(training["params"]) * 1e6)), "macs": macs, "flops": 2 * macs}
-    return {**costs, "latency_ms": 1e3 * float(np.mean(training["latency"]))} if training["latency"] else costs
+    return (
+        {**costs, "latency_ms": 1e3 * float(np.mean(training["latency"]))} if training["latency"] else costs
+    )
 
 
 def mean_of_known(values: NDArray[Any]) -> NDArray[np.float64]:

@@ -21,12 +21,21 @@ __all__ = ["nasbench201", "natsbench"]
 _PAGE = "https://github.com/D-X-Y/NATS-Bench"
 _TOPOLOGY_ARCHIVE = "https://drive.google.com/file/d/17_saCsj_krKjlCBLOJEpNtzPXArMCqxU"
 _SIZE_ARCHIVE = "https://drive.google.com/file/d/1scOMTUwcQhAMa_IMedp9lTzwmgqHLGgA"
-_CHECKSUM = "none is published of the .tar; the digits in the name of the .pickle.pbz2 file are the last five of its MD5"
+_CHECKSUM = (
+    "none is published of the .tar; the digits in the name of the .pickle.pbz2 file are the last five of "
+    "its MD5"
+)
 _THEN = "unpack it; retia.benchmark.compact(folder, file) makes the npz file that is quick to read"
 
 _CELLS = Download(
     "NAS-Bench-201",
-    ("nasbench201.npz", "nasbench201/nb201.npz", "nb201.npz", "NATS-tss-v1_0-3ffb9-simple", "NATS-tss-v1_0-3ffb9.pickle.pbz2"),
+    (
+        "nasbench201.npz",
+        "nasbench201/nb201.npz",
+        "nb201.npz",
+        "NATS-tss-v1_0-3ffb9-simple",
+        "NATS-tss-v1_0-3ffb9.pickle.pbz2",
+    ),
     f"NATS-tss-v1_0-3ffb9-simple.tar from {_TOPOLOGY_ARCHIVE} (the page is {_PAGE}), and {_THEN}",
     _CHECKSUM,
     unpacked=True,
@@ -34,7 +43,12 @@ _CELLS = Download(
 _DOWNLOADS = {
     "topology": Download(
         "NATS-Bench (topology)",
-        ("NATS-tss-v1_0-3ffb9-simple", "NATS-tss-v1_0-3ffb9.pickle.pbz2", "natsbench-topology.npz", "nasbench201.npz"),
+        (
+            "NATS-tss-v1_0-3ffb9-simple",
+            "NATS-tss-v1_0-3ffb9.pickle.pbz2",
+            "natsbench-topology.npz",
+            "nasbench201.npz",
+        ),
         f"NATS-tss-v1_0-3ffb9-simple.tar from {_TOPOLOGY_ARCHIVE} (the page is {_PAGE}), and {_THEN}",
         _CHECKSUM,
         unpacked=True,
@@ -47,8 +61,12 @@ _DOWNLOADS = {
         unpacked=True,
     ),
 }
-_REFERENCE_201 = "Dong and Yang, NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search, ICLR 2020"
-_REFERENCE_NATS = "Dong et al., NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size, TPAMI 2021"
+_REFERENCE_201 = (
+    "Dong and Yang, NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search, ICLR 2020"
+)
+_REFERENCE_NATS = (
+    "Dong et al., NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size, TPAMI 2021"
+)
 
 _IMAGES = {"cifar10-valid": (10, 32), "cifar10": (10, 32), "cifar100": (100, 32), "ImageNet16-120": (120, 16)}
 """The number of classes, and the height and width of the images."""
@@ -67,20 +85,23 @@ def nasbench201(
     Its architectures have the labels and values of `retia.hub.NasBench201`, whose models they build.
 
     Args:
-        dataset: "cifar10-valid" (trained on half of CIFAR-10's training images, validated on the other half), "cifar10" (trained on all of
-            them, so without a validation accuracy), "cifar100" or "ImageNet16-120".
+        dataset: "cifar10-valid" (trained on half of CIFAR-10's training images, validated on the other half),
+            "cifar10" (trained on all of them, so without a validation accuracy), "cifar100" or
+            "ImageNet16-120".
         epochs: How long a trial trains that doesn't say: 200, or 12 with a schedule of its own.
         seed: The seed of the training, 777, 888, 999 or 111; None for the mean over those that there are.
-        curves: Whether fidelities are the epochs of the schedule of `epochs`; otherwise they are the ends of the schedules.
-        path: The table: a compact npz file, or the authors' folder or file of NATS-Bench's topology space. If not given it is looked for in
-            the folder RETIA_BENCHMARKS.
+        curves: Whether fidelities are the epochs of the schedule of `epochs`; otherwise they are the ends of
+            the schedules.
+        path: The table: a compact npz file, or the authors' folder or file of NATS-Bench's topology space. If
+            not given it is looked for in the folder RETIA_BENCHMARKS.
 
     Raises:
         EvaluationError: If the table is not there, or has no such data set, epochs or seed.
 
     Reference:
-        Dong and Yang, NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search, ICLR 2020. Deviations: parameters and
-        multiply-adds of the small npz file, which rounds them, are computed; those of the other formats are the authors'.
+        Dong and Yang, NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search, ICLR
+        2020. Deviations: parameters and multiply-adds of the small npz file, which rounds them, are computed;
+            those of the other formats are the authors'.
     """
     file = locate(_CELLS, path)
     with reading(file):
@@ -96,22 +117,27 @@ def natsbench(
     curves: bool = False,
     path: str | os.PathLike[str] | None = None,
 ) -> Benchmark:
-    """Return NATS-Bench: the cells of NAS-Bench-201 ("topology"), or the widths of five layers ("size"), 32,768 of them.
+    """Return NATS-Bench: the cells of NAS-Bench-201 ("topology"), or the widths of five layers ("size"),
+    32,768 of them.
 
     Args:
         space: Which of the two.
         dataset: "cifar10-valid", "cifar10", "cifar100" or "ImageNet16-120", as in `nasbench201`.
-        epochs: How long a trial trains that doesn't say: 200 or 12 for topologies, 90, 12 or 1 for sizes; the longest if not given.
+        epochs: How long a trial trains that doesn't say: 200 or 12 for topologies, 90, 12 or 1 for sizes; the
+            longest if not given.
         seed: The seed of the training; None for the mean over those that there are.
-        curves: Whether fidelities are the epochs of the schedule of `epochs`; otherwise they are the ends of the schedules.
-        path: The authors' folder or file, of which architectures are read when they are asked for, or a compact npz file. If not given it
-            is looked for in the folder RETIA_BENCHMARKS.
+        curves: Whether fidelities are the epochs of the schedule of `epochs`; otherwise they are the ends of
+            the schedules.
+        path: The authors' folder or file, of which architectures are read when they are asked for, or a
+            compact npz file. If not given it is looked for in the folder RETIA_BENCHMARKS.
 
     Raises:
-        EvaluationError: If there is no such space, the table is not there, or it has no such data set, epochs or seed.
+        EvaluationError: If there is no such space, the table is not there, or it has no such data set, epochs
+            or seed.
 
     Reference:
-        Dong et al., NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size, TPAMI 2021. Deviation: none.
+        Dong et al., NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size, TPAMI 2021.
+        Deviation: none.
     """
     if space not in _DOWNLOADS:
         msg = f"NATS-Bench has the spaces {list(_DOWNLOADS)}, got {space!r}. Name one of these."
@@ -119,10 +145,21 @@ def natsbench(
     chosen, longest = (TOPOLOGIES, 200) if space == "topology" else (SIZES, 90)
     file = locate(_DOWNLOADS[space], path)
     with reading(file):
-        return _opened(f"natsbench-{space}", chosen, file, dataset, epochs or longest, seed, curves, _REFERENCE_NATS)
+        return _opened(
+            f"natsbench-{space}", chosen, file, dataset, epochs or longest, seed, curves, _REFERENCE_NATS
+        )
 
 
-def _opened(name: str, space: NatsSpace, path: Path, dataset: str, epochs: int, seed: int | None, curves: bool, reference: str) -> Benchmark:
+def _opened(
+    name: str,
+    space: NatsSpace,
+    path: Path,
+    dataset: str,
+    epochs: int,
+    seed: int | None,
+    curves: bool,
+    reference: str,
+) -> Benchmark:
     schedule = epochs if curves else None
     settings = {"dataset": dataset, "seed": seed}
     if path.is_dir() or path.name.endswith(".pickle.pbz2"):
@@ -132,20 +169,35 @@ def _opened(name: str, space: NatsSpace, path: Path, dataset: str, epochs: int, 
     else:
         form = compact_format(path)
         if form is not None and SPACES.get(form) is not space:
-            msg = f"{path} is a table of '{form}', and '{name}' needs one of '{space.name}'. Give the path of that."
+            msg = (
+                f"{path} is a table of '{form}', and '{name}' needs one of '{space.name}'. "
+                "Give the path of that."
+            )
             raise EvaluationError(msg)
         if form is None and space is SIZES:
-            msg = f"{path} is no table of '{name}'. Make one of the authors' archive: retia.benchmark.compact(folder, file)."
+            msg = (
+                f"{path} is no table of '{name}'. Make one of the authors' archive: "
+                "retia.benchmark.compact(folder, file)."
+            )
             raise EvaluationError(msg)
-        choices, records = _small(path, dataset, seed, curves) if form is None else compact_columns(path, dataset, schedule, seed)
-    return Benchmark(name, space.space, space.index(choices), records, epochs, settings, reference, continues=curves)
+        choices, records = (
+            _small(path, dataset, seed, curves)
+            if form is None
+            else compact_columns(path, dataset, schedule, seed)
+        )
+    return Benchmark(
+        name, space.space, space.index(choices), records, epochs, settings, reference, continues=curves
+    )
 
 
 def _archived(archive: Archive, dataset: str, schedule: int | None, seed: int | None) -> ArchiveRecords:
     """Return the records of an archive, whose first architecture shows what there is."""
     rows = archive.rows()
     if not rows:
-        msg = f"{archive.path} has no results of any architecture. Unpack the whole archive there: 000000.pickle.pbz2 and so on, beside meta.pickle.pbz2."
+        msg = (
+            f"{archive.path} has no results of any architecture. Unpack the whole archive there: "
+            "000000.pickle.pbz2 and so on, beside meta.pickle.pbz2."
+        )
         raise EvaluationError(msg)
     first = archive.results(rows[0])
     if dataset not in (there := datasets_of(first)):
@@ -158,13 +210,29 @@ def _archived(archive: Archive, dataset: str, schedule: int | None, seed: int | 
 
 def _small(path: Path, dataset: str, seed: int | None, curves: bool) -> tuple[NDArray[np.int8], Columns]:
     """Read the small npz file of means over seeds: CIFAR-10 after 200 epochs, and all data sets after 12."""
-    with open_npz(path, "Download it again, or make a table of the authors' archive: retia.benchmark.compact(folder, file).") as table:
-        needed = ["ops", "op_names", *(f"c10valid_200ep_{one}" for one in ("valid_accuracy", "test_accuracy", "train_per_time", "valid_per_time"))]
+    with open_npz(
+        path,
+        "Download it again, or make a table of the authors' archive: retia.benchmark.compact(folder, file).",
+    ) as table:
+        needed = [
+            "ops",
+            "op_names",
+            *(
+                f"c10valid_200ep_{one}"
+                for one in ("valid_accuracy", "test_accuracy", "train_per_time", "valid_per_time")
+            ),
+        ]
         if missing := [name for name in needed if name not in table]:
-            msg = f"{path} must hold NAS-Bench-201, but has no '{missing[0]}'. Make a table of the authors' archive: retia.benchmark.compact(folder, file)."
+            msg = (
+                f"{path} must hold NAS-Bench-201, but has no '{missing[0]}'. "
+                "Make a table of the authors' archive: retia.benchmark.compact(folder, file)."
+            )
             raise EvaluationError(msg)
         if seed is not None or curves:
-            msg = f"{path} holds means over seeds at the ends of the schedules, got seed={seed}, curves={curves}. Take a table made by retia.benchmark.compact."
+            msg = (
+                f"{path} holds means over seeds at the ends of the schedules, got seed={seed}, "
+                f"curves={curves}. Take a table made by retia.benchmark.compact."
+            )
             raise EvaluationError(msg)
         if table["op_names"].tolist() != list(OPERATIONS):
             msg = f"The operations of {path} must be {list(OPERATIONS)}, got {table['op_names'].tolist()}."
@@ -177,7 +245,10 @@ def _small(path: Path, dataset: str, seed: int | None, curves: bool) -> tuple[ND
 
 def _small_columns(table: Any, dataset: str) -> dict[int, dict[str, NDArray[Any]]]:
     if dataset == "cifar10-valid":
-        training, validation = table["c10valid_200ep_train_per_time"].astype(float), table["c10valid_200ep_valid_per_time"].astype(float)
+        training, validation = (
+            table["c10valid_200ep_train_per_time"].astype(float),
+            table["c10valid_200ep_valid_per_time"].astype(float),
+        )
         # The table's test accuracy after 12 epochs is of the networks trained on all images, "cifar10".
         return {
             12: {"valid_accuracy": table["ep12_cifar10_val"], "train_seconds": 12 * training + validation},
@@ -190,4 +261,10 @@ def _small_columns(table: Any, dataset: str) -> dict[int, dict[str, NDArray[Any]
     if dataset == "cifar10":
         return {12: {"test_accuracy": table["ep12_cifar10_test"]}}
     short = {"cifar100": "cifar100", "ImageNet16-120": "imagenet"}.get(dataset)
-    return {} if short is None else {12: {"valid_accuracy": table[f"ep12_{short}_val"], "test_accuracy": table[f"ep12_{short}_test"]}}
+    return (
+        {}
+        if short is None
+        else {
+            12: {"valid_accuracy": table[f"ep12_{short}_val"], "test_accuracy": table[f"ep12_{short}_test"]}
+        }
+    )

@@ -15,8 +15,22 @@ from retia.errors import EvaluationError, RetiaError
 
 __all__ = ["open_npz"]
 
-_DAMAGED = (OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error, struct.error)
-"""What numpy raises on a file that is cut, empty, overwritten in the middle, of another kind, or full of pickles."""
+_DAMAGED = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    RuntimeError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+)
+"""What numpy raises on a file that is cut, empty, overwritten in the middle, of another kind, or full of
+pickles.
+"""
 
 
 @contextmanager
@@ -45,7 +59,12 @@ def open_npz(path: str | os.PathLike[str], remedy: str) -> Generator[Any]:
         msg = f"{name} lacks a part of a table: {error.args[0]}. {remedy}"
         raise EvaluationError(msg) from error
     except _DAMAGED as error:
-        # Of text, and of pickles, numpy says how to load them unsafely, which is no advice for a file from elsewhere.
-        reason = "it is of another kind, or holds pickled objects, which are not read" if isinstance(error, ValueError) else str(error)
+        # Of text, and of pickles, numpy says how to load them unsafely, which is no advice for a file from
+        # elsewhere.
+        reason = (
+            "it is of another kind, or holds pickled objects, which are not read"
+            if isinstance(error, ValueError)
+            else str(error)
+        )
         msg = f"A table must be an npz file, but {name} can't be read as one: {reason}. {remedy}"
         raise EvaluationError(msg) from error

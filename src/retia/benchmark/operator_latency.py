@@ -22,7 +22,8 @@ _ONCE_FOR_ALL = Download(
 
 @dataclass(frozen=True)
 class OperatorLatency:
-    """Costs an architecture by the sum of its operators' measured latencies: an evaluator that is cheap enough to run before training.
+    """Costs an architecture by the sum of its operators' measured latencies: an evaluator that is cheap
+    enough to run before training.
 
     Args:
         table: The latency of each operator in ms.
@@ -30,7 +31,9 @@ class OperatorLatency:
         metric: What the sum is called.
 
     >>> from retia.space import SearchSpace, Integer
-    >>> latency = OperatorLatency({"stem": 1.5, "block": 0.25}, lambda architecture: ["stem"] + ["block"] * architecture["depth"])
+    >>> latency = OperatorLatency(
+    ...     {"stem": 1.5, "block": 0.25}, lambda architecture: ["stem"] + ["block"] * architecture["depth"]
+    ... )
     >>> latency(Architecture({"depth": 3}), Run(SearchSpace({"depth": Integer(1, 4)})))
     {'latency_ms': 2.25}
     """
@@ -54,7 +57,8 @@ class OperatorLatency:
         for operator in self.operators(architecture):
             if operator not in self.table:
                 msg = (
-                    f"The table of {len(self.table):,} operators has no {operator!r}, which {dict(architecture)} needs. "
+                    f"The table of {len(self.table):,} operators has no {operator!r}, "
+                    f"which {dict(architecture)} needs. "
                     f"Keep to what was measured, with space.where(...), or measure it."
                 )
                 raise EvaluationError(msg)
@@ -68,7 +72,8 @@ class OperatorLatency:
 
 
 def read_operators(path: str | os.PathLike[str]) -> dict[str, float]:
-    """Read a table of operators in JSON: a latency in ms each; or an object with its "mean"; or one with a latency for each width.
+    """Read a table of operators in JSON: a latency in ms each; or an object with its "mean"; or one with a
+    latency for each width.
 
     The latter become an entry for each width: "block" with {"16": 0.4} is "block/16".
 
@@ -79,7 +84,13 @@ def read_operators(path: str | os.PathLike[str]) -> dict[str, float]:
     content = read_json(file)
     table: dict[str, float] = {}
     for name, entry in content.items() if isinstance(content, Mapping) else ():
-        widths: Mapping[str, Any] = {"": entry} if not isinstance(entry, Mapping) else {"": entry["mean"]} if "mean" in entry else entry
+        widths: Mapping[str, Any] = (
+            {"": entry}
+            if not isinstance(entry, Mapping)
+            else {"": entry["mean"]}
+            if "mean" in entry
+            else entry
+        )
         for width, latency in widths.items():
             if isinstance(latency, bool) or not isinstance(latency, int | float):
                 msg = f"The latency of operator {name!r} in {file} must be a number of ms, got {latency!r}."
@@ -93,7 +104,8 @@ def read_operators(path: str | os.PathLike[str]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class OnceForAllOperators:
-    """Names the operators of a `retia.hub.MobileNetV3` with the stages of once-for-all, as the published tables of latencies do.
+    """Names the operators of a `retia.hub.MobileNetV3` with the stages of once-for-all, as the published
+    tables of latencies do.
 
     Args:
         resolution: The height and width of the image.
@@ -104,8 +116,8 @@ class OnceForAllOperators:
         classes: The number of classes.
 
     Reference:
-        Cai et al., Once-for-All: Train One Network and Specialize it for Efficient Deployment, ICLR 2020, and the look-up table of Lu et al.,
-        NSGANetV2, ECCV 2020. Deviation: none.
+        Cai et al., Once-for-All: Train One Network and Specialize it for Efficient Deployment, ICLR 2020, and
+        the look-up table of Lu et al., NSGANetV2, ECCV 2020. Deviation: none.
     """
 
     resolution: int = 224
@@ -116,19 +128,40 @@ class OnceForAllOperators:
     classes: int = 1000
 
     def __call__(self, architecture: Mapping[str, Any]) -> Iterable[str]:
-        """Yield the operators in the order of the network; without a choice, kernels are 3 and a stage has one block."""
+        """Yield the operators in the order of the network; without a choice, kernels are 3 and a stage has
+        one block.
+        """
         size = (self.resolution + 1) // 2
         width = self.widths[0]
         kernel = architecture.get("stem/kernel", 3)
         # Stems are named without their kernel: all that were measured have one of 3.
-        yield f"first_conv-input:{_shape(self.resolution, 3)}-output:{_shape(size, width)}" + ("" if kernel == 3 else f"-kernel:{kernel}")
-        yield _block(size, width, size, width, 1, architecture.get("stage0/0/kernel", 3), 1, residual=True, squeeze=False)
-        for stage, (out, stride, squeeze) in enumerate(zip(self.widths[1:], self.strides, self.squeeze_excite, strict=True), start=1):
+        yield f"first_conv-input:{_shape(self.resolution, 3)}-output:{_shape(size, width)}" + (
+            "" if kernel == 3 else f"-kernel:{kernel}"
+        )
+        yield _block(
+            size,
+            width,
+            size,
+            width,
+            1,
+            architecture.get("stage0/0/kernel", 3),
+            1,
+            residual=True,
+            squeeze=False,
+        )
+        for stage, (out, stride, squeeze) in enumerate(
+            zip(self.widths[1:], self.strides, self.squeeze_excite, strict=True), start=1
+        ):
             for i in range(architecture.get(f"stage{stage}", 1)):
                 step = stride if i == 0 else 1
                 after = -(-size // step)
-                kernel, expansion = architecture.get(f"stage{stage}/{i}/kernel", 3), architecture[f"stage{stage}/{i}/expansion"]
-                yield _block(size, width, after, out, expansion, kernel, step, residual=i > 0, squeeze=squeeze)
+                kernel, expansion = (
+                    architecture.get(f"stage{stage}/{i}/kernel", 3),
+                    architecture[f"stage{stage}/{i}/expansion"],
+                )
+                yield _block(
+                    size, width, after, out, expansion, kernel, step, residual=i > 0, squeeze=squeeze
+                )
                 size, width = after, out
         wide, hidden = self.head_widths
         yield f"final_expand_layer-input:{_shape(size, width)}-output:{_shape(size, wide)}"
@@ -136,8 +169,11 @@ class OnceForAllOperators:
         yield f"classifier-input:{hidden}-output:{self.classes}"
 
 
-def once_for_all_latency(*, resolution: int = 224, path: str | os.PathLike[str] | None = None) -> OperatorLatency:
-    """Return the latency of once-for-all's MobileNetV3 on an Intel i7-8700K, in ms, as a cost of `retia.hub.MobileNetV3` with its stages.
+def once_for_all_latency(
+    *, resolution: int = 224, path: str | os.PathLike[str] | None = None
+) -> OperatorLatency:
+    """Return the latency of once-for-all's MobileNetV3 on an Intel i7-8700K, in ms, as a cost of
+    `retia.hub.MobileNetV3` with its stages.
 
     Args:
         resolution: The height and width of the image: 128 to 256, in steps of 4.
@@ -149,7 +185,18 @@ def once_for_all_latency(*, resolution: int = 224, path: str | os.PathLike[str] 
     return OperatorLatency(read_operators(locate(_ONCE_FOR_ALL, path)), OnceForAllOperators(resolution))
 
 
-def _block(size: int, width: int, after: int, out: int, expansion: float, kernel: int, stride: int, *, residual: bool, squeeze: bool) -> str:
+def _block(
+    size: int,
+    width: int,
+    after: int,
+    out: int,
+    expansion: float,
+    kernel: int,
+    stride: int,
+    *,
+    residual: bool,
+    squeeze: bool,
+) -> str:
     return (
         f"MBConv-input:{_shape(size, width)}-output:{_shape(after, out)}-expand:{expansion:g}-kernel:{kernel}"
         f"-stride:{stride}-idskip:{residual:d}-se:{squeeze:d}"

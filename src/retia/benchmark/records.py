@@ -18,8 +18,8 @@ Getter = tuple[str, Callable[[int], float]]  # a metric, and what reads it from 
 class Records(Protocol):
     """The numbers of a table, by row.
 
-    Laws: `at` returns finite numbers only, and leaves out what is not known of a row; `column` holds NaN there instead; a metric of
-    `costs` is the same at all epochs, and known before training.
+    Laws: `at` returns finite numbers only, and leaves out what is not known of a row; `column` holds NaN
+    there instead; a metric of `costs` is the same at all epochs, and known before training.
     """
 
     @property
@@ -73,7 +73,9 @@ class Columns:
 
     def at(self, row: int, epochs: float) -> dict[str, float]:
         """Return what is known of a row after so many epochs."""
-        return {name: value for name, item in self._getters_at(epochs) if (value := item(row)) == value}  # NaN is unequal to itself
+        return {
+            name: value for name, item in self._getters_at(epochs) if (value := item(row)) == value
+        }  # NaN is unequal to itself
 
     def column(self, metric: str, epochs: float) -> NDArray[Any]:
         """Return a metric of all rows, shape (N,)."""
@@ -92,7 +94,10 @@ class Columns:
     @cached_property
     def _getters(self) -> dict[float, tuple[Getter, ...]]:
         # The bound method `item` makes a Python float of one number: the quickest way to read it.
-        return {epochs: tuple((name, column.item) for name, column in {**columns, **self.fixed}.items()) for epochs, columns in self.trained.items()}
+        return {
+            epochs: tuple((name, column.item) for name, column in {**columns, **self.fixed}.items())
+            for epochs, columns in self.trained.items()
+        }
 
     def __getstate__(self) -> dict[str, Any]:
         return {"trained": self.trained, "fixed": self.fixed}
@@ -139,7 +144,10 @@ class Joined:
 
 def no_epochs(asked: float, there: tuple[int, ...]) -> str:
     """Say that the table has no results after so many epochs."""
-    return f"The table has results after {_listed(there)} epochs, got {asked!r}. Take one of these as epochs= or as the fidelity."
+    return (
+        f"The table has results after {_listed(there)} epochs, got {asked!r}. "
+        "Take one of these as epochs= or as the fidelity."
+    )
 
 
 def no_metric(asked: str, there: tuple[str, ...]) -> str:

@@ -15,7 +15,9 @@ from retia.errors import EvaluationError
 __all__ = ["read_pickle"]
 
 _SLACK, _RATIO = 1 << 26, 100
-"""How large a file may become when it is decompressed: so many bytes, and so many times as large. Real ones grow by 2 to 40 times."""
+"""How large a file may become when it is decompressed: so many bytes, and so many times as large. Real ones
+grow by 2 to 40 times.
+"""
 
 _U1, _U2, _U4, _U8, _I4, _F8 = map(struct.Struct, ("<B", "<H", "<I", "<Q", "<i", ">d"))
 _NUMBERS: Final = {pickle.BINFLOAT: _F8, pickle.BININT1: _U1, pickle.BININT2: _U2, pickle.BININT: _I4}
@@ -25,7 +27,11 @@ _GETS: Final = {pickle.BINGET: _U1, pickle.LONG_BINGET: _U4}
 _PUTS: Final = {pickle.BINPUT: _U1, pickle.LONG_BINPUT: _U4}
 _SKIPPED: Final = {pickle.PROTO: _U1, pickle.FRAME: _U8}
 _CONSTANTS: Final = {pickle.NONE: None, pickle.NEWTRUE: True, pickle.NEWFALSE: False, pickle.EMPTY_TUPLE: ()}
-_CONTAINERS: Final[Mapping[bytes, Callable[[], Any]]] = {pickle.EMPTY_LIST: list, pickle.EMPTY_DICT: dict, pickle.EMPTY_SET: set}
+_CONTAINERS: Final[Mapping[bytes, Callable[[], Any]]] = {
+    pickle.EMPTY_LIST: list,
+    pickle.EMPTY_DICT: dict,
+    pickle.EMPTY_SET: set,
+}
 _TUPLES: Final = {pickle.TUPLE1: 1, pickle.TUPLE2: 2, pickle.TUPLE3: 3}
 
 _CODES: Final = frozenset(["b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"])
@@ -35,8 +41,9 @@ _CODES: Final = frozenset(["b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8",
 def read_pickle(path: Path) -> Any:
     """Read a file of pickled dictionaries, lists, tuples, sets, strings and numbers, compressed by bz2.
 
-    A pickle is a program. This reader knows only those of its instructions that make such values, and of all that a pickle may name an ordered
-    dictionary and numpy's numbers, which become plain ones; it calls nothing of what it reads.
+    A pickle is a program. This reader knows only those of its instructions that make such values, and of all
+    that a pickle may name an ordered dictionary and numpy's numbers, which become plain ones; it calls
+    nothing of what it reads.
 
     Raises:
         EvaluationError: If the pickle names anything else, or the file is not such a pickle.
@@ -45,8 +52,20 @@ def read_pickle(path: Path) -> Any:
         return _Machine(_decompressed(path)).run()
     except EvaluationError:
         raise
-    except (OSError, EOFError, ValueError, TypeError, LookupError, RuntimeError, struct.error, MemoryError) as error:
-        msg = f"{path} must be a pickle compressed by bz2, but it can't be read: {type(error).__name__}: {error}. Download it again."
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        TypeError,
+        LookupError,
+        RuntimeError,
+        struct.error,
+        MemoryError,
+    ) as error:
+        msg = (
+            f"{path} must be a pickle compressed by bz2, but it can't be read: {type(error).__name__}: "
+            f"{error}. Download it again."
+        )
         raise EvaluationError(msg) from error
 
 
@@ -81,7 +100,9 @@ _SCALARS: Final = (_Named("numpy.core.multiarray", "scalar"), _Named("numpy._cor
 
 
 class _Machine:
-    """Runs the instructions of a pickle, one after the other: they put values on a stack, gather them, and remember them by number."""
+    """Runs the instructions of a pickle, one after the other: they put values on a stack, gather them, and
+    remember them by number.
+    """
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -158,7 +179,11 @@ class _Machine:
             (state,) = self._popped(1)
             _check_state(stack[-1], state)
         else:
-            msg = f"the instruction {code!r} makes no number, text or container of them" if code else "it ends in the middle"
+            msg = (
+                f"the instruction {code!r} makes no number, text or container of them"
+                if code
+                else "it ends in the middle"
+            )
             raise ValueError(msg)
 
     def _take(self, size: int) -> bytes:
@@ -201,7 +226,9 @@ def _fill(container: Any, code: bytes, values: list[Any]) -> None:
 
 
 def _key(value: Any) -> Any:
-    """Return a key if it is a text, a number or a tuple of such: to hash tuples in tuples in tuples may exhaust the processor's stack."""
+    """Return a key if it is a text, a number or a tuple of such: to hash tuples in tuples in tuples may
+    exhaust the processor's stack.
+    """
     for part in value if type(value) is tuple else (value,):
         if not isinstance(part, str | int | float | None):
             msg = f"a key holds a {type(part).__name__}"
@@ -216,7 +243,8 @@ def _named(module: Any, name: Any) -> _Named:
     named = _Named(module, name)
     if named not in (_DICTIONARY, _TYPE, *_SCALARS):
         msg = (
-            f"The pickle asks for {module!s:.100}.{name!s:.100}, which no table of numbers needs, so nothing of it was run. Get the file from its "
+            f"The pickle asks for {module!s:.100}.{name!s:.100}, which no table of numbers needs, "
+            "so nothing of it was run. Get the file from its "
             f"authors; of NATS-Bench the archive without trained weights, whose name ends in '-simple'."
         )
         raise EvaluationError(msg)
@@ -227,7 +255,13 @@ def _made(what: Any, arguments: Any) -> Any:
     """Return what a call of something named stands for: a dictionary, the type of a number, or a number."""
     if what == _DICTIONARY and arguments == ():
         return {}
-    if what == _TYPE and type(arguments) is tuple and arguments and type(arguments[0]) is str and arguments[0] in _CODES:
+    if (
+        what == _TYPE
+        and type(arguments) is tuple
+        and arguments
+        and type(arguments[0]) is str
+        and arguments[0] in _CODES
+    ):
         return _Type(arguments[0])
     if what in _SCALARS and type(arguments) is tuple and list(map(type, arguments)) == [_Type, bytes]:
         of, raw = arguments
@@ -238,7 +272,15 @@ def _made(what: Any, arguments: Any) -> Any:
 
 
 def _check_state(of: Any, state: Any) -> None:
-    """Check what a pickle adds to the type of a number: the order of its bytes, and else what goes without saying."""
-    if type(of) is not _Type or type(state) is not tuple or len(state) < 2 or type(state[1]) is not str or state[1] not in "<|":
+    """Check what a pickle adds to the type of a number: the order of its bytes, and else what goes without
+    saying.
+    """
+    if (
+        type(of) is not _Type
+        or type(state) is not tuple
+        or len(state) < 2
+        or type(state[1]) is not str
+        or state[1] not in "<|"
+    ):
         msg = f"a state is given to a {type(of).__name__} that is no plain type of little-endian numbers"
         raise ValueError(msg)

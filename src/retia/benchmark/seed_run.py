@@ -34,9 +34,11 @@ class SeedRun:
     Args:
         strategy: Its name.
         seed: The seed.
-        regret: How far the best so far is from the table's best, (T,); NaN before the first trial that counts. With several objectives the share
-            of the hypervolume of the table's front that the trials' front lacks.
-        tested: The test accuracy of the best so far, (T,); NaN where it isn't known, and with several objectives.
+        regret: How far the best so far is from the table's best, (T,); NaN before the first trial that
+            counts. With several objectives the share of the hypervolume of the table's front that the trials'
+            front lacks.
+        tested: The test accuracy of the best so far, (T,); NaN where it isn't known, and with several
+            objectives.
         ended_s: When the trials ended, in simulated seconds, (T,).
         propose_s: The processor time that the strategy took for all its proposals, in seconds.
     """
@@ -53,7 +55,9 @@ class SeedRun:
         return float(self.regret[min(evaluations, len(self.regret)) - 1])
 
     def regret_at(self, hours: float) -> float:
-        """Return the regret after some simulated hours, by the trials that had ended by then; NaN if none had that counts."""
+        """Return the regret after some simulated hours, by the trials that had ended by then; NaN if none had
+        that counts.
+        """
         ended = self._ended_by(hours)
         return float(self.regret[ended - 1]) if ended else math.nan
 
@@ -108,12 +112,24 @@ class SimulatedSeed:
             minimize=[one.metric for one in self.objectives if one.direction == "minimize"],
         )
         if not simulated.trials:
-            msg = f"'{name}' proposed nothing with seed {seed}, so there is nothing to compare. A strategy proposes at least one architecture."
+            msg = (
+                f"'{name}' proposed nothing with seed {seed}, so there is nothing to compare. "
+                "A strategy proposes at least one architecture."
+            )
             raise EvaluationError(msg)
         if len(self.objectives) > 1:
             lacking = 1 - simulated.hypervolume_shares(self.reference)
-            return SeedRun(name, seed, np.where(lacking < ROUNDING, 0.0, lacking), np.full(len(lacking), np.nan), simulated.ends_s, strategy.seconds)
-        tested = [math.nan if trial is None else trial.metrics.get(TEST, math.nan) for trial in simulated.incumbents]
+            return SeedRun(
+                name,
+                seed,
+                np.where(lacking < ROUNDING, 0.0, lacking),
+                np.full(len(lacking), np.nan),
+                simulated.ends_s,
+                strategy.seconds,
+            )
+        tested = [
+            math.nan if trial is None else trial.metrics.get(TEST, math.nan) for trial in simulated.incumbents
+        ]
         return SeedRun(name, seed, simulated.regret(), np.array(tested), simulated.ends_s, strategy.seconds)
 
 
@@ -124,7 +140,9 @@ class _Timed:
     strategy: Strategy
     seconds: float = 0.0
 
-    def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
+    def propose(
+        self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
+    ) -> Sequence[Proposal]:
         """Propose what the strategy does."""
         started_s = time.process_time()
         proposals = self.strategy.propose(space, history, n, rng)

@@ -1,4 +1,6 @@
-"""A simulated clock: strategies run on as many workers as one likes, in the time that a table says, without waiting for it."""
+"""A simulated clock: strategies run on as many workers as one likes, in the time that a table says, without
+waiting for it.
+"""
 
 import heapq
 from collections.abc import Mapping, Sequence
@@ -14,7 +16,16 @@ from retia.errors import EvaluationError
 from retia.rng import stream
 from retia.space import Architecture, SearchSpace
 from retia.strategy import Strategy
-from retia.trial import History, Objective, Proposal, Trial, dominates, hypervolume, objectives_from, reference_point
+from retia.trial import (
+    History,
+    Objective,
+    Proposal,
+    Trial,
+    dominates,
+    hypervolume,
+    objectives_from,
+    reference_point,
+)
 
 __all__ = ["Simulated", "simulate"]
 
@@ -27,7 +38,8 @@ class Simulated:
     """What a strategy did, trial by trial.
 
     Args:
-        trials: The completed trials, in the order in which they ended; `started` and `ended` are simulated seconds.
+        trials: The completed trials, in the order in which they ended; `started` and `ended` are simulated
+            seconds.
         objectives: What was searched for.
         benchmark: Where the results come from.
     """
@@ -43,32 +55,43 @@ class Simulated:
 
     @cached_property
     def incumbents(self) -> list[Trial | None]:
-        """The best trial so far by the first objective, after each: (T,). Trials of less than the benchmark's epochs don't count."""
+        """The best trial so far by the first objective, after each: (T,). Trials of less than the benchmark's
+        epochs don't count.
+        """
         best: Trial | None = None
         so_far: list[Trial | None] = []
         for trial in self.trials:
-            if _is_full(trial, self.benchmark) and (best is None or self.objectives[0].loss(trial.metrics) < self.objectives[0].loss(best.metrics)):
+            if _is_full(trial, self.benchmark) and (
+                best is None or self.objectives[0].loss(trial.metrics) < self.objectives[0].loss(best.metrics)
+            ):
                 best = trial
             so_far.append(best)
         return so_far
 
     def curve(self, metric: str | None = None) -> NDArray[np.float64]:
-        """Return a metric of the best trial so far, after each trial: (T,); NaN before the first one that counts.
+        """Return a metric of the best trial so far, after each trial: (T,); NaN before the first one that
+        counts.
 
         Args:
-            metric: Which; the first objective's if not given. The trial is the best by the first objective, whatever the metric.
+            metric: Which; the first objective's if not given. The trial is the best by the first objective,
+                whatever the metric.
         """
         name = metric or self.objectives[0].metric
         return np.array([np.nan if trial is None else trial.metrics[name] for trial in self.incumbents])
 
     def regret(self) -> NDArray[np.float64]:
-        """Return how far the best so far is from the table's best in the first objective, after each trial: (T,)."""
+        """Return how far the best so far is from the table's best in the first objective, after each trial:
+        (T,).
+        """
         objective = self.objectives[0]
         minimize = objective.direction == "minimize"
         return np.abs(self.benchmark.optimum(objective.metric, minimize=minimize) - self.curve())
 
-    def at(self, hours: Sequence[float] | NDArray[np.float64], curve: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return a curve (T,) of the trials at some simulated hours (H,), as (H,): its value after the last trial that ended by then.
+    def at(
+        self, hours: Sequence[float] | NDArray[np.float64], curve: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return a curve (T,) of the trials at some simulated hours (H,), as (H,): its value after the last
+        trial that ended by then.
 
         It is NaN before the first trial has ended.
         """
@@ -76,7 +99,8 @@ class Simulated:
         return np.where(ended > 0, curve[np.maximum(ended - 1, 0)], np.nan)
 
     def hypervolume_share(self, reference: Mapping[str, float] | None = None) -> float:
-        """Return which share of the volume that the table's front dominates the trials' front does, after all of them.
+        """Return which share of the volume that the table's front dominates the trials' front does, after all
+        of them.
 
         Args:
             reference: Up to which value of each objective to measure; the worst of the table if not given.
@@ -122,9 +146,10 @@ def simulate(
 ) -> Simulated:
     """Run a strategy on a benchmark, asynchronously on some simulated workers, and return what it did.
 
-    A trial takes the benchmark's `train_seconds`; where it goes on from a parent of the same architecture and a lower fidelity, only what that
-    has not trained, if trainings of the benchmark do continue. A worker that is free gets the next proposal at once; the strategy sees what runs as running. The random numbers are those
-    of a study with this seed: with one worker and a study's baseline, the trials are the study's.
+    A trial takes the benchmark's `train_seconds`; where it goes on from a parent of the same architecture and
+    a lower fidelity, only what that has not trained, if trainings of the benchmark do continue. A worker that
+    is free gets the next proposal at once; the strategy sees what runs as running. The random numbers are
+    those of a study with this seed: with one worker and a study's baseline, the trials are the study's.
 
     Args:
         benchmark: Where the results come from.
@@ -138,18 +163,27 @@ def simulate(
         baseline: The architecture of trial 0; the strategy's own proposal if not given.
 
     Raises:
-        EvaluationError: If there are no evaluations, hours or workers, or the table doesn't know how long training takes and there are hours to
-            keep or workers to fill.
+        EvaluationError: If there are no evaluations, hours or workers, or the table doesn't know how long
+            training takes and there are hours to keep or workers to fill.
     """
     most = np.inf if evaluations is None else evaluations
     if most < 1 or workers < 1:
-        msg = f"A simulation needs at least one evaluation and one worker, got evaluations={evaluations}, workers={workers}."
+        msg = (
+            f"A simulation needs at least one evaluation and one worker, got evaluations={evaluations}, "
+            f"workers={workers}."
+        )
         raise EvaluationError(msg)
     if not (np.isfinite(most) if hours is None else hours > 0):
-        msg = f"A simulation ends after some evaluations or some hours, got evaluations={evaluations}, hours={hours}. Give one of them, or both."
+        msg = (
+            f"A simulation ends after some evaluations or some hours, got evaluations={evaluations}, "
+            f"hours={hours}. Give one of them, or both."
+        )
         raise EvaluationError(msg)
     if (workers > 1 or hours is not None) and "train_seconds" not in benchmark.metrics:
-        msg = f"{benchmark} has no 'train_seconds', without which trials take no time. Leave out workers= and hours=."
+        msg = (
+            f"{benchmark} has no 'train_seconds', without which trials take no time. "
+            "Leave out workers= and hours=."
+        )
         raise EvaluationError(msg)
     objectives = objectives_from(maximize or (None if minimize else benchmark.objective), minimize)
     history = History(objectives)
@@ -159,7 +193,9 @@ def simulate(
     while True:
         while clock.running < workers and len(history) < most and clock.now_s < deadline:
             room = int(min(workers - clock.running, most - len(history)))
-            proposals = [first] if first is not None else _proposals(strategy, benchmark.space, history, room, seed)
+            proposals = (
+                [first] if first is not None else _proposals(strategy, benchmark.space, history, room, seed)
+            )
             first = None
             for proposal in proposals:
                 clock.start(proposal)
@@ -176,14 +212,21 @@ def _is_full(trial: Trial, benchmark: Benchmark) -> bool:
 
 
 @lru_cache(maxsize=8)
-def _front_volume(benchmark: Benchmark, objectives: tuple[Objective, ...], reference: tuple[float, ...] | None) -> tuple[tuple[float, ...], float]:
+def _front_volume(
+    benchmark: Benchmark, objectives: tuple[Objective, ...], reference: tuple[float, ...] | None
+) -> tuple[tuple[float, ...], float]:
     """Return up to which losses to measure, and the volume that the table's front dominates there."""
     losses = benchmark.losses(objectives)
     worst = tuple(np.nanmax(losses, 0).tolist()) if reference is None else reference
     volume = hypervolume(losses[front_rows(losses)].tolist(), worst)
     if volume <= 0:
-        stated = {one.metric: one.loss({one.metric: limit}) for one, limit in zip(objectives, worst, strict=True)}
-        msg = f"Nothing in {benchmark} is better than the reference {stated} in all objectives, so there is no volume to measure. Take a worse reference."
+        stated = {
+            one.metric: one.loss({one.metric: limit}) for one, limit in zip(objectives, worst, strict=True)
+        }
+        msg = (
+            f"Nothing in {benchmark} is better than the reference {stated} in all objectives, "
+            "so there is no volume to measure. Take a worse reference."
+        )
         raise EvaluationError(msg)
     return worst, volume
 
@@ -205,7 +248,13 @@ class _Clock:
     def start(self, proposal: Proposal) -> None:
         number = len(self._history)
         metrics = self._benchmark.query(proposal.architecture, proposal.fidelity)
-        trial = Trial(number, proposal.architecture, fidelity=proposal.fidelity, parent=proposal.parent, started=self.now_s)
+        trial = Trial(
+            number,
+            proposal.architecture,
+            fidelity=proposal.fidelity,
+            parent=proposal.parent,
+            started=self.now_s,
+        )
         self._history.record(trial)
         end = self.now_s + metrics.get("train_seconds", 0.0) - self._trained_s(proposal)
         heapq.heappush(self._ends, (end, number, trial.end("completed", at=end, metrics=metrics)))
@@ -222,12 +271,16 @@ class _Clock:
             return 0.0
         parent = self._history[proposal.parent]
         full = self._benchmark.epochs
-        goes_on = parent.architecture == proposal.architecture and (parent.fidelity or full) < (proposal.fidelity or full)
+        goes_on = parent.architecture == proposal.architecture and (parent.fidelity or full) < (
+            proposal.fidelity or full
+        )
         return parent.metrics.get("train_seconds", 0.0) if goes_on else 0.0
 
 
 def _proposals(strategy: Strategy, space: SearchSpace, history: History, n: int, seed: int) -> list[Proposal]:
-    """Ask the strategy for what has not been evaluated, with the random numbers of a study; none if it waits or has no more."""
+    """Ask the strategy for what has not been evaluated, with the random numbers of a study; none if it waits
+    or has no more.
+    """
     for attempt in range(REPEATS):
         rng = stream(seed, "propose", len(history), attempt)
         proposals = strategy.propose(space, history, n, rng)

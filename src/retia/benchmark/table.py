@@ -36,11 +36,13 @@ def table_of(
     settings: Mapping[str, Any] | None = None,
     reference: str = "",
 ) -> Benchmark:
-    """Make a benchmark of the completed trials of a study, such as one that has evaluated a whole small space.
+    """Make a benchmark of the completed trials of a study, such as one that has evaluated a whole small
+    space.
 
     Args:
         space: What was searched.
-        trials: The trials; the others are passed over. Of several trials of one architecture at one fidelity the last counts.
+        trials: The trials; the others are passed over. Of several trials of one architecture at one fidelity
+            the last counts.
         epochs: What a trial without a fidelity was trained for.
         name: What to call the benchmark.
         costs: The metrics that need no training; those that no trial has are left out.
@@ -55,7 +57,10 @@ def table_of(
         if trial.state == "completed":
             by_architecture.setdefault(trial.architecture, {})[int(trial.fidelity or epochs)] = trial.metrics
     if not by_architecture:
-        msg = f"The table '{name}' needs at least one completed trial, got none. Run the study first: study.run(GridSearch(), trials=...)."
+        msg = (
+            f"The table '{name}' needs at least one completed trial, got none. Run the study first: "
+            "study.run(GridSearch(), trials=...)."
+        )
         raise EvaluationError(msg)
     rows = list(by_architecture.values())
     all_metrics = dict.fromkeys(metric for row in rows for metrics in row.values() for metric in metrics)
@@ -63,15 +68,25 @@ def table_of(
     fixed = {metric: np.array([_first(row, metric) for row in rows]) for metric in known_costs}
     trained: dict[int, dict[str, NDArray[Any]]] = {}
     for at in sorted({at for row in rows for at in row}):
-        present = [metric for metric in all_metrics if metric not in fixed and any(metric in row.get(at, {}) for row in rows)]
-        trained[at] = {metric: np.array([row.get(at, {}).get(metric, math.nan) for row in rows]) for metric in present}
-    return _benchmark(name, space, tuple(by_architecture), Columns(trained, fixed), epochs, settings or {}, reference)
+        present = [
+            metric
+            for metric in all_metrics
+            if metric not in fixed and any(metric in row.get(at, {}) for row in rows)
+        ]
+        trained[at] = {
+            metric: np.array([row.get(at, {}).get(metric, math.nan) for row in rows]) for metric in present
+        }
+    return _benchmark(
+        name, space, tuple(by_architecture), Columns(trained, fixed), epochs, settings or {}, reference
+    )
 
 
 def write_table(benchmark: Benchmark, path: str | os.PathLike[str]) -> Path:
-    """Write a benchmark to an npz file that `read_table` reads: its space, its architectures and its numbers, with six digits or more.
+    """Write a benchmark to an npz file that `read_table` reads: its space, its architectures and its numbers,
+    with six digits or more.
 
-    The restrictions of the space are code and are not written; the architectures in the table are what is left of them.
+    The restrictions of the space are code and are not written; the architectures in the table are what is
+    left of them.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +99,10 @@ def write_table(benchmark: Benchmark, path: str | os.PathLike[str]) -> Path:
         "reference": benchmark.reference,
         "architectures": [json.loads(entry.architecture.to_json()) for entry in benchmark.entries()],
     }
-    arrays: dict[str, Any] = {"format": np.array(FORMAT), "header": np.frombuffer(json.dumps(header).encode(), np.uint8)}
+    arrays: dict[str, Any] = {
+        "format": np.array(FORMAT),
+        "header": np.frombuffer(json.dumps(header).encode(), np.uint8),
+    }
     for cost in benchmark.costs:
         arrays[f"fixed/{cost}"] = benchmark.column(cost)
     for epochs in benchmark.fidelities:
@@ -123,17 +141,41 @@ def _read(path: str | os.PathLike[str]) -> Benchmark:
             (fixed if at == "fixed" else trained.setdefault(int(at), {}))[metric] = column
     architectures = tuple(Architecture(values) for values in header["architectures"])
     space = SearchSpace.from_json(header["space"])
-    benchmark = _benchmark(header["name"], space, architectures, Columns(trained, fixed), header["epochs"], header["settings"], header["reference"])
+    benchmark = _benchmark(
+        header["name"],
+        space,
+        architectures,
+        Columns(trained, fixed),
+        header["epochs"],
+        header["settings"],
+        header["reference"],
+    )
     return replace(benchmark, continues=header.get("continues", True))
 
 
 def _benchmark(
-    name: str, space: SearchSpace, architectures: tuple[Architecture, ...], columns: Columns, epochs: int, settings: Mapping[str, Any], reference: str
+    name: str,
+    space: SearchSpace,
+    architectures: tuple[Architecture, ...],
+    columns: Columns,
+    epochs: int,
+    settings: Mapping[str, Any],
+    reference: str,
 ) -> Benchmark:
-    """Return the benchmark; where not all architectures of the space are in the table, its space is of those that are."""
+    """Return the benchmark; where not all architectures of the space are in the table, its space is of those
+    that are.
+    """
     index = Listing(architectures)
     whole = space.size_before_restrictions() == len(architectures)
-    return Benchmark(name, space if whole else space.where(index.lists, "in the table"), index, columns, epochs, settings, reference)
+    return Benchmark(
+        name,
+        space if whole else space.where(index.lists, "in the table"),
+        index,
+        columns,
+        epochs,
+        settings,
+        reference,
+    )
 
 
 def _first(row: Mapping[int, Mapping[str, float]], metric: str) -> float:

@@ -18,7 +18,8 @@ BATCH = 4096
 def read_records(path: Path, progress: Callable[[int, int], None] | None = None) -> Iterator[bytes]:
     """Yield the records of a TFRecord file, checked by their CRC-32C.
 
-    Each record is framed: its length (64 bits, little endian), the masked checksum of these, the record, its masked checksum.
+    Each record is framed: its length (64 bits, little endian), the masked checksum of these, the record, its
+    masked checksum.
 
     Args:
         path: The file.
@@ -38,7 +39,9 @@ def read_records(path: Path, progress: Callable[[int, int], None] | None = None)
                 return
             lengths, records = [frame[0] for frame in frames], [frame[2] for frame in frames]
             expected = np.array([[frame[1], frame[3]] for frame in frames], np.uint32)  # (B, 2)
-            wrong = (_masked(crc32c(lengths)) != expected[:, 0]) | (_masked(crc32c(records)) != expected[:, 1])
+            wrong = (_masked(crc32c(lengths)) != expected[:, 0]) | (
+                _masked(crc32c(records)) != expected[:, 1]
+            )
             if wrong.any():
                 place = start + sum(16 + len(record) for record in records[: int(wrong.argmax())])
                 raise EvaluationError(_damaged(path, place, "has another checksum than it was written with"))
@@ -59,7 +62,8 @@ def _frame(path: Path, head: bytes, read: Callable[[int], bytes]) -> tuple[bytes
 
 
 def crc32c(records: Sequence[bytes]) -> NDArray[np.uint32]:
-    """Return the CRC-32C (Castagnoli) of each record, shape (B,); they go through the table side by side, a byte at a time.
+    """Return the CRC-32C (Castagnoli) of each record, shape (B,); they go through the table side by side, a
+    byte at a time.
 
     >>> hex(crc32c([b"123456789"])[0])
     '0xe3069283'

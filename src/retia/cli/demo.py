@@ -33,7 +33,9 @@ class Net(nn.Module):
         return self.head(self.body(self.pool(self.stem(x))).mean((2, 3)))
 
 
-def main(directory: Path, *, trials: int = 24, workers: int = 2, epochs: int = 12, seed: int = 0) -> retia.Study:
+def main(
+    directory: Path, *, trials: int = 24, workers: int = 2, epochs: int = 12, seed: int = 0
+) -> retia.Study:
     data = retia.datasets.digits()
     return retia.search(
         retia.ModelSpace(Net, classes=10),

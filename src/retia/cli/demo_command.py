@@ -11,10 +11,30 @@ __all__ = ["demo"]
 
 
 @click.command()
-@click.option("--directory", type=click.Path(file_okay=False, path_type=Path), default=Path("retia-demo"), show_default=True, help="Where the files go.")
-@click.option("--trials", type=click.IntRange(2), default=24, show_default=True, help="How many architectures to train; the random control trains as many.")
-@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="How many processes train.")
-@click.option("--epochs", type=click.IntRange(1), default=12, show_default=True, help="How long each architecture trains.")
+@click.option(
+    "--directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("retia-demo"),
+    show_default=True,
+    help="Where the files go.",
+)
+@click.option(
+    "--trials",
+    type=click.IntRange(2),
+    default=24,
+    show_default=True,
+    help="How many architectures to train; the random control trains as many.",
+)
+@click.option(
+    "--workers", type=click.IntRange(1), default=2, show_default=True, help="How many processes train."
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(1),
+    default=12,
+    show_default=True,
+    help="How long each architecture trains.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Where the randomness comes from.")
 @json_option
 def demo(directory: Path, trials: int, workers: int, epochs: int, seed: int, as_json: bool) -> None:
@@ -28,19 +48,31 @@ def demo(directory: Path, trials: int, workers: int, epochs: int, seed: int, as_
 
     directory.mkdir(parents=True, exist_ok=True)
     if not as_json:
-        say(f"Searching a small convolutional network on scikit-learn's handwritten digits: {trials} architectures, and {trials} at random beside them.")
+        say(
+            "Searching a small convolutional network on scikit-learn's handwritten digits: "
+            f"{trials} architectures, and {trials} at random beside them."
+        )
     study = main(directory, trials=trials, workers=workers, epochs=epochs, seed=seed)
     plots = save_plots(study, directory / "plots")
     chosen = study.best
     exported = retia.export(chosen, directory / "best", retia.datasets.digits().test[0][:2])
     if as_json:
-        print_json({**overview(study), "test_accuracy": chosen.metrics["test_accuracy"], "plots": [str(path) for path in plots], "exported": str(exported)})
+        print_json(
+            {
+                **overview(study),
+                "test_accuracy": chosen.metrics["test_accuracy"],
+                "plots": [str(path) for path in plots],
+                "exported": str(exported),
+            }
+        )
         return
     say("")
     show(summary(study))
     say(
-        f"\nThe most accurate model is that of trial {chosen.number}: {chosen.metrics['accuracy']:.4f} on the validation part that the search saw, "
-        f"{chosen.metrics['test_accuracy']:.4f} on the held-out test part that it never saw, {chosen.metrics['params']:,.0f} parameters."
+        f"\nThe most accurate model is that of trial {chosen.number}: {chosen.metrics['accuracy']:.4f} on "
+        "the validation part that the search saw, "
+        f"{chosen.metrics['test_accuracy']:.4f} on the held-out test part that it never saw, "
+        f"{chosen.metrics['params']:,.0f} parameters."
     )
     say(f"\nstudy    {study.storage}  (retia trials --storage {study.storage} digits)")
     for path in plots:

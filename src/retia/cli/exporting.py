@@ -21,17 +21,32 @@ __all__ = ["export"]
 
 @click.command()
 @file_argument
-@click.option("--storage", metavar="FILE|URL", help=f"Where the study is; the file's own, else RETIA_STORAGE, else {DEFAULT_STORAGE}.")
+@click.option(
+    "--storage",
+    metavar="FILE|URL",
+    help=f"Where the study is; the file's own, else RETIA_STORAGE, else {DEFAULT_STORAGE}.",
+)
 @name_option
 @click.option("--number", type=int, help="Which trial; the best if not given.")
 @set_option
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder for the files.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder for the files."
+)
 @json_option
-def export(file: Path, storage: str | None, name: str | None, number: int | None, settings: tuple[str, ...], out: Path, as_json: bool) -> None:
+def export(
+    file: Path,
+    storage: str | None,
+    name: str | None,
+    number: int | None,
+    settings: tuple[str, ...],
+    out: Path,
+    as_json: bool,
+) -> None:
     """Export a trained model.
 
-    FILE is the file that retia run took: it defines `study` or `main`, and may define `example`, an input of the models with a batch dimension of two or
-    more. Writes weights.safetensors, architecture.json and program.pt2, a program that runs with torch alone.
+    FILE is the file that retia run took: it defines `study` or `main`, and may define `example`, an input of
+    the models with a batch dimension of two or more. Writes weights.safetensors, architecture.json and
+    program.pt2, a program that runs with torch alone.
     """
     import retia
     from retia.cli.listing import find
@@ -62,8 +77,10 @@ def _example(study: "Study", loaded: UserFile) -> Any:
     example = getattr(with_costs(study).costs, "example", None)
     if example is None:
         msg = (
-            f"An export needs an example input, and the study's evaluator ({type(study.evaluator).__name__}) has no data to take one from. "
-            f"Write example = torch.zeros(2, ...) in {loaded.path.name}, or give the study costs=retia.Costs(input_shape)."
+            "An export needs an example input, and the study's evaluator "
+            f"({type(study.evaluator).__name__}) has no data to take one from. "
+            f"Write example = torch.zeros(2, ...) in {loaded.path.name}, "
+            "or give the study costs=retia.Costs(input_shape)."
         )
         raise StudyError(msg)
     positional, named = example.on("cpu", batch=2)

@@ -33,7 +33,10 @@ def studies(storage: str, as_json: bool) -> None:
                     "created": study.created,
                     "trials": dict(study.trials),
                     "stop_reason": study.stop_reason,
-                    "objectives": [{"metric": objective.metric, "direction": objective.direction} for objective in study.objectives],
+                    "objectives": [
+                        {"metric": objective.metric, "direction": objective.direction}
+                        for objective in study.objectives
+                    ],
                 }
                 for study in found
             ]
@@ -49,13 +52,21 @@ def studies(storage: str, as_json: bool) -> None:
         )
         for study in found
     ]
-    say(columns(("name", "created", "objectives", "trials", "stopped"), rows) if rows else visible(f"no study in '{storage}'"))
+    say(
+        columns(("name", "created", "objectives", "trials", "stopped"), rows)
+        if rows
+        else visible(f"no study in '{storage}'")
+    )
 
 
 @click.command()
 @click.argument("name", required=False)
 @storage_option
-@click.option("--state", type=click.Choice(["running", "completed", "failed", "infeasible"]), help="Only the trials in that state.")
+@click.option(
+    "--state",
+    type=click.Choice(["running", "completed", "failed", "infeasible"]),
+    help="Only the trials in that state.",
+)
 @click.option("--last", type=click.IntRange(1), metavar="N", help="Only the last N trials.")
 @json_option
 def trials(name: str | None, storage: str, state: str | None, last: int | None, as_json: bool) -> None:
@@ -100,7 +111,8 @@ def show_trial(number: int, storage: str, name: str | None, as_json: bool) -> No
 def best(storage: str, name: str | None, as_json: bool) -> None:
     """Show what came out of a study.
 
-    The Pareto front or the best trials, what was gained over the baseline and over random search, and the best architecture.
+    The Pareto front or the best trials, what was gained over the baseline and over random search, and the
+    best architecture.
     """
     from retia.report import overview, summary
 
@@ -124,7 +136,11 @@ def find(study: "Study", number: int) -> "Trial":
     for trial in study.trials:
         if trial.number == number:
             return trial
-    found = f"It has {len(study.trials)}, up to trial {study.trials[-1].number}" if study.trials else "It has no trials yet"
+    found = (
+        f"It has {len(study.trials)}, up to trial {study.trials[-1].number}"
+        if study.trials
+        else "It has no trials yet"
+    )
     msg = f"Study '{study.name}' has no trial {number}. {found}. List them with retia trials."
     raise StudyError(msg)
 
@@ -133,7 +149,11 @@ def _lines(study: "Study", chosen: "list[Trial]") -> str:
     from retia.report import compact, duration, metric_names, number
 
     if not chosen:
-        return visible(f"no such trial in study '{study.name}'" if study.trials else f"study '{study.name}' has no trials yet")
+        return visible(
+            f"no such trial in study '{study.name}'"
+            if study.trials
+            else f"study '{study.name}' has no trials yet"
+        )
     front = {trial.number for trial in study.history.front}
     names = metric_names(study.objectives, chosen)
     rows = [
@@ -146,7 +166,9 @@ def _lines(study: "Study", chosen: "list[Trial]") -> str:
         )
         for trial in chosen
     ]
-    return columns(("trial ", "state", *names, "time", "architecture"), rows, right=frozenset(["trial ", *names, "time"]))
+    return columns(
+        ("trial ", "state", *names, "time", "architecture"), rows, right=frozenset(["trial ", *names, "time"])
+    )
 
 
 def _show(study: "Study", trial: "Trial") -> None:
@@ -155,12 +177,16 @@ def _show(study: "Study", trial: "Trial") -> None:
     from retia.report import architecture_table, duration, number
 
     seconds = "" if trial.seconds is None else f", {duration(trial.seconds)}"
-    show(Text(visible(f"trial {trial.number} of study '{study.name}' ({trial.state}{seconds})"), style="bold"))
+    show(
+        Text(visible(f"trial {trial.number} of study '{study.name}' ({trial.state}{seconds})"), style="bold")
+    )
     for name, value in trial.metrics.items():
         show(Text(visible(f"  {name}: {number(value)}")))
     show(architecture_table(trial.architecture, space=study.space))
     if trial.progress:
-        steps = [", ".join(f"{name} {number(value)}" for name, value in step.items()) for step in trial.progress]
+        steps = [
+            ", ".join(f"{name} {number(value)}" for name, value in step.items()) for step in trial.progress
+        ]
         show(Text(visible(f"progress, {len(steps)} reports, the last: {steps[-1]}")))
     if trial.directory is not None and trial.directory.exists():
         show(Text(visible(f"files: {trial.directory}")))

@@ -56,7 +56,14 @@ class Commands(click.Group):
                 sys.stdout.flush()
             except OSError:  # what is left would fail again when the interpreter ends
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            say(f"{type(error).__name__}: {error}. Check the path, its permissions and the space on its disk.", error=True, colour="red")
+            say(
+                (
+                    f"{type(error).__name__}: {error}. Check the path, its permissions and the space on its "
+                    "disk."
+                ),
+                error=True,
+                colour="red",
+            )
             sys.exit(FAILED)
 
 

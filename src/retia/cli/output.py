@@ -23,13 +23,17 @@ def print_json(value: Any) -> None:
 
 
 def say(text: str, *, error: bool = False, colour: str | None = None) -> None:
-    """Print a text of one or more lines, with escapes for what is not seen; names within a line go through `visible` first."""
+    """Print a text of one or more lines, with escapes for what is not seen; names within a line go through
+    `visible` first.
+    """
     click.secho(visible_lines(text), err=error, fg=colour)
 
 
 @contextmanager
 def json_alone(as_json: bool) -> Generator[None]:
-    """Send what anything else prints, worker processes too, to standard error, so that standard output holds JSON alone."""
+    """Send what anything else prints, worker processes too, to standard error, so that standard output holds
+    JSON alone.
+    """
     if not as_json:
         yield
         return
@@ -45,17 +49,25 @@ def json_alone(as_json: bool) -> Generator[None]:
 
 
 def show(*parts: "RenderableType") -> None:
-    """Print rich tables and texts; without colours, and as wide as they need, where the output is no terminal."""
+    """Print rich tables and texts; without colours, and as wide as they need, where the output is no
+    terminal.
+    """
     import shutil
 
     from rich.console import Console
 
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else max(shutil.get_terminal_size().columns, 160), highlight=False)
+    console = Console(
+        file=sys.stdout,
+        width=None if sys.stdout.isatty() else max(shutil.get_terminal_size().columns, 160),
+        highlight=False,
+    )
     for part in parts:
         console.print(part)
 
 
-def columns(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: frozenset[str] = frozenset()) -> str:
+def columns(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: frozenset[str] = frozenset()
+) -> str:
     """Return rows as aligned text: a rich table takes seconds for ten thousand of them, this takes none.
 
     Args:
@@ -65,5 +77,8 @@ def columns(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: fr
     """
     lines = [tuple(map(visible, row)) for row in (headings, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    form = "  ".join(f"{{:{'>' if heading in right else '<'}{width}}}" for heading, width in zip(headings, widths, strict=True)).format
+    form = "  ".join(
+        f"{{:{'>' if heading in right else '<'}{width}}}"
+        for heading, width in zip(headings, widths, strict=True)
+    ).format
     return "\n".join(form(*row).rstrip() for row in lines)

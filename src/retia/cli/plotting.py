@@ -14,7 +14,13 @@ __all__ = ["plot"]
 @click.command()
 @storage_option
 @name_option
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("retia-plots"), show_default=True, help="The folder for the files.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("retia-plots"),
+    show_default=True,
+    help="The folder for the files.",
+)
 @json_option
 def plot(storage: str, name: str | None, out: Path, as_json: bool) -> None:
     """Draw a study as PNG files.

@@ -22,30 +22,59 @@ __all__ = ["check", "configured", "run", "study_of"]
 INTERRUPTED_CODE = 130
 
 file_argument = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-set_option = click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Replace a field of the evaluator, or pass an argument to main().")
+set_option = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Replace a field of the evaluator, or pass an argument to main().",
+)
 
 
 @click.command()
 @file_argument
 @click.option("--trials", type=click.IntRange(1), help="How many trials the study is to have in all.")
 @click.option("--workers", type=click.IntRange(1), help="How many processes evaluate.")
-@click.option("--storage", metavar="FILE|URL", help="Where the study is kept; the file's own, else RETIA_STORAGE, else retia.db.")
+@click.option(
+    "--storage",
+    metavar="FILE|URL",
+    help="Where the study is kept; the file's own, else RETIA_STORAGE, else retia.db.",
+)
 @click.option("--name", help="The name of the study.")
 @click.option("--seed", type=int, help="Where the randomness comes from.")
 @click.option("--timeout", type=float, metavar="SECONDS", help="When to start no more trials.")
 @set_option
-@click.option("--retrain", type=click.IntRange(0), metavar="K", help="Train the K best architectures of a one-shot method from scratch afterwards.")
-@click.option("--control", is_flag=True, default=None, help="Run random search at the same budget as well, to compare.")
-@click.option("--retry-failed", is_flag=True, default=None, help="Start the failed trials of the study again, before any other.")
-@click.option("--force", is_flag=True, default=None, help="Go on with a stored study though its space, evaluator or seed has changed.")
+@click.option(
+    "--retrain",
+    type=click.IntRange(0),
+    metavar="K",
+    help="Train the K best architectures of a one-shot method from scratch afterwards.",
+)
+@click.option(
+    "--control", is_flag=True, default=None, help="Run random search at the same budget as well, to compare."
+)
+@click.option(
+    "--retry-failed",
+    is_flag=True,
+    default=None,
+    help="Start the failed trials of the study again, before any other.",
+)
+@click.option(
+    "--force",
+    is_flag=True,
+    default=None,
+    help="Go on with a stored study though its space, evaluator or seed has changed.",
+)
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @json_option
 @click.pass_context
-def run(ctx: click.Context, file: Path, settings: tuple[str, ...], quiet: bool, as_json: bool, **options: Any) -> None:
+def run(
+    ctx: click.Context, file: Path, settings: tuple[str, ...], quiet: bool, as_json: bool, **options: Any
+) -> None:
     """Run the search that FILE defines.
 
-    FILE defines `study`, a retia.Study (and may define `strategy` and `trials`); or `main`, a function that is called with
-    those of the options that are given, under their names. The same command again resumes.
+    FILE defines `study`, a retia.Study (and may define `strategy` and `trials`); or `main`, a function that
+    is called with those of the options that are given, under their names. The same command again resumes.
     """
     given = {name: value for name, value in options.items() if value is not None}
     values = parse_settings(settings)
@@ -65,8 +94,8 @@ def run(ctx: click.Context, file: Path, settings: tuple[str, ...], quiet: bool, 
 def check(file: Path, settings: tuple[str, ...], as_json: bool) -> None:
     """Try what FILE defines, without training.
 
-    Builds the baseline and a few random architectures, and runs them on torch's meta device, so that parts that don't fit are
-    found before a search is.
+    Builds the baseline and a few random architectures, and runs them on torch's meta device, so that parts
+    that don't fit are found before a search is.
     """
     import retia
     from retia.searching import with_costs
@@ -97,8 +126,11 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
     return values
 
 
-def study_of(loaded: UserFile, *, given: Mapping[str, Any] | None = None, values: Mapping[str, Any] | None = None) -> "Study":
-    """Return the study that a file defines, or that its `main` would run, with the options of the command line instead of its own.
+def study_of(
+    loaded: UserFile, *, given: Mapping[str, Any] | None = None, values: Mapping[str, Any] | None = None
+) -> "Study":
+    """Return the study that a file defines, or that its `main` would run, with the options of the command
+    line instead of its own.
 
     Raises:
         StudyError: If the file defines no study and no `main` that runs one.
@@ -114,11 +146,15 @@ def study_of(loaded: UserFile, *, given: Mapping[str, Any] | None = None, values
         values = {}
         if study is None:
             msg = (
-                f"main() in {loaded.path.name} runs no study, which this command needs. Call retia.search or Study.run in it, or define `study`, a retia.Study."
+                f"main() in {loaded.path.name} runs no study, which this command needs. "
+                "Call retia.search or Study.run in it, or define `study`, a retia.Study."
             )
             raise StudyError(msg)
     if not isinstance(study, Study):
-        msg = f"`study` in {loaded.path.name} must be a retia.Study, got {study!r}. Write study = retia.Study(space, evaluator, maximize=...)."
+        msg = (
+            f"`study` in {loaded.path.name} must be a retia.Study, got {study!r}. "
+            "Write study = retia.Study(space, evaluator, maximize=...)."
+        )
         raise StudyError(msg)
     return configured(study, given or {}, values or {})
 
@@ -132,7 +168,8 @@ def main_of(loaded: UserFile) -> Callable[..., Any]:
     main = loaded.get("main")
     if not callable(main):
         msg = (
-            f"{loaded.path.name} must define `study`, a retia.Study, or `main`, a function that runs a search; it defines neither. "
+            f"{loaded.path.name} must define `study`, a retia.Study, or `main`, "
+            "a function that runs a search; it defines neither. "
             f"Write study = retia.Study(space, evaluator, maximize=...) in it."
         )
         raise StudyError(msg)
@@ -145,15 +182,22 @@ def configured(study: "Study", given: Mapping[str, Any], values: Mapping[str, An
     Raises:
         EvaluationError: If the evaluator has no such field.
     """
-    changes: dict[str, Any] = {name: given[name] for name in ("storage", "name", "seed", "force") if name in given}
+    changes: dict[str, Any] = {
+        name: given[name] for name in ("storage", "name", "seed", "force") if name in given
+    }
     if values:
         evaluator = study.evaluator
         if not dataclasses.is_dataclass(evaluator) or isinstance(evaluator, type):
-            msg = f"--set replaces fields of a dataclass evaluator such as Classification; this one is {evaluator!r}, which has no fields. Leave --set out."
+            msg = (
+                "--set replaces fields of a dataclass evaluator such as Classification; "
+                f"this one is {evaluator!r}, which has no fields. Leave --set out."
+            )
             raise EvaluationError(msg)
         fields = [field.name for field in dataclasses.fields(evaluator) if field.init]
         if unknown := [name for name in values if name not in fields]:
-            msg = f"{type(evaluator).__name__} has no field '{unknown[0]}'. Its fields are {', '.join(fields)}."
+            msg = (
+                f"{type(evaluator).__name__} has no field '{unknown[0]}'. Its fields are {', '.join(fields)}."
+            )
             raise EvaluationError(msg)
         changes["evaluator"] = dataclasses.replace(evaluator, **values)
     return study.replace(**changes) if changes else study
@@ -173,7 +217,10 @@ def _run_study(loaded: UserFile, given: dict[str, Any], values: dict[str, Any], 
         given.setdefault("storage", os.environ.get("RETIA_STORAGE", DEFAULT_STORAGE))
     trials = given.get("trials", loaded.get("trials"))
     if not isinstance(trials, int):
-        msg = f"How many trials? {loaded.path.name} defines no `trials`: give --trials N, or write trials = 50 in it."
+        msg = (
+            f"How many trials? {loaded.path.name} defines no `trials`: give --trials N, "
+            "or write trials = 50 in it."
+        )
         raise StudyError(msg)
     strategy = loaded.get("strategy") or RegularizedEvolution()
     retrain, control = given.get("retrain", 0), given.get("control", False)
@@ -193,7 +240,9 @@ def _run_study(loaded: UserFile, given: dict[str, Any], values: dict[str, Any], 
                 observer=observer,
                 retry_failed=given.get("retry_failed", False),
             )
-            run_companions(study, retrain=retrain, control=control, workers=given.get("workers"), observer=observer)
+            run_companions(
+                study, retrain=retrain, control=control, workers=given.get("workers"), observer=observer
+            )
     return study
 
 
@@ -217,6 +266,10 @@ def _finish(ctx: click.Context, study: Any, *, as_json: bool) -> None:
     else:
         show(summary(study))
     if study.stop_reason == INTERRUPTED:
-        where = f"what has ended is in '{study.storage}': the same command resumes" if study.storage else "it was in memory only: give --storage to keep one"
+        where = (
+            f"what has ended is in '{study.storage}': the same command resumes"
+            if study.storage
+            else "it was in memory only: give --storage to keep one"
+        )
         say(f"interrupted; {where}.", error=True, colour="yellow")
         ctx.exit(INTERRUPTED_CODE)

@@ -1,4 +1,6 @@
-"""The names of strategies on the command line. They are looked up in `retia` when they are made, which imports torch or Optuna for those alone that need it."""
+"""The names of strategies on the command line. They are looked up in `retia` when they are made, which
+imports torch or Optuna for those alone that need it.
+"""
 # ruff: noqa: PLW0108  # a lambda looks a strategy up, and so imports it, when it is made
 
 from collections.abc import Callable, Mapping, Sequence
@@ -38,11 +40,14 @@ AROUND: Mapping[str, Callable[["Strategy", Sequence[float]], "Strategy"]] = {
     "hyperband": lambda strategy, fidelities: retia.Hyperband(strategy, fidelities=fidelities),
 }
 MULTI_FIDELITY = (*AROUND, "bohb")
-"""The strategies that begin with short trainings; all but the last wrap another: `asha:evolution`, and random search if none is named."""
+"""The strategies that begin with short trainings; all but the last wrap another: `asha:evolution`, and random
+search if none is named.
+"""
 
 
 def rungs(fidelities: Sequence[float]) -> tuple[float, ...]:
-    """Return some of a table's fidelities, growing at least threefold up to the last: (12, 200) of those, and (4, 12, 36, 108) of many more.
+    """Return some of a table's fidelities, growing at least threefold up to the last: (12, 200) of those, and
+    (4, 12, 36, 108) of many more.
 
     >>> rungs((2, 4, 6, 12, 18, 36, 54, 108))
     (4, 12, 36, 108)
@@ -54,12 +59,15 @@ def rungs(fidelities: Sequence[float]) -> tuple[float, ...]:
     return tuple(chosen)
 
 
-def strategies_named(names: Sequence[str], fidelities: Sequence[float] = ()) -> dict[str, Callable[[], "Strategy"]]:
+def strategies_named(
+    names: Sequence[str], fidelities: Sequence[float] = ()
+) -> dict[str, Callable[[], "Strategy"]]:
     """Return what makes the strategies of some names, in that order, each once.
 
     Args:
         names: The names, such as `local`, `asha` and `asha:local`.
-        fidelities: What there is to choose from for those of several fidelities, growing; the last is that of a whole training.
+        fidelities: What there is to choose from for those of several fidelities, growing; the last is that of
+            a whole training.
 
     Raises:
         StudyError: If there is no name, no strategy of a name, or no lower fidelity for one that needs it.
@@ -79,7 +87,8 @@ def _factory(name: str, fidelities: Sequence[float]) -> Callable[[], "Strategy"]
     if len(chosen) < 2:
         there = ", ".join(f"{fidelity:g}" for fidelity in fidelities)
         msg = (
-            f"'{name}' begins with short trainings, a third of the whole or less, and the table has results after {there or 'no'} epochs. "
+            f"'{name}' begins with short trainings, a third of the whole or less, "
+            f"and the table has results after {there or 'no'} epochs. "
             f"Take a table with more, or a strategy that needs one only."
         )
         raise StudyError(msg)
@@ -91,6 +100,8 @@ def _factory(name: str, fidelities: Sequence[float]) -> Callable[[], "Strategy"]
 
 def _unknown(found: str) -> str:
     return (
-        f"A comparison needs names of strategies, got {found}. Take some of {', '.join(STRATEGIES)}, with commas between; for several fidelities "
-        f"{', '.join(MULTI_FIDELITY)}, where all but the last may wrap one of the others, as in asha:evolution."
+        f"A comparison needs names of strategies, got {found}. Take some of {', '.join(STRATEGIES)}, "
+        "with commas between; for several fidelities "
+        f"{', '.join(MULTI_FIDELITY)}, where all but the last may wrap one of the others, "
+        "as in asha:evolution."
     )

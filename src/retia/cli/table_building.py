@@ -25,20 +25,44 @@ INTERRUPTED_CODE = 130
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=Path("table.npz"), show_default=True, help="The table to write.")
-@click.option("--seeds", type=click.IntRange(2), help="Evaluate every architecture so often: the table has the means, and spreads as _sd.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("table.npz"),
+    show_default=True,
+    help="The table to write.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(2),
+    help="Evaluate every architecture so often: the table has the means, and spreads as _sd.",
+)
 @click.option("--workers", type=click.IntRange(1), help="How many processes evaluate.")
-@click.option("--storage", metavar="FILE|URL", help="Where the study is kept; the file's own, else RETIA_STORAGE, else retia.db.")
+@click.option(
+    "--storage",
+    metavar="FILE|URL",
+    help="Where the study is kept; the file's own, else RETIA_STORAGE, else retia.db.",
+)
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @json_option
 @click.pass_context
-def build(ctx: click.Context, file: Path, out: Path, seeds: int | None, workers: int | None, storage: str | None, quiet: bool, as_json: bool) -> None:
+def build(
+    ctx: click.Context,
+    file: Path,
+    out: Path,
+    seeds: int | None,
+    workers: int | None,
+    storage: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     """Make a benchmark of a whole space.
 
     Evaluates every architecture of the space of the study that FILE defines.
 
-    FILE defines `study`, a retia.Study, and may define `epochs`, how long an evaluation trains, and `reference`. The same command
-    again resumes. Compare strategies on the table with: retia bench --space table.npz.
+    FILE defines `study`, a retia.Study, and may define `epochs`, how long an evaluation trains, and
+    `reference`. The same command again resumes. Compare strategies on the table with: retia bench --space
+    table.npz.
     """
     from retia.benchmark import write_table
     from retia.study import INTERRUPTED
@@ -47,7 +71,11 @@ def build(ctx: click.Context, file: Path, out: Path, seeds: int | None, workers:
         loaded = load_file(file)
         study = _evaluated(loaded, storage, seeds, workers, quiet=quiet)
         if study.stop_reason == INTERRUPTED:
-            say(f"interrupted; what has ended is in '{study.storage}': the same command resumes.", error=True, colour="yellow")
+            say(
+                f"interrupted; what has ended is in '{study.storage}': the same command resumes.",
+                error=True,
+                colour="yellow",
+            )
             ctx.exit(INTERRUPTED_CODE)
         failed = study.history.count("failed")
         benchmark = _table(study, loaded)
@@ -55,11 +83,20 @@ def build(ctx: click.Context, file: Path, out: Path, seeds: int | None, workers:
     if as_json:
         print_json({**benchmark.describe(), "failed": failed, "path": str(path)})
         return
-    note = f", without {failed} that failed (retia trials --storage {study.storage} --name {study.name})" if failed else ""
-    say(f"{path}: {len(benchmark):,} architectures{note}; the best {benchmark.objective} is {benchmark.optimum():.6g}.")
+    note = (
+        f", without {failed} that failed (retia trials --storage {study.storage} --name {study.name})"
+        if failed
+        else ""
+    )
+    say(
+        f"{path}: {len(benchmark):,} architectures{note}; the best {benchmark.objective} is "
+        f"{benchmark.optimum():.6g}."
+    )
 
 
-def _evaluated(loaded: UserFile, storage: str | None, seeds: int | None, workers: int | None, *, quiet: bool) -> "Study":
+def _evaluated(
+    loaded: UserFile, storage: str | None, seeds: int | None, workers: int | None, *, quiet: bool
+) -> "Study":
     """Return the study with the whole of its space evaluated, unless it was interrupted."""
     import retia
     from retia.report import Progress
@@ -77,14 +114,23 @@ def _evaluated(loaded: UserFile, storage: str | None, seeds: int | None, workers
         study = with_costs(study.replace(**changes) if changes else study)
         size = study.space.size()
         if size > MOST:
-            msg = f"A table holds a whole space of at most {MOST:,} architectures, but that of {loaded.path.name} has {size:,}. Make it smaller; of a real interval take a few values."
+            msg = (
+                f"A table holds a whole space of at most {MOST:,} architectures, "
+                f"but that of {loaded.path.name} has {size:,}. Make it smaller; "
+                "of a real interval take a few values."
+            )
             raise StudyError(msg)
         retia.check(study)
         with Progress() as progress:
-            reason = study.run(GridSearch(), trials=int(size), workers=workers, observer=None if quiet else progress)
+            reason = study.run(
+                GridSearch(), trials=int(size), workers=workers, observer=None if quiet else progress
+            )
     ended = sum(study.history.count(state) for state in ("completed", "failed", "infeasible"))
     if ended < size and reason != INTERRUPTED:
-        msg = f"A table holds a whole space, but {ended:,} of {size:,} architectures were evaluated when the study stopped: {reason}. Mend {loaded.path.name}, and run the command again."
+        msg = (
+            f"A table holds a whole space, but {ended:,} of {size:,} architectures were evaluated when the "
+            f"study stopped: {reason}. Mend {loaded.path.name}, and run the command again."
+        )
         raise StudyError(msg)
     return study
 
@@ -96,4 +142,11 @@ def _table(study: "Study", loaded: UserFile) -> "Benchmark":
 
     epochs = loaded.get("epochs") or getattr(study.evaluator, "full_fidelity", None) or 1
     settings = {"evaluator": study.evaluator.describe()} if isinstance(study.evaluator, Described) else {}
-    return table_of(study.space, study.trials, epochs=int(epochs), name=study.name, settings=settings, reference=loaded.get("reference") or "")
+    return table_of(
+        study.space,
+        study.trials,
+        epochs=int(epochs),
+        name=study.name,
+        settings=settings,
+        reference=loaded.get("reference") or "",
+    )

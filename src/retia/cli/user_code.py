@@ -33,10 +33,11 @@ class UserFile:
 
 
 def load_file(path: Path) -> UserFile:
-    """Run the file as a module of its own, with its folder first on the import path, as `python FILE.py` has it.
+    """Run the file as a module of its own, with its folder first on the import path, as `python FILE.py` has
+    it.
 
-    The module is not `__main__`, so what stands under `if __name__ == "__main__":` does not run. What the file defines
-    travels to worker processes by value.
+    The module is not `__main__`, so what stands under `if __name__ == "__main__":` does not run. What the
+    file defines travels to worker processes by value.
 
     Raises:
         UserCodeError: If the file can't be parsed, or raises.
@@ -76,7 +77,9 @@ def user_code(path: Path) -> Generator[None]:
     try:
         yield
     except RetiaError as error:
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        lines = [
+            frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)
+        ]
         if lines:
             error.add_note(f"(from {path.name}, line {lines[-1]})")
         raise
@@ -93,10 +96,17 @@ def accepted(function: Callable[..., Any], options: Mapping[str, Any], path: Pat
     parameters = inspect.signature(function).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return
-    names = [parameter.name for parameter in parameters if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)]
+    names = [
+        parameter.name
+        for parameter in parameters
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    ]
     if unknown := [name for name in options if name not in names]:
         listed = ", ".join(names) if names else "none"
-        msg = f"main() in {path.name} has no parameter '{unknown[0]}' (it has: {listed}). Add it to the function, or leave the option out."
+        msg = (
+            f"main() in {path.name} has no parameter '{unknown[0]}' (it has: {listed}). "
+            "Add it to the function, or leave the option out."
+        )
         raise StudyError(msg)
 
 

@@ -7,4 +7,14 @@ from retia.cost.dry_run import dry_run
 from retia.cost.example import Example, ExampleLike
 from retia.cost.on_meta import on_meta
 
-__all__ = ["Costs", "Count", "Example", "ExampleLike", "count", "count_parameters", "dry_run", "flops_by_module", "on_meta"]
+__all__ = [
+    "Costs",
+    "Count",
+    "Example",
+    "ExampleLike",
+    "count",
+    "count_parameters",
+    "dry_run",
+    "flops_by_module",
+    "on_meta",
+]

@@ -17,8 +17,8 @@ T = TypeVar("T")
 def judge_build(space: SearchSpace, architecture: Mapping[str, Value], judge: Callable[[nn.Module], T]) -> T:
     """Return what `judge` says of the architecture's model, built on `meta`.
 
-    If building or judging fails there, as it does for a model that reads values, both are done on the CPU, and what happens
-    there counts.
+    If building or judging fails there, as it does for a model that reads values, both are done on the CPU,
+    and what happens there counts.
 
     Raises:
         EvaluationError: If the space builds no models.
@@ -28,7 +28,10 @@ def judge_build(space: SearchSpace, architecture: Mapping[str, Value], judge: Ca
     """
     builder: Any = space
     if not hasattr(space, "build"):
-        msg = f"Costs are counted on models, but the space ({type(space).__name__}) builds none. Search a ModelSpace, or leave costs out."
+        msg = (
+            f"Costs are counted on models, but the space ({type(space).__name__}) builds none. "
+            "Search a ModelSpace, or leave costs out."
+        )
         raise EvaluationError(msg)
     try:
         return judge(builder.build(architecture, device="meta"))

@@ -14,19 +14,24 @@ __all__ = ["flops_by_module"]
 
 
 @contextmanager
-def flops_by_module(model: nn.Module, state: Callable[[nn.Module], Hashable] | None = None) -> Generator[Callable[..., Mapping[nn.Module, int]]]:
-    """Give a function that runs a model, and returns the floating-point operations of each module's own code; a multiply-add is two.
+def flops_by_module(
+    model: nn.Module, state: Callable[[nn.Module], Hashable] | None = None
+) -> Generator[Callable[..., Mapping[nn.Module, int]]]:
+    """Give a function that runs a model, and returns the floating-point operations of each module's own code;
+    a multiply-add is two.
 
     What a module calls counts as the called module's. Modules that compute nothing are left out.
 
     Args:
         model: The model, on `meta`.
-        state: All that the computation of a module, with what it calls, depends on besides the shapes that it is given. If it is known,
-            a module is not run again for the same state and shapes, so that runs of a model that hardly changes are quick.
+        state: All that the computation of a module, with what it calls, depends on besides the shapes that it
+            is given. If it is known, a module is not run again for the same state and shapes, so that runs of
+            a model that hardly changes are quick.
 
     >>> model = nn.Sequential(nn.Linear(10, 5), nn.ReLU(), nn.Linear(5, 2, bias=False)).to("meta")
     >>> with flops_by_module(model) as run:
-    ...     [(type(module).__name__, flops) for module, flops in run(torch.zeros(1, 10, device="meta")).items()]
+    ...     found = run(torch.zeros(1, 10, device="meta"))
+    >>> [(type(module).__name__, flops) for module, flops in found.items()]
     [('Linear', 100), ('Linear', 20)]
     """
     counting = _Counting(state)

@@ -27,12 +27,13 @@ class Costs:
     It supplies `params`, and with a known input also `flops` and `macs` of one sample (see `Count`).
 
     Args:
-        input_shape: The shape of one sample, without the batch dimension; or example tensors, with it, of which only shapes and
-            dtypes are kept.
+        input_shape: The shape of one sample, without the batch dimension; or example tensors, with it, of
+            which only shapes and dtypes are kept.
         dtype: The dtype of an input given by its shape; float32 if not given.
 
     Raises:
-        EvaluationError: If the input is neither, or holds a choice; when called, if the space builds no models.
+        EvaluationError: If the input is neither, or holds a choice; when called, if the space builds no
+            models.
     """
 
     input_shape: "ExampleLike | None" = None
@@ -40,7 +41,10 @@ class Costs:
 
     def __post_init__(self) -> None:
         for stray in strays_in((self.input_shape, self.dtype)):
-            msg = f"The input of Costs holds the choice '{stray.label}' made at {stray.place}, which no search sees. Give the numbers of your data's shape."
+            msg = (
+                f"The input of Costs holds the choice '{stray.label}' made at {stray.place}, "
+                "which no search sees. Give the numbers of your data's shape."
+            )
             raise EvaluationError(msg)
         if self.input_shape is not None:
             object.__setattr__(self, "input_shape", Example.of(self.input_shape, dtype=self.dtype))
@@ -60,7 +64,8 @@ class Costs:
 
         Raises:
             EvaluationError: If the space builds no models.
-            InfeasibleArchitecture: If the model's shapes do not fit, or its constructor rejects the architecture.
+            InfeasibleArchitecture: If the model's shapes do not fit, or its constructor rejects the
+                architecture.
             SpaceError: If the model can't be built, or can't run on the input, for another reason.
         """
         return judge_build(run.space, architecture, self._judge)

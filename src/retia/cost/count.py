@@ -19,9 +19,11 @@ class Count:
 
     Args:
         params: The number of parameters, trainable or not, shared ones once.
-        flops: Floating-point operations of convolutions, matrix products and attention; a multiply-add is two.
+        flops: Floating-point operations of convolutions, matrix products and attention; a multiply-add is
+            two.
         macs: Multiply-adds of the same.
-        uncounted: The operators that ran and have no formula, such as activations and normalizations: they count nothing.
+        uncounted: The operators that ran and have no formula, such as activations and normalizations: they
+            count nothing.
     """
 
     params: int
@@ -38,7 +40,8 @@ def count_parameters(model: nn.Module) -> int:
 def count(model: nn.Module, example: Example) -> Count:
     """Count a model for one sample, in evaluation mode; the model stays as it is.
 
-    A copy without memory runs on the `meta` device. A model that can't, because it reads values, runs itself, on zeros.
+    A copy without memory runs on the `meta` device. A model that can't, because it reads values, runs itself,
+    on zeros.
 
     Raises:
         SpaceError: If the model can't run on inputs of these shapes; the message names the module.

@@ -14,20 +14,28 @@ __all__ = ["dry_run"]
 
 
 def dry_run(space: SearchSpace, architecture: Mapping[str, Value], example: Example | None = None) -> None:
-    """Build an architecture's model on the `meta` device, and, if its input is known, run it on a batch of two.
+    """Build an architecture's model on the `meta` device, and, if its input is known, run it on a batch of
+    two.
 
-    A model that can't be built or run on `meta`, because it reads values, is run on the CPU with zeros before it is judged.
+    A model that can't be built or run on `meta`, because it reads values, is run on the CPU with zeros before
+    it is judged.
 
     Raises:
         ArchitectureError: If the architecture is not one of the space.
-        InfeasibleArchitecture: If a module gets an input that does not fit, or the constructor rejects the architecture; the message names the
-            module and the shapes.
+        InfeasibleArchitecture: If a module gets an input that does not fit, or the constructor rejects the
+            architecture; the message names the module and the shapes.
         SpaceError: If it can't be built or run for another reason.
     """
 
     def judge(model: nn.Module) -> None:
         if example is not None:
             with torch.no_grad():
-                run_on_zeros(model, example, batch=2, device=device_of(model), subject=f"The architecture {dict(architecture)} builds, but")
+                run_on_zeros(
+                    model,
+                    example,
+                    batch=2,
+                    device=device_of(model),
+                    subject=f"The architecture {dict(architecture)} builds, but",
+                )
 
     judge_build(space, architecture, judge)

@@ -37,24 +37,36 @@ class Example:
         """
         if isinstance(example, Example):
             return example
-        if isinstance(example, tuple | list | torch.Size) and example and all(isinstance(item, int) and item > 0 for item in cast("Sequence[Any]", example)):
-            return cls(torch.empty(1, *cast("Sequence[int]", example), dtype=dtype or torch.float32, device="meta"))
+        if (
+            isinstance(example, tuple | list | torch.Size)
+            and example
+            and all(isinstance(item, int) and item > 0 for item in cast("Sequence[Any]", example))
+        ):
+            return cls(
+                torch.empty(1, *cast("Sequence[int]", example), dtype=dtype or torch.float32, device="meta")
+            )
         tensors = list(tensors_of(example))
         if not tensors or not all(tensor.ndim for tensor in tensors):
             msg = (
-                f"An input is a shape without the batch dimension, such as (3, 32, 32), or tensors with a batch dimension, "
-                f"alone, in a tuple or by name; got {example!r:.300}. Inputs without one are given whole: Example.whole(inputs)."
+                "An input is a shape without the batch dimension, such as (3, 32, 32), "
+                "or tensors with a batch dimension, "
+                f"alone, in a tuple or by name; got {example!r:.300}. Inputs without one are given whole: "
+                "Example.whole(inputs)."
             )
             raise EvaluationError(msg)
         return cls(map_tensors(lambda tensor: torch.empty_like(tensor[:1], device="meta"), example))
 
     @classmethod
     def whole(cls, inputs: Nest) -> "Example":
-        """Return an example of inputs that can't be cut to another number of samples, such as a graph's: they keep their shapes."""
+        """Return an example of inputs that can't be cut to another number of samples, such as a graph's: they
+        keep their shapes.
+        """
         return cls(map_tensors(lambda tensor: torch.empty_like(tensor, device="meta"), inputs), sliced=False)
 
     def on(self, device: torch.device | str, *, batch: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return positional and keyword arguments: zeros, with `batch` samples where their number may vary."""
+        """Return positional and keyword arguments: zeros, with `batch` samples where their number may
+        vary.
+        """
 
         def zeros(tensor: Tensor) -> Tensor:
             shape = (batch, *tensor.shape[1:]) if self.sliced else tensor.shape
@@ -63,7 +75,11 @@ class Example:
         return arguments(map_tensors(zeros, self.inputs))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Example) and (self.sliced, str(self), self._dtypes) == (other.sliced, str(other), other._dtypes)
+        return isinstance(other, Example) and (self.sliced, str(self), self._dtypes) == (
+            other.sliced,
+            str(other),
+            other._dtypes,
+        )
 
     def __hash__(self) -> int:
         return hash((self.sliced, str(self), self._dtypes))
@@ -73,7 +89,13 @@ class Example:
         return tuple(tensor.dtype for tensor in tensors_of(self.inputs))
 
     def __str__(self) -> str:
-        shown = [str(tuple(tensor.shape[1:] if self.sliced else tensor.shape)) for tensor in tensors_of(self.inputs)]
+        shown = [
+            str(tuple(tensor.shape[1:] if self.sliced else tensor.shape))
+            for tensor in tensors_of(self.inputs)
+        ]
         if isinstance(self.inputs, Mapping) and len(shown) == len(cast("Mapping[str, Any]", self.inputs)):
-            shown = [f"{name}: {shape}" for name, shape in zip(cast("Mapping[str, Any]", self.inputs), shown, strict=True)]
+            shown = [
+                f"{name}: {shape}"
+                for name, shape in zip(cast("Mapping[str, Any]", self.inputs), shown, strict=True)
+            ]
         return ", ".join(shown)

@@ -16,7 +16,9 @@ Formula = Callable[..., int]
 
 @cache
 def formulas() -> Mapping[Any, Formula]:
-    """Return the formulas by operator: torch's own, and those for products of vectors, and for LSTM and attention on the CPU."""
+    """Return the formulas by operator: torch's own, and those for products of vectors, and for LSTM and
+    attention on the CPU.
+    """
     aten = torch.ops.aten
     own: dict[Any, Formula] = {
         aten.mv: _matrix_vector,
@@ -51,14 +53,27 @@ def _added_products(bias: Tensor, a: Tensor, b: Tensor, **_: Any) -> int:
     return 2 * a.numel() * b.shape[-1]  # a: (B, N, M), b: (B, M, P)
 
 
-def _trilinear(a: Tensor, weight: Tensor, b: Tensor, expand_a: list[int], expand_weight: list[int], expand_b: list[int], *_: Any, **__: Any) -> int:
-    """Count `torch.nn.Bilinear`: a (B, N), the weight (K, N, M) and b (B, M) give (B, K); each term is two products and a sum."""
+def _trilinear(
+    a: Tensor,
+    weight: Tensor,
+    b: Tensor,
+    expand_a: list[int],
+    expand_weight: list[int],
+    expand_b: list[int],
+    *_: Any,
+    **__: Any,
+) -> int:
+    """Count `torch.nn.Bilinear`: a (B, N), the weight (K, N, M) and b (B, M) give (B, K); each term is two
+    products and a sum.
+    """
     del expand_a, expand_b, expand_weight
     return 2 * a.shape[0] * weight.numel() + 2 * b.shape[0] * weight.shape[0] * b.shape[1]
 
 
 def _lstm_layer(sequence: Tensor, weight: Tensor, recurrent: Tensor, *_: Any, **__: Any) -> int:
-    return 2 * sequence.shape[0] * sequence.shape[1] * (weight.numel() + recurrent.numel())  # sequence: (T, B, D)
+    return (
+        2 * sequence.shape[0] * sequence.shape[1] * (weight.numel() + recurrent.numel())
+    )  # sequence: (T, B, D)
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> int:

@@ -18,19 +18,25 @@ def device_of(model: nn.Module) -> torch.device:
     return tensors[0].device if tensors else torch.device("cpu")
 
 
-def run_on_zeros(model: nn.Module, example: Example, *, batch: int, device: torch.device | str, subject: str = "The model") -> None:
+def run_on_zeros(
+    model: nn.Module, example: Example, *, batch: int, device: torch.device | str, subject: str = "The model"
+) -> None:
     """Run the model on zeros of the example's shapes; torch's generator stays as it is.
 
     Raises:
         RetiaError: If the model itself raises one.
-        SpaceError: If the model fails; the message starts with `subject`, and names the module, what it got, and the remedy.
+        SpaceError: If the model fails; the message starts with `subject`, and names the module, what it got,
+            and the remedy.
     """
     args, kwargs = example.on(device, batch=batch)
     where = _Where()
     handles = [
         handle
         for name, module in model.named_modules()
-        for handle in (module.register_forward_pre_hook(where.entering(name, module), with_kwargs=True), module.register_forward_hook(where.leaving))
+        for handle in (
+            module.register_forward_pre_hook(where.entering(name, module), with_kwargs=True),
+            module.register_forward_hook(where.leaving),
+        )
     ]
     try:
         with seeded(0):
@@ -39,8 +45,10 @@ def run_on_zeros(model: nn.Module, example: Example, *, batch: int, device: torc
         raise  # it says itself what to do, as for a choice that is met in `forward`
     except Exception as error:
         msg = (
-            f"{subject} can't run on an input of shape {example} (batch of {batch}): {where} fails with {type(error).__name__}: {error}. "
-            f"Make the sizes on both sides follow the same choice, or exclude the combination with space.where(...)."
+            f"{subject} can't run on an input of shape {example} (batch of {batch}): "
+            f"{where} fails with {type(error).__name__}: {error}. "
+            "Make the sizes on both sides follow the same choice, or exclude the combination with "
+            "space.where(...)."
         )
         raise SpaceError(msg) from error
     finally:
@@ -56,8 +64,13 @@ class _Where:
 
     def entering(self, name: str, module: nn.Module) -> Any:
         def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            shapes = [str(tuple(value.shape)) for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
-            self._stack.append(f"'{name or 'the model itself'}' ({type(module).__name__}), on {', '.join(shapes) or 'no tensor'},")
+            shapes = [
+                str(tuple(value.shape)) for value in (*args, *kwargs.values()) if isinstance(value, Tensor)
+            ]
+            self._stack.append(
+                f"'{name or 'the model itself'}' ({type(module).__name__}), "
+                f"on {', '.join(shapes) or 'no tensor'},"
+            )
 
         return hook
 

@@ -27,4 +27,6 @@ def on_meta(model: M) -> M:
 
 
 def _without_memory(tensor: Tensor) -> Tensor:
-    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")  # sooner than empty_like
+    return torch.empty_strided(
+        tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta"
+    )  # sooner than empty_like

@@ -18,8 +18,11 @@ REMEMBERED = 20_000
 """Of how many operators, on tensors of some shapes, it is remembered what they return on `meta`."""
 
 _WORDS = """
-_reshape_copy _to_copy _unsafe_view cat clone contiguous copy_ detach embedding empty_like fill_ full_like gather index index_select lift_fresh
-new_empty new_full new_ones new_zeros ones_like pixel_shuffle rand_like randn_like repeat roll stack unsafe_split unsafe_split_with_sizes zero_ zeros_like
+_reshape_copy _to_copy _unsafe_view cat clone contiguous copy_ detach embedding empty_like
+fill_ full_like gather index
+index_select lift_fresh new_empty new_full new_ones new_zeros ones_like
+pixel_shuffle rand_like randn_like repeat roll stack unsafe_split
+unsafe_split_with_sizes zero_ zeros_like
 """
 _MOVES = frozenset(f"aten.{name}" for name in _WORDS.split())
 """Operators that only make or move numbers."""
@@ -28,8 +31,8 @@ _MOVES = frozenset(f"aten.{name}" for name in _WORDS.split())
 class FlopCounter(TorchDispatchMode):
     """Adds up the formulas of the operators that run inside; an operator made of others is counted by these.
 
-    On `meta` an operator runs once on tensors of the same shapes, and is remembered from then on: some of torch's take a millisecond
-    to find the shape of what they return.
+    On `meta` an operator runs once on tensors of the same shapes, and is remembered from then on: some of
+    torch's take a millisecond to find the shape of what they return.
 
     Attributes:
         flops: Floating-point operations so far; a multiply-add is two.
@@ -41,7 +44,13 @@ class FlopCounter(TorchDispatchMode):
         self.flops = 0
         self.uncounted: set[str] = set()
 
-    def __torch_dispatch__(self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
         """Run an operator, or remember what it returned, and count it."""
         del types
         kwargs = kwargs or {}
@@ -69,7 +78,11 @@ class FlopCounter(TorchDispatchMode):
         if parts is not NotImplemented:
             return parts
         name = str(func._overloadpacket)
-        if not func.is_view and name not in _MOVES and tree_any(lambda leaf: isinstance(leaf, Tensor), (args, kwargs)):
+        if (
+            not func.is_view
+            and name not in _MOVES
+            and tree_any(lambda leaf: isinstance(leaf, Tensor), (args, kwargs))
+        ):
             self.uncounted.add(name)
         return func(*args, **kwargs)
 
@@ -88,7 +101,13 @@ def _follows_from_shapes(func: Any) -> bool:
     schema = func._schema
     takes_tensors = any("Tensor" in str(argument.type) for argument in schema.arguments)
     returns = {str(returned.type) for returned in schema.returns}
-    return takes_tensors and bool(returns) and returns <= {"Tensor", "List[Tensor]"} and not schema.is_mutable and not func.is_view
+    return (
+        takes_tensors
+        and bool(returns)
+        and returns <= {"Tensor", "List[Tensor]"}
+        and not schema.is_mutable
+        and not func.is_view
+    )
 
 
 @lru_cache(maxsize=REMEMBERED)

@@ -7,7 +7,17 @@ from torch import Tensor, nn
 
 __all__ = ["NotAShapeError", "described", "made"]
 
-_SCALARS = (int, float, complex, str, type(None), torch.dtype, torch.device, torch.layout, torch.memory_format)
+_SCALARS = (
+    int,
+    float,
+    complex,
+    str,
+    type(None),
+    torch.dtype,
+    torch.device,
+    torch.layout,
+    torch.memory_format,
+)
 
 
 class NotAShapeError(Exception):
@@ -37,7 +47,8 @@ class _Several(NamedTuple):
 
 
 def described(value: Any) -> Any:
-    """Return what there is to say of tensors on `meta`, scalars, and tuples and lists of them; it is hashable.
+    """Return what there is to say of tensors on `meta`, scalars, and tuples and lists of them; it is
+    hashable.
 
     Raises:
         NotAShapeError: If there is anything else in the value.
@@ -58,5 +69,7 @@ def made(description: Any) -> Any:
     """Return a value of which this is the description."""
     kind = type(description)
     if kind is _Shape:
-        return torch.empty_strided(description.sizes, description.strides, dtype=description.dtype, device="meta")
+        return torch.empty_strided(
+            description.sizes, description.strides, dtype=description.dtype, device="meta"
+        )
     return description.value if kind is _Scalar else description.kind(map(made, description.values))

@@ -1,4 +1,6 @@
-"""Which of its parent's channels each channel that a layer reads is, found by comparing what both layers are given."""
+"""Which of its parent's channels each channel that a layer reads is, found by comparing what both layers are
+given.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,20 +23,27 @@ _PAIRS = 4_000_000
 """How many samples, values of a channel, and pairs of channels are compared at most."""
 
 Share = Callable[[Tensor, int], Tensor]
-"""Given the sources of channels, (C,), and how many there are to take from, returns which share of its source's weights each gets, (C,)."""
+"""Given the sources of channels, (C,), and how many there are to take from, returns which share of its
+source's weights each gets, (C,).
+"""
 
 Grown = Callable[[Any, Any], Tensor]
-"""Given a layer and its parent's, returns weights with the layer's outputs and kernel, and the parent's inputs, (C out, C in, ...)."""
+"""Given a layer and its parent's, returns weights with the layer's outputs and kernel, and the parent's
+inputs, (C out, C in, ...).
+"""
 
 
 def match_channels(child: nn.Module, parent: nn.Module, example: Any, share: Share, grown: Grown) -> None:
-    """Give layers of a child the weights of what they read, whatever order that comes in: concatenated, shuffled or flattened.
+    """Give layers of a child the weights of what they read, whatever order that comes in: concatenated,
+    shuffled or flattened.
 
-    Both models are run on the example and on noise, the child layer by layer, so that what a layer is given follows from layers that are filled
-    already. A channel that is none of the parent's gets weights of 0. Layers whose inputs can't be compared are left as they are.
+    Both models are run on the example and on noise, the child layer by layer, so that what a layer is given
+    follows from layers that are filled already. A channel that is none of the parent's gets weights of 0.
+    Layers whose inputs can't be compared are left as they are.
 
     Args:
-        child: The model to fill, in evaluation mode; weights that the parent has are of the right shapes already.
+        child: The model to fill, in evaluation mode; weights that the parent has are of the right shapes
+            already.
         parent: The model to inherit from, in evaluation mode.
         example: Inputs of both.
         share: Splits the weights of what is read among its copies.
@@ -65,7 +74,11 @@ def match_channels(child: nn.Module, parent: nn.Module, example: Any, share: Sha
         return hook
 
     for model, hook in ((parent, remember), (child, fill)):
-        handles = [module.register_forward_pre_hook(hook(name)) for name, module in model.named_modules() if name in theirs and _is_matched(module)]
+        handles = [
+            module.register_forward_pre_hook(hook(name))
+            for name, module in model.named_modules()
+            if name in theirs and _is_matched(module)
+        ]
         try:
             model(*args, **kwargs)
         finally:
@@ -74,7 +87,9 @@ def match_channels(child: nn.Module, parent: nn.Module, example: Any, share: Sha
 
 
 def _is_matched(module: nn.Module) -> bool:
-    return isinstance(module, nn.Linear | _ConvNd | _NormBase | nn.LayerNorm | nn.GroupNorm) and not isinstance(module, _ConvTransposeNd)
+    return isinstance(
+        module, nn.Linear | _ConvNd | _NormBase | nn.LayerNorm | nn.GroupNorm
+    ) and not isinstance(module, _ConvTransposeNd)
 
 
 def _varied(example: Any) -> Any:
@@ -101,7 +116,11 @@ def _channels(module: nn.Module, inputs: tuple[Any, ...]) -> Tensor | None:
     """Return what a layer is given as channels, (C, values of each); None if it can't be told."""
     x = inputs[0] if inputs else None
     last = isinstance(module, nn.Linear | nn.LayerNorm)
-    if not isinstance(x, Tensor) or x.ndim < 2 or (isinstance(module, nn.LayerNorm) and len(module.normalized_shape) > 1):
+    if (
+        not isinstance(x, Tensor)
+        or x.ndim < 2
+        or (isinstance(module, nn.LayerNorm) and len(module.normalized_shape) > 1)
+    ):
         return None
     if isinstance(module, _ConvNd) and x.ndim != module.weight.ndim:
         return None
@@ -109,18 +128,24 @@ def _channels(module: nn.Module, inputs: tuple[Any, ...]) -> Tensor | None:
 
 
 def _sources(ours: Tensor, theirs: Tensor) -> Tensor | None:
-    """Return which of the parent's channels each of the child's is, (C,), -1 for none; None if they can't be compared, or one is lost."""
+    """Return which of the parent's channels each of the child's is, (C,), -1 for none; None if they can't be
+    compared, or one is lost.
+    """
     if ours.shape[1] != theirs.shape[1] or len(ours) * len(theirs) > _PAIRS:
         return None
     step = -(-ours.shape[1] // _COLUMNS)
     ours, theirs = ours[:, ::step].double(), theirs[:, ::step].double()
-    far = torch.cdist(ours, theirs, compute_mode="donot_use_mm_for_euclid_dist") / ours.shape[1] ** 0.5  # (C of ours, C of theirs)
+    far = (
+        torch.cdist(ours, theirs, compute_mode="donot_use_mm_for_euclid_dist") / ours.shape[1] ** 0.5
+    )  # (C of ours, C of theirs)
     close = far <= _CLOSE * (float(theirs.abs().max()) or 1.0)
     return _in_runs([row.nonzero().flatten().tolist() for row in close], len(theirs))
 
 
 def _in_runs(candidates: Sequence[list[int]], before: int) -> Tensor | None:
-    """Choose one candidate each: where there are several, so that channels follow each other as in the parent, or else are repeated in turn."""
+    """Choose one candidate each: where there are several, so that channels follow each other as in the
+    parent, or else are repeated in turn.
+    """
     chosen = [one[0] if len(one) == 1 else None for one in candidates]
     for order, by in ((range(1, len(chosen)), 1), (range(len(chosen) - 2, -1, -1), -1)):
         for place in order:
@@ -152,9 +177,14 @@ def _rewrite(layer: nn.Module, before: nn.Module, sources: Tensor, share: Share,
 
 
 def _rewrite_grouped(own: Any, known: Any, sources: Tensor) -> None:
-    """Give each group the weights of the parent's group that reads the same channels; left as it is where one reads no group's channels."""
+    """Give each group the weights of the parent's group that reads the same channels; left as it is where one
+    reads no group's channels.
+    """
     size, before = own.weight.shape[1], known.weight.shape[1]  # channels that a group reads
-    made, known_made = len(own.weight) // own.groups, len(known.weight) // known.groups  # channels that it makes
+    made, known_made = (
+        len(own.weight) // own.groups,
+        len(known.weight) // known.groups,
+    )  # channels that it makes
     rows: list[int] = []
     for group in sources.reshape(-1, size):
         first = int(group[0])

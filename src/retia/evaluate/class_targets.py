@@ -46,10 +46,17 @@ class ClassTargets:
             EvaluationError: If the targets are not class numbers, or labels of 0 and 1.
         """
         y = self.targets(batch)
-        got = f"{str(y.dtype).removeprefix('torch.')} of shape {tuple(y.shape)}" if isinstance(y, Tensor) else type(y).__name__
+        got = (
+            f"{str(y.dtype).removeprefix('torch.')} of shape {tuple(y.shape)}"
+            if isinstance(y, Tensor)
+            else type(y).__name__
+        )
         if self.multilabel:
             if not isinstance(y, Tensor) or y.ndim < 2 or not bool(((y == 0) | (y == 1)).all()):
-                msg = f"The targets of '{name}' are labels 0 or 1 of shape (N, labels) for multilabel=True, got {got}. Convert them, or leave multilabel out."
+                msg = (
+                    f"The targets of '{name}' are labels 0 or 1 of shape (N, labels) for multilabel=True, "
+                    f"got {got}. Convert them, or leave multilabel out."
+                )
                 raise EvaluationError(msg)
             return y.shape[1]
         if not isinstance(y, Tensor) or y.dtype not in _INTEGERS:
@@ -61,7 +68,8 @@ class ClassTargets:
         counted = y[y != self.ignore_index]
         if counted.numel() and int(counted.min()) < 0:
             msg = (
-                f"The targets of '{name}' are class numbers from 0, got {int(counted.min())}. Number the classes 0, 1, ...; "
+                f"The targets of '{name}' are class numbers from 0, got {int(counted.min())}. "
+                "Number the classes 0, 1, ...; "
                 f"a number that does not count is ignore_index, {self.ignore_index}."
             )
             raise EvaluationError(msg)

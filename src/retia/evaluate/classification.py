@@ -40,20 +40,23 @@ def Classification(  # noqa: N802  # a preset reads like the class that it makes
 ) -> Training:
     """Return a `Training` of classifiers: models that return a score for each class.
 
-    Targets are class numbers of any shape: one for a sample (N,), for a token (N, T), for a pixel (N, H, W). The scores have one dimension more, which
-    is the second, (N, classes, ...), or the last, (N, ..., classes). It supplies `accuracy` and `loss` (cross-entropy), of the epoch with the
-    best accuracy.
+    Targets are class numbers of any shape: one for a sample (N,), for a token (N, T), for a pixel (N, H, W).
+    The scores have one dimension more, which is the second, (N, classes, ...), or the last, (N, ...,
+    classes). It supplies `accuracy` and `loss` (cross-entropy), of the epoch with the best accuracy.
 
     Args:
         train: Training data, as `Training` takes it.
         valid: Validation data.
         test: Data for measuring only.
         label_smoothing: Label smoothing of the cross-entropy that is trained on, in [0, 1). Default 0.
-        class_weights: Weight of each class in the loss; for `multilabel` the weight of each label's positive samples.
+        class_weights: Weight of each class in the loss; for `multilabel` the weight of each label's positive
+            samples.
         ignore_index: Class number of targets that do not count. Default -100.
         class_dim: Dimension of the scores of classes, 1 or -1. Default: found by the shapes.
-        multilabel: Whether a sample has any number of labels: targets are then 0 or 1, of the shape of the outputs.
-        loss: Function `(outputs, batch) -> Tensor` instead of the cross-entropy; outputs have their classes in dimension 1.
+        multilabel: Whether a sample has any number of labels: targets are then 0 or 1, of the shape of the
+            outputs.
+        loss: Function `(outputs, batch) -> Tensor` instead of the cross-entropy; outputs have their classes
+            in dimension 1.
         inputs: Function `batch -> inputs`.
         targets: Function `batch -> targets`.
         forward: Function `(model, batch) -> outputs`.
@@ -64,16 +67,29 @@ def Classification(  # noqa: N802  # a preset reads like the class that it makes
         EvaluationError: If a setting or the data is not valid.
     """
     if loss is not None and label_smoothing != 0:
-        msg = f"'label_smoothing' is of the cross-entropy, but 'loss' is {loss!r}. Smooth in that function, with label_smoothing=0."
+        msg = (
+            f"'label_smoothing' is of the cross-entropy, but 'loss' is {loss!r}. Smooth in that function, "
+            "with label_smoothing=0."
+        )
         raise EvaluationError(msg)
-    data = {name: as_data(name, one) for name, one in (("train", train), ("valid", valid), ("test", test)) if name != "test" or one is not None}
+    data = {
+        name: as_data(name, one)
+        for name, one in (("train", train), ("valid", valid), ("test", test))
+        if name != "test" or one is not None
+    }
     for name, one in data.items():
         check_inputs(name, inputs(one.first()))
     labels = ClassTargets(targets, ignore_index=ignore_index, multilabel=multilabel)
-    classes = max(labels.checked(name, one.tensors if isinstance(one, TensorData) else one.first()) for name, one in data.items())
+    classes = max(
+        labels.checked(name, one.tensors if isinstance(one, TensorData) else one.first())
+        for name, one in data.items()
+    )
     more = dict(metrics or {})
     if "accuracy" in more:
-        msg = "Classification supplies ['accuracy'] itself, so a metric in 'metrics' needs another name. Rename it."
+        msg = (
+            "Classification supplies ['accuracy'] itself, so a metric in 'metrics' needs another name. "
+            "Rename it."
+        )
         raise EvaluationError(msg)
     weights = None if class_weights is None else tuple(torch.as_tensor(class_weights).tolist())
     trained = CrossEntropy(labels, label_smoothing=label_smoothing, class_weights=weights)
@@ -119,7 +135,8 @@ class ClassScores:
         second, last = (*scores.shape[:1], *scores.shape[2:]) == shape, scores.shape[:-1] == shape
         if second and last:
             msg = (
-                f"Scores of shape {tuple(scores.shape)} for targets of shape {tuple(shape)} may have their classes in the second dimension or the last. "
+                f"Scores of shape {tuple(scores.shape)} for targets of shape {tuple(shape)} may have their "
+                "classes in the second dimension or the last. "
                 f"Say which: class_dim=1 or class_dim=-1."
             )
             raise EvaluationError(msg)
@@ -145,9 +162,15 @@ class CrossEntropy:
         targets, weights = self.labels(batch), self._weights(outputs)
         smoothing = cast("float", self.label_smoothing)
         if self.labels.multilabel:
-            soft = targets.to(outputs.dtype) * (1 - smoothing) + smoothing / 2 if smoothing else targets.to(outputs.dtype)
+            soft = (
+                targets.to(outputs.dtype) * (1 - smoothing) + smoothing / 2
+                if smoothing
+                else targets.to(outputs.dtype)
+            )
             return binary_cross_entropy_with_logits(outputs, soft, pos_weight=weights)
-        return cross_entropy(outputs, targets, weight=weights, ignore_index=self.labels.ignore_index, label_smoothing=smoothing)
+        return cross_entropy(
+            outputs, targets, weight=weights, ignore_index=self.labels.ignore_index, label_smoothing=smoothing
+        )
 
     def weight(self, batch: Batch) -> float:
         """Return the number of targets that count, each by its class weight: what the mean is divided by."""
@@ -155,10 +178,16 @@ class CrossEntropy:
         if self.labels.multilabel or (self.class_weights is None and not self.labels.ignores):
             return float(targets.numel())
         counted = targets[targets != self.labels.ignore_index]
-        return float(counted.numel()) if self.class_weights is None else float(torch.tensor(self.class_weights, device=counted.device)[counted].sum())
+        return (
+            float(counted.numel())
+            if self.class_weights is None
+            else float(torch.tensor(self.class_weights, device=counted.device)[counted].sum())
+        )
 
     def distilled(self, outputs: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
-        """Return the cross-entropy with the teacher's probabilities, averaged over the targets that count; no gradient reaches the teacher."""
+        """Return the cross-entropy with the teacher's probabilities, averaged over the targets that count; no
+        gradient reaches the teacher.
+        """
         teacher = teacher.detach()
         if self.labels.multilabel:
             return binary_cross_entropy_with_logits(outputs, teacher.sigmoid())
@@ -167,7 +196,11 @@ class CrossEntropy:
         return each.mean() if not self.labels.ignores else (each * counts).sum() / counts.sum()
 
     def _weights(self, outputs: Tensor) -> Tensor | None:
-        return None if self.class_weights is None else torch.tensor(self.class_weights, device=outputs.device, dtype=outputs.dtype)
+        return (
+            None
+            if self.class_weights is None
+            else torch.tensor(self.class_weights, device=outputs.device, dtype=outputs.dtype)
+        )
 
 
 class Accuracy(Metric):
@@ -207,17 +240,25 @@ class _Check:
     def __call__(self, outputs: Tensor, batch: Batch) -> None:
         targets = self.labels(batch)
         expected = targets.shape if self.labels.multilabel else (*outputs.shape[:1], *outputs.shape[2:])
-        if (outputs.shape if self.labels.multilabel else targets.shape) != expected or (not self.labels.multilabel and outputs.shape[1:2] < (2,)):
-            shape = "of the shape of the targets" if self.labels.multilabel else "of shape (B, classes, ...) for targets (B, ...)"
+        if (outputs.shape if self.labels.multilabel else targets.shape) != expected or (
+            not self.labels.multilabel and outputs.shape[1:2] < (2,)
+        ):
+            shape = (
+                "of the shape of the targets"
+                if self.labels.multilabel
+                else "of shape (B, classes, ...) for targets (B, ...)"
+            )
             msg = (
-                f"A classifier returns a score for each class, {shape}, got {tuple(outputs.shape)} for targets of shape {tuple(targets.shape)}. "
+                f"A classifier returns a score for each class, {shape}, got {tuple(outputs.shape)} for "
+                f"targets of shape {tuple(targets.shape)}. "
                 f"Is the classification head missing?"
             )
             raise EvaluationError(msg)
         needed = max(self.classes, int(targets.max()) + 1)
         if not self.labels.multilabel and outputs.shape[1] < needed:
             msg = (
-                f"The model returns {outputs.shape[1]} scores, but the targets go up to {needed - 1}, so there are at least {needed} classes. "
+                f"The model returns {outputs.shape[1]} scores, but the targets go up to {needed - 1}, "
+                f"so there are at least {needed} classes. "
                 f"Give its head {needed} outputs, or number the classes from 0."
             )
             raise EvaluationError(msg)

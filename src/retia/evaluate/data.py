@@ -17,7 +17,9 @@ from retia.nn import Batch, Nest, map_tensors, move, seeded, tensors_of
 __all__ = ["Data", "LoadedData", "TensorData", "as_data", "describe_data"]
 
 Data: TypeAlias = Any
-"""Tensors or arrays in any nest, a `Dataset`, a `DataLoader`, or another collection of batches that can be iterated again."""
+"""Tensors or arrays in any nest, a `Dataset`, a `DataLoader`, or another collection of batches that can be
+iterated again.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,8 @@ class TensorData:
     def batches(self, size: int, *, generator: torch.Generator | None = None) -> Iterator[Batch]:
         """Yield batches, in random order if a generator is given; the last one may be smaller.
 
-        In random order a last batch of a single sample is left out, for batch normalization can't train on it.
+        In random order a last batch of a single sample is left out, for batch normalization can't train on
+        it.
         """
         if generator is None:
             for start in range(0, len(self), size):
@@ -73,8 +76,16 @@ class TensorData:
         yield
 
     def __repr__(self) -> str:
-        parts = self.tensors if isinstance(self.tensors, Mapping) else dict(zip(("x", "y"), tensors_of(self.tensors), strict=False))
-        shown = (f"{name}: {tuple(part.shape)} {_dtype(part)}" for name, part in cast("Mapping[str, Any]", parts).items() if isinstance(part, Tensor))
+        parts = (
+            self.tensors
+            if isinstance(self.tensors, Mapping)
+            else dict(zip(("x", "y"), tensors_of(self.tensors), strict=False))
+        )
+        shown = (
+            f"{name}: {tuple(part.shape)} {_dtype(part)}"
+            for name, part in cast("Mapping[str, Any]", parts).items()
+            if isinstance(part, Tensor)
+        )
         return f"TensorData({', '.join(shown)})"
 
 
@@ -107,7 +118,9 @@ class LoadedData:
             return move(self._first(), "cpu")
 
     def steps(self, size: int) -> int:
-        """Return the number of batches in random order; a stream of unknown length is counted by running through it."""
+        """Return the number of batches in random order; a stream of unknown length is counted by running
+        through it.
+        """
         loader = self._loader(size, torch.Generator())
         try:
             return len(cast("Any", loader))
@@ -117,13 +130,21 @@ class LoadedData:
     def generators(self) -> list[torch.Generator]:
         """Return a loader's own generators, each once."""
         loader: Any = self.source
-        owners = (loader, getattr(loader, "sampler", None), getattr(getattr(loader, "batch_sampler", None), "sampler", None))
-        found = [getattr(owner, "generator", None) for owner in owners] if isinstance(loader, DataLoader) else []
+        owners = (
+            loader,
+            getattr(loader, "sampler", None),
+            getattr(getattr(loader, "batch_sampler", None), "sampler", None),
+        )
+        found = (
+            [getattr(owner, "generator", None) for owner in owners] if isinstance(loader, DataLoader) else []
+        )
         return list({id(one): one for one in found if isinstance(one, torch.Generator)}.values())
 
     @contextmanager
     def rewound(self) -> Generator[None]:
-        """Put a loader's own generators back afterwards, so that no trial's order depends on the trials before it."""
+        """Put a loader's own generators back afterwards, so that no trial's order depends on the trials
+        before it.
+        """
         states = [(generator, generator.get_state()) for generator in self.generators()]
         try:
             yield
@@ -134,13 +155,23 @@ class LoadedData:
     def _first(self) -> Any:
         source = self.source
         if isinstance(source, DataLoader):
-            if source.batch_size is None or isinstance(source.dataset, IterableDataset) or type(source) is not DataLoader:
+            if (
+                source.batch_size is None
+                or isinstance(source.dataset, IterableDataset)
+                or type(source) is not DataLoader
+            ):
                 return next(iter(source))
             return source.collate_fn([source.dataset[0]])
-        return next(iter(self._loader(2, None))) if isinstance(source, IterableDataset) or not _indexed(source) else default_collate([source[0]])
+        return (
+            next(iter(self._loader(2, None)))
+            if isinstance(source, IterableDataset) or not _indexed(source)
+            else default_collate([source[0]])
+        )
 
     def _loader(self, size: int, generator: torch.Generator | None) -> Iterable[Any]:
-        if isinstance(self.source, DataLoader) or not (_indexed(self.source) or isinstance(self.source, IterableDataset)):
+        if isinstance(self.source, DataLoader) or not (
+            _indexed(self.source) or isinstance(self.source, IterableDataset)
+        ):
             return self.source
         if generator is None or isinstance(self.source, IterableDataset):
             return DataLoader(self.source, batch_size=size)
@@ -159,20 +190,30 @@ def as_data(name: str, data: Data) -> TensorData | LoadedData:
         data: What the user gave.
 
     Raises:
-        EvaluationError: If the data has no accepted form, is empty, has tensors of different lengths, or holds a NaN.
+        EvaluationError: If the data has no accepted form, is empty, has tensors of different lengths, or
+            holds a NaN.
     """
     if isinstance(data, TensorData | LoadedData):
         return data
     data = _tensors_of_dataset(data)
-    if isinstance(data, np.ndarray | Tensor | Mapping) or (isinstance(data, tuple | list) and data and _tensors_only(data)):
+    if isinstance(data, np.ndarray | Tensor | Mapping) or (
+        isinstance(data, tuple | list) and data and _tensors_only(data)
+    ):
         return _tensor_data(name, data)
     if isinstance(data, Iterator):
-        msg = f"'{name}' can be iterated once only, and is needed in every epoch: got {type(data).__name__}. Give a list, a DataLoader or an IterableDataset."
+        msg = (
+            f"'{name}' can be iterated once only, and is needed in every epoch: got {type(data).__name__}. "
+            "Give a list, a DataLoader or an IterableDataset."
+        )
         raise EvaluationError(msg)
     if isinstance(data, tuple) or not (
-        isinstance(data, list | Dataset | DataLoader) or (not isinstance(data, str | bytes) and (_indexed(data) or hasattr(data, "__iter__")))
+        isinstance(data, list | Dataset | DataLoader)
+        or (not isinstance(data, str | bytes) and (_indexed(data) or hasattr(data, "__iter__")))
     ):
-        msg = f"'{name}' is tensors or arrays, such as a pair (x, y), a Dataset, a DataLoader or a list of batches, got {type(data).__name__}."
+        msg = (
+            f"'{name}' is tensors or arrays, such as a pair (x, y), a Dataset, "
+            f"a DataLoader or a list of batches, got {type(data).__name__}."
+        )
         raise EvaluationError(msg)
     loaded = LoadedData(data)
     _check_source(name, loaded)
@@ -187,24 +228,41 @@ def describe_data(data: "TensorData | LoadedData") -> Any:
             nest = dict(zip(("x", "y"), cast("Sequence[Any]", nest), strict=True))
         return map_tensors(_described, nest)
     source: Any = data.source
-    length = len(source) if hasattr(source, "__len__") and not isinstance(getattr(source, "dataset", source), IterableDataset) else None
+    length = (
+        len(source)
+        if hasattr(source, "__len__") and not isinstance(getattr(source, "dataset", source), IterableDataset)
+        else None
+    )
     return {"type": type(source).__qualname__, "length": length}
 
 
 def _tensor_data(name: str, data: Any) -> TensorData:
     tensors = _as_tensors(data)
     found = list(tensors_of(tensors))
-    if not found or not all(tensor.ndim for tensor in found) or len({len(tensor) for tensor in found}) > 1 or not len(found[0]):
+    if (
+        not found
+        or not all(tensor.ndim for tensor in found)
+        or len({len(tensor) for tensor in found}) > 1
+        or not len(found[0])
+    ):
         shapes = " and ".join(str(tuple(tensor.shape)) for tensor in found)
-        msg = f"The tensors of '{name}' need the same number of samples in their first dimension, at least one, got the shapes {shapes or 'of no tensor'}."
+        msg = (
+            f"The tensors of '{name}' need the same number of samples in their first dimension, "
+            f"at least one, got the shapes {shapes or 'of no tensor'}."
+        )
         raise EvaluationError(msg)
     for tensor in found:
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             wrong = ~tensor.isfinite()
             count = int((wrong.flatten(1).any(1) if wrong.ndim > 1 else wrong).sum())
-            msg = f"'{name}' holds a NaN or an infinity, in {count} of {len(tensor)} samples. Remove or fill them before the search."
+            msg = (
+                f"'{name}' holds a NaN or an infinity, in {count} of {len(tensor)} samples. "
+                "Remove or fill them before the search."
+            )
             raise EvaluationError(msg)
-    return TensorData(map_tensors(lambda tensor: tensor.float() if tensor.is_floating_point() else tensor, tensors))
+    return TensorData(
+        map_tensors(lambda tensor: tensor.float() if tensor.is_floating_point() else tensor, tensors)
+    )
 
 
 def _as_tensors(data: Any) -> Any:
@@ -218,7 +276,9 @@ def _as_tensors(data: Any) -> Any:
 
 
 def _tensors_only(nest: Any) -> bool:
-    """Whether a nest holds tensors and arrays alone, and is not a list of batches: a list has them directly in it."""
+    """Whether a nest holds tensors and arrays alone, and is not a list of batches: a list has them directly
+    in it.
+    """
     if isinstance(nest, Mapping):
         return all(map(_tensors_only, cast("Mapping[str, Any]", nest).values()))
     if isinstance(nest, tuple):
@@ -229,13 +289,21 @@ def _tensors_only(nest: Any) -> bool:
 
 
 def _indexed(source: Any) -> bool:
-    """Whether a source is a collection of samples that a `DataLoader` makes batches of, and not of batches."""
-    return not isinstance(source, list | tuple | DataLoader | IterableDataset) and hasattr(source, "__getitem__")
+    """Whether a source is a collection of samples that a `DataLoader` makes batches of, and not of
+    batches.
+    """
+    return not isinstance(source, list | tuple | DataLoader | IterableDataset) and hasattr(
+        source, "__getitem__"
+    )
 
 
 def _described(tensor: Tensor) -> dict[str, Any]:
     array = np.ascontiguousarray(tensor.detach().cpu().numpy())
-    return {"shape": list(array.shape), "dtype": str(array.dtype), "checksum": zlib.crc32(array.data.cast("B"))}
+    return {
+        "shape": list(array.shape),
+        "dtype": str(array.dtype),
+        "checksum": zlib.crc32(array.data.cast("B")),
+    }
 
 
 def _tensors_of_dataset(data: Data) -> Data:
@@ -264,13 +332,22 @@ def _check_source(name: str, data: LoadedData) -> None:
     except StopIteration:
         pass
     except (TypeError, ValueError) as error:
-        msg = f"'{name}' must yield batches, but no batch can be made of a {kind}: {type(error).__name__}: {error}. Wrap it, or set collate_fn."
+        msg = (
+            f"'{name}' must yield batches, but no batch can be made of a {kind}: {type(error).__name__}: "
+            f"{error}. Wrap it, or set collate_fn."
+        )
         raise EvaluationError(msg) from error
     if batch is None:
-        msg = f"'{name}' is empty: its {kind} has no batches. Is the batch size, with drop_last, larger than the data?"
+        msg = (
+            f"'{name}' is empty: its {kind} has no batches. Is the batch size, with drop_last, "
+            "larger than the data?"
+        )
         raise EvaluationError(msg)
     if next(tensors_of(batch), None) is None and not hasattr(batch, "to"):
-        msg = f"'{name}' must yield batches with tensors, but a {kind} gave {type(batch).__name__}. Set collate_fn."
+        msg = (
+            f"'{name}' must yield batches with tensors, but a {kind} gave {type(batch).__name__}. "
+            "Set collate_fn."
+        )
         raise EvaluationError(msg)
 
 

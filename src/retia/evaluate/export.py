@@ -14,11 +14,14 @@ from retia.trial import WEIGHTS, Trial
 __all__ = ["export"]
 
 
-def export(trial: Trial, directory: str | Path, example: Tensor | Sequence[Tensor] | Mapping[str, Tensor]) -> Path:
+def export(
+    trial: Trial, directory: str | Path, example: Tensor | Sequence[Tensor] | Mapping[str, Tensor]
+) -> Path:
     """Write a trained model so that it needs torch alone, or its class alone.
 
-    `program.pt2` is a `torch.export` program (`torch.export.load(path).module()`), with a free batch size where the model allows
-    it; `weights.safetensors` holds the weights; `architecture.json` the choices, metrics and where they come from.
+    `program.pt2` is a `torch.export` program (`torch.export.load(path).module()`), with a free batch size
+    where the model allows it; `weights.safetensors` holds the weights; `architecture.json` the choices,
+    metrics and where they come from.
 
     Args:
         trial: A trial with trained weights.
@@ -42,7 +45,8 @@ def export(trial: Trial, directory: str | Path, example: Tensor | Sequence[Tenso
     except Exception as error:
         msg = (
             f"torch can't export the model of trial {trial.number}: {type(error).__name__}: {error}\n"
-            f"Let its forward not branch on the values of tensors, or use trial.load(), which needs no export."
+            "Let its forward not branch on the values of tensors, or use trial.load(), "
+            "which needs no export."
         )
         raise EvaluationError(msg) from error
     directory = Path(directory)

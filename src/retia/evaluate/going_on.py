@@ -71,11 +71,14 @@ class Parts:
 def load_optimizer(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
     """Put an optimizer into a state, its moments in the memory order of the weights.
 
-    Fused steps read both as they lie in memory, and a file keeps no order: where weights are channels-last, torch's own `load_state_dict`
-    would lead to wrong steps without a word.
+    Fused steps read both as they lie in memory, and a file keeps no order: where weights are channels-last,
+    torch's own `load_state_dict` would lead to wrong steps without a word.
     """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    moments = {i: {name: _laid_out(value, parameters[i]) for name, value in values.items()} for i, values in state["state"].items()}
+    moments = {
+        i: {name: _laid_out(value, parameters[i]) for name, value in values.items()}
+        for i, values in state["state"].items()
+    }
     optimizer.load_state_dict({**state, "state": moments})
 
 
@@ -91,8 +94,9 @@ def advance(schedule: Any, steps: int) -> None:
 class Checkpoints:
     """What a trial's training keeps in the trial's folder to go on from, and what it finds.
 
-    A trial with a fidelity keeps the state in which it ends, for one that goes on from it. A trial of a stored study also keeps its state after
-    epochs, in case its process dies; as it takes time, only so often that a twentieth of the training is spent on it, which is mostly each epoch.
+    A trial with a fidelity keeps the state in which it ends, for one that goes on from it. A trial of a
+    stored study also keeps its state after epochs, in case its process dies; as it takes time, only so often
+    that a twentieth of the training is spent on it, which is mostly each epoch.
 
     Args:
         run: The trial's circumstances.
@@ -107,16 +111,23 @@ class Checkpoints:
     def found(self, model: nn.Module) -> dict[str, Any] | None:
         """Return the state to go on from; None to begin anew.
 
-        That of this very trial, should its process have died, or else that of the trial from which this one goes on. Where the latter is gone, or
-        either can't be used, there is a `RuntimeWarning`.
+        That of this very trial, should its process have died, or else that of the trial from which this one
+        goes on. Where the latter is gone, or either can't be used, there is a `RuntimeWarning`.
         """
         own = self._unfinished
-        if own is not None and own.exists() and (state := _usable(own, self.identity, model, "A trial that was cut off")) is not None:
+        if (
+            own is not None
+            and own.exists()
+            and (state := _usable(own, self.identity, model, "A trial that was cut off")) is not None
+        ):
             return state
         self._remove_unfinished()  # what a study of the same name has left, say
         if self.run.resume_from is None:
             return None
-        path, what = self.run.resume_from / CHECKPOINT, f"A trial that was to go on after a fidelity of {self.run.resumed_fidelity:g}"
+        path, what = (
+            self.run.resume_from / CHECKPOINT,
+            f"A trial that was to go on after a fidelity of {self.run.resumed_fidelity:g}",
+        )
         return _usable(path, self.identity, model, what)
 
     def after_epoch(self, state: Callable[[], Mapping[str, Any]]) -> None:
@@ -129,7 +140,9 @@ class Checkpoints:
         self._cost = self._saved - began
 
     def at_end(self, state: Mapping[str, Any]) -> None:
-        """Keep the state in which the training has ended, for a trial that goes on from it; what was reported is this trial's alone."""
+        """Keep the state in which the training has ended, for a trial that goes on from it; what was reported
+        is this trial's alone.
+        """
         if self.run.directory is not None and self.run.fidelity is not None:
             save_checkpoint(self.run.directory / CHECKPOINT, {**state, "told": []}, self.identity)
 
@@ -149,7 +162,9 @@ class Checkpoints:
 
     @property
     def _unfinished(self) -> Path | None:
-        """Where the state is kept meanwhile; named after when the trial began, so that no other trial's is taken for it."""
+        """Where the state is kept meanwhile; named after when the trial began, so that no other trial's is
+        taken for it.
+        """
         if self.run.directory is None or self.run.began is None:
             return None
         return self.run.directory / f"{_UNFINISHED}-{self.run.began!r}.safetensors"
@@ -162,19 +177,25 @@ def remove_unfinished(directory: Path) -> None:
 
 
 def _usable(path: Path, identity: Mapping[str, Any], model: nn.Module, what: str) -> dict[str, Any] | None:
-    """Return the state in a file, if it is of this training and this model; None with a `RuntimeWarning` otherwise."""
+    """Return the state in a file, if it is of this training and this model; None with a `RuntimeWarning`
+    otherwise.
+    """
     try:
         state, reason = load_checkpoint(path, identity), f"There is no '{path}'."
     except StorageError as error:
         state, reason = None, str(error)
     if state is not None:
         kept, own = (
-            {name: tuple(value.shape) for name, value in one.items() if isinstance(value, Tensor)} for one in (state["parts"]["model"], model.state_dict())
+            {name: tuple(value.shape) for name, value in one.items() if isinstance(value, Tensor)}
+            for one in (state["parts"]["model"], model.state_dict())
         )
         if kept == own:
             return state
         name = next(name for name in (*own, *kept) if own.get(name) != kept.get(name))
-        reason = f"The model has changed since: '{name}' of shape {kept.get(name)} is now {own.get(name)} in '{path}'."
+        reason = (
+            f"The model has changed since: '{name}' of shape {kept.get(name)} is now {own.get(name)} in "
+            f"'{path}'."
+        )
     warnings.warn(f"{what} is trained from the beginning. {reason}", RuntimeWarning, stacklevel=3)
     return None
 

@@ -35,7 +35,8 @@ class Inheritance:
         copied: The weights that it has as they are, by name.
         resized: Those that were made larger or smaller.
         new: Those that the parent doesn't have.
-        deviation: How far the outputs for the example are from the parent's, against the greatest of these; None without an example.
+        deviation: How far the outputs for the example are from the parent's, against the greatest of these;
+            None without an example.
     """
 
     copied: tuple[str, ...]
@@ -44,44 +45,62 @@ class Inheritance:
     deviation: float | None = None
 
 
-def inherit(child: nn.Module, parent: nn.Module, example: Any = None, *, generator: torch.Generator | None = None) -> Inheritance:
+def inherit(
+    child: nn.Module, parent: nn.Module, example: Any = None, *, generator: torch.Generator | None = None
+) -> Inheritance:
     """Give a model the weights of one that it was derived from, so that it computes the same where it can.
 
-    Weights are matched by their names. Where a layer has more channels or features, those of the parent are repeated, and the weights
-    that read them are split among the copies; where a kernel is larger, there are zeros around the parent's; where something is smaller,
-    the first channels and the middle of the kernel are kept. Modules that the parent doesn't have are made to return what they are given
-    (a block more in a chain) or zeros (a branch more in a sum), whichever brings the outputs for the example nearer to the parent's;
-    if neither does, they keep their own weights. Both models are run in evaluation mode, and get their mode back.
+    Weights are matched by their names. Where a layer has more channels or features, those of the parent are
+    repeated, and the weights that read them are split among the copies; where a kernel is larger, there are
+    zeros around the parent's; where something is smaller, the first channels and the middle of the kernel are
+    kept. Modules that the parent doesn't have are made to return what they are given (a block more in a
+    chain) or zeros (a branch more in a sum), whichever brings the outputs for the example nearer to the
+    parent's; if neither does, they keep their own weights. Both models are run in evaluation mode, and get
+    their mode back.
 
-    Repeated channels fit together in convolutions, linear layers and batch normalization, flattened maps included. Where channels are concatenated or
-    shuffled, layers find by the example which channel is which (depthwise convolutions too). What is not kept: layer normalization unless each channel
-    is repeated as often, group normalization, groups that grow, sums of a concatenation and something else, `nn.MultiheadAttention` that grows, and recurrent
-    layers; the deviation tells, and a study warns of it.
+    Repeated channels fit together in convolutions, linear layers and batch normalization, flattened maps
+    included. Where channels are concatenated or shuffled, layers find by the example which channel is which
+    (depthwise convolutions too). What is not kept: layer normalization unless each channel is repeated as
+    often, group normalization, groups that grow, sums of a concatenation and something else,
+    `nn.MultiheadAttention` that grows, and recurrent layers; the deviation tells, and a study warns of it.
 
     Args:
         child: The model to fill; it has been initialized.
         parent: The model to inherit from.
-        example: Inputs of both (a tensor, a tuple of tensors, or tensors by name); without it new modules keep their own weights.
-        generator: Splits weights unevenly, so that copies of a channel learn apart; evenly if not given. The outputs are the same.
+        example: Inputs of both (a tensor, a tuple of tensors, or tensors by name); without it new modules
+            keep their own weights.
+        generator: Splits weights unevenly, so that copies of a channel learn apart; evenly if not given. The
+            outputs are the same.
 
     Raises:
         EvaluationError: If the models have no weight in common.
 
     Reference:
-        Chen et al., Net2Net: Accelerating Learning via Knowledge Transfer, ICLR 2016, sections 2.2 and 2.3. Deviations: channels are
-        repeated in turn, not at random, so that every layer that reads or writes the same channels repeats the same ones; copies are told
-        apart by how the weights are split, not by noise, which leaves the outputs as they are; batch normalization of a new block is the
-        identity in evaluation mode only.
+        Chen et al., Net2Net: Accelerating Learning via Knowledge Transfer, ICLR 2016, sections 2.2 and 2.3.
+        Deviations: channels are repeated in turn, not at random, so that every layer that reads or writes the
+        same channels repeats the same ones; copies are told apart by how the weights are split, not by noise,
+        which leaves the outputs as they are; batch normalization of a new block is the identity in evaluation
+        mode only.
     """
     known, own = parent.state_dict(), child.state_dict()
     shared = [name for name in own if name in known and own[name].ndim == known[name].ndim]
     if not shared:
-        msg = f"A {type(child).__name__} inherits weights by name, but it has none in common with the {type(parent).__name__}: {_some(own)} against {_some(known)}."
+        msg = (
+            f"A {type(child).__name__} inherits weights by name, but it has none in common with the "
+            f"{type(parent).__name__}: {_some(own)} against {_some(known)}."
+        )
         raise EvaluationError(msg)
     with torch.no_grad():
         for name in shared:
             path, _, attribute = name.rpartition(".")
-            own[name].copy_(_resized(known[name], own[name].shape, _roles(child.get_submodule(path), attribute, own[name].ndim), generator))
+            own[name].copy_(
+                _resized(
+                    known[name],
+                    own[name].shape,
+                    _roles(child.get_submodule(path), attribute, own[name].ndim),
+                    generator,
+                )
+            )
         deviation = None if example is None else _settled(child, parent, _new_modules(child, known), example)
         if deviation is not None and deviation > _ENOUGH:
             deviation = _matched(child, parent, example, deviation, generator)
@@ -102,8 +121,8 @@ def inherit_from_parent(child: nn.Module, run: Run, example: Any) -> Inheritance
         example: Inputs.
 
     Returns:
-        What it has inherited; None if there is no parent, or its weights are gone, with a `RuntimeWarning`. There is one as well where the child is nowhere
-        smaller than its parent, but computes something else.
+        What it has inherited; None if there is no parent, or its weights are gone, with a `RuntimeWarning`.
+        There is one as well where the child is nowhere smaller than its parent, but computes something else.
     """
     if run.parent is None:
         return None
@@ -111,29 +130,45 @@ def inherit_from_parent(child: nn.Module, run: Run, example: Any) -> Inheritance
     space: Any = run.space
     try:
         if not path.exists():
-            msg = f"There is no '{path}'. Set keep_weights=True of the evaluator, or keep_weights='all' of the study for a function of the model."
+            msg = (
+                f"There is no '{path}'. Set keep_weights=True of the evaluator, "
+                "or keep_weights='all' of the study for a function of the model."
+            )
             raise StorageError(msg)  # noqa: TRY301  # told below like a file that is damaged
         parent: nn.Module = space.load(run.parent.architecture, path)
     except StorageError as error:
-        msg = f"{dict(run.parent.architecture)} has no weights to inherit, and its child is trained from the beginning. {error}"
+        msg = (
+            f"{dict(run.parent.architecture)} has no weights to inherit, "
+            f"and its child is trained from the beginning. {error}"
+        )
         warnings.warn(msg, RuntimeWarning, stacklevel=2)
         return None
-    told = inherit(child, parent, example, generator=torch.Generator().manual_seed(stream_seed(run.seed, "inherit")))
+    told = inherit(
+        child, parent, example, generator=torch.Generator().manual_seed(stream_seed(run.seed, "inherit"))
+    )
     if told.deviation is not None and told.deviation > _SAME and _is_growth(child, parent, told):
         grown = [*told.resized, *told.new]
         names = ", ".join(grown[:3]) + (", ..." if len(grown) > 3 else "")
         msg = (
-            f"A child of {dict(run.parent.architecture)} is larger and nowhere smaller, but does not compute the same: its outputs are off by "
-            f"{told.deviation:.1%} of the greatest. What grew is {names}; see retia.inherit for what can't be kept. It is trained from there all the same."
+            f"A child of {dict(run.parent.architecture)} is larger and nowhere smaller, "
+            "but does not compute the same: its outputs are off by "
+            f"{told.deviation:.1%} of the greatest. What grew is {names}; "
+            "see retia.inherit for what can't be kept. It is trained from there all the same."
         )
         warnings.warn(msg, RuntimeWarning, stacklevel=2)
     return told
 
 
 def _is_growth(child: nn.Module, parent: nn.Module, told: Inheritance) -> bool:
-    """Whether a child has all that its parent has, nothing of it smaller, and more: then it is expected to compute the same."""
+    """Whether a child has all that its parent has, nothing of it smaller, and more: then it is expected to
+    compute the same.
+    """
     own, known = child.state_dict(), parent.state_dict()
-    smaller = any(size < before for name in told.resized for size, before in zip(own[name].shape, known[name].shape, strict=True))
+    smaller = any(
+        size < before
+        for name in told.resized
+        for size, before in zip(own[name].shape, known[name].shape, strict=True)
+    )
     return not smaller and known.keys() <= own.keys() and bool(told.resized or told.new)
 
 
@@ -141,7 +176,9 @@ def _is_growth(child: nn.Module, parent: nn.Module, told: Inheritance) -> bool:
 
 
 def _roles(module: nn.Module, attribute: str, ndim: int) -> tuple[str, ...]:
-    """Return what each dimension of a weight is: what the layer makes, what it reads, or a place in its kernel."""
+    """Return what each dimension of a weight is: what the layer makes, what it reads, or a place in its
+    kernel.
+    """
     if attribute == "weight" and isinstance(module, _ConvTransposeNd):
         return (_IN, _OUT, *[_KERNEL] * (ndim - 2))
     if attribute == "weight" and isinstance(module, _ConvNd):
@@ -151,27 +188,43 @@ def _roles(module: nn.Module, attribute: str, ndim: int) -> tuple[str, ...]:
     return (_OUT,) * ndim
 
 
-def _resized(weight: Tensor, shape: torch.Size, roles: tuple[str, ...], generator: torch.Generator | None) -> Tensor:
+def _resized(
+    weight: Tensor, shape: torch.Size, roles: tuple[str, ...], generator: torch.Generator | None
+) -> Tensor:
     for dim, (size, role) in enumerate(zip(shape, roles, strict=True)):
         if weight.shape[dim] != size:
-            weight = _with_kernel(weight, dim, size) if role == _KERNEL else _with_channels(weight, dim, size, generator, split=role == _IN)
+            weight = (
+                _with_kernel(weight, dim, size)
+                if role == _KERNEL
+                else _with_channels(weight, dim, size, generator, split=role == _IN)
+            )
     return weight
 
 
-def _with_channels(weight: Tensor, dim: int, size: int, generator: torch.Generator | None, *, split: bool) -> Tensor:
-    """Repeat channels in turn until there are enough, or take the first; if split, a channel's copies share what reads it."""
+def _with_channels(
+    weight: Tensor, dim: int, size: int, generator: torch.Generator | None, *, split: bool
+) -> Tensor:
+    """Repeat channels in turn until there are enough, or take the first; if split, a channel's copies share
+    what reads it.
+    """
     before = weight.shape[dim]
     sources = torch.arange(size) % before  # (size,)
     taken = weight.index_select(dim, sources.to(weight.device))
     if not split or size < before:
         return taken
     shares = _shares(sources, before, generator)
-    return taken * shares.to(weight.device, weight.dtype).reshape([-1 if one == dim else 1 for one in range(weight.ndim)])
+    return taken * shares.to(weight.device, weight.dtype).reshape(
+        [-1 if one == dim else 1 for one in range(weight.ndim)]
+    )
 
 
 def _shares(sources: Tensor, before: int, generator: torch.Generator | None) -> Tensor:
-    """Return the share of each copy, (C,), such that those of a channel's copies add up to 1; 0 for what is no copy (-1)."""
-    parts = torch.ones(len(sources)) if generator is None else 0.5 + torch.rand(len(sources), generator=generator)
+    """Return the share of each copy, (C,), such that those of a channel's copies add up to 1; 0 for what is
+    no copy (-1).
+    """
+    parts = (
+        torch.ones(len(sources)) if generator is None else 0.5 + torch.rand(len(sources), generator=generator)
+    )
     parts = torch.where(sources >= 0, parts, 0.0)
     return parts / torch.zeros(before).index_add_(0, sources.clamp(min=0), parts)[sources]
 
@@ -194,17 +247,28 @@ def _new_modules(child: nn.Module, known: Mapping[str, Tensor]) -> list[nn.Modul
     found: list[str] = []
     for path, module in child.named_modules():
         names = [f"{path}.{name}" for name in module.state_dict()]
-        if path and names and not any(path.startswith(f"{outer}.") for outer in found) and not any(name in known for name in names):
+        if (
+            path
+            and names
+            and not any(path.startswith(f"{outer}.") for outer in found)
+            and not any(name in known for name in names)
+        ):
             found.append(path)
     return [child.get_submodule(path) for path in found]
 
 
 def _settled(child: nn.Module, parent: nn.Module, modules: list[nn.Module], example: Any) -> float:
-    """Let new modules pass on what they get, or return zeros, or stay as they are: what is nearest to the parent. Return how near."""
+    """Let new modules pass on what they get, or return zeros, or stay as they are: what is nearest to the
+    parent. Return how near.
+    """
     modes = _modes(child, parent)
     deviation = _deviation(child, parent, example)
     own = [{name: value.clone() for name, value in module.state_dict().items()} for module in modules]
-    states: list[Callable[[int], None]] = [lambda index: _silence(modules[index]), lambda index: _pass_on(modules[index]), lambda index: None]
+    states: list[Callable[[int], None]] = [
+        lambda index: _silence(modules[index]),
+        lambda index: _pass_on(modules[index]),
+        lambda index: None,
+    ]
     chosen = [0] * len(modules)
 
     def put(index: int, state: int) -> None:
@@ -219,7 +283,9 @@ def _settled(child: nn.Module, parent: nn.Module, modules: list[nn.Module], exam
 
     best = min((0, 1), key=put_all)
     nearest = put_all(best)
-    for index in [*range(len(modules))] * 2:  # twice, for a module may only make a difference once another lets it
+    for index in [
+        *range(len(modules))
+    ] * 2:  # twice, for a module may only make a difference once another lets it
         for state in range(len(states)):
             if nearest > _ENOUGH and state != chosen[index]:
                 put(index, state)
@@ -231,8 +297,12 @@ def _settled(child: nn.Module, parent: nn.Module, modules: list[nn.Module], exam
     return nearest
 
 
-def _matched(child: nn.Module, parent: nn.Module, example: Any, before: float, generator: torch.Generator | None) -> float:
-    """Give each layer the weights of what it reads, found by comparing, if that brings the child nearer to its parent. Return how near it is."""
+def _matched(
+    child: nn.Module, parent: nn.Module, example: Any, before: float, generator: torch.Generator | None
+) -> float:
+    """Give each layer the weights of what it reads, found by comparing, if that brings the child nearer to
+    its parent. Return how near it is.
+    """
     modes = _modes(child, parent)
     deviation = _deviation(child, parent, example)
     kept = {name: value.clone() for name, value in child.state_dict().items()}
@@ -259,7 +329,9 @@ def _put_back(modes: list[tuple[nn.Module, bool]]) -> None:
 
 
 def _deviation(child: nn.Module, parent: nn.Module, example: Any) -> Callable[[], float]:
-    """Put both in evaluation mode, and return what measures how far the child's outputs are from the parent's, against the greatest of these."""
+    """Put both in evaluation mode, and return what measures how far the child's outputs are from the
+    parent's, against the greatest of these.
+    """
     args, kwargs = arguments(example)
     child.eval()
     expected: Tensor = parent.eval()(*args, **kwargs)
@@ -267,13 +339,19 @@ def _deviation(child: nn.Module, parent: nn.Module, example: Any) -> Callable[[]
 
     def deviation() -> float:
         outputs: Tensor = child(*args, **kwargs)
-        return float((outputs - expected).abs().max()) / scale if outputs.shape == expected.shape else float("inf")
+        return (
+            float((outputs - expected).abs().max()) / scale
+            if outputs.shape == expected.shape
+            else float("inf")
+        )
 
     return deviation
 
 
 def _silence(module: nn.Module) -> None:
-    """Make the last layer return zeros: then a residual block passes on what it gets, and a branch adds nothing."""
+    """Make the last layer return zeros: then a residual block passes on what it gets, and a branch adds
+    nothing.
+    """
     last = [one for one in module.modules() if next(one.parameters(recurse=False), None) is not None][-1:]
     for parameter in (parameter for layer in last for parameter in layer.parameters(recurse=False)):
         parameter.zero_()

@@ -28,11 +28,12 @@ def LanguageModeling(  # noqa: N802  # a preset reads like the class that it mak
     metrics: Mapping[str, Metric | Callable[[], Metric]] | None = None,
     **settings: Any,
 ) -> Training:
-    """Return a `Training` of language models, which map tokens (B, T) to scores of the next one (B, T, vocabulary).
+    """Return a `Training` of language models, which map tokens (B, T) to scores of the next one (B, T,
+    vocabulary).
 
-    A model may return them as the attribute `logits`, as causal models of Hugging Face do. The tokens are cut into windows of
-    `context`, side by side. It supplies `loss` (cross-entropy in nats a token), `perplexity`, `accuracy`, and, given `bytes_per_token`,
-    `bits_per_byte`, of the epoch with the least loss.
+    A model may return them as the attribute `logits`, as causal models of Hugging Face do. The tokens are cut
+    into windows of `context`, side by side. It supplies `loss` (cross-entropy in nats a token), `perplexity`,
+    `accuracy`, and, given `bytes_per_token`, `bits_per_byte`, of the epoch with the least loss.
 
     Args:
         train_tokens: Tokens to train on, integers of shape (N,).
@@ -75,22 +76,37 @@ class _Derived:
     def __call__(self, found: Mapping[str, float]) -> Mapping[str, float]:
         loss = found["loss"]
         perplexity = {"perplexity": math.exp(loss) if loss < 700 else math.inf}
-        return perplexity if self.bytes_per_token is None else {**perplexity, "bits_per_byte": loss / math.log(2) / self.bytes_per_token}
+        return (
+            perplexity
+            if self.bytes_per_token is None
+            else {**perplexity, "bits_per_byte": loss / math.log(2) / self.bytes_per_token}
+        )
 
 
 def _windows(name: str, tokens: Any, context: int) -> tuple[Tensor, Tensor]:
-    """Return inputs and targets, each of shape (windows, context); what is left over at the end is dropped."""
+    """Return inputs and targets, each of shape (windows, context); what is left over at the end is
+    dropped.
+    """
     try:
         found = torch.as_tensor(tokens)
     except (TypeError, ValueError, RuntimeError) as error:
-        msg = f"'{name}' is a sequence of token numbers, got {type(tokens).__name__}: {error}. Tokenize the text first."
+        msg = (
+            f"'{name}' is a sequence of token numbers, got {type(tokens).__name__}: {error}. "
+            "Tokenize the text first."
+        )
         raise EvaluationError(msg) from error
     if found.ndim != 1 or found.is_floating_point() or found.is_complex() or found.dtype == torch.bool:
-        msg = f"'{name}' is a sequence of token numbers, integers of shape (N,), got {str(found.dtype).removeprefix('torch.')} of shape {tuple(found.shape)}."
+        msg = (
+            f"'{name}' is a sequence of token numbers, integers of shape (N,), "
+            f"got {str(found.dtype).removeprefix('torch.')} of shape {tuple(found.shape)}."
+        )
         raise EvaluationError(msg)
     count = (len(found) - 1) // context
     if count < 1:
-        msg = f"'{name}' needs more than {context} tokens, one window and the token after it, got {len(found)}. Give more tokens, or a smaller context."
+        msg = (
+            f"'{name}' needs more than {context} tokens, one window and the token after it, "
+            f"got {len(found)}. Give more tokens, or a smaller context."
+        )
         raise EvaluationError(msg)
     found = found.long()
     return found[: count * context].view(count, context), found[1 : count * context + 1].view(count, context)

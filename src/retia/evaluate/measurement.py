@@ -34,12 +34,17 @@ class Measurement:
         device: torch.device,
     ) -> None:
         self._loss, self._weight, self._targets, self._derive = loss, weight, targets, derive
-        self._metrics = {name: (metric.clone() if isinstance(metric, Metric) else metric()).to(device) for name, metric in metrics.items()}
+        self._metrics = {
+            name: (metric.clone() if isinstance(metric, Metric) else metric()).to(device)
+            for name, metric in metrics.items()
+        }
         self._total = self._count = 0.0
 
     def update(self, outputs: Any, batch: Batch) -> None:
         """Take up a model's outputs for a batch, in single precision."""
-        outputs = map_tensors(lambda tensor: tensor.float() if tensor.is_floating_point() else tensor, outputs)
+        outputs = map_tensors(
+            lambda tensor: tensor.float() if tensor.is_floating_point() else tensor, outputs
+        )
         weight = float(self._weight(batch))
         self._total += float(self._loss(outputs, batch)) * weight if weight else 0.0
         self._count += weight

@@ -12,15 +12,28 @@ from retia.errors import EvaluationError
 
 __all__ = ["OptimizerLike", "ScheduleLike", "make_optimizers", "make_schedule"]
 
-OptimizerLike: TypeAlias = Literal["adamw", "sgd"] | Callable[[Iterable[nn.Parameter], float], Optimizer | Sequence[Optimizer]]
-"""A name, or a function of parameters and learning rate that makes an optimizer, or several for parameters of their own."""
+OptimizerLike: TypeAlias = (
+    Literal["adamw", "sgd"] | Callable[[Iterable[nn.Parameter], float], Optimizer | Sequence[Optimizer]]
+)
+"""A name, or a function of parameters and learning rate that makes an optimizer, or several for parameters of
+their own.
+"""
 
 ScheduleLike: TypeAlias = Literal["cosine", "constant"] | Callable[[Optimizer, int], LRScheduler]
 """A name, or a function of optimizer and number of steps; it is stepped after each batch."""
 
 
-def make_optimizers(kind: OptimizerLike, model: nn.Module, *, lr: float, weight_decay: float, momentum: float, partial: bool = False) -> tuple[Optimizer, ...]:
-    """Make the optimizers, mostly one; biases and normalization weights (of one dimension or none) are not decayed.
+def make_optimizers(
+    kind: OptimizerLike,
+    model: nn.Module,
+    *,
+    lr: float,
+    weight_decay: float,
+    momentum: float,
+    partial: bool = False,
+) -> tuple[Optimizer, ...]:
+    """Make the optimizers, mostly one; biases and normalization weights (of one dimension or none) are not
+    decayed.
 
     Args:
         kind: Which.
@@ -36,7 +49,8 @@ def make_optimizers(kind: OptimizerLike, model: nn.Module, *, lr: float, weight_
     weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not weights:
         msg = (
-            f"{type(model).__name__} has no parameter that requires a gradient, so there is nothing to train. Does a choice leave out every layer with weights?"
+            f"{type(model).__name__} has no parameter that requires a gradient, "
+            "so there is nothing to train. Does a choice leave out every layer with weights?"
         )
         raise EvaluationError(msg)
     if callable(kind):
@@ -56,7 +70,9 @@ def make_optimizers(kind: OptimizerLike, model: nn.Module, *, lr: float, weight_
 
 
 def make_schedule(kind: ScheduleLike, optimizer: Optimizer, *, steps: int, warmup: int) -> LRScheduler:
-    """Make the schedule: a linear rise over `warmup` steps, then constant, or half a cosine down to 0 at `steps`."""
+    """Make the schedule: a linear rise over `warmup` steps, then constant, or half a cosine down to 0 at
+    `steps`.
+    """
     if callable(kind):
         return kind(optimizer, steps)
 

@@ -14,7 +14,8 @@ __all__ = ["TensorOutputs"]
 
 @dataclass(frozen=True)
 class TensorOutputs:
-    """Runs a model on a batch, and takes the tensor of its outputs: what it returns, or the attribute `logits` of that.
+    """Runs a model on a batch, and takes the tensor of its outputs: what it returns, or the attribute
+    `logits` of that.
 
     Args:
         inputs: Function `batch -> inputs`.
@@ -34,7 +35,8 @@ class TensorOutputs:
         found = getattr(outputs, "logits", outputs)
         if not isinstance(found, Tensor):
             msg = (
-                f"The model returns a {type(outputs).__name__}, but a tensor of outputs is needed. Let its forward return that, "
+                f"The model returns a {type(outputs).__name__}, but a tensor of outputs is needed. "
+                "Let its forward return that, "
                 f"or take it out: forward=lambda model, batch: model(...)[...]."
             )
             raise EvaluationError(msg)

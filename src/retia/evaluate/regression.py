@@ -48,7 +48,11 @@ def Regression(  # noqa: N802  # a preset reads like the class that it makes
     Raises:
         EvaluationError: If a setting or the data is not valid.
     """
-    data = {name: as_data(name, one) for name, one in (("train", train), ("valid", valid), ("test", test)) if name != "test" or one is not None}
+    data = {
+        name: as_data(name, one)
+        for name, one in (("train", train), ("valid", valid), ("test", test))
+        if name != "test" or one is not None
+    }
     for name, one in data.items():
         check_inputs(name, inputs(one.first()))
     numbers = _Numbers(targets)
@@ -56,9 +60,17 @@ def Regression(  # noqa: N802  # a preset reads like the class that it makes
         numbers.check(name, one.first())
     more = dict(metrics or {})
     if clash := {*more} & {"mae", "r2"}:
-        msg = f"Regression supplies {sorted(clash)} itself, so a metric in 'metrics' needs another name. Rename it."
+        msg = (
+            f"Regression supplies {sorted(clash)} itself, so a metric in 'metrics' needs another name. "
+            "Rename it."
+        )
         raise EvaluationError(msg)
-    own: dict[str, Any] = {"loss": loss or _SquaredError(numbers), "distill": _distilled, "check": _SameShape(numbers), "preset": "Regression"}
+    own: dict[str, Any] = {
+        "loss": loss or _SquaredError(numbers),
+        "distill": _distilled,
+        "check": _SameShape(numbers),
+        "preset": "Regression",
+    }
     return Training(
         **data,
         **{**own, **settings},
@@ -82,7 +94,10 @@ class _Numbers:
         y = self.targets(batch)
         if not isinstance(y, Tensor) or y.is_complex() or y.dtype == torch.bool:
             got = str(y.dtype).removeprefix("torch.") if isinstance(y, Tensor) else type(y).__name__
-            msg = f"The targets of '{name}' are a tensor of real numbers, got {got}. For classes use Classification."
+            msg = (
+                f"The targets of '{name}' are a tensor of real numbers, got {got}. "
+                "For classes use Classification."
+            )
             raise EvaluationError(msg)
 
 
@@ -106,8 +121,10 @@ class _SameShape:
         targets = self.targets(batch)
         if outputs.shape != targets.shape:
             msg = (
-                f"A regression's outputs have the shape of its targets, {tuple(targets.shape)}, got {tuple(outputs.shape)}. "
-                f"For one number a sample give targets of shape (N, 1), y.unsqueeze(1), or let the model return outputs.squeeze(1)."
+                f"A regression's outputs have the shape of its targets, {tuple(targets.shape)}, "
+                f"got {tuple(outputs.shape)}. "
+                "For one number a sample give targets of shape (N, 1), y.unsqueeze(1), "
+                "or let the model return outputs.squeeze(1)."
             )
             raise EvaluationError(msg)
 

@@ -64,8 +64,10 @@ def check_settings(owner: str, settings: Mapping[str, Any]) -> None:
     for name, setting in settings.items():
         for stray in strays_in(setting):
             msg = (
-                f"'{name}' of {owner} is the choice '{stray.label}' made at {stray.place}: no search sees it, so it stays {stray.domain.default!r}. "
-                f"Give the domain itself, which is searched along with the architecture: {name}={as_code(stray.domain)}."
+                f"'{name}' of {owner} is the choice '{stray.label}' made at {stray.place}: "
+                f"no search sees it, so it stays {stray.domain.default!r}. "
+                "Give the domain itself, which is searched along with the architecture: "
+                f"{name}={as_code(stray.domain)}."
             )
             raise EvaluationError(msg)
         for value in _values(setting):
@@ -79,7 +81,10 @@ def check_settings(owner: str, settings: Mapping[str, Any]) -> None:
             elif name in _NAMES:
                 names, otherwise = _NAMES[name]
                 if value not in names and not (otherwise and callable(value)):
-                    msg = f"'{name}' of {owner} is {', '.join(map(repr, names))}{otherwise}, got {value!r}{_origin(setting)}."
+                    msg = (
+                        f"'{name}' of {owner} is {', '.join(map(repr, names))}{otherwise}, "
+                        f"got {value!r}{_origin(setting)}."
+                    )
                     raise EvaluationError(msg)
 
 
@@ -92,7 +97,10 @@ def describe_setting(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if is_dataclass(value) and not isinstance(value, type):
-        return {"type": _qualified(type(value)), **{one.name: describe_setting(getattr(value, one.name)) for one in fields(value)}}
+        return {
+            "type": _qualified(type(value)),
+            **{one.name: describe_setting(getattr(value, one.name)) for one in fields(value)},
+        }
     if isinstance(value, tuple | list):
         return [describe_setting(one) for one in cast("Sequence[Any]", value)]
     if isinstance(value, Tensor):
@@ -102,7 +110,8 @@ def describe_setting(value: Any) -> Any:
 
 
 def _qualified(function: Any) -> str:
-    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    return f"{getattr(function, '__module__', '?')}.{name}"
 
 
 def _values(setting: Any) -> Iterator[Any]:

@@ -81,9 +81,10 @@ class Trainer:
 
         Args:
             report: Callback for the metrics after each epoch.
-            fidelity: The epoch up to which to train. Default: all epochs of the training, for which the schedule is in any case.
-            state: State in which another training by this recipe has ended, or this one was cut off; it goes on from there to the
-                same result. What this one had reported is reported again.
+            fidelity: The epoch up to which to train. Default: all epochs of the training, for which the
+                schedule is in any case.
+            state: State in which another training by this recipe has ended, or this one was cut off; it goes
+                on from there to the same result. What this one had reported is reported again.
             checkpoints: Keeps the state after epochs, and that in which the training ends.
 
         Raises:
@@ -98,8 +99,12 @@ class Trainer:
         optimizers = training.optimizers(self.model)
         with train.rewound():
             per_epoch = training.steps(train)
-            steps = _Steps(optimizers, training.schedules(optimizers, per_epoch * horizon, epochs=horizon), per_epoch)
-            parts = Parts(self.model, optimizers, self._scaler, (self._generator, *train.generators()), training.place)
+            steps = _Steps(
+                optimizers, training.schedules(optimizers, per_epoch * horizon, epochs=horizon), per_epoch
+            )
+            parts = Parts(
+                self.model, optimizers, self._scaler, (self._generator, *train.generators()), training.place
+            )
             progress = _Progress()
             if state is not None:
                 for schedule in steps.schedules:
@@ -125,7 +130,13 @@ class Trainer:
         self.model.load_state_dict(progress.weights)
         return progress.best
 
-    def _epochs(self, last: int, steps: _Steps, progress: _Progress, report: Callable[[Mapping[str, float], float], None]) -> Iterator[None]:
+    def _epochs(
+        self,
+        last: int,
+        steps: _Steps,
+        progress: _Progress,
+        report: Callable[[Mapping[str, float], float], None],
+    ) -> Iterator[None]:
         """Train epoch by epoch, each with its report."""
         training = self.training
         name, direction = training.select
@@ -144,7 +155,10 @@ class Trainer:
             if not best or (metrics[name] > best[name] if direction == "max" else metrics[name] < best[name]):
                 progress.best, progress.waited = metrics, 0
                 kept = self.model.state_dict()
-                progress.weights = {key: value.detach().clone() if isinstance(value, Tensor) else value for key, value in kept.items()}
+                progress.weights = {
+                    key: value.detach().clone() if isinstance(value, Tensor) else value
+                    for key, value in kept.items()
+                }
             else:
                 progress.waited += 1
             yield
@@ -184,4 +198,7 @@ class Trainer:
 
     def _remedy(self) -> str:
         lr = cast("float", self.training.lr)
-        return f"Lower the learning rate (lr={lr:g}), set clip_norm, or look for a division or a logarithm in the model."
+        return (
+            f"Lower the learning rate (lr={lr:g}), set clip_norm, or look for a division or a logarithm in "
+            "the model."
+        )

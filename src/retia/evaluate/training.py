@@ -37,54 +37,68 @@ _UNDESCRIBED = ("device", "keep_weights", "keep_checkpoints", *_DATA)
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Training:
-    """Train models by gradient descent and measure them on validation data; also the recipe by which one-shot methods train a supernet.
+    """Train models by gradient descent and measure them on validation data; also the recipe by which one-shot
+    methods train a supernet.
 
-    A batch is any nest of tensors. Three functions say what is made of it: `inputs` gives the arguments of the model, `forward` the
-    outputs, `loss` what is minimized. `Classification`, `Regression` and `LanguageModeling` are presets, which fill in these and more.
+    A batch is any nest of tensors. Three functions say what is made of it: `inputs` gives the arguments of
+    the model, `forward` the outputs, `loss` what is minimized. `Classification`, `Regression` and
+    `LanguageModeling` are presets, which fill in these and more.
 
-    It supplies the `metrics` and `loss` on the validation data, both of the epoch that `select` prefers, whose weights are kept; with `test` data
-    the same with the prefix `test_`; and `train_seconds`, `params`, and, where it can be counted, `flops` and `macs`.
+    It supplies the `metrics` and `loss` on the validation data, both of the epoch that `select` prefers,
+    whose weights are kept; with `test` data the same with the prefix `test_`; and `train_seconds`, `params`,
+    and, where it can be counted, `flops` and `macs`.
 
-    A trial's fidelity is the epoch up to which it trains. The learning-rate schedule is that of all `epochs` nonetheless, so that a
-    trial can go on where one with a lower fidelity has ended, to the same result, to the bit on a CPU, as if it had been trained
-    in one go. Every number or name among the settings may be a domain, such as `lr=Real(1e-4, 1e-1, log=True)`; it is then searched along
-    with the architecture. So may the fields of a `loss` that is a dataclass.
+    A trial's fidelity is the epoch up to which it trains. The learning-rate schedule is that of all `epochs`
+    nonetheless, so that a trial can go on where one with a lower fidelity has ended, to the same result, to
+    the bit on a CPU, as if it had been trained in one go. Every number or name among the settings may be a
+    domain, such as `lr=Real(1e-4, 1e-1, log=True)`; it is then searched along with the architecture. So may
+    the fields of a `loss` that is a dataclass.
 
     Args:
-        train: Training data: tensors or arrays in any nest, mostly a pair `(x, y)`; a `Dataset`, a `DataLoader`, or a list of batches.
+        train: Training data: tensors or arrays in any nest, mostly a pair `(x, y)`; a `Dataset`, a
+            `DataLoader`, or a list of batches.
         valid: Validation data, of the same form.
         test: Data for measuring only.
         loss: Function `(outputs, batch) -> Tensor`, a scalar.
-        inputs: Function `batch -> inputs`: a tensor, a tuple of positional arguments, or a mapping of keyword arguments. Default: the first
-            of a pair, or a mapping without its labels.
-        targets: Function `batch -> targets`, for `metrics`. Default: the second of a pair, or the labels of a mapping.
+        inputs: Function `batch -> inputs`: a tensor, a tuple of positional arguments, or a mapping of keyword
+            arguments. Default: the first of a pair, or a mapping without its labels.
+        targets: Function `batch -> targets`, for `metrics`. Default: the second of a pair, or the labels of a
+            mapping.
         forward: Function `(model, batch) -> outputs`. Default: the model called with the inputs.
         valid_loss: Function like `loss` that is reported. Default: `loss`.
-        weight: Function `batch -> number` of terms over which `loss` averages, by which batches are averaged. Default: the number of samples.
-        judge: Function `(model, batches) -> metrics` that replaces the measurement by `valid_loss` and `metrics`.
-        metrics: Further torchmetrics by name, updated by outputs and targets: a metric (a copy is taken) or a function that makes one.
+        weight: Function `batch -> number` of terms over which `loss` averages, by which batches are averaged.
+            Default: the number of samples.
+        judge: Function `(model, batches) -> metrics` that replaces the measurement by `valid_loss` and
+            `metrics`.
+        metrics: Further torchmetrics by name, updated by outputs and targets: a metric (a copy is taken) or a
+            function that makes one.
         derive: Function `metrics -> metrics` that computes further ones, such as a perplexity from the loss.
-        distill: Function `(outputs, teacher_outputs, batch) -> Tensor`, the loss of learning from a teacher, for methods that do.
+        distill: Function `(outputs, teacher_outputs, batch) -> Tensor`, the loss of learning from a teacher,
+            for methods that do.
         select: Metric of the best epoch (and of the reward of ENAS), and "max" or "min".
         check: Function `(outputs, batch)` that raises an error if the first outputs do not fit the targets.
         epochs: Number of passes over the training data.
         steps_per_epoch: Number of training steps after which an epoch ends. Default: all the training data.
         batch_size: Number of samples, for data that does not come in batches.
         lr: Learning rate.
-        optimizer: "adamw", "sgd", or a function `(parameters, lr) -> Optimizer` or several, each for parameters of its own.
+        optimizer: "adamw", "sgd", or a function `(parameters, lr) -> Optimizer` or several, each for
+            parameters of its own.
         weight_decay: Weight decay of parameters with two or more dimensions.
         momentum: Momentum of "sgd" (Nesterov).
-        schedule: "cosine" (to 0), "constant", or a function `(optimizer, steps) -> LRScheduler`, stepped after each training step.
+        schedule: "cosine" (to 0), "constant", or a function `(optimizer, steps) -> LRScheduler`, stepped
+            after each training step.
         warmup_epochs: Number of epochs during which the learning rate rises from 0.
         clip_norm: Greatest norm of the gradient.
         accumulate: Number of batches whose gradients make up one step, each by its `weight`.
         precision: Data type of autocast; "auto" is bfloat16 on a GPU and float32 elsewhere.
         patience: Number of epochs without a better result after which training stops.
-        example: Inputs with all their dimensions, for costs and checks, where the batch can't be cut to one sample, as for a graph.
+        example: Inputs with all their dimensions, for costs and checks, where the batch can't be cut to one
+            sample, as for a graph.
         device: Where to train. Default: a GPU if there is one.
         keep_weights: Whether the weights of the best epoch are kept in the trial's folder.
         keep_checkpoints: Whether the states from which trainings go on are kept for good.
-        inherit_weights: Whether a model starts from the weights of the one that it was derived from (see `retia.inherit`).
+        inherit_weights: Whether a model starts from the weights of the one that it was derived from (see
+            `retia.inherit`).
         preset: Name in descriptions and errors.
 
     Raises:
@@ -128,22 +142,38 @@ class Training:
 
     def __post_init__(self) -> None:
         check_settings(self.preset, {**_fields(self.loss), **self._settings()})
-        if isinstance(self.loss, nn.modules.loss._Loss) or getattr(self.loss, "__module__", "") == "torch.nn.functional" or not callable(self.loss):
+        if (
+            isinstance(self.loss, nn.modules.loss._Loss)
+            or getattr(self.loss, "__module__", "") == "torch.nn.functional"
+            or not callable(self.loss)
+        ):
             msg = (
                 f"'loss' of {self.preset} is a function of outputs and the batch, got {self.loss!r}. "
-                f"Call a loss of torch in one: loss=lambda outputs, batch: nn.functional.mse_loss(outputs, batch[1])."
+                "Call a loss of torch in one: loss=lambda outputs, batch: nn.functional.mse_loss(outputs, "
+                "batch[1])."
             )
             raise EvaluationError(msg)
         if self.warmup_epochs != 0 and callable(self.schedule):
-            msg = f"'warmup_epochs' is part of 'cosine' and 'constant', but 'schedule' is a function, {self.schedule!r}. Let the function warm up, with warmup_epochs=0."
+            msg = (
+                "'warmup_epochs' is part of 'cosine' and 'constant', but 'schedule' is a function, "
+                f"{self.schedule!r}. Let the function warm up, with warmup_epochs=0."
+            )
             raise EvaluationError(msg)
         reserved = {"loss", "train_seconds", "params", "flops", "macs"}
         if clash := {*self.metrics} & reserved:
-            msg = f"{self.preset} supplies {sorted(clash)} itself, so a metric in 'metrics' needs another name. Rename it."
+            msg = (
+                f"{self.preset} supplies {sorted(clash)} itself, so a metric in 'metrics' needs another "
+                "name. Rename it."
+            )
             raise EvaluationError(msg)
         name, direction = self.select
-        if direction not in ("max", "min") or (self.metric_names is not None and name not in self.metric_names):
-            msg = f'\'select\' of {self.preset} is a metric, of {list(self.metric_names or ())}, and "max" or "min", got {self.select!r}.'
+        if direction not in ("max", "min") or (
+            self.metric_names is not None and name not in self.metric_names
+        ):
+            msg = (
+                f"'select' of {self.preset} is a metric, of {list(self.metric_names or ())}, "
+                f'and "max" or "min", got {self.select!r}.'
+            )
             raise EvaluationError(msg)
         for data in _DATA:
             given = getattr(self, data)
@@ -156,7 +186,12 @@ class Training:
         shown = {name: getattr(self, name) for name in _DATA if getattr(self, name) is not None}
         for one in fields(self):
             value = getattr(self, one.name)
-            if one.name not in (*_DATA, "preset") and one.default is not MISSING and value != one.default and not callable(value):
+            if (
+                one.name not in (*_DATA, "preset")
+                and one.default is not MISSING
+                and value != one.default
+                and not callable(value)
+            ):
                 shown[one.name] = value
         return f"{self.preset}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
@@ -168,7 +203,9 @@ class Training:
             return run_on(model, self.inputs(batch)) if self.forward is None else self.forward(model, batch)
 
     def measure(self, model: nn.Module, data: "TensorData | LoadedData | None" = None) -> dict[str, float]:
-        """Return the metrics of a model as it is, in evaluation mode, on the validation data or other data."""
+        """Return the metrics of a model as it is, in evaluation mode, on the validation data or other
+        data.
+        """
         model.eval()
         data = self.data("valid") if data is None else data
         batches = data.placed(self.place, memory_format_of(model)).batches(4 * cast("int", self.batch_size))
@@ -182,7 +219,9 @@ class Training:
         return measurement.compute()
 
     def reward(self, model: nn.Module, batch: Batch) -> float:
-        """Return how good a model in its present mode is on a batch: the metric of `select`, or exp(-metric) where less of it is better."""
+        """Return how good a model in its present mode is on a batch: the metric of `select`, or exp(-metric)
+        where less of it is better.
+        """
         name, direction = self.select
         with torch.no_grad():
             if self.judge is not None:
@@ -206,13 +245,16 @@ class Training:
         """
         if self.distill is None:
             msg = (
-                f"{self.preset} does not say how a model learns from a teacher. Give it distill=lambda outputs, teacher, batch: ..., or take a method without."
+                f"{self.preset} does not say how a model learns from a teacher. "
+                "Give it distill=lambda outputs, teacher, batch: ..., or take a method without."
             )
             raise EvaluationError(msg)
         return self.distill(outputs, teacher, batch)
 
     def optimizers(self, model: nn.Module, *, partial: bool = False) -> tuple[Optimizer, ...]:
-        """Make the optimizers of a model's parameters; `partial` says that a step may leave some without a gradient, as in a supernet."""
+        """Make the optimizers of a model's parameters; `partial` says that a step may leave some without a
+        gradient, as in a supernet.
+        """
         return make_optimizers(
             cast("OptimizerLike", self.optimizer),
             model,
@@ -223,9 +265,14 @@ class Training:
         )
 
     def schedules(self, optimizers: Sequence[Optimizer], steps: int, *, epochs: int) -> list[LRScheduler]:
-        """Make the learning-rate schedules of optimizers for a number of steps in so many epochs; each is stepped after each step."""
+        """Make the learning-rate schedules of optimizers for a number of steps in so many epochs; each is
+        stepped after each step.
+        """
         warmup = round(steps * cast("int", self.warmup_epochs) / epochs)
-        return [make_schedule(cast("ScheduleLike", self.schedule), one, steps=steps, warmup=warmup) for one in optimizers]
+        return [
+            make_schedule(cast("ScheduleLike", self.schedule), one, steps=steps, warmup=warmup)
+            for one in optimizers
+        ]
 
     def steps(self, data: TensorData | LoadedData) -> int:
         """Return the number of training steps in an epoch over data."""
@@ -234,7 +281,11 @@ class Training:
 
     def on(self, device: torch.device, memory_format: torch.memory_format = torch.preserve_format) -> Self:
         """Return the training with its data on a device, and images in a memory format."""
-        placed = {name: self.data(name).placed(device, memory_format) for name in _DATA if getattr(self, name) is not None}
+        placed = {
+            name: self.data(name).placed(device, memory_format)
+            for name in _DATA
+            if getattr(self, name) is not None
+        }
         return replace(self, device=str(device), **placed)
 
     def data(self, name: str) -> TensorData | LoadedData:
@@ -255,7 +306,9 @@ class Training:
     def autocast(self) -> torch.dtype | None:
         """The data type of autocast; None for float32."""
         auto = torch.bfloat16 if self.place.type == "cuda" else None
-        return {"auto": auto, "float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[self.precision]
+        return {"auto": auto, "float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[
+            self.precision
+        ]
 
     @property
     def metric_names(self) -> tuple[str, ...] | None:
@@ -282,7 +335,11 @@ class Training:
 
     def parameters(self) -> Mapping[str, Domain]:
         """Return the settings that are searched, by field."""
-        return {name: value for name, value in {**self._settings(), **_fields(self.loss)}.items() if is_domain(value)}
+        return {
+            name: value
+            for name, value in {**self._settings(), **_fields(self.loss)}.items()
+            if is_domain(value)
+        }
 
     def costs(self) -> Costs:
         """Return what counts a model's costs on the shape of this data."""
@@ -307,7 +364,10 @@ class Training:
         """
         if searched := self.parameters():
             name, domain = next(iter(searched.items()))
-            msg = f"'{name}' of {self.preset} is searched ({domain}), but a supernet is trained once, with one value. Give it a value."
+            msg = (
+                f"'{name}' of {self.preset} is searched ({domain}), but a supernet is trained once, "
+                "with one value. Give it a value."
+            )
             raise EvaluationError(msg)
         return self
 
@@ -316,14 +376,17 @@ class Training:
 
         Raises:
             ArchitectureError: If the architecture lacks a setting that is searched.
-            EvaluationError: If the space builds no models, the model's outputs do not fit the targets, or training diverges.
+            EvaluationError: If the space builds no models, the model's outputs do not fit the targets, or
+                training diverges.
         """
         searched = self.parameters()
         if missing := searched.keys() - architecture.keys():
             name = min(missing)
             msg = (
-                f"'{name}' of {self.preset} is searched ({searched[name]}), but the architecture has no value for it: {dict(architecture)}. "
-                f"Take architectures from the study's space, which space.extend(evaluator.parameters()) makes."
+                f"'{name}' of {self.preset} is searched ({searched[name]}), "
+                f"but the architecture has no value for it: {dict(architecture)}. "
+                "Take architectures from the study's space, which space.extend(evaluator.parameters()) "
+                "makes."
             )
             raise ArchitectureError(msg)
         return self._chosen({name: architecture[name] for name in searched})._evaluate(architecture, run)
@@ -333,17 +396,24 @@ class Training:
             return self
         of_loss = {name: value for name, value in values.items() if name in _fields(self.loss)}
         loss = replace(cast("Any", self.loss), **of_loss) if of_loss else self.loss
-        return replace(self, loss=loss, **{name: value for name, value in values.items() if name not in of_loss})
+        return replace(
+            self, loss=loss, **{name: value for name, value in values.items() if name not in of_loss}
+        )
 
     def _evaluate(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
         from retia.evaluate.trainer import Trainer
 
         space: Any = run.space
         if not hasattr(space, "build"):
-            msg = f"{self.preset} trains models, but the space ({type(space).__name__}) builds none. Search a ModelSpace."
+            msg = (
+                f"{self.preset} trains models, but the space ({type(space).__name__}) builds none. "
+                "Search a ModelSpace."
+            )
             raise EvaluationError(msg)
         costs = self.costs()(architecture, run)
-        checkpoints = Checkpoints(run, {"architecture": dict(architecture), "training": self._described_settings()})
+        checkpoints = Checkpoints(
+            run, {"architecture": dict(architecture), "training": self._described_settings()}
+        )
         with checkpoints.settled():
             with seeded(run.seed):
                 model: nn.Module = space.build(architecture)
@@ -353,7 +423,10 @@ class Training:
                 trainer = Trainer(model, replace(self, device=run.device or self.device), seed=run.seed)
                 metrics = trainer.fit(run.report, fidelity=run.fidelity, state=state, checkpoints=checkpoints)
                 if self.test is not None:
-                    metrics |= {f"test_{name}": value for name, value in self.measure(trainer.model, trainer.training.data("test")).items()}
+                    metrics |= {
+                        f"test_{name}": value
+                        for name, value in self.measure(trainer.model, trainer.training.data("test")).items()
+                    }
             if self.keep_weights:
                 save_weights(trainer.model, run)
         return {**metrics, "train_seconds": trainer.seconds, **costs}
@@ -373,7 +446,11 @@ class Training:
         )
 
     def _described_settings(self) -> dict[str, Any]:
-        return {name: describe_setting(value) for name, value in self._settings().items() if name not in _UNDESCRIBED}
+        return {
+            name: describe_setting(value)
+            for name, value in self._settings().items()
+            if name not in _UNDESCRIBED
+        }
 
     def _settings(self) -> dict[str, Any]:
         return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _DATA}
@@ -381,7 +458,9 @@ class Training:
 
 @runtime_checkable
 class Trainable(Protocol):
-    """An evaluator that says how it trains, so that a one-shot method can train a supernet in the same way."""
+    """An evaluator that says how it trains, so that a one-shot method can train a supernet in the same
+    way.
+    """
 
     def training(self) -> Training:
         """Return the recipe."""
@@ -389,10 +468,16 @@ class Trainable(Protocol):
 
 
 def memory_format_of(model: nn.Module) -> torch.memory_format:
-    """Return the memory format in which a model's convolutions run fastest: up to half again as fast on the CPU, and on tensor cores."""
+    """Return the memory format in which a model's convolutions run fastest: up to half again as fast on the
+    CPU, and on tensor cores.
+    """
     convolves = any(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in model.modules())
     return torch.channels_last if convolves else torch.preserve_format
 
 
 def _fields(value: Any) -> dict[str, Any]:
-    return {one.name: getattr(value, one.name) for one in fields(value)} if is_dataclass(value) and not isinstance(value, type) else {}
+    return (
+        {one.name: getattr(value, one.name) for one in fields(value)}
+        if is_dataclass(value) and not isinstance(value, type)
+        else {}
+    )

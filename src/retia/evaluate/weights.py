@@ -9,7 +9,9 @@ __all__ = ["save_weights"]
 
 
 def save_weights(model: nn.Module, run: Run) -> None:
-    """Save a model's weights in the trial's folder, where `trial.load()` finds them; nothing if the run has no folder."""
+    """Save a model's weights in the trial's folder, where `trial.load()` finds them; nothing if the run has
+    no folder.
+    """
     if run.directory is None:
         return
     write_weights(run.directory / WEIGHTS, model)

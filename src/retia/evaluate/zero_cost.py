@@ -27,15 +27,18 @@ __all__ = ["ZeroCost"]
 class ZeroCost:
     """Judge an architecture by zero-cost proxies: an untrained model, one batch, no training.
 
-    It supplies one metric for each proxy, under its name, of each of which more is better; and always `params`, `flops` and `macs`, for
-    these are what a proxy must beat to be worth its name. Every proxy gets a model of its own, built from the trial's seed, and all see
-    the same batch, whatever the trial: of tensors with class numbers as many samples of each class as possible, the first ones; of other
-    tensors the first samples; of a `DataLoader` its first batch.
+    It supplies one metric for each proxy, under its name, of each of which more is better; and always
+    `params`, `flops` and `macs`, for these are what a proxy must beat to be worth its name. Every proxy gets
+    a model of its own, built from the trial's seed, and all see the same batch, whatever the trial: of
+    tensors with class numbers as many samples of each class as possible, the first ones; of other tensors the
+    first samples; of a `DataLoader` its first batch.
 
     Args:
-        evaluator: How models would be trained, such as `Classification(train, valid)`: its training data, outputs and loss are taken.
-        proxies: Names among "grad_norm", "snip", "grasp", "fisher", "synflow", "jacob_cov", "naswot", "zen" and "epe_nas", or functions
-            `probe -> float` (see `Probe`), whose names are those of their metrics. All nine, if not given.
+        evaluator: How models would be trained, such as `Classification(train, valid)`: its training data,
+            outputs and loss are taken.
+        proxies: Names among "grad_norm", "snip", "grasp", "fisher", "synflow", "jacob_cov", "naswot", "zen"
+            and "epe_nas", or functions `probe -> float` (see `Probe`), whose names are those of their
+            metrics. All nine, if not given.
         batch_size: How many samples; a `DataLoader` has its own.
         device: Where to compute; a GPU if there is one, if not given.
 
@@ -43,7 +46,8 @@ class ZeroCost:
         EvaluationError: If there is no such proxy, or the data can't be.
 
     Reference:
-        Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021. Each proxy names its own paper, and how it deviates.
+        Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021. Each proxy names its own paper,
+        and how it deviates.
     """
 
     evaluator: Trainable = field(kw_only=False)
@@ -56,12 +60,18 @@ class ZeroCost:
         if isinstance(self.proxies, str):
             object.__setattr__(self, "proxies", (self.proxies,))
         if not callable(getattr(self.evaluator, "training", None)):
-            msg = f"ZeroCost takes how models would be trained, such as retia.Classification(train, valid), got {type(self.evaluator).__name__}."
+            msg = (
+                "ZeroCost takes how models would be trained, such as retia.Classification(train, valid), "
+                f"got {type(self.evaluator).__name__}."
+            )
             raise EvaluationError(msg)
         object.__setattr__(self, "proxies", tuple(self.proxies))
         names = [_name(proxy) for proxy in self.proxies]
         if not names or len({*names, *self.costs().metrics}) < len(names) + len(self.costs().metrics):
-            msg = f"ZeroCost needs proxies of different names, other than {list(self.costs().metrics)}, which are always there; got {names}."
+            msg = (
+                f"ZeroCost needs proxies of different names, other than {list(self.costs().metrics)}, "
+                f"which are always there; got {names}."
+            )
             raise EvaluationError(msg)
 
     @property
@@ -78,7 +88,9 @@ class ZeroCost:
         return {
             "type": type(self).__name__,
             "evaluator": self.evaluator.training().describe(),
-            "proxies": [proxy if isinstance(proxy, str) else describe_setting(proxy) for proxy in self.proxies],
+            "proxies": [
+                proxy if isinstance(proxy, str) else describe_setting(proxy) for proxy in self.proxies
+            ],
             "batch_size": self.batch_size,
         }
 
@@ -86,13 +98,15 @@ class ZeroCost:
         """Return what the proxies say of an architecture, and what it costs.
 
         Raises:
-            EvaluationError: If the space builds no models, the model has other outputs than the targets ask for, or a proxy is not finite.
+            EvaluationError: If the space builds no models, the model has other outputs than the targets ask
+                for, or a proxy is not finite.
         """
         scores = {_name(proxy): self._score(proxy, architecture, run) for proxy in self.proxies}
         return {**scores, **self.costs()(architecture, run)}
 
     def scorer(self, space: SearchSpace, *, seed: int = 0) -> Callable[[Architecture], float]:
-        """Return the first proxy as a function of the architecture, to screen what a strategy proposes; NaN where it is not finite.
+        """Return the first proxy as a function of the architecture, to screen what a strategy proposes; NaN
+        where it is not finite.
 
         Args:
             space: The space of the architectures.
@@ -123,14 +137,22 @@ class ZeroCost:
     def _score(self, proxy: str | Proxy, architecture: Architecture, run: Run) -> float:
         space: Any = run.space
         if not hasattr(space, "build"):
-            msg = f"ZeroCost looks at models, but the space ({type(space).__name__}) builds none. Search a ModelSpace."
+            msg = (
+                f"ZeroCost looks at models, but the space ({type(space).__name__}) builds none. "
+                "Search a ModelSpace."
+            )
             raise EvaluationError(msg)
         with seeded(run.seed):  # for each, so that no proxy's score depends on which others there are
-            score = float((PROXIES[proxy] if isinstance(proxy, str) else proxy)(self._probe(space.build(architecture), run)))
+            score = float(
+                (PROXIES[proxy] if isinstance(proxy, str) else proxy)(
+                    self._probe(space.build(architecture), run)
+                )
+            )
         if not math.isfinite(score):
             name = _name(proxy)
             msg = (
-                f"The proxy '{name}' is {score} for {dict(architecture)}. Does the model's output depend on its input, and stay finite? "
+                f"The proxy '{name}' is {score} for {dict(architecture)}. "
+                "Does the model's output depend on its input, and stay finite? "
                 f"Exclude such architectures from the space, or leave the proxy out."
             )
             raise EvaluationError(msg) from FloatingPointError(f"{name} is {score}")
@@ -140,7 +162,12 @@ class ZeroCost:
         training = self.evaluator.training()
         place = torch.device(run.device or self.device or training.place)
         generator = torch.Generator().manual_seed(stream_seed(run.seed, "proxy"))
-        return Probe(model.to(place).train(), replace(training, device=str(place), precision="float32"), move(self._batch, place), generator)
+        return Probe(
+            model.to(place).train(),
+            replace(training, device=str(place), precision="float32"),
+            move(self._batch, place),
+            generator,
+        )
 
     @cached_property
     def _batch(self) -> Batch:
@@ -172,6 +199,8 @@ def _name(proxy: str | Proxy) -> str:
     """
     name = proxy if isinstance(proxy, str) else getattr(proxy, "__name__", None)
     if not isinstance(name, str) or (isinstance(proxy, str) and proxy not in PROXIES):
-        msg = f"A proxy is one of {list(PROXIES)}, or a function probe -> float that has a name, got {proxy!r}."
+        msg = (
+            f"A proxy is one of {list(PROXIES)}, or a function probe -> float that has a name, got {proxy!r}."
+        )
         raise EvaluationError(msg)
     return name

@@ -1,4 +1,6 @@
-"""Where trials run: anything with the interface of `concurrent.futures.Executor`; here, in process and in worker processes."""
+"""Where trials run: anything with the interface of `concurrent.futures.Executor`; here, in process and in
+worker processes.
+"""
 
 from retia.execute.executor_for import executor_for, let_go, slots_of
 from retia.execute.fork import copies_ended
@@ -7,4 +9,14 @@ from retia.execute.pickling import dumps
 from retia.execute.processes import Processes, check_count
 from retia.execute.progress import emit
 
-__all__ = ["InProcess", "Processes", "check_count", "copies_ended", "dumps", "emit", "executor_for", "let_go", "slots_of"]
+__all__ = [
+    "InProcess",
+    "Processes",
+    "check_count",
+    "copies_ended",
+    "dumps",
+    "emit",
+    "executor_for",
+    "let_go",
+    "slots_of",
+]

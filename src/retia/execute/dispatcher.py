@@ -19,7 +19,8 @@ GRACE_S: Final = 5.0
 
 
 class Dispatcher:
-    """Owns the workers. All that happens to them happens in its one thread, which sleeps until something does.
+    """Owns the workers. All that happens to them happens in its one thread, which sleeps until something
+    does.
 
     Args:
         workers: The most processes at once; they are started when calls wait for them.
@@ -97,7 +98,9 @@ class Dispatcher:
             self._bell.close()
 
     def _assign(self) -> bool:
-        """Give calls to idle workers, start and stop workers; say whether there is anything left to wait for."""
+        """Give calls to idle workers, start and stop workers; say whether there is anything left to wait
+        for.
+        """
         for worker in self._workers:
             if worker.idle and (call := self._next()) is not None:
                 self._start(worker, call)
@@ -136,7 +139,9 @@ class Dispatcher:
     def _short_of_workers(self) -> bool:
         with self._lock:
             waiting = len(self._pending)
-        return len(self._workers) < self._limit and waiting > sum(not worker.ready for worker in self._workers)
+        return len(self._workers) < self._limit and waiting > sum(
+            not worker.ready for worker in self._workers
+        )
 
     def _hire(self) -> bool:
         try:
@@ -147,14 +152,21 @@ class Dispatcher:
         return True
 
     def _charge_start(self, reason: str) -> None:
-        """Let the oldest call pay for a worker that didn't start, so that the queue ends even if none ever does."""
+        """Let the oldest call pay for a worker that didn't start, so that the queue ends even if none ever
+        does.
+        """
         if (call := self._next()) is not None:
-            msg = f"A worker process could not start: {reason}. What it printed says more; workers=1 needs no process."
+            msg = (
+                f"A worker process could not start: {reason}. What it printed says more; "
+                "workers=1 needs no process."
+            )
             call.future.set_exception(WorkerDied(msg))
 
     def _dismiss(self, worker: WorkerProcess, *, kill: bool) -> None:
         if kill:
-            worker.fate = worker.fate or WorkerDied(f"The worker process {worker.pid} was killed by kill_workers() while it ran this call.")
+            worker.fate = worker.fate or WorkerDied(
+                f"The worker process {worker.pid} was killed by kill_workers() while it ran this call."
+            )
             worker.kill()
         elif worker.call is None and not worker.stopping:
             worker.stop()
@@ -164,7 +176,10 @@ class Dispatcher:
         """Sleep until a worker speaks, dies or exceeds its limit, or somebody rings; see to it."""
         deadlines = [worker.deadline for worker in self._workers if worker.deadline is not None]
         timeout = max(0.0, min(deadlines) - monotonic()) if deadlines else None
-        sources: list[Connection] = [self._bell, *(worker.connection for worker in self._workers if not worker.lost)]
+        sources: list[Connection] = [
+            self._bell,
+            *(worker.connection for worker in self._workers if not worker.lost),
+        ]
         spoke = wait(sources, timeout)
         if self._bell in spoke:
             with self._lock:
@@ -210,7 +225,8 @@ class Dispatcher:
     def _expire(self, worker: WorkerProcess) -> None:
         if worker.call is not None:
             worker.fate = TimeLimitExceeded(
-                f"The call ran longer than its time limit of {self._time_limit_s} s, and its worker process {worker.pid} was killed. "
+                f"The call ran longer than its time limit of {self._time_limit_s} s, "
+                f"and its worker process {worker.pid} was killed. "
                 f"Raise time_limit_s, or make the call do less (fewer epochs, a smaller model)."
             )
         worker.deadline = None
@@ -244,7 +260,8 @@ def _settle(future: Future[Any], kind: bytes, body: memoryview) -> None:
         outcome = pickle.loads(body)
     except Exception as error:  # noqa: BLE001 - unpickling runs code of the user's
         msg = (
-            f"The result of a call can't be read back from its worker process: {type(error).__name__}: {error}. "
+            f"The result of a call can't be read back from its worker process: {type(error).__name__}: "
+            f"{error}. "
             f"Return numbers, strings, arrays and containers of them."
         )
         kind, outcome = ERROR, (EvaluationError(msg), msg)
@@ -265,6 +282,8 @@ class RemoteTraceback(Exception):
 
 def _obituary(worker: WorkerProcess) -> str:
     return (
-        f"The worker process {worker.pid} died while it ran this call: {worker.ending}. The other calls go on. "
-        f"Run the call in this process (workers=1) to see why; where memory ran out, use fewer workers or smaller models."
+        f"The worker process {worker.pid} died while it ran this call: {worker.ending}. "
+        "The other calls go on. "
+        "Run the call in this process (workers=1) to see why; where memory ran out, "
+        "use fewer workers or smaller models."
     )

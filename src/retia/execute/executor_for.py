@@ -13,14 +13,16 @@ def executor_for(workers: int, time_limit_s: float | None = None) -> InProcess |
     """Return the executor for `workers` calls at once: `InProcess` for one, `Processes` for more.
 
     Raises:
-        ExecutorError: If `workers` is not a whole number of at least 1, or one worker is to keep a time limit.
+        ExecutorError: If `workers` is not a whole number of at least 1, or one worker is to keep a time
+            limit.
     """
     check_count("workers", workers)
     if workers != 1:
         return Processes(workers, time_limit_s=time_limit_s)
     if time_limit_s is not None:
         msg = (
-            f"A time limit needs a process that can be killed, but workers=1 runs in this one (time_limit_s={time_limit_s!r}). "
+            "A time limit needs a process that can be killed, but workers=1 runs in this one "
+            f"(time_limit_s={time_limit_s!r}). "
             f"Take workers=2 or more, or executor=Processes(1, time_limit_s={time_limit_s!r})."
         )
         raise ExecutorError(msg)
@@ -28,7 +30,9 @@ def executor_for(workers: int, time_limit_s: float | None = None) -> InProcess |
 
 
 def slots_of(executor: Executor) -> int:
-    """Return how many calls an executor runs at once, which the standard library's keep to themselves; 1 if it does not tell."""
+    """Return how many calls an executor runs at once, which the standard library's keep to themselves; 1 if
+    it does not tell.
+    """
     counts = (getattr(executor, name, None) for name in ("max_workers", "_max_workers", "_workers"))
     return next((count for count in counts if isinstance(count, int)), 1)
 

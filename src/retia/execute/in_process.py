@@ -49,7 +49,9 @@ class InProcess(Executor):
         try:
             return future
         finally:
-            del future  # an exception refers to this frame: with the future in it, the two would keep the call's model alive
+            # an exception refers to this frame: with the future in it, the two would keep the call's model
+            # alive
+            del future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more calls; none is left to wait for."""

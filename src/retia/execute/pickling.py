@@ -15,7 +15,9 @@ _TABLE: ChainMap[type, Callable[[Any], Any]] = cast("Any", cloudpickle.Pickler).
 
 
 def dumps(value: object) -> bytes:
-    """Return the pickle of a value; functions and classes that can't be imported where it is read travel with it."""
+    """Return the pickle of a value; functions and classes that can't be imported where it is read travel with
+    it.
+    """
     with BytesIO() as file:
         _Pickler(file).dump(value)
         return file.getvalue()
@@ -30,7 +32,9 @@ def _from_file(filename: str, make: Callable[..., CodeType], arguments: tuple[An
 
 
 def _reduce_cached(function: Any) -> str | tuple[Any, ...]:
-    """Send a cached function, whose results stay here, as cloudpickle sends functions; it knows none of these itself."""
+    """Send a cached function, whose results stay here, as cloudpickle sends functions; it knows none of these
+    itself.
+    """
     if function.__module__ != "__main__" and "<locals>" not in function.__qualname__:
         return cast("str", function.__reduce__())
     return _cached, (function.__wrapped__, *function.cache_parameters().values())
@@ -42,4 +46,6 @@ def _cached(function: Callable[..., Any], maxsize: int | None, typed: bool) -> C
 
 class _Pickler(cloudpickle.Pickler):
     # cloudpickle 3.1.3 calls every file "<dynamic-code>", of which no traceback can show a line.
-    dispatch_table: ClassVar[Any] = _TABLE.new_child({CodeType: _reduce_code, type(lru_cache(len)): _reduce_cached})
+    dispatch_table: ClassVar[Any] = _TABLE.new_child(
+        {CodeType: _reduce_code, type(lru_cache(len)): _reduce_cached}
+    )

@@ -23,29 +23,35 @@ T = TypeVar("T")
 
 
 class Processes(Executor):
-    """Runs calls in processes that are started once and stay alive until `shutdown`, or until this process ends.
+    """Runs calls in processes that are started once and stay alive until `shutdown`, or until this process
+    ends.
 
-    A function is sent to a worker once, as it is when it is first submitted, however large; from then on only arguments and
-    results travel. Scripts need no `if __name__ == "__main__"`: what a script or a notebook defines travels whole, and what a
-    module defines is imported.
+    A function is sent to a worker once, as it is when it is first submitted, however large; from then on only
+    arguments and results travel. Scripts need no `if __name__ == "__main__"`: what a script or a notebook
+    defines travels whole, and what a module defines is imported.
 
-    A worker that dies costs the call that it ran (`WorkerDied`), and so does one that is killed for a call that takes too
-    long (`TimeLimitExceeded`); another takes its place. An exception from a call carries the worker's traceback as its cause.
+    A worker that dies costs the call that it ran (`WorkerDied`), and so does one that is killed for a call
+    that takes too long (`TimeLimitExceeded`); another takes its place. An exception from a call carries the
+    worker's traceback as its cause.
 
     Args:
         workers: The most calls at once. Processes are started as calls come.
         time_limit_s: How long a call may run, not counting the time to load its function.
-        threads: How many threads the numeric libraries use in a worker; if None, the processors are shared out.
+        threads: How many threads the numeric libraries use in a worker; if None, the processors are shared
+            out.
 
     Attributes:
         max_workers: The most calls at once.
-        on_message: Hears, with the call's future, what a call emits, in a thread of the executor's; what it raises ends the call.
+        on_message: Hears, with the call's future, what a call emits, in a thread of the executor's; what it
+            raises ends the call.
 
     Raises:
         ExecutorError: If an argument is not positive, or the system is Windows.
     """
 
-    def __init__(self, workers: int, *, time_limit_s: float | None = None, threads: int | None = None) -> None:
+    def __init__(
+        self, workers: int, *, time_limit_s: float | None = None, threads: int | None = None
+    ) -> None:
         check_count("workers", workers)
         if threads is not None:
             check_count("threads", threads)
@@ -53,7 +59,10 @@ class Processes(Executor):
             msg = f"'time_limit_s' must be more than 0 seconds, or None for no limit, got {time_limit_s!r}."
             raise ExecutorError(msg)
         if sys.platform == "win32":
-            msg = "Processes needs Linux or macOS, got Windows. Use workers=1, or executor=concurrent.futures.ProcessPoolExecutor()."
+            msg = (
+                "Processes needs Linux or macOS, got Windows. Use workers=1, "
+                "or executor=concurrent.futures.ProcessPoolExecutor()."
+            )
             raise ExecutorError(msg)
         self.on_message: Callable[[Future[Any], Any], None] | None = None
         self.max_workers = workers
@@ -76,7 +85,10 @@ class Processes(Executor):
         arguments = _pickled((args, kwargs), "The arguments of a call", args)
         with self._lock:
             if self._closed:
-                msg = f"The executor was shut down and takes no more calls. Make a new one: Processes({self.max_workers})."
+                msg = (
+                    "The executor was shut down and takes no more calls. Make a new one: "
+                    f"Processes({self.max_workers})."
+                )
                 raise RuntimeError(msg)
             call = Call(next(self._numbers), future, self._function(fn), arguments)
             if self._dispatcher is None:
@@ -94,10 +106,14 @@ class Processes(Executor):
         self._close(wait=wait, cancel_futures=cancel_futures)
 
     def kill_workers(self) -> None:
-        """Take no more calls, cancel those that wait, kill those that run, and return when the workers are gone."""
+        """Take no more calls, cancel those that wait, kill those that run, and return when the workers are
+        gone.
+        """
         self._close(wait=True, cancel_futures=True, kill=True)
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         """Wait for the calls; after ctrl-C kill them."""
         if kind is None or issubclass(kind, Exception):
             self.shutdown()
@@ -119,12 +135,16 @@ class Processes(Executor):
             self.on_message(future, message)
 
     def _function(self, fn: Callable[..., Any]) -> Function:
-        # By identity, not equality, which may cost as much as sending; a bound method is made anew at each access.
+        # By identity, not equality, which may cost as much as sending; a bound method is made anew at each
+        # access.
         key = (id(fn.__self__), id(fn.__func__)) if isinstance(fn, MethodType) else id(fn)
         if key not in self._functions:
             number = next(self._numbers)
             frame = pack(FUNCTION, _pickled(fn, "The function", fn), function=number)
-            self._functions[key] = Function(number, frame), fn  # holding fn keeps its id from being used again
+            self._functions[key] = (
+                Function(number, frame),
+                fn,
+            )  # holding fn keeps its id from being used again
             if len(self._functions) > KEPT_FUNCTIONS:
                 self._functions.popitem(last=False)
         self._functions.move_to_end(key)
@@ -137,7 +157,8 @@ def _pickled(value: object, what: str, shown: object) -> bytes:
     except Exception as error:
         msg = (
             f"{what} can't be sent to a worker process: {shown!r:.200}: {type(error).__name__}: {error}. "
-            f"Open files, locks, connections and generators don't travel: make them inside the call, or use workers=1."
+            "Open files, locks, connections and generators don't travel: make them inside the call, "
+            "or use workers=1."
         )
         raise EvaluationError(msg) from error
 

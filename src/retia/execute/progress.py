@@ -11,9 +11,11 @@ _sink: ContextVar[Callable[[Any], None] | None] = ContextVar("sink", default=Non
 
 
 def emit(message: Any) -> None:
-    """Send a message from the running call to the `on_message` of its executor; outside of a call, do nothing.
+    """Send a message from the running call to the `on_message` of its executor; outside of a call, do
+    nothing.
 
-    Call it in the thread that runs the call: another thread has a context of its own, in which there is no call.
+    Call it in the thread that runs the call: another thread has a context of its own, in which there is no
+    call.
     """
     sink = _sink.get()
     if sink is not None:

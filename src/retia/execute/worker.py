@@ -17,7 +17,19 @@ from retia.errors import EvaluationError
 from retia.execute.fork import end_copy
 from retia.execute.pickling import dumps
 from retia.execute.progress import emitting_to
-from retia.execute.wire import CALL, ERROR, FORGET, FUNCTION, LOADED, MESSAGE, READY, RESULT, STOP, pack, unpack
+from retia.execute.wire import (
+    CALL,
+    ERROR,
+    FORGET,
+    FUNCTION,
+    LOADED,
+    MESSAGE,
+    READY,
+    RESULT,
+    STOP,
+    pack,
+    unpack,
+)
 
 __all__ = ["main"]
 
@@ -78,7 +90,9 @@ def _serve(inbox: SimpleQueue[bytes], parent: _Parent) -> None:
         del body  # a large function is not kept twice
 
 
-def _outcome(function: Callable[..., Any], arguments: memoryview, tell: Callable[[Any], None]) -> tuple[bytes, bytes]:
+def _outcome(
+    function: Callable[..., Any], arguments: memoryview, tell: Callable[[Any], None]
+) -> tuple[bytes, bytes]:
     try:
         args, kwargs = pickle.loads(arguments)
         with emitting_to(tell):
@@ -96,8 +110,10 @@ def _load(body: memoryview) -> Callable[..., Any]:
         return pickle.loads(body)
     except Exception as error:  # noqa: BLE001 - unpickling runs code of the user's
         text = (
-            f"A worker process can't load the function: {type(error).__name__}: {error}. Workers import by the parent's sys.path; "
-            f"put what the function needs in a module found there, or define it in the script or notebook itself."
+            f"A worker process can't load the function: {type(error).__name__}: {error}. "
+            "Workers import by the parent's sys.path; "
+            "put what the function needs in a module found there, or define it in the script or notebook "
+            "itself."
         )
 
     def unloadable(*_: object, **__: object) -> None:
@@ -111,14 +127,17 @@ def _dumped(value: Any, what: str) -> bytes:
         return dumps(value)
     except Exception as error:
         msg = (
-            f"The {what} can't be sent from its worker process: {type(value).__name__}: {type(error).__name__}: {error}. "
+            f"The {what} can't be sent from its worker process: {type(value).__name__}: "
+            f"{type(error).__name__}: {error}. "
             f"Use numbers, strings, arrays and containers of them, and write larger things to files."
         )
         raise EvaluationError(msg) from error
 
 
 def _dumped_error(error: Exception) -> bytes:
-    """Return the error and its traceback as text, or what can be said of an error that doesn't survive a pickle."""
+    """Return the error and its traceback as text, or what can be said of an error that doesn't survive a
+    pickle.
+    """
     traceback = error.__traceback__
     text = "".join(format_exception(type(error), error, traceback and traceback.tb_next))
     try:

@@ -17,7 +17,13 @@ from retia.execute.wire import CALL, FORGET, STOP, pack
 __all__ = ["Call", "Function", "WorkerProcess", "threads_environment"]
 
 KEPT_FUNCTIONS: Final = 8
-_THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+_THREADS: Final = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
 _SIGNALS: Final = {
     "SIGKILL": ", as the system does when memory runs out",
     "SIGSEGV": ", a crash in native code",
@@ -47,8 +53,8 @@ class Call:
 class WorkerProcess:
     """A process that runs one call at a time, and the connection to it.
 
-    It is no child of `multiprocessing`, which would run the user's script again: an interpreter of its own, with this
-    one's sys.path, in a session of its own, so that ctrl-C in the terminal doesn't reach it.
+    It is no child of `multiprocessing`, which would run the user's script again: an interpreter of its own,
+    with this one's sys.path, in a session of its own, so that ctrl-C in the terminal doesn't reach it.
 
     Args:
         environment: Its environment variables.
@@ -99,7 +105,9 @@ class WorkerProcess:
     @property
     def idle(self) -> bool:
         """Whether the process waits for a call."""
-        return self.ready and self.call is None and not (self.stopping or self.lost or self.exited or self.fate)
+        return (
+            self.ready and self.call is None and not (self.stopping or self.lost or self.exited or self.fate)
+        )
 
     @property
     def ending(self) -> str:
@@ -152,7 +160,9 @@ class WorkerProcess:
     def _reap(self, on_exit: Callable[[], None]) -> None:
         """Wait for the process to end, and end whatever it has left behind."""
         if sys.platform == "linux":
-            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)  # so that its number is not another's before the group is gone
+            os.waitid(
+                os.P_PID, self.pid, os.WEXITED | os.WNOWAIT
+            )  # so that its number is not another's before the group is gone
             self._kill_group()
             self._process.wait()
         else:
@@ -168,4 +178,7 @@ def threads_environment(threads: int) -> dict[str, str]:
 
 def _program(connection: Connection) -> str:
     path = [entry for entry in sys.path if isinstance(entry, str)]  # pyright: ignore[reportUnnecessaryIsInstance]
-    return f"import sys; sys.path[:] = {path!r}; from retia.execute.worker import main; main({connection.fileno()})"
+    return (
+        f"import sys; sys.path[:] = {path!r}; from retia.execute.worker import main; "
+        f"main({connection.fileno()})"
+    )

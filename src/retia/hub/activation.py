@@ -10,5 +10,9 @@ __all__ = ["ACTIVATIONS", "Activation"]
 Activation: TypeAlias = Literal["relu", "hswish", "swish"]
 """The name of an activation."""
 
-ACTIVATIONS: Mapping[Activation, Callable[[], nn.Module]] = {"relu": nn.ReLU, "hswish": nn.Hardswish, "swish": nn.SiLU}
+ACTIVATIONS: Mapping[Activation, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "hswish": nn.Hardswish,
+    "swish": nn.SiLU,
+}
 """The activations by name."""

@@ -27,8 +27,8 @@ class TransformerSizes:
         mlp_ratios: The numbers of features inside the feed-forward network of each block, in widths.
 
     Raises:
-        SpaceError: If there is no value of one of them, a value is not positive or stands twice, the depths don't ascend, or two ratios
-            give one number of features.
+        SpaceError: If there is no value of one of them, a value is not positive or stands twice, the depths
+            don't ascend, or two ratios give one number of features.
     """
 
     widths: Sequence[int]
@@ -51,7 +51,8 @@ class TransformerSizes:
             hidden = [int(width * ratio) for ratio in self.mlp_ratios]
             if len(set(hidden)) < len(hidden) or min(hidden) < 1:
                 msg = (
-                    f"mlp_ratios must give distinct numbers of features, at least 1, but {list(self.mlp_ratios)} times the width {width} are {hidden}: "
+                    "mlp_ratios must give distinct numbers of features, at least 1, "
+                    f"but {list(self.mlp_ratios)} times the width {width} are {hidden}: "
                     f"two architectures would build one model. Leave one out."
                 )
                 raise SpaceError(msg)
@@ -64,13 +65,15 @@ BASE = TransformerSizes(widths=(528, 576, 624), depth=(14, 16), heads=(8, 9, 10)
 
 
 class AutoFormer(nn.Module):
-    """The networks of AutoFormer: patches, blocks of attention with relative positions and of feed-forward networks, a classifier.
+    """The networks of AutoFormer: patches, blocks of attention with relative positions and of feed-forward
+    networks, a classifier.
 
-    All blocks have one width (`width`). Their number is `blocks`; each has its number of heads (`blocks/3/heads`), each of `head_width`
-    features, and its feed-forward ratio (`blocks/3/mlp_ratio`). A class token takes part in attention, and the mean of the patches is classified.
+    All blocks have one width (`width`). Their number is `blocks`; each has its number of heads
+    (`blocks/3/heads`), each of `head_width` features, and its feed-forward ratio (`blocks/3/mlp_ratio`). A
+    class token takes part in attention, and the mean of the patches is classified.
 
-    The space has 280,804,921,344 architectures (2.8e11) with `TINY`, 77,103,263,459,313 (7.7e13) with `SMALL` and 6,245,364,340,204,353
-    (6.2e15) with `BASE`. What can take one value only is no choice.
+    The space has 280,804,921,344 architectures (2.8e11) with `TINY`, 77,103,263,459,313 (7.7e13) with `SMALL`
+    and 6,245,364,340,204,353 (6.2e15) with `BASE`. What can take one value only is no choice.
 
     Args:
         classes: The number of classes.
@@ -79,14 +82,16 @@ class AutoFormer(nn.Module):
         patch_size: The height and width of a patch.
         channels: The number of channels of the image.
         head_width: The number of features of a head.
-        drop_path: The rate at which branches are left out in training, of the last block that there may be; it rises linearly from 0.
+        drop_path: The rate at which branches are left out in training, of the last block that there may be;
+            it rises linearly from 0.
 
     Raises:
         SpaceError: If an argument is out of range.
 
     Reference:
-        Chen et al., AutoFormer: Searching Transformers for Visual Recognition, ICCV 2021, and the authors' code. Deviation: queries,
-        keys and values are three layers instead of rows of one that take turns; they have as many weights.
+        Chen et al., AutoFormer: Searching Transformers for Visual Recognition, ICCV 2021, and the authors'
+        code. Deviation: queries, keys and values are three layers instead of rows of one that take turns;
+        they have as many weights.
 
     >>> sizes = TransformerSizes(widths=(64, 96), depth=(2, 4), heads=(1, 2), mlp_ratios=(2.0,))
     >>> len(AutoFormer(classes=10, sizes=sizes, image_size=32, patch_size=4, channels=1).blocks)
@@ -112,7 +117,9 @@ class AutoFormer(nn.Module):
 
         def block(i: int) -> nn.Module:
             heads, ratio = choose("heads", sizes.heads), choose("mlp_ratio", sizes.mlp_ratios)
-            return TransformerBlock(width, heads, ratio, head_width=head_width, side=side, drop_path=drop_path * i / last)
+            return TransformerBlock(
+                width, heads, ratio, head_width=head_width, side=side, drop_path=drop_path * i / last
+            )
 
         self.patches = nn.Conv2d(channels, width, patch_size, stride=patch_size)
         self.class_token = nn.Parameter(torch.zeros(1, 1, width))
@@ -138,12 +145,17 @@ def _initialize(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-def _check(classes: int, image_size: int, patch_size: int, channels: int, head_width: int, drop_path: float) -> None:
+def _check(
+    classes: int, image_size: int, patch_size: int, channels: int, head_width: int, drop_path: float
+) -> None:
     if min(classes, channels, head_width, patch_size) < 1:
         msg = f"Sizes are at least 1, got {classes=}, {channels=}, {head_width=} and {patch_size=}."
         raise SpaceError(msg)
     if image_size < patch_size or image_size % patch_size:
-        msg = f"image_size is a multiple of patch_size, got {image_size} and {patch_size}. Resize the images, or take a patch size that divides {image_size}."
+        msg = (
+            f"image_size is a multiple of patch_size, got {image_size} and {patch_size}. Resize the images, "
+            f"or take a patch size that divides {image_size}."
+        )
         raise SpaceError(msg)
     if not 0 <= drop_path < 1:
         msg = f"drop_path is a rate of at least 0 and below 1, got {drop_path}."

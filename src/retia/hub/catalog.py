@@ -22,15 +22,19 @@ _SPACES: Mapping[str, Callable[..., nn.Module]] = {
     "mobilenetv3": mobilenetv3.MobileNetV3,
     "autoformer": autoformer.AutoFormer,
 }
-_PUBLISHED: Mapping[str, Published] = {model.name: model for space in (darts, mobilenetv3, autoformer) for model in space.PUBLISHED}
+_PUBLISHED: Mapping[str, Published] = {
+    model.name: model for space in (darts, mobilenetv3, autoformer) for model in space.PUBLISHED
+}
 
 
 def get(name: str, **arguments: Any) -> ModelSpace:
     """Return a published space.
 
     Args:
-        name: "nasbench201", "darts", "mobilenetv3" or "autoformer"; or one of `published()`, for the space that this model is an architecture of.
-        arguments: Keyword arguments of the class of the space's models (`NasBench201`, `Darts`, `MobileNetV3`, `AutoFormer`), such as `classes`.
+        name: "nasbench201", "darts", "mobilenetv3" or "autoformer"; or one of `published()`, for the space
+            that this model is an architecture of.
+        arguments: Keyword arguments of the class of the space's models (`NasBench201`, `Darts`,
+            `MobileNetV3`, `AutoFormer`), such as `classes`.
 
     Raises:
         SpaceError: If there is no such space, or its class does not take the arguments.
@@ -41,7 +45,10 @@ def get(name: str, **arguments: Any) -> ModelSpace:
     if name in _PUBLISHED:
         return _PUBLISHED[name].space(**arguments)
     if name not in _SPACES:
-        msg = f"The hub has the spaces {list(_SPACES)} and the models {list(_PUBLISHED)}, not {name!r}. Take one of these names."
+        msg = (
+            f"The hub has the spaces {list(_SPACES)} and the models {list(_PUBLISHED)}, not {name!r}. "
+            "Take one of these names."
+        )
         raise SpaceError(msg)
     return ModelSpace(_SPACES[name], **arguments)
 
@@ -63,14 +70,21 @@ def architecture(name: str) -> Architecture:
     return Architecture(_model(name).architecture)
 
 
-def load(name: str, *, device: str | torch.device | None = None, seed: int | None = None, weights: str | Path | None = None) -> nn.Module:
+def load(
+    name: str,
+    *,
+    device: str | torch.device | None = None,
+    seed: int | None = None,
+    weights: str | Path | None = None,
+) -> nn.Module:
     """Build a searched model, with fresh weights or those of a file; none are downloaded.
 
     Args:
         name: One of `published()`.
         device: Where its tensors are made; "meta" makes none.
         seed: Seeds fresh weights, and leaves torch's generator as it was; None draws from it, as torch does.
-        weights: A safetensors file of the model's weights. With it the model is in evaluation mode, and the seed plays no part.
+        weights: A safetensors file of the model's weights. With it the model is in evaluation mode, and the
+            seed plays no part.
 
     Raises:
         SpaceError: If there is no such model, or the tensors of the file are not its.

@@ -18,34 +18,39 @@ NODES = 4
 
 
 class Darts(nn.Module):
-    """The networks of DARTS: a stem, a stack of normal cells with two reduction cells at a third and two thirds of it, a classifier.
+    """The networks of DARTS: a stem, a stack of normal cells with two reduction cells at a third and two
+    thirds of it, a classifier.
 
-    Each cell computes four nodes from the outputs of the two cells before it; each node adds two of seven operations, on distinct states
-    before it. All normal cells are alike, and so are both reduction cells: `normal/2/inputs` is the pair of states that the node 2 of
-    the normal cell takes, and `normal/2/op/0` the operation on the first of the cell's inputs. States 0 and 1 are the cell's inputs,
-    2 to 5 its nodes 0 to 3. Each cell has 3 * 6 * 10 * 7^8 = 1,037,664,180 forms, and the space 1,076,746,950,455,072,400 architectures.
+    Each cell computes four nodes from the outputs of the two cells before it; each node adds two of seven
+    operations, on distinct states before it. All normal cells are alike, and so are both reduction cells:
+    `normal/2/inputs` is the pair of states that the node 2 of the normal cell takes, and `normal/2/op/0` the
+    operation on the first of the cell's inputs. States 0 and 1 are the cell's inputs, 2 to 5 its nodes 0 to
+    3. Each cell has 3 * 6 * 10 * 7^8 = 1,037,664,180 forms, and the space 1,076,746,950,455,072,400
+        architectures.
 
-    The defaults are the size of the network that the paper trains on CIFAR-10 after the search. It searches with `width=16, cells=8`, and
-    trains on ImageNet with `width=48, cells=14, stem="imagenet", classes=1000`.
+    The defaults are the size of the network that the paper trains on CIFAR-10 after the search. It searches
+    with `width=16, cells=8`, and trains on ImageNet with `width=48, cells=14, stem="imagenet", classes=1000`.
 
     Args:
         width: The channels of a node in the first third; they double with each reduction.
         cells: The number of cells, at least 3.
         classes: The number of classes.
         stem: "cifar" keeps height and width; "imagenet" divides them by eight before the first cell.
-        auxiliary: Whether a second classifier, after the second reduction cell, helps training: in training mode `forward` returns its
-            logits as well. It takes images of 32 pixels with the "cifar" stem, of 224 with the "imagenet" stem. The paper weighs its loss
-            by 0.4.
-        drop_path: The rate at which operations are dropped in training (identities never are), at least 0 and below 1. The paper's code
-            raises it epoch by epoch, from 0 to 0.2 on CIFAR-10; set the attribute of the same name to do so.
+        auxiliary: Whether a second classifier, after the second reduction cell, helps training: in training
+            mode `forward` returns its logits as well. It takes images of 32 pixels with the "cifar" stem, of
+            224 with the "imagenet" stem. The paper weighs its loss by 0.4.
+        drop_path: The rate at which operations are dropped in training (identities never are), at least 0 and
+            below 1. The paper's code raises it epoch by epoch, from 0 to 0.2 on CIFAR-10; set the attribute
+            of the same name to do so.
 
     Raises:
         SpaceError: If there are fewer than 3 cells, the stem is unknown, or the rate is out of range.
 
     Reference:
-        Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019, sections 2.1, 3.1 and appendix A. Deviations: this is the network
-        that they train after the search, also when it serves as the space: it has no operation "none", which they never choose, pooling has no
-        batch norm, and batch norms learn a scale and a shift. The auxiliary classifier has both batch norms also on ImageNet.
+        Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019, sections 2.1, 3.1 and appendix A.
+        Deviations: this is the network that they train after the search, also when it serves as the space: it
+        has no operation "none", which they never choose, pooling has no batch norm, and batch norms learn a
+        scale and a shift. The auxiliary classifier has both batch norms also on ImageNet.
     """
 
     def __init__(
@@ -60,7 +65,10 @@ class Darts(nn.Module):
     ) -> None:
         super().__init__()
         if cells < 3:
-            msg = f"DARTS stacks normal cells with two reduction cells in between, so it needs at least 3 cells, got {cells}."
+            msg = (
+                "DARTS stacks normal cells with two reduction cells in between, "
+                f"so it needs at least 3 cells, got {cells}."
+            )
             raise SpaceError(msg)
         if stem not in ("cifar", "imagenet"):
             msg = f"The stem of DARTS is 'cifar' or 'imagenet', got {stem!r}."
@@ -76,7 +84,9 @@ class Darts(nn.Module):
         for i in range(cells):
             reduction = i in reductions
             width = 2 * width if reduction else width
-            self.cells.append(_cell(before, last, width, reduction=reduction, halved=halved, drop_path=drop_path))
+            self.cells.append(
+                _cell(before, last, width, reduction=reduction, halved=halved, drop_path=drop_path)
+            )
             before, last, halved = last, NODES * width, reduction
             if auxiliary and i == reductions[1]:
                 self.auxiliary = _auxiliary(last, classes, stride=2 if imagenet else 3)
@@ -100,13 +110,18 @@ class Darts(nn.Module):
                 module.rate = rate
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Return the logits (B, classes) of images (B, 3, H, W); in training with an auxiliary classifier, a pair of both its and these."""
+        """Return the logits (B, classes) of images (B, 3, H, W); in training with an auxiliary classifier, a
+        pair of both its and these.
+        """
         before = last = self.stems[0](x)
         for stem in self.stems[1:]:
             before, last = last, stem(last)
         auxiliary: Tensor | None = None
         for i, step in enumerate(self.cells):
-            before, last = last, step(before, last)  # (B, 4 width, H, W), with twice the width and half H and W from a reduction on
+            before, last = (
+                last,
+                step(before, last),
+            )  # (B, 4 width, H, W), with twice the width and half H and W from a reduction on
             if i == self.second_reduction and self.auxiliary is not None and self.training:
                 auxiliary = self.auxiliary(last)
         logits = self.classifier(last.mean((2, 3)))
@@ -120,7 +135,9 @@ def _checked(rate: float) -> float:
     return rate
 
 
-def _cell(before: int, last: int, width: int, *, reduction: bool, halved: bool, drop_path: float) -> nn.Module:
+def _cell(
+    before: int, last: int, width: int, *, reduction: bool, halved: bool, drop_path: float
+) -> nn.Module:
     """Make a cell of nodes with `width` channels, whose inputs have `before` and `last` channels."""
 
     def candidates(_: int, predecessor: int) -> Candidates:
@@ -148,7 +165,9 @@ def _imagenet_stems(width: int) -> list[nn.Module]:
             nn.Conv2d(width // 2, width, 3, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(width),
         ),
-        nn.Sequential(nn.ReLU(), nn.Conv2d(width, width, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(width)),
+        nn.Sequential(
+            nn.ReLU(), nn.Conv2d(width, width, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(width)
+        ),
     ]
 
 

@@ -26,13 +26,18 @@ def operations(channels: int, stride: int, drop_path: float) -> Mapping[str, Cal
         "dil_conv_3x3": partial(_dilated, channels, 3, stride, drop_path),
         "dil_conv_5x5": partial(_dilated, channels, 5, stride, drop_path),
         "max_pool_3x3": lambda: _dropped(nn.MaxPool2d(3, stride, padding=1), rate=drop_path),
-        "avg_pool_3x3": lambda: _dropped(nn.AvgPool2d(3, stride, padding=1, count_include_pad=False), rate=drop_path),
-        "skip_connect": nn.Identity if stride == 1 else lambda: _dropped(FactorizedReduce(channels, channels), rate=drop_path),
+        "avg_pool_3x3": lambda: _dropped(
+            nn.AvgPool2d(3, stride, padding=1, count_include_pad=False), rate=drop_path
+        ),
+        "skip_connect": nn.Identity
+        if stride == 1
+        else lambda: _dropped(FactorizedReduce(channels, channels), rate=drop_path),
     }
 
 
 class FactorizedReduce(nn.Module):
-    """Halve height and width without losing pixels: two 1x1 convolutions of stride 2, one of which starts a pixel further.
+    """Halve height and width without losing pixels: two 1x1 convolutions of stride 2, one of which starts a
+    pixel further.
 
     Args:
         inputs: The channels of the input.

@@ -39,25 +39,30 @@ STAGES = (
 
 
 class MobileNetV3(nn.Module):
-    """The networks of TuNAS's largest space: a stem, a stage of separable convolutions, stages of inverted residuals, a classifier.
+    """The networks of TuNAS's largest space: a stem, a stage of separable convolutions, stages of inverted
+    residuals, a classifier.
 
-    A stage has a width (`stage2/width`) and a number of blocks (`stage2`); each block has a kernel size (`stage2/0/kernel`), from stage 1
-    on an expansion (`stage2/0/expansion`), and squeeze-and-excitation where that is optional (`stage2/0/squeeze_excite`). The stem has a
-    width (`stem/width`) and a kernel size (`stem/kernel`), and each of the two layers of the head a width (`head/width`, `head/hidden`).
+    A stage has a width (`stage2/width`) and a number of blocks (`stage2`); each block has a kernel size
+    (`stage2/0/kernel`), from stage 1 on an expansion (`stage2/0/expansion`), and squeeze-and-excitation where
+    that is optional (`stage2/0/squeeze_excite`). The stem has a width (`stem/width`) and a kernel size
+    (`stem/kernel`), and each of the two layers of the head a width (`head/width`, `head/hidden`).
 
-    A width is one of `width_multipliers` times the layer's own, rounded by `make_divisible`; each rounded width stands once in the choice.
-    Stem and stage 0 share theirs where their own widths are the same. Of two expansions that give a block the same hidden width, the later
-    one is left out. What can take one value only is no choice.
+    A width is one of `width_multipliers` times the layer's own, rounded by `make_divisible`; each rounded
+    width stands once in the choice. Stem and stage 0 share theirs where their own widths are the same. Of two
+    expansions that give a block the same hidden width, the later one is left out. What can take one value
+    only is no choice.
 
-    Blocks are residual but for the first of a stage. That one is residual where its stride is 1 and the widths before and after it are one
-    choice, or the same number where there is none: here in stage 0. Widths that happen to be equal in some architectures don't make it so.
+    Blocks are residual but for the first of a stage. That one is residual where its stride is 1 and the
+    widths before and after it are one choice, or the same number where there is none: here in stage 0. Widths
+    that happen to be equal in some architectures don't make it so.
 
     The space has 616,686,186,202,076,620,425,372,033,300,480,000 (6.2e35) architectures with the defaults.
 
     Args:
         classes: The number of classes.
         stem: The first convolution: its width, stride and activation.
-        stages: The stages; stage 0 is made of depthwise separable convolutions. The head has the activation of the last one.
+        stages: The stages; stage 0 is made of depthwise separable convolutions. The head has the activation
+            of the last one.
         head_widths: The width of the last convolution, and that of the layer after pooling.
         width_multipliers: What widths may be multiplied with; (1.0,) for fixed widths.
         expansions: What the hidden width of a block may be, in widths of its input.
@@ -65,16 +70,19 @@ class MobileNetV3(nn.Module):
         channels: The number of channels of the image.
 
     Raises:
-        SpaceError: If an argument is out of range, or two expansions give the same hidden width for some searched widths and not for others.
+        SpaceError: If an argument is out of range, or two expansions give the same hidden width for some
+            searched widths and not for others.
 
     Reference:
-        Bender et al., Can Weight Sharing Outperform Random Architecture Search? An Investigation with TuNAS, CVPR 2020, the space
-        `mobilenet_v3_like_search` of the authors' code. Deviations: blocks are left out from the end of a stage instead of anywhere after the
-        first, which names each network once; stage 0 always has its block; squeeze-and-excitation is optional in the stages where
-        MobileNetV3-Large (Howard et al., Searching for MobileNetV3, ICCV 2019, table 1) has it, not in all; batch norm has
-        the epsilon of torch, 1e-5.
+        Bender et al., Can Weight Sharing Outperform Random Architecture Search? An Investigation with TuNAS,
+        CVPR 2020, the space `mobilenet_v3_like_search` of the authors' code. Deviations: blocks are left out
+        from the end of a stage instead of anywhere after the first, which names each network once; stage 0
+        always has its block; squeeze-and-excitation is optional in the stages where MobileNetV3-Large (Howard
+        et al., Searching for MobileNetV3, ICCV 2019, table 1) has it, not in all; batch norm has the epsilon
+        of torch, 1e-5.
 
-    >>> MobileNetV3(classes=10, stages=[Stage(16), Stage(24, stride=2, depth=(2, 3))], width_multipliers=(1.0,)).head[3]
+    >>> stages = [Stage(16), Stage(24, stride=2, depth=(2, 3))]
+    >>> MobileNetV3(classes=10, stages=stages, width_multipliers=(1.0,)).head[3]
     Linear(in_features=512, out_features=1024, bias=True)
     """
 
@@ -97,8 +105,12 @@ class MobileNetV3(nn.Module):
 
         with scope("stem"):
             kernel = choose("kernel", STEM_KERNELS)
-        self.stem = convolution(channels, widths[0].value, kernel, stride=stem.stride, activation=stem.activation)
-        self.stages = nn.Sequential(*(_stage(i, stage, widths[i], widths[i + 1], ratios) for i, stage in enumerate(stages)))
+        self.stem = convolution(
+            channels, widths[0].value, kernel, stride=stem.stride, activation=stem.activation
+        )
+        self.stages = nn.Sequential(
+            *(_stage(i, stage, widths[i], widths[i + 1], ratios) for i, stage in enumerate(stages))
+        )
         last, wide, hidden = (width.value for width in widths[-3:])
         self.head = nn.Sequential(
             convolution(last, wide, 1, activation=stages[-1].activation),
@@ -129,8 +141,12 @@ class _Width:
         return self is other or (len(self.possible) == 1 and self.possible == other.possible)
 
 
-def _widths(stem: Stage, stages: Sequence[Stage], head_widths: tuple[int, int], multipliers: Sequence[float]) -> list[_Width]:
-    """Choose the widths, in the order of the layers: of the stem, of each stage, of the two layers of the head."""
+def _widths(
+    stem: Stage, stages: Sequence[Stage], head_widths: tuple[int, int], multipliers: Sequence[float]
+) -> list[_Width]:
+    """Choose the widths, in the order of the layers: of the stem, of each stage, of the two layers of the
+    head.
+    """
 
     def searched(part: str, name: str, own: int) -> _Width:
         possible = tuple(dict.fromkeys(make_divisible(own * multiplier) for multiplier in multipliers))
@@ -156,17 +172,31 @@ def _expansions(widths: Sequence[int], expansions: Sequence[float]) -> tuple[flo
     for width, *hidden in zip(widths, *distinct, strict=True):
         if len(set(hidden)) < len(hidden):
             twice = next(value for i, value in enumerate(hidden) if value in hidden[:i])
-            alike = [expansion for expansion, value in zip(distinct.values(), hidden, strict=True) if value == twice]
+            alike = [
+                expansion
+                for expansion, value in zip(distinct.values(), hidden, strict=True)
+                if value == twice
+            ]
             msg = (
-                f"Expansions must give distinct hidden widths, but {alike} all give {twice} channels for {width}, though not for all of "
-                f"{list(widths)}: two architectures would build one model. Leave one out, or fix the widths with width_multipliers=(1.0,)."
+                f"Expansions must give distinct hidden widths, but {alike} all give {twice} channels for "
+                f"{width}, though not for all of "
+                f"{list(widths)}: two architectures would build one model. Leave one out, "
+                "or fix the widths with width_multipliers=(1.0,)."
             )
             raise SpaceError(msg)
     return tuple(distinct.values())
 
 
-def _stage(number: int, stage: Stage, before: _Width, after: _Width, expansions: Mapping[tuple[int, ...], Sequence[float]]) -> nn.Sequential:
-    """Stack the blocks of a stage, given the widths before and after it, and the expansions of blocks by what their input widths may be."""
+def _stage(
+    number: int,
+    stage: Stage,
+    before: _Width,
+    after: _Width,
+    expansions: Mapping[tuple[int, ...], Sequence[float]],
+) -> nn.Sequential:
+    """Stack the blocks of a stage, given the widths before and after it, and the expansions of blocks by what
+    their input widths may be.
+    """
 
     def block(i: int) -> nn.Module:
         width = before if i == 0 else after
@@ -209,10 +239,16 @@ def _check(
         msg = f"There is at least one class and one channel, got classes={classes} and channels={channels}."
         raise SpaceError(msg)
     if stem.depth != (1, 1) or stem.squeeze_excite != "none":
-        msg = f"The stem is one convolution without squeeze-and-excitation, got {stem}. Give its width, stride and activation only."
+        msg = (
+            f"The stem is one convolution without squeeze-and-excitation, got {stem}. Give its width, "
+            "stride and activation only."
+        )
         raise SpaceError(msg)
     if not stages or not all(isinstance(stage, Stage) for stage in stages):
-        msg = f"stages is one Stage or more, got {stages}. Give [Stage(16), ...], or leave it out for the stages of TuNAS."
+        msg = (
+            f"stages is one Stage or more, got {stages}. Give [Stage(16), ...], "
+            "or leave it out for the stages of TuNAS."
+        )
         raise SpaceError(msg)
     if len(head_widths) != 2 or min(head_widths) < 1:
         msg = f"head_widths are two numbers of channels, at least 1, got {head_widths}."
@@ -227,7 +263,9 @@ def _check(
 
 
 def _architecture(stem: int, separable: int, *stages: Sequence[tuple[int, float]]) -> Mapping[str, Value]:
-    """Return an architecture of fixed widths: the kernels of stem and stage 0, then (kernel, expansion) of each block, stage by stage."""
+    """Return an architecture of fixed widths: the kernels of stem and stage 0, then (kernel, expansion) of
+    each block, stage by stage.
+    """
     labels: dict[str, Value] = {"stem/kernel": stem, "stage0/0/kernel": separable}
     for number, blocks in enumerate(stages, start=1):
         labels[f"stage{number}"] = len(blocks)
@@ -276,9 +314,13 @@ _LARGE_100 = _architecture(
     [(5, 6.0), (5, 6.0), (5, 6.0)],
 )
 _CREAM_014 = _architecture(3, 3, [(3, 4.0)], [(5, 6.0)] * 2, [(5, 6.0)] * 2, [(3, 6.0)], [(5, 6.0)])
-_CREAM_043 = _architecture(3, 3, [(3, 4.0)], [(5, 6.0), (3, 6.0)], [(5, 6.0), (3, 6.0)], [(5, 6.0)] * 3, [(5, 6.0)] * 2)
+_CREAM_043 = _architecture(
+    3, 3, [(3, 4.0)], [(5, 6.0), (3, 6.0)], [(5, 6.0), (3, 6.0)], [(5, 6.0)] * 3, [(5, 6.0)] * 2
+)
 _CREAM_114 = _architecture(3, 3, [(3, 4.0)], [(5, 6.0)] * 2, [(5, 6.0)] * 2, [(5, 6.0)] * 3, [(5, 6.0)] * 2)
-_CREAM_287 = _architecture(3, 3, [(3, 4.0)], [(5, 6.0)] * 2, [(5, 6.0), (3, 6.0), (5, 6.0)], [(5, 6.0)] * 4, [(5, 6.0)] * 3)
+_CREAM_287 = _architecture(
+    3, 3, [(3, 4.0)], [(5, 6.0)] * 2, [(5, 6.0), (3, 6.0), (5, 6.0)], [(5, 6.0)] * 4, [(5, 6.0)] * 3
+)
 
 PUBLISHED = (
     Published("mobilenetv3-large-100", MobileNetV3, _LARGE, _LARGE_100),
@@ -287,5 +329,6 @@ PUBLISHED = (
     Published("cream-114", MobileNetV3, _CREAM, _CREAM_114),
     Published("cream-287", MobileNetV3, _CREAM, _CREAM_287),
 )
-"""MobileNetV3-Large (Howard et al., ICCV 2019, table 1), and four networks of Peng et al., Cream of the Crop, NeurIPS 2020, by their
+"""MobileNetV3-Large (Howard et al., ICCV 2019, table 1), and four networks of Peng et al., Cream of the Crop,
+NeurIPS 2020, by their
 millions of multiply-adds: for images of 224, 64, 96, 160 and 224 pixels."""

@@ -13,7 +13,9 @@ from retia.space import Architecture, Value, scope
 __all__ = ["NasBench201", "nasbench201_architecture", "nasbench201_string"]
 
 EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
-"""The edges of the cell, each with its node and the node that it comes from, in the order of the benchmark's tables."""
+"""The edges of the cell, each with its node and the node that it comes from, in the order of the benchmark's
+tables.
+"""
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 """The candidates of every edge, as the benchmark names them."""
@@ -23,10 +25,12 @@ _STRING = re.compile(rf"\|{_OP}~0\|\+\|{_OP}~0\|{_OP}~1\|\+\|{_OP}~0\|{_OP}~1\|{
 
 
 class NasBench201(nn.Module):
-    """The networks of NAS-Bench-201: a stem, three stages of cells with a residual block of stride 2 between two, a classifier.
+    """The networks of NAS-Bench-201: a stem, three stages of cells with a residual block of stride 2 between
+    two, a classifier.
 
-    All cells are alike. Each of the cell's six edges, `edge/1<-0` to `edge/3<-2` (the edge to node 1 from node 0), takes one of five
-    operations, so the space has 5^6 = 15,625 architectures. The default is a 3x3 convolution on every edge.
+    All cells are alike. Each of the cell's six edges, `edge/1<-0` to `edge/3<-2` (the edge to node 1 from
+    node 0), takes one of five operations, so the space has 5^6 = 15,625 architectures. The default is a 3x3
+    convolution on every edge.
 
     Args:
         channels: The channels of the first stage; the second and the third have twice and four times as many.
@@ -34,7 +38,8 @@ class NasBench201(nn.Module):
         classes: The number of classes: 10 and 100 for CIFAR, 120 for ImageNet16-120.
 
     Reference:
-        Dong and Yang, NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search, ICLR 2020, section 2.1.
+        Dong and Yang, NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search, ICLR
+        2020, section 2.1.
         Deviation: none.
 
     >>> from retia.nn import ModelSpace
@@ -63,7 +68,9 @@ class NasBench201(nn.Module):
 
 
 class _Cell(nn.Module):
-    """A graph of four nodes: the input, and three that each sum an operation on every node before them; the last is the output."""
+    """A graph of four nodes: the input, and three that each sum an operation on every node before them; the
+    last is the output.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -75,7 +82,9 @@ class _Cell(nn.Module):
             "avg_pool_3x3": lambda: nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False),
         }
         with scope("edge"):
-            self.edges = nn.ModuleList(layer_choice(f"{node}<-{source}", factories, default="nor_conv_3x3") for node, source in EDGES)
+            self.edges = nn.ModuleList(
+                layer_choice(f"{node}<-{source}", factories, default="nor_conv_3x3") for node, source in EDGES
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape."""
@@ -102,7 +111,9 @@ class _Reduction(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(_relu_conv_norm(inputs, outputs, 3, stride=2), _relu_conv_norm(outputs, outputs, 3))
+        self.body = nn.Sequential(
+            _relu_conv_norm(inputs, outputs, 3, stride=2), _relu_conv_norm(outputs, outputs, 3)
+        )
         self.shortcut = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(inputs, outputs, 1, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -111,7 +122,11 @@ class _Reduction(nn.Module):
 
 
 def _relu_conv_norm(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(nn.ReLU(), nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs))
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+    )
 
 
 def nasbench201_string(architecture: Mapping[str, Value]) -> str:
@@ -120,16 +135,22 @@ def nasbench201_string(architecture: Mapping[str, Value]) -> str:
     Raises:
         ArchitectureError: If an edge's operation is missing or none of the five.
 
-    >>> nasbench201_string({f"edge/{edge}": "skip_connect" for edge in ("1<-0", "2<-0", "2<-1", "3<-0", "3<-1", "3<-2")})
+    >>> edges = ("1<-0", "2<-0", "2<-1", "3<-0", "3<-1", "3<-2")
+    >>> nasbench201_string({f"edge/{edge}": "skip_connect" for edge in edges})
     '|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|'
     """
     for edge in EDGES:
         label = _label(edge)
         if label not in architecture or architecture[label] not in OPERATIONS:
             found = repr(architecture[label]) if label in architecture else "nothing"
-            msg = f"'{label}' takes one of {list(OPERATIONS)}, got {found}. Take the architecture from the NAS-Bench-201 space."
+            msg = (
+                f"'{label}' takes one of {list(OPERATIONS)}, got {found}. "
+                "Take the architecture from the NAS-Bench-201 space."
+            )
             raise ArchitectureError(msg)
-    nodes = ([f"{architecture[_label(edge)]}~{edge[1]}" for edge in EDGES if edge[0] == node] for node in (1, 2, 3))
+    nodes = (
+        [f"{architecture[_label(edge)]}~{edge[1]}" for edge in EDGES if edge[0] == node] for node in (1, 2, 3)
+    )
     return "+".join(f"|{'|'.join(operations)}|" for operations in nodes)
 
 
@@ -139,13 +160,15 @@ def nasbench201_architecture(string: str) -> Architecture:
     Raises:
         ArchitectureError: If the string is not of this form, or an operation is none of the five.
 
-    >>> nasbench201_architecture("|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|none~1|avg_pool_3x3~2|")["edge/2<-1"]
+    >>> string = "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
+    >>> nasbench201_architecture(string)["edge/2<-1"]
     'nor_conv_1x1'
     """
     match = _STRING.fullmatch(string.strip())
     if match is None:
         msg = (
-            f"An architecture of NAS-Bench-201 is written '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|', where each op is one of "
+            "An architecture of NAS-Bench-201 is written '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|', "
+            "where each op is one of "
             f"{list(OPERATIONS)}, got {string!r}. Write all six edges, in this order."
         )
         raise ArchitectureError(msg)

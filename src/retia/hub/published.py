@@ -14,7 +14,8 @@ __all__ = ["Published"]
 
 @dataclass(frozen=True)
 class Published:
-    """A model that a paper found in a space: an architecture, and the arguments of the space that it was found in.
+    """A model that a paper found in a space: an architecture, and the arguments of the space that it was
+    found in.
 
     Args:
         name: What `retia.hub.load` calls it.
@@ -29,5 +30,7 @@ class Published:
     architecture: Mapping[str, Value]
 
     def space(self, **arguments: Any) -> ModelSpace:
-        """Return the space that the model is one architecture of, with some of its arguments changed or added."""
+        """Return the space that the model is one architecture of, with some of its arguments changed or
+        added.
+        """
         return ModelSpace(self.factory, **{**self.arguments, **arguments})

@@ -10,18 +10,20 @@ __all__ = ["RelativeAttention", "RelativePosition"]
 
 
 class RelativePosition(nn.Module):
-    """A vector for each pair of tokens: what its vertical distance stands for, plus what its horizontal distance stands for.
+    """A vector for each pair of tokens: what its vertical distance stands for, plus what its horizontal
+    distance stands for.
 
-    The tokens are a class token, then a square of patches, row by row. A pair with the class token has a vector of its own.
+    The tokens are a class token, then a square of patches, row by row. A pair with the class token has a
+    vector of its own.
 
     Args:
         side: The number of patches T' in a row.
         features: The length D of a vector.
 
     Reference:
-        Shaw et al., Self-Attention with Relative Position Representations, NAACL 2018, section 3.2, in two dimensions as in the code of
-        Chen et al., AutoFormer: Searching Transformers for Visual Recognition, ICCV 2021. As there, the tables have rows for distances of
-        `side` as well, which no pair has.
+        Shaw et al., Self-Attention with Relative Position Representations, NAACL 2018, section 3.2, in two
+        dimensions as in the code of Chen et al., AutoFormer: Searching Transformers for Visual Recognition,
+        ICCV 2021. As there, the tables have rows for distances of `side` as well, which no pair has.
     """
 
     def __init__(self, side: int, features: int) -> None:
@@ -34,7 +36,9 @@ class RelativePosition(nn.Module):
     def forward(self) -> Tensor:
         """Return the vectors (T, T, D) of the pairs (query, key) of T = 1 + side² tokens."""
         position = torch.arange(self.side, device=self.vertical.device)
-        distance = position - position[:, None] + self.side + 1  # (T', T'), 2 to 2 T'; 0 is for the class token
+        distance = (
+            position - position[:, None] + self.side + 1
+        )  # (T', T'), 2 to 2 T'; 0 is for the class token
         down = distance.repeat_interleave(self.side, 0).repeat_interleave(self.side, 1)  # (T - 1, T - 1)
         right = distance.repeat(self.side, self.side)  # (T - 1, T - 1)
         down, right = (functional.pad(index, (1, 0, 1, 0)) for index in (down, right))  # (T, T)
@@ -51,8 +55,8 @@ class RelativeAttention(nn.Module):
         side: The number of patches in a row of the image, which with a class token are the T tokens.
 
     Reference:
-        Shaw et al., Self-Attention with Relative Position Representations, NAACL 2018, equations 3 and 4. Deviation: distances are
-        two-dimensional, see `RelativePosition`.
+        Shaw et al., Self-Attention with Relative Position Representations, NAACL 2018, equations 3 and 4.
+        Deviation: distances are two-dimensional, see `RelativePosition`.
     """
 
     def __init__(self, width: int, heads: int, *, head_width: int = 64, side: int = 14) -> None:
@@ -68,10 +72,16 @@ class RelativeAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what each token gathers from all."""
-        query, key, value = (self._split(layer(x)) for layer in (self.query, self.key, self.value))  # (B, heads, T, head_width)
-        scores = query @ key.mT + torch.einsum("bhqd,qkd->bhqk", query, self.key_position())  # (B, heads, T, T)
+        query, key, value = (
+            self._split(layer(x)) for layer in (self.query, self.key, self.value)
+        )  # (B, heads, T, head_width)
+        scores = query @ key.mT + torch.einsum(
+            "bhqd,qkd->bhqk", query, self.key_position()
+        )  # (B, heads, T, T)
         weights = (scores * self.head_width**-0.5).softmax(-1)  # (B, heads, T, T)
-        out = weights @ value + torch.einsum("bhqk,qkd->bhqd", weights, self.value_position())  # (B, heads, T, head_width)
+        out = weights @ value + torch.einsum(
+            "bhqk,qkd->bhqd", weights, self.value_position()
+        )  # (B, heads, T, head_width)
         return self.project(out.transpose(1, 2).flatten(2))
 
     def _split(self, x: Tensor) -> Tensor:

@@ -4,7 +4,8 @@ __all__ = ["make_divisible"]
 
 
 def make_divisible(width: float, divisor: int = 8) -> int:
-    """Return the multiple of `divisor` nearest to `width`: at least one divisor, and no less than 90 % of the width.
+    """Return the multiple of `divisor` nearest to `width`: at least one divisor, and no less than 90 % of the
+    width.
 
     Reference:
         Howard et al., Searching for MobileNetV3, ICCV 2019, `make_divisible` of the authors' code.

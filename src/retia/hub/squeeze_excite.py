@@ -9,14 +9,16 @@ __all__ = ["SqueezeExcite"]
 
 
 class SqueezeExcite(nn.Module):
-    """Multiply each channel with a weight in [0, 1] that all channels decide on: x (B, C, H, W) to (B, C, H, W).
+    """Multiply each channel with a weight in [0, 1] that all channels decide on: x (B, C, H, W) to (B, C, H,
+    W).
 
     Args:
         width: The number of channels C; a quarter of them, rounded by `make_divisible`, lies between.
 
     Reference:
-        Hu et al., Squeeze-and-Excitation Networks, CVPR 2018, section 3. Deviation: the gate is a hard sigmoid, and the bottleneck a
-        quarter, as in Howard et al., Searching for MobileNetV3, ICCV 2019, sections 5.2 and 5.3.
+        Hu et al., Squeeze-and-Excitation Networks, CVPR 2018, section 3. Deviation: the gate is a hard
+        sigmoid, and the bottleneck a quarter, as in Howard et al., Searching for MobileNetV3, ICCV 2019,
+        sections 5.2 and 5.3.
     """
 
     def __init__(self, width: int) -> None:

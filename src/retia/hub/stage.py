@@ -18,7 +18,8 @@ class Stage:
         width: The number of output channels, before a width multiplier.
         stride: The stride of the first block, 1 or 2; the others have 1.
         activation: "relu", "hswish" or "swish".
-        squeeze_excite: Whether every block has squeeze-and-excitation ("force"), none has, or each may ("optional").
+        squeeze_excite: Whether every block has squeeze-and-excitation ("force"), none has, or each may
+            ("optional").
         depth: The (least, most) number of blocks, both included.
 
     Raises:
@@ -42,8 +43,14 @@ class Stage:
             msg = f"The activation of a stage is one of {list(ACTIVATIONS)}, got {self.activation!r}."
             raise SpaceError(msg)
         if self.squeeze_excite not in get_args(SqueezeExcitation):
-            msg = f"The squeeze-and-excitation of a stage is one of {list(get_args(SqueezeExcitation))}, got {self.squeeze_excite!r}."
+            msg = (
+                f"The squeeze-and-excitation of a stage is one of {list(get_args(SqueezeExcitation))}, "
+                f"got {self.squeeze_excite!r}."
+            )
             raise SpaceError(msg)
         if len(self.depth) != 2 or not 1 <= self.depth[0] <= self.depth[1]:
-            msg = f"The depth of a stage is (least, most) with 1 <= least <= most, got {self.depth}. A stage always has a block, for it changes the width."
+            msg = (
+                f"The depth of a stage is (least, most) with 1 <= least <= most, got {self.depth}. "
+                "A stage always has a block, for it changes the width."
+            )
             raise SpaceError(msg)

@@ -10,7 +10,8 @@ __all__ = ["TransformerBlock"]
 
 
 class TransformerBlock(nn.Module):
-    """Attention with relative positions and a feed-forward network, each after a layer norm and on top of its input: x (B, T, D) to (B, T, D).
+    """Attention with relative positions and a feed-forward network, each after a layer norm and on top of its
+    input: x (B, T, D) to (B, T, D).
 
     Args:
         width: The number of features D of a token.
@@ -25,7 +26,16 @@ class TransformerBlock(nn.Module):
         authors' code.
     """
 
-    def __init__(self, width: int, heads: int, mlp_ratio: float, *, head_width: int = 64, side: int = 14, drop_path: float = 0.0) -> None:
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        mlp_ratio: float,
+        *,
+        head_width: int = 64,
+        side: int = 14,
+        drop_path: float = 0.0,
+    ) -> None:
         super().__init__()
         hidden = apply(int, width * mlp_ratio)
         self.attention_norm = nn.LayerNorm(width)

@@ -1,6 +1,20 @@
-"""Plain PyTorch with choices: layer choices, repeats, cells, and the model space that traces and builds them."""
+"""Plain PyTorch with choices: layer choices, repeats, cells, and the model space that traces and builds
+them.
+"""
 
-from retia.nn.batch import Batch, Nest, arguments, inputs_of, map_tensors, move, run_on, sample_count, targets_of, tensors_of, with_inputs
+from retia.nn.batch import (
+    Batch,
+    Nest,
+    arguments,
+    inputs_of,
+    map_tensors,
+    move,
+    run_on,
+    sample_count,
+    targets_of,
+    tensors_of,
+    with_inputs,
+)
 from retia.nn.cell import Cell, ElasticNode, Node, Operations, cell
 from retia.nn.checkpoint import load_checkpoint, save_checkpoint
 from retia.nn.collection import uncollected

@@ -8,10 +8,24 @@ from torch import Tensor, nn
 
 from retia.errors import EvaluationError
 
-__all__ = ["Batch", "Nest", "arguments", "inputs_of", "map_tensors", "move", "run_on", "sample_count", "targets_of", "tensors_of", "with_inputs"]
+__all__ = [
+    "Batch",
+    "Nest",
+    "arguments",
+    "inputs_of",
+    "map_tensors",
+    "move",
+    "run_on",
+    "sample_count",
+    "targets_of",
+    "tensors_of",
+    "with_inputs",
+]
 
 Nest: TypeAlias = Any
-"""A tensor; a tuple, list or mapping of nests; or an object with a method `to`, such as a graph. Other values are kept as they are."""
+"""A tensor; a tuple, list or mapping of nests; or an object with a method `to`, such as a graph. Other values
+are kept as they are.
+"""
 
 Batch: TypeAlias = Nest
 """What data yields: a pair (inputs, targets), a mapping with "labels", or an object with an attribute `y`."""
@@ -21,12 +35,15 @@ LABELS = ("labels", "label", "targets", "target")
 
 
 def map_tensors(function: Callable[..., Any], nest: Nest, *others: Nest) -> Nest:
-    """Return a nest with a function applied to each tensor, and to those in its place in other nests of the same structure; a mapping becomes a dictionary.
+    """Return a nest with a function applied to each tensor, and to those in its place in other nests of the
+    same structure; a mapping becomes a dictionary.
 
     >>> map_tensors(lambda x: x + 1, {"a": torch.tensor(1), "b": (torch.tensor(2), "text")})
     {'a': tensor(2), 'b': (tensor(3), 'text')}
     """
-    return _map_leaves(lambda leaf, *more: function(leaf, *more) if isinstance(leaf, Tensor) else leaf, nest, *others)
+    return _map_leaves(
+        lambda leaf, *more: function(leaf, *more) if isinstance(leaf, Tensor) else leaf, nest, *others
+    )
 
 
 def tensors_of(nest: Nest) -> Iterator[Tensor]:
@@ -34,12 +51,18 @@ def tensors_of(nest: Nest) -> Iterator[Tensor]:
     if isinstance(nest, Tensor):
         yield nest
     elif isinstance(nest, Mapping | tuple | list):
-        parts = cast("Mapping[str, Any]", nest).values() if isinstance(nest, Mapping) else cast("Sequence[Any]", nest)
+        parts = (
+            cast("Mapping[str, Any]", nest).values()
+            if isinstance(nest, Mapping)
+            else cast("Sequence[Any]", nest)
+        )
         for part in parts:
             yield from tensors_of(part)
 
 
-def move(nest: Nest, device: torch.device | str, memory_format: torch.memory_format = torch.preserve_format) -> Nest:
+def move(
+    nest: Nest, device: torch.device | str, memory_format: torch.memory_format = torch.preserve_format
+) -> Nest:
     """Return a nest on a device: float64 as float32, images (B, C, H, W) in the memory format.
 
     An object that is not a container of tensors, such as a graph, is moved by its own method `to`.
@@ -48,7 +71,9 @@ def move(nest: Nest, device: torch.device | str, memory_format: torch.memory_for
     def moved(leaf: Any) -> Any:
         if isinstance(leaf, Tensor):
             dtype = torch.float32 if leaf.dtype == torch.float64 else leaf.dtype
-            return leaf.to(device, dtype, memory_format=memory_format if leaf.ndim == 4 else torch.preserve_format)
+            return leaf.to(
+                device, dtype, memory_format=memory_format if leaf.ndim == 4 else torch.preserve_format
+            )
         return leaf.to(device) if hasattr(leaf, "to") else leaf
 
     return _map_leaves(moved, nest)
@@ -70,7 +95,8 @@ def inputs_of(batch: Batch) -> Nest:
 
 
 def targets_of(batch: Batch) -> Nest:
-    """Return the targets of a batch: the second of a pair, the labels of a mapping, or the attribute `y` of an object.
+    """Return the targets of a batch: the second of a pair, the labels of a mapping, or the attribute `y` of
+    an object.
 
     Raises:
         EvaluationError: If the batch has no targets in any of these places.
@@ -88,7 +114,8 @@ def targets_of(batch: Batch) -> Nest:
             return batch.y
         got = f"a {type(batch).__name__}"
     msg = (
-        f"The targets of a batch are the second of a pair, the labels of a mapping ({', '.join(map(repr, LABELS))}), or the attribute 'y' "
+        "The targets of a batch are the second of a pair, the labels of a mapping "
+        f"({', '.join(map(repr, LABELS))}), or the attribute 'y' "
         f"of an object, got {got}. Say where they are: targets=lambda batch: ..."
     )
     raise EvaluationError(msg)
@@ -102,7 +129,8 @@ def with_inputs(batch: Batch, inputs: Nest) -> Batch:
 
 
 def arguments(inputs: Nest) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return inputs as the arguments of `forward`: a tuple or list by position, a mapping by name, anything else alone.
+    """Return inputs as the arguments of `forward`: a tuple or list by position, a mapping by name, anything
+    else alone.
 
     >>> arguments((1, 2)), arguments({"ids": 3}), arguments(4)
     (((1, 2), {}), ((), {'ids': 3}), ((4,), {}))
@@ -119,7 +147,9 @@ def run_on(model: nn.Module, inputs: Nest) -> Any:
 
 
 def sample_count(batch: Batch) -> int:
-    """Return the number of samples in a batch: the length of its first tensor, or 1 for a batch without one, such as a graph."""
+    """Return the number of samples in a batch: the length of its first tensor, or 1 for a batch without one,
+    such as a graph.
+    """
     first = next((tensor for tensor in tensors_of(batch) if tensor.ndim), None)
     return 1 if first is None else len(first)
 
@@ -128,9 +158,15 @@ def _map_leaves(function: Callable[..., Any], nest: Nest, *others: Nest) -> Nest
     if isinstance(nest, Tensor):
         return function(nest, *others)
     if isinstance(nest, Mapping):
-        return {name: _map_leaves(function, part, *(other[name] for other in others)) for name, part in cast("Mapping[str, Any]", nest).items()}
+        return {
+            name: _map_leaves(function, part, *(other[name] for other in others))
+            for name, part in cast("Mapping[str, Any]", nest).items()
+        }
     if isinstance(nest, tuple | list):
-        parts = [_map_leaves(function, *several) for several in zip(cast("Sequence[Any]", nest), *others, strict=True)]
+        parts = [
+            _map_leaves(function, *several)
+            for several in zip(cast("Sequence[Any]", nest), *others, strict=True)
+        ]
         if isinstance(nest, list):
             return parts
         return type(nest)(*parts) if hasattr(nest, "_fields") else tuple(parts)  # pyright: ignore[reportUnknownVariableType]  # a named tuple
@@ -140,7 +176,8 @@ def _map_leaves(function: Callable[..., Any], nest: Nest, *others: Nest) -> Nest
 def _pair(batch: Sequence[Any]) -> Sequence[Any]:
     if len(batch) != 2:
         msg = (
-            f"A batch that is a {type(batch).__name__} must be a pair (inputs, targets), got {len(batch)} parts. "
+            f"A batch that is a {type(batch).__name__} must be a pair (inputs, targets), "
+            f"got {len(batch)} parts. "
             f"Say which are which: inputs=lambda batch: ..., targets=lambda batch: ..."
         )
         raise EvaluationError(msg)

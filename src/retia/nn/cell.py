@@ -68,7 +68,9 @@ class ElasticNode(Switch):
         weights: While choices are mixed, the weight of each edge, shape (E,): all are summed by them.
     """
 
-    def __init__(self, edges: Sequence[nn.Module], used: Sequence[int], inputs: Sequence[int], sources: Sequence[int]) -> None:
+    def __init__(
+        self, edges: Sequence[nn.Module], used: Sequence[int], inputs: Sequence[int], sources: Sequence[int]
+    ) -> None:
         super().__init__()
         self.edges = nn.ModuleList(edges)
         self.used = used
@@ -79,7 +81,9 @@ class ElasticNode(Switch):
     def forward(self, states: Sequence[Tensor]) -> Tensor:
         """Sum the outputs of the operations in use, which have one shape."""
         if self.weights is not None:
-            return weighted_sum(self.weights, (edge(states[i]) for edge, i in zip(self.edges, self.sources, strict=True)))
+            return weighted_sum(
+                self.weights, (edge(states[i]) for edge, i in zip(self.edges, self.sources, strict=True))
+            )
         return _total(self.edges[edge](states[i]) for edge, i in zip(self.used, self.inputs, strict=True))
 
     def present(self) -> list[tuple[str, nn.Module]]:
@@ -103,11 +107,19 @@ class Cell(nn.Module):
     """A graph of nodes over some inputs, whose nodes' outputs are concatenated.
 
     Attributes:
-        outputs: How many nodes are concatenated: the cell's output has `outputs` times the channels of a node.
+        outputs: How many nodes are concatenated: the cell's output has `outputs` times the channels of a
+            node.
     """
 
     def __init__(
-        self, preprocess: Sequence[nn.Module], nodes: Sequence[nn.Module], concat: Sequence[int], postprocess: nn.Module, *, outputs: int, dim: int
+        self,
+        preprocess: Sequence[nn.Module],
+        nodes: Sequence[nn.Module],
+        concat: Sequence[int],
+        postprocess: nn.Module,
+        *,
+        outputs: int,
+        dim: int,
     ) -> None:
         super().__init__()
         self.preprocess = nn.ModuleList(preprocess)
@@ -118,7 +130,8 @@ class Cell(nn.Module):
         self.dim = dim
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Compute the nodes one after the other, concatenate those that count, along `dim`, and apply the postprocessor.
+        """Compute the nodes one after the other, concatenate those that count, along `dim`, and apply the
+        postprocessor.
 
         Raises:
             SpaceError: If there is not one tensor for each input.
@@ -126,7 +139,10 @@ class Cell(nn.Module):
         if len(inputs) != len(self.preprocess) or any(isinstance(one, list | tuple) for one in inputs):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
             count = len(self.preprocess)
             got = ", ".join(type(one).__name__ for one in inputs) or "nothing"
-            msg = f"This cell is called with its inputs one by one, {count} of them, got {got}. Write cell({', '.join('ab'[:count]) if count < 3 else '*inputs'}), not cell([...])."
+            msg = (
+                f"This cell is called with its inputs one by one, {count} of them, got {got}. "
+                f"Write cell({', '.join('ab'[:count]) if count < 3 else '*inputs'}), not cell([...])."
+            )
             raise SpaceError(msg)
         states = [step(x) for step, x in zip(self.preprocess, inputs, strict=True)]
         for node in self.nodes:
@@ -151,27 +167,33 @@ def cell(
 ) -> Cell:
     """Search a cell: each node sums operations on some of the cell's inputs and of the nodes before it.
 
-    Cells with the same label in the same scope share their choices, so that a network stacks one cell. So do cells whose label starts with
-    "/", whatever the scope: `repeat("body", lambda i: cell("/cell", ...), (2, 8))` searches the depth of a stack of one cell.
+    Cells with the same label in the same scope share their choices, so that a network stacks one cell. So do
+    cells whose label starts with "/", whatever the scope:
+    `repeat("body", lambda i: cell("/cell", ...), (2, 8))` searches the depth of a stack of one cell.
 
     Args:
-        label: The cell's name, unique in its scope; its parameters are named `label/node/...`. One that starts with "/" is shared by all scopes.
-        operations: Candidates for every edge (as of `layer_choice`), or a function `(node, predecessor) -> candidates`, for
-            edges that differ, such as a stride on the edges from the cell's inputs (predecessors 0 to `inputs - 1`).
+        label: The cell's name, unique in its scope; its parameters are named `label/node/...`. One that
+            starts with "/" is shared by all scopes.
+        operations: Candidates for every edge (as of `layer_choice`), or a function
+            `(node, predecessor) -> candidates`, for edges that differ, such as a stride on the edges from the
+            cell's inputs (predecessors 0 to `inputs - 1`).
         nodes: The number of nodes.
         inputs: The number of tensors that the cell is called with.
         operations_per_node: How many operations a node sums; a node with fewer predecessors takes them all.
-        distinct: Whether a node's operations have distinct predecessors (DARTS): `label/node/inputs` is the set of them, and
-            `label/node/op/predecessor` the operation on each. Otherwise (NASNet) every operation chooses its own,
-            `label/node/input/i` and `label/node/op/i`, and the order of two operations counts as a difference.
+        distinct: Whether a node's operations have distinct predecessors (DARTS): `label/node/inputs` is the
+            set of them, and `label/node/op/predecessor` the operation on each. Otherwise (NASNet) every
+            operation chooses its own, `label/node/input/i` and `label/node/op/i`, and the order of two
+            operations counts as a difference.
         concat: "all" concatenates every node; "loose" those that no other node uses.
         preprocess: A factory for each input, applied before the nodes; identity if not given.
-        postprocess: A function that makes a module, given how many nodes are concatenated (`Cell.outputs`), such as
-            `lambda outputs: nn.Conv2d(outputs * 16, 16, 1)`; or a module, of which a copy is taken. Applied to the concatenated nodes; identity if not given.
+        postprocess: A function that makes a module, given how many nodes are concatenated (`Cell.outputs`),
+            such as `lambda outputs: nn.Conv2d(outputs * 16, 16, 1)`; or a module, of which a copy is taken.
+            Applied to the concatenated nodes; identity if not given.
         dim: The dimension of the concatenation.
 
     Raises:
-        SpaceError: If a number is below 1, `concat` is unknown, or there is not one preprocessor for each input.
+        SpaceError: If a number is below 1, `concat` is unknown, or there is not one preprocessor for each
+            input.
 
     References:
         Zoph et al., Learning Transferable Architectures for Scalable Image Recognition, CVPR 2018, section 3.
@@ -185,7 +207,9 @@ def cell(
         msg = f"The concat of the cell '{label}' is 'all' or 'loose', got {concat!r}."
         raise SpaceError(msg)
     if preprocess is not None and len(preprocess) != inputs:
-        msg = f"The cell '{label}' has {inputs} inputs and needs as many preprocessors, got {len(preprocess)}."
+        msg = (
+            f"The cell '{label}' has {inputs} inputs and needs as many preprocessors, got {len(preprocess)}."
+        )
         raise SpaceError(msg)
 
     def candidates(node: int, predecessor: int) -> Candidates:
@@ -203,8 +227,16 @@ def cell(
                     built.append(_distinct_node(node, inputs + node, operations_per_node, candidates))
                 else:
                     built.append(_free_node(node, inputs + node, operations_per_node, candidates))
-    ends, outputs = (tuple(range(nodes)), nodes) if concat == "all" else _loose(inputs, tuple(node.inputs for node in built))
-    finish: Factory = postprocess if isinstance(postprocess, nn.Module) else (lambda: nn.Identity() if postprocess is None else postprocess(outputs))
+    ends, outputs = (
+        (tuple(range(nodes)), nodes)
+        if concat == "all"
+        else _loose(inputs, tuple(node.inputs for node in built))
+    )
+    finish: Factory = (
+        postprocess
+        if isinstance(postprocess, nn.Module)
+        else (lambda: nn.Identity() if postprocess is None else postprocess(outputs))
+    )
     with scope(label), scope("postprocess"):
         last = construct(label, "postprocess", finish)
     return Cell(steps, built, ends, last, outputs=outputs, dim=dim)
@@ -242,7 +274,9 @@ class LooseEnds(Expression):
         return self._of(evaluate(self.used, values))
 
     def outcomes(self, domains: Mapping[str, Domain]) -> Collection[Any]:
-        """Go through the nodes, and keep which sets of states can be taken: far fewer than there are combinations."""
+        """Go through the nodes, and keep which sets of states can be taken: far fewer than there are
+        combinations.
+        """
         taken = {frozenset[int]()}
         for states in self.used:
             rows = {frozenset(row) for row in possible_values(states, domains)}
@@ -263,27 +297,39 @@ def loose_ends(inputs: int, used: Sequence[Sequence[int]]) -> tuple[int, ...]:
     return tuple(node for node in range(len(used)) if inputs + node not in taken)
 
 
-def _distinct_node(node: int, predecessors: int, count: int, candidates: Callable[[int, int], Candidates]) -> Node | ElasticNode:
+def _distinct_node(
+    node: int, predecessors: int, count: int, candidates: Callable[[int, int], Candidates]
+) -> Node | ElasticNode:
     recorder = active_recorder()
     every = tuple(range(predecessors))
-    chosen: tuple[int, ...] = declare("inputs", Subset(every, least=count, most=count)) if count < predecessors else every
+    chosen: tuple[int, ...] = (
+        declare("inputs", Subset(every, least=count, most=count)) if count < predecessors else every
+    )
     if count >= predecessors or not isinstance(recorder, Tracer):
         return Node([_edge(i, candidates(node, i)) for i in chosen], chosen)
     label = recorder.qualify("inputs")
     edges: list[nn.Module] = []
     for i in every:
-        condition = condition_where(Reference(label), {label: recorder.parameters[label].domain}, lambda taken, i=i: i in taken)
+        condition = condition_where(
+            Reference(label), {label: recorder.parameters[label].domain}, lambda taken, i=i: i in taken
+        )
         with recorder.given(condition):
             edges.append(_edge(i, candidates(node, i)))
     return ElasticNode(edges, chosen, chosen, every)
 
 
-def _free_node(node: int, predecessors: int, count: int, candidates: Callable[[int, int], Candidates]) -> Node | ElasticNode:
+def _free_node(
+    node: int, predecessors: int, count: int, candidates: Callable[[int, int], Candidates]
+) -> Node | ElasticNode:
     with scope("input"):
-        inputs = tuple(declare(str(i), Categorical(tuple(range(predecessors)))) if predecessors > 1 else 0 for i in range(count))
+        inputs = tuple(
+            declare(str(i), Categorical(tuple(range(predecessors)))) if predecessors > 1 else 0
+            for i in range(count)
+        )
     if predecessors == 1 or not isinstance(active_recorder(), Tracer):
         return Node([_edge(i, candidates(node, predecessor)) for i, predecessor in enumerate(inputs)], inputs)
-    # An edge for each predecessor, for their operations may differ, and so do their weights: position i is given predecessor p.
+    # An edge for each predecessor, for their operations may differ, and so do their weights: position i is
+    # given predecessor p.
     edges = [_edge(i, candidates(node, p)) for i in range(count) for p in range(predecessors)]
     used = tuple(i * predecessors + predecessor for i, predecessor in enumerate(inputs))
     return ElasticNode(edges, used, inputs, tuple(range(predecessors)) * count)

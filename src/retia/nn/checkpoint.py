@@ -23,7 +23,8 @@ def save_checkpoint(path: Path, state: Mapping[str, Any], identity: Mapping[str,
 
     Args:
         path: The file.
-        state: Tensors, numbers, strings, None, and lists and dicts of them, whose keys may be strings or ints.
+        state: Tensors, numbers, strings, None, and lists and dicts of them, whose keys may be strings or
+            ints.
         identity: What it is a checkpoint of, as JSON.
     """
     tensors: dict[str, Tensor] = {}
@@ -35,7 +36,8 @@ def load_checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] |
     """Read a checkpoint; None if there is no file.
 
     Raises:
-        StorageError: If it can't be read or is damaged, or is one of something else; the message says what differs.
+        StorageError: If it can't be read or is damaged, or is one of something else; the message says what
+            differs.
     """
     if not path.exists():
         return None
@@ -45,10 +47,16 @@ def load_checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] |
         version, kept, state = header["version"], header["identity"], header["state"]
         unpacked = _unpacked(state, tensors) if version == VERSION else {}
     except (KeyError, ValueError, TypeError, RecursionError) as error:
-        msg = f"'{path}' should be a checkpoint of a training, but its description is not one: {type(error).__name__}: {error}. {_REMEDY}"
+        msg = (
+            f"'{path}' should be a checkpoint of a training, but its description is not one: "
+            f"{type(error).__name__}: {error}. {_REMEDY}"
+        )
         raise StorageError(msg) from error
     if version != VERSION:
-        msg = f"The checkpoint '{path}' has version {version} of the format, and this retia reads {VERSION}. {_REMEDY}"
+        msg = (
+            f"The checkpoint '{path}' has version {version} of the format, and this retia reads {VERSION}. "
+            f"{_REMEDY}"
+        )
         raise StorageError(msg)
     if differences := list(_differences(kept, json.loads(json.dumps(identity)))):
         msg = (
@@ -83,7 +91,11 @@ def _unpacked(value: Any, tensors: Mapping[str, Tensor]) -> Any:
 
 def _differences(there: Any, here: Any, where: str = "") -> Iterator[str]:
     """Say where two JSON values differ, and how."""
-    if isinstance(there, dict) and isinstance(here, dict) and (not where or there.get("type") == here.get("type")):
+    if (
+        isinstance(there, dict)
+        and isinstance(here, dict)
+        and (not where or there.get("type") == here.get("type"))
+    ):
         for key in dict.fromkeys([*here, *there]):
             yield from _differences(there.get(key), here.get(key), f"{where} {key}".strip())
     elif there != here:

@@ -9,7 +9,9 @@ __all__ = ["uncollected"]
 
 @contextmanager
 def uncollected() -> Generator[None]:
-    """Put off the search for reference cycles inside: many thousand modules, none of which can be dropped yet, would be looked through many times."""
+    """Put off the search for reference cycles inside: many thousand modules, none of which can be dropped
+    yet, would be looked through many times.
+    """
     on = gc.isenabled()
     gc.disable()
     try:

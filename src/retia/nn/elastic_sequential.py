@@ -21,8 +21,8 @@ class ElasticSequential(nn.Sequential, Switch):  # pyright: ignore[reportIncompa
         depth: How many take part; it may be symbolic.
 
     Attributes:
-        weights: While depths are mixed, the weight of each: a call returns the sum of what the stacks of these depths return, which have one
-            structure and shape.
+        weights: While depths are mixed, the weight of each: a call returns the sum of what the stacks of
+            these depths return, which have one structure and shape.
     """
 
     def __init__(self, blocks: Iterable[nn.Module], depth: int) -> None:
@@ -50,7 +50,8 @@ class ElasticSequential(nn.Sequential, Switch):  # pyright: ignore[reportIncompa
     def __iter__(self) -> Iterator[nn.Module]:
         if self.weights is not None:
             msg = (
-                "A loop over the blocks of a repeat can't be mixed, for what is done with them is not known. Call the stack itself, self.body(x), "
+                "A loop over the blocks of a repeat can't be mixed, for what is done with them is not "
+                "known. Call the stack itself, self.body(x), "
                 "or search the depth by a method that samples paths."
             )
             raise SupernetError(msg)

@@ -18,7 +18,8 @@ Candidates: TypeAlias = "Mapping[str, Factory] | Sequence[Factory]"
 
 
 def named(label: str, candidates: Candidates) -> dict[str | int, Factory]:
-    """Return candidates by name: their keys; for a list the names of the classes, or the positions where these are not distinct.
+    """Return candidates by name: their keys; for a list the names of the classes, or the positions where
+    these are not distinct.
 
     Raises:
         SpaceError: If there is no candidate, one is neither a module nor callable, or a name holds a "/".
@@ -32,14 +33,22 @@ def named(label: str, candidates: Candidates) -> dict[str | int, Factory]:
             names = list(range(len(listed)))
         factories = dict(zip(names, listed, strict=True))
     if not factories:
-        msg = f"layer_choice({label!r}) needs at least one candidate. Give it factories by name, {{'relu': nn.ReLU}}, or a list of them."
+        msg = (
+            f"layer_choice({label!r}) needs at least one candidate. Give it factories by name, {{'relu': "
+            f"nn.ReLU}}, or a list of them."
+        )
         raise SpaceError(msg)
     for name, factory in factories.items():
         if isinstance(name, str) and "/" in name:
-            msg = f"The name of candidate {name!r} of '{label}' holds a '/', which separates scopes. Rename it."
+            msg = (
+                f"The name of candidate {name!r} of '{label}' holds a '/', which separates scopes. Rename it."
+            )
             raise SpaceError(msg)
         if not callable(factory):
-            msg = f"Candidate {name!r} of '{label}' must be a module or a function that makes one, got {factory!r}. For a skip use nn.Identity."
+            msg = (
+                f"Candidate {name!r} of '{label}' must be a module or a function that makes one, "
+                f"got {factory!r}. For a skip use nn.Identity."
+            )
             raise SpaceError(msg)
     return factories
 
@@ -57,10 +66,16 @@ def construct(label: str, name: str | int, factory: Factory) -> nn.Module:
     except RetiaError:
         raise
     except Exception as error:
-        msg = f"Candidate {name!r} of '{label}' can't be built: {type(error).__name__}: {error}. Give a function without arguments that makes it, such as lambda: nn.Linear(8, 8)."
+        msg = (
+            f"Candidate {name!r} of '{label}' can't be built: {type(error).__name__}: {error}. "
+            "Give a function without arguments that makes it, such as lambda: nn.Linear(8, 8)."
+        )
         raise SpaceError(msg) from error
     if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
-        msg = f"Candidate {name!r} of '{label}' must make a torch.nn.Module, got {module!r}. For a skip use nn.Identity."
+        msg = (
+            f"Candidate {name!r} of '{label}' must make a torch.nn.Module, got {module!r}. "
+            "For a skip use nn.Identity."
+        )
         raise SpaceError(msg)
     return module
 

@@ -53,11 +53,14 @@ class SelectInputs(nn.Module):
 
 
 @labelled("input_choice('skip', 3)")
-def input_choice(label: str, inputs: int, *, choose: int | tuple[int, int] = 1, reduction: Reduction = "sum", dim: int = 1) -> SelectInputs:
+def input_choice(
+    label: str, inputs: int, *, choose: int | tuple[int, int] = 1, reduction: Reduction = "sum", dim: int = 1
+) -> SelectInputs:
     """Choose some of several inputs, such as where a skip connection comes from.
 
     Args:
-        label: The parameter's name, unique in its scope; one that starts with "/" is shared by all scopes (see `choice`). Its value is a tuple of positions.
+        label: The parameter's name, unique in its scope; one that starts with "/" is shared by all scopes
+            (see `choice`). Its value is a tuple of positions.
         inputs: How many inputs there are.
         choose: How many are taken: a number, or (least, most), both included; at least one.
         reduction: How they are joined: "sum", "mean", "concat", or "none" for a list.
@@ -74,10 +77,16 @@ def input_choice(label: str, inputs: int, *, choose: int | tuple[int, int] = 1, 
     """
     least, most = choose if isinstance(choose, tuple) else (choose, choose)
     if not 1 <= least <= most <= inputs:
-        msg = f"input_choice({label!r}) takes 1 <= choose <= {inputs} of its inputs, got choose={choose}. For none, offer a layer_choice without it."
+        msg = (
+            f"input_choice({label!r}) takes 1 <= choose <= {inputs} of its inputs, got choose={choose}. "
+            "For none, offer a layer_choice without it."
+        )
         raise SpaceError(msg)
     if reduction not in ("sum", "mean", "concat", "none"):
-        msg = f"The reduction of input_choice({label!r}) is 'sum', 'mean', 'concat' or 'none', got {reduction!r}."
+        msg = (
+            f"The reduction of input_choice({label!r}) is 'sum', 'mean', 'concat' or 'none', "
+            f"got {reduction!r}."
+        )
         raise SpaceError(msg)
     chosen = declare(label, Subset(tuple(range(inputs)), least=least, most=most))
     return SelectInputs(chosen, reduction=reduction, dim=dim)

@@ -5,13 +5,16 @@ import dis
 __all__ = ["is_misfit"]
 
 _KINDS = (RuntimeError, ValueError, AssertionError)
-"""What torch raises where sizes do not fit. Their subclasses, such as an error for lack of memory, tell of something else."""
+"""What torch raises where sizes do not fit. Their subclasses, such as an error for lack of memory, tell of
+something else.
+"""
 
 
 def is_misfit(error: BaseException | None) -> bool:
     """Whether torch raised an error because of sizes: an operator, or a check in a layer of torch's own.
 
-    An error that the model's own code raises is not one, whatever its type; `retia.reject` says that a model is not meant to exist.
+    An error that the model's own code raises is not one, whatever its type; `retia.reject` says that a model
+    is not meant to exist.
 
     >>> import torch
     >>> def error_of(function):
@@ -34,6 +37,7 @@ def is_misfit(error: BaseException | None) -> bool:
     frame = innermost.tb_frame
     if str(frame.f_globals.get("__name__")).partition(".")[0] == "torch":
         return True
-    # Torch's operators are compiled: their errors come out of a line that raises nothing itself. Python's own functions in C raise other types.
+    # Torch's operators are compiled: their errors come out of a line that raises nothing itself. Python's own
+    # functions in C raise other types.
     raises = dis.opname[frame.f_code.co_code[innermost.tb_lasti]] in ("RAISE_VARARGS", "RERAISE")
     return isinstance(error, RuntimeError) and not raises

@@ -1,4 +1,6 @@
-"""Choices that a constructor uses and no search can see: made in a default argument, at module level, or as an argument of the space."""
+"""Choices that a constructor uses and no search can see: made in a default argument, at module level, or as
+an argument of the space.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType
@@ -12,7 +14,9 @@ from retia.space import Place, Stray, strays_in, strays_of, symbolic
 __all__ = ["declared_in_methods", "refuse_misplaced"]
 
 
-def refuse_misplaced(name: str, factory: Callable[..., nn.Module], arguments: Mapping[str, Any], model: nn.Module) -> None:
+def refuse_misplaced(
+    name: str, factory: Callable[..., nn.Module], arguments: Mapping[str, Any], model: nn.Module
+) -> None:
     """Refuse a model that holds the default of a choice made outside of its constructor.
 
     Args:
@@ -27,26 +31,38 @@ def refuse_misplaced(name: str, factory: Callable[..., nn.Module], arguments: Ma
     for argument, value in arguments.items():
         for stray in strays_in(value):
             msg = (
-                f"The choice '{stray.label}' made at {stray.place} is an argument of the ModelSpace ({argument}), so it stays {stray.domain.default!r}: no search "
-                f"sees it. Declare it in the constructor of {name}, or in a function that makes the model: ModelSpace(lambda: {name}(retia.choice(...)))."
+                f"The choice '{stray.label}' made at {stray.place} is an argument of the ModelSpace "
+                f"({argument}), so it stays {stray.domain.default!r}: no search "
+                f"sees it. Declare it in the constructor of {name}, or in a function that makes the model: "
+                f"ModelSpace(lambda: {name}(retia.choice(...)))."
             )
             raise SpaceError(msg)
     modules = list(model.named_modules())
     constructors = [factory, *dict.fromkeys(type(module) for _, module in modules)]
     functions = [one.__init__ if isinstance(one, type) else one for one in constructors]
-    for where, stray in (*(found for function in functions for found in strays_of(function)), *_of_attributes(modules)):
+    for where, stray in (
+        *(found for function in functions for found in strays_of(function)),
+        *_of_attributes(modules),
+    ):
         msg = (
-            f"The choice '{stray.label}' made at {stray.place} is used {where}, but was made once, when that line was run, so it stays "
+            f"The choice '{stray.label}' made at {stray.place} is used {where}, but was made once, "
+            "when that line was run, so it stays "
             f"{stray.domain.default!r}: no search sees it. Declare it within __init__ instead."
         )
         raise SpaceError(msg)
 
 
 def declared_in_methods(model: nn.Module) -> str:
-    """Say which methods of a model's classes, other than constructors, call a declaration; empty if there is no such method."""
+    """Say which methods of a model's classes, other than constructors, call a declaration; empty if there is
+    no such method.
+    """
     for kind in dict.fromkeys(type(module) for module in model.modules()):
         for function in vars(kind).values():
-            if isinstance(function, FunctionType) and function.__name__ != "__init__" and (name := _declaration_in(function)):
+            if (
+                isinstance(function, FunctionType)
+                and function.__name__ != "__init__"
+                and (name := _declaration_in(function))
+            ):
                 return f"{name}(...) is called in {Place(function.__code__, 0)}, where no search sees it. "
     return ""
 
@@ -60,11 +76,15 @@ def _of_attributes(modules: list[tuple[str, nn.Module]]) -> Iterator[tuple[str, 
 
 
 def _declaration_in(function: FunctionType) -> str | None:
-    """Return the declaration that a function calls, as it is written, if it calls one by its name or that of its package."""
+    """Return the declaration that a function calls, as it is written, if it calls one by its name or that of
+    its package.
+    """
     names = function.__code__.co_names
     for name in names:
         known = function.__globals__.get(name)
-        if name in _DECLARATIONS and getattr(known, "__module__", "").startswith(("retia.space.", "retia.nn.")):
+        if name in _DECLARATIONS and getattr(known, "__module__", "").startswith(
+            ("retia.space.", "retia.nn.")
+        ):
             return name
         if getattr(known, "__name__", None) == "retia":
             return next((f"{name}.{other}" for other in names if other in _DECLARATIONS), None)

@@ -12,7 +12,8 @@ __all__ = ["MixedLayer"]
 
 
 class MixedLayer(Switch):
-    """All candidates of a layer choice, of which it runs the chosen one, or, while it has a `mixture`, what that makes of all.
+    """All candidates of a layer choice, of which it runs the chosen one, or, while it has a `mixture`, what
+    that makes of all.
 
     What else is asked of it, the chosen candidate answers: its attributes and methods.
 

@@ -26,31 +26,37 @@ __all__ = ["ModelSpace"]
 
 
 class ModelSpace(SearchSpace):
-    """The architectures of a model, found by running its constructor once, on the `meta` device: no memory, no time.
+    """The architectures of a model, found by running its constructor once, on the `meta` device: no memory,
+    no time.
 
     Args:
-        factory: What makes the model: an `nn.Module` class or a function. Its choices are the parameters of the space.
+        factory: What makes the model: an `nn.Module` class or a function. Its choices are the parameters of
+            the space.
         args: What the factory is called with.
-        explore: Whether to trace the constructor for every value of every choice, one at a time, so as to find choices that
-            Python's own control flow (`if`, `for`) makes only for some values of others.
+        explore: Whether to trace the constructor for every value of every choice, one at a time, so as to
+            find choices that Python's own control flow (`if`, `for`) makes only for some values of others.
         kwargs: What the factory is called with.
 
     Attributes:
-        traced_with: The values with which the constructor runs while it is traced, where the greatest of every choice do not fit together.
-        traced_on: The device that the constructor can be traced on: "meta", or "cpu" where it needs values of tensors.
+        traced_with: The values with which the constructor runs while it is traced, where the greatest of
+            every choice do not fit together.
+        traced_on: The device that the constructor can be traced on: "meta", or "cpu" where it needs values of
+            tensors.
 
     Raises:
-        SpaceError: If the constructor fails with all values that are tried, makes no module, or declares choices that contradict each other;
-            or if it uses a choice made outside of it.
+        SpaceError: If the constructor fails with all values that are tried, makes no module, or declares
+            choices that contradict each other; or if it uses a choice made outside of it.
         InfeasibleArchitecture: If the constructor rejects all values that are tried.
 
     Warns:
-        UserWarning: If the constructor can't run on `meta` (it reads values of tensors) and was traced on the CPU instead.
+        UserWarning: If the constructor can't run on `meta` (it reads values of tensors) and was traced on the
+            CPU instead.
 
     >>> class Net(nn.Sequential):
     ...     def __init__(self):
     ...         width = choice("width", [8, 16])
-    ...         super().__init__(nn.Linear(4, width), layer_choice("act", [nn.ReLU, nn.Tanh]), nn.Linear(width, 2))
+    ...         act = layer_choice("act", [nn.ReLU, nn.Tanh])
+    ...         super().__init__(nn.Linear(4, width), act, nn.Linear(width, 2))
     >>> from retia.nn import layer_choice
     >>> from retia.space import choice
     >>> space = ModelSpace(Net)
@@ -64,9 +70,14 @@ class ModelSpace(SearchSpace):
     )
     """
 
-    def __init__(self, factory: Callable[..., nn.Module], *args: Any, explore: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, factory: Callable[..., nn.Module], *args: Any, explore: bool = False, **kwargs: Any
+    ) -> None:
         if isinstance(factory, nn.Module) or not callable(factory):
-            msg = f"A ModelSpace takes the class of a model or a function that makes it, got {factory!r}. Give the class, not an instance of it."
+            msg = (
+                f"A ModelSpace takes the class of a model or a function that makes it, got {factory!r}. "
+                "Give the class, not an instance of it."
+            )
             raise SpaceError(msg)
         _check_arguments(factory, args, kwargs)
         self._factory = factory
@@ -95,8 +106,11 @@ class ModelSpace(SearchSpace):
             )
         if self._shared:
             warnings.warn(
-                f"{self.name} uses what its constructor doesn't make: {', '.join(repr(path) if path else 'the whole model' for path in self._shared)}. Each model gets a copy, "
-                f"so that no training goes on with what another has left. Make it inside of the constructor, or take copy.deepcopy(...) there, to say so yourself.",
+                f"{self.name} uses what its constructor doesn't make: "
+                f"{', '.join(repr(path) if path else 'the whole model' for path in self._shared)}. "
+                "Each model gets a copy, "
+                "so that no training goes on with what another has left. "
+                "Make it inside of the constructor, or take copy.deepcopy(...) there, to say so yourself.",
                 stacklevel=2,
             )
 
@@ -115,18 +129,25 @@ class ModelSpace(SearchSpace):
         space._beside = self._beside | domains.keys()
         return space
 
-    def build(self, architecture: Mapping[str, Value], device: str | torch.device | None = None, seed: int | None = None) -> nn.Module:
+    def build(
+        self,
+        architecture: Mapping[str, Value],
+        device: str | torch.device | None = None,
+        seed: int | None = None,
+    ) -> nn.Module:
         """Build the model of an architecture: what the constructor makes with these values, and nothing else.
 
         Args:
             architecture: One of the space.
-            device: Where its tensors are made; "meta" makes none, and fills none: functions of `torch.nn.init` do nothing there.
-            seed: Seeds the weights, and leaves torch's generator as it was; None draws from it, as torch does.
+            device: Where its tensors are made; "meta" makes none, and fills none: functions of
+                `torch.nn.init` do nothing there.
+            seed: Seeds the weights, and leaves torch's generator as it was; None draws from it, as torch
+                does.
 
         Raises:
             ArchitectureError: If the architecture is not one of the space.
-            InfeasibleArchitecture: If the constructor rejects it, or torch refuses the sizes of a layer, such as channels that are not divisible by
-                their groups.
+            InfeasibleArchitecture: If the constructor rejects it, or torch refuses the sizes of a layer, such
+                as channels that are not divisible by their groups.
             SpaceError: If the constructor fails otherwise, or its choices are not those that were traced.
         """
         architecture = self.validate(architecture)
@@ -139,34 +160,50 @@ class ModelSpace(SearchSpace):
                 misfit = is_misfit(cause)
                 if isinstance(error, RetiaError) and not misfit:
                     raise
-                msg = f"The constructor of {self.name} fails for {dict(architecture)}: {type(error).__name__}: {error}."
+                msg = (
+                    f"The constructor of {self.name} fails for {dict(architecture)}: "
+                    f"{type(error).__name__}: {error}."
+                )
                 if misfit:
                     raise InfeasibleArchitecture(msg) from cause
                 msg += (
-                    " It runs with other values: if these do not fit together, exclude them with retia.require(...) in the constructor, "
+                    " It runs with other values: if these do not fit together, "
+                    "exclude them with retia.require(...) in the constructor, "
                     "or compute one from another (width = heads * head_width)."
                 )
                 raise SpaceError(msg) from cause
         if len(builder.asked) + len(self._beside) < len(architecture):
-            unasked = next(label for label in architecture if label not in builder.asked and label not in self._beside)
+            unasked = next(
+                label for label in architecture if label not in builder.asked and label not in self._beside
+            )
             msg = (
-                f"The constructor of {self.name} did not ask for '{unasked}' with {dict(architecture)}, though tracing saw it: "
-                f"Python's own control flow (if, range) over another choice decides whether it is declared, so that two "
+                f"The constructor of {self.name} did not ask for '{unasked}' with {dict(architecture)}, "
+                "though tracing saw it: "
+                "Python's own control flow (if, range) over another choice decides whether it is declared, "
+                "so that two "
                 f"architectures would build the same model. Use layer_choice or repeat, "
                 f"or let ModelSpace(..., explore=True) trace the constructor for every value."
             )
             raise SpaceError(msg)
         return self._with_copies(model, device)
 
-    def assemble(self, device: str | torch.device | None = None, seed: int | None = None, *, tracer: Tracer | None = None) -> nn.Module:
-        """Run the constructor with symbolic values, those of `traced_with` and else the greatest of each choice, and return all that it makes.
+    def assemble(
+        self,
+        device: str | torch.device | None = None,
+        seed: int | None = None,
+        *,
+        tracer: Tracer | None = None,
+    ) -> nn.Module:
+        """Run the constructor with symbolic values, those of `traced_with` and else the greatest of each
+        choice, and return all that it makes.
 
-        The model has every candidate of every choice and every block, and its modules' attributes hold the symbolic values: it is
-        what a supernet is made of.
+        The model has every candidate of every choice and every block, and its modules' attributes hold the
+        symbolic values: it is what a supernet is made of.
 
         Args:
             device: Where its tensors are made.
-            seed: Seeds the weights, and leaves torch's generator as it was; None draws from it, as torch does.
+            seed: Seeds the weights, and leaves torch's generator as it was; None draws from it, as torch
+                does.
             tracer: What gives the symbolic values, where it is to see more of the run.
 
         Raises:
@@ -183,7 +220,8 @@ class ModelSpace(SearchSpace):
     def nothing_to_search(self) -> str:
         """Say what to do about a model without choices, for the error of a study."""
         return (
-            f"There is nothing to search: the constructor of {self.name} declares no choice. {self._hint or ''}Declare what may vary in __init__, such as "
+            f"There is nothing to search: the constructor of {self.name} declares no choice. "
+            f"{self._hint or ''}Declare what may vary in __init__, such as "
             f"width = retia.choice('width', [16, 32]), and keep it in an attribute for forward."
         )
 
@@ -200,7 +238,9 @@ class ModelSpace(SearchSpace):
         check_device(device)
 
     def keep(self, model: nn.Module, path: Path) -> None:
-        """Save a model's weights as `load` takes them, so that at any moment there is a whole file; nothing for a model on `meta`."""
+        """Save a model's weights as `load` takes them, so that at any moment there is a whole file; nothing
+        for a model on `meta`.
+        """
         if not any(tensor.is_meta for tensor in model.state_dict().values()):
             write_weights(path, model)
 
@@ -208,7 +248,9 @@ class ModelSpace(SearchSpace):
         """Return what saves and loads the states of a trial's training; see `Run.save` and `Run.resume`."""
         return Resumption(run, checkpoint)
 
-    def load(self, architecture: Mapping[str, Value], path: Path, device: str | torch.device | None = None) -> nn.Module:
+    def load(
+        self, architecture: Mapping[str, Value], path: Path, device: str | torch.device | None = None
+    ) -> nn.Module:
         """Build a model and load its weights from a safetensors file, in evaluation mode.
 
         Raises:
@@ -221,7 +263,10 @@ class ModelSpace(SearchSpace):
         except RetiaError:
             raise
         except RuntimeError as error:
-            msg = f"The weights in {path} are not those of this architecture: {error}. Has the code of {self.name} changed since they were saved?"
+            msg = (
+                f"The weights in {path} are not those of this architecture: {error}. "
+                f"Has the code of {self.name} changed since they were saved?"
+            )
             raise SpaceError(msg) from error
         return model.eval()
 
@@ -277,13 +322,18 @@ class ModelSpace(SearchSpace):
         return model
 
 
-def _check_arguments(factory: Callable[..., nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+def _check_arguments(
+    factory: Callable[..., nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> None:
     """Refuse arguments with which a constructor can't be called, before it is."""
     try:
         inspect.signature(factory).bind(*args, **kwargs)
     except TypeError as error:
         name = getattr(factory, "__name__", type(factory).__name__)
-        msg = f"{name} can't be called with the arguments of its ModelSpace: {error}. Give the arguments to the space: retia.ModelSpace({name}, classes=10)."
+        msg = (
+            f"{name} can't be called with the arguments of its ModelSpace: {error}. "
+            f"Give the arguments to the space: retia.ModelSpace({name}, classes=10)."
+        )
         raise SpaceError(msg) from None
     except ValueError:  # a builtin without a signature
         pass
@@ -292,11 +342,14 @@ def _check_arguments(factory: Callable[..., nn.Module], args: tuple[Any, ...], k
 def _failed(name: str, tracer: Tracer, error: Exception) -> str:
     choices = ", ".join(f"{label}: {parameter.domain}" for label, parameter in tracer.parameters.items())
     where = f"{dict(tracer.overrides)} and the greatest" if tracer.overrides else "the greatest"
-    values = f", with {where} value of every choice ({choices})" if choices else ", before it comes to a choice"
+    values = (
+        f", with {where} value of every choice ({choices})" if choices else ", before it comes to a choice"
+    )
     msg = f"The constructor of {name} fails while it is traced{values}: {type(error).__name__}: {error}."
     if "Symbolic" in str(error):
         msg += (
-            " A value that is chosen is then of a subclass of int, float, str or tuple, which some libraries refuse: give these the plain value, such "
+            " A value that is chosen is then of a subclass of int, float, str or tuple, "
+            "which some libraries refuse: give these the plain value, such "
             "as int(value); a supernet can't follow it there."
         )
     return msg

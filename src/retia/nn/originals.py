@@ -19,10 +19,11 @@ Part: TypeAlias = "nn.Module | Tensor"
 
 
 class Originals:
-    """What a constructor uses and doesn't make: a module of its closure, of its arguments, of the file around it.
+    """What a constructor uses and doesn't make: a module of its closure, of its arguments, of the file around
+    it.
 
-    Such a module is in each model that the constructor makes, so a training of one model would go on with what the training of another
-    has left. Each model gets a copy instead, and the original stays as it is.
+    Such a module is in each model that the constructor makes, so a training of one model would go on with
+    what the training of another has left. Each model gets a copy instead, and the original stays as it is.
 
     An original is found by tracing: of a traced model that is gone, it is what lives on.
 
@@ -56,37 +57,52 @@ class Originals:
         """Return where a model has originals: the outermost modules, and tensors of other modules."""
         found: list[str] = []
         for path, part in _parts(model) if self._traced else ():
-            if self._traced.get(id(part)) is part and not any(path.startswith(f"{outer}.") or not outer for outer in found):
+            if self._traced.get(id(part)) is part and not any(
+                path.startswith(f"{outer}.") or not outer for outer in found
+            ):
                 found.append(path)
         return found
 
     def copied(self, model: nn.Module, device: str | torch.device | None) -> nn.Module:
-        """Return a model with copies of its originals, which share with each other what the originals share; it is the same model if it has no originals.
+        """Return a model with copies of its originals, which share with each other what the originals share;
+        it is the same model if it has no originals.
 
         Raises:
-            SpaceError: If an original can't be copied, or is one that the constructor has kept when it was traced on `meta`.
+            SpaceError: If an original can't be copied, or is one that the constructor has kept when it was
+                traced on `meta`.
         """
         originals: dict[int, Part] = {}
         own: dict[int, Part] = {}
         for path, part in _parts(model) if self._traced else ():
             is_original = self._traced.get(id(part)) is part
             (originals if is_original else own)[id(part)] = part
-            if is_original and isinstance(part, Tensor) and part.is_meta and torch.device(device or torch.get_default_device()).type != "meta":
+            if (
+                is_original
+                and isinstance(part, Tensor)
+                and part.is_meta
+                and torch.device(device or torch.get_default_device()).type != "meta"
+            ):
                 msg = (
-                    f"'{path}' was made while the constructor was traced, without memory, and kept from there on: by functools.cache, or in a "
-                    f"variable outside of the constructor. Make it before the space, or in each call of the constructor."
+                    f"'{path}' was made while the constructor was traced, without memory, "
+                    "and kept from there on: by functools.cache, or in a "
+                    "variable outside of the constructor. Make it before the space, "
+                    "or in each call of the constructor."
                 )
                 raise SpaceError(msg)
         if not originals:
             return model
         tensors = {key: _moved(part, device) for key, part in originals.items() if isinstance(part, Tensor)}
-        memo: dict[int, Any] = {**own, **tensors}  # what the constructor made stays what it is, even inside of an original
+        memo: dict[int, Any] = {
+            **own,
+            **tensors,
+        }  # what the constructor made stays what it is, even inside of an original
         for part in originals.values():
             try:
                 copy.deepcopy(part, memo)
             except Exception as error:
                 msg = (
-                    f"{type(part).__name__}, which was made outside of the constructor and is used in it, can't be copied for each model: "
+                    f"{type(part).__name__}, which was made outside of the constructor and is used in it, "
+                    "can't be copied for each model: "
                     f"{type(error).__name__}: {error}. Make it inside of the constructor."
                 )
                 raise SpaceError(msg) from error
@@ -94,7 +110,9 @@ class Originals:
         replaced: dict[int, tuple[Any, Any]] = {}
         for part in own.values():
             if isinstance(part, nn.Module):
-                vars(part).update({name: _replaced(value, copies, replaced) for name, value in vars(part).items()})
+                vars(part).update(
+                    {name: _replaced(value, copies, replaced) for name, value in vars(part).items()}
+                )
         return copies.get(id(model), model)
 
 
@@ -119,7 +137,9 @@ def _replaced(value: Any, copies: dict[int, Any], done: dict[int, tuple[Any, Any
     if id(value) in copies:
         return copies[id(value)]
     if isinstance(value, MethodType):
-        return MethodType(value.__func__, copies[id(value.__self__)]) if id(value.__self__) in copies else value
+        return (
+            MethodType(value.__func__, copies[id(value.__self__)]) if id(value.__self__) in copies else value
+        )
     if type(value) not in (list, tuple, dict, OrderedDict):
         return value
     if id(value) not in done:

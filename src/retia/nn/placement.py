@@ -14,7 +14,11 @@ __all__ = ["check_device", "placed"]
 
 _FILLING: frozenset[Callable[..., Any]] = frozenset(
     [
-        *(function for name, function in vars(nn.init).items() if name.endswith("_") and not name.startswith("_")),
+        *(
+            function
+            for name, function in vars(nn.init).items()
+            if name.endswith("_") and not name.startswith("_")
+        ),
         *(Tensor.zero_, Tensor.fill_, Tensor.normal_, Tensor.uniform_),
     ]
 )
@@ -23,7 +27,13 @@ _FILLING: frozenset[Callable[..., Any]] = frozenset(
 class _Unfilled(TorchFunctionMode):
     """Skips what fills a tensor on `meta`, which has nothing to fill."""
 
-    def __torch_function__(self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
         if func in _FILLING:
             tensor = args[0] if args else (kwargs or {}).get("tensor")
             if isinstance(tensor, Tensor) and tensor.is_meta:
@@ -55,9 +65,14 @@ def check_device(device: str | torch.device | None) -> None:
     except RuntimeError as error:
         msg = f"'device' must name a device of torch, such as 'cpu' or 'cuda:0', got {device!r}. {error}"
         raise EvaluationError(msg) from error
-    count = {"cuda": torch.cuda.device_count, "mps": lambda: int(torch.backends.mps.is_available())}.get(place.type, lambda: 1)()
+    count = {"cuda": torch.cuda.device_count, "mps": lambda: int(torch.backends.mps.is_available())}.get(
+        place.type, lambda: 1
+    )()
     if count <= (place.index or 0) and place.type in ("cuda", "mps"):
-        msg = f"The device '{device}' is not available: torch finds {count} of type '{place.type}'. Leave device out, or install a torch that supports it."
+        msg = (
+            f"The device '{device}' is not available: torch finds {count} of type '{place.type}'. "
+            "Leave device out, or install a torch that supports it."
+        )
         raise EvaluationError(msg)
 
 

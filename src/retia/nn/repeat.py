@@ -8,7 +8,18 @@ from torch import nn
 
 from retia.errors import SpaceError
 from retia.nn.elastic_sequential import ElasticSequential
-from retia.space import Integer, Tracer, active_recorder, condition_where, declare, expression_of, labelled, scope, symbolic, values_of
+from retia.space import (
+    Integer,
+    Tracer,
+    active_recorder,
+    condition_where,
+    declare,
+    expression_of,
+    labelled,
+    scope,
+    symbolic,
+    values_of,
+)
 
 __all__ = ["Depth", "repeat"]
 
@@ -20,21 +31,24 @@ Depth: TypeAlias = "int | tuple[int, int] | range"
 def repeat(label: str, factory: Callable[[int], nn.Module], depth: Depth) -> nn.Sequential:
     """Stack a searchable number of blocks, one after the other.
 
-    Parameters declared inside block 2 exist only while there are more than two blocks; they are named `label/2/...`.
-    For blocks that are all alike, make the choice outside and use it inside.
+    Parameters declared inside block 2 exist only while there are more than two blocks; they are named
+    `label/2/...`. For blocks that are all alike, make the choice outside and use it inside.
 
     Args:
-        label: The name of the depth, unique in its scope; one that starts with "/" is shared by all scopes (see `choice`).
+        label: The name of the depth, unique in its scope; one that starts with "/" is shared by all scopes
+            (see `choice`).
         factory: A function that makes the block of an index, from 0.
-        depth: The number of blocks: an int, a choice made elsewhere, `(least, most)` with both included, or a `range`. 0 is allowed.
+        depth: The number of blocks: an int, a choice made elsewhere, `(least, most)` with both included, or a
+            `range`. 0 is allowed.
 
     Returns:
-        The blocks, called one after the other; an `ElasticSequential` of as many as any architecture has while a space is traced
-        and in a supernet.
+        The blocks, called one after the other; an `ElasticSequential` of as many as any architecture has
+        while a space is traced and in a supernet.
 
     Raises:
-        SpaceError: If the depth is not one of these, a depth is negative or the range is empty; or if `factory` is a module, a class, or a
-            function that can't be called with an index or makes no module.
+        SpaceError: If the depth is not one of these, a depth is negative or the range is empty; or if
+            `factory` is a module, a class, or a function that can't be called with an index or makes no
+            module.
 
     >>> len(repeat("body", lambda i: nn.Linear(8, 8), (1, 4)))
     1
@@ -74,7 +88,10 @@ def _declared(full: str, label: str, depth: Depth) -> int:
     elif isinstance(depth, tuple) and len(depth) == 2:  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
         (least, most), step = depth, 1
     else:
-        msg = f"The depth of '{full}' is an int, (least, most) or a range, got {depth!r}. For arithmetic on a choice use //, or retia.apply(int, ...)."
+        msg = (
+            f"The depth of '{full}' is an int, (least, most) or a range, got {depth!r}. "
+            "For arithmetic on a choice use //, or retia.apply(int, ...)."
+        )
         raise SpaceError(msg)
     if least < 0 or least > most:
         msg = f"The depth of '{full}' needs 0 <= least <= most, got {depth}."
@@ -85,15 +102,25 @@ def _declared(full: str, label: str, depth: Depth) -> int:
 def _check_factory(full: str, factory: object) -> None:
     remedy = f"Give a function of the index: repeat('{full.rpartition('/')[2]}', lambda i: "
     if isinstance(factory, nn.Module) or not callable(factory):
-        msg = f"The blocks of '{full}' are made by a function of their index, got {factory!r}. {remedy}nn.Linear(8, 8), (1, 4))."
+        msg = (
+            f"The blocks of '{full}' are made by a function of their index, got {factory!r}. "
+            f"{remedy}nn.Linear(8, 8), (1, 4))."
+        )
         raise SpaceError(msg)
     if isinstance(factory, type):
-        msg = f"The blocks of '{full}' are made by a function of their index, got the class {factory.__name__}, whose first argument the index would become. {remedy}{factory.__name__}(...), (1, 4))."
+        msg = (
+            f"The blocks of '{full}' are made by a function of their index, "
+            f"got the class {factory.__name__}, whose first argument the index would become. "
+            f"{remedy}{factory.__name__}(...), (1, 4))."
+        )
         raise SpaceError(msg)
     try:
         inspect.signature(factory).bind(0)
     except TypeError as error:
-        msg = f"The function that makes the blocks of '{full}' can't be called with an index: {error}. {remedy}Block(), (1, 4))."
+        msg = (
+            f"The function that makes the blocks of '{full}' can't be called with an index: {error}. "
+            f"{remedy}Block(), (1, 4))."
+        )
         raise SpaceError(msg) from None
     except ValueError:  # a builtin without a signature
         pass
@@ -103,6 +130,9 @@ def _block(full: str, factory: Callable[[int], nn.Module], index: int) -> nn.Mod
     with scope(str(index)):
         block = factory(index)
     if not isinstance(block, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
-        msg = f"The function that makes the blocks of '{full}' must return a torch.nn.Module, got {block!r} for block {index}. Is a return missing?"
+        msg = (
+            f"The function that makes the blocks of '{full}' must return a torch.nn.Module, "
+            f"got {block!r} for block {index}. Is a return missing?"
+        )
         raise SpaceError(msg)
     return block

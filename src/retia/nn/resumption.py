@@ -18,9 +18,11 @@ _ENDED = "unfinished-at-fidelity.safetensors"
 class Resumption:
     """What `Run.save` and `Run.resume` do for one trial.
 
-    A state under way is kept in a file named after when the trial began, so that only this trial, taken up after its process has died, finds it.
-    When the trial ends, the file is renamed for the trial of a higher fidelity that goes on from it, or removed. The state at the trial's own fidelity
-    is in another file, for this trial could not train from there and return metrics: if its process dies at that moment, it goes on one step before.
+    A state under way is kept in a file named after when the trial began, so that only this trial, taken up
+    after its process has died, finds it. When the trial ends, the file is renamed for the trial of a higher
+    fidelity that goes on from it, or removed. The state at the trial's own fidelity is in another file, for
+    this trial could not train from there and return metrics: if its process dies at that moment, it goes on
+    one step before.
 
     Args:
         run: The trial's `Run`.
@@ -34,12 +36,21 @@ class Resumption:
         self.step = 0
 
     def save(self, parts: tuple[Any, ...], step: int) -> None:
-        """Write the state of all parts and of torch's generators, so that at any moment there is a whole file."""
+        """Write the state of all parts and of torch's generators, so that at any moment there is a whole
+        file.
+        """
         _check(parts)
-        if self._unfinished is None or (self._run.fidelity is None and self._run.began is None):  # no trial can go on from here
+        if self._unfinished is None or (
+            self._run.fidelity is None and self._run.began is None
+        ):  # no trial can go on from here
             return
         cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
-        state = {"step": step, "parts": [part.state_dict() for part in parts], "random": torch.get_rng_state(), "cuda": cuda}
+        state = {
+            "step": step,
+            "parts": [part.state_dict() for part in parts],
+            "random": torch.get_rng_state(),
+            "cuda": cuda,
+        }
         ended = self._run.fidelity is not None and step >= self._run.fidelity
         path = self._unfinished.with_name(_ENDED) if ended else self._unfinished
         save_checkpoint(path, state, self._identity)
@@ -71,7 +82,10 @@ class Resumption:
 
     def _loaded(self, path: Path, parts: tuple[Any, ...], *, needed: bool) -> bool:
         try:
-            state, reason = load_checkpoint(path, self._identity), f"There is no '{path}': was run.save called?"
+            state, reason = (
+                load_checkpoint(path, self._identity),
+                f"There is no '{path}': was run.save called?",
+            )
             if state is None and not needed:
                 return False
         except StorageError as error:
@@ -79,7 +93,11 @@ class Resumption:
         if state is not None and (misfit := _misfit(parts, state["parts"])) is not None:
             state, reason = None, f"'{path}' is of other parts: {misfit}."
         if state is None:
-            warnings.warn(f"A trial can't go on where it should, and is trained from the beginning. {reason}", RuntimeWarning, stacklevel=4)
+            warnings.warn(
+                f"A trial can't go on where it should, and is trained from the beginning. {reason}",
+                RuntimeWarning,
+                stacklevel=4,
+            )
             return False
         for part, one in zip(parts, state["parts"], strict=True):
             part.load_state_dict(one)
@@ -91,14 +109,19 @@ class Resumption:
 
     @property
     def _unfinished(self) -> Path | None:
-        return None if self._run.directory is None else self._run.directory / f"unfinished-{self._run.began!r}.safetensors"
+        return (
+            None
+            if self._run.directory is None
+            else self._run.directory / f"unfinished-{self._run.began!r}.safetensors"
+        )
 
 
 def _check(parts: tuple[Any, ...]) -> None:
     for part in parts:
         if not (hasattr(part, "state_dict") and hasattr(part, "load_state_dict")):
             msg = (
-                f"run.save and run.resume take objects with state_dict() and load_state_dict(), such as the model and the optimizer, got {part!r}. Give these."
+                "run.save and run.resume take objects with state_dict() and load_state_dict(), "
+                f"such as the model and the optimizer, got {part!r}. Give these."
             )
             raise EvaluationError(msg)
 
@@ -109,7 +132,10 @@ def _misfit(parts: tuple[Any, ...], states: list[Any]) -> str | None:
         return f"there are {len(states)} and not {len(parts)}"
     for part, state in zip(parts, states, strict=True):
         if isinstance(part, nn.Module):
-            there, here = ({name: tuple(value.shape) for name, value in one.items() if isinstance(value, Tensor)} for one in (state, part.state_dict()))
+            there, here = (
+                {name: tuple(value.shape) for name, value in one.items() if isinstance(value, Tensor)}
+                for one in (state, part.state_dict())
+            )
             if there != here:
                 name = next(name for name in (*here, *there) if there.get(name) != here.get(name))
                 return f"'{name}' has the shape {there.get(name)} and not {here.get(name)}"

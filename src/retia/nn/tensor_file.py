@@ -26,9 +26,14 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], text: str = "") -> 
         tensors: The tensors by name.
         text: What else is to be kept.
     """
-    own = {name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+    own = {
+        name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.part")  # of its own, should another process be thought dead and not be
+    part = path.with_suffix(
+        f".{os.getpid()}.part"
+    )  # of its own, should another process be thought dead and not be
     save_file(own, part, metadata={_TEXT: text, _CHECKSUM: _checksum(own, text)})
     with part.open("rb") as file:
         os.fsync(file.fileno())
@@ -88,7 +93,14 @@ def load_weights(path: Path, model: nn.Module) -> None:
 
 
 def _memory(tensor: Tensor) -> object:
-    return tensor.device, tensor.dtype, tensor.untyped_storage().data_ptr(), tensor.storage_offset(), tuple(tensor.shape), tensor.stride()
+    return (
+        tensor.device,
+        tensor.dtype,
+        tensor.untyped_storage().data_ptr(),
+        tensor.storage_offset(),
+        tuple(tensor.shape),
+        tensor.stride(),
+    )
 
 
 def _checksum(tensors: Mapping[str, Tensor], text: str) -> str:

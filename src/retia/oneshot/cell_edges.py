@@ -43,7 +43,9 @@ class CellEdges:
         return cls(label, operations, torch.tensor(rows), torch.full((len(rows),), share))
 
     def probabilities(self, strengths: Tensor) -> Tensor:
-        """Return how likely each subset is, given positive strengths of the edges, shape (E,): in proportion to the product of its edges'."""
+        """Return how likely each subset is, given positive strengths of the edges, shape (E,): in proportion
+        to the product of its edges'.
+        """
         return (self.members.to(strengths) @ strengths.log()).softmax(0)
 
 
@@ -63,10 +65,18 @@ def edges_of(supernet: Supernet) -> dict[str, CellEdges]:
 
 
 def zero_operations(supernet: Supernet) -> Mapping[str, list[int]]:
-    """Return the positions of operations of cells that are no connection, which no derived cell has, by label."""
+    """Return the positions of operations of cells that are no connection, which no derived cell has, by
+    label.
+    """
     zeros: dict[str, list[int]] = {}
     for module in supernet.model.modules():
-        operations = module.edges if isinstance(module, ElasticNode) else module.operations if isinstance(module, Node) else ()
+        operations = (
+            module.edges
+            if isinstance(module, ElasticNode)
+            else module.operations
+            if isinstance(module, Node)
+            else ()
+        )
         for operation in operations:
             if isinstance(operation, MixedLayer):
                 domain = supernet.space.parameters[operation.label].domain

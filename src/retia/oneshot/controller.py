@@ -12,10 +12,11 @@ __all__ = ["Controller"]
 
 
 class Controller(nn.Module):
-    """A distribution over the architectures of a space, without regard to restrictions: an LSTM that decides on the parameters in their order.
+    """A distribution over the architectures of a space, without regard to restrictions: an LSTM that decides
+    on the parameters in their order.
 
-    It is fed the decision before; a parameter that is not active, given the decisions so far, is passed over. A parameter with a single value is
-    no decision.
+    It is fed the decision before; a parameter that is not active, given the decisions so far, is passed over.
+    A parameter with a single value is no decision.
 
     Args:
         space: The space; its domains are finite.
@@ -25,30 +26,45 @@ class Controller(nn.Module):
         seed: Seeds the weights, uniform in [-0.1, 0.1].
 
     Reference:
-        Pham et al., Efficient Neural Architecture Search via Parameter Sharing, ICML 2018, sections 2.1 and 3.1. Deviation: each label has an
-        embedding and a linear layer of its own, for labels have different values.
+        Pham et al., Efficient Neural Architecture Search via Parameter Sharing, ICML 2018, sections 2.1 and
+        3.1. Deviation: each label has an embedding and a linear layer of its own, for labels have different
+        values.
     """
 
-    def __init__(self, space: SearchSpace, *, hidden: int, tanh_constant: float, temperature: float, seed: int) -> None:
+    def __init__(
+        self, space: SearchSpace, *, hidden: int, tanh_constant: float, temperature: float, seed: int
+    ) -> None:
         super().__init__()
         self._parameters_of_space = list(space.parameters.values())
-        self._values: dict[str, list[Value]] = {one.label: list(one.domain.enumerate()) for one in self._parameters_of_space}
-        self._places = {label: {value: i for i, value in enumerate(values)} for label, values in self._values.items()}
-        self._slots = {label: str(i) for i, (label, values) in enumerate(self._values.items()) if len(values) > 1}
+        self._values: dict[str, list[Value]] = {
+            one.label: list(one.domain.enumerate()) for one in self._parameters_of_space
+        }
+        self._places = {
+            label: {value: i for i, value in enumerate(values)} for label, values in self._values.items()
+        }
+        self._slots = {
+            label: str(i) for i, (label, values) in enumerate(self._values.items()) if len(values) > 1
+        }
         self._tanh_constant = tanh_constant
         self._temperature = temperature
         self._hidden = hidden
         with seeded(seed):
             self.start = nn.Parameter(torch.empty(1, hidden))
             self.cell = nn.LSTMCell(hidden, hidden)
-            self.heads = nn.ModuleDict({slot: nn.Linear(hidden, len(self._values[label])) for label, slot in self._slots.items()})
-            self.embeddings = nn.ModuleDict({slot: nn.Embedding(len(self._values[label]), hidden) for label, slot in self._slots.items()})
+            self.heads = nn.ModuleDict(
+                {slot: nn.Linear(hidden, len(self._values[label])) for label, slot in self._slots.items()}
+            )
+            self.embeddings = nn.ModuleDict(
+                {slot: nn.Embedding(len(self._values[label]), hidden) for label, slot in self._slots.items()}
+            )
             for parameter in self.parameters():
                 nn.init.uniform_(parameter, -0.1, 0.1)
 
     @torch.no_grad()
     def sample(self, generator: torch.Generator) -> tuple[Architecture, dict[str, Tensor]]:
-        """Draw an architecture, and return with it the probabilities of each decision's values, by label, shape (K,)."""
+        """Draw an architecture, and return with it the probabilities of each decision's values, by label,
+        shape (K,).
+        """
         values: dict[str, Value] = {}
         probabilities: dict[str, Tensor] = {}
 
@@ -61,15 +77,23 @@ class Controller(nn.Module):
         return Architecture.trusted(values), probabilities
 
     def score(self, architecture: Mapping[str, Value]) -> tuple[Tensor, Tensor]:
-        """Return the log-probability of an architecture, and the sum of the entropies of its decisions: scalars with gradients."""
+        """Return the log-probability of an architecture, and the sum of the entropies of its decisions:
+        scalars with gradients.
+        """
         log_probability = entropy = self.start.new_zeros(())
-        for log_probabilities, chosen in self._decisions({}, lambda label, _: self._places[label][architecture[label]]):
+        for log_probabilities, chosen in self._decisions(
+            {}, lambda label, _: self._places[label][architecture[label]]
+        ):
             log_probability = log_probability + log_probabilities[chosen]
             entropy = entropy - (log_probabilities.exp() * log_probabilities).sum()
         return log_probability, entropy
 
-    def _decisions(self, values: dict[str, Value], decide: Callable[[str, Tensor], int]) -> Iterator[tuple[Tensor, int]]:
-        """Yield the log-probabilities of each decision, shape (K,), and which value was taken; `values` is filled with them."""
+    def _decisions(
+        self, values: dict[str, Value], decide: Callable[[str, Tensor], int]
+    ) -> Iterator[tuple[Tensor, int]]:
+        """Yield the log-probabilities of each decision, shape (K,), and which value was taken; `values` is
+        filled with them.
+        """
         state: tuple[Tensor, Tensor] | None = None
         fed = self.start  # (1, D)
         for parameter in self._parameters_of_space:

@@ -1,4 +1,6 @@
-"""Tables of costs: what something costs for each combination of the values of a few parameters, and what that is to be expected."""
+"""Tables of costs: what something costs for each combination of the values of a few parameters, and what that
+is to be expected.
+"""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,7 +17,9 @@ from retia.space import Domain, Expression, Value, labels_of, values_of
 __all__ = ["CostTable", "TableSum", "check_tabled", "constant", "of_expression", "product_of"]
 
 ENTRIES = 100_000
-"""How many combinations of values one table may have, as many as an expression of the space may be looked through for."""
+"""How many combinations of values one table may have, as many as an expression of the space may be looked
+through for.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +28,8 @@ class CostTable:
 
     Attributes:
         labels: The parameters, sorted.
-        entries: The numbers, shape (K of each parameter), each dimension in the order of the domain; float64, so that counts are exact.
+        entries: The numbers, shape (K of each parameter), each dimension in the order of the domain; float64,
+            so that counts are exact.
     """
 
     labels: tuple[str, ...]
@@ -47,7 +52,9 @@ class CostTable:
         return float(self._array[tuple(positions[label] for label in self.labels)])
 
     def expected(self, probabilities: Mapping[str, Tensor]) -> Tensor:
-        """Return the expectation under independent parameters, with gradients to their probabilities, each of shape (K,)."""
+        """Return the expectation under independent parameters, with gradients to their probabilities, each of
+        shape (K,).
+        """
         entries = self.entries.to(probabilities[self.labels[0]].device) if self.labels else self.entries
         for label in self.labels:
             entries = torch.tensordot(probabilities[label], entries, dims=1)
@@ -72,15 +79,23 @@ def check_tabled(labels: Iterable[str], domains: Mapping[str, Domain]) -> None:
     combinations = 1.0
     for label in sorted(labels):
         if math.isinf(domains[label].size):
-            msg = f"it depends on '{label}', a real interval, which has no probabilities to weigh. Search space.discretize(points)"
+            msg = (
+                f"it depends on '{label}', a real interval, which has no probabilities to weigh. "
+                "Search space.discretize(points)"
+            )
             raise SupernetError(msg)
         combinations *= domains[label].size
     if combinations > ENTRIES:
-        msg = f"a part of it depends on {sorted(labels)}, which have {combinations:,.0f} combinations of values, more than {ENTRIES:,}. Give them fewer values"
+        msg = (
+            f"a part of it depends on {sorted(labels)}, which have {combinations:,.0f} combinations of "
+            f"values, more than {ENTRIES:,}. Give them fewer values"
+        )
         raise SupernetError(msg)
 
 
-def of_expression(term: "Expression | float", domains: Mapping[str, Domain], result: Callable[[object], float] | None = None) -> CostTable:
+def of_expression(
+    term: "Expression | float", domains: Mapping[str, Domain], result: Callable[[object], float] | None = None
+) -> CostTable:
     """Return the table of an expression, or of a constant.
 
     Args:
@@ -96,7 +111,9 @@ def of_expression(term: "Expression | float", domains: Mapping[str, Domain], res
         return constant(number(term.evaluate({}) if isinstance(term, Expression) else term))
     labels = tuple(sorted(labels_of(term)))
     check_tabled(labels, domains)
-    numbers = [number(value) for _, value in values_of(term, domains)]  # the last of the sorted labels varies first
+    numbers = [
+        number(value) for _, value in values_of(term, domains)
+    ]  # the last of the sorted labels varies first
     sizes = [int(domains[label].size) for label in labels]
     return CostTable(labels, torch.tensor(numbers, dtype=torch.float64).view(sizes))
 
@@ -111,10 +128,12 @@ def product_of(tables: Iterable[CostTable]) -> CostTable:
 
 @dataclass(frozen=True, eq=False)
 class TableSum:
-    """A cost that is the sum of tables: so its expectation is exact, and takes as long as the tables are large.
+    """A cost that is the sum of tables: so its expectation is exact, and takes as long as the tables are
+    large.
 
-    Parameters are independent of each other where they are active; what lies under a choice is in the tables of the parts that it makes
-    present, so those that are not active don't count. A parameter used in many places is one random variable.
+    Parameters are independent of each other where they are active; what lies under a choice is in the tables
+    of the parts that it makes present, so those that are not active don't count. A parameter used in many
+    places is one random variable.
 
     Attributes:
         tables: The tables, each of other parameters.
@@ -140,12 +159,14 @@ class TableSum:
                 kept[wider] = kept[wider] + table
         return cls(kept, domains)
 
-    def expected(self, probabilities: Mapping[str, Tensor], generator: torch.Generator | None = None) -> Tensor:
+    def expected(
+        self, probabilities: Mapping[str, Tensor], generator: torch.Generator | None = None
+    ) -> Tensor:
         """Return the expected cost, a float64 scalar.
 
         Args:
-            probabilities: Of each parameter's values, in the order of its domain, shape (K,). Whether the parameter is active
-                is not part of it.
+            probabilities: Of each parameter's values, in the order of its domain, shape (K,). Whether the
+                parameter is active is not part of it.
             generator: Nothing is drawn.
 
         Raises:
@@ -157,7 +178,10 @@ class TableSum:
             given = probabilities.get(label)
             if given is None or tuple(given.shape) != (int(self.domains[label].size),):
                 got = "none" if given is None else f"a tensor of the shape {tuple(given.shape)}"
-                msg = f"The cost depends on '{label}' and needs the probabilities of its {self.domains[label].size} values, got {got}."
+                msg = (
+                    f"The cost depends on '{label}' and needs the probabilities of its "
+                    f"{self.domains[label].size} values, got {got}."
+                )
                 raise SupernetError(msg)
             exact[label] = given.double()
         device = next((tensor.device for tensor in exact.values()), torch.device("cpu"))
@@ -166,12 +190,17 @@ class TableSum:
     def cost(self, architecture: Mapping[str, Value]) -> float:
         """Return the cost of an architecture."""
         # What is not active makes no difference.
-        positions = {label: index[architecture[label]] if label in architecture else 0 for label, index in self._positions.items()}
+        positions = {
+            label: index[architecture[label]] if label in architecture else 0
+            for label, index in self._positions.items()
+        }
         return sum(table.at(positions) for table in self.tables)
 
     def scaled(self, factor: float) -> "TableSum":
         """Return the cost times a number."""
-        return TableSum([CostTable(table.labels, factor * table.entries) for table in self.tables], self.domains)
+        return TableSum(
+            [CostTable(table.labels, factor * table.entries) for table in self.tables], self.domains
+        )
 
     @cached_property
     def _labels(self) -> list[str]:
@@ -179,15 +208,33 @@ class TableSum:
 
     @cached_property
     def _positions(self) -> dict[str, dict[Value, int]]:
-        return {label: {value: i for i, value in enumerate(self.domains[label].enumerate())} for label in self._labels}
+        return {
+            label: {value: i for i, value in enumerate(self.domains[label].enumerate())}
+            for label in self._labels
+        }
 
 
 def _combined(operation: Callable[[Tensor, Tensor], Tensor], one: CostTable, other: CostTable) -> CostTable:
     if one.labels == other.labels:
         return CostTable(one.labels, operation(one.entries, other.entries))
     labels = tuple(sorted({*one.labels, *other.labels}))
-    sizes = {label: size for table in (one, other) for label, size in zip(table.labels, table.entries.shape, strict=True)}
+    sizes = {
+        label: size
+        for table in (one, other)
+        for label, size in zip(table.labels, table.entries.shape, strict=True)
+    }
     if (combinations := math.prod(sizes.values())) > ENTRIES:
-        msg = f"a part of it depends on {list(labels)}, which have {combinations:,} combinations of values, more than {ENTRIES:,}. Give them fewer values"
+        msg = (
+            f"a part of it depends on {list(labels)}, which have {combinations:,} combinations of values, "
+            f"more than {ENTRIES:,}. Give them fewer values"
+        )
         raise SupernetError(msg)
-    return CostTable(labels, operation(*(table.entries.view([sizes[label] if label in table.labels else 1 for label in labels]) for table in (one, other))))
+    return CostTable(
+        labels,
+        operation(
+            *(
+                table.entries.view([sizes[label] if label in table.labels else 1 for label in labels])
+                for table in (one, other)
+            )
+        ),
+    )

@@ -25,23 +25,24 @@ RADIUS = 0.01
 class DARTS(Differentiable):
     """Weigh values by the softmax of architecture weights, which are trained on held-out data.
 
-    Of second order, `unrolled`, an architecture weight's gradient is that of the held-out loss after one more step of the weights, which depends on
-    it. That step is the one that the weights' optimizer would take if it is `torch.optim.SGD`, with its learning rate, weight decay and momentum at that
-    point. In the place of any other, such as Adam, whose steps are not linear in the gradient, stands plain gradient descent with its learning
-    rate and weight decay. Clipping is left out.
+    Of second order, `unrolled`, an architecture weight's gradient is that of the held-out loss after one more
+    step of the weights, which depends on it. That step is the one that the weights' optimizer would take if
+    it is `torch.optim.SGD`, with its learning rate, weight decay and momentum at that point. In the place of
+    any other, such as Adam, whose steps are not linear in the gradient, stands plain gradient descent with
+    its learning rate and weight decay. Clipping is left out.
 
     Args:
-        unrolled: False is of first order. True is of second order, with the paper's finite difference in the place of a Hessian-vector product:
-            two more passes. "exact" differentiates through the step instead, which takes a graph of gradients, and layers that can be
-            differentiated twice.
+        unrolled: False is of first order. True is of second order, with the paper's finite difference in the
+            place of a Hessian-vector product: two more passes. "exact" differentiates through the step
+            instead, which takes a graph of gradients, and layers that can be differentiated twice.
         xi: The learning rate of the step, where it should not be the optimizer's.
 
     Raises:
         EvaluationError: If a setting can't be.
 
     Reference:
-        Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019, algorithm 1, with its finite difference; the momentum is that of the authors'
-        code. Deviation: none with SGD.
+        Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019, algorithm 1, with its finite
+        difference; the momentum is that of the authors' code. Deviation: none with SGD.
     """
 
     unrolled: bool | Literal["exact"] = False
@@ -76,33 +77,49 @@ class _Session(RelaxedSession):
         if not self._method.unrolled:
             return super().search(lesson)
         unroll = self._exact if self._method.unrolled == "exact" else self._approximate
-        gradients, loss = unroll(lesson, lesson.held_out(), weight_steps(self.setting.optimizers, self._method.xi))
+        gradients, loss = unroll(
+            lesson, lesson.held_out(), weight_steps(self.setting.optimizers, self._method.xi)
+        )
         self.step(gradients)
         return {"search_loss": loss}
 
-    def _exact(self, lesson: Lesson, held_out: Batch, steps: list[WeightStep]) -> tuple[list[Tensor | None], float]:
+    def _exact(
+        self, lesson: Lesson, held_out: Batch, steps: list[WeightStep]
+    ) -> tuple[list[Tensor | None], float]:
         """Return the gradients through the step, and the held-out loss after it."""
         self.mix(lesson, "search")
         parameters = [step.parameter for step in steps]
-        slopes = torch.autograd.grad(self.setting.loss(lesson.batch), parameters, create_graph=True, allow_unused=True)
+        slopes = torch.autograd.grad(
+            self.setting.loss(lesson.batch), parameters, create_graph=True, allow_unused=True
+        )
         with substituted(self.supernet, _stepped(steps, slopes)):
             loss = self.setting.loss(held_out)
         return self.gradients(lesson, self.penalized(loss, lesson)), float(loss.detach())
 
-    def _approximate(self, lesson: Lesson, held_out: Batch, steps: list[WeightStep]) -> tuple[list[Tensor | None], float]:
+    def _approximate(
+        self, lesson: Lesson, held_out: Batch, steps: list[WeightStep]
+    ) -> tuple[list[Tensor | None], float]:
         """Return the gradients by a finite difference, and the held-out loss after the step."""
         self.mix(lesson, "search")
         slopes = self.gradients(lesson, self.setting.loss(lesson.batch), [step.parameter for step in steps])
-        moved = [(parameter, tensor.detach().requires_grad_()) for parameter, tensor in _stepped(steps, slopes)]
+        moved = [
+            (parameter, tensor.detach().requires_grad_()) for parameter, tensor in _stepped(steps, slopes)
+        ]
         self.mix(lesson, "search")
         weights = list(self.relaxation.weights.values())
         with substituted(self.supernet, moved):
             loss = self.setting.loss(held_out)
-            found = self.gradients(lesson, self.penalized(loss, lesson), [*weights, *(tensor for _, tensor in moved)])
+            found = self.gradients(
+                lesson, self.penalized(loss, lesson), [*weights, *(tensor for _, tensor in moved)]
+            )
         direct, onward = found[: len(weights)], found[len(weights) :]
         rates = {id(step.parameter): step.rate for step in steps}
         # A weight moves by its rate times its gradient: what the Hessian is multiplied by.
-        direction = [(parameter, rates[id(parameter)] * slope) for (parameter, _), slope in zip(moved, onward, strict=True) if slope is not None]
+        direction = [
+            (parameter, rates[id(parameter)] * slope)
+            for (parameter, _), slope in zip(moved, onward, strict=True)
+            if slope is not None
+        ]
         length = float(torch.stack([tensor.norm() for _, tensor in direction]).norm()) if direction else 0.0
         if length == 0:
             return direct, float(loss.detach())
@@ -110,15 +127,26 @@ class _Session(RelaxedSession):
         sides: list[list[Tensor | None]] = []
         for distance in (epsilon, -epsilon):
             self.mix(lesson, "search")
-            with substituted(self.supernet, [(parameter, parameter.detach() + distance * tensor) for parameter, tensor in direction]):
+            with substituted(
+                self.supernet,
+                [(parameter, parameter.detach() + distance * tensor) for parameter, tensor in direction],
+            ):
                 sides.append(self.gradients(lesson, self.setting.loss(lesson.batch)))
         gradients = [
-            one if above is None or below is None else (torch.zeros_like(above) if one is None else one) - (above - below) / (2 * epsilon)
+            one
+            if above is None or below is None
+            else (torch.zeros_like(above) if one is None else one) - (above - below) / (2 * epsilon)
             for one, above, below in zip(direct, *sides, strict=True)
         ]
         return gradients, float(loss.detach())
 
 
-def _stepped(steps: Sequence[WeightStep], slopes: Sequence[Tensor | None]) -> list[tuple[nn.Parameter, Tensor]]:
+def _stepped(
+    steps: Sequence[WeightStep], slopes: Sequence[Tensor | None]
+) -> list[tuple[nn.Parameter, Tensor]]:
     """Return the weights after their steps; those without a gradient stay where they are."""
-    return [(step.parameter, step.applied(slope)) for step, slope in zip(steps, slopes, strict=True) if slope is not None]
+    return [
+        (step.parameter, step.applied(slope))
+        for step, slope in zip(steps, slopes, strict=True)
+        if slope is not None
+    ]

@@ -24,7 +24,9 @@ from retia.space import Architecture, SearchSpace
 __all__ = ["Differentiable", "RelaxedSession", "generator_of"]
 
 PATIENCE = 10_000
-"""How many architectures in a row may break restrictions or bounds before allowed ones are sampled instead of listed."""
+"""How many architectures in a row may break restrictions or bounds before allowed ones are sampled instead of
+listed.
+"""
 
 TRIAL_PATHS = 100
 """How many paths are drawn to try out each value of each choice before the training."""
@@ -37,8 +39,9 @@ CHUNK = 1_000
 class Differentiable(OneShot, ABC):
     """A method that trains one weight for each value of each parameter by gradients.
 
-    Layer choices, widths, kernels, depths and inputs can be searched (see `Supernet.mix`). `ranked` yields architectures by the product of
-    their values' probabilities, those alone that restrictions and bounds allow.
+    Layer choices, widths, kernels, depths and inputs can be searched (see `Supernet.mix`). `ranked` yields
+    architectures by the product of their values' probabilities, those alone that restrictions and bounds
+    allow.
 
     Attributes:
         learning_rate: Of Adam, for the architecture weights.
@@ -57,7 +60,8 @@ class Differentiable(OneShot, ABC):
         if self.learning_rate <= 0 or self.weight_decay < 0:
             msg = (
                 f"{type(self).__name__} needs a learning_rate above 0 and a weight_decay of at least 0, "
-                f"got {self.learning_rate} and {self.weight_decay}. Both are those of the architecture weights."
+                f"got {self.learning_rate} and {self.weight_decay}. Both are those of the architecture "
+                "weights."
             )
             raise EvaluationError(msg)
 
@@ -71,16 +75,21 @@ class Differentiable(OneShot, ABC):
         """
 
     def refuse(self, space: SearchSpace) -> str | None:
-        """Return why not: the values of a real interval can't be weighed, and what `extend` has added is no part of the model."""
+        """Return why not: the values of a real interval can't be weighed, and what `extend` has added is no
+        part of the model.
+        """
         for label, parameter in space.parameters.items():
             if isinstance(space, ModelSpace) and label not in space.labels and parameter.domain.size > 1:
                 return (
-                    f"'{label}' is no choice of the model, but was added by extend, so {type(self).__name__}, which trains a supernet, can't search it. "
-                    f"Use a strategy that trains models one by one, such as RegularizedEvolution, or leave it out."
+                    f"'{label}' is no choice of the model, but was added by extend, "
+                    f"so {type(self).__name__}, which trains a supernet, can't search it. "
+                    "Use a strategy that trains models one by one, such as RegularizedEvolution, "
+                    "or leave it out."
                 )
             if math.isinf(parameter.domain.size):
                 return (
-                    f"'{label}' is a real interval ({parameter.domain}), which has no finite number of values to weigh, so {type(self).__name__} can't "
+                    f"'{label}' is a real interval ({parameter.domain}), which has no finite number of "
+                    f"values to weigh, so {type(self).__name__} can't "
                     f"search it. Use SPOS, Sandwich or OnceForAll, or space.discretize(points)."
                 )
         return None
@@ -95,7 +104,8 @@ class RelaxedSession(Session, ABC):
         relaxation: The architecture weights.
 
     Attributes:
-        runs_one: Whether one candidate of a layer choice runs at a time; otherwise the outputs of all are added, so that they must have one shape.
+        runs_one: Whether one candidate of a layer choice runs at a time; otherwise the outputs of all are
+            added, so that they must have one shape.
 
     Raises:
         StudyError: If no architecture meets the bounds.
@@ -108,16 +118,26 @@ class RelaxedSession(Session, ABC):
         super().__init__(setting)
         self.relaxation = relaxation
         self.sampler = PathSampler(setting)
-        paths = (self.sampler.sample(stream(setting.seed, "trial run", i)) for i in range(TRIAL_PATHS)) if self.runs_one else None
+        paths = (
+            (self.sampler.sample(stream(setting.seed, "trial run", i)) for i in range(TRIAL_PATHS))
+            if self.runs_one
+            else None
+        )
         check_outputs(setting, type(method).__name__, relaxation.weights, relaxation.fixed, paths)
         # Small tensors, one by one: grouping them takes longer than it saves.
         self.optimizer = torch.optim.Adam(
-            list(relaxation.weights.values()), method.learning_rate, method.betas, weight_decay=method.weight_decay, foreach=len(relaxation.weights) > 8
+            list(relaxation.weights.values()),
+            method.learning_rate,
+            method.betas,
+            weight_decay=method.weight_decay,
+            foreach=len(relaxation.weights) > 8,
         )
 
     @abstractmethod
     def mixtures(self, lesson: Lesson, generator: torch.Generator) -> Mapping[str, Mixture | Tensor]:
-        """Return what stands for each parameter that has weights in one forward pass, with gradients to them."""
+        """Return what stands for each parameter that has weights in one forward pass, with gradients to
+        them.
+        """
 
     def teach(self, lesson: Lesson) -> float:
         """Train the weights of the mixture."""
@@ -137,7 +157,8 @@ class RelaxedSession(Session, ABC):
     def search_loss(self, lesson: Lesson) -> Tensor:
         """Return the loss of the supernet as it is on the data of a step of the architecture weights.
 
-        Its graph is that of the architecture weights alone: what the gradients of the weights would need is not kept.
+        Its graph is that of the architecture weights alone: what the gradients of the weights would need is
+        not kept.
         """
         trained = [parameter for parameter in self.supernet.parameters() if parameter.requires_grad]
         batch = self.search_batch(lesson)
@@ -162,14 +183,18 @@ class RelaxedSession(Session, ABC):
         if self.setting.penalties:
             probabilities = self.expected_weights()
             for i, penalty in enumerate(self.setting.penalties):
-                loss = penalty.penalized(loss, penalty.expected(probabilities, generator_of(lesson, f"penalty {i}")))
+                loss = penalty.penalized(
+                    loss, penalty.expected(probabilities, generator_of(lesson, f"penalty {i}"))
+                )
         return loss
 
     def expected_weights(self) -> Mapping[str, Tensor]:
         """Return the weights of values by which costs are expected."""
         return self.relaxation.probabilities()
 
-    def gradients(self, lesson: Lesson, loss: Tensor, of: Sequence[Tensor] | None = None) -> list[Tensor | None]:
+    def gradients(
+        self, lesson: Lesson, loss: Tensor, of: Sequence[Tensor] | None = None
+    ) -> list[Tensor | None]:
         """Return the gradients of a loss for the architecture weights, or for other tensors.
 
         They are computed of the scaled loss, so that those of half precision don't vanish, and scaled back.
@@ -180,7 +205,9 @@ class RelaxedSession(Session, ABC):
         return [None if gradient is None else gradient / factor.to(gradient) for gradient in found]
 
     def step(self, gradients: Sequence[Tensor | None]) -> None:
-        """Take a step of Adam along the gradients of the architecture weights; none if one of them is not finite, as scaled ones may be."""
+        """Take a step of Adam along the gradients of the architecture weights; none if one of them is not
+        finite, as scaled ones may be.
+        """
         known = [gradient for gradient in gradients if gradient is not None]
         if not known or not torch.cat(known).isfinite().all():
             return
@@ -196,7 +223,8 @@ class RelaxedSession(Session, ABC):
     def ranked(self) -> Iterator[Architecture]:
         """Yield architectures by how probable they are, each once.
 
-        Where ten thousand in a row break restrictions or bounds, allowed ones are sampled from then on, a thousand at a time, which are put in order.
+        Where ten thousand in a row break restrictions or bounds, allowed ones are sampled from then on, a
+        thousand at a time, which are put in order.
         """
         misses, yielded = 0, set[Architecture]()
         for architecture in self.relaxation.ranked():
@@ -215,7 +243,10 @@ class RelaxedSession(Session, ABC):
     def probabilities(self) -> Mapping[str, np.ndarray[Any, Any]]:
         """Return how likely each value of each parameter is while the parameter is active, by label."""
         with torch.no_grad():
-            return {label: likely.double().cpu().numpy() for label, likely in self.relaxation.probabilities().items()}
+            return {
+                label: likely.double().cpu().numpy()
+                for label, likely in self.relaxation.probabilities().items()
+            }
 
     def state_dict(self) -> dict[str, Any]:
         """Return the architecture weights and the state of Adam."""
@@ -228,5 +259,7 @@ class RelaxedSession(Session, ABC):
 
 
 def generator_of(lesson: Lesson, purpose: str) -> torch.Generator:
-    """Return the random numbers that a lesson has for a purpose, the same each time that they are asked for."""
+    """Return the random numbers that a lesson has for a purpose, the same each time that they are asked
+    for.
+    """
     return torch.Generator().manual_seed(stream_seed(lesson.seed, purpose))

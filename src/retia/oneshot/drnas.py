@@ -19,20 +19,23 @@ __all__ = ["DrNAS"]
 
 @dataclass(frozen=True, kw_only=True)
 class DrNAS(Differentiable):
-    """Weigh values by a random sample of a Dirichlet distribution for each parameter and step, whose concentrations are trained.
+    """Weigh values by a random sample of a Dirichlet distribution for each parameter and step, whose
+    concentrations are trained.
 
     A value is as probable as its expected weight. Gradients are those of the sample's path.
 
     Args:
-        regularization: How much it counts how far the distributions are from the uniform Dirichlet(1, ..., 1): the Kullback-Leibler divergence
-            from it, in nats, summed over the parameters. It takes the place of weight decay.
+        regularization: How much it counts how far the distributions are from the uniform Dirichlet(1, ...,
+            1): the Kullback-Leibler divergence from it, in nats, summed over the parameters. It takes the
+            place of weight decay.
 
     Raises:
         EvaluationError: If a setting can't be.
 
     Reference:
-        Chen et al., DrNAS: Dirichlet Neural Architecture Search, ICLR 2021, sections 2.2 and 2.3. Deviations: the progressive scheme of section 3,
-        which grows the share of channels and drops operations in stages, is left out. A cell's edges are all summed, as in DARTS.
+        Chen et al., DrNAS: Dirichlet Neural Architecture Search, ICLR 2021, sections 2.2 and 2.3. Deviations:
+        the progressive scheme of section 3, which grows the share of channels and drops operations in stages,
+        is left out. A cell's edges are all summed, as in DARTS.
     """
 
     learning_rate: float = 6e-4
@@ -60,14 +63,19 @@ class _Session(RelaxedSession):
         del lesson
         # Torch samples this distribution from its global generator alone.
         with seeded(generator.initial_seed()):
-            return {label: Dirichlet(_concentration(weights).cpu()).rsample().to(weights) for label, weights in self.relaxation.weights.items()}
+            return {
+                label: Dirichlet(_concentration(weights).cpu()).rsample().to(weights)
+                for label, weights in self.relaxation.weights.items()
+            }
 
     def penalized(self, loss: Tensor, lesson: Lesson) -> Tensor:
         """Return a loss with the penalties, and that on the distance from the uniform distribution."""
         loss = super().penalized(loss, lesson)
         if self._regularization:
             concentrations = map(_concentration, self.relaxation.weights.values())
-            divergences = [kl_divergence(Dirichlet(one), Dirichlet(torch.ones_like(one))) for one in concentrations]
+            divergences = [
+                kl_divergence(Dirichlet(one), Dirichlet(torch.ones_like(one))) for one in concentrations
+            ]
             loss = loss + self._regularization * torch.stack(divergences).sum().to(loss)
         return loss
 

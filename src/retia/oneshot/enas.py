@@ -28,17 +28,21 @@ ESTIMATED_FROM = 30
 
 @dataclass(frozen=True, kw_only=True)
 class ENAS(OneShot):
-    """Train paths that a controller samples, and the controller by REINFORCE with what the paths achieve on held-out batches.
+    """Train paths that a controller samples, and the controller by REINFORCE with what the paths achieve on
+    held-out batches.
 
-    The reward of a path is its accuracy on a held-out batch where targets are class numbers and outputs scores of classes, else exp(-loss), or 1 - loss for
-    a loss below 0, where the exponential would overflow: both fall as the loss rises, and meet smoothly at 0. Penalties on what the path costs change
-    it, those that multiply before those that subtract. To be rewarded leaves running statistics as they are. `ranked` yields what the controller
-    samples, the most probable first, then other architectures at random.
+    The reward of a path is its accuracy on a held-out batch where targets are class numbers and outputs
+    scores of classes, else exp(-loss), or 1 - loss for a loss below 0, where the exponential would overflow:
+    both fall as the loss rises, and meet smoothly at 0. Penalties on what the path costs change it, those
+    that multiply before those that subtract. To be rewarded leaves running statistics as they are. `ranked`
+    yields what the controller samples, the most probable first, then other architectures at random.
 
-    The controller knows no restrictions or bounds: what it samples is rejected until it meets them, and its gradient is that of the distribution
-    before the rejection. A thousand rejections in a row bring a random allowed path in its place.
+    The controller knows no restrictions or bounds: what it samples is rejected until it meets them, and its
+    gradient is that of the distribution before the rejection. A thousand rejections in a row bring a random
+    allowed path in its place.
 
-    In some hundred steps, several `samples` and a learning rate of 1e-3 decide sooner; higher rates decide before the weights can be trusted.
+    In some hundred steps, several `samples` and a learning rate of 1e-3 decide sooner; higher rates decide
+    before the weights can be trusted.
 
     Args:
         samples: How many paths the controller's gradient is averaged over in each step.
@@ -48,16 +52,18 @@ class ENAS(OneShot):
         baseline_decay: Of the moving average of the rewards, which is subtracted from them.
         tanh_constant: The greatest logit.
         temperature: What logits are divided by, before the tanh that bounds them.
-        candidates: From how many samples architectures are ranked; a space of no more architectures is ranked completely.
+        candidates: From how many samples architectures are ranked; a space of no more architectures is ranked
+            completely.
 
     Raises:
         EvaluationError: If a setting can't be.
 
     Reference:
-        Pham et al., Efficient Neural Architecture Search via Parameter Sharing, ICML 2018, sections 2.1, 2.2 and 3.1. The decay is that of the authors'
-        code. Deviations: the entropy enters by its own gradient and not as a reward, for as a reward it has no effect on a decision
-        that no other follows; the controller learns in each step and not after each epoch, from paths in training mode; the baseline begins
-        at the first reward; see `Controller` for its layers.
+        Pham et al., Efficient Neural Architecture Search via Parameter Sharing, ICML 2018, sections 2.1, 2.2
+        and 3.1. The decay is that of the authors' code. Deviations: the entropy enters by its own gradient
+        and not as a reward, for as a reward it has no effect on a decision that no other follows; the
+        controller learns in each step and not after each epoch, from paths in training mode; the baseline
+        begins at the first reward; see `Controller` for its layers.
     """
 
     learns_choices: ClassVar[bool] = True
@@ -83,17 +89,21 @@ class ENAS(OneShot):
                 raise EvaluationError(msg)
         if self.entropy_weight < 0 or not 0 <= self.baseline_decay < 1:
             msg = (
-                f"ENAS needs entropy_weight >= 0 and baseline_decay from 0 to below 1, got entropy_weight={self.entropy_weight}, "
+                "ENAS needs entropy_weight >= 0 and baseline_decay from 0 to below 1, "
+                f"got entropy_weight={self.entropy_weight}, "
                 f"baseline_decay={self.baseline_decay}."
             )
             raise EvaluationError(msg)
 
     def refuse(self, space: SearchSpace) -> str | None:
-        """Return why not: the controller chooses between values, of which a real interval has no finite number."""
+        """Return why not: the controller chooses between values, of which a real interval has no finite
+        number.
+        """
         for label, parameter in space.parameters.items():
             if math.isinf(parameter.domain.size):
                 return (
-                    f"'{label}' is a real interval ({parameter.domain}), and the controller of ENAS chooses between a finite number of values. "
+                    f"'{label}' is a real interval ({parameter.domain}), and the controller of ENAS chooses "
+                    "between a finite number of values. "
                     f"Use SPOS, Sandwich or OnceForAll, or space.discretize(points)."
                 )
         return None
@@ -142,7 +152,9 @@ class _Session(Session):
             baseline = reward if self._baseline is None else self._baseline
             log_probability, entropy = self._controller.score(path)
             loss = loss - (reward - baseline) * log_probability - self._method.entropy_weight * entropy
-            self._baseline = self._method.baseline_decay * baseline + (1 - self._method.baseline_decay) * reward
+            self._baseline = (
+                self._method.baseline_decay * baseline + (1 - self._method.baseline_decay) * reward
+            )
             rewards.append(reward)
             entropies.append(float(entropy.detach()))
         self._optimizer.zero_grad(set_to_none=True)
@@ -152,7 +164,9 @@ class _Session(Session):
         return {"reward": float(np.mean(rewards)), "controller_entropy": float(np.mean(entropies))}
 
     def ranked(self) -> Iterator[Architecture]:
-        """Yield what the controller samples, the most probable first, and then other architectures at random."""
+        """Yield what the controller samples, the most probable first, and then other architectures at
+        random.
+        """
         space = self.supernet.space
         if space.size_before_restrictions() <= self._method.candidates:
             found = {path: None for path in space.enumerate() if self._sampler.allows(path)}
@@ -166,7 +180,9 @@ class _Session(Session):
         yield from self._sampler.unseen(stream(self.setting.seed, "ranked"), but=set(scores))
 
     def probabilities(self) -> Mapping[str, np.ndarray[Any, Any]]:
-        """Return how likely each value is while its parameter is active, averaged over samples of the controller."""
+        """Return how likely each value is while its parameter is active, averaged over samples of the
+        controller.
+        """
         generator = torch.Generator().manual_seed(stream_seed(self.setting.seed, "probabilities"))
         found: dict[str, list[Tensor]] = {}
         for _ in range(ESTIMATED_FROM):
@@ -176,7 +192,11 @@ class _Session(Session):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the controller, the state of its optimizer, and the baseline."""
-        return {"controller": self._controller.state_dict(), "optimizer": self._optimizer.state_dict(), "baseline": self._baseline}
+        return {
+            "controller": self._controller.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "baseline": self._baseline,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore them."""
@@ -186,7 +206,9 @@ class _Session(Session):
 
     def _sample(self, generator: torch.Generator, rng: np.random.Generator) -> Architecture:
         """Draw a path of the controller's that is allowed."""
-        return self._sampler.accepted(lambda: self._controller.sample(generator)[0], lambda: self._sampler.sample(rng))
+        return self._sampler.accepted(
+            lambda: self._controller.sample(generator)[0], lambda: self._sampler.sample(rng)
+        )
 
     @torch.no_grad()
     def _reward(self, path: Architecture, batch: Batch) -> float:

@@ -31,7 +31,9 @@ class ExpectedCost(Protocol):
     With one-hot probabilities the expectation is the cost of the architecture that they stand for.
     """
 
-    def expected(self, probabilities: Mapping[str, Tensor], generator: torch.Generator | None = None) -> Tensor:
+    def expected(
+        self, probabilities: Mapping[str, Tensor], generator: torch.Generator | None = None
+    ) -> Tensor:
         """Return the expected cost, or an unbiased estimate of it and its gradient, a float64 scalar."""
         ...
 
@@ -46,7 +48,8 @@ def counted_cost(metric: str, supernet: Supernet, example: Example | None) -> Ta
     Some architectures are counted alone to see that this is so.
 
     Raises:
-        SupernetError: If it is not, or a part of the supernet depends on too much at once. The message names the metric and the remedy.
+        SupernetError: If it is not, or a part of the supernet depends on too much at once. The message names
+            the metric and the remedy.
     """
     space = supernet.space
     subject = f"The expected {metric} of {space.name} can't be had from its modules"
@@ -72,14 +75,17 @@ def counted_cost(metric: str, supernet: Supernet, example: Example | None) -> Ta
         told, counted = cost.cost(architecture), count(architecture, Run(space))[metric]
         if abs(told - counted) > 0.5:
             msg = (
-                f"{subject}: these make {told:,.0f} and the model alone {counted:,.0f} for {dict(architecture)}. Let what changes with a choice follow from the "
+                f"{subject}: these make {told:,.0f} and the model alone {counted:,.0f} for "
+                f"{dict(architecture)}. Let what changes with a choice follow from the "
                 f"modules' attributes, {remedy}."
             )
             raise SupernetError(msg)
     return cost
 
 
-def tabled_cost(metric: str, table: Mapping[str, Mapping[Any, float]], offset: float, space: SearchSpace) -> TableSum:
+def tabled_cost(
+    metric: str, table: Mapping[str, Mapping[Any, float]], offset: float, space: SearchSpace
+) -> TableSum:
     """Return a cost that is a constant plus what the value of each parameter adds while it is active.
 
     Raises:
@@ -89,19 +95,30 @@ def tabled_cost(metric: str, table: Mapping[str, Mapping[Any, float]], offset: f
     tables = [constant(offset)]
     for label, row in table.items():
         if label not in space.parameters:
-            msg = f"The table of {metric!r} has '{label}', which is no parameter of the space. Its parameters are {sorted(space.parameters)}."
+            msg = (
+                f"The table of {metric!r} has '{label}', which is no parameter of the space. "
+                f"Its parameters are {sorted(space.parameters)}."
+            )
             raise SupernetError(msg)
         parameter = space.parameters[label]
         if parameter.domain.size == float("inf"):
-            msg = f"The table of {metric!r} has '{label}', a real interval, which has no table of values. Search space.discretize(points)."
+            msg = (
+                f"The table of {metric!r} has '{label}', a real interval, which has no table of values. "
+                "Search space.discretize(points)."
+            )
             raise SupernetError(msg)
         values = list(parameter.domain.enumerate())
         if {*row} != {*values}:
             odd = next(value for value in (*values, *row) if (value in row) != (value in values))
             what = "lacks" if odd in values else "has"
-            msg = f"The table of {metric!r} needs one cost for each value of '{label}', {values}, but {what} {odd!r}."
+            msg = (
+                f"The table of {metric!r} needs one cost for each value of '{label}', {values}, "
+                f"but {what} {odd!r}."
+            )
             raise SupernetError(msg)
-        costs = CostTable((label,), torch.tensor([float(row[value]) for value in values], dtype=torch.float64))
+        costs = CostTable(
+            (label,), torch.tensor([float(row[value]) for value in values], dtype=torch.float64)
+        )
         try:
             tables.append(costs * presences.of(parameter))
         except SupernetError as error:
@@ -126,13 +143,19 @@ class _Activity:
                 for clause in conjunction:
                     asked = self._space.parameters[clause.label]
                     among = [float(value in clause.values) for value in asked.domain.enumerate()]
-                    holds = holds * self.of(asked) * CostTable((clause.label,), torch.tensor(among, dtype=torch.float64))
+                    holds = (
+                        holds
+                        * self.of(asked)
+                        * CostTable((clause.label,), torch.tensor(among, dtype=torch.float64))
+                    )
                 absent = absent * holds.without()
             self._known[parameter.label] = constant(1) if parameter.condition.always else absent.without()
         return self._known[parameter.label]
 
 
-def measured_cost(metric: str, evaluator: Callable[[Architecture, Run], Mapping[str, float]], space: SearchSpace) -> Callable[[Architecture], float]:
+def measured_cost(
+    metric: str, evaluator: Callable[[Architecture, Run], Mapping[str, float]], space: SearchSpace
+) -> Callable[[Architecture], float]:
     """Return a function that asks an evaluator for the cost of an architecture.
 
     Raises:
@@ -142,7 +165,10 @@ def measured_cost(metric: str, evaluator: Callable[[Architecture, Run], Mapping[
     def measure(architecture: Architecture) -> float:
         metrics = evaluator(architecture, Run(space))
         if metric not in metrics:
-            msg = f"{type(evaluator).__name__} supplies {sorted(metrics)}, and not {metric!r}. Name one of these in the penalty, or give another evaluator."
+            msg = (
+                f"{type(evaluator).__name__} supplies {sorted(metrics)}, and not {metric!r}. "
+                "Name one of these in the penalty, or give another evaluator."
+            )
             raise SupernetError(msg)
         return float(metrics[metric])
 

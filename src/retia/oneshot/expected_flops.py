@@ -1,4 +1,6 @@
-"""The expected number of floating-point operations: what each module computes, measured by dry runs of a supernet."""
+"""The expected number of floating-point operations: what each module computes, measured by dry runs of a
+supernet.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,10 +27,11 @@ RUNS = 4_000
 def expected_flops(layout: Layout, space: SearchSpace, example: Example) -> TableSum:
     """Return the floating-point operations of one sample, as the sum of what the supernet's modules compute.
 
-    A module computes, while it is present, a number of operations for each entry of its weights: for a convolution twice the positions of its
-    output. Where this rate is the same in all sampled architectures, it is taken as a constant. Where it is not, as after a searchable stride or in
-    attention, each parameter is varied alone to find those that the rate depends on, and the rate is measured for all combinations of their
-    values. So the tables are exact if the samples have shown every dependence, which the caller checks.
+    A module computes, while it is present, a number of operations for each entry of its weights: for a
+    convolution twice the positions of its output. Where this rate is the same in all sampled architectures,
+    it is taken as a constant. Where it is not, as after a searchable stride or in attention, each parameter
+    is varied alone to find those that the rate depends on, and the rate is measured for all combinations of
+    their values. So the tables are exact if the samples have shown every dependence, which the caller checks.
 
     Raises:
         SupernetError: If the supernet does not run without memory, or too much depends on too many values.
@@ -37,14 +40,23 @@ def expected_flops(layout: Layout, space: SearchSpace, example: Example) -> Tabl
     with flops_by_module(layout.twin.model, layout.state) as run:
         runs = _Runs(layout, space, example, run)
         points = [runs.point(space.sample(rng)) for _ in range(SAMPLES)]
-        points += runs.points_with({id(part.presence): part.presence for part in layout.parts}.values(), points)
+        points += runs.points_with(
+            {id(part.presence): part.presence for part in layout.parts}.values(), points
+        )
         computing = {module for point in points for module in runs.flops(point)}
         parts = [part for part in layout.parts if part.module in computing]
-        rates = {id(part): {runs.rate(part, point) for point in points if point.has(part.presence)} for part in parts}
+        rates = {
+            id(part): {runs.rate(part, point) for point in points if point.has(part.presence)}
+            for part in parts
+        }
         influences = runs.influences([part for part in parts if len(rates[id(part)]) > 1], points)
         tables = [constant(0)]
         for part in parts:
-            rate = runs.tabled(part, influences[id(part)], points) if id(part) in influences else constant(max(rates[id(part)]))
+            rate = (
+                runs.tabled(part, influences[id(part)], points)
+                if id(part) in influences
+                else constant(max(rates[id(part)]))
+            )
             tables.append(part.presence * runs.weight(part) * rate)
     return TableSum.of(tables, layout.domains)
 
@@ -67,7 +79,13 @@ class _Point:
 class _Runs:
     """Dry runs of a supernet's copy."""
 
-    def __init__(self, layout: Layout, space: SearchSpace, example: Example, run: Callable[..., Mapping[nn.Module, int]]) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        space: SearchSpace,
+        example: Example,
+        run: Callable[..., Mapping[nn.Module, int]],
+    ) -> None:
         self._layout = layout
         self._space = space
         self._run = run
@@ -77,13 +95,21 @@ class _Runs:
 
     def point(self, architecture: Mapping[str, Value]) -> _Point:
         """Return the point of an architecture, with defaults for what is not active."""
-        values = {label: architecture.get(label, domain.default) for label, domain in self._layout.domains.items()}
+        values = {
+            label: architecture.get(label, domain.default) for label, domain in self._layout.domains.items()
+        }
         return _Point(values, self._layout.positions(values))
 
     def points_with(self, presences: Iterable[CostTable], points: Sequence[_Point]) -> list[_Point]:
-        """Return points of architectures of the space, as few as turn up, in which what is not in any of some points is present."""
+        """Return points of architectures of the space, as few as turn up, in which what is not in any of some
+        points is present.
+        """
         found: list[_Point] = []
-        missing = [presence for presence in presences if presence.entries.any() and not any(point.has(presence) for point in points)]
+        missing = [
+            presence
+            for presence in presences
+            if presence.entries.any() and not any(point.has(presence) for point in points)
+        ]
         while missing:
             values: dict[str, Value] = {}
             left: list[CostTable] = []
@@ -119,13 +145,19 @@ class _Runs:
         key = tuple(point.values.values())
         if key not in self._flops:
             if len(self._flops) == RUNS:
-                msg = f"it takes more than {RUNS:,} dry runs to see what it depends on. Give the parameters fewer values"
+                msg = (
+                    f"it takes more than {RUNS:,} dry runs to see what it depends on. "
+                    "Give the parameters fewer values"
+                )
                 raise SupernetError(msg)
             self._layout.fill(point.values)
             try:
                 self._flops[key] = self._run(*self._args, **self._kwargs)
             except Exception as error:
-                msg = f"the supernet does not run on the meta device for {dict(point.values)}: {type(error).__name__}: {error}. Count params"
+                msg = (
+                    f"the supernet does not run on the meta device for {dict(point.values)}: "
+                    f"{type(error).__name__}: {error}. Count params"
+                )
                 raise SupernetError(msg) from error
         return self._flops[key]
 
@@ -134,38 +166,58 @@ class _Runs:
         return self.flops(point).get(part.module, 0) / self.weight(part).at(point.positions)
 
     def influences(self, parts: Sequence[Part], points: Sequence[_Point]) -> dict[int, list[str]]:
-        """Return the parameters that the rate of each module depends on, by the part's id: those that change it, varied alone."""
+        """Return the parameters that the rate of each module depends on, by the part's id: those that change
+        it, varied alone.
+        """
         found: dict[int, set[str]] = {id(part): set() for part in parts}
         for point in _twice(parts, points):
             present = [part for part in parts if point.has(part.presence)]
             for label, varied in self._neighbours(point):
-                found_by = [part for part in present if varied.has(part.presence) and self.rate(part, varied) != self.rate(part, point)]
+                found_by = [
+                    part
+                    for part in present
+                    if varied.has(part.presence) and self.rate(part, varied) != self.rate(part, point)
+                ]
                 for part in found_by:
                     found[id(part)].add(label)
         return {part: sorted(labels) for part, labels in found.items()}
 
     def tabled(self, part: Part, labels: Sequence[str], points: Sequence[_Point]) -> CostTable:
-        """Return the rate of a module for each combination of the values of some parameters; 0 where no architecture has it with these."""
+        """Return the rate of a module for each combination of the values of some parameters; 0 where no
+        architecture has it with these.
+        """
         check_tabled(labels, self._layout.domains)
         rates: list[float] = []
         for row in product(*(self._layout.values(label) for label in labels)):
-            varied = (self._with(point, dict(zip(labels, row, strict=True))) for point in points if point.has(part.presence))
-            fitting = next((point for point in varied if point is not None and point.has(part.presence)), None)
+            varied = (
+                self._with(point, dict(zip(labels, row, strict=True)))
+                for point in points
+                if point.has(part.presence)
+            )
+            fitting = next(
+                (point for point in varied if point is not None and point.has(part.presence)), None
+            )
             rates.append(0.0 if fitting is None else self.rate(part, fitting))
         sizes = [len(self._layout.values(label)) for label in labels]
         return CostTable(tuple(labels), torch.tensor(rates, dtype=torch.float64).view(sizes))
 
     def _needed(self, presence: CostTable, values: Mapping[str, Value]) -> dict[str, Value] | None:
-        """Return values with which something is present, besides those that are given already; None if there are none."""
+        """Return values with which something is present, besides those that are given already; None if there
+        are none.
+        """
         for row in presence.entries.nonzero().tolist():
-            needed = {label: self._layout.values(label)[i] for label, i in zip(presence.labels, row, strict=True)}
+            needed = {
+                label: self._layout.values(label)[i] for label, i in zip(presence.labels, row, strict=True)
+            }
             fits = all(values.get(label, value) == value for label, value in needed.items())
             if fits and self._space.canonical(self.point({**values, **needed}).values) in self._space:
                 return needed
         return None
 
     def _neighbours(self, point: _Point) -> Iterator[tuple[str, _Point]]:
-        """Yield the points of architectures of the space that differ in the value of one parameter, which comes first."""
+        """Yield the points of architectures of the space that differ in the value of one parameter, which
+        comes first.
+        """
         for label in point.positions:
             for value in self._layout.values(label):
                 if value != point.values[label] and (varied := self._with(point, {label: value})) is not None:
@@ -178,7 +230,9 @@ class _Runs:
 
 
 def _twice(parts: Sequence[Part], points: Sequence[_Point]) -> list[_Point]:
-    """Return a few of the points, in which each of some modules is present twice, or as often as it is in all."""
+    """Return a few of the points, in which each of some modules is present twice, or as often as it is in
+    all.
+    """
     chosen: list[_Point] = []
     wanted = {id(part): 2 for part in parts}
     for point in points:

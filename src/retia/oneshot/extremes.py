@@ -20,17 +20,24 @@ SAMPLES = 50
 
 
 def ordered_labels(supernet: Supernet) -> frozenset[str]:
-    """Return the parameters whose values have an order: numbers and subsets, but not the candidates of a layer choice."""
+    """Return the parameters whose values have an order: numbers and subsets, but not the candidates of a
+    layer choice.
+    """
     layers = {module.label for module in supernet.modules() if isinstance(module, MixedLayer)}
-    return frozenset(label for label, parameter in supernet.space.parameters.items() if label not in layers and _ordered(parameter.domain))
+    return frozenset(
+        label
+        for label, parameter in supernet.space.parameters.items()
+        if label not in layers and _ordered(parameter.domain)
+    )
 
 
 class Extremes:
     """Finds the paths that have the greatest, or the least, of every size.
 
-    Values without an order, such as the candidates of a layer choice, are drawn. If restrictions or bounds forbid the path that results, they are
-    drawn anew, and if that does not help the nearest allowed path takes its place: the nearest of fifty sampled ones, whose values are then
-    moved towards the extreme one at a time as far as is allowed.
+    Values without an order, such as the candidates of a layer choice, are drawn. If restrictions or bounds
+    forbid the path that results, they are drawn anew, and if that does not help the nearest allowed path
+    takes its place: the nearest of fifty sampled ones, whose values are then moved towards the extreme one at
+    a time as far as is allowed.
 
     Args:
         setting: Where.
@@ -44,7 +51,13 @@ class Extremes:
         self._nearest: dict[Architecture, Architecture] = {}
         self.ordered = ordered_labels(setting.supernet)
 
-    def path(self, pick: Callable[[Domain], Value], rng: np.random.Generator | None, *, like: Mapping[str, Value] | None = None) -> Architecture:
+    def path(
+        self,
+        pick: Callable[[Domain], Value],
+        rng: np.random.Generator | None,
+        *,
+        like: Mapping[str, Value] | None = None,
+    ) -> Architecture:
         """Return the extreme path, or the nearest allowed one.
 
         Args:
@@ -63,21 +76,35 @@ class Extremes:
         """Return an allowed path near to one that is not: always the same."""
         if target not in self._nearest:
             rng = stream(self._setting.seed, "nearest", target.key)
-            path = min((self._sampler.sample(rng) for _ in range(SAMPLES)), key=lambda path: self._distance(path, target))
+            path = min(
+                (self._sampler.sample(rng) for _ in range(SAMPLES)),
+                key=lambda path: self._distance(path, target),
+            )
             while (closer := self._closer(path, target)) is not None:
                 path = closer
             self._nearest[target] = path
         return self._nearest[target]
 
     def _closer(self, path: Architecture, target: Architecture) -> Architecture | None:
-        """Return the nearest of the allowed paths that differ in one value and are nearer; None if there is none."""
+        """Return the nearest of the allowed paths that differ in one value and are nearer; None if there is
+        none.
+        """
         here = self._distance(path, target)
-        nearer = [other for other in self._space.neighbours(path) if self._distance(other, target) < here and self._setting.allows(other)]
+        nearer = [
+            other
+            for other in self._space.neighbours(path)
+            if self._distance(other, target) < here and self._setting.allows(other)
+        ]
         return min(nearer, key=lambda other: self._distance(other, target), default=None)
 
     def _distance(self, path: Architecture, target: Architecture) -> float:
-        """Return the sum of the parameters' distances, each at most 1, and 1 for one that only one of the two has."""
-        gaps = [self._gap(label, path[label], target[label]) if label in path and label in target else 1.0 for label in path.keys() | target.keys()]
+        """Return the sum of the parameters' distances, each at most 1, and 1 for one that only one of the two
+        has.
+        """
+        gaps = [
+            self._gap(label, path[label], target[label]) if label in path and label in target else 1.0
+            for label in path.keys() | target.keys()
+        ]
         return sum(sorted(gaps))  # in an order that is always the same
 
     def _gap(self, label: str, a: Value, b: Value) -> float:
@@ -88,10 +115,14 @@ class Extremes:
         return domain.distance(a, b)
 
     def same_candidates(self, path: Architecture, other: Architecture) -> bool:
-        """Whether one path has all values without an order that the other has, so that it differs in sizes alone."""
+        """Whether one path has all values without an order that the other has, so that it differs in sizes
+        alone.
+        """
         return all(path.get(label) == value for label, value in other.items() if label not in self.ordered)
 
-    def _extreme(self, pick: Callable[[Domain], Value], rng: np.random.Generator | None, like: Mapping[str, Value]) -> Architecture:
+    def _extreme(
+        self, pick: Callable[[Domain], Value], rng: np.random.Generator | None, like: Mapping[str, Value]
+    ) -> Architecture:
         values: dict[str, Value] = {}
         for label, parameter in self._space.parameters.items():
             if parameter.condition.holds(values):
@@ -105,4 +136,6 @@ class Extremes:
 
 
 def _ordered(domain: Domain) -> bool:
-    return not isinstance(domain, Categorical) or all(isinstance(value, int | float) for value in domain.values)
+    return not isinstance(domain, Categorical) or all(
+        isinstance(value, int | float) for value in domain.values
+    )

@@ -17,21 +17,25 @@ from retia.space import Architecture, SearchSpace, Value
 __all__ = ["FairNAS"]
 
 TRIES = 100
-"""How many fair paths may break a restriction or bound before an allowed one is taken that is as fair as can be."""
+"""How many fair paths may break a restriction or bound before an allowed one is taken that is as fair as can
+be.
+"""
 SAMPLES = 32
 """From how many allowed paths that one is taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FairNAS(OneShot):
-    """Train several paths a lesson, such that each value of each choice is used equally often; their gradients are summed.
+    """Train several paths a lesson, such that each value of each choice is used equally often; their
+    gradients are summed.
 
-    Each active parameter takes, at random, one of the values that it has taken least often. So with K paths a lesson, each of K candidates is
-    used exactly once a lesson: strict fairness. A choice of another number of values, and one that is active only under a condition, uses each
-    of its n values exactly once in every n paths in which it is active, across lessons; so at any time their counts differ by at most 1.
+    Each active parameter takes, at random, one of the values that it has taken least often. So with K paths a
+    lesson, each of K candidates is used exactly once a lesson: strict fairness. A choice of another number of
+    values, and one that is active only under a condition, uses each of its n values exactly once in every n
+    paths in which it is active, across lessons; so at any time their counts differ by at most 1.
 
-    Where restrictions or bounds rule out a hundred such paths in a row, exact fairness may be impossible: the path is then, of 32 random allowed
-    ones, the one with values that have been used least often.
+    Where restrictions or bounds rule out a hundred such paths in a row, exact fairness may be impossible: the
+    path is then, of 32 random allowed ones, the one with values that have been used least often.
 
     Args:
         paths: How many a lesson; as many as the parameter with the most values has, if not given.
@@ -40,8 +44,9 @@ class FairNAS(OneShot):
         EvaluationError: If a setting can't be.
 
     Reference:
-        Chu et al., FairNAS: Rethinking Evaluation Fairness of Weight Sharing Neural Architecture Search, ICCV 2021, algorithm 1. Deviation:
-        choices need not have the same number of values, as above. `ranked` yields random architectures; the paper searches by NSGA-II.
+        Chu et al., FairNAS: Rethinking Evaluation Fairness of Weight Sharing Neural Architecture Search, ICCV
+        2021, algorithm 1. Deviation: choices need not have the same number of values, as above. `ranked`
+        yields random architectures; the paper searches by NSGA-II.
     """
 
     paths: int | None = None
@@ -57,7 +62,8 @@ class FairNAS(OneShot):
         for label, parameter in space.parameters.items():
             if math.isinf(parameter.domain.size):
                 return (
-                    f"'{label}' is a real interval ({parameter.domain}), of which FairNAS can't train every value equally often. "
+                    f"'{label}' is a real interval ({parameter.domain}), of which FairNAS can't train every "
+                    "value equally often. "
                     f"Use SPOS, Sandwich or OnceForAll, or space.discretize(points)."
                 )
         return None
@@ -73,7 +79,9 @@ class FairNAS(OneShot):
 
 
 class _Session(PathSession):
-    """Which paths a lesson trains follows from its number alone: those of the lessons in between, which other processes teach, are drawn as well."""
+    """Which paths a lesson trains follows from its number alone: those of the lessons in between, which other
+    processes teach, are drawn as well.
+    """
 
     def __init__(self, setting: Setting, paths: int) -> None:
         super().__init__(setting)
@@ -96,7 +104,10 @@ class _Session(PathSession):
 
     def state_dict(self) -> dict[str, Any]:
         """Return how often each value has been used, in the order of its domain, and in how many lessons."""
-        return {"drawn": self._drawn, "counts": {label: list(counts.values()) for label, counts in self._counts.items()}}
+        return {
+            "drawn": self._drawn,
+            "counts": {label: list(counts.values()) for label, counts in self._counts.items()},
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the counts."""
@@ -107,7 +118,9 @@ class _Session(PathSession):
     def _restart(self) -> None:
         parameters = self.supernet.space.parameters.values()
         self._drawn = 0
-        self._counts: dict[str, dict[Value, int]] = {one.label: dict.fromkeys(one.domain.enumerate(), 0) for one in parameters}
+        self._counts: dict[str, dict[Value, int]] = {
+            one.label: dict.fromkeys(one.domain.enumerate(), 0) for one in parameters
+        }
 
     def _draw(self) -> list[Architecture]:
         """Return the paths of the next lesson."""
@@ -139,4 +152,6 @@ class _Session(PathSession):
 
     def _unfairness(self, path: Architecture) -> int:
         """Return how much more often than the least used ones the values of a path have been used."""
-        return sum(self._counts[label][value] - min(self._counts[label].values()) for label, value in path.items())
+        return sum(
+            self._counts[label][value] - min(self._counts[label].values()) for label, value in path.items()
+        )

@@ -18,9 +18,11 @@ __all__ = ["FBNet"]
 
 @dataclass(frozen=True, kw_only=True)
 class FBNet(Differentiable):
-    """Weigh values by a random sample for each parameter and step, and add the cost of the sample to the loss.
+    """Weigh values by a random sample for each parameter and step, and add the cost of the sample to the
+    loss.
 
-    Give it a penalty, such as `Penalty("flops", form="multiply", scale=0.6)` or one with a table of latencies.
+    Give it a penalty, such as `Penalty("flops", form="multiply", scale=0.6)` or one with a table of
+    latencies.
 
     Args:
         temperature: Of the samples, in the first epoch.
@@ -30,10 +32,11 @@ class FBNet(Differentiable):
         EvaluationError: If a setting can't be.
 
     References:
-        Wu et al., FBNet: Hardware-Aware Efficient ConvNet Design via Differentiable Neural Architecture Search, CVPR 2019, sections 3.2 and 3.3.
-        Wan et al., FBNetV2, CVPR 2020, section 3.1, for widths by masks.
-        Deviations: the loss is that of the penalty's form, without the paper's constant and logarithm. A cell's edges are all summed,
-        as in DARTS.
+        Wu et al., FBNet: Hardware-Aware Efficient ConvNet Design via Differentiable Neural Architecture
+        Search, CVPR 2019, sections 3.2 and 3.3. Wan et al., FBNetV2, CVPR 2020, section 3.1, for widths by
+        masks.
+        Deviations: the loss is that of the penalty's form, without the paper's constant and logarithm. A
+        cell's edges are all summed, as in DARTS.
     """
 
     warmup_epochs: int = 10
@@ -46,7 +49,10 @@ class FBNet(Differentiable):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.temperature <= 0 or self.decay < 0:
-            msg = f"FBNet needs a temperature above 0 and a decay of at least 0, got {self.temperature} and {self.decay}."
+            msg = (
+                "FBNet needs a temperature above 0 and a decay of at least 0, "
+                f"got {self.temperature} and {self.decay}."
+            )
             raise EvaluationError(msg)
 
     def session(self, setting: Setting) -> Session:
@@ -64,7 +70,10 @@ class _Session(RelaxedSession):
         """Sample the weights of each parameter's values."""
         epoch = lesson.step // self.setting.steps_per_epoch
         temperature = self._method.temperature * math.exp(-self._method.decay * epoch)
-        self._sampled = {label: gumbel_softmax(weights, temperature, generator) for label, weights in self.relaxation.weights.items()}
+        self._sampled = {
+            label: gumbel_softmax(weights, temperature, generator)
+            for label, weights in self.relaxation.weights.items()
+        }
         return self._sampled
 
     def expected_weights(self) -> Mapping[str, Tensor]:

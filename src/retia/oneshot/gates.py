@@ -1,4 +1,6 @@
-"""Binary gates: one candidate runs, and what another one would have returned is computed when its gradient is asked for."""
+"""Binary gates: one candidate runs, and what another one would have returned is computed when its gradient is
+asked for.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +33,9 @@ class BinaryGates:
     other: int
     label: str
 
-    def combine(self, candidates: Sequence[nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    def combine(
+        self, candidates: Sequence[nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
         """Run the candidate whose gate is open."""
         output = candidates[self.open](*args, **kwargs)
         if not (torch.is_grad_enabled() and self.weights.requires_grad):
@@ -41,32 +45,52 @@ class BinaryGates:
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
 
         def run(position: int, given: Sequence[Any]) -> Nest:
-            with torch.autocast(device, dtype=dtype, enabled=dtype is not None), running_statistics_kept([candidates[position]]):
-                other = candidates[position](*given[: len(args)], **dict(zip(names, given[len(args) :], strict=True)))
+            with (
+                torch.autocast(device, dtype=dtype, enabled=dtype is not None),
+                running_statistics_kept([candidates[position]]),
+            ):
+                other = candidates[position](
+                    *given[: len(args)], **dict(zip(names, given[len(args) :], strict=True))
+                )
             if structure_of(other) != structure:
                 msg = (
-                    f"ProxylessNAS compares the outputs of two candidates of '{self.label}', which must have the same structure and shape, got "
-                    f"{described} of {type(candidates[self.open]).__name__} and {shown(other)} of {type(candidates[position]).__name__}. "
-                    f"Wrap them in modules that return the same, or search '{self.label}' by SPOS, FairNAS, Sandwich, OnceForAll or ENAS, "
+                    f"ProxylessNAS compares the outputs of two candidates of '{self.label}', "
+                    "which must have the same structure and shape, got "
+                    f"{described} of {type(candidates[self.open]).__name__} and {shown(other)} of "
+                    f"{type(candidates[position]).__name__}. "
+                    f"Wrap them in modules that return the same, or search '{self.label}' by SPOS, FairNAS, "
+                    "Sandwich, OnceForAll or ENAS, "
                     f"which sample paths."
                 )
                 raise SupernetError(msg)
             return other
 
         tensors = list(tensors_of(output))
-        gated = iter(_Gated.apply(self.weights, run, (self.open, self.other), len(tensors), *tensors, *args, *kwargs.values()))
+        gated = iter(
+            _Gated.apply(
+                self.weights, run, (self.open, self.other), len(tensors), *tensors, *args, *kwargs.values()
+            )
+        )
         return map_tensors(lambda _: next(gated), output)
 
 
 class _Gated(torch.autograd.Function):
-    """Pass an output on; of the gates' gradients, which are products with candidates' outputs, compute those of two.
+    """Pass an output on; of the gates' gradients, which are products with candidates' outputs, compute those
+    of two.
 
-    It keeps what candidates are given, and runs them again, without a graph, one after the other. Their running statistics, to which the
-    first run has added the batch, stay what they are.
+    It keeps what candidates are given, and runs them again, without a graph, one after the other. Their
+    running statistics, to which the first run has added the batch, stay what they are.
     """
 
     @staticmethod
-    def forward(ctx: Any, gates: Tensor, run: Callable[[int, Sequence[Any]], Nest], positions: tuple[int, int], count: int, *rest: Any) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any,
+        gates: Tensor,
+        run: Callable[[int, Sequence[Any]], Nest],
+        positions: tuple[int, int],
+        count: int,
+        *rest: Any,
+    ) -> tuple[Tensor, ...]:
         outputs, given = rest[:count], rest[count:]
         ctx.save_for_backward(*(one for one in given if isinstance(one, Tensor)))
         ctx.rest = [None if isinstance(one, Tensor) else (one,) for one in given]
@@ -85,6 +109,10 @@ class _Gated(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             for position in ctx.positions:
                 outputs = tensors_of(ctx.run(position, given))
-                terms = [(gradient * output).sum() for gradient, output in zip(gradients, outputs, strict=True) if output.is_floating_point()]
+                terms = [
+                    (gradient * output).sum()
+                    for gradient, output in zip(gradients, outputs, strict=True)
+                    if output.is_floating_point()
+                ]
                 found[position] = sum(terms[1:], terms[0])
         return found, None, None, None, *gradients, *(None for _ in given)

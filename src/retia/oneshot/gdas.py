@@ -19,10 +19,12 @@ __all__ = ["GDAS"]
 
 @dataclass(frozen=True, kw_only=True)
 class GDAS(Differentiable):
-    """Run one candidate of each layer choice, sampled by the Gumbel-max trick; its gradient is that of the Gumbel-softmax.
+    """Run one candidate of each layer choice, sampled by the Gumbel-max trick; its gradient is that of the
+    Gumbel-softmax.
 
-    There is one sample for each parameter and step, which all modules with its label share. What is sampled meets restrictions and bounds: it
-    is drawn anew until it does. For this purpose a cell has the edges that are the strongest at the moment.
+    There is one sample for each parameter and step, which all modules with its label share. What is sampled
+    meets restrictions and bounds: it is drawn anew until it does. For this purpose a cell has the edges that
+    are the strongest at the moment.
 
     Args:
         temperature: Of the soft sample, at first.
@@ -32,10 +34,12 @@ class GDAS(Differentiable):
         EvaluationError: If a setting can't be.
 
     Reference:
-        Dong and Yang, Searching for a Robust Neural Architecture in Four GPU Hours, CVPR 2019, section 3.2. The temperatures are those of the
-        authors' code. Deviations: reduction cells are searched as any other; the temperature falls in each step and not after each epoch. Depths
-        and inputs, of which all are run, and widths and kernels, which run masked at their greatest, give each value a gradient and not the
-        sampled one alone. Where samples are rejected, the gradient is that of the distribution before.
+        Dong and Yang, Searching for a Robust Neural Architecture in Four GPU Hours, CVPR 2019, section 3.2.
+        The temperatures are those of the authors' code. Deviations: reduction cells are searched as any
+        other; the temperature falls in each step and not after each epoch. Depths and inputs, of which all
+        are run, and widths and kernels, which run masked at their greatest, give each value a gradient and
+        not the sampled one alone. Where samples are rejected, the gradient is that of the distribution
+        before.
     """
 
     temperature: float = 10.0
@@ -44,7 +48,10 @@ class GDAS(Differentiable):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 < self.final_temperature <= self.temperature:
-            msg = f"GDAS needs temperature >= final_temperature > 0, got {self.temperature} and {self.final_temperature}."
+            msg = (
+                f"GDAS needs temperature >= final_temperature > 0, got {self.temperature} and "
+                f"{self.final_temperature}."
+            )
             raise EvaluationError(msg)
 
     def session(self, setting: Setting) -> Session:
@@ -62,13 +69,25 @@ class _Session(RelaxedSession):
     def mixtures(self, lesson: Lesson, generator: torch.Generator) -> Mapping[str, Picked]:
         """Sample a value of each parameter, so that all together are allowed."""
         method = self._method
-        temperature = method.temperature + (method.final_temperature - method.temperature) * self.progress(lesson)
+        temperature = method.temperature + (method.final_temperature - method.temperature) * self.progress(
+            lesson
+        )
         soft: dict[str, Tensor] = {}
 
         def draw() -> Architecture:
-            soft.update({label: gumbel_softmax(weights, temperature, generator) for label, weights in self.relaxation.weights.items()})
-            return self.relaxation.architecture({label: int(sample.argmax()) for label, sample in soft.items()})
+            soft.update(
+                {
+                    label: gumbel_softmax(weights, temperature, generator)
+                    for label, weights in self.relaxation.weights.items()
+                }
+            )
+            return self.relaxation.architecture(
+                {label: int(sample.argmax()) for label, sample in soft.items()}
+            )
 
         path = self.sampler.accepted(draw, lambda: self.sampler.sample(stream(lesson.seed, "allowed")))
-        positions = {label: self.relaxation.values(label).index(path[label]) if label in path else int(sample.argmax()) for label, sample in soft.items()}
+        positions = {
+            label: self.relaxation.values(label).index(path[label]) if label in path else int(sample.argmax())
+            for label, sample in soft.items()
+        }
         return {label: picked(sample, positions[label]) for label, sample in soft.items()}

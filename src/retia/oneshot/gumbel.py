@@ -1,4 +1,6 @@
-"""The Gumbel-softmax: random weights of values, which are theirs in expectation and through which gradients flow."""
+"""The Gumbel-softmax: random weights of values, which are theirs in expectation and through which gradients
+flow.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +15,8 @@ __all__ = ["Picked", "gumbel_softmax", "picked"]
 
 
 def gumbel_softmax(weights: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
-    """Return a sample of the concrete distribution, shape (K,), with gradients to architecture weights of the same shape.
+    """Return a sample of the concrete distribution, shape (K,), with gradients to architecture weights of the
+    same shape.
 
     Random numbers are drawn on the CPU, so that they are the same on every device.
 
@@ -36,7 +39,9 @@ class Picked:
     weights: Tensor
     position: int
 
-    def combine(self, candidates: Sequence[nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    def combine(
+        self, candidates: Sequence[nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
         """Run the candidate that is picked, times its weight, to which a gradient flows."""
         output = candidates[self.position](*args, **kwargs)
         return weighted(self.weights[self.position], output) if self.weights.requires_grad else output

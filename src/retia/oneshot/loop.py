@@ -27,14 +27,15 @@ __all__ = ["Loop"]
 class Loop:
     """Trains the supernet of a session.
 
-    After each epoch it writes a checkpoint, from which it goes on to the same losses: whatever is random follows from the
-    seed and the number of a lesson.
+    After each epoch it writes a checkpoint, from which it goes on to the same losses: whatever is random
+    follows from the seed and the number of a lesson.
 
     Attributes:
         session: What is taught.
         curriculum: The lessons.
         epochs: How many.
-        warmup_epochs: During how many of the first ones only weights are trained, not what chooses architectures.
+        warmup_epochs: During how many of the first ones only weights are trained, not what chooses
+            architectures.
         ranks: The processes that train together.
         identity: What a checkpoint must be of, as JSON.
         path: The checkpoint; None to keep none.
@@ -70,7 +71,8 @@ class Loop:
                 told = self._restored(state, schedules, scaler)
             except (KeyError, ValueError, TypeError, RuntimeError) as error:
                 msg = (
-                    f"The checkpoint '{self.path}' does not fit the supernet: {error}. Has the code of the model changed? Remove it, or give another directory."
+                    f"The checkpoint '{self.path}' does not fit the supernet: {error}. "
+                    "Has the code of the model changed? Remove it, or give another directory."
                 )
                 raise StorageError(msg) from error
         supernet.train()
@@ -78,13 +80,21 @@ class Loop:
             told.append(self._epoch(epoch, schedules, scaler))
             self.ranks.mean_buffers(supernet.buffers())
             if self.path is not None and self.ranks.rank == 0:
-                parts = {"optimizers": [optimizer.state_dict() for optimizer in optimizers], "scaler": scaler.state_dict(), "supernet": supernet.state_dict()}
-                save_checkpoint(self.path, {**parts, "session": self.session.state_dict(), "told": told}, self.identity)
+                parts = {
+                    "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+                    "scaler": scaler.state_dict(),
+                    "supernet": supernet.state_dict(),
+                }
+                save_checkpoint(
+                    self.path, {**parts, "session": self.session.state_dict(), "told": told}, self.identity
+                )
             self.report(told[-1], epoch)
         self.ranks.wait()
         return told
 
-    def _restored(self, state: Mapping[str, Any], schedules: Sequence[LRScheduler], scaler: torch.amp.GradScaler) -> list[dict[str, float]]:
+    def _restored(
+        self, state: Mapping[str, Any], schedules: Sequence[LRScheduler], scaler: torch.amp.GradScaler
+    ) -> list[dict[str, float]]:
         """Put all into the state of a checkpoint, and return what was reported until then."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # schedules are stepped without the optimizers to where they were
@@ -97,7 +107,9 @@ class Loop:
         self.session.load_state_dict(state["session"])
         return state["told"]
 
-    def _epoch(self, epoch: int, schedules: Sequence[LRScheduler], scaler: torch.amp.GradScaler) -> dict[str, float]:
+    def _epoch(
+        self, epoch: int, schedules: Sequence[LRScheduler], scaler: torch.amp.GradScaler
+    ) -> dict[str, float]:
         per_step, steps = self.curriculum.lessons_per_step, self.curriculum.steps_per_epoch
         losses: list[float] = []
         found: dict[str, float] = {}
@@ -114,15 +126,23 @@ class Loop:
                         schedule.step()
                     batches, step = [], step + 1
         if not losses:
-            msg = f"No target of the training data counts in epoch {epoch}, so there is no loss. Give data whose targets are not all ignored."
+            msg = (
+                f"No target of the training data counts in epoch {epoch}, so there is no loss. "
+                "Give data whose targets are not all ignored."
+            )
             raise EvaluationError(msg)
         return {"supernet_loss": sum(losses) / len(losses), **found, **self._entropy()}
 
-    def _step(self, step: int, epoch: int, batches: list[Batch], scaler: torch.amp.GradScaler) -> Mapping[str, float]:
-        """Take one step, and return its loss with what the search tells; without a loss where no target counts, which leaves the weights as they are."""
+    def _step(
+        self, step: int, epoch: int, batches: list[Batch], scaler: torch.amp.GradScaler
+    ) -> Mapping[str, float]:
+        """Take one step, and return its loss with what the search tells; without a loss where no target
+        counts, which leaves the weights as they are.
+        """
         setting = self.session.setting
         seed = stream_seed(setting.seed, "step", step)
-        # Each counts by the number of terms of its loss, so that gradients are those of all the batches together.
+        # Each counts by the number of terms of its loss, so that gradients are those of all the batches
+        # together.
         weights = [float(setting.training.weight(batch)) for batch in batches]
         parts = [sum(weights) / weight if weight else math.inf for weight in weights]
         lessons = [
@@ -154,11 +174,23 @@ class Loop:
             with seeded(lesson.seed):
                 taught = self.session.teach(lesson)
             if not math.isfinite(taught):
-                kept = f"The checkpoint of epoch {epoch - 1} is kept in '{self.path}'. " if self.path is not None and epoch > 1 else ""
-                msg = f"The loss became {taught} in epoch {epoch}, step {step}. {kept}Lower the learning rate, or set clip_norm."
+                kept = (
+                    f"The checkpoint of epoch {epoch - 1} is kept in '{self.path}'. "
+                    if self.path is not None and epoch > 1
+                    else ""
+                )
+                msg = (
+                    f"The loss became {taught} in epoch {epoch}, step {step}. "
+                    f"{kept}Lower the learning rate, or set clip_norm."
+                )
                 raise TrainingDiverged(msg)
             loss += taught / parts[lesson.number % len(lessons)]
-        parameters = [parameter for optimizer in setting.optimizers for group in optimizer.param_groups for parameter in group["params"]]
+        parameters = [
+            parameter
+            for optimizer in setting.optimizers
+            for group in optimizer.param_groups
+            for parameter in group["params"]
+        ]
         self.ranks.sum_gradients(parameters)
         if (clip_norm := setting.training.clip_norm) is not None:
             for optimizer in setting.optimizers:
@@ -174,7 +206,10 @@ class Loop:
         shares: list[float] = []
         for probabilities in self.session.probabilities().values():
             if len(probabilities) > 1:
-                shares.append(float(-sum(p * math.log(p) for p in probabilities if p > 0)) / math.log(len(probabilities)))
+                shares.append(
+                    float(-sum(p * math.log(p) for p in probabilities if p > 0))
+                    / math.log(len(probabilities))
+                )
         return {"entropy": sum(shares) / len(shares)} if shares else {}
 
 

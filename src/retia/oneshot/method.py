@@ -31,9 +31,11 @@ class Setting:
         steps: How many weight steps there are in all, and in each epoch.
         steps_per_epoch: How many weight steps an epoch has.
         seed: Where all randomness comes from.
-        allows: Whether an architecture meets the bounds on costs, which are checked before anything of it is trained.
-        penalties: What is added to, or multiplied into, the loss of what chooses architectures. Those that multiply come first, in whatever
-            order they are given: what others subtract from a reward may leave it below 0, and to multiply that would make costs a merit.
+        allows: Whether an architecture meets the bounds on costs, which are checked before anything of it is
+            trained.
+        penalties: What is added to, or multiplied into, the loss of what chooses architectures. Those that
+            multiply come first, in whatever order they are given: what others subtract from a reward may
+            leave it below 0, and to multiply that would make costs a merit.
     """
 
     supernet: Supernet
@@ -50,7 +52,9 @@ class Setting:
 
     @cached_property
     def optimizers(self) -> tuple[Optimizer, ...]:
-        """The optimizers of the supernet's weights, which whoever trains them steps, and a method may look at."""
+        """The optimizers of the supernet's weights, which whoever trains them steps, and a method may look
+        at.
+        """
         return self.training.optimizers(self.supernet, partial=True)
 
     def outputs(self, batch: Batch, model: nn.Module | None = None) -> Any:
@@ -66,8 +70,8 @@ class Setting:
 class Lesson:
     """One share of one step: a batch, and the random numbers that belong to it.
 
-    A step may have several, whose gradients are averaged, in one process or in several: what a lesson does depends on its number
-    alone, so that the losses are the same.
+    A step may have several, whose gradients are averaged, in one process or in several: what a lesson does
+    depends on its number alone, so that the losses are the same.
 
     Attributes:
         number: Counts the lessons from 0 on, over all steps and processes.
@@ -97,7 +101,9 @@ class Lesson:
 
 
 class Session(ABC):
-    """One training of a supernet by a method: all that changes from step to step, apart from the supernet's weights."""
+    """One training of a supernet by a method: all that changes from step to step, apart from the supernet's
+    weights.
+    """
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
@@ -108,7 +114,8 @@ class Session(ABC):
         """Add the gradients of a lesson to those of the supernet's weights, and return the loss."""
 
     def search(self, lesson: Lesson) -> Mapping[str, float]:
-        """Take a step of what chooses architectures, before the weights are taught; return what is worth telling.
+        """Take a step of what chooses architectures, before the weights are taught; return what is worth
+        telling.
 
         The weights' gradients are dropped afterwards. A method without one does nothing.
         """
@@ -123,7 +130,9 @@ class Session(ABC):
         return {}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what changes from step to step, apart from the supernet, as tensors and JSON values by name."""
+        """Return what changes from step to step, apart from the supernet, as tensors and JSON values by
+        name.
+        """
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -26,32 +26,37 @@ TRIES = 100
 
 @dataclass(frozen=True, kw_only=True)
 class OnceForAll(OneShot):
-    """Train the largest network first, then ever smaller ones with it: smaller kernels, then depths, then widths.
+    """Train the largest network first, then ever smaller ones with it: smaller kernels, then depths, then
+    widths.
 
-    Which values are open is a function of the step alone (`Shrinking`). Parameters of no phase, such as layer choices, are open from the first step
-    on. After the steps of the largest network, a frozen copy of it teaches all others: their loss is that on the targets plus `distillation`
-    times that on its outputs, the cross-entropy with its softmax for classes or the mean squared error for anything else. The gradients of the
-    subnets of a lesson are summed.
+    Which values are open is a function of the step alone (`Shrinking`). Parameters of no phase, such as layer
+    choices, are open from the first step on. After the steps of the largest network, a frozen copy of it
+    teaches all others: their loss is that on the targets plus `distillation` times that on its outputs, the
+    cross-entropy with its softmax for classes or the mean squared error for anything else. The gradients of
+    the subnets of a lesson are summed.
 
-    If restrictions or bounds forbid a hundred paths of open values in a row, such as the largest network itself, the nearest allowed path is
-    taken, which may have values that are not open yet.
+    If restrictions or bounds forbid a hundred paths of open values in a row, such as the largest network
+    itself, the nearest allowed path is taken, which may have values that are not open yet.
 
     Args:
         largest: The share of the steps that train the largest network.
-        phases: Which labels each phase opens, as predicates; a label belongs to the first that holds. If not given: kernel sizes, depths, widths,
-            which are found in the supernet.
-        subnets_per_step: How many subnets a lesson trains in each phase; the last number holds for further phases too.
+        phases: Which labels each phase opens, as predicates; a label belongs to the first that holds. If not
+            given: kernel sizes, depths, widths, which are found in the supernet.
+        subnets_per_step: How many subnets a lesson trains in each phase; the last number holds for further
+            phases too.
         distillation: The weight of the teacher's outputs; 0 for no teacher.
 
     Raises:
         EvaluationError: If a setting can't be.
 
     Reference:
-        Cai et al., Once-for-All: Train One Network and Specialize it for Efficient Deployment, ICLR 2020, section 3.4. `Supernet(kernel_transform=
-        True)` has its kernel transformation. Deviations: phases take equal shares of the steps, and their values open at equal distances (the
-        paper has 180 epochs for the largest network, which is the default of `largest`, 125 for kernels, and 25 and 125 for each of the two
-        stages of depth and width); channels are not sorted by importance before widths shrink; the teacher normalizes by the batch, as in
-        the authors' code, and has no dropout; `ranked` yields random architectures, where the paper searches with a predictor.
+        Cai et al., Once-for-All: Train One Network and Specialize it for Efficient Deployment, ICLR 2020,
+        section 3.4. `Supernet(kernel_transform= True)` has its kernel transformation. Deviations: phases take
+        equal shares of the steps, and their values open at equal distances (the paper has 180 epochs for the
+        largest network, which is the default of `largest`, 125 for kernels, and 25 and 125 for each of the
+        two stages of depth and width); channels are not sorted by importance before widths shrink; the
+        teacher normalizes by the batch, as in the authors' code, and has no dropout; `ranked` yields random
+        architectures, where the paper searches with a predictor.
     """
 
     largest: float = 0.3
@@ -65,7 +70,9 @@ class OnceForAll(OneShot):
             msg = f"'largest' of OnceForAll is a share of the steps between 0 and 1, got {self.largest}."
             raise EvaluationError(msg)
         if not self._subnets or min(self._subnets) < 1:
-            msg = f"'subnets_per_step' of OnceForAll is at least 1 in each phase, got {self.subnets_per_step}."
+            msg = (
+                f"'subnets_per_step' of OnceForAll is at least 1 in each phase, got {self.subnets_per_step}."
+            )
             raise EvaluationError(msg)
         if self.distillation < 0:
             msg = f"'distillation' of OnceForAll is a weight of at least 0, got {self.distillation}."
@@ -73,7 +80,11 @@ class OnceForAll(OneShot):
 
     @property
     def _subnets(self) -> Sequence[int]:
-        return (self.subnets_per_step,) if isinstance(self.subnets_per_step, int) else tuple(self.subnets_per_step)
+        return (
+            (self.subnets_per_step,)
+            if isinstance(self.subnets_per_step, int)
+            else tuple(self.subnets_per_step)
+        )
 
     def session(self, setting: Setting) -> Session:
         """Start a training.
@@ -89,17 +100,25 @@ class OnceForAll(OneShot):
             phases = select(list(parameters), self.phases)
             if not all(phases):
                 msg = (
-                    f"Each phase of OnceForAll opens at least one parameter, but number {phases.index(frozenset()) + 1} of 'phases' holds for none that is left "
+                    "Each phase of OnceForAll opens at least one parameter, "
+                    f"but number {phases.index(frozenset()) + 1} of 'phases' holds for none that is left "
                     f"of {list(parameters)}. A label is in the first phase that holds for it."
                 )
                 raise EvaluationError(msg)
         domains = {label: parameters[label].domain for labels in phases for label in labels}
         steps = round(self.largest * setting.steps) if phases else setting.steps
-        return _Session(setting, Shrinking(domains, phases, max(steps, 1), setting.steps), self._subnets, self.distillation)
+        return _Session(
+            setting,
+            Shrinking(domains, phases, max(steps, 1), setting.steps),
+            self._subnets,
+            self.distillation,
+        )
 
 
 class _Session(PathSession):
-    def __init__(self, setting: Setting, shrinking: Shrinking, subnets: Sequence[int], distillation: float) -> None:
+    def __init__(
+        self, setting: Setting, shrinking: Shrinking, subnets: Sequence[int], distillation: float
+    ) -> None:
         super().__init__(setting)
         self._extremes = Extremes(setting, self.sampler)
         self._shrinking = shrinking
@@ -135,27 +154,37 @@ class _Session(PathSession):
 
     def _path(self, step: int, rng: np.random.Generator) -> Architecture:
         """Draw a path of open values."""
-        return self.sampler.accepted(lambda: self._draw(step, rng), lambda: self._extremes.nearest(self._draw(step, rng)), tries=TRIES)
+        return self.sampler.accepted(
+            lambda: self._draw(step, rng), lambda: self._extremes.nearest(self._draw(step, rng)), tries=TRIES
+        )
 
     def _draw(self, step: int, rng: np.random.Generator) -> Architecture:
         values: dict[str, Value] = {}
         for label, parameter in self.supernet.space.parameters.items():
             if parameter.condition.holds(values):
                 phased = label in self._shrinking.domains
-                values[label] = self._shrinking.sample(label, step, rng) if phased else parameter.domain.sample(rng)
+                values[label] = (
+                    self._shrinking.sample(label, step, rng) if phased else parameter.domain.sample(rng)
+                )
         return Architecture(values)
 
     def _soft(self, batch: Batch) -> Any:
-        """Return the teacher's outputs: those of the largest network as it was when its own steps were over."""
+        """Return the teacher's outputs: those of the largest network as it was when its own steps were
+        over.
+        """
         if self._teacher is None:
             architecture = self._extremes.path(greatest, None)
             if self._weights is None:
                 self._weights = self.supernet.extract(architecture)
-            self._teacher = self.supernet.space.build(architecture, device=self.setting.training.place, seed=0)
+            self._teacher = self.supernet.space.build(
+                architecture, device=self.setting.training.place, seed=0
+            )
             self._teacher.load_state_dict(self._weights)
             self._teacher.eval()
             for module in self._teacher.modules():
-                if isinstance(module, _BatchNorm):  # without statistics it normalizes by the batch, whichever process has seen what
+                if isinstance(
+                    module, _BatchNorm
+                ):  # without statistics it normalizes by the batch, whichever process has seen what
                     module.running_mean = module.running_var = None
         with torch.no_grad():
             return self.setting.outputs(batch, self._teacher)

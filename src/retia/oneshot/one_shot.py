@@ -31,22 +31,26 @@ __all__ = ["OneShot"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OneShot(ABC):
-    """A method that trains a supernet, by which it then ranks architectures: a strategy with work to do before its first proposal.
+    """A method that trains a supernet, by which it then ranks architectures: a strategy with work to do
+    before its first proposal.
 
-    `retia.search(space, evaluator, method, trials=20)` trains the supernet as the evaluator trains models, and then scores the 20
-    architectures that the method ranks highest with the supernet's weights. `method.train(space, evaluator)` does the first
-    half, and returns an evaluator that any other strategy can search.
+    `retia.search(space, evaluator, method, trials=20)` trains the supernet as the evaluator trains models,
+    and then scores the 20 architectures that the method ranks highest with the supernet's weights.
+    `method.train(space, evaluator)` does the first half, and returns an evaluator that any other strategy can
+    search.
 
     Attributes:
         epochs: How often the training data is seen; as the evaluator has it if not given.
         warmup_epochs: During how many of the first epochs only weights are trained.
-        lessons_per_step: How many batches, each with architectures of its own, make up one step of the optimizer. Processes that
-            `torchrun` has started share them.
-        held_out: The share of the training data that architecture weights are trained on; 0 takes the validation data, as always where a
-            loader gives the data.
+        lessons_per_step: How many batches, each with architectures of its own, make up one step of the
+            optimizer. Processes that `torchrun` has started share them.
+        held_out: The share of the training data that architecture weights are trained on; 0 takes the
+            validation data, as always where a loader gives the data.
         penalties: What is added to the loss of what chooses architectures for what they cost.
-        learns_choices: Whether the method learns what to choose while it trains, which penalties and a warm-up are about.
-        recalibration_batches: From how many batches an architecture's batch-norm statistics are taken before it is judged.
+        learns_choices: Whether the method learns what to choose while it trains, which penalties and a
+            warm-up are about.
+        recalibration_batches: From how many batches an architecture's batch-norm statistics are taken before
+            it is judged.
     """
 
     epochs: int | None = None
@@ -59,7 +63,12 @@ class OneShot(ABC):
     learns_choices: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        for field, least in (("epochs", 1), ("warmup_epochs", 0), ("lessons_per_step", 1), ("recalibration_batches", 0)):
+        for field, least in (
+            ("epochs", 1),
+            ("warmup_epochs", 0),
+            ("lessons_per_step", 1),
+            ("recalibration_batches", 0),
+        ):
             value = getattr(self, field)
             if value is not None and value < least:
                 msg = f"'{field}' of {type(self).__name__} is at least {least}, got {value}."
@@ -68,10 +77,16 @@ class OneShot(ABC):
             msg = f"'held_out' of {type(self).__name__} is a share from 0 to below 1, got {self.held_out}."
             raise EvaluationError(msg)
         if self.penalties and not self.learns_choices:
-            msg = f"{type(self).__name__} has nothing that would mind a penalty: it samples without preferences. Bound the costs instead, constraints=[...]."
+            msg = (
+                f"{type(self).__name__} has nothing that would mind a penalty: "
+                "it samples without preferences. Bound the costs instead, constraints=[...]."
+            )
             raise EvaluationError(msg)
         if self.warmup_epochs and not self.learns_choices:
-            msg = f"{type(self).__name__} learns no choices that a warm-up could precede, got warmup_epochs={self.warmup_epochs}. Leave it out."
+            msg = (
+                f"{type(self).__name__} learns no choices that a warm-up could precede, "
+                f"got warmup_epochs={self.warmup_epochs}. Leave it out."
+            )
             raise EvaluationError(msg)
 
     @abstractmethod
@@ -83,13 +98,23 @@ class OneShot(ABC):
         del space
         return None
 
-    def train(self, space: ModelSpace, evaluator: Any, *, directory: str | Path | None = None, seed: int = 0, device: str | None = None) -> SupernetEvaluator:
+    def train(
+        self,
+        space: ModelSpace,
+        evaluator: Any,
+        *,
+        directory: str | Path | None = None,
+        seed: int = 0,
+        device: str | None = None,
+    ) -> SupernetEvaluator:
         """Train a supernet, and return it as an evaluator.
 
         Args:
             space: The space of the models.
-            evaluator: What says how models are trained and judged: a `Training`, such as `Classification`, or one with a method `training`.
-            directory: Where a checkpoint is kept after each epoch, from which the training goes on if it is called again.
+            evaluator: What says how models are trained and judged: a `Training`, such as `Classification`, or
+                one with a method `training`.
+            directory: Where a checkpoint is kept after each epoch, from which the training goes on if it is
+                called again.
             seed: Where all randomness comes from.
             device: Where to train; as the evaluator would, if not given.
 
@@ -100,20 +125,32 @@ class OneShot(ABC):
             TrainingDiverged: If a loss becomes NaN.
             StorageError: If the checkpoint is one of something else.
         """
-        return self.prepare(evaluator, Run(space, seed=seed, device=device, directory=None if directory is None else Path(directory)))
+        return self.prepare(
+            evaluator,
+            Run(space, seed=seed, device=device, directory=None if directory is None else Path(directory)),
+        )
 
     # --- as a strategy
 
     def prepare(self, evaluator: Any, run: Run) -> SupernetEvaluator:
-        """Train the supernet of the run's space, or go on from the checkpoint in its directory, and return it as an evaluator."""
+        """Train the supernet of the run's space, or go on from the checkpoint in its directory, and return it
+        as an evaluator.
+        """
         space = run.space
         if not isinstance(space, ModelSpace):
-            msg = f"{type(self).__name__} trains a supernet, but the space ({type(space).__name__}) builds no models. Search a ModelSpace."
-            raise SpaceError(msg)
-        if not callable(getattr(evaluator, "training", None)):  # isinstance of a protocol does not see what __getattr__ finds, from Python 3.12 on
             msg = (
-                f"{type(self).__name__} trains a supernet as the evaluator trains models, but {type(evaluator).__name__} does not say how: it offers no loss and no "
-                f"data. Give retia.Training, a preset of it such as Classification, or an evaluator with a method training() -> retia.Training."
+                f"{type(self).__name__} trains a supernet, but the space ({type(space).__name__}) builds no "
+                "models. Search a ModelSpace."
+            )
+            raise SpaceError(msg)
+        if not callable(
+            getattr(evaluator, "training", None)
+        ):  # isinstance of a protocol does not see what __getattr__ finds, from Python 3.12 on
+            msg = (
+                f"{type(self).__name__} trains a supernet as the evaluator trains models, "
+                f"but {type(evaluator).__name__} does not say how: it offers no loss and no "
+                "data. Give retia.Training, a preset of it such as Classification, "
+                "or an evaluator with a method training() -> retia.Training."
             )
             raise EvaluationError(msg)
         if reason := self.refuse(space):
@@ -123,7 +160,8 @@ class OneShot(ABC):
         epochs = self.epochs or cast("int", training.epochs)
         if self.warmup_epochs >= epochs:
             msg = (
-                f"{type(self).__name__} learns what to choose after a warm-up of {self.warmup_epochs} epochs, of which the training has {epochs}. "
+                f"{type(self).__name__} learns what to choose after a warm-up of {self.warmup_epochs} "
+                f"epochs, of which the training has {epochs}. "
                 f"Train for more epochs, or set warmup_epochs below {epochs}."
             )
             raise EvaluationError(msg)
@@ -131,12 +169,16 @@ class OneShot(ABC):
         # Too little data is an error before anything is made.
         curriculum_of(training, seed=order, lessons_per_step=self.lessons_per_step, held_out=self.held_out)
         example: Any = training.example_inputs
-        supernet = Supernet(space, example=example, device="cpu", seed=stream_seed(run.seed, "weights")).to(place)
+        supernet = Supernet(space, example=example, device="cpu", seed=stream_seed(run.seed, "weights")).to(
+            place
+        )
         layout = memory_format_of(supernet)
         if layout is torch.channels_last:
             supernet.to(memory_format=layout)  # pyright: ignore[reportCallIssue]  # an overload that torch does not declare
         training = training.on(place, layout)
-        curriculum = curriculum_of(training, seed=order, lessons_per_step=self.lessons_per_step, held_out=self.held_out)
+        curriculum = curriculum_of(
+            training, seed=order, lessons_per_step=self.lessons_per_step, held_out=self.held_out
+        )
         penalties = [self.penalties] if isinstance(self.penalties, Penalty) else self.penalties
         setting = Setting(
             supernet=supernet,
@@ -159,7 +201,13 @@ class OneShot(ABC):
             epochs=epochs,
             warmup_epochs=self.warmup_epochs,
             ranks=join(place),
-            identity={"method": self.describe(), "evaluator": _described(evaluator), "space": _fingerprint(space), "epochs": epochs, "seed": run.seed},
+            identity={
+                "method": self.describe(),
+                "evaluator": _described(evaluator),
+                "space": _fingerprint(space),
+                "epochs": epochs,
+                "seed": run.seed,
+            },
             path=None if run.directory is None else run.directory / "supernet.safetensors",
             report=run.report,
         ).run()
@@ -168,7 +216,9 @@ class OneShot(ABC):
         object.__setattr__(self, "_ranking", _Ranking(session.ranked()))
         return SupernetEvaluator(supernet, evaluator, self.recalibration_batches, trained_by=self.describe())
 
-    def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
+    def propose(
+        self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
+    ) -> Sequence[Proposal]:
         """Return up to `n` of the architectures that the supernet ranks highest and that have not been tried.
 
         Raises:
@@ -193,7 +243,8 @@ class OneShot(ABC):
         return iter(cast("_Ranking", self.__dict__["_ranking"]))
 
     def probabilities(self) -> Mapping[str, np.ndarray[Any, Any]]:
-        """Return how likely each value of each parameter is chosen, by label; nothing where the method has no preference.
+        """Return how likely each value of each parameter is chosen, by label; nothing where the method has no
+        preference.
 
         Raises:
             StudyError: If the supernet has not been trained.
@@ -208,7 +259,10 @@ class OneShot(ABC):
     def _trained(self) -> Session:
         session = self.__dict__.get("_session")
         if session is None:
-            msg = f"{type(self).__name__} has no trained supernet yet. Run it by retia.search or study.run, or call train(space, evaluator) first."
+            msg = (
+                f"{type(self).__name__} has no trained supernet yet. Run it by retia.search or study.run, "
+                "or call train(space, evaluator) first."
+            )
             raise StudyError(msg)
         return cast("Session", session)
 

@@ -41,27 +41,46 @@ class PartialLayers:
         for name, layer in choice.candidates.named_modules():
             if isinstance(layer, Switch):
                 self._refuse(path, name, layer, "a choice inside of a candidate")
-            tensors = [tensor for tensor in (*layer._parameters.values(), *layer._buffers.values()) if tensor is not None]
+            tensors = [
+                tensor
+                for tensor in (*layer._parameters.values(), *layer._buffers.values())
+                if tensor is not None
+            ]
             if not tensors and type(layer) not in _CONVOLUTIONS:
                 continue
             if type(layer) not in _CONVOLUTIONS | _NORMS:
                 self._refuse(path, name, layer, "neither a convolution nor a batch norm of a fixed size")
-            sizes = [getattr(layer, size) for size in ("in_channels", "out_channels", "num_features") if hasattr(layer, size)]
+            sizes = [
+                getattr(layer, size)
+                for size in ("in_channels", "out_channels", "num_features")
+                if hasattr(layer, size)
+            ]
             groups = getattr(layer, "groups", 1)
             if any(size % divisor for size in (*sizes, *([groups] if groups > 1 else []))):
-                self._refuse(path, name, layer, f"a layer whose channels {sizes} and number of groups {groups} are not divisible by {divisor}")
+                self._refuse(
+                    path,
+                    name,
+                    layer,
+                    (
+                        f"a layer whose channels {sizes} and number of groups {groups} are not divisible by "
+                        f"{divisor}"
+                    ),
+                )
             self._layers.append(layer)
 
     def _refuse(self, path: str, name: str, layer: nn.Module, reason: str) -> None:
         msg = (
-            f"PCDARTS lets every {self.divisor}th channel through the candidates of '{self.label}', but '{path}.candidates.{name}' "
+            f"PCDARTS lets every {self.divisor}th channel through the candidates of '{self.label}', "
+            f"but '{path}.candidates.{name}' "
             f"({type(layer).__name__}) is {reason}. Use {OTHERS}, or PCDARTS with another divisor."
         )
         raise SupernetError(msg)
 
     @contextmanager
     def in_part(self) -> Generator[None]:
-        """Let the layers compute with the first channels inside; gradients and running statistics are those of the full tensors' parts."""
+        """Let the layers compute with the first channels inside; gradients and running statistics are those
+        of the full tensors' parts.
+        """
         before: list[tuple[dict[str, Any], dict[str, Any]]] = []
         grouped = [(layer, layer.groups) for layer in self._layers if getattr(layer, "groups", 1) != 1]
         try:
@@ -82,11 +101,15 @@ class PartialLayers:
 
     def _part(self, tensor: Tensor, layer: nn.Module) -> Tensor:
         part = tensor.narrow(0, 0, len(tensor) // self.divisor)
-        return part.narrow(1, 0, part.shape[1] // self.divisor) if part.ndim > 1 and layer.groups == 1 else part
+        return (
+            part.narrow(1, 0, part.shape[1] // self.divisor) if part.ndim > 1 and layer.groups == 1 else part
+        )
 
 
 def bypass(rest: Tensor, like: Tensor) -> Tensor:
-    """Return channels (B, C', ...) that bypass candidates in the extents of what these return: max-pooled where candidates have a stride."""
+    """Return channels (B, C', ...) that bypass candidates in the extents of what these return: max-pooled
+    where candidates have a stride.
+    """
     if rest.shape[2:] == like.shape[2:]:
         return rest
     strides = [-(-before // after) for before, after in zip(rest.shape[2:], like.shape[2:], strict=True)]
@@ -94,7 +117,8 @@ def bypass(rest: Tensor, like: Tensor) -> Tensor:
 
 
 def shuffled(parts: Iterable[Tensor], groups: int) -> Tensor:
-    """Concatenate channels and interleave them, so that those of each group are spread: (B, C, ...) to the same shape.
+    """Concatenate channels and interleave them, so that those of each group are spread: (B, C, ...) to the
+    same shape.
 
     >>> shuffled([torch.tensor([[0, 1]]), torch.tensor([[2, 3]])], 2)
     tensor([[0, 2, 1, 3]])

@@ -20,12 +20,14 @@ __all__ = ["PCDARTS"]
 
 @dataclass(frozen=True, kw_only=True)
 class PCDARTS(Differentiable):
-    """Weigh values as DARTS does, but send one channel of `divisor` through the candidates of a layer choice; the others bypass them.
+    """Weigh values as DARTS does, but send one channel of `divisor` through the candidates of a layer choice;
+    the others bypass them.
 
-    Candidates are given tensors (B, C, ...) and return as many channels. They are made of convolutions, batch norms and layers without
-    tensors. What leaves the choice has its channels shuffled. The weights that candidates are trained with are those of their first channels, so retrain
-    what is found. Choices other than of layers are mixed as in DARTS. Other layers with tensors, elastic ones, choices inside of candidates, and channels
-    or groups that `divisor` doesn't divide are refused before the training.
+    Candidates are given tensors (B, C, ...) and return as many channels. They are made of convolutions, batch
+    norms and layers without tensors. What leaves the choice has its channels shuffled. The weights that
+    candidates are trained with are those of their first channels, so retrain what is found. Choices other
+    than of layers are mixed as in DARTS. Other layers with tensors, elastic ones, choices inside of
+    candidates, and channels or groups that `divisor` doesn't divide are refused before the training.
 
     Args:
         divisor: One channel of so many goes through the candidates (the paper's K).
@@ -34,9 +36,10 @@ class PCDARTS(Differentiable):
         EvaluationError: If a setting can't be.
 
     Reference:
-        Xu et al., PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search, ICLR 2020, sections 3.2 and 3.3. Deviations: of the edges
-        into a node, those are normalized of which some are chosen; a node that uses all of them sums them. The max pool that halves
-        bypassing channels rounds up. The learning rate, `divisor`, and the 15 epochs of warm-up are those of the authors' code.
+        Xu et al., PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search, ICLR 2020,
+        sections 3.2 and 3.3. Deviations: of the edges into a node, those are normalized of which some are
+        chosen; a node that uses all of them sums them. The max pool that halves bypassing channels rounds up.
+        The learning rate, `divisor`, and the 15 epochs of warm-up are those of the authors' code.
     """
 
     warmup_epochs: int = 15
@@ -53,7 +56,8 @@ class PCDARTS(Differentiable):
         """Start a training.
 
         Raises:
-            SupernetError: If a parameter can't be mixed, or the candidates of a layer choice can't compute with a share of their channels.
+            SupernetError: If a parameter can't be mixed, or the candidates of a layer choice can't compute
+                with a share of their channels.
             StudyError: If no architecture meets the bounds.
         """
         return _Session(setting, self)
@@ -68,7 +72,10 @@ class _Session(RelaxedSession):
             if isinstance(module, MixedLayer) and module.label in self.relaxation.weights
         }
         # Weights of the subsets of edges, such that those with an edge sum to the edge's own.
-        self._subsets = {label: torch.linalg.pinv(edges.members.T).to(setting.training.place) for label, edges in self.relaxation.edges.items()}  # (K, E)
+        self._subsets = {
+            label: torch.linalg.pinv(edges.members.T).to(setting.training.place)
+            for label, edges in self.relaxation.edges.items()
+        }  # (K, E)
         # Candidates that can't do with a share of their channels are found before anything is trained.
         run_mixed(setting, self._weighed())
 
@@ -79,7 +86,12 @@ class _Session(RelaxedSession):
 
     def _weighed(self) -> Mapping[str, Mixture]:
         likely = {label: weights.softmax(0) for label, weights in self.relaxation.weights.items()}
-        return {label: WeightedSum(self._subsets[label] @ one) if label in self._subsets else _PartialSum(one, self._layers) for label, one in likely.items()}
+        return {
+            label: WeightedSum(self._subsets[label] @ one)
+            if label in self._subsets
+            else _PartialSum(one, self._layers)
+            for label, one in likely.items()
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,15 +106,19 @@ class _PartialSum:
     weights: Tensor
     layers: Mapping[int, PartialLayers]
 
-    def combine(self, candidates: Sequence[nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    def combine(
+        self, candidates: Sequence[nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
         """Run every candidate on its share of the channels."""
         layers = self.layers[id(candidates)]
         x, divisor = args[0] if args else None, layers.divisor
         if not isinstance(x, Tensor) or x.ndim < 2 or x.shape[1] % divisor:
             given = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
             msg = (
-                f"PCDARTS calls the candidates of '{layers.label}' ('{layers.path}') with one of every {divisor} channels, so they take a tensor (B, C, ...) "
-                f"whose C is divisible by {divisor}, got {given}. Change the width or the divisor, or use {OTHERS}."
+                f"PCDARTS calls the candidates of '{layers.label}' ('{layers.path}') with one of every "
+                f"{divisor} channels, so they take a tensor (B, C, ...) "
+                f"whose C is divisible by {divisor}, got {given}. Change the width or the divisor, "
+                f"or use {OTHERS}."
             )
             raise SupernetError(msg)
         part = x.shape[1] // divisor
@@ -112,7 +128,8 @@ class _PartialSum:
         def whole(output: Tensor) -> Tensor:
             if output.ndim != x.ndim or output.shape[1] != part:
                 msg = (
-                    f"The candidates of '{layers.label}' ('{layers.path}') must return as many channels as they are given, for PCDARTS lets the others bypass "
+                    f"The candidates of '{layers.label}' ('{layers.path}') must return as many channels as "
+                    "they are given, for PCDARTS lets the others bypass "
                     f"them, got the shape {tuple(output.shape)} for {part} channels. Use {OTHERS}."
                 )
                 raise SupernetError(msg)

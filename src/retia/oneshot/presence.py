@@ -1,4 +1,6 @@
-"""Which modules of a supernet are present, and how large their tensors are, for each combination of the values that this depends on."""
+"""Which modules of a supernet are present, and how large their tensors are, for each combination of the
+values that this depends on.
+"""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +27,8 @@ class Part:
 
     Attributes:
         module: The module.
-        presence: 1 where it is present, 0 where it is not; a module in several places is present if one of them is.
+        presence: 1 where it is present, 0 where it is not; a module in several places is present if one of
+            them is.
         sizes: The number of entries of each of its parameters while it is present, by name.
     """
 
@@ -35,7 +38,8 @@ class Part:
 
 
 class Layout:
-    """What a supernet is made of, told by tables; it looks at a copy without memory and leaves the supernet as it is.
+    """What a supernet is made of, told by tables; it looks at a copy without memory and leaves the supernet
+    as it is.
 
     Args:
         supernet: The supernet.
@@ -64,7 +68,10 @@ class Layout:
         places: dict[int, tuple[nn.Module, list[CostTable]]] = {}
         for module, presence in self._places(self.twin.model, constant(1)):
             places.setdefault(id(module), (module, []))[1].append(presence)
-        self.parts = [Part(module, self._interned(_any_of(presences)), self._sizes(module)) for module, presences in places.values()]
+        self.parts = [
+            Part(module, self._interned(_any_of(presences)), self._sizes(module))
+            for module, presences in places.values()
+        ]
 
     def values(self, label: str) -> list[Value]:
         """Return the values of a parameter in the order of its domain."""
@@ -74,11 +81,15 @@ class Layout:
 
     def positions(self, values: Mapping[str, Value]) -> dict[str, int]:
         """Return the positions of values in their domains; those of real intervals have none."""
-        finite = ((label, value) for label, value in values.items() if not math.isinf(self.domains[label].size))
+        finite = (
+            (label, value) for label, value in values.items() if not math.isinf(self.domains[label].size)
+        )
         return {label: self.values(label).index(value) for label, value in finite}
 
     def fill(self, values: Mapping[str, Value]) -> None:
-        """Let the copy compute what the supernet does for values of all parameters, whether they are active or not."""
+        """Let the copy compute what the supernet does for values of all parameters, whether they are active
+        or not.
+        """
         self._filled = values
         self.twin.slots.fill(values)
 
@@ -88,21 +99,31 @@ class Layout:
 
     @cached_property
     def _labels_inside(self) -> dict[int, tuple[str, ...]]:
-        """The parameters on which each module depends with all that is in it, by the module's id; objects that are no modules may be anywhere."""
+        """The parameters on which each module depends with all that is in it, by the module's id; objects
+        that are no modules may be anywhere.
+        """
         modules = list(self.twin.model.modules())
-        anywhere = frozenset[str]().union(*(slot.labels for slot in self.twin.slots.all if not isinstance(slot.owner, nn.Module)))
-        inside = {id(module): self._own_labels.get(id(module), frozenset[str]()) | anywhere for module in modules}
+        anywhere = frozenset[str]().union(
+            *(slot.labels for slot in self.twin.slots.all if not isinstance(slot.owner, nn.Module))
+        )
+        inside = {
+            id(module): self._own_labels.get(id(module), frozenset[str]()) | anywhere for module in modules
+        }
         for module in reversed(modules):  # what is in a module comes after it
             inside[id(module)] = inside[id(module)].union(*(inside[id(child)] for child in module.children()))
         return {module: tuple(sorted(labels)) for module, labels in inside.items()}
 
     def _places(self, module: nn.Module, presence: CostTable) -> Iterator[tuple[nn.Module, CostTable]]:
-        """Yield the places at which modules stand, each with the table of whether it is present; switches themselves are left out."""
+        """Yield the places at which modules stand, each with the table of whether it is present; switches
+        themselves are left out.
+        """
         if isinstance(module, Switch):
             rows = self._look(module, lambda: {id(child): child for _, child in module.present()})
             children = {key: child for _, row in rows for key, child in row.items()}
             for key, child in children.items():
-                yield from self._places(child, presence * self._table(module, [float(key in row) for _, row in rows]))
+                yield from self._places(
+                    child, presence * self._table(module, [float(key in row) for _, row in rows])
+                )
             return
         yield module, presence
         for child in module._modules.values():
@@ -117,7 +138,8 @@ class Layout:
         if type(module).shapes is Elastic.shapes:
             term = self._terms.get(id(module), module.elastic_sizes)
             return {name: self._entries(shape) for name, shape in term.items() if name in module._parameters}
-        # How its shapes follow from its attributes is its own affair: the attributes take every combination of values.
+        # How its shapes follow from its attributes is its own affair: the attributes take every combination
+        # of values.
         rows = self._look(module, lambda: {name: math.prod(shape) for name, shape in module.shapes().items()})
         names = dict.fromkeys(name for _, row in rows for name in row if name in module._parameters)
         return {name: self._table(module, [float(row.get(name, 0)) for _, row in rows]) for name in names}
@@ -131,8 +153,12 @@ class Layout:
         """Return a table that is equal to a table, always the same one."""
         return self._presences.setdefault((table.labels, table.entries.numpy().tobytes()), table)
 
-    def _look(self, module: nn.Module, see: Callable[[], Mapping[Any, Any]]) -> list[tuple[dict[str, Value], Mapping[Any, Any]]]:
-        """Return what is seen of a module for each combination of the values that its attributes depend on, the last of the sorted labels varying first."""
+    def _look(
+        self, module: nn.Module, see: Callable[[], Mapping[Any, Any]]
+    ) -> list[tuple[dict[str, Value], Mapping[Any, Any]]]:
+        """Return what is seen of a module for each combination of the values that its attributes depend on,
+        the last of the sorted labels varying first.
+        """
         labels = sorted(self._own_labels.get(id(module), ()))
         check_tabled(labels, self.domains)
         rows: list[tuple[dict[str, Value], Mapping[Any, Any]]] = []
@@ -144,16 +170,25 @@ class Layout:
 
     def _table(self, module: nn.Module, numbers: list[float]) -> CostTable:
         labels = tuple(sorted(self._own_labels.get(id(module), ())))
-        return CostTable(labels, torch.tensor(numbers, dtype=torch.float64).view([int(self.domains[label].size) for label in labels]))
+        return CostTable(
+            labels,
+            torch.tensor(numbers, dtype=torch.float64).view(
+                [int(self.domains[label].size) for label in labels]
+            ),
+        )
 
 
 def expected_params(layout: Layout) -> TableSum:
-    """Return the number of parameters: the sum of the sizes of all tensors, each as often as it is present; shared ones count once."""
+    """Return the number of parameters: the sum of the sizes of all tensors, each as often as it is present;
+    shared ones count once.
+    """
     holders: dict[Any, list[tuple[CostTable, CostTable]]] = {}
     for part in layout.parts:
         for name, size in part.sizes.items():
             tensor = part.module._parameters[name]
-            holders.setdefault((id(part.module), name) if tensor is None else id(tensor), []).append((part.presence, size))
+            holders.setdefault((id(part.module), name) if tensor is None else id(tensor), []).append(
+                (part.presence, size)
+            )
     tables: list[CostTable] = []
     for holding in holders.values():
         absent = constant(1)  # whether none of the holders before is present

@@ -19,23 +19,26 @@ __all__ = ["ProxylessNAS"]
 
 @dataclass(frozen=True, kw_only=True)
 class ProxylessNAS(Differentiable):
-    """Train one sampled path at a time, and the architecture weights of two sampled values of each parameter, of which one runs.
+    """Train one sampled path at a time, and the architecture weights of two sampled values of each parameter,
+    of which one runs.
 
-    Weights are trained on a path that is sampled by the probabilities. In a step of the architecture weights two values of each parameter are sampled, and
-    one of the two by their renormalized probabilities: it runs. Both gates get a gradient, one of the two weights grows and the other
-    shrinks, and the probabilities of the other values stay what they are. Sampled paths meet restrictions and bounds.
+    Weights are trained on a path that is sampled by the probabilities. In a step of the architecture weights
+    two values of each parameter are sampled, and one of the two by their renormalized probabilities: it runs.
+    Both gates get a gradient, one of the two weights grows and the other shrinks, and the probabilities of
+    the other values stay what they are. Sampled paths meet restrictions and bounds.
 
     Raises:
         EvaluationError: If a setting can't be.
 
     Reference:
-        Cai et al., ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware, ICLR 2019, sections 3.1, 3.2 and 3.3.1 (`penalties`).
-        The settings of Adam are those of the authors' code, which trains weights alone for 40 epochs (`warmup_epochs`) and architecture weights in
-        every fifth step, and here in each. Deviations: the output of the path that runs is computed again with that of the other,
-        when their gradients are asked for, so that no output is kept: dropout draws anew there, and running statistics stay.
-        A cell's edges are sampled by their strengths (see `Relaxation`) and not by weights of their own. Where samples are rejected, the gradient is
-        that of the distribution before. Depths, inputs, widths and kernels are masked at their greatest in steps of the architecture
-        weights.
+        Cai et al., ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware, ICLR 2019,
+        sections 3.1, 3.2 and 3.3.1 (`penalties`). The settings of Adam are those of the authors' code, which
+        trains weights alone for 40 epochs (`warmup_epochs`) and architecture weights in every fifth step, and
+        here in each. Deviations: the output of the path that runs is computed again with that of the other,
+        when their gradients are asked for, so that no output is kept: dropout draws anew there, and running
+        statistics stay. A cell's edges are sampled by their strengths (see `Relaxation`) and not by weights
+        of their own. Where samples are rejected, the gradient is that of the distribution before. Depths,
+        inputs, widths and kernels are masked at their greatest in steps of the architecture weights.
     """
 
     learning_rate: float = 1e-3
@@ -46,7 +49,8 @@ class ProxylessNAS(Differentiable):
         super().__post_init__()
         if self.betas[0] != 0 or self.weight_decay != 0:
             msg = (
-                f"ProxylessNAS moves the weights of two values alone, so that Adam needs betas of (0, ...) and no weight_decay, "
+                "ProxylessNAS moves the weights of two values alone, so that Adam needs betas of (0, "
+                "...) and no weight_decay, "
                 f"got {self.betas} and {self.weight_decay}."
             )
             raise EvaluationError(msg)
@@ -71,7 +75,9 @@ class _Session(RelaxedSession):
         return float(loss.detach())
 
     def mixtures(self, lesson: Lesson, generator: torch.Generator) -> Mapping[str, BinaryGates]:
-        """Open one gate of two for each parameter that the sampled path has; the path's other choices are activated."""
+        """Open one gate of two for each parameter that the sampled path has; the path's other choices are
+        activated.
+        """
         del generator
         architecture, pairs = self._path(lesson, "search")
         self.supernet.activate(architecture)
@@ -89,7 +95,11 @@ class _Session(RelaxedSession):
         self.supernet.mix(gates)  # edges of cells stay activated
         loss = self.search_loss(lesson)
         weights = self.relaxation.weights
-        found = self.gradients(lesson, self.penalized(loss, lesson), [*weights.values(), *(gate.weights for gate in gates.values())])
+        found = self.gradients(
+            lesson,
+            self.penalized(loss, lesson),
+            [*weights.values(), *(gate.weights for gate in gates.values())],
+        )
         gradients = dict(zip(weights, found, strict=False))
         with torch.no_grad():
             for (label, gate), slope in zip(gates.items(), found[len(weights) :], strict=True):
@@ -104,13 +114,17 @@ class _Session(RelaxedSession):
         return {"search_loss": float(loss.detach())}
 
     def _path(self, lesson: Lesson, purpose: str) -> tuple[Architecture, Mapping[str, tuple[int, int]]]:
-        """Sample a path that is allowed, and for each parameter the position of its value with that of another one."""
+        """Sample a path that is allowed, and for each parameter the position of its value with that of
+        another one.
+        """
         with torch.no_grad():
             likely = {label: one.double().cpu() for label, one in self.relaxation.probabilities().items()}
         generator = generator_of(lesson, purpose)
 
         def draw() -> Architecture:
-            return self.relaxation.architecture({label: int(torch.multinomial(one, 1, generator=generator)) for label, one in likely.items()})
+            return self.relaxation.architecture(
+                {label: int(torch.multinomial(one, 1, generator=generator)) for label, one in likely.items()}
+            )
 
         architecture = self.sampler.accepted(draw, lambda: self.sampler.sample(stream(lesson.seed, purpose)))
         pairs: dict[str, tuple[int, int]] = {}
@@ -119,13 +133,19 @@ class _Session(RelaxedSession):
                 one = self.relaxation.values(label).index(value)
                 rest = likely[label].clone()
                 rest[one] = 0
-                other = torch.multinomial(rest if float(rest.sum()) > 0 else rest.index_fill(0, _others(one, len(rest)), 1.0), 1, generator=generator)
+                other = torch.multinomial(
+                    rest if float(rest.sum()) > 0 else rest.index_fill(0, _others(one, len(rest)), 1.0),
+                    1,
+                    generator=generator,
+                )
                 pairs[label] = (one, int(other))
         return architecture, pairs
 
 
 def _through_gates(weights: Tensor, gate: BinaryGates, slope: Tensor) -> Tensor:
-    """Return the gradient of the weights, shape (K,), given that of the gates, for two renormalized probabilities."""
+    """Return the gradient of the weights, shape (K,), given that of the gates, for two renormalized
+    probabilities.
+    """
     one, other = weights[[gate.open, gate.other]].softmax(0)
     pull = one * other * (slope[gate.open] - slope[gate.other])
     gradient = torch.zeros_like(weights)

@@ -27,7 +27,11 @@ class Ranks:
         if self.size == 1:
             return
         trained = [parameter for parameter in parameters if parameter.requires_grad]
-        used = torch.tensor([parameter.grad is not None for parameter in trained], dtype=torch.float32, device=trained[0].device)
+        used = torch.tensor(
+            [parameter.grad is not None for parameter in trained],
+            dtype=torch.float32,
+            device=trained[0].device,
+        )
         distributed.all_reduce(used)
         for parameter, count in zip(trained, used.tolist(), strict=True):
             if count:
@@ -59,7 +63,9 @@ class Ranks:
 
 
 def join(device: torch.device) -> Ranks:
-    """Return the processes that train together: those of `torchrun`, of a process group that the user has set up, or this one alone."""
+    """Return the processes that train together: those of `torchrun`, of a process group that the user has set
+    up, or this one alone.
+    """
     if not distributed.is_available():
         return Ranks()
     if not distributed.is_initialized():

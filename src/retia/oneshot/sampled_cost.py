@@ -20,9 +20,11 @@ TRIES = 1_000
 
 @dataclass(frozen=True, eq=False)
 class SampledCost:
-    """A cost whose expectation is estimated from sampled architectures, with the gradient of the score function.
+    """A cost whose expectation is estimated from sampled architectures, with the gradient of the score
+    function.
 
-    Both are unbiased, given the restrictions of the space. Each sample is compared with the mean of the others, which lowers the variance.
+    Both are unbiased, given the restrictions of the space. Each sample is compared with the mean of the
+    others, which lowers the variance.
 
     Attributes:
         space: Where architectures are sampled.
@@ -36,15 +38,20 @@ class SampledCost:
     space: SearchSpace
     measure: Callable[[Architecture], float]
     samples: int
-    _known: dict[Architecture, float] = field(default_factory=dict[Architecture, float], init=False, repr=False)
+    _known: dict[Architecture, float] = field(
+        default_factory=dict[Architecture, float], init=False, repr=False
+    )
 
-    def expected(self, probabilities: Mapping[str, Tensor], generator: torch.Generator | None = None) -> Tensor:
+    def expected(
+        self, probabilities: Mapping[str, Tensor], generator: torch.Generator | None = None
+    ) -> Tensor:
         """Return an estimate of the expected cost, a float64 scalar.
 
         Args:
-            probabilities: Of each parameter's values, in the order of its domain, shape (K,). A parameter without any is drawn uniformly.
-            generator: Where the samples come from, on the CPU; if not given, they follow from the probabilities, so that the same ones
-                give the same estimate.
+            probabilities: Of each parameter's values, in the order of its domain, shape (K,). A parameter
+                without any is drawn uniformly.
+            generator: Where the samples come from, on the CPU; if not given, they follow from the
+                probabilities, so that the same ones give the same estimate.
 
         Raises:
             SupernetError: If no sample meets the restrictions of the space.
@@ -70,7 +77,9 @@ class SampledCost:
             self._known[key] = self.measure(key)
         return self._known[key]
 
-    def _draw(self, probabilities: Mapping[str, Tensor], generator: torch.Generator) -> tuple[Architecture, dict[str, int]]:
+    def _draw(
+        self, probabilities: Mapping[str, Tensor], generator: torch.Generator
+    ) -> tuple[Architecture, dict[str, int]]:
         """Return an architecture, and the positions of its values that were drawn by their probabilities."""
         for _ in range(TRIES):
             values: dict[str, Value] = {}
@@ -82,10 +91,15 @@ class SampledCost:
                     positions[label] = int(torch.multinomial(probabilities[label], 1, generator=generator))
                     values[label] = self._values(label)[positions[label]]
                 else:
-                    values[label] = parameter.domain.from_unit(float(torch.rand((), generator=generator, dtype=torch.float64)))
+                    values[label] = parameter.domain.from_unit(
+                        float(torch.rand((), generator=generator, dtype=torch.float64))
+                    )
             if values in self.space:
                 return self.space.validate(values), positions
-        msg = f"None of {TRIES:,} architectures sampled by their probabilities met the restrictions of the space. Loosen them."
+        msg = (
+            f"None of {TRIES:,} architectures sampled by their probabilities met the restrictions of the "
+            "space. Loosen them."
+        )
         raise SupernetError(msg)
 
     def _values(self, label: str) -> list[Value]:

@@ -14,7 +14,9 @@ from retia.space import Architecture
 __all__ = ["PathSampler", "PathSession"]
 
 TRIES = 1_000
-"""How many samples in a row may break a restriction or bound before the space is listed, where it can be, or something else is taken."""
+"""How many samples in a row may break a restriction or bound before the space is listed, where it can be, or
+something else is taken.
+"""
 LISTABLE = 10_000
 """The largest space that is listed to find what its bounds allow."""
 PATIENCE = 10_000
@@ -24,11 +26,13 @@ PATIENCE = 10_000
 class PathSampler:
     """Draws architectures that a setting allows: it samples the space until a bound is met.
 
-    In a space of at most ten thousand architectures, of which bounds allow very few, it draws uniformly from a list of those few.
+    In a space of at most ten thousand architectures, of which bounds allow very few, it draws uniformly from
+    a list of those few.
 
     Args:
         setting: Where it samples.
-        uniform: "choices" draws each active parameter uniformly, "architectures" every architecture alike (see `SearchSpace.sample`).
+        uniform: "choices" draws each active parameter uniformly, "architectures" every architecture alike
+            (see `SearchSpace.sample`).
 
     Raises:
         StudyError: If no architecture is found that meets the bounds.
@@ -53,15 +57,28 @@ class PathSampler:
                 return architecture
         if listable and self._allowed:
             return self._allowed[int(rng.integers(len(self._allowed)))]
-        looked = f"None of the {self._space.size():,} architectures" if listable else f"None of {PATIENCE:,} sampled architectures"
-        msg = f"{looked} of {self._space.name} met the bounds on costs. Loosen them, or narrow the choices to what is affordable."
+        looked = (
+            f"None of the {self._space.size():,} architectures"
+            if listable
+            else f"None of {PATIENCE:,} sampled architectures"
+        )
+        msg = (
+            f"{looked} of {self._space.name} met the bounds on costs. Loosen them, "
+            "or narrow the choices to what is affordable."
+        )
         raise StudyError(msg)
 
     def allows(self, architecture: Architecture) -> bool:
         """Return whether an architecture meets the restrictions of the space and the bounds on costs."""
         return architecture in self._space and self._setting.allows(architecture)
 
-    def accepted(self, draw: Callable[[], Architecture], otherwise: Callable[[], Architecture], *, tries: int | None = None) -> Architecture:
+    def accepted(
+        self,
+        draw: Callable[[], Architecture],
+        otherwise: Callable[[], Architecture],
+        *,
+        tries: int | None = None,
+    ) -> Architecture:
         """Return the first architecture of a distribution that is allowed.
 
         Args:
@@ -75,11 +92,13 @@ class PathSampler:
                 return architecture
         return otherwise()
 
-    def unseen(self, rng: np.random.Generator, *, but: set[Architecture] | None = None) -> Iterator[Architecture]:
+    def unseen(
+        self, rng: np.random.Generator, *, but: set[Architecture] | None = None
+    ) -> Iterator[Architecture]:
         """Yield allowed architectures in random order, each once, until there are none left.
 
-        A space of at most ten thousand architectures is exhausted; a larger one, whose architectures can't be listed, counts as exhausted
-        after ten thousand samples in a row without a new one that is allowed.
+        A space of at most ten thousand architectures is exhausted; a larger one, whose architectures can't be
+        listed, counts as exhausted after ten thousand samples in a row without a new one that is allowed.
 
         Args:
             rng: Where the randomness comes from.
@@ -108,7 +127,9 @@ class PathSampler:
 
     @cached_property
     def _allowed(self) -> list[Architecture]:
-        return [architecture for architecture in self._space.enumerate() if self._setting.allows(architecture)]
+        return [
+            architecture for architecture in self._space.enumerate() if self._setting.allows(architecture)
+        ]
 
 
 class PathSession(Session):

@@ -1,4 +1,6 @@
-"""The sandwich rule: the largest path, the smallest and random ones in each lesson, with in-place distillation."""
+"""The sandwich rule: the largest path, the smallest and random ones in each lesson, with in-place
+distillation.
+"""
 
 from dataclasses import dataclass
 
@@ -18,15 +20,18 @@ __all__ = ["Sandwich"]
 
 @dataclass(frozen=True, kw_only=True)
 class Sandwich(OneShot):
-    """Train the largest path, the smallest and some random ones in each lesson; its parts learn from the largest's outputs.
+    """Train the largest path, the smallest and some random ones in each lesson; its parts learn from the
+    largest's outputs.
 
-    The loss is the sum over the paths: that of the largest on the targets, and of each other one, with distillation, the cross-entropy with the
-    largest's softmax for classes, or the mean squared error to its outputs for anything else.
+    The loss is the sum over the paths: that of the largest on the targets, and of each other one, with
+    distillation, the cross-entropy with the largest's softmax for classes, or the mean squared error to its
+    outputs for anything else.
 
-    Largest and smallest are meant of values with an order: sizes, depths, numbers, subsets. Other values, such as the candidates of a layer choice,
-    are drawn, the same for the largest and the smallest path; a random path with other candidates than the largest, which is then not a
-    part of it, learns from the targets. In a space without sizes another random path takes the place of the smallest. If a restriction or bound
-    forbids an extreme path, the nearest allowed one takes its place.
+    Largest and smallest are meant of values with an order: sizes, depths, numbers, subsets. Other values,
+    such as the candidates of a layer choice, are drawn, the same for the largest and the smallest path; a
+    random path with other candidates than the largest, which is then not a part of it, learns from the
+    targets. In a space without sizes another random path takes the place of the smallest. If a restriction or
+    bound forbids an extreme path, the nearest allowed one takes its place.
 
     Args:
         random: How many random paths a lesson.
@@ -36,10 +41,11 @@ class Sandwich(OneShot):
         EvaluationError: If a setting can't be.
 
     References:
-        Yu and Huang, Universally Slimmable Networks and Improved Training Techniques, ICCV 2019, section 3, for the rule and the distillation.
-        Yu et al., BigNAS: Scaling Up Neural Architecture Search with Big Single-Stage Models, ECCV 2020, section 3.1. Deviations: its
-        initialization, learning-rate schedule and regularization of the largest path alone are left to the model and the evaluator;
-        `ranked` yields random architectures, where the paper selects from coarse to fine.
+        Yu and Huang, Universally Slimmable Networks and Improved Training Techniques, ICCV 2019, section 3,
+        for the rule and the distillation. Yu et al., BigNAS: Scaling Up Neural Architecture Search with Big
+        Single-Stage Models, ECCV 2020, section 3.1. Deviations: its initialization, learning-rate schedule
+        and regularization of the largest path alone are left to the model and the evaluator; `ranked` yields
+        random architectures, where the paper selects from coarse to fine.
     """
 
     random: int = 2
@@ -80,7 +86,11 @@ class _Session(PathSession):
             self.supernet.activate(path)
             outputs = self.setting.outputs(batch)
             taught = self._distill and self._extremes.same_candidates(largest, path)
-            loss = self.setting.training.distilled(outputs, teacher, batch) if taught else self.setting.training.loss(outputs, batch)
+            loss = (
+                self.setting.training.distilled(outputs, teacher, batch)
+                if taught
+                else self.setting.training.loss(outputs, batch)
+            )
             lesson.scale(loss).backward()
             total += float(loss.detach())
         return total

@@ -14,10 +14,11 @@ __all__ = ["Shrinking", "phases_of"]
 
 
 def phases_of(supernet: Supernet) -> list[frozenset[str]]:
-    """Return the labels of the kernel sizes of a supernet, of its depths, and of its widths, without those that it has none of.
+    """Return the labels of the kernel sizes of a supernet, of its depths, and of its widths, without those
+    that it has none of.
 
-    A kernel is what a layer's `kernel_size` is computed from, a depth what the depth of a `repeat` is, and a width what sizes a tensor and is
-    neither.
+    A kernel is what a layer's `kernel_size` is computed from, a depth what the depth of a `repeat` is, and a
+    width what sizes a tensor and is neither.
     """
     kernels, depths, widths = set[str](), set[str](), set[str]()
     for slot in supernet.slots.all:
@@ -35,9 +36,10 @@ def phases_of(supernet: Supernet) -> list[frozenset[str]]:
 class Shrinking:
     """A schedule that opens the values of parameters from the largest down, one phase after the other.
 
-    Which values are open depends on the step alone. First come the steps of the largest network, in which each parameter of a phase has its largest
-    value. The other steps are shared equally by the phases. When a phase begins, the second largest values of its parameters open, and the
-    further ones at equal distances, so that all are open before it ends; they stay open.
+    Which values are open depends on the step alone. First come the steps of the largest network, in which
+    each parameter of a phase has its largest value. The other steps are shared equally by the phases. When a
+    phase begins, the second largest values of its parameters open, and the further ones at equal distances,
+    so that all are open before it ends; they stay open.
 
     Attributes:
         domains: The domains of the parameters that are in a phase, by label.
@@ -58,18 +60,24 @@ class Shrinking:
         return min(int(self._progress(step)), len(self.phases) - 1)
 
     def opened(self, label: str, step: int) -> float:
-        """Return how far a parameter of a phase is opened, as a share of the phase's steps: below 0 if its phase is to come, 1 if it is over."""
+        """Return how far a parameter of a phase is opened, as a share of the phase's steps: below 0 if its
+        phase is to come, 1 if it is over.
+        """
         number = next(i for i, labels in enumerate(self.phases) if label in labels)
         return min(self._progress(step) - number, 1.0)
 
     def open_values(self, label: str, step: int) -> list[Value]:
-        """Return the values of a parameter of a phase that are open at a step, the largest first; the parameter must not be a real interval."""
+        """Return the values of a parameter of a phase that are open at a step, the largest first; the
+        parameter must not be a real interval.
+        """
         values = _from_largest(self.domains[label])
         share = self.opened(label, step)
         return values[: 1 if share < 0 else 2 + int(share * (len(values) - 1))]
 
     def sample(self, label: str, step: int, rng: np.random.Generator) -> Value:
-        """Draw an open value of a parameter uniformly; of a real interval from its upper part, as large as its phase has gone."""
+        """Draw an open value of a parameter uniformly; of a real interval from its upper part, as large as
+        its phase has gone.
+        """
         domain = self.domains[label]
         if isinstance(domain, Real):
             return domain.from_unit(1 - max(self.opened(label, step), 0.0) * rng.random())
@@ -77,7 +85,9 @@ class Shrinking:
         return values[int(rng.integers(len(values)))]
 
     def _progress(self, step: int) -> float:
-        """Return in which phase a step is, from 0, plus which share of that phase is over; below 0 for the largest network."""
+        """Return in which phase a step is, from 0, plus which share of that phase is over; below 0 for the
+        largest network.
+        """
         if step < self.largest:
             return -1.0
         left = self.steps - self.largest
@@ -95,7 +105,9 @@ def select(labels: Sequence[str], phases: Sequence[Callable[[str], bool]]) -> li
 
 
 def _from_largest(domain: Domain) -> list[Value]:
-    """Return the values of a domain, the largest first: numbers downwards, large subsets before small ones, others as they stand."""
+    """Return the values of a domain, the largest first: numbers downwards, large subsets before small ones,
+    others as they stand.
+    """
     values: list[Value] = list(domain.enumerate())
     match domain:
         case Subset():

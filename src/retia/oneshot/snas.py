@@ -17,7 +17,8 @@ __all__ = ["SNAS"]
 
 @dataclass(frozen=True, kw_only=True)
 class SNAS(Differentiable):
-    """Weigh values by a random sample for each parameter and step, which sharpens over the training; train all weights on the same data.
+    """Weigh values by a random sample for each parameter and step, which sharpens over the training; train
+    all weights on the same data.
 
     Args:
         temperature: Of the samples, at first.
@@ -27,11 +28,12 @@ class SNAS(Differentiable):
         EvaluationError: If a setting can't be.
 
     Reference:
-        Xie et al., SNAS: Stochastic Neural Architecture Search, ICLR 2019, sections 2.2 and 2.3; `penalties` stand for its resource constraint (section 2.4).
-        Deviations: weights and architecture weights have a forward pass each, with the same batch and samples, of which the second sees the architecture
-        weights that the first has moved; the temperatures, which the paper doesn't give, are those of the authors' code, but fall in each step and not after
-        each epoch; a cell sums all edges, as in DARTS, and a set of
-        edges has no weights of its own.
+        Xie et al., SNAS: Stochastic Neural Architecture Search, ICLR 2019, sections 2.2 and 2.3; `penalties`
+        stand for its resource constraint (section 2.4).
+        Deviations: weights and architecture weights have a forward pass each, with the same batch and
+        samples, of which the second sees the architecture weights that the first has moved; the temperatures,
+        which the paper doesn't give, are those of the authors' code, but fall in each step and not after each
+        epoch; a cell sums all edges, as in DARTS, and a set of edges has no weights of its own.
     """
 
     temperature: float = 1.0
@@ -40,7 +42,10 @@ class SNAS(Differentiable):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 < self.final_temperature <= self.temperature:
-            msg = f"SNAS needs temperature >= final_temperature > 0, got {self.temperature} and {self.final_temperature}."
+            msg = (
+                f"SNAS needs temperature >= final_temperature > 0, got {self.temperature} and "
+                f"{self.final_temperature}."
+            )
             raise EvaluationError(msg)
 
     def session(self, setting: Setting) -> Session:
@@ -65,5 +70,10 @@ class _Session(RelaxedSession):
     def mixtures(self, lesson: Lesson, generator: torch.Generator) -> Mapping[str, Tensor]:
         """Sample the weights of each parameter's values."""
         method = self._method
-        temperature = method.temperature + (method.final_temperature - method.temperature) * self.progress(lesson)
-        return {label: gumbel_softmax(weights, temperature, generator) for label, weights in self.relaxation.weights.items()}
+        temperature = method.temperature + (method.final_temperature - method.temperature) * self.progress(
+            lesson
+        )
+        return {
+            label: gumbel_softmax(weights, temperature, generator)
+            for label, weights in self.relaxation.weights.items()
+        }

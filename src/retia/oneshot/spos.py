@@ -17,18 +17,20 @@ __all__ = ["SPOS"]
 class SPOS(OneShot):
     """Train one path at a time, drawn uniformly from those that restrictions and bounds allow.
 
-    It ranks nothing itself: `ranked` yields random architectures, which the trained supernet scores. Any other strategy can search the
-    supernet that `train` returns, as the paper does by evolution.
+    It ranks nothing itself: `ranked` yields random architectures, which the trained supernet scores. Any
+    other strategy can search the supernet that `train` returns, as the paper does by evolution.
 
     Args:
-        uniform: "choices" draws each active parameter uniformly, "architectures" every architecture with the same probability.
+        uniform: "choices" draws each active parameter uniformly, "architectures" every architecture with the
+            same probability.
 
     Raises:
         EvaluationError: If a setting can't be.
 
     Reference:
-        Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, ECCV 2020, section 3. Deviation: channels are
-        searched as widths of which the first ones are used, by the same uniform sampling.
+        Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, ECCV 2020, section
+        3. Deviation: channels are searched as widths of which the first ones are used, by the same uniform
+            sampling.
     """
 
     uniform: Literal["choices", "architectures"] = "choices"
@@ -40,11 +42,14 @@ class SPOS(OneShot):
             raise EvaluationError(msg)
 
     def refuse(self, space: SearchSpace) -> str | None:
-        """Return why not: there is no uniform distribution over the architectures of a real interval by their number."""
+        """Return why not: there is no uniform distribution over the architectures of a real interval by their
+        number.
+        """
         for label, parameter in space.parameters.items():
             if self.uniform == "architectures" and math.isinf(parameter.domain.size):
                 return (
-                    f"'{label}' is a real interval ({parameter.domain}), so architectures can't be counted, and SPOS(uniform='architectures') can't "
+                    f"'{label}' is a real interval ({parameter.domain}), so architectures can't be counted, "
+                    "and SPOS(uniform='architectures') can't "
                     f"search it. Use uniform='choices', Sandwich or OnceForAll, or space.discretize(points)."
                 )
         return None

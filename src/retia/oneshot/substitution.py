@@ -11,9 +11,11 @@ __all__ = ["substituted"]
 
 @contextmanager
 def substituted(model: nn.Module, replacements: Iterable[tuple[nn.Parameter, Tensor]]) -> Generator[None]:
-    """Let a model compute with other tensors inside, to which gradients flow, wherever it holds these parameters.
+    """Let a model compute with other tensors inside, to which gradients flow, wherever it holds these
+    parameters.
 
-    `torch.func.functional_call` reads a tensor by its attribute, which for an elastic layer is the part in use; this replaces the full one.
+    `torch.func.functional_call` reads a tensor by its attribute, which for an elastic layer is the part in
+    use; this replaces the full one.
     """
     by_id = {id(parameter): tensor for parameter, tensor in replacements}
     before: list[tuple[dict[str, Any], str, nn.Parameter]] = []

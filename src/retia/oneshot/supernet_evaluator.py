@@ -22,9 +22,10 @@ __all__ = ["SupernetEvaluator"]
 class SupernetEvaluator:
     """Judges an architecture by the weights that it has in a trained supernet; nothing is trained.
 
-    Batch-norm statistics are taken anew for each architecture, from the same batches of the training data. In a space with layer choices the metric
-    "parameter_free" tells which share of them has a candidate without parameters. It counts costs, and tells the names of its metrics, if `evaluator` does;
-    the metrics on test data and the time of a training are not among them.
+    Batch-norm statistics are taken anew for each architecture, from the same batches of the training data. In
+    a space with layer choices the metric "parameter_free" tells which share of them has a candidate without
+    parameters. It counts costs, and tells the names of its metrics, if `evaluator` does; the metrics on test
+    data and the time of a training are not among them.
 
     Attributes:
         supernet: The supernet.
@@ -33,7 +34,8 @@ class SupernetEvaluator:
         trained_by: What trained the supernet, as JSON.
 
     Reference:
-        Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, ECCV 2020, section 3.4.
+        Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, ECCV 2020, section
+        3.4.
     """
 
     supernet: Supernet
@@ -47,7 +49,9 @@ class SupernetEvaluator:
             object.__setattr__(self, "costs", self.evaluator.costs)
         if (supplied := getattr(self.evaluator, "metrics_supplied", None)) is not None:
             names = [name for name in supplied if not name.startswith("test_") and name != "train_seconds"]
-            object.__setattr__(self, "metrics_supplied", (*names, PARAMETER_FREE) if self._parameter_free else tuple(names))
+            object.__setattr__(
+                self, "metrics_supplied", (*names, PARAMETER_FREE) if self._parameter_free else tuple(names)
+            )
 
     def __call__(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
         """Activate the architecture and return its metrics on the validation data.
@@ -71,8 +75,17 @@ class SupernetEvaluator:
 
     def describe(self) -> dict[str, Any]:
         """Return what was trained, and by what, as JSON."""
-        inner = self.evaluator.describe() if hasattr(self.evaluator, "describe") else type(self.evaluator).__name__
-        return {"type": "SupernetEvaluator", "trained_by": dict(self.trained_by), "recalibration_batches": self.recalibration_batches, "evaluator": inner}
+        inner = (
+            self.evaluator.describe()
+            if hasattr(self.evaluator, "describe")
+            else type(self.evaluator).__name__
+        )
+        return {
+            "type": "SupernetEvaluator",
+            "trained_by": dict(self.trained_by),
+            "recalibration_batches": self.recalibration_batches,
+            "evaluator": inner,
+        }
 
     @cached_property
     def _parameter_free(self) -> Mapping[str, frozenset[Value]]:
@@ -83,7 +96,9 @@ class SupernetEvaluator:
         kept: dict[str | None, Training] = self.__dict__.setdefault("_trainings", {})
         if device not in kept:
             training: Training = self.evaluator.training()
-            kept[device] = training.on(torch.device(device or training.place), memory_format_of(self.supernet))
+            kept[device] = training.on(
+                torch.device(device or training.place), memory_format_of(self.supernet)
+            )
         return kept[device]
 
     def _batches(self, training: Training) -> list[Any]:
@@ -92,6 +107,11 @@ class SupernetEvaluator:
             generator = torch.Generator().manual_seed(0)
             data = training.data("train")
             with data.rewound():
-                kept = list(islice(data.batches(cast("int", training.batch_size), generator=generator), self.recalibration_batches))
+                kept = list(
+                    islice(
+                        data.batches(cast("int", training.batch_size), generator=generator),
+                        self.recalibration_batches,
+                    )
+                )
             self.__dict__["_recalibration"] = kept
         return kept

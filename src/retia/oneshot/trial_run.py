@@ -20,7 +20,9 @@ Check = Callable[[str, Mapping[str, Any]], None]
 
 
 def run_mixed(setting: Setting, mixtures: Mapping[str, Mixture | Tensor]) -> None:
-    """Run a mixture of the supernet once on the first batch, in evaluation mode; afterwards the supernet is as it was."""
+    """Run a mixture of the supernet once on the first batch, in evaluation mode; afterwards the supernet is
+    as it was.
+    """
     supernet, training = setting.supernet, setting.training
     batch = move(training.data("train").first(), training.place)
     was_training = supernet.training
@@ -34,8 +36,15 @@ def run_mixed(setting: Setting, mixtures: Mapping[str, Mixture | Tensor]) -> Non
         supernet.activate(supernet.architecture)
 
 
-def check_outputs(setting: Setting, method: str, labels: Iterable[str], fixed: Mapping[str, Tensor], paths: Iterable[Architecture] | None = None) -> None:
-    """Check that what each choice returns, for each of its values, has tensors, and where outputs are summed one structure and shape.
+def check_outputs(
+    setting: Setting,
+    method: str,
+    labels: Iterable[str],
+    fixed: Mapping[str, Tensor],
+    paths: Iterable[Architecture] | None = None,
+) -> None:
+    """Check that what each choice returns, for each of its values, has tensors, and where outputs are summed
+    one structure and shape.
 
     A candidate that raises an exception beside others that don't is left to the training.
 
@@ -44,22 +53,29 @@ def check_outputs(setting: Setting, method: str, labels: Iterable[str], fixed: M
         method: Name of the method, for messages.
         labels: Labels of the choices that the method weighs.
         fixed: What other choices are mixed by.
-        paths: Architectures of a method that runs one candidate at a time, so that shapes may differ: these alone are run, one for each value of a
-            choice. If not given, the method adds the outputs of all candidates, so that they need one structure and shape.
+        paths: Architectures of a method that runs one candidate at a time, so that shapes may differ: these
+            alone are run, one for each value of a choice. If not given, the method adds the outputs of all
+            candidates, so that they need one structure and shape.
 
     Raises:
-        SupernetError: If an output has no tensor of floating-point numbers, or two that are summed have different structures or shapes.
+        SupernetError: If an output has no tensor of floating-point numbers, or two that are summed have
+            different structures or shapes.
     """
 
     def check(label: str, outputs: Mapping[str, Any]) -> None:
-        empty = any(not any(tensor.is_floating_point() for tensor in tensors_of(output)) for output in outputs.values())
+        empty = any(
+            not any(tensor.is_floating_point() for tensor in tensors_of(output))
+            for output in outputs.values()
+        )
         if empty or (paths is None and len({structure_of(output) for output in outputs.values()}) > 1):
             returned = ", ".join(f"{name} returns {shown(output)}" for name, output in outputs.items())
             alike = ", all in the same structure and of the same shape" if paths is None else ""
             msg = (
-                f"{method} weighs the values of '{label}', so each must return a tensor, or a tuple, list or dictionary of tensors{alike}. "
+                f"{method} weighs the values of '{label}', so each must return a tensor, or a tuple, "
+                f"list or dictionary of tensors{alike}. "
                 f"On the first batch {returned}. "
-                f"Wrap them in modules that return such tensors, or search '{label}' by SPOS, FairNAS, Sandwich, OnceForAll or ENAS, which sample paths."
+                f"Wrap them in modules that return such tensors, or search '{label}' by SPOS, FairNAS, "
+                "Sandwich, OnceForAll or ENAS, which sample paths."
             )
             raise SupernetError(msg)
 
@@ -67,15 +83,23 @@ def check_outputs(setting: Setting, method: str, labels: Iterable[str], fixed: M
     with ExitStack() as hooks:
         for slot in setting.supernet.slots.all:
             owner = slot.owner
-            if isinstance(owner, ElasticSequential | SelectInputs | ElasticNode) and (weighed := slot.labels & compared.keys()):
+            if isinstance(owner, ElasticSequential | SelectInputs | ElasticNode) and (
+                weighed := slot.labels & compared.keys()
+            ):
                 hooks.enter_context(owner.register_forward_pre_hook(_Terms(min(weighed), check)))
         if paths is None:
             run_mixed(setting, {**fixed, **compared})
             return
-        unseen = {(label, value) for label in compared for value in setting.supernet.space.parameters[label].domain.enumerate()}
+        unseen = {
+            (label, value)
+            for label in compared
+            for value in setting.supernet.space.parameters[label].domain.enumerate()
+        }
         for path in paths:
             if unseen & path.items():
-                run_mixed(setting, {**fixed, **{label: replace(one, path=path) for label, one in compared.items()}})
+                run_mixed(
+                    setting, {**fixed, **{label: replace(one, path=path) for label, one in compared.items()}}
+                )
                 unseen -= path.items()
             if not unseen:
                 break
@@ -83,7 +107,9 @@ def check_outputs(setting: Setting, method: str, labels: Iterable[str], fixed: M
 
 @dataclass(frozen=True, eq=False)
 class _Compared:
-    """A mixture that checks the outputs of all candidates, or of that of a path alone, and returns the first."""
+    """A mixture that checks the outputs of all candidates, or of that of a path alone, and returns the
+    first.
+    """
 
     setting: Setting
     label: str
@@ -96,11 +122,15 @@ class _Compared:
         count = self.setting.supernet.mixing.candidates(self.label)
         return torch.full((count,), 1 / count, device=self.setting.training.place)
 
-    def combine(self, candidates: Sequence[nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    def combine(
+        self, candidates: Sequence[nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
         """Run every candidate, or that of the path, and check what it returns."""
         outputs: dict[str, Any] = {}
         failed: Exception | None = None
-        for value, candidate in zip(self.setting.supernet.space.parameters[self.label].domain.enumerate(), candidates, strict=True):
+        for value, candidate in zip(
+            self.setting.supernet.space.parameters[self.label].domain.enumerate(), candidates, strict=True
+        ):
             if self.path is not None and value != self.path.get(self.label, value):
                 continue
             try:
@@ -143,7 +173,9 @@ def _terms(module: Any, given: Any) -> Iterator[tuple[str, Any]]:
 
 
 def structure_of(output: Nest) -> Any:
-    """Return what outputs must have in common to be summed, as a hashable value: containers, keys, and shapes of tensors; other values by class."""
+    """Return what outputs must have in common to be summed, as a hashable value: containers, keys, and shapes
+    of tensors; other values by class.
+    """
     if isinstance(output, Tensor):
         return output.shape, output.is_floating_point()
     if isinstance(output, Mapping):
@@ -160,7 +192,10 @@ def shown(output: Nest) -> str:
         return f"a tensor {tuple(output.shape)}"
     if isinstance(output, Mapping):
         named = cast("Mapping[str, Any]", output)
-        return f"a {type(output).__name__} of {', '.join(f'{name!r}: {shown(part)}' for name, part in named.items())}"
+        return (
+            f"a {type(output).__name__} of "
+            f"{', '.join(f'{name!r}: {shown(part)}' for name, part in named.items())}"
+        )
     if isinstance(output, tuple | list):
         return f"a {type(output).__name__} ({', '.join(map(shown, cast('Sequence[Any]', output)))})"
     return f"a {type(output).__name__}"  # pyright: ignore[reportUnknownArgumentType]

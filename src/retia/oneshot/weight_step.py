@@ -36,8 +36,9 @@ class WeightStep:
 def weight_steps(optimizers: Iterable[Optimizer], xi: float | None = None) -> list[WeightStep]:
     """Return the steps that optimizers are about to take, for each weight that is trained.
 
-    A step is exactly that of `torch.optim.SGD`, with momentum, dampening and Nesterov's variant; for any other optimizer it is one of gradient descent with
-    the learning rate and weight decay of the weight's group.
+    A step is exactly that of `torch.optim.SGD`, with momentum, dampening and Nesterov's variant; for any
+    other optimizer it is one of gradient descent with the learning rate and weight decay of the weight's
+    group.
 
     Args:
         optimizers: The optimizers; they are not changed.
@@ -49,8 +50,14 @@ def weight_steps(optimizers: Iterable[Optimizer], xi: float | None = None) -> li
         decay = float(group.get("weight_decay", 0))
         for parameter in group["params"]:
             if parameter.requires_grad:
-                gain, shift = _momentum(group, optimizer.state.get(parameter, {})) if isinstance(optimizer, SGD) else (1.0, None)
-                steps.append(WeightStep(parameter, rate * gain, decay, None if shift is None else rate * shift))
+                gain, shift = (
+                    _momentum(group, optimizer.state.get(parameter, {}))
+                    if isinstance(optimizer, SGD)
+                    else (1.0, None)
+                )
+                steps.append(
+                    WeightStep(parameter, rate * gain, decay, None if shift is None else rate * shift)
+                )
     return steps
 
 

@@ -15,9 +15,11 @@ __all__ = ["BANANAS"]
 
 @dataclass
 class BANANAS:
-    """Evaluate, of a hundred mutants of the best trial, those that an ensemble of neural networks on path encodings likes best, by Thompson sampling.
+    """Evaluate, of a hundred mutants of the best trial, those that an ensemble of neural networks on path
+    encodings likes best, by Thompson sampling.
 
-    The paper's own defaults. On NAS-Bench-201 `PredictorGuided(GaussianProcess())` finds the best cell with fewer trials, and proposes quicker.
+    The paper's own defaults. On NAS-Bench-201 `PredictorGuided(GaussianProcess())` finds the best cell with
+    fewer trials, and proposes quicker.
 
     Args:
         predictor: What learns the losses.
@@ -31,10 +33,11 @@ class BANANAS:
         StudyError: If the predictor is none.
 
     Reference:
-        White et al., BANANAS: Bayesian Optimization with Neural Architectures for Neural Architecture Search, AAAI 2021, algorithm 1 and
-        section 5. Deviations: the candidates are drawn anew for each proposal, and not for each batch; a mutant that has been evaluated is
-        mutated again; all paths are encoded, and not only the short ones (`Paths(longest=...)`); the losses are standardized; after 200
-        batches a fit comes after every two-hundredth of the trials; several objectives (see `PredictorGuided`).
+        White et al., BANANAS: Bayesian Optimization with Neural Architectures for Neural Architecture Search,
+        AAAI 2021, algorithm 1 and section 5. Deviations: the candidates are drawn anew for each proposal, and
+        not for each batch; a mutant that has been evaluated is mutated again; all paths are encoded, and not
+        only the short ones (`Paths(longest=...)`); the losses are standardized; after 200 batches a fit comes
+        after every two-hundredth of the trials; several objectives (see `PredictorGuided`).
     """
 
     predictor: Predictor = field(default_factory=NeuralEnsemble)
@@ -58,6 +61,10 @@ class BANANAS:
             warp=False,
         )
 
-    def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
-        """Return the `n` mutants with the least sampled losses; random architectures until there are `initial` trials."""
+    def propose(
+        self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
+    ) -> Sequence[Proposal]:
+        """Return the `n` mutants with the least sampled losses; random architectures until there are
+        `initial` trials.
+        """
         return self._guided.propose(space, history, n, rng)

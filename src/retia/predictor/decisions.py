@@ -59,7 +59,11 @@ class Decision:
 
     def value(self, option: int, rng: np.random.Generator) -> Value:
         """Return the option's value; one of its part of the scale, drawn uniformly, where it is that."""
-        return self.domain.from_unit((option + rng.random()) / BINS) if self.values is None else self.values[option]
+        return (
+            self.domain.from_unit((option + rng.random()) / BINS)
+            if self.values is None
+            else self.values[option]
+        )
 
 
 def decisions_of(space: SearchSpace) -> list[Decision]:
@@ -73,7 +77,8 @@ def decisions_of(space: SearchSpace) -> list[Decision]:
     for parameter in space.parameters.values():
         if isinstance(parameter.domain, Subset) and parameter.domain.size > MOST_SUBSETS:
             msg = (
-                f"A policy decides between at most {MOST_SUBSETS:,} subsets, and '{parameter.label}' has {parameter.domain.size:,}. "
+                f"A policy decides between at most {MOST_SUBSETS:,} subsets, "
+                f"and '{parameter.label}' has {parameter.domain.size:,}. "
                 f"Take another strategy, or bound how many items it takes."
             )
             raise SpaceError(msg)

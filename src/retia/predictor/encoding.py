@@ -38,15 +38,20 @@ def check_encoding(owner: object, encoding: Any) -> None:
         SpaceError: If it is a class, or has no `fit`.
     """
     if isinstance(encoding, type) or not hasattr(encoding, "fit"):
-        msg = f"'encoding' of {type(owner).__name__} is an object with a method fit, such as OneHot(), Paths() or WeisfeilerLehman(), got {encoding!r}."
+        msg = (
+            f"'encoding' of {type(owner).__name__} is an object with a method fit, such as OneHot(), "
+            f"Paths() or WeisfeilerLehman(), got {encoding!r}."
+        )
         raise SpaceError(msg)
 
 
 @dataclass(frozen=True)
 class OneHot:
-    """The features of `SearchSpace.encode`: a categorical is one-hot, a number its place on its scale, and what is not active is 0.
+    """The features of `SearchSpace.encode`: a categorical is one-hot, a number its place on its scale, and
+    what is not active is 0.
 
-    Half the squared distance between two such rows is the Hamming distance, where all parameters are categorical and active.
+    Half the squared distance between two such rows is the Hamming distance, where all parameters are
+    categorical and active.
     """
 
     def fit(self, space: SearchSpace, architectures: Sequence[Architecture]) -> Encoder:
@@ -56,21 +61,24 @@ class OneHot:
 
 @dataclass(frozen=True)
 class Paths:
-    """One feature for each path of operations from an input of a cell to its output: 1 if the architecture has it.
+    """One feature for each path of operations from an input of a cell to its output: 1 if the architecture
+    has it.
 
     Parameters outside of the cells are encoded as by `OneHot`, so that a space without cells is, too.
 
     Args:
-        longest: The most operations of a path that counts; all if not given. A path that is longer is left out (the truncated encoding).
+        longest: The most operations of a path that counts; all if not given. A path that is longer is left
+            out (the truncated encoding).
         graph: What draws an architecture as a graph; `cell_graph` of the space if not given.
 
     Raises:
         SpaceError: If `longest` is below 1.
 
     Reference:
-        White et al., BANANAS, AAAI 2021, section 4 (the path encoding, and its truncation). Deviations: a feature for every path that the
-        architectures to learn from have, in place of every path that there might be, for nothing is learnt about the others; what leads
-        through an edge that is none is no path; where there are several inputs, a path's first item is the one that it comes from.
+        White et al., BANANAS, AAAI 2021, section 4 (the path encoding, and its truncation). Deviations: a
+        feature for every path that the architectures to learn from have, in place of every path that there
+        might be, for nothing is learnt about the others; what leads through an edge that is none is no path;
+        where there are several inputs, a path's first item is the one that it comes from.
     """
 
     longest: int | None = None
@@ -91,7 +99,10 @@ class Paths:
         def encode(some: Sequence[Architecture]) -> NDArray[np.float64]:
             features = np.zeros((len(some), len(columns)))
             for row, architecture in enumerate(some):
-                features[row, [columns[path] for path in _paths(graph, architecture, self.longest) if path in columns]] = 1
+                features[
+                    row,
+                    [columns[path] for path in _paths(graph, architecture, self.longest) if path in columns],
+                ] = 1
             return np.hstack([features, others(some)])
 
         return encode
@@ -99,7 +110,8 @@ class Paths:
 
 @dataclass(frozen=True)
 class WeisfeilerLehman:
-    """How often each label stands in the architecture's graph, after each of some rounds in which a node's label takes up its neighbours'.
+    """How often each label stands in the architecture's graph, after each of some rounds in which a node's
+    label takes up its neighbours'.
 
     Parameters outside of the cells are encoded as by `OneHot`, so that a space without cells is, too.
 
@@ -111,9 +123,11 @@ class WeisfeilerLehman:
         SpaceError: If `rounds` is below 0.
 
     Reference:
-        Ru et al., Interpretable Neural Architecture Search via Bayesian Optimisation with Weisfeiler-Lehman Kernels, ICLR 2021, section 3.1.
-        Deviations: a node takes up the labels before it and those behind it, apart from each other; the last feature is the length of the
-        vector of the counts of all labels that the architectures to learn from do not have, so that distances to these are exact.
+        Ru et al., Interpretable Neural Architecture Search via Bayesian Optimisation with Weisfeiler-Lehman
+        Kernels, ICLR 2021, section 3.1.
+        Deviations: a node takes up the labels before it and those behind it, apart from each other; the last
+        feature is the length of the vector of the counts of all labels that the architectures to learn from
+        do not have, so that distances to these are exact.
     """
 
     rounds: int = 1
@@ -127,7 +141,10 @@ class WeisfeilerLehman:
         graph = self.graph or cell_graph(space)
         others = _others(space, graph)
         counted = [_label_counts(graph, architecture, self.rounds) for architecture in architectures]
-        columns = {label: column for column, label in enumerate(dict.fromkeys(label for counts in counted for label in counts))}
+        columns = {
+            label: column
+            for column, label in enumerate(dict.fromkeys(label for counts in counted for label in counts))
+        }
 
         def encode(some: Sequence[Architecture]) -> NDArray[np.float64]:
             outside = others(some)
@@ -149,7 +166,9 @@ class WeisfeilerLehman:
 
 
 def _others(space: SearchSpace, graph: GraphOf) -> Encoder:
-    """Return the encoder of the parameters that a graph of cells does not show; of a user's own graph there are none."""
+    """Return the encoder of the parameters that a graph of cells does not show; of a user's own graph there
+    are none.
+    """
     hidden = graph.others if isinstance(graph, CellGraph) else frozenset[str]()
     if not hidden:
         return lambda some: np.zeros((len(some), 0))
@@ -160,7 +179,9 @@ def _others(space: SearchSpace, graph: GraphOf) -> Encoder:
 # A strategy meets the same architectures again and again; what is kept is a function of them.
 @lru_cache(maxsize=KEPT)
 def _paths(graph_of: GraphOf, architecture: Architecture, longest: int | None) -> frozenset[tuple[str, ...]]:
-    """Return the labels along each way from a node without predecessors to one without successors; the last label is left out."""
+    """Return the labels along each way from a node without predecessors to one without successors; the last
+    label is left out.
+    """
     graph = graph_of(architecture)
     predecessors, successors = graph.predecessors, graph.successors
     several = sum(not before for before in predecessors) > 1  # also where but one of them is used
@@ -187,7 +208,10 @@ def _label_counts(graph_of: GraphOf, architecture: Architecture, rounds: int) ->
     labels = list(graph.labels)
     counts = Counter(labels)
     for _ in range(rounds):
-        labels = [f"{label}({_joined(labels, before[node])}|{_joined(labels, behind[node])})" for node, label in enumerate(labels)]
+        labels = [
+            f"{label}({_joined(labels, before[node])}|{_joined(labels, behind[node])})"
+            for node, label in enumerate(labels)
+        ]
         counts.update(labels)
     return counts
 

@@ -30,21 +30,25 @@ TUNED_ON = 150
 
 @dataclass(frozen=True)
 class GaussianProcess:
-    """Predict by likeness: the covariance of two architectures falls with the squared distance of their encodings, exp(-d^2 / 2l).
+    """Predict by likeness: the covariance of two architectures falls with the squared distance of their
+    encodings, exp(-d^2 / 2l).
 
-    With `WeisfeilerLehman` the graphs of cells are compared, and all other parameters as with `OneHot`, where d^2 / 2 is the Hamming
-    distance on the conditional space. The length scale and the noise maximize the marginal likelihood on a grid.
+    With `WeisfeilerLehman` the graphs of cells are compared, and all other parameters as with `OneHot`, where
+    d^2 / 2 is the Hamming distance on the conditional space. The length scale and the noise maximize the
+    marginal likelihood on a grid.
 
     Args:
         encoding: What distances are taken of.
-        most: How many architectures it learns from at most; of more, the best half and a random draw from the rest.
+        most: How many architectures it learns from at most; of more, the best half and a random draw from the
+            rest.
 
     Raises:
         SpaceError: If `encoding` is none, or `most` is below 2.
 
     Reference:
-        Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, algorithm 2.1 and equation 5.8. Ru et al., ICLR 2021, take
-        a linear kernel of the Weisfeiler-Lehman counts; the squared exponential ranks NAS-Bench-201 better.
+        Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, algorithm 2.1 and equation 5.8.
+        Ru et al., ICLR 2021, take a linear kernel of the Weisfeiler-Lehman counts; the squared exponential
+        ranks NAS-Bench-201 better.
     """
 
     encoding: Encoding = field(default_factory=WeisfeilerLehman)
@@ -54,7 +58,13 @@ class GaussianProcess:
         check_encoding(self, self.encoding)
         check_whole(self, most=2)
 
-    def fit(self, space: SearchSpace, architectures: Sequence[Architecture], losses: Numbers, rng: np.random.Generator) -> FittedPredictor:
+    def fit(
+        self,
+        space: SearchSpace,
+        architectures: Sequence[Architecture],
+        losses: Numbers,
+        rng: np.random.Generator,
+    ) -> FittedPredictor:
         """Learn the losses of some architectures; lower is better."""
         if len(architectures) > self.most:
             order = np.argsort(losses, kind="stable")
@@ -73,27 +83,46 @@ class GaussianProcess:
         covariance = np.exp(-distances / length)
         np.fill_diagonal(covariance, 1.0 + noise)
         inverse: Numbers = np.asarray(
-            solve_triangular(np.linalg.cholesky(covariance), np.eye(len(losses)), lower=True), dtype=np.float64
+            solve_triangular(np.linalg.cholesky(covariance), np.eye(len(losses)), lower=True),
+            dtype=np.float64,
         )  # covariance^-1 = inverse.T @ inverse
         whitened = inverse @ targets
-        return _Posterior(encode, features, rows, inverse, whitened, length, center, float(whitened @ whitened) / len(losses))
+        return _Posterior(
+            encode,
+            features,
+            rows,
+            inverse,
+            whitened,
+            length,
+            center,
+            float(whitened @ whitened) / len(losses),
+        )
 
 
 class _Rows:
-    """Rows of features whose products with others are taken: of thousands of labels a graph has a few dozen, so that most are products of zeros.
+    """Rows of features whose products with others are taken: of thousands of labels a graph has a few dozen,
+    so that most are products of zeros.
 
     Args:
         features: The rows, shape (N, F).
     """
 
     def __init__(self, features: Numbers) -> None:
-        self._features = features if np.count_nonzero(features) > DENSE * features.size else csr_array(features)
+        self._features = (
+            features if np.count_nonzero(features) > DENSE * features.size else csr_array(features)
+        )
         self._lengths = np.einsum("nf,nf->n", features, features)
 
     def squared_distances(self, others: "_Rows") -> Numbers:
-        """Return half the squared Euclidean distances from each of these rows to each of the others, shape (N, M)."""
+        """Return half the squared Euclidean distances from each of these rows to each of the others, shape
+        (N, M).
+        """
         products: Any = self._features @ others._features.T
-        return np.maximum(0.5 * (self._lengths[:, None] + others._lengths) - (products.toarray() if issparse(products) else products), 0.0)
+        return np.maximum(
+            0.5 * (self._lengths[:, None] + others._lengths)
+            - (products.toarray() if issparse(products) else products),
+            0.0,
+        )
 
 
 @dataclass(frozen=True)
@@ -109,7 +138,9 @@ class _Posterior:
 
     def predict(self, architectures: Sequence[Architecture]) -> tuple[Numbers, Numbers]:
         """Return the mean and the standard deviation of each loss, without noise."""
-        covariance = np.exp(-self.rows.squared_distances(_Rows(self.encode(architectures))) / self.length)  # (N, C)
+        covariance = np.exp(
+            -self.rows.squared_distances(_Rows(self.encode(architectures))) / self.length
+        )  # (N, C)
         projected = self.inverse @ covariance  # (N, C)
         mean = self.center + self.whitened @ projected
         variance = self.scale * np.maximum(1.0 - (projected**2).sum(0), 0.0)
@@ -117,7 +148,9 @@ class _Posterior:
 
 
 def _most_likely(distances: Numbers, targets: Numbers) -> tuple[float, float]:
-    """Return the length scale and the noise of the greatest marginal likelihood, with the signal's variance at its own maximum."""
+    """Return the length scale and the noise of the greatest marginal likelihood, with the signal's variance
+    at its own maximum.
+    """
     apart = distances[distances > 0]
     typical = float(np.median(apart)) if apart.size else 1.0
     best = (math.inf, typical, NOISES[0])

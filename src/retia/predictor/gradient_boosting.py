@@ -18,7 +18,8 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class GradientBoosting:
-    """Predict by the mean of some boosted ensembles of trees, each fitted to a bootstrap sample; the uncertainty is their spread.
+    """Predict by the mean of some boosted ensembles of trees, each fitted to a bootstrap sample; the
+    uncertainty is their spread.
 
     Args:
         encoding: What the trees ask about.
@@ -33,8 +34,9 @@ class GradientBoosting:
         SpaceError: If `encoding` is none, or a number is out of its range.
 
     Reference:
-        Friedman, Greedy Function Approximation: A Gradient Boosting Machine, 2001; Lakshminarayanan et al., Simple and Scalable Predictive Uncertainty Estimation using
-        Deep Ensembles, 2017, for the spread of an ensemble. Deviation: the members are boosted trees.
+        Friedman, Greedy Function Approximation: A Gradient Boosting Machine, 2001; Lakshminarayanan et al.,
+        Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles, 2017, for the spread of an
+        ensemble. Deviation: the members are boosted trees.
     """
 
     encoding: Encoding = field(default_factory=WeisfeilerLehman)
@@ -48,7 +50,13 @@ class GradientBoosting:
         check_whole(self, members=1, trees=1, depth=1)
         check_number(self, "rate", above=0)
 
-    def fit(self, space: SearchSpace, architectures: Sequence[Architecture], losses: Numbers, rng: np.random.Generator) -> FittedPredictor:
+    def fit(
+        self,
+        space: SearchSpace,
+        architectures: Sequence[Architecture],
+        losses: Numbers,
+        rng: np.random.Generator,
+    ) -> FittedPredictor:
         """Learn the losses of some architectures; lower is better."""
         encode = self.encoding.fit(space, architectures)
         features = encode(architectures)
@@ -56,7 +64,11 @@ class GradientBoosting:
         for _ in range(self.members):
             drawn = rng.integers(len(losses), size=len(losses))
             member = GradientBoostingRegressor(
-                n_estimators=self.trees, max_depth=self.depth, learning_rate=self.rate, max_features=0.5, random_state=int(rng.integers(2**31))
+                n_estimators=self.trees,
+                max_depth=self.depth,
+                learning_rate=self.rate,
+                max_features=0.5,
+                random_state=int(rng.integers(2**31)),
             )
             members.append(member.fit(features[drawn], losses[drawn]))
         return _Boosted(encode, members)

@@ -25,7 +25,9 @@ _INPUTS = re.compile(r"(?P<cell>.+)/(?P<node>\d+)/inputs")
 
 @dataclass(frozen=True)
 class Edge:
-    """An operation on the edge to a node of a cell: the label of its parameter, and of the one that says where the edge comes from."""
+    """An operation on the edge to a node of a cell: the label of its parameter, and of the one that says
+    where the edge comes from.
+    """
 
     label: str
     node: int
@@ -35,7 +37,9 @@ class Edge:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell: its edges, in the order of their nodes; how many states are its inputs; and the states that are its output."""
+    """A cell: its edges, in the order of their nodes; how many states are its inputs; and the states that are
+    its output.
+    """
 
     name: str
     edges: tuple[Edge, ...]
@@ -71,14 +75,17 @@ class CellGraph:
         return LabelledGraph(tuple(labels), tuple(edges))
 
 
-def cell_graph(space: SearchSpace, *, zero: Collection[str] = ("none",), identity: Collection[str] = ()) -> CellGraph:
+def cell_graph(
+    space: SearchSpace, *, zero: Collection[str] = ("none",), identity: Collection[str] = ()
+) -> CellGraph:
     """Return what draws the cells of a space's architectures as graphs, in which the operations are nodes.
 
-    Cells are known by their labels: `edge/2<-0`, the name of an operation on the edge to node 2 from node 0, as in NAS-Bench-201; `edge/2<-0`,
-    1 if there is this edge, with `operation/1`, the name of the operation of node 1, as in NAS-Bench-101; and
-    `normal/1/inputs`, `normal/1/op/0` and `normal/1/input/0`, as `retia.nn.cell` names its parameters. A cell has a node for each of its
-    inputs, one for each operation, and one for its output; an edge leads from an operation to each of those that it feeds. What does
-    not lie on a way from an input to the output is left out.
+    Cells are known by their labels: `edge/2<-0`, the name of an operation on the edge to node 2 from node 0,
+    as in NAS-Bench-201; `edge/2<-0`, 1 if there is this edge, with `operation/1`, the name of the operation
+    of node 1, as in NAS-Bench-101; and `normal/1/inputs`, `normal/1/op/0` and `normal/1/input/0`, as
+    `retia.nn.cell` names its parameters. A cell has a node for each of its inputs, one for each operation,
+    and one for its output; an edge leads from an operation to each of those that it feeds. What does not lie
+    on a way from an input to the output is left out.
 
     Args:
         space: The space.
@@ -86,13 +93,16 @@ def cell_graph(space: SearchSpace, *, zero: Collection[str] = ("none",), identit
         identity: Operations that are passed through, instead of being nodes.
 
     Reference:
-        Ru et al., Interpretable Neural Architecture Search via Bayesian Optimisation with Weisfeiler-Lehman Kernels, ICLR 2021. Deviation:
-        an edge stands twice where identities lead from one operation to another on two ways.
+        Ru et al., Interpretable Neural Architecture Search via Bayesian Optimisation with Weisfeiler-Lehman
+        Kernels, ICLR 2021. Deviation: an edge stands twice where identities lead from one operation to
+        another on two ways.
 
     >>> from retia.space import Categorical
-    >>> space = SearchSpace({f"edge/{edge}": Categorical(("none", "conv", "pool")) for edge in ("1<-0", "2<-0", "2<-1")})
+    >>> operations = Categorical(("none", "conv", "pool"))
+    >>> space = SearchSpace({f"edge/{edge}": operations for edge in ("1<-0", "2<-0", "2<-1")})
     >>> cell_graph(space)(space.validate({"edge/1<-0": "conv", "edge/2<-0": "none", "edge/2<-1": "pool"}))
-    LabelledGraph(labels=('edge/input0', 'edge/conv', 'edge/pool', 'edge/output'), edges=((0, 1), (1, 2), (2, 3)))
+    LabelledGraph(labels=('edge/input0', 'edge/conv', 'edge/pool', 'edge/output'), edges=((0, 1), (1, 2), (2,
+    3)))
     """
     return _cell_graph(space, frozenset(zero), frozenset(identity))
 
@@ -104,7 +114,9 @@ def _cell_graph(space: SearchSpace, zero: frozenset[str], identity: frozenset[st
     shown = {label for cell in on_edges for edge in cell.edges for label in (edge.label, edge.source_label)}
     shown |= {label for cell in wired for label in cell.labels}
     names = {cell.name for cell in cells}
-    shown |= {label for label in space.parameters if (match := _INPUTS.fullmatch(label)) and match["cell"] in names}
+    shown |= {
+        label for label in space.parameters if (match := _INPUTS.fullmatch(label)) and match["cell"] in names
+    }
     return CellGraph(cells, frozenset(space.parameters.keys() - shown), zero, identity)
 
 
@@ -114,15 +126,25 @@ def _cells(space: SearchSpace) -> tuple[Cell, ...]:
     free = {match["cell"] for label in space.parameters if (match := _INPUT.fullmatch(label))}
     for label, parameter in space.parameters.items():
         if match := _EDGE.fullmatch(label):
-            if not isinstance(parameter.domain, Categorical) or not all(isinstance(value, str) for value in parameter.domain.values):
+            if not isinstance(parameter.domain, Categorical) or not all(
+                isinstance(value, str) for value in parameter.domain.values
+            ):
                 continue  # whether there is an edge, and not what is on it: see `wired_cells`
             on_edges[match["cell"] or "cell"].append(Edge(label, int(match["node"]), int(match["source"])))
         elif match := _OPERATION.fullmatch(label):
             name, node, place = match["cell"], int(match["node"]), int(match["place"])
-            # An operation on a fixed predecessor, or one that chooses it; where there is but one, there is no choice.
-            edge = Edge(label, node, 0, f"{name}/{node}/input/{place}") if name in free else Edge(label, node, place)
+            # An operation on a fixed predecessor, or one that chooses it; where there is but one, there is no
+            # choice.
+            edge = (
+                Edge(label, node, 0, f"{name}/{node}/input/{place}")
+                if name in free
+                else Edge(label, node, place)
+            )
             in_nodes[name].append(edge)
-    cells = [Cell(name, _ordered(edges), 1, (max(edge.node for edge in edges),)) for name, edges in on_edges.items()]
+    cells = [
+        Cell(name, _ordered(edges), 1, (max(edge.node for edge in edges),))
+        for name, edges in on_edges.items()
+    ]
     for name, edges in in_nodes.items():
         inputs = max(_last_source(space, edge) + 1 - edge.node for edge in edges)
         shifted = [Edge(edge.label, edge.node + inputs, edge.source, edge.source_label) for edge in edges]
@@ -136,14 +158,22 @@ def _ordered(edges: Iterable[Edge]) -> tuple[Edge, ...]:
 
 def _last_source(space: SearchSpace, edge: Edge) -> int:
     parameter = space.parameters.get(edge.source_label or "")
-    return edge.source if parameter is None else max(value for value in parameter.domain.enumerate() if isinstance(value, int))
+    return (
+        edge.source
+        if parameter is None
+        else max(value for value in parameter.domain.enumerate() if isinstance(value, int))
+    )
 
 
-def _drawn(cell: Cell, values: Mapping[str, Value], zero: Collection[str], identity: Collection[str]) -> LabelledGraph:
+def _drawn(
+    cell: Cell, values: Mapping[str, Value], zero: Collection[str], identity: Collection[str]
+) -> LabelledGraph:
     """Return the graph of one cell; the first nodes are its inputs, the last is its output."""
     labels = [f"{cell.name}/input{i}" for i in range(cell.inputs)]
     edges: list[tuple[int, int]] = []
-    feeding: dict[int, list[int]] = {i: [i] for i in range(cell.inputs)}  # the nodes whose outputs a state sums
+    feeding: dict[int, list[int]] = {
+        i: [i] for i in range(cell.inputs)
+    }  # the nodes whose outputs a state sums
     for edge in cell.edges:
         operation = values.get(edge.label)
         source = edge.source if edge.source_label is None else values.get(edge.source_label, edge.source)

@@ -35,9 +35,13 @@ class LabelledGraph:
 
 
 def pruned(graph: LabelledGraph, inputs: int) -> LabelledGraph:
-    """Return the graph without the nodes from which no way leads to the last; the first ones, its inputs, stay."""
+    """Return the graph without the nodes from which no way leads to the last; the first ones, its inputs,
+    stay.
+    """
     feeding = {source for source, _ in graph.edges}
-    if all(node in feeding for node in range(inputs, len(graph.labels) - 1)):  # from each a way leads on, and there are no cycles
+    if all(
+        node in feeding for node in range(inputs, len(graph.labels) - 1)
+    ):  # from each a way leads on, and there are no cycles
         return graph
     predecessors = graph.predecessors
     useful = {*range(inputs), len(graph.labels) - 1}
@@ -48,5 +52,7 @@ def pruned(graph: LabelledGraph, inputs: int) -> LabelledGraph:
                 useful.add(source)
                 waiting.append(source)
     place = {node: i for i, node in enumerate(sorted(useful))}
-    edges = tuple((place[source], place[node]) for source, node in graph.edges if node in place and source in place)
+    edges = tuple(
+        (place[source], place[node]) for source, node in graph.edges if node in place and source in place
+    )
     return LabelledGraph(tuple(graph.labels[node] for node in place), edges)

@@ -20,7 +20,8 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class NeuralEnsemble:
-    """Predict by the mean of some multilayer perceptrons, which differ in their first weights and the order of what they learn; the uncertainty is their spread.
+    """Predict by the mean of some multilayer perceptrons, which differ in their first weights and the order
+    of what they learn; the uncertainty is their spread.
 
     The members are trained at once, as one batched product for each layer.
 
@@ -37,9 +38,10 @@ class NeuralEnsemble:
         SpaceError: If `encoding` is none, or a number is not positive.
 
     Reference:
-        White et al., BANANAS, AAAI 2021, section 5 and its published code: an ensemble of five networks of ten layers of twenty units,
-        ReLU, the mean absolute error, Adam with a rate of 0.01 and betas of 0.9 and 0.99, and 150 epochs in batches of 32, from Glorot's
-        uniform weights. Deviation: the losses are standardized while they are learnt, for they may have any unit.
+        White et al., BANANAS, AAAI 2021, section 5 and its published code: an ensemble of five networks of
+        ten layers of twenty units, ReLU, the mean absolute error, Adam with a rate of 0.01 and betas of 0.9
+        and 0.99, and 150 epochs in batches of 32, from Glorot's uniform weights. Deviation: the losses are
+        standardized while they are learnt, for they may have any unit.
     """
 
     encoding: Encoding = field(default_factory=Paths)
@@ -55,7 +57,13 @@ class NeuralEnsemble:
         check_whole(self, members=1, layers=1, width=1, epochs=1, batch=1)
         check_number(self, "rate", above=0)
 
-    def fit(self, space: SearchSpace, architectures: Sequence[Architecture], losses: Numbers, rng: np.random.Generator) -> FittedPredictor:
+    def fit(
+        self,
+        space: SearchSpace,
+        architectures: Sequence[Architecture],
+        losses: Numbers,
+        rng: np.random.Generator,
+    ) -> FittedPredictor:
         """Learn the losses of some architectures; lower is better."""
         encode = self.encoding.fit(space, architectures)
         features = torch.from_numpy(encode(architectures).astype(np.float32))  # (N, F)
@@ -64,7 +72,9 @@ class NeuralEnsemble:
         generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
         layers = self._initial(features.shape[1], generator)
         self._train(layers, features, targets, generator)
-        return _Networks(encode, [(weight.detach(), bias.detach()) for weight, bias in layers], center, spread)
+        return _Networks(
+            encode, [(weight.detach(), bias.detach()) for weight, bias in layers], center, spread
+        )
 
     def _initial(self, inputs: int, generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:
         """Return the weights (E, I, O) and biases (E, 1, O) of each layer."""
@@ -76,10 +86,20 @@ class NeuralEnsemble:
             layers.append((weight.requires_grad_(), torch.zeros(self.members, 1, behind).requires_grad_()))
         return layers
 
-    def _train(self, layers: Sequence[tuple[Tensor, Tensor]], features: Tensor, targets: Tensor, generator: torch.Generator) -> None:
-        optimizer = torch.optim.Adam([one for layer in layers for one in layer], lr=self.rate, betas=(0.9, 0.99), fused=True)
+    def _train(
+        self,
+        layers: Sequence[tuple[Tensor, Tensor]],
+        features: Tensor,
+        targets: Tensor,
+        generator: torch.Generator,
+    ) -> None:
+        optimizer = torch.optim.Adam(
+            [one for layer in layers for one in layer], lr=self.rate, betas=(0.9, 0.99), fused=True
+        )
         for _ in range(self.epochs):
-            order = torch.rand(self.members, len(targets), generator=generator).argsort(1)  # each member's own
+            order = torch.rand(self.members, len(targets), generator=generator).argsort(
+                1
+            )  # each member's own
             for taken in order.split(self.batch, 1):  # (E, B)
                 error = (_forward(layers, features[taken]) - targets[taken]).abs().mean(1).sum()
                 optimizer.zero_grad()
@@ -98,7 +118,10 @@ class _Networks:
     def predict(self, architectures: Sequence[Architecture]) -> tuple[Numbers, Numbers]:
         """Return the mean of the networks' predictions and their standard deviation."""
         features = torch.from_numpy(self.encode(architectures).astype(np.float32))
-        predicted = self.center + self.spread * _forward(self.layers, features.expand(len(self.layers[0][0]), -1, -1)).double()  # (E, N)
+        predicted = (
+            self.center
+            + self.spread * _forward(self.layers, features.expand(len(self.layers[0][0]), -1, -1)).double()
+        )  # (E, N)
         return predicted.mean(0).numpy(), predicted.std(0, correction=0).numpy()
 
 

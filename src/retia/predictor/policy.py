@@ -18,8 +18,8 @@ INITIAL = 0.08
 class Policy:
     """An LSTM that decides on the parameters of a space in their order, and is fed the decision before.
 
-    A parameter that is not active, given the decisions so far, is passed over: it takes no step, and has no part in the probability. So
-    is one with a single value. Restrictions are unknown to it.
+    A parameter that is not active, given the decisions so far, is passed over: it takes no step, and has no
+    part in the probability. So is one with a single value. Restrictions are unknown to it.
 
     Args:
         space: The space.
@@ -27,8 +27,9 @@ class Policy:
         generator: Draws the weights, uniform in [-0.08, 0.08].
 
     Reference:
-        Zoph and Le, Neural Architecture Search with Reinforcement Learning, ICLR 2017, section 3.1 and, for the weights, 4.1. Deviations:
-        one layer; a weight for each label and value, for labels have different values.
+        Zoph and Le, Neural Architecture Search with Reinforcement Learning, ICLR 2017, section 3.1 and, for
+        the weights, 4.1. Deviations: one layer; a weight for each label and value, for labels have different
+        values.
     """
 
     def __init__(self, space: SearchSpace, hidden: int, generator: torch.Generator) -> None:
@@ -65,7 +66,9 @@ class Policy:
             active = [decision.condition.holds(values) for values in drawn]
             options = [0] * count
             if decision.options > 1:
-                logits, following, remembered = self._step(fed, state, memory, decision.first, decision.options)
+                logits, following, remembered = self._step(
+                    fed, state, memory, decision.first, decision.options
+                )
                 below = logits.softmax(1).cumsum(1).numpy()  # (B, K)
                 options = np.minimum((rng.random((count, 1)) >= below).sum(1), decision.options - 1).tolist()
                 mask = torch.tensor(active)[:, None]
@@ -77,19 +80,28 @@ class Policy:
         return [Architecture.trusted(values) for values in drawn]
 
     def decide(self, architectures: Sequence[Mapping[str, Value]]) -> Tensor:
-        """Return which option each architecture takes of each decision, shape (B, P); -1 where a parameter is not active."""
+        """Return which option each architecture takes of each decision, shape (B, P); -1 where a parameter is
+        not active.
+        """
         rows = [
-            [decision.option(architecture[decision.label]) if decision.label in architecture else -1 for decision in self._decisions]
+            [
+                decision.option(architecture[decision.label]) if decision.label in architecture else -1
+                for decision in self._decisions
+            ]
             for architecture in architectures
         ]
         return torch.tensor(rows, dtype=torch.long).reshape(len(architectures), len(self._decisions))
 
     def score(self, options: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the log-probability of architectures, given as by `decide`, and the sum of the entropies of their decisions, shapes (B,)."""
+        """Return the log-probability of architectures, given as by `decide`, and the sum of the entropies of
+        their decisions, shapes (B,).
+        """
         taken = options[:, self._open]  # (B, P): of the decisions that there are
         active = taken >= 0
         index = taken.clamp(min=0) + torch.tensor([self._decisions[place].first for place in self._open])
-        fed = torch.cat([self._embedding, self._start])[_last_before(index, active, len(self._embedding))]  # (B, P, D)
+        fed = torch.cat([self._embedding, self._start])[
+            _last_before(index, active, len(self._embedding))
+        ]  # (B, P, D)
         weights, recurrent = self._recurrent.split(self._hidden)
         entering = (fed @ weights + self._bias).unbind(1)
         state, memory = torch.zeros(len(options), self._hidden), torch.zeros(len(options), self._hidden)
@@ -116,16 +128,28 @@ class Policy:
         return belongs
 
     def _begin(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        return self._start.expand(count, -1), torch.zeros(count, self._hidden), torch.zeros(count, self._hidden)
+        return (
+            self._start.expand(count, -1),
+            torch.zeros(count, self._hidden),
+            torch.zeros(count, self._hidden),
+        )
 
-    def _step(self, fed: Tensor, state: Tensor, memory: Tensor, first: int, options: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the logits of a decision's options, shape (B, K), and the state and memory after it, shapes (B, D)."""
-        state, memory = _remember(torch.addmm(self._bias, torch.cat([fed, state], 1), self._recurrent), memory)
+    def _step(
+        self, fed: Tensor, state: Tensor, memory: Tensor, first: int, options: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the logits of a decision's options, shape (B, K), and the state and memory after it, shapes
+        (B, D).
+        """
+        state, memory = _remember(
+            torch.addmm(self._bias, torch.cat([fed, state], 1), self._recurrent), memory
+        )
         return state @ self._head[first : first + options].T, state, memory
 
 
 def _remember(gates: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the state and the memory of an LSTM, shapes (B, D), after a step with these gates, shape (B, 4D)."""
+    """Return the state and the memory of an LSTM, shapes (B, D), after a step with these gates, shape (B,
+    4D).
+    """
     enter, keep, leave, new = gates.chunk(4, 1)
     memory = keep.sigmoid() * memory + enter.sigmoid() * new.tanh()
     return leave.sigmoid() * memory.tanh(), memory

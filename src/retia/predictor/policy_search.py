@@ -28,9 +28,10 @@ DRAWN = 16
 class PolicySearch(ABC):
     """A policy, and how far it has learnt from a history: a cache that follows from the trials alone.
 
-    The policy learns from the trials in the order of their numbers, batch by batch, once all of a batch have ended. A trial's reward is
-    where it stands among the last 200: the normal score of its rank, so that no unit and no outlier matters. What failed, was rejected or misses the
-    constraints stands last; with several objectives the order is that of `History.ranked`.
+    The policy learns from the trials in the order of their numbers, batch by batch, once all of a batch have
+    ended. A trial's reward is where it stands among the last 200: the normal score of its rank, so that no
+    unit and no outlier matters. What failed, was rejected or misses the constraints stands last; with several
+    objectives the order is that of `History.ranked`.
 
     Args:
         hidden: The number of hidden units.
@@ -62,16 +63,27 @@ class PolicySearch(ABC):
         check_number(self, "entropy", least=0)
 
     @abstractmethod
-    def _update(self, policy: Policy, optimizer: torch.optim.Optimizer, options: Tensor, advantages: Tensor) -> None:
+    def _update(
+        self, policy: Policy, optimizer: torch.optim.Optimizer, options: Tensor, advantages: Tensor
+    ) -> None:
         """Change the policy by a batch of decisions, shape (B, P), and their advantages, shape (B,)."""
 
-    def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
-        """Return up to `n` new architectures that the policy draws; random ones where it draws none that is new and meets the restrictions."""
+    def propose(
+        self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
+    ) -> Sequence[Proposal]:
+        """Return up to `n` new architectures that the policy draws; random ones where it draws none that is
+        new and meets the restrictions.
+        """
         policy = self.learn(space, history)
         new: dict[Architecture, None] = {}
         for _ in range(ROUNDS):
             for drawn in policy.sample(DRAWN, rng):
-                if len(new) < n and drawn not in history and drawn not in new and (not space.restrictions or drawn in space):
+                if (
+                    len(new) < n
+                    and drawn not in history
+                    and drawn not in new
+                    and (not space.restrictions or drawn in space)
+                ):
                     new[drawn] = None
             if len(new) == n:
                 break
@@ -98,7 +110,9 @@ class PolicySearch(ABC):
             self._learnt += batch
             rewards = _rewards(history, self._learnt[-max(WINDOW, self.batch) :])[-self.batch :]
             options = self._policy.decide([trial.architecture for trial in batch])
-            self._update(self._policy, self._optimizer, options, torch.from_numpy(rewards - self._baseline).float())
+            self._update(
+                self._policy, self._optimizer, options, torch.from_numpy(rewards - self._baseline).float()
+            )
             self._baseline = self.decay * self._baseline + (1 - self.decay) * float(rewards.mean())
         return self._policy
 
@@ -109,4 +123,6 @@ def _rewards(history: History, trials: Sequence[Trial]) -> NDArray[np.float64]:
         return -targets_of(history, trials, warp=True)[:, 0]
     ranked = history.ranked([trial for trial in trials if trial.state != "failed"])
     places = {trial.number: place for place, trial in enumerate(ranked)}
-    return -normal_scores(np.array([places.get(trial.number, len(trials)) for trial in trials], dtype=np.float64))
+    return -normal_scores(
+        np.array([places.get(trial.number, len(trials)) for trial in trials], dtype=np.float64)
+    )

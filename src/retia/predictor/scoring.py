@@ -20,7 +20,8 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Score:
-    """The rank correlation of predicted and true losses: 1 for the same order, 0 for none, -1 for the opposite.
+    """The rank correlation of predicted and true losses: 1 for the same order, 0 for none, -1 for the
+    opposite.
 
     Args:
         kendall: Kendall's tau-b: the share of pairs in the right order less the share in the wrong one.
@@ -49,12 +50,14 @@ def score(
     Args:
         predictor: The predictor.
         space: The space of the architectures.
-        train: The architectures to learn from, and their losses (lower is better; turn an accuracy by its sign).
+        train: The architectures to learn from, and their losses (lower is better; turn an accuracy by its
+            sign).
         held_out: The architectures to rank, and their losses.
         seed: Seeds the fit.
 
     Raises:
-        SpaceError: If there are not as many losses as architectures, or fewer than two to learn from or to rank.
+        SpaceError: If there are not as many losses as architectures, or fewer than two to learn from or to
+            rank.
     """
     architectures, losses = _checked("to learn from", *train)
     others, truth = _checked("to rank", *held_out)
@@ -63,9 +66,16 @@ def score(
 
 
 def cross_validate(
-    predictor: Predictor, space: SearchSpace, architectures: Sequence[Architecture], losses: Sequence[float] | Numbers, *, folds: int = 5, seed: int = 0
+    predictor: Predictor,
+    space: SearchSpace,
+    architectures: Sequence[Architecture],
+    losses: Sequence[float] | Numbers,
+    *,
+    folds: int = 5,
+    seed: int = 0,
 ) -> Score:
-    """Return how well a predictor ranks architectures, each predicted by a fit to the other folds: the mean over the folds.
+    """Return how well a predictor ranks architectures, each predicted by a fit to the other folds: the mean
+    over the folds.
 
     Args:
         predictor: The predictor.
@@ -80,19 +90,34 @@ def cross_validate(
     """
     architectures, truth = _checked("to learn from", architectures, losses)
     if folds < 2 or len(architectures) < 2 * folds:
-        msg = f"Cross-validation needs at least two folds of two architectures, got folds={folds} of {len(architectures)}. Take fewer folds, or more trials."
+        msg = (
+            "Cross-validation needs at least two folds of two architectures, "
+            f"got folds={folds} of {len(architectures)}. Take fewer folds, or more trials."
+        )
         raise SpaceError(msg)
     scores: list[Score] = []
     for fold, (inside, outside) in enumerate(_folds(len(architectures), folds, seed)):
-        fitted = predictor.fit(space, [architectures[i] for i in inside], normal_scores(truth[inside]), stream(seed, "predictor", fold))
+        fitted = predictor.fit(
+            space,
+            [architectures[i] for i in inside],
+            normal_scores(truth[inside]),
+            stream(seed, "predictor", fold),
+        )
         scores.append(_agreement(fitted.predict([architectures[i] for i in outside])[0], truth[outside]))
-    return Score(float(np.mean([one.kendall for one in scores])), float(np.mean([one.spearman for one in scores])))
+    return Score(
+        float(np.mean([one.kendall for one in scores])), float(np.mean([one.spearman for one in scores]))
+    )
 
 
-def _checked(what: str, architectures: Sequence[Architecture], losses: Sequence[float] | Numbers) -> tuple[Sequence[Architecture], Numbers]:
+def _checked(
+    what: str, architectures: Sequence[Architecture], losses: Sequence[float] | Numbers
+) -> tuple[Sequence[Architecture], Numbers]:
     truth = np.asarray(losses, dtype=np.float64)
     if truth.shape != (len(architectures),) or len(truth) < 2:
-        msg = f"A predictor is scored by one loss for each architecture, at least two {what}, got {len(architectures)} architectures and {truth.size} losses."
+        msg = (
+            f"A predictor is scored by one loss for each architecture, at least two {what}, "
+            f"got {len(architectures)} architectures and {truth.size} losses."
+        )
         raise SpaceError(msg)
     return architectures, truth
 

@@ -32,7 +32,9 @@ class WiredCell:
         """The labels of its parameters."""
         return (*self.wires.values(), *self.operations.values())
 
-    def drawn(self, values: Mapping[str, Value], zero: Collection[str], identity: Collection[str]) -> LabelledGraph:
+    def drawn(
+        self, values: Mapping[str, Value], zero: Collection[str], identity: Collection[str]
+    ) -> LabelledGraph:
         """Return its graph, without what is on no way from the input to the output.
 
         Args:
@@ -44,7 +46,12 @@ class WiredCell:
         labels, edges = [f"{self.name}input"], list[tuple[int, int]]()
         feeding: dict[int, list[int]] = {0: [0]}  # what the output of a node is made of, in the graph
         for node in range(1, last + 1):
-            fed = [place for source in range(node) if values.get(self.wires.get((node, source), "")) for place in feeding.get(source, ())]
+            fed = [
+                place
+                for source in range(node)
+                if values.get(self.wires.get((node, source), ""))
+                for place in feeding.get(source, ())
+            ]
             operation = "output" if node == last else values.get(self.operations.get(node, ""))
             if node < last and (not fed or operation is None or str(operation) in zero):
                 continue
@@ -58,7 +65,9 @@ class WiredCell:
 
 
 def wired_cells(space: SearchSpace) -> tuple[WiredCell, ...]:
-    """Return the cells of a space that have labels such as `edge/2<-0`, of values 0 and 1, and `operation/1`."""
+    """Return the cells of a space that have labels such as `edge/2<-0`, of values 0 and 1, and
+    `operation/1`.
+    """
     wires: dict[str, dict[tuple[int, int], str]] = {}
     operations: dict[str, dict[int, str]] = {}
     for label, parameter in space.parameters.items():
@@ -66,7 +75,9 @@ def wired_cells(space: SearchSpace) -> tuple[WiredCell, ...]:
             wires.setdefault(match["prefix"], {})[int(match["node"]), int(match["source"])] = label
         elif match := _OPERATION.fullmatch(label):
             operations.setdefault(match["prefix"], {})[int(match["node"])] = label
-    return tuple(WiredCell(name, edges, operations[name]) for name, edges in wires.items() if name in operations)
+    return tuple(
+        WiredCell(name, edges, operations[name]) for name, edges in wires.items() if name in operations
+    )
 
 
 def _there_or_not(parameter: Parameter) -> bool:

@@ -10,7 +10,14 @@ from retia.report.plots import plot_honesty, plot_importance, plot_pareto, plot_
 from retia.report.progress import Progress
 from retia.report.records import record, records
 from retia.report.regret import RegretCurve, plot_regret
-from retia.report.tables import architecture_table, honesty_table, metric_names, space_table, summary, trials_table
+from retia.report.tables import (
+    architecture_table,
+    honesty_table,
+    metric_names,
+    space_table,
+    summary,
+    trials_table,
+)
 
 __all__ = [
     "Comparison",

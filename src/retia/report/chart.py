@@ -15,7 +15,9 @@ RANDOM, BASELINE, MUTED = "#dd8452", "#3a3a3a", "#9db4d6"
 
 
 class Chart(Figure):
-    """A figure with a row of plots, drawn by Agg whatever the backend; pyplot does not know it, so nothing has to be closed."""
+    """A figure with a row of plots, drawn by Agg whatever the backend; pyplot does not know it, so nothing
+    has to be closed.
+    """
 
     def __init__(self, title: str, *, width: float = 7.0, height: float = 4.4, plots: int = 1) -> None:
         super().__init__(figsize=(width, height), dpi=150, layout="constrained", facecolor="white")
@@ -45,5 +47,7 @@ class Chart(Figure):
 
 
 def plain(text: str) -> str:
-    """Return a text that matplotlib draws as it stands: on one line, and not as a formula where it has dollar signs."""
+    """Return a text that matplotlib draws as it stands: on one line, and not as a formula where it has dollar
+    signs.
+    """
     return visible(text).replace("$", r"\$")

@@ -20,4 +20,7 @@ def failure(trial: Trial) -> str:
 
 def failures(study: Study) -> str:
     """Return how many trials of a study failed, and how they are tried again."""
-    return f"{study.history.count('failed')} of them failed (to try these again: retry_failed=True, or --retry-failed)"
+    return (
+        f"{study.history.count('failed')} of them failed (to try these again: retry_failed=True, "
+        "or --retry-failed)"
+    )

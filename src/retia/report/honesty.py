@@ -1,4 +1,6 @@
-"""What a one-shot search was worth: whether the supernet's scores can be trusted, and whether chance would have done as well."""
+"""What a one-shot search was worth: whether the supernet's scores can be trusted, and whether chance would
+have done as well.
+"""
 
 import math
 from collections.abc import Sequence
@@ -24,7 +26,8 @@ class RankCorrelation:
     Attributes:
         among: Which architectures.
         pairs: For each of them the supernet's score and its own.
-        tau: Kendall's tau-b: 1 if they rank alike, 0 if they have nothing to do with each other; NaN if either gives one score to all.
+        tau: Kendall's tau-b: 1 if they rank alike, 0 if they have nothing to do with each other; NaN if
+            either gives one score to all.
         interval: Where tau lies with 95 % confidence; None of fewer than five pairs.
     """
 
@@ -36,7 +39,9 @@ class RankCorrelation:
     def __str__(self) -> str:
         if math.isnan(self.tau):
             return f"not known among the {len(self.pairs)} {self.among}, which one side scores alike"
-        known = f" (95 %: {self.interval[0]:.2f} to {self.interval[1]:.2f})" if self.interval is not None else ""
+        known = (
+            f" (95 %: {self.interval[0]:.2f} to {self.interval[1]:.2f})" if self.interval is not None else ""
+        )
         return f"{self.tau:.2f}{known} among the {len(self.pairs)} {self.among}"
 
 
@@ -51,9 +56,11 @@ class Honesty:
         against_random: The retrained winners beside random search, if both were trained.
         trained: How many models were retrained, and how many random search trained.
         seconds: Of the preparation, the trials and the retraining together, and of random search.
-        parameter_free: Which share of the winner's layer choices has a candidate without parameters; None in a space without layer choices.
+        parameter_free: Which share of the winner's layer choices has a candidate without parameters; None in
+            a space without layer choices.
         parameter_free_at_random: The same on average over random search's architectures.
-        entropy: The mean entropy of the choices after some epochs, as a share of the greatest there could be; nothing where the method learns no choices.
+        entropy: The mean entropy of the choices after some epochs, as a share of the greatest there could be;
+            nothing where the method learns no choices.
     """
 
     method: str
@@ -77,13 +84,25 @@ class Honesty:
             models, theirs = self.trained
             ours, random = map(duration, self.seconds)
             budget = f"{models} retrained after {ours} in all, {theirs} random in {random}"
-            rows += [("random search", f"{line}; {budget}" if i == 0 else line) for i, line in enumerate(self.against_random.lines())]
+            rows += [
+                ("random search", f"{line}; {budget}" if i == 0 else line)
+                for i, line in enumerate(self.against_random.lines())
+            ]
         if self.parameter_free is not None:
-            besides = "" if self.parameter_free_at_random is None else f", {self.parameter_free_at_random:.0%} at random"
+            besides = (
+                ""
+                if self.parameter_free_at_random is None
+                else f", {self.parameter_free_at_random:.0%} at random"
+            )
             rows.append(("choices without parameters", f"{self.parameter_free:.0%} in the winner{besides}"))
         if self.entropy:
             (_, first), (epochs, last) = self.entropy[0], self.entropy[-1]
-            rows.append(("entropy of the choices", f"{first:.2f} at first, {last:.2f} after {epochs:g} epochs (1 is no preference)"))
+            rows.append(
+                (
+                    "entropy of the choices",
+                    f"{first:.2f} at first, {last:.2f} after {epochs:g} epochs (1 is no preference)",
+                )
+            )
         else:
             rows.append(("entropy of the choices", f"{self.method} samples without preference"))
         return rows
@@ -94,7 +113,12 @@ class Honesty:
             "method": self.method,
             "metric": self.objective.metric,
             "rank_correlations": [
-                {"among": one.among, "tau": None if math.isnan(one.tau) else one.tau, "interval": one.interval, "pairs": list(one.pairs)}
+                {
+                    "among": one.among,
+                    "tau": None if math.isnan(one.tau) else one.tau,
+                    "interval": one.interval,
+                    "pairs": list(one.pairs),
+                }
                 for one in self.correlations
             ],
             "against_random": None if self.against_random is None else self.against_random.to_json(),
@@ -122,10 +146,15 @@ def honesty(study: Study) -> Honesty | None:
         objective=objective,
         correlations=tuple(one for one in correlations if one is not None),
         against_random=against_random(study),
-        trained=(0 if retrained is None else len(spent(retrained)), 0 if control is None else len(spent(control))),
+        trained=(
+            0 if retrained is None else len(spent(retrained)),
+            0 if control is None else len(spent(control)),
+        ),
         seconds=(seconds, _seconds(control)),
         parameter_free=_parameter_free(_winner(study)),
-        parameter_free_at_random=None if rescored is None else _mean([share for one in rescored.trials[1:] if (share := _parameter_free(one)) is not None]),
+        parameter_free_at_random=None
+        if rescored is None
+        else _mean([share for one in rescored.trials[1:] if (share := _parameter_free(one)) is not None]),
         entropy=tuple((step.step, step.metrics["entropy"]) for step in steps if "entropy" in step.metrics),
     )
 
@@ -135,8 +164,9 @@ def rank_correlation(among: str, pairs: Sequence[tuple[float, float]]) -> RankCo
 
     References:
         Kendall, The Treatment of Ties in Ranking Problems, Biometrika 1945 (tau-b).
-        Fieller, Hartley and Pearson, Tests for Rank Correlation Coefficients I, Biometrika 1957: the standard error of artanh(tau) is about
-        sqrt(0.437 / (n - 4)). Deviation: at a tau of 1 or -1, whose artanh is infinite, one pair of architectures counts as half turned.
+        Fieller, Hartley and Pearson, Tests for Rank Correlation Coefficients I, Biometrika 1957: the standard
+        error of artanh(tau) is about sqrt(0.437 / (n - 4)). Deviation: at a tau of 1 or -1, whose artanh is
+        infinite, one pair of architectures counts as half turned.
     """
     from scipy.stats import kendalltau
 
@@ -150,7 +180,9 @@ def rank_correlation(among: str, pairs: Sequence[tuple[float, float]]) -> RankCo
     return RankCorrelation(among, tuple(pairs), tau, interval)
 
 
-def _correlation(among: str, objective: Objective, supernet: Study | None, alone: Study | None) -> RankCorrelation | None:
+def _correlation(
+    among: str, objective: Objective, supernet: Study | None, alone: Study | None
+) -> RankCorrelation | None:
     if supernet is None or alone is None:
         return None
     pairs: list[tuple[float, float]] = []
@@ -162,7 +194,9 @@ def _correlation(among: str, objective: Objective, supernet: Study | None, alone
 
 
 def _winner(study: Study) -> Trial | None:
-    """Return the trial whose architecture is the best when it is trained alone; as long as none was, the supernet's best."""
+    """Return the trial whose architecture is the best when it is trained alone; as long as none was, the
+    supernet's best.
+    """
     retrained = study.retrained
     if retrained is not None and retrained.history.best is not None:
         return study.history.find(retrained.history.best.architecture, None)

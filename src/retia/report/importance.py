@@ -17,19 +17,21 @@ LEAST = 4
 def importance(study: Study, metric: str | None = None) -> dict[str, float]:
     """Return each parameter's share in explaining a metric, the greatest first; the shares add up to 1.
 
-    A random forest predicts the metric from the encoded architectures; a parameter's share is the sum of its features'
-    impurity decreases. Where the metric never varies, every share is 0. Few trials give a rough picture.
+    A random forest predicts the metric from the encoded architectures; a parameter's share is the sum of its
+    features' impurity decreases. Where the metric never varies, every share is 0. Few trials give a rough
+    picture.
 
     Args:
-        study: The study; its completed trials count. Of several fidelities the greatest counts that at least four of them had.
+        study: The study; its completed trials count. Of several fidelities the greatest counts that at least
+            four of them had.
         metric: The metric to explain; the first objective if not given.
 
     Raises:
         StudyError: If fewer than four trials have completed with the metric.
 
     Reference:
-        Breiman, Random Forests, 2001, section 10; Hutter et al., An Efficient Approach for Assessing Hyperparameter
-        Importance, ICML 2014. Deviation: mean decrease in impurity, not functional ANOVA.
+        Breiman, Random Forests, 2001, section 10; Hutter et al., An Efficient Approach for Assessing
+        Hyperparameter Importance, ICML 2014. Deviation: mean decrease in impurity, not functional ANOVA.
     """
     from sklearn.ensemble import RandomForestRegressor
 
@@ -41,7 +43,10 @@ def importance(study: Study, metric: str | None = None) -> dict[str, float]:
         msg = f"No trial of study '{study.name}' has the metric '{name}'. Take one of {metrics}."
         raise StudyError(msg)
     if len(known) < LEAST:
-        msg = f"Parameter importance needs at least {LEAST} completed trials, study '{study.name}' has {len(known)} with '{name}'. Run more trials first."
+        msg = (
+            f"Parameter importance needs at least {LEAST} completed trials, "
+            f"study '{study.name}' has {len(known)} with '{name}'. Run more trials first."
+        )
         raise StudyError(msg)
     features = np.stack([study.space.encode(trial.architecture) for trial in known])  # (N, F)
     targets = np.array([trial.metrics[name] for trial in known])  # (N,)
@@ -53,7 +58,9 @@ def importance(study: Study, metric: str | None = None) -> dict[str, float]:
 
 
 def _alike(trials: Sequence[Trial]) -> Sequence[Trial]:
-    """Return the trials of the greatest fidelity of which there are enough; all trials if there is no such fidelity."""
+    """Return the trials of the greatest fidelity of which there are enough; all trials if there is no such
+    fidelity.
+    """
     for reached in sorted({trial.reached for trial in trials}, reverse=True):
         if len(found := [trial for trial in trials if trial.reached == reached]) >= LEAST:
             return found

@@ -12,7 +12,9 @@ __all__ = ["to_html"]
 
 
 def to_html(study: Study) -> str:
-    """Return what `_repr_html_` of a study shows: the outcome, the front (or the best trials) and the gains."""
+    """Return what `_repr_html_` of a study shows: the outcome, the front (or the best trials) and the
+    gains.
+    """
     several = len(study.objectives) > 1
     trials = study.pareto if several else study.top(5)
     names = metric_names(study.objectives, trials)
@@ -36,7 +38,8 @@ def to_html(study: Study) -> str:
         for line in comparison.lines()
     )
     caption = "Pareto front" if several else "best trials"
-    return f"<p><b>{html.escape(outcome(study))}</b></p><table><caption>{caption}</caption>{head}{body}</table><ul>{gains}</ul>"
+    table = f"<table><caption>{caption}</caption>{head}{body}</table>"
+    return f"<p><b>{html.escape(outcome(study))}</b></p>{table}<ul>{gains}</ul>"
 
 
 def _row(cell: str, texts: list[str]) -> str:

@@ -33,7 +33,8 @@ def difference(value: float) -> str:
 
 
 def logarithmic(values: Collection[float]) -> bool:
-    """Whether values are better shown on a logarithmic scale: all positive, and more than a factor of 20 apart.
+    """Whether values are better shown on a logarithmic scale: all positive, and more than a factor of 20
+    apart.
 
     >>> logarithmic([770, 44_970]), logarithmic([0.5, 0.99]), logarithmic([0, 100])
     (True, False, False)

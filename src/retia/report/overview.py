@@ -17,7 +17,9 @@ def overview(study: Study) -> dict[str, Any]:
     return {
         "name": study.name,
         "storage": study.storage,
-        "objectives": [{"metric": objective.metric, "direction": objective.direction} for objective in study.objectives],
+        "objectives": [
+            {"metric": objective.metric, "direction": objective.direction} for objective in study.objectives
+        ],
         "constraints": [str(constraint) for constraint in study.constraints],
         "seed": study.seed,
         "trials": {state: history.count(state) for state in ("running", "completed", "failed", "infeasible")},

@@ -40,14 +40,22 @@ def plot_progress(study: Study, metric: str | None = None) -> "Figure":
     name = objective.metric
     chart = Chart(f"{study.name}: best {name} so far")
     axes = chart.axes_of_plot
-    shown = [(i, trial.metrics[name]) for i, trial in enumerate(spent(study), 1) if trial.state == "completed"]
-    axes.scatter([i for i, _ in shown], [value for _, value in shown], s=16, color=MUTED, label="trials", zorder=2)
+    shown = [
+        (i, trial.metrics[name]) for i, trial in enumerate(spent(study), 1) if trial.state == "completed"
+    ]
+    axes.scatter(
+        [i for i, _ in shown], [value for _, value in shown], s=16, color=MUTED, label="trials", zorder=2
+    )
     if study.control is not None and study.prepared_by is None:  # else its scores are of another kind
-        _best_so_far(axes, objective, study.control, color=RANDOM, label="random search, best so far", style="--")
+        _best_so_far(
+            axes, objective, study.control, color=RANDOM, label="random search, best so far", style="--"
+        )
     _best_so_far(axes, objective, study, color=FRONT, label=plain(f"{study.name}, best so far"), style="-")
     baseline = study.baseline_trial
     if baseline is not None and baseline.state == "completed":
-        axes.axhline(baseline.metrics[name], color=BASELINE, linestyle=":", linewidth=1.3, label="baseline", zorder=1)
+        axes.axhline(
+            baseline.metrics[name], color=BASELINE, linestyle=":", linewidth=1.3, label="baseline", zorder=1
+        )
     axes.set_xlabel("trials")
     axes.set_ylabel(_axis(objective))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -57,7 +65,8 @@ def plot_progress(study: Study, metric: str | None = None) -> "Figure":
 
 
 def plot_pareto(study: Study, x: str | None = None, y: str | None = None) -> "Figure":
-    """Plot all trials by two objectives, with the Pareto front, the baseline, and the front of the random control.
+    """Plot all trials by two objectives, with the Pareto front, the baseline, and the front of the random
+    control.
 
     Args:
         study: The study.
@@ -70,9 +79,14 @@ def plot_pareto(study: Study, x: str | None = None, y: str | None = None) -> "Fi
     from retia.report.chart import BASELINE, FRONT, FRONT_RANDOM, MUTED, RANDOM, Chart
 
     if len(study.objectives) < 2:
-        msg = f"A Pareto front needs two objectives, study '{study.name}' has one: {', '.join(map(str, study.objectives))}. Use plot_progress."
+        msg = (
+            f"A Pareto front needs two objectives, study '{study.name}' has one: "
+            f"{', '.join(map(str, study.objectives))}. Use plot_progress."
+        )
         raise StudyError(msg)
-    across = _objective(study, x or next(o.metric for o in study.objectives if o.metric != (y or study.objectives[0].metric)))
+    across = _objective(
+        study, x or next(o.metric for o in study.objectives if o.metric != (y or study.objectives[0].metric))
+    )
     up = _objective(study, y or next(o.metric for o in study.objectives if o.metric != across.metric))
     feasible = _feasible(study)
     chart = Chart(f"{study.name}: {up.metric} against {across.metric}")
@@ -81,9 +95,30 @@ def plot_pareto(study: Study, x: str | None = None, y: str | None = None) -> "Fi
     _staircase(axes, feasible, across, up, color=FRONT, label="Pareto front", style="-")
     baseline = study.baseline_trial
     if baseline is not None and baseline.state == "completed":
-        axes.scatter(*_points([baseline], across, up), s=190, marker="*", color=BASELINE, edgecolors="white", label="baseline", zorder=5)
-    if study.control is not None and study.prepared_by is None and (theirs := [t for t in study.control.trials if study.control.history.feasible(t)]):
-        axes.scatter(*_points(theirs, across, up), s=14, color=RANDOM, marker="x", linewidths=0.9, alpha=0.6, label="random search", zorder=2)
+        axes.scatter(
+            *_points([baseline], across, up),
+            s=190,
+            marker="*",
+            color=BASELINE,
+            edgecolors="white",
+            label="baseline",
+            zorder=5,
+        )
+    if (
+        study.control is not None
+        and study.prepared_by is None
+        and (theirs := [t for t in study.control.trials if study.control.history.feasible(t)])
+    ):
+        axes.scatter(
+            *_points(theirs, across, up),
+            s=14,
+            color=RANDOM,
+            marker="x",
+            linewidths=0.9,
+            alpha=0.6,
+            label="random search",
+            zorder=2,
+        )
         _staircase(axes, theirs, across, up, color=FRONT_RANDOM, label="random search's front", style="--")
     axes.set_xlabel(_axis(across))
     axes.set_ylabel(_axis(up))
@@ -109,7 +144,9 @@ def plot_importance(study: Study, metric: str | None = None, *, most: int = 15) 
     shares = list(importance(study, name).items())[:most]
     chart = Chart(f"{study.name}: what {name} depends on", height=1.2 + 0.3 * len(shares))
     axes = chart.axes_of_plot
-    bars = axes.barh([plain(label) for label, _ in shares], [share for _, share in shares], color=FRONT, height=0.65)
+    bars = axes.barh(
+        [plain(label) for label, _ in shares], [share for _, share in shares], color=FRONT, height=0.65
+    )
     axes.bar_label(bars, [f"{share:.0%}" for _, share in shares], padding=3, fontsize=8)
     axes.invert_yaxis()
     axes.margins(x=0.12)
@@ -120,7 +157,8 @@ def plot_importance(study: Study, metric: str | None = None, *, most: int = 15) 
 
 
 def plot_honesty(study: Study) -> "Figure":
-    """Plot how a supernet scored architectures against how they did when trained alone, and the entropy of the choices over the training.
+    """Plot how a supernet scored architectures against how they did when trained alone, and the entropy of
+    the choices over the training.
 
     Raises:
         StudyError: If the study's trials were not scored by a supernet.
@@ -133,16 +171,38 @@ def plot_honesty(study: Study) -> "Figure":
     chart = Chart(f"{study.name}: {honest.method}'s scores against training alone", width=10.0, plots=2)
     scores, entropy = chart.all_axes
     for one, colour in zip(honest.correlations, (FRONT, RANDOM), strict=False):
-        scores.scatter(*zip(*one.pairs, strict=True), s=20, color=colour, label=f"{one.among}, Kendall tau {one.tau:.2f}", zorder=2)
+        scores.scatter(
+            *zip(*one.pairs, strict=True),
+            s=20,
+            color=colour,
+            label=f"{one.among}, Kendall tau {one.tau:.2f}",
+            zorder=2,
+        )
     if not honest.correlations:
-        scores.text(0.5, 0.5, "no model was trained alone", ha="center", va="center", transform=scores.transAxes, color=BASELINE)
+        scores.text(
+            0.5,
+            0.5,
+            "no model was trained alone",
+            ha="center",
+            va="center",
+            transform=scores.transAxes,
+            color=BASELINE,
+        )
     scores.set_xlabel(plain(f"{honest.objective.metric} by the supernet"))
     scores.set_ylabel(plain(f"{honest.objective.metric} alone"))
     entropy.set_title("entropy of the choices", loc="left", fontsize=11, fontweight="bold")
     if honest.entropy:
         entropy.plot(*zip(*honest.entropy, strict=True), color=FRONT, linewidth=2)
     else:
-        entropy.text(0.5, 0.5, plain(f"{honest.method} samples without preference"), ha="center", va="center", transform=entropy.transAxes, color=BASELINE)
+        entropy.text(
+            0.5,
+            0.5,
+            plain(f"{honest.method} samples without preference"),
+            ha="center",
+            va="center",
+            transform=entropy.transAxes,
+            color=BASELINE,
+        )
     entropy.set_ylim(0, 1.05)
     entropy.set_xlabel("epochs")
     entropy.set_ylabel("share of the greatest")
@@ -158,8 +218,8 @@ def save_plots(study: Study, directory: str | Path) -> list[Path]:
         directory: Where to; made if missing.
 
     Returns:
-        The files: progress.png, pareto.png with several objectives, importance.png from four completed trials on,
-        one_shot.png after a one-shot search.
+        The files: progress.png, pareto.png with several objectives, importance.png from four completed trials
+        on, one_shot.png after a one-shot search.
 
     Raises:
         StudyError: If no trial is feasible.
@@ -192,16 +252,23 @@ def _objective(study: Study, metric: str | None) -> Objective:
 def _feasible(study: Study) -> list[Trial]:
     feasible = [trial for trial in study.trials if study.history.feasible(trial)]
     if not feasible:
-        msg = f"Study '{study.name}' has no feasible completed trial, so there is nothing to plot. Run more trials, or look at the errors of these."
+        msg = (
+            f"Study '{study.name}' has no feasible completed trial, so there is nothing to plot. "
+            "Run more trials, or look at the errors of these."
+        )
         raise StudyError(msg)
     return feasible
 
 
-def _best_so_far(axes: "Axes", objective: Objective, study: Study, *, color: str, label: str, style: str) -> None:
+def _best_so_far(
+    axes: "Axes", objective: Objective, study: Study, *, color: str, label: str, style: str
+) -> None:
     numbers: list[int] = []
     values: list[float] = []
     trials = spent(study)
-    compared = {trial.number for trial in farthest([trial for trial in trials if study.history.feasible(trial)])}
+    compared = {
+        trial.number for trial in farthest([trial for trial in trials if study.history.feasible(trial)])
+    }
     for i, trial in enumerate(trials, 1):
         if trial.number not in compared:
             continue
@@ -212,14 +279,36 @@ def _best_so_far(axes: "Axes", objective: Objective, study: Study, *, color: str
     if values:
         numbers.append(len(trials))
         values.append(values[-1])
-        axes.step(numbers, values, where="post", color=color, linestyle=style, linewidth=2, label=label, zorder=4)
+        axes.step(
+            numbers, values, where="post", color=color, linestyle=style, linewidth=2, label=label, zorder=4
+        )
 
 
-def _staircase(axes: "Axes", trials: Sequence[Trial], across: Objective, up: Objective, *, color: str, label: str, style: str) -> None:
+def _staircase(
+    axes: "Axes",
+    trials: Sequence[Trial],
+    across: Objective,
+    up: Objective,
+    *,
+    color: str,
+    label: str,
+    style: str,
+) -> None:
     front = [trials[i] for i in nondominated([(across.loss(t.metrics), up.loss(t.metrics)) for t in trials])]
     front.sort(key=lambda trial: across.loss(trial.metrics))
     xs, ys = _points(front, across, up)
-    axes.plot(xs, ys, linestyle=style, linewidth=1.6, color=color, marker="o", markersize=5, label=label, zorder=4, drawstyle="steps-post")
+    axes.plot(
+        xs,
+        ys,
+        linestyle=style,
+        linewidth=1.6,
+        color=color,
+        marker="o",
+        markersize=5,
+        label=label,
+        zorder=4,
+        drawstyle="steps-post",
+    )
 
 
 def _points(trials: Sequence[Trial], across: Objective, up: Objective) -> tuple[list[float], list[float]]:
@@ -229,7 +318,9 @@ def _points(trials: Sequence[Trial], across: Objective, up: Objective) -> tuple[
 def _axis(objective: Objective) -> str:
     from retia.report.chart import plain
 
-    return plain(f"{objective.metric} ({'higher' if objective.direction == 'maximize' else 'lower'} is better)")
+    return plain(
+        f"{objective.metric} ({'higher' if objective.direction == 'maximize' else 'lower'} is better)"
+    )
 
 
 def _scale(axes: "Axes", values: Sequence[float], axis: str) -> None:

@@ -22,9 +22,10 @@ __all__ = ["Progress"]
 class Progress:
     """An observer that shows how far a study is: `study.run(..., observer=progress)`.
 
-    On a terminal it is a live display, redrawn four times a second by a thread of its own; elsewhere a plain line every few
-    seconds. The first failure of a run is shown at once, with its error. An event costs the same however many trials there are. It writes to standard error, so that standard output
-    stays the program's own. Leave it by `with`, or let the study's "stopped" event end it.
+    On a terminal it is a live display, redrawn four times a second by a thread of its own; elsewhere a plain
+    line every few seconds. The first failure of a run is shown at once, with its error. An event costs the
+    same however many trials there are. It writes to standard error, so that standard output stays the
+    program's own. Leave it by `with`, or let the study's "stopped" event end it.
 
     Args:
         console: Where to write; standard error if not given.
@@ -32,7 +33,13 @@ class Progress:
         clock: What tells the time, in seconds.
     """
 
-    def __init__(self, console: Console | None = None, *, interval_s: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        console: Console | None = None,
+        *,
+        interval_s: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._console = console or Console(stderr=True)
         self._interval_s = interval_s
         self._clock = clock
@@ -53,14 +60,22 @@ class Progress:
             self._hear(event)
         elif event.kind == "prepared":
             found = ", ".join(f"{name} {number(value)}" for name, value in event.metrics.items())
-            self._say(visible(f"prepared up to {event.step:g}: {found}" if event.step is not None else f"prepared: {found}"))
+            self._say(
+                visible(
+                    f"prepared up to {event.step:g}: {found}"
+                    if event.step is not None
+                    else f"prepared: {found}"
+                )
+            )
         elif event.kind == "stopped":
             self._stop()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._stop()
 
     def _start(self, event: Event) -> None:
@@ -92,7 +107,9 @@ class Progress:
         self._study = None
 
     def _hear(self, event: Event) -> None:
-        """Print a line if one is due, and the slot of a trial that has ended is taken again; at the latest after another interval."""
+        """Print a line if one is due, and the slot of a trial that has ended is taken again; at the latest
+        after another interval.
+        """
         now, running = self._clock(), event.study.history.count("running")
         self._most_running = max(self._most_running, running)
         if event.kind == "ended":
@@ -105,7 +122,11 @@ class Progress:
                 self._failed = True
                 self._say(failure(event.trial))
         since = self._unprinted_since
-        if since is not None and now - self._printed >= self._interval_s and (running == self._most_running or now - since >= self._interval_s > 0):
+        if (
+            since is not None
+            and now - self._printed >= self._interval_s
+            and (running == self._most_running or now - since >= self._interval_s > 0)
+        ):
             self._print()
 
     def _print(self) -> None:
@@ -113,7 +134,16 @@ class Progress:
         if self._study is not None and self._live is None and self._unprinted_since is not None:
             self._printed = self._clock()
             self._unprinted_since = None
-            self._say("  ".join((f"{self._done(self._study)}/{self._target}", *self._rate(self._study), self._counts(self._study), self._bests(self._study))))
+            self._say(
+                "  ".join(
+                    (
+                        f"{self._done(self._study)}/{self._target}",
+                        *self._rate(self._study),
+                        self._counts(self._study),
+                        self._bests(self._study),
+                    )
+                )
+            )
 
     def _draw(self) -> Table:
         table = Table.grid(padding=(0, 2))
@@ -121,14 +151,21 @@ class Progress:
             return table
         head = Table.grid(padding=(0, 2))
         bar = ProgressBar(total=max(self._target, 1), completed=self._done(study), width=32)
-        head.add_row(Text(visible(study.name), style="bold"), bar, Text(f"{self._done(study)}/{self._target}"), *map(Text, self._rate(study)))
+        head.add_row(
+            Text(visible(study.name), style="bold"),
+            bar,
+            Text(f"{self._done(study)}/{self._target}"),
+            *map(Text, self._rate(study)),
+        )
         table.add_row(head)
         table.add_row(Text(self._counts(study), style="dim"))
         table.add_row(Text(self._bests(study)))
         return table
 
     def _done(self, study: Study) -> int:
-        return study.history.count("completed") + study.history.count("failed")  # what is infeasible was not evaluated
+        return study.history.count("completed") + study.history.count(
+            "failed"
+        )  # what is infeasible was not evaluated
 
     def _rate(self, study: Study) -> tuple[str, ...]:
         elapsed = self._clock() - self._first_end  # the first trial also waits for the workers to start
@@ -141,7 +178,12 @@ class Progress:
 
     def _counts(self, study: Study) -> str:
         front = f", Pareto front {len(study.history.front)}" if len(study.objectives) > 1 else ""
-        return ", ".join(f"{study.history.count(state)} {state}" for state in ("running", "failed", "infeasible")) + front
+        return (
+            ", ".join(
+                f"{study.history.count(state)} {state}" for state in ("running", "failed", "infeasible")
+            )
+            + front
+        )
 
     def _bests(self, study: Study) -> str:
         front = study.history.front

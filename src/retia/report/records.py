@@ -11,7 +11,8 @@ __all__ = ["record", "records"]
 def records(study: Study) -> list[dict[str, Any]]:
     """Return one flat row for each trial, all with the same keys: `pandas.DataFrame(records(study))`.
 
-    Metrics are under `metrics.<name>`, the architecture's values under `architecture.<label>`; None if a trial does not have it.
+    Metrics are under `metrics.<name>`, the architecture's values under `architecture.<label>`; None if a
+    trial does not have it.
     """
     front = {trial.number for trial in study.history.front}
     trials = list(study.trials)
@@ -49,7 +50,9 @@ def record(trial: Trial) -> dict[str, Any]:
         "ended": trial.ended,
         "seconds": trial.seconds,
         "error": trial.error,
-        "attempts": [{"error": one.error, "started": one.started, "ended": one.ended} for one in trial.attempts],
+        "attempts": [
+            {"error": one.error, "started": one.started, "ended": one.ended} for one in trial.attempts
+        ],
         "progress": [dict(step) for step in trial.progress],
         "directory": None if trial.directory is None else str(trial.directory),
     }

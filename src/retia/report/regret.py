@@ -13,7 +13,20 @@ if TYPE_CHECKING:
 
 __all__ = ["RegretCurve", "plot_regret"]
 
-COLOURS = ("#1f5fbf", "#c0582b", "#3b8c5a", "#8a5fb0", "#b8923a", "#3aa0a8", "#c24f86", "#6b6b6b", "#7f9a2f", "#5a6fd0", "#a04545", "#2f6f6f")
+COLOURS = (
+    "#1f5fbf",
+    "#c0582b",
+    "#3b8c5a",
+    "#8a5fb0",
+    "#b8923a",
+    "#3aa0a8",
+    "#c24f86",
+    "#6b6b6b",
+    "#7f9a2f",
+    "#5a6fd0",
+    "#a04545",
+    "#2f6f6f",
+)
 LEAST = 1 / 300
 """Below which share of the greatest median the scale is linear, so that a regret of 0 has a place."""
 
@@ -35,7 +48,12 @@ class RegretCurve:
     high: NDArray[np.float64]
 
 
-def plot_regret(title: str, metric: str, evaluations: Mapping[str, RegretCurve], hours: Mapping[str, RegretCurve] | None = None) -> "Figure":
+def plot_regret(
+    title: str,
+    metric: str,
+    evaluations: Mapping[str, RegretCurve],
+    hours: Mapping[str, RegretCurve] | None = None,
+) -> "Figure":
     """Plot the median regret of strategies and its quartiles, in steps.
 
     Args:
@@ -46,11 +64,17 @@ def plot_regret(title: str, metric: str, evaluations: Mapping[str, RegretCurve],
     """
     from retia.report.chart import Chart, plain
 
-    known = [(curves, label) for curves, label in ((evaluations, "evaluations"), (hours or {}, "simulated hours")) if curves]
+    known = [
+        (curves, label)
+        for curves, label in ((evaluations, "evaluations"), (hours or {}, "simulated hours"))
+        if curves
+    ]
     chart = Chart(title, width=11.0 if len(known) > 1 else 7.0, plots=len(known))
     for axes, (curves, label) in zip(chart.all_axes, known, strict=True):
         for (strategy, curve), colour in zip(curves.items(), _colours(), strict=False):
-            axes.fill_between(curve.x, curve.low, curve.high, step="post", color=colour, alpha=0.15, linewidth=0)
+            axes.fill_between(
+                curve.x, curve.low, curve.high, step="post", color=colour, alpha=0.15, linewidth=0
+            )
             axes.step(curve.x, curve.median, where="post", color=colour, linewidth=1.8, label=plain(strategy))
         axes.set_xlabel(label)
         axes.set_ylabel(plain(f"regret in {metric}, median and quartiles"))

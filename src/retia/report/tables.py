@@ -17,34 +17,61 @@ from retia.study import Study
 from retia.trial import Objective, Trial
 from retia.visible import visible
 
-__all__ = ["architecture_table", "honesty_table", "metric_names", "outcome", "space_table", "summary", "trials_table"]
+__all__ = [
+    "architecture_table",
+    "honesty_table",
+    "metric_names",
+    "outcome",
+    "space_table",
+    "summary",
+    "trials_table",
+]
 
 STYLES = {"completed": "green", "running": "cyan", "failed": "red", "infeasible": "yellow"}
 
 
 def summary(study: Study) -> Group:
-    """Return what came out of a study: why it stopped, its best trials, and what it gained over the baseline and over chance."""
+    """Return what came out of a study: why it stopped, its best trials, and what it gained over the baseline
+    and over chance.
+    """
     several = len(study.objectives) > 1
     shown = _front(study) if several else study.top(5)
     parts: list[Table | Text] = [Text(outcome(study), style="bold")]
     if shown:
-        heading = f"Pareto front: {len(shown)} of {study.history.count('completed')} trials" if several else "best trials"
+        heading = (
+            f"Pareto front: {len(shown)} of {study.history.count('completed')} trials"
+            if several
+            else "best trials"
+        )
         parts.append(trials_table(study, shown, title=heading, short=True))
     else:
         parts.append(Text(_nothing(study), style="yellow"))
     if (failed := next((trial for trial in study.trials if trial.state == "failed"), None)) is not None:
-        parts.append(Text(f"of {len(study.history)} trials, {failures(study)}; the first: {failure(failed)}", style="red"))
+        parts.append(
+            Text(
+                f"of {len(study.history)} trials, {failures(study)}; the first: {failure(failed)}",
+                style="red",
+            )
+        )
     baseline, random = against_baseline(study), against_random(study)
     if baseline is not None:
         parts.append(_section("over the baseline", baseline.lines()))
     elif study.baseline_trial is not None:
-        parts.append(_section("over the baseline", [f"nothing to compare: the baseline is {study.baseline_trial.state}"]))
+        parts.append(
+            _section(
+                "over the baseline", [f"nothing to compare: the baseline is {study.baseline_trial.state}"]
+            )
+        )
     if study.prepared_by is not None:
         if study.retrained is not None and (winners := study.retrained.top(5)):
             parts.append(trials_table(study.retrained, winners, title="retrained", short=True))
         parts.append(honesty_table(study))
     elif random is not None:
-        budget = f"in the same time, {random.budget} trials" if several_fidelities(study) else f"at the same budget, {random.budget} trials each"
+        budget = (
+            f"in the same time, {random.budget} trials"
+            if several_fidelities(study)
+            else f"at the same budget, {random.budget} trials each"
+        )
         parts.append(_section(f"over random search {budget}", random.lines()))
     return Group(*parts)
 
@@ -56,9 +83,16 @@ def honesty_table(study: Study) -> Table:
         StudyError: If the study's trials were not scored by a supernet.
     """
     if (honest := honesty(study)) is None:
-        msg = f"The trials of '{study.name}' were not scored by a supernet, so there is nothing to ask of its scores. Search with a one-shot method, such as SPOS."
+        msg = (
+            f"The trials of '{study.name}' were not scored by a supernet, "
+            "so there is nothing to ask of its scores. Search with a one-shot method, such as SPOS."
+        )
         raise StudyError(msg)
-    table = Table(box=box.SIMPLE_HEAD, title=_title(f"what {honest.method} was worth, by {honest.objective.metric}"), title_justify="left")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=_title(f"what {honest.method} was worth, by {honest.objective.metric}"),
+        title_justify="left",
+    )
     table.add_column("question", no_wrap=True)
     table.add_column("answer", overflow="fold")
     for question, answer in honest.rows():
@@ -69,14 +103,23 @@ def honesty_table(study: Study) -> Table:
 def outcome(study: Study) -> str:
     """Return in one line what a study wants, how many trials it has, and why it stopped."""
     history = study.history
-    counts = ", ".join(f"{history.count(state)} {state}" for state in STYLES if history.count(state) or state == "completed")
+    counts = ", ".join(
+        f"{history.count(state)} {state}" for state in STYLES if history.count(state) or state == "completed"
+    )
     wants = ", ".join(str(objective) for objective in study.objectives)
     bounds = "".join(f", {constraint}" for constraint in study.constraints)
     reason = f"; stopped: {study.stop_reason}" if study.stop_reason else ""
     return visible(f"study '{study.name}' ({wants}{bounds}): {len(history)} trials, {counts}{reason}")
 
 
-def trials_table(study: Study, trials: Sequence[Trial] | None = None, *, title: str | None = None, limit: int | None = None, short: bool = False) -> Table:
+def trials_table(
+    study: Study,
+    trials: Sequence[Trial] | None = None,
+    *,
+    title: str | None = None,
+    limit: int | None = None,
+    short: bool = False,
+) -> Table:
     """Return trials as a table.
 
     Args:
@@ -89,9 +132,19 @@ def trials_table(study: Study, trials: Sequence[Trial] | None = None, *, title: 
     rows = list(study.trials if trials is None else trials)
     shown = rows if limit is None else rows[len(rows) - min(limit, len(rows)) :]
     front = {trial.number for trial in study.history.front}
-    names = [objective.metric for objective in study.objectives] if short else metric_names(study.objectives, shown)
+    names = (
+        [objective.metric for objective in study.objectives]
+        if short
+        else metric_names(study.objectives, shown)
+    )
     caption = f"the last {len(shown)} of {len(rows)} trials" if len(shown) < len(rows) else None
-    table = Table(box=box.SIMPLE_HEAD, title=None if title is None else _title(title), title_justify="left", caption=caption, caption_justify="left")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=None if title is None else _title(title),
+        title_justify="left",
+        caption=caption,
+        caption_justify="left",
+    )
     table.add_column("trial", justify="right", no_wrap=True)
     if not short:
         table.add_column("state", no_wrap=True)
@@ -105,20 +158,32 @@ def trials_table(study: Study, trials: Sequence[Trial] | None = None, *, title: 
         values = [number(trial.metrics[name]) if name in trial.metrics else "" for name in names]
         seconds = "" if trial.seconds is None else duration(trial.seconds)
         style = "bold" if trial.number in front and not short else ""
-        base = " (baseline)" if study.baseline_trial is not None and trial.number == study.baseline_trial.number else ""
-        table.add_row(str(trial.number), *state, *values, seconds, Text(compact(trial.architecture) + base), style=style)
+        base = (
+            " (baseline)"
+            if study.baseline_trial is not None and trial.number == study.baseline_trial.number
+            else ""
+        )
+        table.add_row(
+            str(trial.number), *state, *values, seconds, Text(compact(trial.architecture) + base), style=style
+        )
     return table
 
 
 def architecture_table(architecture: Architecture, *, space: SearchSpace | None = None) -> Table:
-    """Return an architecture as a table: each label with its value and, given the space, what else it could be."""
+    """Return an architecture as a table: each label with its value and, given the space, what else it could
+    be.
+    """
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("parameter")
     table.add_column("value")
     if space is not None:
         table.add_column("of")
     for label, value in architecture.items():
-        known = [] if space is None else [Text(visible(str(space.parameters[label].domain)) if label in space.parameters else "")]
+        known = (
+            []
+            if space is None
+            else [Text(visible(str(space.parameters[label].domain)) if label in space.parameters else "")]
+        )
         table.add_row(Text(visible(label)), Text(visible(str(value))), *known)
     return table
 
@@ -129,7 +194,9 @@ def space_table(space: SearchSpace) -> Table:
     for heading in ("parameter", "domain", "active"):
         table.add_column(heading)
     for parameter in space.parameters.values():
-        table.add_row(*(Text(visible(str(cell))) for cell in (parameter.label, parameter.domain, parameter.condition)))
+        table.add_row(
+            *(Text(visible(str(cell))) for cell in (parameter.label, parameter.domain, parameter.condition))
+        )
     for restriction in space.restrictions:
         table.add_row(Text("where"), Text(visible(restriction.description)), "")
     return table
@@ -137,7 +204,14 @@ def space_table(space: SearchSpace) -> Table:
 
 def metric_names(objectives: Sequence[Objective], trials: Sequence[Trial]) -> list[str]:
     """Return the metrics of some trials: the objectives first, the rest in the order of appearance."""
-    return list(dict.fromkeys([*(objective.metric for objective in objectives), *(name for trial in trials for name in trial.metrics)]))
+    return list(
+        dict.fromkeys(
+            [
+                *(objective.metric for objective in objectives),
+                *(name for trial in trials for name in trial.metrics),
+            ]
+        )
+    )
 
 
 def _front(study: Study) -> list[Trial]:

@@ -7,7 +7,16 @@ from retia.space.deciding import condition_where, possible_values, values_of
 from retia.space.declare import apply, choice, declare, integer, real, scope, subset
 from retia.space.domain import Domain, domain_from_json
 from retia.space.explore import explore
-from retia.space.expression import Call, Expression, Item, Operation, Reference, computable, evaluate, labels_of
+from retia.space.expression import (
+    Call,
+    Expression,
+    Item,
+    Operation,
+    Reference,
+    computable,
+    evaluate,
+    labels_of,
+)
 from retia.space.extremes import greatest, least
 from retia.space.fitting import fitting_trace
 from retia.space.integer import Integer
@@ -23,7 +32,17 @@ from retia.space.restriction import Restriction
 from retia.space.search_space import SearchSpace
 from retia.space.stray import Stray, as_code, strays_in, strays_of
 from retia.space.subset import Subset
-from retia.space.symbolic import SymbolicBool, SymbolicFloat, SymbolicInt, SymbolicStr, SymbolicTuple, concrete, expression_of, lift, symbolic
+from retia.space.symbolic import (
+    SymbolicBool,
+    SymbolicFloat,
+    SymbolicInt,
+    SymbolicStr,
+    SymbolicTuple,
+    concrete,
+    expression_of,
+    lift,
+    symbolic,
+)
 from retia.space.tracer import Tracer
 from retia.space.value import Value, freeze
 

@@ -115,5 +115,8 @@ class Architecture(Mapping[str, Value]):
         return "\n".join(f"{label:<{width}}  {value}" for label, value in rows)
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><td>{html.escape(visible(label))}</td><td>{html.escape(visible(str(value)))}</td></tr>" for label, value in self._values.items())
+        rows = "".join(
+            f"<tr><td>{html.escape(visible(label))}</td><td>{html.escape(visible(str(value)))}</td></tr>"
+            for label, value in self._values.items()
+        )
         return f"<table><tr><th>parameter</th><th>value</th></tr>{rows}</table>"

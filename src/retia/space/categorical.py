@@ -36,7 +36,10 @@ class Categorical:
             raise SpaceError(msg)
         if len(set(values)) < len(values):
             twice = next(value for i, value in enumerate(values) if value in values[:i])
-            msg = f"The values of a choice must be distinct, got {twice!r} twice in {list(values)}. Remove one (1, 1.0 and True are equal)."
+            msg = (
+                f"The values of a choice must be distinct, got {twice!r} twice in {list(values)}. "
+                "Remove one (1, 1.0 and True are equal)."
+            )
             raise SpaceError(msg)
         default = values[0] if self.default is ... else freeze(self.default)
         if default not in values:

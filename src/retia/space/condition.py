@@ -18,7 +18,11 @@ class Clause:
 
     def __str__(self) -> str:
         shown = sorted(self.values, key=repr)
-        return f"{self.label}={shown[0]}" if len(shown) == 1 else f"{self.label} in {{{', '.join(str(value) for value in shown)}}}"
+        return (
+            f"{self.label}={shown[0]}"
+            if len(shown) == 1
+            else f"{self.label} in {{{', '.join(str(value) for value in shown)}}}"
+        )
 
 
 Conjunction: TypeAlias = tuple[Clause, ...]
@@ -57,29 +61,47 @@ class Condition:
         """Return the condition that holds where either does."""
         if self.always or other.always:
             return ALWAYS
-        # What holds only where another alternative does adds nothing: of blocks that share a parameter, the first one says when it is active.
-        more = [row for row in other.alternatives if not any(_implies(row, mine) for mine in self.alternatives)]
+        # What holds only where another alternative does adds nothing: of blocks that share a parameter, the
+        # first one says when it is active.
+        more = [
+            row for row in other.alternatives if not any(_implies(row, mine) for mine in self.alternatives)
+        ]
         kept = [row for row in self.alternatives if not any(_implies(row, further) for further in more)]
         return Condition((*kept, *more))
 
     def to_json(self) -> list[list[list[Any]]]:
         """Return a JSON array that `from_json` reads."""
-        return [[[clause.label, [jsonable(value) for value in sorted(clause.values, key=repr)]] for clause in conjunction] for conjunction in self.alternatives]
+        return [
+            [
+                [clause.label, [jsonable(value) for value in sorted(clause.values, key=repr)]]
+                for clause in conjunction
+            ]
+            for conjunction in self.alternatives
+        ]
 
     @classmethod
     def from_json(cls, data: Sequence[Sequence[Sequence[Any]]]) -> "Condition":
         """Read what `to_json` wrote."""
-        return cls(tuple(tuple(Clause(label, frozenset(freeze(value) for value in values)) for label, values in row) for row in data))
+        return cls(
+            tuple(
+                tuple(Clause(label, frozenset(freeze(value) for value in values)) for label, values in row)
+                for row in data
+            )
+        )
 
     def __str__(self) -> str:
         if self.always:
             return "always"
-        return " or ".join(" and ".join(str(clause) for clause in conjunction) for conjunction in self.alternatives)
+        return " or ".join(
+            " and ".join(str(clause) for clause in conjunction) for conjunction in self.alternatives
+        )
 
 
 def _implies(row: Conjunction, other: Conjunction) -> bool:
     """Whether all clauses of the other conjunction hold where those of `row` do."""
-    return all(any(mine.label == clause.label and mine.values <= clause.values for mine in row) for clause in other)
+    return all(
+        any(mine.label == clause.label and mine.values <= clause.values for mine in row) for clause in other
+    )
 
 
 ALWAYS = Condition()

@@ -1,8 +1,9 @@
 """Counting the architectures of a conditional space without listing them, and drawing one uniformly.
 
-The parameters that are not decided yet form a problem. It falls into components that share no condition, and the number
-of its architectures is the product of theirs. A component is counted by deciding its first parameter: the values that
-switch the same conditions count alike, so they are taken together. Equal components are counted once.
+The parameters that are not decided yet form a problem. It falls into components that share no condition, and
+the number of its architectures is the product of theirs. A component is counted by deciding its first
+parameter: the values that switch the same conditions count alike, so they are taken together. Equal
+components are counted once.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,9 @@ from retia.space.value import Value
 
 __all__ = ["Counting"]
 
-Group: TypeAlias = tuple[list[Value], int]  # some values that switch the same conditions, and how many there are
+Group: TypeAlias = tuple[
+    list[Value], int
+]  # some values that switch the same conditions, and how many there are
 
 
 class Counting:
@@ -41,7 +44,9 @@ class Counting:
             (index, _), rest = problem[0], problem[1:]
             groups = self._groups(index, rest)
             after = [decide(rest, index, members[0]) for members, _ in groups]
-            weights = [count * self._count(problem) for (_, count), problem in zip(groups, after, strict=True)]
+            weights = [
+                count * self._count(problem) for (_, count), problem in zip(groups, after, strict=True)
+            ]
             chosen = _pick(weights, rng)
             values[self._parameters[index].label] = self._draw(index, groups, chosen, rng)
             problem = after[chosen]
@@ -60,12 +65,16 @@ class Counting:
             return int(self._parameters[index].domain.size)
         if component not in self._counted:
             groups = self._groups(index, rest)
-            self._counted[component] = sum(count * self._count(decide(rest, index, members[0])) for members, count in groups)
+            self._counted[component] = sum(
+                count * self._count(decide(rest, index, members[0])) for members, count in groups
+            )
         return self._counted[component]
 
     def _groups(self, index: int, rest: Problem) -> list[Group]:
         """Split the parameter's values by which of the open conditions they meet."""
-        asked = list({values for _, alternatives in rest for row in alternatives for i, values in row if i == index})
+        asked = list(
+            {values for _, alternatives in rest for row in alternatives for i, values in row if i == index}
+        )
         domain = self._parameters[index].domain
         if not asked:
             return [([domain.default], int(domain.size))]
@@ -91,7 +100,11 @@ class Counting:
 
 def _values(domain: Domain) -> Sequence[Value]:
     """Return the values of a finite domain, without a list of them where they are a range."""
-    return range(domain.low, domain.high + 1, domain.step) if isinstance(domain, Integer) else list(domain.enumerate())
+    return (
+        range(domain.low, domain.high + 1, domain.step)
+        if isinstance(domain, Integer)
+        else list(domain.enumerate())
+    )
 
 
 def _pick(weights: Sequence[int], rng: np.random.Generator) -> int:

@@ -21,7 +21,9 @@ _PAIRWISE: Mapping[Any, Callable[[Any, Any], Any]] = {max: max, min: min, sum: o
 """Functions of many values that can be computed by taking two at a time."""
 
 
-def values_of(expression: Expression, domains: Mapping[str, Domain]) -> Iterator[tuple[dict[str, Value], Any]]:
+def values_of(
+    expression: Expression, domains: Mapping[str, Domain]
+) -> Iterator[tuple[dict[str, Value], Any]]:
     """Yield every combination of the values of an expression's parameters, and what the expression is for it.
 
     Raises:
@@ -37,7 +39,9 @@ def values_of(expression: Expression, domains: Mapping[str, Domain]) -> Iterator
         yield values, expression.evaluate(values)
 
 
-def condition_where(expression: Expression, domains: Mapping[str, Domain], predicate: Callable[[Any], bool]) -> Condition:
+def condition_where(
+    expression: Expression, domains: Mapping[str, Domain], predicate: Callable[[Any], bool]
+) -> Condition:
     """Return the condition under which the predicate holds for the expression.
 
     >>> from retia.space import Integer, Reference
@@ -52,7 +56,9 @@ def condition_where(expression: Expression, domains: Mapping[str, Domain], predi
     everywhere = True
     for values, result in values_of(expression, domains):
         if predicate(result):
-            others = tuple(Clause(label, frozenset({value})) for label, value in values.items() if label != last)
+            others = tuple(
+                Clause(label, frozenset({value})) for label, value in values.items() if label != last
+            )
             rows.setdefault(others, set()).add(values[last])
         else:
             everywhere = False
@@ -62,10 +68,12 @@ def condition_where(expression: Expression, domains: Mapping[str, Domain], predi
 
 
 def possible_values(term: Any, domains: Mapping[str, Domain]) -> frozenset[Any]:
-    """Return every value that a term can have: an expression, a tuple or list that may hold some, or a constant.
+    """Return every value that a term can have: an expression, a tuple or list that may hold some, or a
+    constant.
 
-    A node that knows its values better returns them itself (`Expression.outcomes`). Parts that share no parameter are combined by their values. Every
-    combination of the parameters' values is tried only where parts share a parameter.
+    A node that knows its values better returns them itself (`Expression.outcomes`). Parts that share no
+    parameter are combined by their values. Every combination of the parameters' values is tried only where
+    parts share a parameter.
 
     >>> from retia.space import Integer, Reference
     >>> sorted(possible_values(Operation("mul", (2, Reference("depth"))), {"depth": Integer(1, 3)}))
@@ -82,10 +90,16 @@ def possible_values(term: Any, domains: Mapping[str, Domain]) -> frozenset[Any]:
         return frozenset(known)
     if isinstance(term, Call) and term.optional:
         calls = (term.without(term.optional[present:]) for present in range(len(term.optional) + 1))
-        return frozenset[Any]().union(*(possible_values(replace(call, optional=()), domains) for call in calls))
+        return frozenset[Any]().union(
+            *(possible_values(replace(call, optional=()), domains) for call in calls)
+        )
     match term:
         case Call(function=function, arguments=parts) if function in _PAIRWISE and _independent(parts):
-            return _folded(_PAIRWISE[function], parts[0] if len(parts) == 1 and isinstance(parts[0], tuple | list) else parts, domains)
+            return _folded(
+                _PAIRWISE[function],
+                parts[0] if len(parts) == 1 and isinstance(parts[0], tuple | list) else parts,
+                domains,
+            )
         case Operation(operands=parts) | Call(arguments=parts) if _independent(parts):
             return frozenset(term.compute(row) for row in _choices(parts, domains, term))
         case Item(of=of, index=index):
@@ -109,7 +123,9 @@ def _folded(function: Callable[[Any, Any], Any], parts: Any, domains: Mapping[st
 
 
 def _choices(term: Any, domains: Mapping[str, Domain], within: Any = None) -> list[Any]:
-    """Return the values of a term whose parts share no parameter; a list or tuple of terms has lists or tuples."""
+    """Return the values of a term whose parts share no parameter; a list or tuple of terms has lists or
+    tuples.
+    """
     if isinstance(term, Expression):
         return list(possible_values(term, domains))
     if not isinstance(term, tuple | list):
@@ -124,7 +140,11 @@ def _independent(parts: Any) -> bool:
     seen: set[str] = set()
     for part in parts:
         labels = labels_of(part)
-        if seen & labels or isinstance(part, dict) or (isinstance(part, tuple | list) and not _independent(part)):
+        if (
+            seen & labels
+            or isinstance(part, dict)
+            or (isinstance(part, tuple | list) and not _independent(part))
+        ):
             return False
         seen |= labels
     return True
@@ -133,7 +153,8 @@ def _independent(parts: Any) -> bool:
 def _refuse_many(combinations: float, expression: Any, labels: list[str]) -> None:
     if combinations > LIMIT:
         msg = (
-            f"'{expression}' depends on {labels}, which have {combinations:,.0f} combinations of values; at most {LIMIT:,} can be "
+            f"'{expression}' depends on {labels}, which have {combinations:,.0f} combinations of values; "
+            f"at most {LIMIT:,} can be "
             f"looked through. Narrow the domains, or let it depend on fewer of them."
         )
         raise SpaceError(msg)

@@ -15,13 +15,19 @@ __all__ = ["Domain", "domain_from_json"]
 Domain: TypeAlias = Categorical | Integer | Real | Subset
 """The legal values of one parameter."""
 
-_KINDS: dict[str, type[Domain]] = {"categorical": Categorical, "integer": Integer, "real": Real, "subset": Subset}
+_KINDS: dict[str, type[Domain]] = {
+    "categorical": Categorical,
+    "integer": Integer,
+    "real": Real,
+    "subset": Subset,
+}
 
 
 def domain_from_json(data: Mapping[str, Any]) -> Domain:
     """Read what a domain's `to_json` wrote.
 
-    >>> print(domain_from_json({"type": "integer", "low": 1, "high": 9, "step": 2, "log": False, "default": 3}))
+    >>> stored = {"type": "integer", "low": 1, "high": 9, "step": 2, "log": False, "default": 3}
+    >>> print(domain_from_json(stored))
     1..9 step 2
 
     Raises:
@@ -29,7 +35,10 @@ def domain_from_json(data: Mapping[str, Any]) -> Domain:
     """
     kind = _KINDS.get(data["type"])
     if kind is None:
-        msg = f"A domain is one of {list(_KINDS)}, got {data['type']!r}. Was it written by a newer version of retia?"
+        msg = (
+            f"A domain is one of {list(_KINDS)}, got {data['type']!r}. Was it written by a newer version of "
+            "retia?"
+        )
         raise SpaceError(msg)
     fields = {name: value for name, value in data.items() if name != "type"}
     for name in ("values", "items"):

@@ -17,7 +17,11 @@ def encode(parameters: Iterable[Parameter], architecture: Mapping[str, Value]) -
     features: list[float] = []
     for parameter in parameters:
         active = parameter.label in architecture
-        features += parameter.domain.encode(architecture[parameter.label]) if active else [0.0] * parameter.domain.width
+        features += (
+            parameter.domain.encode(architecture[parameter.label])
+            if active
+            else [0.0] * parameter.domain.width
+        )
         if _flagged(parameter):
             features.append(float(active))
     return np.array(features, dtype=np.float64)
@@ -25,7 +29,11 @@ def encode(parameters: Iterable[Parameter], architecture: Mapping[str, Value]) -
 
 def feature_labels(parameters: Iterable[Parameter]) -> list[str]:
     """Return the label of each feature of `encode`."""
-    return [parameter.label for parameter in parameters for _ in range(parameter.domain.width + _flagged(parameter))]
+    return [
+        parameter.label
+        for parameter in parameters
+        for _ in range(parameter.domain.width + _flagged(parameter))
+    ]
 
 
 def distance(parameters: Iterable[Parameter], a: Mapping[str, Value], b: Mapping[str, Value]) -> float:
@@ -41,5 +49,7 @@ def distance(parameters: Iterable[Parameter], a: Mapping[str, Value], b: Mapping
 
 
 def _flagged(parameter: Parameter) -> bool:
-    """Whether a feature of its own says that the parameter is active, since its value's features may all be 0."""
+    """Whether a feature of its own says that the parameter is active, since its value's features may all be
+    0.
+    """
     return not parameter.condition.always and not isinstance(parameter.domain, Categorical)

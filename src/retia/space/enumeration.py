@@ -11,7 +11,9 @@ _END = object()
 
 
 def enumerate_values(parameters: Sequence[Parameter]) -> Iterator[dict[str, Value]]:
-    """Yield the values of every architecture, like an odometer whose wheels come and go with their conditions."""
+    """Yield the values of every architecture, like an odometer whose wheels come and go with their
+    conditions.
+    """
     values: dict[str, Value] = {}
     wheels: list[Iterator[Value] | None] = []  # one a parameter; None while it is not active
     while True:

@@ -29,9 +29,10 @@ class _Node:
 def explore(trace: Callable[[Mapping[str, Value]], Tracer]) -> tuple[list[Parameter], list[Restriction]]:
     """Return the parameters of a constructor that branches on choices, and what it requires.
 
-    The constructor is traced with the greatest values (or others, where these do not fit together), then with every other value of each parameter, one at a time. Where
-    that changes which labels or requirements there are, the trace is taken as a new start: the parameters that appeared or were compared
-    only there are varied in turn. A label that needs two parameters to change together, whose comparisons both run
+    The constructor is traced with the greatest values (or others, where these do not fit together), then with
+    every other value of each parameter, one at a time. Where that changes which labels or requirements there
+    are, the trace is taken as a new start: the parameters that appeared or were compared only there are
+    varied in turn. A label that needs two parameters to change together, whose comparisons both run
     unconditionally, is not found; building such an architecture says so.
 
     Args:
@@ -46,21 +47,29 @@ def explore(trace: Callable[[Mapping[str, Value]], Tracer]) -> tuple[list[Parame
         nonlocal traces
         traces += 1
         if traces > LIMIT:
-            msg = f"explore=True traced the constructor {LIMIT:,} times without an end. Use layer_choice and repeat instead of Python's if and range."
+            msg = (
+                f"explore=True traced the constructor {LIMIT:,} times without an end. "
+                "Use layer_choice and repeat instead of Python's if and range."
+            )
             raise SpaceError(msg)
         return _Node(trace(fixed))
 
     def visit(node: _Node, fixed: Mapping[str, Value], before: Tracer | None) -> None:
         here = node.trace
         for label, parameter in here.parameters.items():
-            varied_before = before is not None and label in before.parameters and not (label in here.compared and label not in before.compared)
+            varied_before = (
+                before is not None
+                and label in before.parameters
+                and not (label in here.compared and label not in before.compared)
+            )
             if varied_before or label in fixed or isinstance(parameter.domain, Real):
                 continue
             children: dict[Value, _Node] = {}
             for value in (value for value in parameter.domain.enumerate() if value != here.answers[label]):
                 try:
                     children[value] = run({**fixed, label: value})
-                except InfeasibleArchitecture:  # the constructor rejects the value whatever the others are, so it has no labels of its own
+                # the constructor rejects the value whatever the others are, so it has no labels of its own
+                except InfeasibleArchitecture:
                     continue
             changed = {value: child for value, child in children.items() if child.trace.found != here.found}
             if changed:
@@ -79,11 +88,15 @@ def explore(trace: Callable[[Mapping[str, Value]], Tracer]) -> tuple[list[Parame
             known = found.setdefault(label, parameter)
             if known.domain != parameter.domain:
                 msg = (
-                    f"'{label}' has the domain {known.domain} or {parameter.domain}, depending on another choice. "
+                    f"'{label}' has the domain {known.domain} or {parameter.domain}, "
+                    "depending on another choice. "
                     f"A domain must not depend on a choice: give the choice a label of its own in each case."
                 )
                 raise SpaceError(msg)
-    parameters = [Parameter(label, found[label].domain, _condition(label, found[label].condition, root)) for label in found]
+    parameters = [
+        Parameter(label, found[label].domain, _condition(label, found[label].condition, root))
+        for label in found
+    ]
     return parameters, [_restricted(restriction, root) for restriction in required.values()]
 
 
@@ -98,7 +111,9 @@ def _restricted(restriction: Restriction, root: _Node) -> Restriction:
     """Let a requirement hold where the control flow comes by it."""
     requirement = restriction.predicate
     assert isinstance(requirement, Requirement)
-    requirement = Requirement(requirement.expression, _condition((restriction.description,), requirement.condition, root))
+    requirement = Requirement(
+        requirement.expression, _condition((restriction.description,), requirement.condition, root)
+    )
     return Restriction(requirement, str(requirement))
 
 
@@ -114,7 +129,9 @@ def _condition(name: Hashable, condition: Condition, root: _Node) -> Condition:
 
 
 def _alternatives(name: Hashable, node: _Node) -> Iterator[Conjunction]:
-    """Yield the conjunctions of values, beyond those that the node fixes, under which a label is declared or a condition required."""
+    """Yield the conjunctions of values, beyond those that the node fixes, under which a label is declared or
+    a condition required.
+    """
     here = name in node.trace.found
     if here:
         clauses: list[Clause] = []

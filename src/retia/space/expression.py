@@ -11,7 +11,17 @@ from retia.space.condition import ALWAYS, Condition
 if TYPE_CHECKING:
     from retia.space.domain import Domain
 
-__all__ = ["Call", "Expression", "Item", "Operation", "Reference", "computable", "evaluate", "labels_of", "rebuilt"]
+__all__ = [
+    "Call",
+    "Expression",
+    "Item",
+    "Operation",
+    "Reference",
+    "computable",
+    "evaluate",
+    "labels_of",
+    "rebuilt",
+]
 
 
 class Expression(ABC):
@@ -51,11 +61,15 @@ def labels_of(term: Any) -> frozenset[str]:
 
 
 def computable(term: Any, values: Mapping[str, Any]) -> bool:
-    """Whether a term can be computed from the values of the active parameters: whether all are active that it can't do without."""
+    """Whether a term can be computed from the values of the active parameters: whether all are active that it
+    can't do without.
+    """
     if isinstance(term, Call):
         optional = frozenset(term.optional)
         here = not optional or term.condition.holds(values)
-        return here and all(computable(item, values) or labels_of(item) & optional for item in _items(term.arguments))
+        return here and all(
+            computable(item, values) or labels_of(item) & optional for item in _items(term.arguments)
+        )
     match term:
         case Reference(label=label):
             return label in values
@@ -82,7 +96,11 @@ def _without(term: Any, absent: Collection[str]) -> Any:
     """Return a tuple or list without the items that need one of certain parameters."""
     if not isinstance(term, tuple | list):
         return term
-    kept = (_without(item, absent) for item in term if isinstance(item, tuple | list) or not labels_of(item) & set(absent))  # pyright: ignore[reportUnknownVariableType]
+    kept = (
+        _without(item, absent)
+        for item in term
+        if isinstance(item, tuple | list) or not labels_of(item) & set(absent)
+    )  # pyright: ignore[reportUnknownVariableType]
     return type(term)(kept)  # pyright: ignore[reportUnknownVariableType]
 
 
@@ -135,7 +153,8 @@ class Reference(Expression):
 
 _SIGNS = {
     "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**",
-    "lshift": "<<", "rshift": ">>", "and_": "&", "or_": "|", "xor": "^", "neg": "-", "pos": "+", "invert": "~",
+    "lshift": "<<", "rshift": ">>", "and_": "&", "or_": "|", "xor": "^",
+    "neg": "-", "pos": "+", "invert": "~",
     "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "not_": "not ",
 }  # fmt: skip
 
@@ -161,7 +180,9 @@ class Operation(Expression):
         return getattr(operator, self.name)(*operands)
 
     def __str__(self) -> str:
-        shown = [f"({operand})" if isinstance(operand, Operation) else _shown(operand) for operand in self.operands]
+        shown = [
+            f"({operand})" if isinstance(operand, Operation) else _shown(operand) for operand in self.operands
+        ]
         sign = _SIGNS.get(self.name)
         if sign is None:
             return f"{self.name}({', '.join(map(_shown, self.operands))})"
@@ -175,8 +196,9 @@ class Call(Expression):
     Attributes:
         function: The function.
         arguments: Its arguments: terms.
-        optional: The parameters among them that can be inactive where the function is called, as those of the blocks of a `repeat` are after it.
-            The arguments, and the items of lists and tuples among them, that need an inactive one are left out, as the constructor would not have them.
+        optional: The parameters among them that can be inactive where the function is called, as those of the
+            blocks of a `repeat` are after it. The arguments, and the items of lists and tuples among them,
+            that need an inactive one are left out, as the constructor would not have them.
         condition: When the constructor calls the function.
     """
 
@@ -197,7 +219,11 @@ class Call(Expression):
 
     def without(self, absent: Collection[str]) -> "Call":
         """Return the call that the constructor makes while some of the optional parameters are inactive."""
-        return replace(self, arguments=_without(self.arguments, absent), optional=tuple(label for label in self.optional if label not in absent))
+        return replace(
+            self,
+            arguments=_without(self.arguments, absent),
+            optional=tuple(label for label in self.optional if label not in absent),
+        )
 
     def compute(self, arguments: Sequence[Any]) -> Any:
         """Call the function with values."""
@@ -205,7 +231,8 @@ class Call(Expression):
 
     def __str__(self) -> str:
         function = getattr(self.function, "func", self.function)  # what a functools.partial calls
-        return f"{getattr(function, '__name__', type(function).__name__)}({', '.join(map(_shown, self.arguments))})"
+        name = getattr(function, "__name__", type(function).__name__)
+        return f"{name}({', '.join(map(_shown, self.arguments))})"
 
 
 @dataclass(frozen=True)

@@ -26,21 +26,26 @@ _NOT_OF_VALUES = (NameError, ImportError, OSError, MemoryError)
 """Errors that no other values would mend."""
 
 
-def fitting_trace(run: Callable[[Tracer], object], fixed: Mapping[str, Value], start: Mapping[str, Value]) -> Tracer:
-    """Run a constructor with the greatest values or, where these do not fit together, with others that stay as near to them as can be found.
+def fitting_trace(
+    run: Callable[[Tracer], object], fixed: Mapping[str, Value], start: Mapping[str, Value]
+) -> Tracer:
+    """Run a constructor with the greatest values or, where these do not fit together, with others that stay
+    as near to them as can be found.
 
-    Which are tried is always the same: the greatest; then, to see whether any run at all, the defaults, the least and some random ones; if so,
-    the greatest with one choice at another value; at last those that run, with one choice after the other raised to its greatest value.
+    Which are tried is always the same: the greatest; then, to see whether any run at all, the defaults, the
+    least and some random ones; if so, the greatest with one choice at another value; at last those that run,
+    with one choice after the other raised to its greatest value.
 
     Args:
-        run: Runs the constructor with a tracer; raises an `InfeasibleArchitecture`, or a `SpaceError` with a cause, if these values fail.
+        run: Runs the constructor with a tracer; raises an `InfeasibleArchitecture`, or a `SpaceError` with a
+            cause, if these values fail.
         fixed: Values that must not change.
         start: Values to take instead of the greatest at first, because they ran elsewhere.
 
     Raises:
         InfeasibleArchitecture: If the constructor rejects all that are tried.
-        SpaceError: If the constructor fails with all that are tried; the message is that of the first failure, and says so. Or at once for
-            errors that no other values would mend.
+        SpaceError: If the constructor fails with all that are tried; the message is that of the first
+            failure, and says so. Or at once for errors that no other values would mend.
     """
     first = Tracer({**start, **fixed})
     failure = _failure(run, first)
@@ -60,7 +65,14 @@ def _also(first: Tracer, tried: list[Tracer]) -> str:
     """Say with which other values a constructor fails as well."""
     others = [dict(tracer.answers) for tracer in tried if tracer.answers != first.answers]
     distinct = len({tuple(answers.items()) for answers in others})
-    return f" It fails with other values as well: {distinct} combination{'s' if distinct > 1 else ''}, such as {others[0]}." if others else ""
+    return (
+        (
+            f" It fails with other values as well: {distinct} combination{'s' if distinct > 1 else ''}, "
+            f"such as {others[0]}."
+        )
+        if others
+        else ""
+    )
 
 
 def _failure(run: Callable[[Tracer], object], tracer: Tracer) -> RetiaError | None:
@@ -88,13 +100,19 @@ def _rules() -> Iterator[Callable[[Domain], Value]]:
         yield lambda domain: domain.sample(rng)
 
 
-def _nearer(run: Callable[[Tracer], object], first: Tracer, working: Tracer, fixed: Mapping[str, Value]) -> Tracer:
+def _nearer(
+    run: Callable[[Tracer], object], first: Tracer, working: Tracer, fixed: Mapping[str, Value]
+) -> Tracer:
     """Return a trace with fewer values that are not the greatest, if one is found."""
     for single in islice(_singles(first, fixed), SINGLE):
         tracer = Tracer({**fixed, **single})
         if _failure(run, tracer) is None:
             return tracer
-    values = {label: value for label, value in working.answers.items() if label not in fixed and value != greatest(working.parameters[label].domain)}
+    values = {
+        label: value
+        for label, value in working.answers.items()
+        if label not in fixed and value != greatest(working.parameters[label].domain)
+    }
     for label in list(values)[:RAISED]:
         fewer = {other: value for other, value in values.items() if other != label}
         tracer = Tracer({**fixed, **fewer})
@@ -104,7 +122,9 @@ def _nearer(run: Callable[[Tracer], object], first: Tracer, working: Tracer, fix
 
 
 def _singles(first: Tracer, fixed: Mapping[str, Value]) -> Iterator[dict[str, Value]]:
-    """Yield one choice at a value that is not the greatest; the choices that were made last before the failure come first."""
+    """Yield one choice at a value that is not the greatest; the choices that were made last before the
+    failure come first.
+    """
     for label in reversed(first.answers):
         if label not in fixed:
             largest = greatest(first.parameters[label].domain)

@@ -42,7 +42,10 @@ class Integer:
         for name in ("low", "high", "step", "default"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | np.integer):
-                msg = f"'{name}' of an Integer must be a whole number, got {value!r}. For other numbers use Real or Categorical."
+                msg = (
+                    f"'{name}' of an Integer must be a whole number, got {value!r}. "
+                    "For other numbers use Real or Categorical."
+                )
                 raise SpaceError(msg)
             object.__setattr__(self, name, int(value))
         if self.low > self.high:
@@ -82,7 +85,10 @@ class Integer:
         """Map a number in [0, 1) to a value, uniformly (in the logarithm if `log`)."""
         if not self.log:
             return self.low + self.step * int(unit * self.size)
-        low, high = math.log(self.low), math.log(self.high + self.step)  # each value owns [value, value + step)
+        low, high = (
+            math.log(self.low),
+            math.log(self.high + self.step),
+        )  # each value owns [value, value + step)
         index = int((math.exp(low + unit * (high - low)) - self.low) / self.step)
         return self.low + self.step * min(index, self.size - 1)
 
@@ -115,7 +121,14 @@ class Integer:
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object that `domain_from_json` reads."""
-        return {"type": "integer", "low": self.low, "high": self.high, "step": self.step, "log": self.log, "default": self.default}
+        return {
+            "type": "integer",
+            "low": self.low,
+            "high": self.high,
+            "step": self.step,
+            "log": self.log,
+            "default": self.default,
+        }
 
     def __str__(self) -> str:
         step = f" step {self.step}" if self.step > 1 else ""

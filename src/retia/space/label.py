@@ -19,13 +19,16 @@ def check_label(label: object) -> str:
         SpaceError: If it is not a non-empty string, or holds a "/" without starting with one.
     """
     if not isinstance(label, str) or not label.removeprefix("/"):
-        msg = f"A label is a non-empty string, got {label!r}. The label comes first: choice('width', [16, 32])."
+        msg = (
+            f"A label is a non-empty string, got {label!r}. The label comes first: choice('width', [16, 32])."
+        )
         raise SpaceError(msg)
     parts = label.removeprefix("/").split("/")
     if "" in parts or (len(parts) > 1 and not label.startswith("/")):
         absolute = "/" + "/".join(filter(None, parts))
         msg = (
-            f"The label {label!r} holds a '/', which separates scopes. Rename it, put the declaration in `with retia.scope({parts[0] or parts[-1]!r}):`, "
+            f"The label {label!r} holds a '/', which separates scopes. Rename it, "
+            f"put the declaration in `with retia.scope({parts[0] or parts[-1]!r}):`, "
             f"or write {absolute!r} for the parameter of that full name, wherever it is declared."
         )
         raise SpaceError(msg)
@@ -49,7 +52,10 @@ def labelled(example: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def declared(*args: P.args, **kwargs: P.kwargs) -> R:
             label = args[0] if args else kwargs.get("label")
             if not isinstance(label, str):
-                msg = f"{function.__name__}(...) takes a label first, the name of the parameter, got {label!r}. A label is a non-empty string: {example}."
+                msg = (
+                    f"{function.__name__}(...) takes a label first, the name of the parameter, "
+                    f"got {label!r}. A label is a non-empty string: {example}."
+                )
                 raise SpaceError(msg)
             check_label(label)
             return function(*args, **kwargs)

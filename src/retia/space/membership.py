@@ -24,17 +24,25 @@ def canonical(plan: Iterable[Step], architecture: Mapping[str, Value]) -> Archit
             continue
         if label not in given:
             _refuse_unknown({label: parameter for label, parameter, _ in plan}, given)
-            msg = f"The architecture lacks '{label}' ({parameter.domain}), which is active: {parameter.condition}. Add a value for it."
+            msg = (
+                f"The architecture lacks '{label}' ({parameter.domain}), which is active: "
+                f"{parameter.condition}. Add a value for it."
+            )
             raise ArchitectureError(msg)
         value = given[label]
         if not parameter.domain.contains(value):
-            msg = f"'{label}' takes one of {parameter.domain}, got {value!r}. Take the architecture from this space, or add the value to the declaration."
+            msg = (
+                f"'{label}' takes one of {parameter.domain}, got {value!r}. "
+                "Take the architecture from this space, or add the value to the declaration."
+            )
             raise ArchitectureError(msg)
         held[label] = parameter.domain.normalize(value)
     return Architecture.trusted(held)
 
 
-def refuse_superfluous(parameters: Mapping[str, Parameter], given: Mapping[str, Value], active: Mapping[str, Value]) -> None:
+def refuse_superfluous(
+    parameters: Mapping[str, Parameter], given: Mapping[str, Value], active: Mapping[str, Value]
+) -> None:
     """Raise if an architecture has a label that is not active in it.
 
     Raises:

@@ -20,7 +20,8 @@ class Neighbours(Generic[T]):
 
     Args:
         count: Number of neighbours, those that are not allowed among them.
-        at: Function that returns the neighbour of an index below `count`; other indices give other neighbours.
+        at: Function that returns the neighbour of an index below `count`; other indices give other
+            neighbours.
         allows: Predicate for what is left out; nothing is left out if not given.
 
     >>> from retia.space import Integer
@@ -49,17 +50,30 @@ class Neighbours(Generic[T]):
 
 
 def all_but(values: Sequence[T], size: int, index: int) -> Neighbours[T]:
-    """Return all of `size` values but that at an index, in order; a range may have more than `len` can count."""
+    """Return all of `size` values but that at an index, in order; a range may have more than `len` can
+    count.
+    """
     return Neighbours(size - 1, partial(_skipping, values, index))
 
 
-def joined(around: Sequence[tuple[str, Neighbours[Any]]], change: Callable[[str, Any], T], allows: Callable[[T], bool] | None) -> Neighbours[T]:
-    """Return what comes of changing one parameter, given by its label, to one of its neighbours; for all parameters, one after the other."""
+def joined(
+    around: Sequence[tuple[str, Neighbours[Any]]],
+    change: Callable[[str, Any], T],
+    allows: Callable[[T], bool] | None,
+) -> Neighbours[T]:
+    """Return what comes of changing one parameter, given by its label, to one of its neighbours; for all
+    parameters, one after the other.
+    """
     ends = list(accumulate(values.count for _, values in around))
     return Neighbours(ends[-1] if ends else 0, partial(_changed, around, ends, change), allows)
 
 
-def _changed(around: Sequence[tuple[str, Neighbours[Any]]], ends: Sequence[int], change: Callable[[str, Any], T], index: int) -> T:
+def _changed(
+    around: Sequence[tuple[str, Neighbours[Any]]],
+    ends: Sequence[int],
+    change: Callable[[str, Any], T],
+    index: int,
+) -> T:
     i = bisect_right(ends, index)
     label, values = around[i]
     return change(label, values.at(index - (ends[i - 1] if i else 0)))
@@ -70,7 +84,9 @@ def _skipping(values: Sequence[T], left_out: int, index: int) -> T:
 
 
 def _shuffled(count: int, rng: np.random.Generator) -> Iterator[int]:
-    """Yield the numbers below `count` as the shuffle of Fisher and Yates orders them; it remembers only the places that it has moved."""
+    """Yield the numbers below `count` as the shuffle of Fisher and Yates orders them; it remembers only the
+    places that it has moved.
+    """
     moved: dict[int, int] = {}
     for i in range(count):
         drawn = i + int(rng.random() * (count - i))

@@ -26,29 +26,41 @@ class Parameter:
 
 
 Step: TypeAlias = tuple[str, Parameter, Condition | None]
-"""Label, parameter, and its condition where it is not always active: what a walk over the parameters needs."""
+"""Label, parameter, and its condition where it is not always active: what a walk over the parameters
+needs.
+"""
 
 
 def in_order(parameters: Iterable[Parameter]) -> dict[str, Parameter]:
     """Return the parameters by label, each after those that its condition asks about, otherwise as they came.
 
     Raises:
-        SpaceError: If a label stands twice, a condition asks about an unknown label or value, or conditions form a circle.
+        SpaceError: If a label stands twice, a condition asks about an unknown label or value, or conditions
+            form a circle.
     """
     given = list(parameters)
     known = {parameter.label: parameter for parameter in given}
     if len(known) < len(given):
         twice = next(p.label for i, p in enumerate(given) if any(p.label == q.label for q in given[:i]))
-        msg = f"The label {twice!r} stands twice. A label names one parameter: rename one, or put it in a scope of its own."
+        msg = (
+            f"The label {twice!r} stands twice. A label names one parameter: rename one, "
+            "or put it in a scope of its own."
+        )
         raise SpaceError(msg)
     for parameter in given:
         for clause in (clause for conjunction in parameter.condition.alternatives for clause in conjunction):
             if clause.label not in known:
-                msg = f"The condition of '{parameter.label}' asks about '{clause.label}', which is no parameter of the space."
+                msg = (
+                    f"The condition of '{parameter.label}' asks about '{clause.label}', "
+                    "which is no parameter of the space."
+                )
                 raise SpaceError(msg)
             domain = known[clause.label].domain
             if foreign := [value for value in clause.values if not domain.contains(value)]:
-                msg = f"The condition of '{parameter.label}' asks whether '{clause.label}' is {foreign[0]!r}, which is not in {domain}."
+                msg = (
+                    f"The condition of '{parameter.label}' asks whether '{clause.label}' is {foreign[0]!r}, "
+                    f"which is not in {domain}."
+                )
                 raise SpaceError(msg)
     ordered: dict[str, Parameter] = {}
     waiting = given
@@ -60,7 +72,10 @@ def in_order(parameters: Iterable[Parameter]) -> dict[str, Parameter]:
             else:
                 later.append(parameter)
         if len(later) == len(waiting):
-            msg = f"The conditions of {[parameter.label for parameter in later]} depend on each other in a circle."
+            msg = (
+                f"The conditions of {[parameter.label for parameter in later]} depend on each other in a "
+                "circle."
+            )
             raise SpaceError(msg)
         waiting = later
     return ordered

@@ -25,10 +25,15 @@ class Place:
         return self._span()[0] or self.code.co_firstlineno
 
     def within(self, other: "Place") -> bool:
-        """Whether the source of this instruction is part of that of the other one, as an argument is of a call."""
+        """Whether the source of this instruction is part of that of the other one, as an argument is of a
+        call.
+        """
         if self.code != other.code:
             return False
-        (first, last, start, end), (outer_first, outer_last, outer_start, outer_end) = self._span(), other._span()
+        (first, last, start, end), (outer_first, outer_last, outer_start, outer_end) = (
+            self._span(),
+            other._span(),
+        )
         if None in (first, last, start, end, outer_first, outer_last, outer_start, outer_end):
             return False  # Python runs without positions
         return (outer_first, outer_start) <= (first, start) and (last, end) <= (outer_last, outer_end)  # pyright: ignore[reportOperatorIssue]

@@ -15,12 +15,17 @@ Problem: TypeAlias = tuple[Open, ...]
 
 
 def whole_problem(parameters: Sequence[Parameter]) -> Problem:
-    """Return the problem of which nothing is decided, without the parameters that can't become active, whatever is."""
+    """Return the problem of which nothing is decided, without the parameters that can't become active,
+    whatever is.
+    """
     place = {parameter.label: i for i, parameter in enumerate(parameters)}
     problem: list[Open] = []
     never: set[int] = set()
     for i, parameter in enumerate(parameters):
-        rows = [tuple((place[clause.label], clause.values) for clause in row) for row in parameter.condition.alternatives]
+        rows = [
+            tuple((place[clause.label], clause.values) for clause in row)
+            for row in parameter.condition.alternatives
+        ]
         met = tuple(row for row in rows if not any(j in never for j, _ in row))
         if met:
             problem.append((i, ((),) if () in met else met))

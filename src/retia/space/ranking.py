@@ -1,8 +1,10 @@
-"""The architectures of a conditional space in order of a sum of costs, one for the value of each active parameter.
+"""The architectures of a conditional space in order of a sum of costs, one for the value of each active
+parameter.
 
-The parameters that are not decided yet form a problem. It falls into components that share no condition; its solutions are
-combinations of theirs. A component is solved by deciding its first parameter, whose values leave smaller problems. Each problem keeps the
-solutions that it has found, in order, and finds the next one when asked.
+The parameters that are not decided yet form a problem. It falls into components that share no condition; its
+solutions are combinations of theirs. A component is solved by deciding its first parameter, whose values
+leave smaller problems. Each problem keeps the solutions that it has found, in order, and finds the next one
+when asked.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,18 +22,21 @@ from retia.space.value import Value
 
 __all__ = ["cheapest"]
 
-Solution: TypeAlias = tuple[float, Any]  # its cost, and a decision (parameter, position), a pair of parts, or None
+Solution: TypeAlias = tuple[
+    float, Any
+]  # its cost, and a decision (parameter, position), a pair of parts, or None
 
 
 def cheapest(space: SearchSpace, costs: Mapping[str, np.ndarray[Any, Any]]) -> Iterator[Architecture]:
     """Yield every architecture of a space once, without regard to its restrictions, the cheapest first.
 
-    The next one takes time that does not grow with the size of the space, but with the number of its parameters.
+    The next one takes time that does not grow with the size of the space, but with the number of its
+    parameters.
 
     Args:
         space: A space without real intervals.
-        costs: Finite costs of each parameter's values in the order of its domain, shape (K,), by label. An architecture costs the sum over the
-            parameters that are active in it.
+        costs: Finite costs of each parameter's values in the order of its domain, shape (K,), by label. An
+            architecture costs the sum over the parameters that are active in it.
 
     >>> from retia.space import Categorical, SearchSpace
     >>> two = SearchSpace({"a": Categorical((1, 2)), "b": Categorical((1, 2))})
@@ -113,7 +118,12 @@ class _Ranking:
         for k in range(len(self._values[i])):
             left.setdefault(decide(rest, i, self._values[i][k]), []).append(k)
         costs = self._costs[i]
-        choices = [_Choice(sorted(((costs[k], (i, k)) for k in positions), key=lambda one: one[0]), self.solve(after)) for after, positions in left.items()]
+        choices = [
+            _Choice(
+                sorted(((costs[k], (i, k)) for k in positions), key=lambda one: one[0]), self.solve(after)
+            )
+            for after, positions in left.items()
+        ]
         self._streams[component] = _Stream(_either(choices))
         return self._streams[component]
 
@@ -121,7 +131,9 @@ class _Ranking:
 def _either(choices: Sequence[_Choice]) -> Iterator[Solution]:
     """Merge the solutions under each of several choices."""
     sources = [_pairs(choice.values.__getitem__, len(choice.values), choice.rest) for choice in choices]
-    heap = [(first[0], i, first) for i, source in enumerate(sources) if (first := next(source, None)) is not None]
+    heap = [
+        (first[0], i, first) for i, source in enumerate(sources) if (first := next(source, None)) is not None
+    ]
     heapify(heap)
     while heap:
         _, i, solution = heappop(heap)
@@ -136,7 +148,9 @@ def _both(one: _Stream, other: _Stream) -> Iterator[Solution]:
 
 
 def _pairs(first: Any, size: int | None, second: _Stream) -> Iterator[Solution]:
-    """Yield the pairs of two ordered sequences by the sum of their costs; `size` is how many the first has, if that is known."""
+    """Yield the pairs of two ordered sequences by the sum of their costs; `size` is how many the first has,
+    if that is known.
+    """
 
     def pair(i: int, j: int) -> tuple[float, int, int, Any] | None:
         a = first(i) if size is None or i < size else None

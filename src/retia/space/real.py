@@ -38,7 +38,11 @@ class Real:
     def __post_init__(self) -> None:
         for name in ("low", "high"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating) or not math.isfinite(value):
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int | float | np.integer | np.floating)
+                or not math.isfinite(value)
+            ):
                 msg = f"'{name}' of a Real must be a finite number, got {value!r}."
                 raise SpaceError(msg)
             object.__setattr__(self, name, float(value))
@@ -101,7 +105,10 @@ class Real:
         Raises:
             SpaceError: Always.
         """
-        msg = f"The values of the real interval {self} can't be enumerated. Use an Integer or a Categorical, or space.discretize(points)."
+        msg = (
+            f"The values of the real interval {self} can't be enumerated. Use an Integer or a Categorical, "
+            "or space.discretize(points)."
+        )
         raise SpaceError(msg)
 
     def neighbours(self, value: Value) -> Neighbours[float]:
@@ -111,7 +118,8 @@ class Real:
         return Neighbours(len(values), values.__getitem__)
 
     def discretize(self, points: int) -> Categorical:
-        """Return `points` values, evenly spaced on the scale; the default is the one nearest to the interval's own.
+        """Return `points` values, evenly spaced on the scale; the default is the one nearest to the
+        interval's own.
 
         Raises:
             SpaceError: If there is no point.

@@ -64,11 +64,15 @@ class Recorder(ABC):
         yield
 
     def note_branch(self, labels: Collection[str]) -> None:
-        """Take note that the constructor used the truth of a comparison of these parameters, two frames up."""
+        """Take note that the constructor used the truth of a comparison of these parameters, two frames
+        up.
+        """
         del labels
 
     def used_within(self, place: Place) -> Collection[str]:
-        """Return the parameters whose truth was used last, if that was within the source of the instruction at `place`."""
+        """Return the parameters whose truth was used last, if that was within the source of the instruction
+        at `place`.
+        """
         del place
         return ()
 
@@ -106,10 +110,16 @@ class Builder(Recorder):
             SpaceError: If tracing did not see the label, or not with this domain.
         """
         if label not in self.architecture:
-            seen = "exists in the space, but is not active in this architecture" if label in self._known else "was not seen when the space was traced"
+            seen = (
+                "exists in the space, but is not active in this architecture"
+                if label in self._known
+                else "was not seen when the space was traced"
+            )
             msg = (
-                f"The constructor asks for '{label}', which {seen}: {dict(self.architecture)}. Python's own control flow (if, range) over another "
-                f"choice decides whether it is declared, and tracing can't see through that. Use layer_choice or repeat, "
+                f"The constructor asks for '{label}', which {seen}: {dict(self.architecture)}. "
+                "Python's own control flow (if, range) over another "
+                "choice decides whether it is declared, and tracing can't see through that. "
+                "Use layer_choice or repeat, "
                 f"or let ModelSpace(..., explore=True) trace the constructor for every value."
             )
             raise SpaceError(msg)
@@ -117,7 +127,8 @@ class Builder(Recorder):
         value = self.architecture[label]
         if not domain.contains(value):
             msg = (
-                f"'{label}' is {value!r} in this architecture, but the constructor now offers {domain}. A domain must not depend on another "
+                f"'{label}' is {value!r} in this architecture, but the constructor now offers {domain}. "
+                "A domain must not depend on another "
                 f"choice: give the choice a label of its own in each case."
             )
             raise SpaceError(msg)

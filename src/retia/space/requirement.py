@@ -19,11 +19,13 @@ __all__ = ["Requirement", "reject", "require"]
 
 @dataclass(frozen=True)
 class Requirement:
-    """The predicate of a restriction that `require` adds: an expression that is true, while all that it depends on is active.
+    """The predicate of a restriction that `require` adds: an expression that is true, while all that it
+    depends on is active.
 
     Attributes:
         expression: What must be true.
-        condition: When the constructor comes by the call: a call within a layer candidate or a block counts only while that is part of the model.
+        condition: When the constructor comes by the call: a call within a layer candidate or a block counts
+            only while that is part of the model.
     """
 
     expression: Expression
@@ -42,8 +44,9 @@ class Requirement:
 def reject(reason: str) -> NoReturn:
     """Say, inside a constructor, that an architecture is not a working model.
 
-    A study records it as infeasible with this reason, at no cost. While a space is traced, other values are tried. Where a comparison of
-    choices says the same, use `require`: the space then knows, and proposes no such architecture.
+    A study records it as infeasible with this reason, at no cost. While a space is traced, other values are
+    tried. Where a comparison of choices says the same, use `require`: the space then knows, and proposes no
+    such architecture.
 
     Args:
         reason: Why, in the model's own words.
@@ -62,16 +65,17 @@ def reject(reason: str) -> NoReturn:
 def require(condition: Any) -> None:
     """Demand, inside a constructor, a condition of every architecture, as `space.where` does from outside.
 
-    The condition is a comparison of choices, `&`, `|` and `~` of comparisons, or what `apply` returns; it counts while the choices that it
-    compares are active. Write a call for each condition of an `and`. A condition that follows no choice, such as one of a plain `int(...)`,
-    is checked when a model is built.
+    The condition is a comparison of choices, `&`, `|` and `~` of comparisons, or what `apply` returns; it
+    counts while the choices that it compares are active. Write a call for each condition of an `and`. A
+    condition that follows no choice, such as one of a plain `int(...)`, is checked when a model is built.
 
     Args:
         condition: What must be true.
 
     Raises:
         InfeasibleArchitecture: If it is false while a model is built, or outside a search.
-        SpaceError: If `and`, `or`, `not`, `in` or a function has used the truth of a comparison in the call while the space is traced.
+        SpaceError: If `and`, `or`, `not`, `in` or a function has used the truth of a comparison in the call
+            while the space is traced.
 
     >>> from retia.space import choice
     >>> require(choice("width", [32, 64]) % choice("heads", [2, 4]) == 0)
@@ -80,8 +84,10 @@ def require(condition: Any) -> None:
     place = Place.of(sys._getframe(1))
     if recorder is not None and (used := recorder.used_within(place)):
         msg = (
-            f"require(...) at {place} can't see its whole condition: `and`, `or`, `not`, `in`, a chain such as 1 < a < 9 or a function has used the truth of a "
-            f"comparison of {sorted(used)} before. Write one require(...) for each condition of an `and`, `(a > 1) | (b > 1)` for an `or`, `~` for a "
+            f"require(...) at {place} can't see its whole condition: `and`, `or`, `not`, `in`, "
+            "a chain such as 1 < a < 9 or a function has used the truth of a "
+            f"comparison of {sorted(used)} before. Write one require(...) for each condition of an `and`, "
+            "`(a > 1) | (b > 1)` for an `or`, `~` for a "
             f"`not`, and retia.apply(function, ...) for a function."
         )
         raise SpaceError(msg)
@@ -90,5 +96,8 @@ def require(condition: Any) -> None:
     if not concrete(condition):
         source = linecache.getline(place.code.co_filename, place.line).strip()
         values = f" with {dict(recorder.architecture)}" if isinstance(recorder, Builder) else ""
-        msg = f"The constructor requires what does not hold{values}, at {place}{f': {source}' if source else ''}"
+        msg = (
+            f"The constructor requires what does not hold{values}, at "
+            f"{place}{f': {source}' if source else ''}"
+        )
         raise InfeasibleArchitecture(msg)

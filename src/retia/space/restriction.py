@@ -34,10 +34,15 @@ class Restriction:
             if not isinstance(label, str) or label in architecture:
                 raise
             if label not in parameters:
-                msg = f"The restriction '{self.description}' asks for {label!r}, which is not one of the labels {list(parameters)}. Correct it."
+                msg = (
+                    f"The restriction '{self.description}' asks for {label!r}, "
+                    f"which is not one of the labels {list(parameters)}. Correct it."
+                )
                 raise SpaceError(msg) from error
             msg = (
-                f"The restriction '{self.description}' asks for '{label}', which is not active in {dict(architecture)}: it exists only while "
-                f"{parameters[label].condition}. Ask for it only there: lambda a: {label!r} not in a or ..., with a[{label!r}] in the rest."
+                f"The restriction '{self.description}' asks for '{label}', "
+                f"which is not active in {dict(architecture)}: it exists only while "
+                f"{parameters[label].condition}. Ask for it only there: lambda a: "
+                f"{label!r} not in a or ..., with a[{label!r}] in the rest."
             )
             raise SpaceError(msg) from error

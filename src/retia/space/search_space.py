@@ -66,10 +66,12 @@ class SearchSpace:
     def where(self, predicate: Callable[[Architecture], bool], description: str | None = None) -> Self:
         """Return the space of those architectures for which `predicate` is true.
 
-        Sampling draws until it holds; `size` has to enumerate. It sees active parameters alone: write `"b" not in a or a["b"] > 2`.
+        Sampling draws until it holds; `size` has to enumerate. It sees active parameters alone: write
+        `"b" not in a or a["b"] > 2`.
 
         >>> from retia.space import Integer
-        >>> space = SearchSpace({"a": Integer(1, 3), "b": Integer(1, 3)}).where(lambda x: x["a"] < x["b"], "a < b")
+        >>> space = SearchSpace({"a": Integer(1, 3), "b": Integer(1, 3)})
+        >>> space = space.where(lambda x: x["a"] < x["b"], "a < b")
         >>> space.size()
         3
         """
@@ -85,18 +87,29 @@ class SearchSpace:
             SpaceError: If a label exists already.
         """
         if clash := domains.keys() & self._parameters.keys():
-            msg = f"The space has a parameter {min(clash)!r} already. Rename the choice in the model, or give the other a constant."
+            msg = (
+                f"The space has a parameter {min(clash)!r} already. Rename the choice in the model, "
+                "or give the other a constant."
+            )
             raise SpaceError(msg)
-        return self._with([*self._parameters.values(), *(Parameter(label, domain) for label, domain in domains.items())])
+        return self._with(
+            [*self._parameters.values(), *(Parameter(label, domain) for label, domain in domains.items())]
+        )
 
     def discretize(self, points: int) -> Self:
         """Return the space in which every real interval is `points` values, evenly spaced on its scale.
 
         Raises:
-            SpaceError: If there is no point, or a condition asks about a value of an interval that is none of the points.
+            SpaceError: If there is no point, or a condition asks about a value of an interval that is none of
+                the points.
         """
-        domains = {p.label: p.domain.discretize(points) if isinstance(p.domain, Real) else p.domain for p in self._parameters.values()}
-        return self._with([Parameter(p.label, domains[p.label], p.condition) for p in self._parameters.values()])
+        domains = {
+            p.label: p.domain.discretize(points) if isinstance(p.domain, Real) else p.domain
+            for p in self._parameters.values()
+        }
+        return self._with(
+            [Parameter(p.label, domains[p.label], p.condition) for p in self._parameters.values()]
+        )
 
     def _with(self, parameters: Iterable[Parameter]) -> Self:
         space = copy.copy(self)
@@ -120,7 +133,8 @@ class SearchSpace:
         """Return the architecture if it is one of the space.
 
         Raises:
-            ArchitectureError: If a label is unknown, missing or not active, a value is illegal, or a restriction is broken.
+            ArchitectureError: If a label is unknown, missing or not active, a value is illegal, or a
+                restriction is broken.
             InfeasibleArchitecture: If a restriction is broken that the constructor requires.
         """
         valid = canonical(self._plan, architecture)
@@ -128,7 +142,11 @@ class SearchSpace:
         for restriction in self._restrictions:
             if not restriction.holds(valid, self._parameters):
                 msg = f"The architecture breaks the restriction '{restriction.description}': {dict(valid)}."
-                raise (InfeasibleArchitecture if isinstance(restriction.predicate, Requirement) else ArchitectureError)(msg)
+                raise (
+                    InfeasibleArchitecture
+                    if isinstance(restriction.predicate, Requirement)
+                    else ArchitectureError
+                )(msg)
         return valid
 
     def __contains__(self, architecture: object) -> bool:
@@ -141,7 +159,9 @@ class SearchSpace:
 
     def allows(self, architecture: Architecture) -> bool:
         """Whether an architecture, all of whose values are legal, meets the restrictions."""
-        return not self._restrictions or all(restriction.holds(architecture, self._parameters) for restriction in self._restrictions)
+        return not self._restrictions or all(
+            restriction.holds(architecture, self._parameters) for restriction in self._restrictions
+        )
 
     # --- sampling and counting
 
@@ -150,12 +170,13 @@ class SearchSpace:
 
         Args:
             rng: Where the randomness comes from.
-            uniform: "choices" draws each active parameter uniformly, one after the other; "architectures" gives every
-                architecture of the space the same probability, which favours the values under which there is more to choose.
+            uniform: "choices" draws each active parameter uniformly, one after the other; "architectures"
+                gives every architecture of the space the same probability, which favours the values under
+                which there is more to choose.
 
         Raises:
-            SpaceError: If `uniform` is neither, no sample meets the restrictions, or the space has no finite size and
-                "architectures" is asked for.
+            SpaceError: If `uniform` is neither, no sample meets the restrictions, or the space has no finite
+                size and "architectures" is asked for.
         """
         if uniform not in ("choices", "architectures"):
             msg = f"uniform is 'choices' or 'architectures', got {uniform!r}."
@@ -166,7 +187,8 @@ class SearchSpace:
             if self.allows(architecture):
                 return architecture
         msg = (
-            f"None of {TRIES:,} sampled architectures met {' and '.join(repr(r.description) for r in self._restrictions)}. "
+            f"None of {TRIES:,} sampled architectures met "
+            f"{' and '.join(repr(r.description) for r in self._restrictions)}. "
             f"Loosen the restriction, or narrow the domains to where it holds."
         )
         raise SpaceError(msg)
@@ -181,7 +203,8 @@ class SearchSpace:
         for restriction in self._restrictions:
             if not restriction.holds(architecture, self._parameters):
                 msg = (
-                    f"The default architecture {dict(architecture)} breaks the restriction '{restriction.description}'. "
+                    f"The default architecture {dict(architecture)} breaks the restriction "
+                    f"'{restriction.description}'. "
                     f"Give the choices a default= that meets it, or the study another baseline=."
                 )
                 raise SpaceError(msg)
@@ -200,7 +223,10 @@ class SearchSpace:
         if not self._restrictions:
             return self._size
         if self._size > 1_000_000:
-            msg = f"Restrictions are counted by enumeration, and this one has {self._size:,} architectures without them. Ask before .where(...)."
+            msg = (
+                f"Restrictions are counted by enumeration, and this one has {self._size:,} architectures "
+                "without them. Ask before .where(...)."
+            )
             raise SpaceError(msg)
         return sum(1 for _ in self.enumerate())
 
@@ -210,7 +236,10 @@ class SearchSpace:
 
     def nothing_to_search(self) -> str:
         """Say what to do about a space without parameters, for the error of a study."""
-        return "There is nothing to search: it has no parameters. Give the space some: SearchSpace({'width': Integer(8, 64)})."
+        return (
+            "There is nothing to search: it has no parameters. Give the space some: SearchSpace({'width': "
+            "Integer(8, 64)})."
+        )
 
     def seeded(self, seed: int) -> AbstractContextManager[None]:
         """Seed, inside, the libraries with which the space builds; a plain space builds nothing."""
@@ -245,7 +274,10 @@ class SearchSpace:
         values = architecture.unwrapped
         movable = [label for label in values if label in self._movable]
         if not movable:
-            msg = f"No parameter of {dict(architecture)} has a second value, so there is nothing to mutate. Give a choice more values."
+            msg = (
+                f"No parameter of {dict(architecture)} has a second value, so there is nothing to mutate. "
+                "Give a choice more values."
+            )
             raise SpaceError(msg)
         for _ in range(TRIES):
             label = movable[int(rng.random() * len(movable))]
@@ -253,7 +285,10 @@ class SearchSpace:
             mutant = self._change(architecture, rng, label, value)
             if self.allows(mutant):
                 return mutant
-        msg = f"None of {TRIES:,} mutants of {dict(architecture)} met the restrictions. Loosen them, or start from another architecture."
+        msg = (
+            f"None of {TRIES:,} mutants of {dict(architecture)} met the restrictions. Loosen them, "
+            "or start from another architecture."
+        )
         raise SpaceError(msg)
 
     def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
@@ -274,26 +309,36 @@ class SearchSpace:
             child = Architecture.trusted(self._complete(mixed, rng))
             if self.allows(child):
                 return child
-        msg = f"None of {TRIES:,} children of two architectures met the restrictions. Loosen them, or cross other parents."
+        msg = (
+            f"None of {TRIES:,} children of two architectures met the restrictions. Loosen them, "
+            "or cross other parents."
+        )
         raise SpaceError(msg)
 
-    def neighbours(self, architecture: Architecture, rng: np.random.Generator | None = None) -> Neighbours[Architecture]:
-        """Return all architectures that are one decision away: iterate over them, or over `.shuffled(rng)`. They are never listed.
+    def neighbours(
+        self, architecture: Architecture, rng: np.random.Generator | None = None
+    ) -> Neighbours[Architecture]:
+        """Return all architectures that are one decision away: iterate over them, or over `.shuffled(rng)`.
+        They are never listed.
 
-        A decision changes one active parameter to one of its domain's neighbours: any other value; for a subset one item
-        more, fewer or exchanged; for a real interval a tenth of the scale up or down. What the change makes active is at
-        its default, or sampled if `rng` is given; what it makes inactive goes.
+        A decision changes one active parameter to one of its domain's neighbours: any other value; for a
+        subset one item more, fewer or exchanged; for a real interval a tenth of the scale up or down. What
+        the change makes active is at its default, or sampled if `rng` is given; what it makes inactive goes.
         """
-        around = [(label, self._parameters[label].domain.neighbours(value)) for label, value in architecture.items()]
-        return joined(around, partial(self._change, architecture, rng), self.allows if self._restrictions else None)
+        around = [
+            (label, self._parameters[label].domain.neighbours(value)) for label, value in architecture.items()
+        ]
+        return joined(
+            around, partial(self._change, architecture, rng), self.allows if self._restrictions else None
+        )
 
     # --- numbers for predictors
 
     def encode(self, architecture: Mapping[str, Value]) -> NDArray[np.float64]:
         """Return the architecture as numbers in [0, 1], shape (F,), distinct for distinct architectures.
 
-        A categorical is one-hot, a subset one number an item, a number its position on its scale. What is not active is
-        0; a number that may be inactive has a second feature, 1 while it is active.
+        A categorical is one-hot, a subset one number an item, a number its position on its scale. What is not
+        active is 0; a number that may be inactive has a second feature, 1 while it is active.
         """
         return encode(self._parameters.values(), architecture)
 
@@ -314,15 +359,20 @@ class SearchSpace:
     def to_json(self) -> dict[str, Any]:
         """Return the space as a JSON object. Restrictions are code: only their descriptions are kept."""
         parameters = {
-            label: {"domain": parameter.domain.to_json(), "condition": parameter.condition.to_json()} for label, parameter in self._parameters.items()
+            label: {"domain": parameter.domain.to_json(), "condition": parameter.condition.to_json()}
+            for label, parameter in self._parameters.items()
         }
-        return {"parameters": parameters, "restrictions": [restriction.description for restriction in self._restrictions]}
+        return {
+            "parameters": parameters,
+            "restrictions": [restriction.description for restriction in self._restrictions],
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "SearchSpace":
         """Read the parameters that `to_json` wrote; the space has no restrictions and builds no models."""
         return SearchSpace(
-            Parameter(label, domain_from_json(entry["domain"]), Condition.from_json(entry["condition"])) for label, entry in data["parameters"].items()
+            Parameter(label, domain_from_json(entry["domain"]), Condition.from_json(entry["condition"]))
+            for label, entry in data["parameters"].items()
         )
 
     def __len__(self) -> int:
@@ -335,24 +385,33 @@ class SearchSpace:
     def __str__(self) -> str:
         size = size_in_words(self.size_before_restrictions(), restricted=bool(self._restrictions))
         title = f"{type(self).__name__}: {len(self._parameters)} parameters, {size} architectures"
-        return as_text(title, self._parameters.values(), [restriction.description for restriction in self._restrictions])
+        return as_text(
+            title, self._parameters.values(), [restriction.description for restriction in self._restrictions]
+        )
 
     def _repr_html_(self) -> str:
         size = size_in_words(self.size_before_restrictions(), restricted=bool(self._restrictions))
         title = f"{type(self).__name__}: {size} architectures"
-        return as_html(title, self._parameters.values(), [restriction.description for restriction in self._restrictions])
+        return as_html(
+            title, self._parameters.values(), [restriction.description for restriction in self._restrictions]
+        )
 
     # --- inside
 
     @cached_property
     def _plan(self) -> list[Step]:
         """Label, parameter, and the condition where there is one, in order."""
-        return [(label, p, None if p.condition.always else p.condition) for label, p in self._parameters.items()]
+        return [
+            (label, p, None if p.condition.always else p.condition) for label, p in self._parameters.items()
+        ]
 
     @cached_property
     def _counting(self) -> Counting:
         if any(isinstance(parameter.domain, Real) for parameter in self._parameters.values()):
-            msg = "Architectures can't be drawn uniformly from a space with a real interval. Use uniform='choices', or space.discretize(points)."
+            msg = (
+                "Architectures can't be drawn uniformly from a space with a real interval. "
+                "Use uniform='choices', or space.discretize(points)."
+            )
             raise SpaceError(msg)
         return Counting(list(self._parameters.values()))
 
@@ -363,7 +422,9 @@ class SearchSpace:
     @cached_property
     def _asked(self) -> frozenset[str]:
         """The labels that some condition asks about."""
-        return frozenset[str]().union(*(parameter.condition.labels for parameter in self._parameters.values()))
+        return frozenset[str]().union(
+            *(parameter.condition.labels for parameter in self._parameters.values())
+        )
 
     @cached_property
     def _movable(self) -> frozenset[str]:
@@ -372,7 +433,9 @@ class SearchSpace:
 
     def _draw(self, rng: np.random.Generator) -> dict[str, Value]:
         values: dict[str, Value] = {}
-        for unit, (label, parameter, condition) in zip(rng.random(len(self._plan)).tolist(), self._plan, strict=True):
+        for unit, (label, parameter, condition) in zip(
+            rng.random(len(self._plan)).tolist(), self._plan, strict=True
+        ):
             if condition is None or condition.holds(values):
                 values[label] = parameter.domain.from_unit(unit)
         return values
@@ -388,7 +451,9 @@ class SearchSpace:
                     values[label] = parameter.domain.default if rng is None else parameter.domain.sample(rng)
         return values
 
-    def _change(self, architecture: Architecture, rng: np.random.Generator | None, label: str, value: Value) -> Architecture:
+    def _change(
+        self, architecture: Architecture, rng: np.random.Generator | None, label: str, value: Value
+    ) -> Architecture:
         values = {**architecture.unwrapped, label: value}
         return Architecture.trusted(self._complete(values, rng) if label in self._asked else values)
 

@@ -24,7 +24,9 @@ __all__ = ["Stray", "as_code", "refuse_in_forward", "stray_value", "strays_in", 
 
 @dataclass(frozen=True)
 class Stray(Expression):
-    """The origin of a value that was chosen outside of every constructor: it stays the default, whatever is searched."""
+    """The origin of a value that was chosen outside of every constructor: it stays the default, whatever is
+    searched.
+    """
 
     label: str
     domain: Domain
@@ -47,8 +49,9 @@ class Stray(Expression):
 def stray_value(label: str, domain: Domain) -> Any:
     """Return the default of a choice that no recorder hears.
 
-    In a constructor, such as that of a plain `Net()`, it is a plain value. Elsewhere it is marked as a stray, so that what it must
-    not be given to, such as an evaluator, can tell. None can't be marked; a bool within a function is not, for torch refuses what is no real bool.
+    In a constructor, such as that of a plain `Net()`, it is a plain value. Elsewhere it is marked as a stray,
+    so that what it must not be given to, such as an evaluator, can tell. None can't be marked; a bool within
+    a function is not, for torch refuses what is no real bool.
 
     Raises:
         SpaceError: If a module is being called: a choice belongs to the constructor.
@@ -57,7 +60,9 @@ def stray_value(label: str, domain: Domain) -> Any:
     value = domain.default
     frames = list(_frames(sys._getframe(1)))
     in_function = bool(frames[0].f_code.co_flags & CO_OPTIMIZED)  # and not at the level of a module or class
-    if (isinstance(value, bool) and in_function) or any(frame.f_code.co_name == "__init__" for frame in frames):
+    if (isinstance(value, bool) and in_function) or any(
+        frame.f_code.co_name == "__init__" for frame in frames
+    ):
         return value
     return lift(value, Stray(label, domain, str(Place.of(frames[0]))))
 
@@ -69,16 +74,23 @@ def refuse_in_forward(label: str) -> None:
         SpaceError: If one is; the message says where.
     """
     frames = list(_frames(sys._getframe(1)))
-    if any(frame.f_code.co_name == "_call_impl" and frame.f_globals.get("__name__") == "torch.nn.modules.module" for frame in frames):
+    if any(
+        frame.f_code.co_name == "_call_impl" and frame.f_globals.get("__name__") == "torch.nn.modules.module"
+        for frame in frames
+    ):
         msg = (
-            f"The choice '{label}' is met while the model is called, at {Place.of(frames[0])}, where no search can see it. "
-            f"Declare it in __init__, keep it in an attribute (self.{label.rpartition('/')[2]} = ...), and read that in forward."
+            f"The choice '{label}' is met while the model is called, at {Place.of(frames[0])}, "
+            "where no search can see it. "
+            f"Declare it in __init__, keep it in an attribute (self.{label.rpartition('/')[2]} = ...), "
+            "and read that in forward."
         )
         raise SpaceError(msg)
 
 
 def strays_in(value: Any) -> Iterator[Stray]:
-    """Yield the stray choices that a value was computed from, also inside tuples, lists, dicts and partial calls."""
+    """Yield the stray choices that a value was computed from, also inside tuples, lists, dicts and partial
+    calls.
+    """
     term = expression_of(value)
     match term:
         case Stray():
@@ -99,13 +111,20 @@ def strays_in(value: Any) -> Iterator[Stray]:
 
 
 def strays_of(function: object) -> Iterator[tuple[str, Stray]]:
-    """Yield the stray choices that a function has as default arguments, or takes from its module, each with a phrase of where."""
+    """Yield the stray choices that a function has as default arguments, or takes from its module, each with a
+    phrase of where.
+    """
     if not isinstance(function, FunctionType):
         return
     for defaults in filter(None, (function.__defaults__, function.__kwdefaults__)):
-        yield from ((f"in a default argument of {function.__qualname__}", stray) for stray in strays_in(defaults))
+        yield from (
+            (f"in a default argument of {function.__qualname__}", stray) for stray in strays_in(defaults)
+        )
     for name in function.__code__.co_names:
-        yield from ((f"as {name} in {function.__qualname__}", stray) for stray in strays_in(function.__globals__.get(name)))
+        yield from (
+            (f"as {name} in {function.__qualname__}", stray)
+            for stray in strays_in(function.__globals__.get(name))
+        )
 
 
 def as_code(domain: Domain) -> str:

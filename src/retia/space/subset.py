@@ -24,7 +24,8 @@ class Subset:
         items: What may be taken, distinct.
         least: The fewest items that may be taken.
         most: The most items that may be taken; all of them if not given.
-        default: The value of the default architecture; the first `least` items (at least one, where one may be taken) if not given.
+        default: The value of the default architecture; the first `least` items (at least one, where one may
+            be taken) if not given.
 
     Raises:
         SpaceError: If the items are not distinct, or the bounds or the default don't fit.
@@ -42,11 +43,16 @@ class Subset:
             raise SpaceError(msg)
         most = len(items) if self.most is ... else self.most
         if not 0 <= self.least <= most <= len(items):
-            msg = f"A subset of {len(items)} items needs 0 <= least <= most <= {len(items)}, got least={self.least}, most={most}."
+            msg = (
+                f"A subset of {len(items)} items needs 0 <= least <= most <= {len(items)}, "
+                f"got least={self.least}, most={most}."
+            )
             raise SpaceError(msg)
         object.__setattr__(self, "items", items)
         object.__setattr__(self, "most", most)
-        default = items[: min(max(self.least, 1), most)] if self.default is ... else freeze(list(self.default))
+        default = (
+            items[: min(max(self.least, 1), most)] if self.default is ... else freeze(list(self.default))
+        )
         if not self.contains(default):
             msg = f"The default must hold {self.least} to {most} of {list(items)}, got {default!r}."
             raise SpaceError(msg)
@@ -82,7 +88,11 @@ class Subset:
             items = cast("tuple[Value, ...]", freeze(value))
         except SpaceError:
             return False
-        return len(set(items)) == len(items) and self.least <= len(items) <= self.most and self._index.keys() >= set(items)
+        return (
+            len(set(items)) == len(items)
+            and self.least <= len(items) <= self.most
+            and self._index.keys() >= set(items)
+        )
 
     def normalize(self, value: Value) -> tuple[Value, ...]:
         """Return a legal `value` as a tuple in the items' order."""
@@ -104,7 +114,9 @@ class Subset:
 
     def enumerate(self) -> Iterator[tuple[Value, ...]]:
         """Yield every subset, the small ones first."""
-        return (subset for count in range(self.least, self.most + 1) for subset in combinations(self.items, count))
+        return (
+            subset for count in range(self.least, self.most + 1) for subset in combinations(self.items, count)
+        )
 
     def neighbours(self, value: Value) -> Neighbours[tuple[Value, ...]]:
         """Return the subsets with one item more, one fewer, or one exchanged."""
@@ -116,7 +128,9 @@ class Subset:
         count = more + len(chosen) * (fewer + len(others))
         return Neighbours(count, partial(self._neighbour, chosen, others, more, fewer))
 
-    def _neighbour(self, chosen: tuple[Value, ...], others: tuple[Value, ...], more: int, fewer: int, index: int) -> tuple[Value, ...]:
+    def _neighbour(
+        self, chosen: tuple[Value, ...], others: tuple[Value, ...], more: int, fewer: int, index: int
+    ) -> tuple[Value, ...]:
         if index < more:
             return self.normalize((*chosen, others[index]))
         gone, instead = divmod(index - more, fewer + len(others))
@@ -135,7 +149,13 @@ class Subset:
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object that `domain_from_json` reads."""
-        return {"type": "subset", "items": jsonable(self.items), "least": self.least, "most": self.most, "default": jsonable(self.default)}
+        return {
+            "type": "subset",
+            "items": jsonable(self.items),
+            "least": self.least,
+            "most": self.most,
+            "default": jsonable(self.default),
+        }
 
     def __str__(self) -> str:
         bounds = f"{self.least}" if self.least == self.most else f"{self.least}..{self.most}"

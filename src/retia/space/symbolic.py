@@ -1,8 +1,10 @@
-"""Symbolic values: numbers, strings and tuples that are the real thing and remember the expression they came from.
+"""Symbolic values: numbers, strings and tuples that are the real thing and remember the expression they came
+from.
 
-A `SymbolicInt` is an `int`, so any constructor takes it, and `width * 2` is again a symbolic int. What leaves the types
-(`int(width * 0.75)`, `max(a, b)`, `range(depth)`) is a plain value that has forgotten where it came from; `apply` keeps it.
-A comparison gives a symbolic truth; the recorder takes note where that is used, as `if`, `and` and `not` do.
+A `SymbolicInt` is an `int`, so any constructor takes it, and `width * 2` is again a symbolic int. What leaves
+the types (`int(width * 0.75)`, `max(a, b)`, `range(depth)`) is a plain value that has forgotten where it came
+from; `apply` keeps it. A comparison gives a symbolic truth; the recorder takes note where that is used, as
+`if`, `and` and `not` do.
 """
 
 import operator
@@ -12,11 +14,23 @@ from typing import Any
 from retia.space.expression import Expression, Item, Operation, rebuilt
 from retia.space.recorder import active_recorder
 
-__all__ = ["SymbolicBool", "SymbolicFloat", "SymbolicInt", "SymbolicStr", "SymbolicTuple", "concrete", "expression_of", "lift", "symbolic"]
+__all__ = [
+    "SymbolicBool",
+    "SymbolicFloat",
+    "SymbolicInt",
+    "SymbolicStr",
+    "SymbolicTuple",
+    "concrete",
+    "expression_of",
+    "lift",
+    "symbolic",
+]
 
 
 def expression_of(value: Any) -> Any:
-    """Return the expression behind a symbolic value, also inside tuples, lists and dicts; anything else as it is."""
+    """Return the expression behind a symbolic value, also inside tuples, lists and dicts; anything else as it
+    is.
+    """
     if isinstance(value, SymbolicInt | SymbolicFloat | SymbolicStr | SymbolicTuple):
         return value.expression
     return rebuilt(value, expression_of)
@@ -32,7 +46,9 @@ def symbolic(value: Any) -> bool:
 
 
 def concrete(value: Any) -> Any:
-    """Return the plain value of a symbolic one, also inside tuples, lists and dicts; anything else as it is."""
+    """Return the plain value of a symbolic one, also inside tuples, lists and dicts; anything else as it
+    is.
+    """
     match value:  # past the methods that note a conversion, or the use of a truth
         case SymbolicBool():
             return bool(int.__int__(value))
@@ -198,7 +214,9 @@ class SymbolicStr(str):
 
 
 class SymbolicTuple(tuple[Any, ...]):  # noqa: SLOT001  # a tuple's subclass can have none
-    """A tuple that remembers the expression it came from, and so also how long it is for another architecture."""
+    """A tuple that remembers the expression it came from, and so also how long it is for another
+    architecture.
+    """
 
     expression: Expression
 
@@ -220,7 +238,9 @@ class SymbolicTuple(tuple[Any, ...]):  # noqa: SLOT001  # a tuple's subclass can
         return _rebuild, (type(self), tuple(self), self.expression)
 
 
-def _equip(kind: type, base: type, *, binary: str, unary: str, compared_with: tuple[type, ...], conversions: str) -> None:
+def _equip(
+    kind: type, base: type, *, binary: str, unary: str, compared_with: tuple[type, ...], conversions: str
+) -> None:
     for name in binary.split():
         stem = name.rstrip("_")
         setattr(kind, f"__{stem}__", _binary(name, reflected=False))
@@ -234,9 +254,27 @@ def _equip(kind: type, base: type, *, binary: str, unary: str, compared_with: tu
 
 
 _ARITHMETIC = "add sub mul truediv floordiv mod pow"
-_BITWISE, _CONVERSIONS, _NUMBERS = "lshift rshift and_ or_ xor", "int float round trunc floor ceil hash", (int, float)
-_equip(SymbolicInt, int, binary=f"{_ARITHMETIC} {_BITWISE}", unary="neg pos invert abs", compared_with=_NUMBERS, conversions=_CONVERSIONS)
-_equip(SymbolicFloat, float, binary=_ARITHMETIC, unary="neg pos abs", compared_with=_NUMBERS, conversions=_CONVERSIONS)
+_BITWISE, _CONVERSIONS, _NUMBERS = (
+    "lshift rshift and_ or_ xor",
+    "int float round trunc floor ceil hash",
+    (int, float),
+)
+_equip(
+    SymbolicInt,
+    int,
+    binary=f"{_ARITHMETIC} {_BITWISE}",
+    unary="neg pos invert abs",
+    compared_with=_NUMBERS,
+    conversions=_CONVERSIONS,
+)
+_equip(
+    SymbolicFloat,
+    float,
+    binary=_ARITHMETIC,
+    unary="neg pos abs",
+    compared_with=_NUMBERS,
+    conversions=_CONVERSIONS,
+)
 _equip(SymbolicStr, str, binary="", unary="", compared_with=(str,), conversions="hash")
 _equip(SymbolicTuple, tuple, binary="", unary="", compared_with=(tuple,), conversions="hash")
 for _number in (SymbolicInt, SymbolicFloat):

@@ -22,7 +22,8 @@ __all__ = ["Tracer"]
 
 
 class Tracer(Recorder):
-    """Answers with symbolic values, the greatest of each domain, and keeps the parameters with their conditions.
+    """Answers with symbolic values, the greatest of each domain, and keeps the parameters with their
+    conditions.
 
     Args:
         overrides: Values to answer with instead, by label.
@@ -35,7 +36,9 @@ class Tracer(Recorder):
         compared: The parameters of which the truth of a comparison was used.
     """
 
-    def __init__(self, overrides: Mapping[str, Value] | None = None, otherwise: Callable[[Domain], Value] = greatest) -> None:
+    def __init__(
+        self, overrides: Mapping[str, Value] | None = None, otherwise: Callable[[Domain], Value] = greatest
+    ) -> None:
         super().__init__()
         self.parameters: dict[str, Parameter] = {}
         self.answers: dict[str, Value] = {}
@@ -49,7 +52,9 @@ class Tracer(Recorder):
     @property
     def found(self) -> frozenset[Hashable]:
         """The labels, and the restrictions as tuples of their text."""
-        return frozenset((*self.parameters, *((restriction.description,) for restriction in self.restrictions)))
+        return frozenset(
+            (*self.parameters, *((restriction.description,) for restriction in self.restrictions))
+        )
 
     def declare(self, label: str, domain: Domain) -> Any:
         """Record the parameter and return a symbolic value.
@@ -63,7 +68,9 @@ class Tracer(Recorder):
         condition = self._condition if known is None else known.condition | self._condition
         self.parameters[label] = Parameter(label, domain, condition)
         if label not in self.answers:
-            self.answers[label] = self.overrides[label] if label in self.overrides else self._otherwise(domain)
+            self.answers[label] = (
+                self.overrides[label] if label in self.overrides else self._otherwise(domain)
+            )
         return lift(self.answers[label], Reference(label))
 
     def note_branch(self, labels: Collection[str]) -> None:
@@ -72,7 +79,9 @@ class Tracer(Recorder):
         self._used = Place.of(sys._getframe(2)), labels
 
     def used_within(self, place: Place) -> Collection[str]:
-        """Return the parameters whose truth was used last, if that was within the source of the instruction at `place`."""
+        """Return the parameters whose truth was used last, if that was within the source of the instruction
+        at `place`.
+        """
         return self._used[1] if self._used is not None and self._used[0].within(place) else ()
 
     def require(self, condition: Expression) -> bool:
@@ -84,15 +93,22 @@ class Tracer(Recorder):
         return bool(condition.labels)
 
     def call(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Call:
-        """Return the expression of a function that is called here, which knows what of its arguments can be absent."""
+        """Return the expression of a function that is called here, which knows what of its arguments can be
+        absent.
+        """
         labels = labels_of(arguments)
-        optional = tuple(label for label, known in self.parameters.items() if label in labels and not self._implied(known.condition))
+        optional = tuple(
+            label
+            for label, known in self.parameters.items()
+            if label in labels and not self._implied(known.condition)
+        )
         return Call(function, arguments, optional, self._condition)
 
     def _implied(self, condition: Condition) -> bool:
         """Whether a condition holds wherever the present one does."""
         return condition.always or all(
-            any(all(self._follows(clause, row) for clause in other) for other in condition.alternatives) for row in self._condition.alternatives
+            any(all(self._follows(clause, row) for clause in other) for other in condition.alternatives)
+            for row in self._condition.alternatives
         )
 
     def _follows(self, clause: Clause, row: Conjunction) -> bool:
@@ -122,7 +138,8 @@ class Tracer(Recorder):
             return outer
         asked = [self.parameters[label].condition for label in inner.labels]
         if outer.always or (asked and all(condition == outer for condition in asked)):
-            return inner  # a clause holds only while its parameter is active, which says all that the outer condition does
+            # a clause holds only while its parameter is active, which says all that the outer condition does
+            return inner
         rows = (tuple(dict.fromkeys((*a, *b))) for a in outer.alternatives for b in inner.alternatives)
         return Condition(tuple(dict.fromkeys(rows)))
 
@@ -130,10 +147,12 @@ class Tracer(Recorder):
 def _declared_twice(label: str, known: Domain, domain: Domain) -> str:
     if {**known.to_json(), "default": None} == {**domain.to_json(), "default": None}:
         return (
-            f"The label '{label}' is declared twice with different defaults: {known.default!r} and {domain.default!r}. "
+            f"The label '{label}' is declared twice with different defaults: "
+            f"{known.default!r} and {domain.default!r}. "
             f"Give both the same default= to share the choice, or rename one."
         )
     return (
         f"The label '{label}' is declared twice with different domains: {known} and {domain}. "
-        f"Rename one, put it in a scope of its own (with retia.scope('name'):), or give both the same values to share the choice."
+        "Rename one, put it in a scope of its own (with retia.scope('name'):), "
+        "or give both the same values to share the choice."
     )

@@ -28,7 +28,10 @@ def freeze(value: object) -> Value:
         return cast("Value", value)
     if isinstance(value, float):
         if not math.isfinite(value):
-            msg = f"A parameter holds finite numbers, which can be stored as JSON, got {value!r}. Take None, or a string, and look the number up."
+            msg = (
+                f"A parameter holds finite numbers, which can be stored as JSON, got {value!r}. Take None, "
+                "or a string, and look the number up."
+            )
             raise SpaceError(msg)
         return float(value)
     if isinstance(value, list | tuple):
@@ -40,7 +43,8 @@ def freeze(value: object) -> Value:
             return plain(value)
     msg = (
         f"A parameter holds a number, a string, a bool, None or a tuple of these, got {value!r}. "
-        f"To choose between modules use layer_choice; to choose between other objects, choose a name and look the object up."
+        "To choose between modules use layer_choice; to choose between other objects, "
+        "choose a name and look the object up."
     )
     raise SpaceError(msg)
 

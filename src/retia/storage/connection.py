@@ -1,4 +1,6 @@
-"""One held connection to a storage; each statement is a transaction of its own unless a block makes several one."""
+"""One held connection to a storage; each statement is a transaction of its own unless a block makes several
+one.
+"""
 
 import os
 import sqlite3
@@ -29,13 +31,14 @@ T = TypeVar("T")
 class Connection:
     """A connection to the storage at `address`, whose tables are there once it is made.
 
-    SQLite runs in WAL mode with `synchronous=NORMAL`: what is committed survives the death of any process at any moment. A
-    power cut may cost the transactions of the last seconds, never the consistency. Where a file system has no WAL, every
-    commit is flushed instead, which is slower and as safe.
+    SQLite runs in WAL mode with `synchronous=NORMAL`: what is committed survives the death of any process at
+    any moment. A power cut may cost the transactions of the last seconds, never the consistency. Where a file
+    system has no WAL, every commit is flushed instead, which is slower and as safe.
 
-    A connection that an interrupt or the server broke is thrown away, and the next statement opens another one. A statement that met a lost
-    server is sent again until the server answers or `timeout_s` has passed. It may have been executed the first time, so every statement must
-    give the same result when it is executed twice.
+    A connection that an interrupt or the server broke is thrown away, and the next statement opens another
+    one. A statement that met a lost server is sent again until the server answers or `timeout_s` has passed.
+    It may have been executed the first time, so every statement must give the same result when it is executed
+    twice.
 
     Args:
         address: Where.
@@ -79,12 +82,15 @@ class Connection:
         Raises:
             StorageError: As `execute`.
         """
-        # Not by RETURNING: SQLite would keep the file locked until its row is fetched, and an interrupt may come before.
+        # Not by RETURNING: SQLite would keep the file locked until its row is fetched, and an interrupt may
+        # come before.
         key = self._sent(lambda connection: connection.execute(sa.insert(table), values).inserted_primary_key)
         assert key is not None
         return key[0]
 
-    def rows(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[sa.Row[Any]]:
+    def rows(
+        self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Sequence[sa.Row[Any]]:
         """Run a statement and return its rows.
 
         Raises:
@@ -93,14 +99,20 @@ class Connection:
         return self._sent(lambda connection: connection.execute(statement, parameters).all())
 
     def changes(self) -> tuple[int, int] | None:
-        """Return numbers that differ whenever another connection has changed the file; None where there are no such numbers."""
+        """Return numbers that differ whenever another connection has changed the file; None where there are
+        no such numbers.
+        """
         if not self.sqlite:
             return None
-        version = self._sent(lambda connection: connection.exec_driver_sql("PRAGMA data_version").scalar_one())
+        version = self._sent(
+            lambda connection: connection.exec_driver_sql("PRAGMA data_version").scalar_one()
+        )
         return self._opened, version  # SQLite's number counts for one connection only
 
     def now(self) -> float:
-        """Return the seconds since 1970 by a clock that all processes share: the host's, or the database server's."""
+        """Return the seconds since 1970 by a clock that all processes share: the host's, or the database
+        server's.
+        """
         if self.sqlite:
             return time.time()
         return float(self.rows(_SERVER_TIME)[0][0])
@@ -148,11 +160,16 @@ class Connection:
         if belongs(self._connection, self.address):
             return
         if mode != "create":
-            msg = f"The storage {self.address} holds no study yet. Check where it is; a study with storage='{self.address}' fills it."
+            msg = (
+                f"The storage {self.address} holds no study yet. Check where it is; "
+                f"a study with storage='{self.address}' fills it."
+            )
             raise StorageError(msg)
         if self.sqlite:
             self._write_ahead()
-        self._connection.exec_driver_sql("BEGIN IMMEDIATE" if self.sqlite else "BEGIN")  # what fails is undone when the connection closes
+        self._connection.exec_driver_sql(
+            "BEGIN IMMEDIATE" if self.sqlite else "BEGIN"
+        )  # what fails is undone when the connection closes
         if not self.sqlite:
             self._connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_CREATION_LOCK})")
         if not belongs(self._connection, self.address):  # another process may have been quicker
@@ -188,26 +205,40 @@ class Connection:
         reason = " ".join(str(error.orig).split())
         if lost:
             msg = (
-                f"The server of {self.address} was lost, and did not answer within {self.address.timeout_s:g} s ({reason}). What was recorded is kept. "
-                f"Start the server, then run the same study again: it resumes, and the trials that were running are evaluated again."
+                f"The server of {self.address} was lost, and did not answer within "
+                f"{self.address.timeout_s:g} s ({reason}). What was recorded is kept. "
+                "Start the server, then run the same study again: it resumes, "
+                "and the trials that were running are evaluated again."
             )
         elif "is locked" in reason:
             msg = (
-                f"The storage {self.address} stayed locked by another process for {self.address.timeout_s:g} s. "
-                f"Look who holds it (a database browser with an open transaction?), then run again: the study resumes."
+                f"The storage {self.address} stayed locked by another process for "
+                f"{self.address.timeout_s:g} s. "
+                "Look who holds it (a database browser with an open transaction?), then run again: "
+                "the study resumes."
             )
         elif self._read_only and "unable to open" in reason:
             path = self.address.path
             msg = (
-                f"The storage {path} can't be read: the last writes are in {path}-wal, and its directory can't be written. "
+                f"The storage {path} can't be read: the last writes are in {path}-wal, "
+                "and its directory can't be written. "
                 f"Copy both files to a directory that can be written, and open the copy."
             )
         elif "not a database" in reason:
-            msg = f"The file {self.address} is not an SQLite database. Choose another file for the study; this one is left as it is."
+            msg = (
+                f"The file {self.address} is not an SQLite database. Choose another file for the study; "
+                "this one is left as it is."
+            )
         elif self.sqlite:
-            msg = f"The storage {self.address} can't be used ({reason}). Check the file, its directory and the disk."
+            msg = (
+                f"The storage {self.address} can't be used ({reason}). Check the file, "
+                "its directory and the disk."
+            )
         else:
-            msg = f"The database {self.address} can't be used ({reason}). Check that the server runs, and the URL's user, host and database."
+            msg = (
+                f"The database {self.address} can't be used ({reason}). Check that the server runs, "
+                "and the URL's user, host and database."
+            )
         return StorageError(msg)
 
 
@@ -216,7 +247,9 @@ def _sqlite_engine(address: Address, mode: Mode) -> sa.Engine:
     uri = f"{address.path.as_uri()}?{_access(address.path, mode)}"
 
     def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(uri, uri=True, timeout=address.timeout_s, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=address.timeout_s, isolation_level=None, check_same_thread=False
+        )
         if mode == "read":
             connection.execute("PRAGMA query_only=ON")
         return connection
@@ -228,14 +261,23 @@ def _access(path: Path, mode: Mode) -> str:
     if mode == "create":
         return "mode=rwc"
     if mode == "read" and not os.access(path.parent, os.W_OK):
-        # To read a file in WAL mode SQLite makes files beside it. Without a log nothing is being written here, and the file alone is all there is.
+        # To read a file in WAL mode SQLite makes files beside it. Without a log nothing is being written
+        # here, and the file alone is all there is.
         return "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
     return "mode=rw"
 
 
 def _postgresql_engine(address: Address) -> sa.Engine:
     try:
-        return sa.create_engine(address.url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 10})
+        return sa.create_engine(
+            address.url,
+            poolclass=NullPool,
+            isolation_level="AUTOCOMMIT",
+            connect_args={"connect_timeout": 10},
+        )
     except ImportError:
-        msg = f"The storage {address} needs the PostgreSQL driver psycopg, which is missing. Install it: pip install 'retia[postgresql]'"
+        msg = (
+            f"The storage {address} needs the PostgreSQL driver psycopg, which is missing. Install it: "
+            "pip install 'retia[postgresql]'"
+        )
         raise StorageError(msg) from None

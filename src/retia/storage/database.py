@@ -46,15 +46,16 @@ class StudySummary:
 class Database:
     """The studies of one storage.
 
-    Several processes may open it at once, and one study of it, too. Nothing is connected, and SQLAlchemy not imported, before a
-    study is opened or asked for.
+    Several processes may open it at once, and one study of it, too. Nothing is connected, and SQLAlchemy not
+    imported, before a study is opened or asked for.
 
     >>> str(Database("postgresql://me:secret@host/studies"))
     'postgresql+psycopg://me:***@host/studies'
 
     Args:
         storage: A file's path, `"sqlite:///study.db"`, or `"postgresql://user:password@host/database"`.
-        timeout_s: How long to wait for another process's lock on an SQLite file, or for a PostgreSQL server that was lost, in seconds. Default 60.
+        timeout_s: How long to wait for another process's lock on an SQLite file, or for a PostgreSQL server
+            that was lost, in seconds. Default 60.
 
     Raises:
         StorageError: If `storage` is none of these.
@@ -81,7 +82,12 @@ class Database:
         try:
             find = sa.select(studies.c.id).where(studies.c.name == header.name)
             if not connection.rows(find):
-                row = {"name": header.name, "uid": uuid.uuid4().hex, "header": json.dumps(header.to_json()), "created": time.time()}
+                row = {
+                    "name": header.name,
+                    "uid": uuid.uuid4().hex,
+                    "header": json.dumps(header.to_json()),
+                    "created": time.time(),
+                }
                 connection.execute(insert_new(studies, connection.dialect), row)
             return self._record(connection, header.name, writable=True)
         except BaseException:
@@ -116,7 +122,11 @@ class Database:
 
         connection = Connection(self._address, "write")
         try:
-            change = sa.update(studies).where(studies.c.name == header.name).values(header=json.dumps(header.to_json()))
+            change = (
+                sa.update(studies)
+                .where(studies.c.name == header.name)
+                .values(header=json.dumps(header.to_json()))
+            )
             if connection.execute(change) == 0:
                 raise StorageError(self._unknown(header.name, connection))
         finally:
@@ -154,7 +164,9 @@ class Database:
 
     @property
     def files(self) -> Path:
-        """The folder of the studies' files: beside an SQLite file, or for a PostgreSQL database below the working directory."""
+        """The folder of the studies' files: beside an SQLite file, or for a PostgreSQL database below the
+        working directory.
+        """
         return self._address.files
 
     def check_writable(self) -> None:
@@ -182,11 +194,20 @@ class Database:
         from retia.storage.schema import studies
         from retia.storage.stored import DatabaseRecord
 
-        rows = connection.rows(sa.select(studies.c.id, studies.c.uid, studies.c.header).where(studies.c.name == name))
+        rows = connection.rows(
+            sa.select(studies.c.id, studies.c.uid, studies.c.header).where(studies.c.name == name)
+        )
         if not rows:
             raise StorageError(self._unknown(name, connection))
         header = self._header(name, rows[0].header)
-        return DatabaseRecord(self._address, study=rows[0].id, uid=rows[0].uid, header=header, connection=connection, writable=writable)
+        return DatabaseRecord(
+            self._address,
+            study=rows[0].id,
+            uid=rows[0].uid,
+            header=header,
+            connection=connection,
+            writable=writable,
+        )
 
     def _header(self, name: str, text: str) -> Header:
         try:
@@ -201,7 +222,13 @@ class Database:
     def _summary(self, rows: "Sequence[sa.Row[Any]]") -> StudySummary:
         study = rows[0]
         counts = {row.state: row.trials for row in rows if row.state is not None}
-        return StudySummary(study.name, study.created, counts, study.stop_reason, self._header(study.name, study.header).objectives)
+        return StudySummary(
+            study.name,
+            study.created,
+            counts,
+            study.stop_reason,
+            self._header(study.name, study.header).objectives,
+        )
 
     def _unknown(self, name: str, connection: "Connection") -> str:
         return f"There is no study '{name}' in {self}. Name one of {_names(connection)}."

@@ -17,7 +17,8 @@ UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, Reti
 
 @dataclass(frozen=True)
 class Header:
-    """What a study searches, how it judges, and from which seed: data only, the same before and after a trip through JSON.
+    """What a study searches, how it judges, and from which seed: data only, the same before and after a trip
+    through JSON.
 
     Args:
         name: The study's name, unique in its storage.
@@ -42,14 +43,20 @@ class Header:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name or "\0" in self.name:  # pyright: ignore[reportUnnecessaryIsInstance]  # read back
-            msg = f"A study's name must be text that is not empty, got {self.name!r}. Name it: Study(..., name='mine')."
+            msg = (
+                f"A study's name must be text that is not empty, got {self.name!r}. Name it: Study(..., "
+                "name='mine')."
+            )
             raise StorageError(msg)
         for field in ("space", "evaluator", "baseline"):
             try:
                 plain = json.loads(json.dumps(getattr(self, field)))
             except (TypeError, ValueError) as error:
                 got = getattr(self, field)
-                msg = f"The {field} of study '{self.name}' must be JSON, got {got!r} ({error}). Give numbers, strings, lists, dictionaries."
+                msg = (
+                    f"The {field} of study '{self.name}' must be JSON, got {got!r} ({error}). Give numbers, "
+                    "strings, lists, dictionaries."
+                )
                 raise StorageError(msg) from None
             object.__setattr__(self, field, plain)
 
@@ -60,7 +67,9 @@ class Header:
             "space": self.space,
             "evaluator": self.evaluator,
             "objectives": [[one.metric, one.direction] for one in self.objectives],
-            "constraints": [{"metric": one.metric, "upper": one.upper, "lower": one.lower} for one in self.constraints],
+            "constraints": [
+                {"metric": one.metric, "upper": one.upper, "lower": one.lower} for one in self.constraints
+            ],
             "seed": self.seed,
             "baseline": self.baseline,
         }
@@ -93,25 +102,34 @@ class Header:
             _require(header.baseline, dict, type(None))
         except UNREADABLE as error:
             needed = ", ".join(field.name for field in fields(cls))
-            msg = f"A study's header needs {needed}; this one can't be read ({type(error).__name__}: {error}). Was it written by another program?"
+            msg = (
+                f"A study's header needs {needed}; this one can't be read ({type(error).__name__}: "
+                f"{error}). Was it written by another program?"
+            )
             raise StorageError(msg) from None
         else:
             return header
 
     def differences(self, other: "Header") -> list[str]:
-        r"""Return in words what `other` has that this header has not, one line a difference; nothing if they mean the same study.
+        r"""Return in words what `other` has that this header has not, one line a difference; nothing if they
+        mean the same study.
 
         The names are not compared: a study is found by its name.
 
         >>> objectives = (Objective("accuracy", "maximize"),)
-        >>> old, new = ({"parameters": {"width": {"domain": {"type": "integer", "low": 1, "high": high}}}} for high in (4, 8))
-        >>> print(*Header("s", old, {"epochs": 1}, objectives).differences(Header("s", new, {"epochs": 5}, objectives)), sep="\n")
+        >>> domains = ({"type": "integer", "low": 1, "high": high} for high in (4, 8))
+        >>> old, new = ({"parameters": {"width": {"domain": domain}}} for domain in domains)
+        >>> earlier = Header("s", old, {"epochs": 1}, objectives)
+        >>> print(*earlier.differences(Header("s", new, {"epochs": 5}, objectives)), sep="\n")
         space: 'width' was integer(low=1, high=4), is integer(low=1, high=8)
         evaluator: 'epochs' was 1, is 5
         """
         return [
             *_space_differences(self.space, other.space),
-            *(f"evaluator: {line}" for line in _changes(dict(_leaves(self.evaluator)), dict(_leaves(other.evaluator)))),
+            *(
+                f"evaluator: {line}"
+                for line in _changes(dict(_leaves(self.evaluator)), dict(_leaves(other.evaluator)))
+            ),
             *_whole("objectives", _listed(self.objectives), _listed(other.objectives)),
             *_whole("constraints", _listed(self.constraints), _listed(other.constraints)),
             *_whole("seed", str(self.seed), str(other.seed)),
@@ -127,7 +145,9 @@ def _require(value: object, *kinds: type, among: Sequence[object] = ()) -> None:
 
 def _space_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     before, after = _parameters(old), _parameters(new)
-    for line in _changes({label: one[0] for label, one in before.items()}, {label: one[0] for label, one in after.items()}):
+    for line in _changes(
+        {label: one[0] for label, one in before.items()}, {label: one[0] for label, one in after.items()}
+    ):
         yield f"space: {line}"
     for label in before:
         if label in after and before[label][1] != after[label][1]:
@@ -135,7 +155,10 @@ def _space_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterat
     shared = [label for label in before if label in after]
     if shared != [label for label in after if label in before]:
         yield f"space: the order of the parameters was {list(before)}, is {list(after)}"
-    rest = [{key: json.dumps(value) for key, value in space.items() if key != "parameters"} for space in (old, new)]
+    rest = [
+        {key: json.dumps(value) for key, value in space.items() if key != "parameters"}
+        for space in (old, new)
+    ]
     for line in _changes(rest[0], rest[1]):
         yield f"space: {line}"
 
@@ -146,7 +169,10 @@ def _parameters(space: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     for label, parameter in cast("dict[str, dict[str, Any]]", space.get("parameters", {})).items():
         kind, *values = parameter["domain"].items()
         domain = f"{kind[1]}({', '.join(f'{name}={value!r}' for name, value in values)})"
-        shown[label] = domain, str(Condition.from_json(parameter["condition"])) if "condition" in parameter else "always"
+        shown[label] = (
+            domain,
+            str(Condition.from_json(parameter["condition"])) if "condition" in parameter else "always",
+        )
     return shown
 
 

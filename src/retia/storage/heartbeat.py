@@ -19,8 +19,9 @@ _log = logging.getLogger(__name__)
 class Heartbeat(threading.Thread):
     """A thread that notes every minute that a run lives, until `stopped` is set.
 
-    A thread, because a trial that trains for hours in this process would keep the study from writing anything. It opens a
-    connection for each note, so that it never waits for the study's own, nor the study for it.
+    A thread, because a trial that trains for hours in this process would keep the study from writing
+    anything. It opens a connection for each note, so that it never waits for the study's own, nor the study
+    for it.
     """
 
     def __init__(self, address: Address, study: str, run: int, *, every_s: float = HEARTBEAT_S) -> None:
@@ -37,13 +38,27 @@ class Heartbeat(threading.Thread):
             try:
                 connection = Connection(self._address, "write")
                 try:
-                    connection.execute(sa.update(runs).where(runs.c.id == self.run_id).values(heartbeat=connection.now()))
+                    connection.execute(
+                        sa.update(runs).where(runs.c.id == self.run_id).values(heartbeat=connection.now())
+                    )
                 finally:
                     connection.close()
             except StorageError as error:
-                _log.warning("No sign of life could be written; after %g s of silence another host may take over the trials: %s", GONE_AFTER_S, error)
+                _log.warning(
+                    (
+                        "No sign of life could be written; after %g s of silence another host may take over "
+                        "the "
+                        "trials: %s"
+                    ),
+                    GONE_AFTER_S,
+                    error,
+                )
 
 
 def beating(study: str) -> set[int]:
     """Return those runs of a study that this process runs at the moment."""
-    return {one.run_id for one in threading.enumerate() if isinstance(one, Heartbeat) and one.study == study and not one.stopped.is_set()}
+    return {
+        one.run_id
+        for one in threading.enumerate()
+        if isinstance(one, Heartbeat) and one.study == study and not one.stopped.is_set()
+    }

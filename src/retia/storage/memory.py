@@ -13,7 +13,8 @@ __all__ = ["MemoryRecord"]
 class MemoryRecord:
     """Keep the trials of one study in this process; see `StudyRecord` for the laws.
 
-    No other record shares it, so `refresh` has nothing to tell unless it is asked for everything; `claim` returns what was running when the record was closed.
+    No other record shares it, so `refresh` has nothing to tell unless it is asked for everything; `claim`
+    returns what was running when the record was closed.
     """
 
     def __init__(self, header: Header) -> None:

@@ -13,7 +13,9 @@ __all__ = ["GONE_AFTER_S", "HEARTBEAT_S", "Process"]
 HEARTBEAT_S = 60.0
 GONE_AFTER_S = 300.0
 
-_SAME_START_S = 2.0  # the start time is computed from the clock, which may be corrected while the process lives
+_SAME_START_S = (
+    2.0  # the start time is computed from the clock, which may be corrected while the process lives
+)
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,17 @@ class Process:
     def gone(self, silent_s: float) -> bool:
         """Whether the process has ended, given how long ago its last heartbeat was.
 
-        On this host the process is looked up: it is gone if the id is free or has passed to a process with another start.
-        On another host it is gone after `GONE_AFTER_S` without a heartbeat.
+        On this host the process is looked up: it is gone if the id is free or has passed to a process with
+        another start. On another host it is gone after `GONE_AFTER_S` without a heartbeat.
         """
         if self.host != _host():
             return silent_s > GONE_AFTER_S
         try:
             process = psutil.Process(self.pid)
-            return process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - self.started) > _SAME_START_S
+            return (
+                process.status() == psutil.STATUS_ZOMBIE
+                or abs(process.create_time() - self.started) > _SAME_START_S
+            )
         except psutil.NoSuchProcess:
             return True
         except psutil.AccessDenied:
@@ -58,7 +63,8 @@ class Process:
 
 
 def _host() -> str:
-    # Containers may share a host name but not their process ids: Linux names the numbering that a process id belongs to.
+    # Containers may share a host name but not their process ids: Linux names the numbering that a process id
+    # belongs to.
     numbering = ""
     with suppress(OSError):
         numbering = str(Path("/proc/self/ns/pid").readlink())

@@ -12,7 +12,21 @@ from retia.trial import Attempt, Direction, Limits, Objective, Progress, State, 
 
 __all__ = ["COLUMNS", "ending_of", "restart_of", "row_of", "trial_of"]
 
-COLUMNS = ("number", "key", "architecture", "state", "metrics", "fidelity", "parent", "error", "started", "ended", "progress", "limits", "attempts")
+COLUMNS = (
+    "number",
+    "key",
+    "architecture",
+    "state",
+    "metrics",
+    "fidelity",
+    "parent",
+    "error",
+    "started",
+    "ended",
+    "progress",
+    "limits",
+    "attempts",
+)
 """What `trial_of` reads, in its order."""
 
 
@@ -45,7 +59,9 @@ def ending_of(trial: Trial) -> dict[str, Any]:
         "state": trial.state,
         "metrics": _numbers_to_json(trial.metrics),
         "error": None if trial.error is None else _storable(trial.error),
-        "progress": "[]" if not trial.progress else f"[{', '.join(_numbers_to_json(one) for one in trial.progress)}]",
+        "progress": "[]"
+        if not trial.progress
+        else f"[{', '.join(_numbers_to_json(one) for one in trial.progress)}]",
         "started": trial.started,
         "ended": trial.ended,
     }
@@ -65,14 +81,38 @@ def trial_of(row: Sequence[Any], where: str) -> Trial:
         return _trial(row)
     except UNREADABLE as cause:
         reason = f"{type(cause).__name__}: {cause}"
-        msg = f"Trial {row[0]!r} of {where} can't be read ({reason}). Another program changed its row; restore it or delete the row."
+        msg = (
+            f"Trial {row[0]!r} of {where} can't be read ({reason}). Another program changed its row; "
+            "restore it or delete the row."
+        )
         raise StorageError(msg) from cause
 
 
 def _trial(row: Sequence[Any]) -> Trial:
-    number, key, architecture, state, metrics, fidelity, parent, error, started, ended, progress, limits, attempts = row
-    if type(number) is not int or number < 0 or (parent is not None and (type(parent) is not int or parent >= number)):
-        msg = f"trial {number!r} with the parent {parent!r}; numbers are whole, and a parent is an earlier trial"
+    (
+        number,
+        key,
+        architecture,
+        state,
+        metrics,
+        fidelity,
+        parent,
+        error,
+        started,
+        ended,
+        progress,
+        limits,
+        attempts,
+    ) = row
+    if (
+        type(number) is not int
+        or number < 0
+        or (parent is not None and (type(parent) is not int or parent >= number))
+    ):
+        msg = (
+            f"trial {number!r} with the parent {parent!r}; numbers are whole, "
+            "and a parent is an earlier trial"
+        )
         raise ValueError(msg)
     if error is not None and type(error) is not str:
         msg = f"the error {error!r} is not text"
@@ -138,7 +178,9 @@ def _limits(stored: Mapping[str, Any]) -> Limits:
 
 
 def _numbers_to_json(numbers: Mapping[str, float]) -> str:
-    """Write numbers as JSON; one that is not finite, which JSON has no word for, as the string that `float` reads."""
+    """Write numbers as JSON; one that is not finite, which JSON has no word for, as the string that `float`
+    reads.
+    """
     return json.dumps({name: _finite(value) for name, value in numbers.items()}, default=float)
 
 
@@ -156,5 +198,6 @@ def _numbers(stored: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _storable(text: str) -> str:
-    # PostgreSQL stores no zero character, and neither database half of a surrogate pair; both occur in tracebacks of odd data.
+    # PostgreSQL stores no zero character, and neither database half of a surrogate pair; both occur in
+    # tracebacks of odd data.
     return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()

@@ -86,7 +86,8 @@ def belongs(connection: Connection, address: Address) -> bool:
         version = connection.execute(select(schema.c.version)).scalar()
         if version != VERSION:
             msg = (
-                f"The storage {address} has schema version {version}, and this retia reads version {VERSION}. "
+                f"The storage {address} has schema version {version}, and this retia reads version "
+                f"{VERSION}. "
                 f"Upgrade retia (pip install -U retia), or use another storage."
             )
             raise StorageError(msg)
@@ -95,7 +96,8 @@ def belongs(connection: Connection, address: Address) -> bool:
     strangers = names if address.path is not None else names & set(_metadata.tables)
     if strangers:
         msg = (
-            f"The database {address} is of another program: it has the tables {', '.join(sorted(strangers)[:5])} but no {schema.name}. "
+            f"The database {address} is of another program: it has the tables "
+            f"{', '.join(sorted(strangers)[:5])} but no {schema.name}. "
             f"Choose another file or database for the study."
         )
         raise StorageError(msg)

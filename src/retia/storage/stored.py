@@ -27,17 +27,30 @@ _OF_NUMBER = sa.and_(_OF_STUDY, trials.c.number == sa.bindparam("of_number"))
 _FINISH = (
     sa.update(trials)
     .where(_OF_NUMBER, trials.c.state == "running")
-    .values({name: sa.bindparam(name) for name in ("state", "metrics", "error", "progress", "started", "ended")})
+    .values(
+        {name: sa.bindparam(name) for name in ("state", "metrics", "error", "progress", "started", "ended")}
+    )
 )
 _RESTART = (
     sa.update(trials)
     .where(_OF_NUMBER, trials.c.state == sa.bindparam("was"))
-    .values({name: sa.bindparam(name) for name in ("run", "state", "metrics", "error", "progress", "started", "ended", "attempts")})
+    .values(
+        {
+            name: sa.bindparam(name)
+            for name in ("run", "state", "metrics", "error", "progress", "started", "ended", "attempts")
+        }
+    )
 )
 _EXISTS = sa.select(trials.c.number).where(_OF_NUMBER)
-_NEWER = sa.select(*_SHOWN).where(_OF_STUDY, trials.c.number > sa.bindparam("known")).order_by(trials.c.number)
+_NEWER = (
+    sa.select(*_SHOWN).where(_OF_STUDY, trials.c.number > sa.bindparam("known")).order_by(trials.c.number)
+)
 _ENDED = (
-    sa.select(*_SHOWN).where(_OF_STUDY, trials.c.number.in_(sa.bindparam("numbers", expanding=True)), trials.c.state != "running").order_by(trials.c.number)
+    sa.select(*_SHOWN)
+    .where(
+        _OF_STUDY, trials.c.number.in_(sa.bindparam("numbers", expanding=True)), trials.c.state != "running"
+    )
+    .order_by(trials.c.number)
 )
 _BEGUN_BY = sa.select(trials.c.run, trials.c.key, trials.c.state, trials.c.started).where(_OF_NUMBER)
 _RUNNING = sa.and_(_OF_STUDY, trials.c.state == "running")
@@ -47,16 +60,23 @@ _RUNNERS = (
     .where(_RUNNING)
     .distinct()
 )
-_CLAIM = sa.update(trials).where(_RUNNING, trials.c.run.in_(sa.bindparam("gone", expanding=True))).values(run=sa.bindparam("claimer"))
-_CLAIMED = sa.select(*_SHOWN).where(_RUNNING, trials.c.run == sa.bindparam("claimer")).order_by(trials.c.number)
+_CLAIM = (
+    sa.update(trials)
+    .where(_RUNNING, trials.c.run.in_(sa.bindparam("gone", expanding=True)))
+    .values(run=sa.bindparam("claimer"))
+)
+_CLAIMED = (
+    sa.select(*_SHOWN).where(_RUNNING, trials.c.run == sa.bindparam("claimer")).order_by(trials.c.number)
+)
 
 
 class DatabaseRecord:
     """Keep the trials of one study in SQLite or PostgreSQL; see `StudyRecord` for the laws.
 
-    Each statement is a transaction of its own, and may be executed twice. While the record writes, it holds a connection and a row in `runs`, in which
-    a thread notes every minute that the process lives: only a process on another host needs to know, and takes five minutes of
-    silence for the end. If a trial is taken over from a process that was merely cut off, both finish it and the first counts.
+    Each statement is a transaction of its own, and may be executed twice. While the record writes, it holds a
+    connection and a row in `runs`, in which a thread notes every minute that the process lives: only a
+    process on another host needs to know, and takes five minutes of silence for the end. If a trial is taken
+    over from a process that was merely cut off, both finish it and the first counts.
 
     Args:
         address: Where.
@@ -67,7 +87,16 @@ class DatabaseRecord:
         writable: Whether it may write; a report's record may not.
     """
 
-    def __init__(self, address: Address, *, study: int, uid: str, header: Header, connection: Connection, writable: bool) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        study: int,
+        uid: str,
+        header: Header,
+        connection: Connection,
+        writable: bool,
+    ) -> None:
         self.header = header
         self.uid = uid
         self._address = address
@@ -77,7 +106,8 @@ class DatabaseRecord:
         self._run: int | None = None
         self._quiet: weakref.finalize[Any, Any] | None = None
         self._mine: set[int] = set()  # what this run has begun or claimed, and not ended
-        # Every number up to _known has been seen, and so have those in _seen; of others' trials _watched were running.
+        # Every number up to _known has been seen, and so have those in _seen; of others' trials _watched were
+        # running.
         self._known = -1
         self._fresh = True
         self._seen: set[int] = set()
@@ -90,7 +120,9 @@ class DatabaseRecord:
         if self._connection.execute(_BEGIN[self._connection.dialect], values) != 1:
             # An earlier attempt may have written the row before the connection was lost.
             found = self._connection.rows(_BEGUN_BY, {"of_study": self._study, "of_number": trial.number})
-            if [tuple(row) for row in found] != [tuple(values[name] for name in ("run", "key", "state", "started"))]:
+            if [tuple(row) for row in found] != [
+                tuple(values[name] for name in ("run", "key", "state", "started"))
+            ]:
                 return False
         self._see(trial.number)
         if not trial.finished:
@@ -98,7 +130,8 @@ class DatabaseRecord:
         return True
 
     def finish(self, trial: Trial) -> None:
-        """Write how a running trial ended; if another record has ended it, that end stands and comes with the next `refresh`.
+        """Write how a running trial ended; if another record has ended it, that end stands and comes with the
+        next `refresh`.
 
         Raises:
             StorageError: If the trial has not ended, or never began.
@@ -124,14 +157,18 @@ class DatabaseRecord:
         if self._connection.execute(_RESTART, {**of, **values}) != 1:
             # An earlier attempt may have written the row before the connection was lost.
             found = self._connection.rows(_BEGUN_BY, {"of_study": self._study, "of_number": trial.number})
-            if [(row.run, row.state, row.started) for row in found] != [(of["run"], trial.state, trial.started)]:
+            if [(row.run, row.state, row.started) for row in found] != [
+                (of["run"], trial.state, trial.started)
+            ]:
                 return False
         self._watched.discard(trial.number)
         self._mine.add(trial.number)
         return True
 
     def refresh(self, *, everything: bool = False) -> list[Trial]:
-        """Return what other records have begun or ended since the last call, or everything; the first call returns all there is."""
+        """Return what other records have begun or ended since the last call, or everything; the first call
+        returns all there is.
+        """
         changes = self._connection.changes()
         if everything:
             self._known, self._fresh = -1, True
@@ -143,7 +180,9 @@ class DatabaseRecord:
         new = self._trials(row for row in rows if row[0] not in self._seen)
         ended = list[Trial]()
         if self._watched:
-            ended = self._trials(self._connection.rows(_ENDED, {"of_study": self._study, "numbers": sorted(self._watched)}))
+            ended = self._trials(
+                self._connection.rows(_ENDED, {"of_study": self._study, "numbers": sorted(self._watched)})
+            )
         if self._fresh and new:  # numbers that are missing by now were deleted, and do not come
             self._known, self._fresh = new[-1].number, False
             self._seen = {number for number in self._seen if number > self._known}
@@ -176,8 +215,12 @@ class DatabaseRecord:
                 self._running()
             if self._run is not None:
                 if stop_reason is not None:
-                    self._connection.execute(sa.update(studies).where(studies.c.id == self._study).values(stop_reason=stop_reason))
-                self._connection.execute(sa.update(runs).where(runs.c.id == self._run).values(ended=self._connection.now()))
+                    self._connection.execute(
+                        sa.update(studies).where(studies.c.id == self._study).values(stop_reason=stop_reason)
+                    )
+                self._connection.execute(
+                    sa.update(runs).where(runs.c.id == self._run).values(ended=self._connection.now())
+                )
         except StorageError:
             if stop_reason is not None:  # else the run ends with an error already, which says more
                 raise
@@ -194,22 +237,38 @@ class DatabaseRecord:
     def _connection(self) -> Connection:
         if self._held is None:
             held = Connection(self._address, "write" if self._writable else "read")
-            if [row.uid for row in held.rows(sa.select(studies.c.uid).where(studies.c.id == self._study))] != [self.uid]:
+            if [
+                row.uid for row in held.rows(sa.select(studies.c.uid).where(studies.c.id == self._study))
+            ] != [self.uid]:
                 held.close()
-                msg = f"Study '{self.header.name}' is no longer in {self._address}: the storage was replaced. Make the Study again to begin a new one."
+                msg = (
+                    f"Study '{self.header.name}' is no longer in {self._address}: the storage was replaced. "
+                    "Make the Study again to begin a new one."
+                )
                 raise StorageError(msg)
             self._held = held
         return self._held
 
     def _running(self) -> int:
-        """Return this run's id; make it at the first write, so that a study that is only looked at has no runs."""
+        """Return this run's id; make it at the first write, so that a study that is only looked at has no
+        runs.
+        """
         if self._run is not None:
             return self._run
         if not self._writable:
-            msg = f"Study '{self.header.name}' in {self._address} was opened to be read only. To write to it, use Database(...).open(header)."
+            msg = (
+                f"Study '{self.header.name}' in {self._address} was opened to be read only. To write to it, "
+                "use Database(...).open(header)."
+            )
             raise StorageError(msg)
         me, connection = Process.current(), self._connection
-        values = {"study": self._study, "host": me.host, "pid": me.pid, "process_started": me.started, "heartbeat": connection.now()}
+        values = {
+            "study": self._study,
+            "host": me.host,
+            "pid": me.pid,
+            "process_started": me.started,
+            "heartbeat": connection.now(),
+        }
         run = connection.insert(runs, values)
         connection.execute(sa.update(studies).where(studies.c.id == self._study).values(stop_reason=None))
         heartbeat = Heartbeat(self._address, self.uid, run)
@@ -219,7 +278,9 @@ class DatabaseRecord:
         return run
 
     def _gone(self, row: sa.Row[Any], now: float, live: set[int]) -> bool:
-        """Whether a run has ended: it says so, its row was deleted, its process is gone, or this process runs it no more."""
+        """Whether a run has ended: it says so, its row was deleted, its process is gone, or this process runs
+        it no more.
+        """
         if row.pid is None or row.ended is not None:
             return True
         try:
@@ -227,7 +288,8 @@ class DatabaseRecord:
             return process.gone(now - row.heartbeat) or (process.is_current and row.run not in live)
         except UNREADABLE as error:
             msg = (
-                f"Run {row.run} of {self._where} can't be read ({type(error).__name__}: {error}). Another program changed its row in the table runs. "
+                f"Run {row.run} of {self._where} can't be read ({type(error).__name__}: {error}). "
+                "Another program changed its row in the table runs. "
                 f"Restore it, or delete the row: the trials that it ran are then evaluated again."
             )
             raise StorageError(msg) from error

@@ -15,7 +15,13 @@ from retia.strategy.local_search import LocalSearch
 from retia.strategy.median_stop import MedianStop
 from retia.strategy.network_morphism import NetworkMorphism
 from retia.strategy.nsga2 import NSGA2
-from retia.strategy.predictor_guided import FittedPredictor, Predictor, PredictorGuided, check_predictor, targets_of
+from retia.strategy.predictor_guided import (
+    FittedPredictor,
+    Predictor,
+    PredictorGuided,
+    check_predictor,
+    targets_of,
+)
 from retia.strategy.prior import Prior, Weights
 from retia.strategy.promoting import promoting
 from retia.strategy.protocol import Prepared, Promoting, Strategy

@@ -1,4 +1,6 @@
-"""What makes a predicted architecture worth an evaluation. Losses: lower is better; of an acquisition value more is better."""
+"""What makes a predicted architecture worth an evaluation. Losses: lower is better; of an acquisition value
+more is better.
+"""
 
 import math
 from statistics import NormalDist
@@ -21,9 +23,11 @@ AUGMENTATION = 0.05
 
 
 def normal_scores(losses: Numbers) -> Numbers:
-    """Return the losses, shape (N,), as the quantiles of a normal distribution at their ranks; equal losses get equal scores.
+    """Return the losses, shape (N,), as the quantiles of a normal distribution at their ranks; equal losses
+    get equal scores.
 
-    What a predictor learns from is then free of units and of outliers, such as the networks that did not train at all.
+    What a predictor learns from is then free of units and of outliers, such as the networks that did not
+    train at all.
 
     >>> normal_scores(np.array([3.0, 900.0, 1.0])).round(2).tolist()
     [0.0, 0.97, -0.97]
@@ -35,7 +39,8 @@ def normal_scores(losses: Numbers) -> Numbers:
 
 
 def expected_improvement(mean: Numbers, std: Numbers, best: float) -> Numbers:
-    """Return by how much each loss, normal with `mean` and `std`, shape (C,), is expected to fall below `best`.
+    """Return by how much each loss, normal with `mean` and `std`, shape (C,), is expected to fall below
+    `best`.
 
     Reference:
         Jones et al., Efficient Global Optimization of Expensive Black-Box Functions, 1998, equation 15.
@@ -48,22 +53,25 @@ def expected_improvement(mean: Numbers, std: Numbers, best: float) -> Numbers:
 
 
 def scalarize(losses: Numbers, weights: Numbers, ideal: Numbers) -> Numbers:
-    """Return the augmented weighted Chebyshev distance of losses, shape (..., M), from the ideal point, shape (M,).
+    """Return the augmented weighted Chebyshev distance of losses, shape (..., M), from the ideal point, shape
+    (M,).
 
     Reference:
-        Knowles, ParEGO: A Hybrid Algorithm with On-line Landscape Approximation for Expensive Multiobjective Optimization Problems, 2006,
-        equation 2, with its 0.05. Deviation: the paper scales each objective to lie between 0 and 1; here the losses are those that the
-        predictors learn, of deviation 1.
+        Knowles, ParEGO: A Hybrid Algorithm with On-line Landscape Approximation for Expensive Multiobjective
+        Optimization Problems, 2006, equation 2, with its 0.05. Deviation: the paper scales each objective to
+        lie between 0 and 1; here the losses are those that the predictors learn, of deviation 1.
     """
     weighted = weights * (losses - ideal)
     return weighted.max(-1) + AUGMENTATION * weighted.sum(-1)
 
 
-def acquire(kind: Acquisition, mean: Numbers, std: Numbers, seen: Numbers, *, bound: float, rng: np.random.Generator) -> Numbers:
+def acquire(
+    kind: Acquisition, mean: Numbers, std: Numbers, seen: Numbers, *, bound: float, rng: np.random.Generator
+) -> Numbers:
     """Return how much each candidate is worth.
 
-    With several objectives the losses are drawn, or bounded, one objective at a time, and then scalarized by weights that are drawn
-    uniformly from the simplex for this call.
+    With several objectives the losses are drawn, or bounded, one objective at a time, and then scalarized by
+    weights that are drawn uniformly from the simplex for this call.
 
     Args:
         kind: By which acquisition.
@@ -74,9 +82,10 @@ def acquire(kind: Acquisition, mean: Numbers, std: Numbers, seen: Numbers, *, bo
         rng: Where the randomness comes from.
 
     Reference:
-        White et al. 2021, section 4 (independent Thompson sampling); Srinivas et al., Gaussian Process Optimization in the Bandit Setting,
-        2010 (the bound); Paria et al., A Flexible Framework for Multi-Objective Bayesian Optimization using Random Scalarizations, UAI
-        2019, algorithm 1, with the scalarization of ParEGO.
+        White et al. 2021, section 4 (independent Thompson sampling); Srinivas et al., Gaussian Process
+        Optimization in the Bandit Setting, 2010 (the bound); Paria et al., A Flexible Framework for
+        Multi-Objective Bayesian Optimization using Random Scalarizations, UAI 2019, algorithm 1, with the
+        scalarization of ParEGO.
     """
     candidates, objectives = mean.shape
     if objectives == 1 and kind == "improvement":

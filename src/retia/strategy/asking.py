@@ -15,19 +15,26 @@ ASKS = 3
 """How many times an optimizer is asked for a proposal before what it said last is mutated."""
 
 Ask = Callable[[Sequence[Architecture]], Architecture]
-"""Given what it has proposed just now, returns what the optimizer proposes next; it may be known, or break a restriction."""
+"""Given what it has proposed just now, returns what the optimizer proposes next; it may be known, or break a
+restriction.
+"""
 
 
-def ask_for_unseen(space: SearchSpace, history: History, n: int, rng: np.random.Generator, ask: Ask) -> list[Proposal]:
-    """Return `n` new architectures of the space: what the optimizer says, or a mutant of it, or else a random one.
+def ask_for_unseen(
+    space: SearchSpace, history: History, n: int, rng: np.random.Generator, ask: Ask
+) -> list[Proposal]:
+    """Return `n` new architectures of the space: what the optimizer says, or a mutant of it, or else a random
+    one.
 
-    A mutant of what is known already stays near to what the optimizer believes in. What breaks a restriction has no mutants;
-    the best evaluated trial takes its place.
+    A mutant of what is known already stays near to what the optimizer believes in. What breaks a restriction
+    has no mutants; the best evaluated trial takes its place.
     """
     taken: dict[Architecture, None] = {}
     for _ in range(n):
         seen = AnyOf(history, taken)
-        architecture = _unseen(space, history, seen, rng, lambda: ask(list(taken))) or sample_unseen(space, seen, rng)
+        architecture = _unseen(space, history, seen, rng, lambda: ask(list(taken))) or sample_unseen(
+            space, seen, rng
+        )
         if architecture is None:
             break
         taken[architecture] = None
@@ -35,7 +42,11 @@ def ask_for_unseen(space: SearchSpace, history: History, n: int, rng: np.random.
 
 
 def _unseen(
-    space: SearchSpace, history: History, seen: Container[Architecture], rng: np.random.Generator, ask: Callable[[], Architecture]
+    space: SearchSpace,
+    history: History,
+    seen: Container[Architecture],
+    rng: np.random.Generator,
+    ask: Callable[[], Architecture],
 ) -> Architecture | None:
     known: Architecture | None = None
     for _ in range(ASKS):

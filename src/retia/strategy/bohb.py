@@ -18,7 +18,8 @@ __all__ = ["BOHB", "ParzenModel"]
 
 @dataclass
 class ParzenModel:
-    """Propose what is likely among the good trials and unlikely among the others, by one density of all parameters for each.
+    """Propose what is likely among the good trials and unlikely among the others, by one density of all
+    parameters for each.
 
     Args:
         share: Which share of the trials is good; at least one more than there are parameters are.
@@ -30,8 +31,9 @@ class ParzenModel:
         SpaceError: If a number is out of its range.
 
     Reference:
-        Falkner et al., BOHB, ICML 2018, section 3.2 and algorithm 2. Deviations: as of `KernelDensity`; failed and rejected trials are among
-        the others; draws that are known, or break a restriction, are not candidates.
+        Falkner et al., BOHB, ICML 2018, section 3.2 and algorithm 2. Deviations: as of `KernelDensity`;
+        failed and rejected trials are among the others; draws that are known, or break a restriction, are not
+        candidates.
     """
 
     share: float = 0.15
@@ -40,7 +42,9 @@ class ParzenModel:
     widening: float = 3.0
     _columns: Columns | None = field(default=None, init=False, repr=False, compare=False)
     _key: tuple[History, int] | None = field(default=None, init=False, repr=False, compare=False)
-    _densities: "tuple[KernelDensity, KernelDensity] | None" = field(default=None, init=False, repr=False, compare=False)
+    _densities: "tuple[KernelDensity, KernelDensity] | None" = field(
+        default=None, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         for name in ("share", "random"):
@@ -48,11 +52,18 @@ class ParzenModel:
                 msg = f"'{name}' is a share from 0 to 1, got {getattr(self, name)}."
                 raise SpaceError(msg)
         if self.candidates < 1 or not self.widening > 0:
-            msg = f"Sampling needs at least one candidate and a positive widening, got candidates={self.candidates}, widening={self.widening}."
+            msg = (
+                "Sampling needs at least one candidate and a positive widening, "
+                f"got candidates={self.candidates}, widening={self.widening}."
+            )
             raise SpaceError(msg)
 
-    def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
-        """Return `n` new architectures that are promising, some of them random; all random until there are enough trials."""
+    def propose(
+        self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
+    ) -> Sequence[Proposal]:
+        """Return `n` new architectures that are promising, some of them random; all random until there are
+        enough trials.
+        """
         if self._columns is None or self._columns.space is not space:
             self._columns, self._key = Columns(space), None
         key = (history, len(history.evaluated) + len(history.unusable))
@@ -71,7 +82,12 @@ class ParzenModel:
         return [Proposal(architecture) for architecture in drawn]
 
     def _likely(
-        self, columns: Columns, good: KernelDensity, others: KernelDensity, seen: Container[Architecture], rng: np.random.Generator
+        self,
+        columns: Columns,
+        good: KernelDensity,
+        others: KernelDensity,
+        seen: Container[Architecture],
+        rng: np.random.Generator,
     ) -> Architecture | None:
         """Return the draw from the good whose ratio of densities is the greatest; None if none is new."""
         draws = dict.fromkeys(good.sample(rng, widening=self.widening) for _ in range(self.candidates))
@@ -84,22 +100,25 @@ class ParzenModel:
 
 @dataclass
 class BOHB:
-    """Hyperband, whose new architectures come from a density model of the highest fidelity that has enough results.
+    """Hyperband, whose new architectures come from a density model of the highest fidelity that has enough
+    results.
 
     Like `TPE`, the model tells the good trials from the others by two densities. Needs no extra.
 
     Args:
-        fidelities: What a trial may cost, growing, in whatever the evaluator counts (epochs); the last is all, and its trials have the
-            fidelity None, like those of any other strategy.
-        eta: One in so many is promoted; as many as the fidelities grow by, if not given, so that all rungs cost about the same.
+        fidelities: What a trial may cost, growing, in whatever the evaluator counts (epochs); the last is
+            all, and its trials have the fidelity None, like those of any other strategy.
+        eta: One in so many is promoted; as many as the fidelities grow by, if not given, so that all rungs
+            cost about the same.
         model: What proposes new architectures.
 
     Raises:
         SpaceError: If the fidelities are not at least two growing positive numbers, or `eta` is not above 1.
 
     Reference:
-        Falkner et al., BOHB: Robust and Efficient Hyperparameter Optimization at Scale, ICML 2018, algorithm 2. Deviations: those of
-        `Hyperband` and `ParzenModel`; with several workers a rung waits, where the authors begin the next bracket meanwhile.
+        Falkner et al., BOHB: Robust and Efficient Hyperparameter Optimization at Scale, ICML 2018, algorithm
+        2. Deviations: those of `Hyperband` and `ParzenModel`; with several workers a rung waits, where the
+            authors begin the next bracket meanwhile.
     """
 
     fidelities: Sequence[float] = field(kw_only=True)
@@ -110,8 +129,12 @@ class BOHB:
     def __post_init__(self) -> None:
         self._hyperband = Hyperband(self.model, fidelities=self.fidelities, eta=self.eta)
 
-    def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
-        """Return new architectures until the bracket is full, then promotions; fewer than `n`, or none, while a rung is running."""
+    def propose(
+        self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
+    ) -> Sequence[Proposal]:
+        """Return new architectures until the bracket is full, then promotions; fewer than `n`, or none, while
+        a rung is running.
+        """
         return self._hyperband.propose(space, history, n, rng)
 
     def spent(self, history: History, left: int) -> Collection[int]:
@@ -119,7 +142,9 @@ class BOHB:
         return self._hyperband.spent(history, left)
 
 
-def _densities(columns: Columns, history: History, share: float) -> tuple[KernelDensity, KernelDensity] | None:
+def _densities(
+    columns: Columns, history: History, share: float
+) -> tuple[KernelDensity, KernelDensity] | None:
     """Return the densities of the good trials and of the others; None while there are too few."""
     least = len(columns.space.parameters) + 1
     bad = history.unusable

@@ -25,7 +25,9 @@ class Bracket:
     labels: tuple[float | None, ...]
 
     def of(self, entries: int) -> "Bracket":
-        """Return what is left of the bracket where so few architectures have entered: rungs in the same proportions."""
+        """Return what is left of the bracket where so few architectures have entered: rungs in the same
+        proportions.
+        """
         return Bracket(tuple(max(1, size * entries // self.sizes[0]) for size in self.sizes), self.labels)
 
 
@@ -36,7 +38,8 @@ class Due:
     Args:
         entries: How many new architectures it takes.
         fidelity: At which fidelity they enter.
-        promotions: What is due for promotion; of a bracket that takes new architectures, if there are no more.
+        promotions: What is due for promotion; of a bracket that takes new architectures, if there are no
+            more.
     """
 
     entries: int
@@ -53,15 +56,17 @@ def halving(entries: int, labels: Sequence[float | None], eta: float) -> Bracket
     Reference:
         Li et al., Hyperband, JMLR 2018, algorithm 1: n_i = ⌊n η^-i⌋.
     """
-    return Bracket(tuple(max(1, math.floor(entries / eta**rung + 1e-9)) for rung in range(len(labels))), tuple(labels))
+    return Bracket(
+        tuple(max(1, math.floor(entries / eta**rung + 1e-9)) for rung in range(len(labels))), tuple(labels)
+    )
 
 
 class Brackets:
     """Brackets one after the other: the next begins when the one before has ended.
 
-    Which trial belongs to which bracket follows from their order: the first trials of architectures, at the fidelity at which a bracket
-    begins and after the last that entered the bracket before, enter it. What was rejected before it was evaluated takes no place. Only what is
-    new since the last call is read.
+    Which trial belongs to which bracket follows from their order: the first trials of architectures, at the
+    fidelity at which a bracket begins and after the last that entered the bracket before, enter it. What was
+    rejected before it was evaluated takes no place. Only what is new since the last call is read.
 
     Args:
         plan: The brackets; after the last the first comes again.
@@ -110,11 +115,19 @@ class Brackets:
             if whole:
                 rung = self.history.ranked([trial for trial in rung if trial.state == "completed"])[:size]
             higher = [self.history.find(trial.architecture, label) for trial in rung]
-            awaited |= {trial.number for trial, known in zip(rung, higher, strict=True) if known is None or not known.finished}
+            awaited |= {
+                trial.number
+                for trial, known in zip(rung, higher, strict=True)
+                if known is None or not known.finished
+            }
             whole = whole and None not in higher  # the next rung ends once all that are due have entered it
             rung = [trial for trial in higher if trial is not None]
         lower = {label for bracket in self._plan for label in bracket.labels if label is not None}
-        return {trial.number for trial in self.history.evaluated if trial.state == "completed" and trial.fidelity in lower} - awaited
+        return {
+            trial.number
+            for trial in self.history.evaluated
+            if trial.state == "completed" and trial.fidelity in lower
+        } - awaited
 
     def _members(self, bracket: Bracket) -> list[int]:
         """Return the trials that have entered the present bracket."""
@@ -143,13 +156,19 @@ class Brackets:
         self._running, self._read = running, self.history.next_number
 
     def _promotions(self, bracket: Bracket, rung: list[Trial]) -> tuple[Proposal, ...] | None:
-        """Return the promotions that are due; none while trials are running, and None if the bracket has ended."""
+        """Return the promotions that are due; none while trials are running, and None if the bracket has
+        ended.
+        """
         for size, label in zip(bracket.sizes[1:], bracket.labels[1:], strict=True):
             if not all(trial.finished for trial in rung):
                 return ()
             best = self.history.ranked([trial for trial in rung if trial.state == "completed"])[:size]
             higher = [self.history.find(trial.architecture, label) for trial in best]
-            if due := tuple(Proposal(trial.architecture, label, trial.number) for trial, known in zip(best, higher, strict=True) if known is None):
+            if due := tuple(
+                Proposal(trial.architecture, label, trial.number)
+                for trial, known in zip(best, higher, strict=True)
+                if known is None
+            ):
                 return due
             rung = [trial for trial in higher if trial is not None]
         return None if all(trial.finished for trial in rung) else ()

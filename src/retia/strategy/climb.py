@@ -12,8 +12,8 @@ __all__ = ["Climb"]
 class Climb:
     """The last climb of a history: some starts without a parent, and the trials that follow from them.
 
-    A trial without a parent that comes after one with a parent begins a new climb. All of it follows from the history; only the
-    trials that are new since the last call of `follow` are read.
+    A trial without a parent that comes after one with a parent begins a new climb. All of it follows from the
+    history; only the trials that are new since the last call of `follow` are read.
 
     Args:
         space: What is searched.
@@ -70,13 +70,17 @@ class Climb:
         return None if self._last is None else self._last.parent
 
     def missing_starts(self, starts: int) -> int:
-        """Return how many of the starts are still to be proposed; a start that failed or was rejected is replaced."""
+        """Return how many of the starts are still to be proposed; a start that failed or was rejected is
+        replaced.
+        """
         if self.present is not None and (self._trials.evaluated or self.running):
             return 0
         return max(starts - self._usable, 0)
 
     def optima(self) -> Sequence[int]:
-        """Return the numbers of the best trials so far: one for one objective; else the front, its lonely points first."""
+        """Return the numbers of the best trials so far: one for one objective; else the front, its lonely
+        points first.
+        """
         best = self._trials.best or self._nearest
         if best is None:
             return []
@@ -90,7 +94,8 @@ class Climb:
     def unseen_around(self, center: int, seed: int) -> Iterator[Architecture]:
         """Yield the neighbours of a trial that the history does not have, in random order.
 
-        The order follows from the seed and the centre alone, so that it does not matter whether an exhausted centre is known as such.
+        The order follows from the seed and the centre alone, so that it does not matter whether an exhausted
+        centre is known as such.
         """
         if center in self._exhausted:
             return

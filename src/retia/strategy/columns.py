@@ -7,7 +7,17 @@ from typing import cast
 
 import numpy as np
 
-from retia.space import Architecture, Categorical, Condition, Domain, Integer, Real, SearchSpace, Subset, Value
+from retia.space import (
+    Architecture,
+    Categorical,
+    Condition,
+    Domain,
+    Integer,
+    Real,
+    SearchSpace,
+    Subset,
+    Value,
+)
 
 __all__ = ["Column", "Columns", "Row", "from_unit", "to_unit"]
 
@@ -33,9 +43,10 @@ class Column:
 class Columns:
     """How the parameters of a space are columns.
 
-    A categorical is a column of categories. A subset is one column an item, in it or not: as one category a subset it would have
-    2^n of them, and nothing learnt of one would hold for the next. What violates the bounds on its size is repaired at random.
-    A number is a column from 0 to 1 on its own scale. A parameter with one value is none.
+    A categorical is a column of categories. A subset is one column an item, in it or not: as one category a
+    subset it would have 2^n of them, and nothing learnt of one would hold for the next. What violates the
+    bounds on its size is repaired at random. A number is a column from 0 to 1 on its own scale. A parameter
+    with one value is none.
 
     Args:
         space: The space.
@@ -43,7 +54,9 @@ class Columns:
 
     def __init__(self, space: SearchSpace) -> None:
         self.space = space
-        self.of: dict[str, tuple[Column, ...]] = {label: _columns(label, parameter.domain) for label, parameter in space.parameters.items()}
+        self.of: dict[str, tuple[Column, ...]] = {
+            label: _columns(label, parameter.domain) for label, parameter in space.parameters.items()
+        }
         self.groups: dict[Condition, list[str]] = {}
         for label, parameter in space.parameters.items():
             self.groups.setdefault(parameter.condition, []).append(label)
@@ -64,17 +77,25 @@ class Columns:
                     if columns:
                         row[label] = domain.values.index(value)
                 case Subset():
-                    row.update(zip((column.name for column in columns), map(int, domain.encode(value)), strict=True))
+                    row.update(
+                        zip((column.name for column in columns), map(int, domain.encode(value)), strict=True)
+                    )
                 case _:
                     if columns:
                         row[label] = to_unit(domain, value)
         return row
 
     def value(self, label: str, row: Row, rng: np.random.Generator) -> Value:
-        """Return the value that the columns of a parameter stand for; `rng` repairs a subset that is too small or too large."""
+        """Return the value that the columns of a parameter stand for; `rng` repairs a subset that is too
+        small or too large.
+        """
         columns, domain = self.of[label], self.space.parameters[label].domain
         if not columns:
-            return domain.default if not isinstance(domain, Subset) else domain.normalize(next(domain.enumerate()))
+            return (
+                domain.default
+                if not isinstance(domain, Subset)
+                else domain.normalize(next(domain.enumerate()))
+            )
         match domain:
             case Categorical():
                 return domain.values[int(row[label])]
@@ -84,7 +105,9 @@ class Columns:
                 return from_unit(domain, float(row[label]))
 
     def architecture(self, row: Row, rng: np.random.Generator) -> Architecture:
-        """Return the architecture that a row of all columns stands for; what is not active in it is not read."""
+        """Return the architecture that a row of all columns stands for; what is not active in it is not
+        read.
+        """
         values: dict[str, Value] = {}
         for label, parameter in self.space.parameters.items():
             if parameter.condition.holds(values):
@@ -93,7 +116,9 @@ class Columns:
 
 
 def to_unit(domain: Integer | Real, value: Value) -> float:
-    """Return where a number lies on its scale, from 0 to 1; an integer in the middle of the part that is its own."""
+    """Return where a number lies on its scale, from 0 to 1; an integer in the middle of the part that is its
+    own.
+    """
     if isinstance(domain, Real):
         return domain.encode(value)[0]
     number = cast("int", value)
@@ -105,7 +130,9 @@ def to_unit(domain: Integer | Real, value: Value) -> float:
 
 def from_unit(domain: Integer | Real, unit: float) -> Value:
     """Return the number at a place of its scale: the inverse of `to_unit`."""
-    return domain.from_unit(min(max(unit, 0.0), 1.0 if isinstance(domain, Real) else math.nextafter(1.0, 0.0)))
+    return domain.from_unit(
+        min(max(unit, 0.0), 1.0 if isinstance(domain, Real) else math.nextafter(1.0, 0.0))
+    )
 
 
 def _columns(label: str, domain: Domain) -> tuple[Column, ...]:
@@ -121,7 +148,9 @@ def _columns(label: str, domain: Domain) -> tuple[Column, ...]:
 
 
 def _repaired(domain: Subset, taken: Sequence[bool], rng: np.random.Generator) -> Value:
-    """Return the items that are taken, with random ones added or left out where these are too few or too many."""
+    """Return the items that are taken, with random ones added or left out where these are too few or too
+    many.
+    """
     chosen = [i for i, one in enumerate(taken) if one]
     if len(chosen) < domain.least:
         others = [i for i, one in enumerate(taken) if not one]

@@ -36,12 +36,17 @@ class Fallback:
         check_wrapped(self, self.strategy)
         check_wrapped(self, self.otherwise)
 
-    def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
+    def propose(
+        self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
+    ) -> Sequence[Proposal]:
         """Return what the strategy proposes, or the other if it raises."""
         try:
             return self.strategy.propose(space, history, n, rng)
         except Exception as error:  # noqa: BLE001  # whatever it is: that is what this strategy is for
             first, second = type(self.strategy).__name__, type(self.otherwise).__name__
-            msg = f"{first} raised {type(error).__name__} after {len(history)} trials, so {second} proposes instead: {error}"
+            msg = (
+                f"{first} raised {type(error).__name__} after {len(history)} trials, "
+                f"so {second} proposes instead: {error}"
+            )
             warnings.warn(msg, RuntimeWarning, stacklevel=2)
         return self.otherwise.propose(space, history, n, rng)

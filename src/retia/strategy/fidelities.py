@@ -42,11 +42,15 @@ def growth(fidelities: Sequence[float]) -> float:
 
 
 def labels_of(fidelities: Sequence[float]) -> tuple[float | None, ...]:
-    """Return the fidelities as trials have them: the last is None, all, so that it is that of the baseline and of every other strategy."""
+    """Return the fidelities as trials have them: the last is None, all, so that it is that of the baseline
+    and of every other strategy.
+    """
     return (*fidelities[:-1], None)
 
 
-def check_multi_fidelity(wrapper: object, strategy: Any, fidelities: Sequence[float], eta: float | None) -> None:
+def check_multi_fidelity(
+    wrapper: object, strategy: Any, fidelities: Sequence[float], eta: float | None
+) -> None:
     """Check what a multi-fidelity strategy is given.
 
     Raises:
@@ -58,12 +62,18 @@ def check_multi_fidelity(wrapper: object, strategy: Any, fidelities: Sequence[fl
     inner = strategy
     while inner is not None:
         if hasattr(inner, "fidelities"):
-            msg = f"{name} decides on fidelities, and so does {type(inner).__name__} within it. Wrap a strategy that proposes architectures alone."
+            msg = (
+                f"{name} decides on fidelities, and so does {type(inner).__name__} within it. "
+                "Wrap a strategy that proposes architectures alone."
+            )
             raise StudyError(msg)
         inner = getattr(inner, "strategy", None)
     growing = all(low < high for low, high in pairwise(fidelities))
     if len(fidelities) < 2 or not growing or not 0 < fidelities[0] < fidelities[-1] < math.inf:
-        msg = f"{name} needs at least two fidelities, positive and growing, up to all that a trial may cost, such as (1, 3, 9, 27), got {tuple(fidelities)}."
+        msg = (
+            f"{name} needs at least two fidelities, positive and growing, up to all that a trial may cost, "
+            f"such as (1, 3, 9, 27), got {tuple(fidelities)}."
+        )
         raise SpaceError(msg)
     if eta is not None and not eta > 1:
         msg = f"'eta' of {name} is a number above 1: one in eta is promoted, got {eta}."

@@ -17,8 +17,9 @@ ASKS = 10
 class FidelityView:
     """A history of the trials at one fidelity, as if there were no other.
 
-    They are numbered anew, have the fidelity None, and a parent only if that is among them. Architectures that have been tried at other
-    fidelities alone count as proposed. All of it follows from the whole history; only what is new since the last call is read.
+    They are numbered anew, have the fidelity None, and a parent only if that is among them. Architectures
+    that have been tried at other fidelities alone count as proposed. All of it follows from the whole
+    history; only what is new since the last call is read.
 
     Args:
         source: The whole history.
@@ -57,10 +58,20 @@ class FidelityView:
                 running.append(number)
         self._running = running
 
-    def propose(self, strategy: Strategy, space: SearchSpace, n: int, rng: np.random.Generator, *, fidelity: float | None) -> list[Proposal]:
-        """Return what the strategy proposes for this past, at a fidelity; a parent is one of the whole history.
+    def propose(
+        self,
+        strategy: Strategy,
+        space: SearchSpace,
+        n: int,
+        rng: np.random.Generator,
+        *,
+        fidelity: float | None,
+    ) -> list[Proposal]:
+        """Return what the strategy proposes for this past, at a fidelity; a parent is one of the whole
+        history.
 
-        A strategy that asks for trials, such as `Listed`, may propose what has been tried at another fidelity; it is asked for more then.
+        A strategy that asks for trials, such as `Listed`, may propose what has been tried at another
+        fidelity; it is asked for more then.
         """
         self.follow()
         wanted, asked, fresh = n, list[Proposal](), list[Proposal]()
@@ -71,7 +82,10 @@ class FidelityView:
                 break
             wanted *= 2
         proposals = (fresh or asked)[:n]  # what repeats itself is for the study to deal with
-        return [replace(one, fidelity=fidelity, parent=None if one.parent is None else self._numbers[one.parent]) for one in proposals]
+        return [
+            replace(one, fidelity=fidelity, parent=None if one.parent is None else self._numbers[one.parent])
+            for one in proposals
+        ]
 
     def _seen(self, trial: Trial) -> Trial:
         parent = None if trial.parent is None else self._places.get(trial.parent)

@@ -21,23 +21,26 @@ TRIES = 100
 class Filtered:
     """Propose by another strategy in the part of the space where a predicate holds.
 
-    The other strategy is given the space restricted by `SearchSpace.where`, so that it samples and mutates within it; what it
-    proposes outside all the same is dropped. Unlike `space.where(...)` in the study itself this leaves the study's space, its
-    baseline and its stored trials as they are: a search can be narrowed while it goes on.
+    The other strategy is given the space restricted by `SearchSpace.where`, so that it samples and mutates
+    within it; what it proposes outside all the same is dropped. Unlike `space.where(...)` in the study itself
+    this leaves the study's space, its baseline and its stored trials as they are: a search can be narrowed
+    while it goes on.
 
     Args:
         strategy: What proposes.
         predicate: Whether an architecture may be proposed; always the same for the same architecture.
 
     Raises:
-        StudyError: If `strategy` is none, or prepares something before it proposes, or `predicate` is no function.
+        StudyError: If `strategy` is none, or prepares something before it proposes, or `predicate` is no
+            function.
 
     >>> from retia.space import Integer
     >>> from retia.strategy import Random
     >>> from retia.trial import Objective
     >>> space = SearchSpace({"width": Integer(1, 9), "depth": Integer(1, 9)})
     >>> strategy = Filtered(Random(), lambda architecture: architecture["width"] * architecture["depth"] <= 2)
-    >>> proposals = strategy.propose(space, History((Objective("y", "maximize"),)), 9, np.random.default_rng(0))
+    >>> history = History((Objective("y", "maximize"),))
+    >>> proposals = strategy.propose(space, history, 9, np.random.default_rng(0))
     >>> sorted(tuple(proposal.architecture.values()) for proposal in proposals)
     [(1, 1), (1, 2), (2, 1)]
     """
@@ -50,10 +53,15 @@ class Filtered:
     def __post_init__(self) -> None:
         check_wrapped(self, self.strategy)
         if not callable(self.predicate):
-            msg = f"Filtered keeps what a function of the architecture holds true of, such as lambda one: one['depth'] < 4, got {self.predicate!r}."
+            msg = (
+                "Filtered keeps what a function of the architecture holds true of, such as lambda one: "
+                f"one['depth'] < 4, got {self.predicate!r}."
+            )
             raise StudyError(msg)
 
-    def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
+    def propose(
+        self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
+    ) -> Sequence[Proposal]:
         """Return up to `n` proposals for which the predicate holds.
 
         Raises:

@@ -23,10 +23,16 @@ class GridSearch:
     points: int | None = None
     _space: SearchSpace | None = field(default=None, init=False, repr=False, compare=False)
     _history: History | None = field(default=None, init=False, repr=False, compare=False)
-    _grid: Iterator[Architecture] = field(default_factory=lambda: iter(()), init=False, repr=False, compare=False)
-    _ahead: list[Architecture] = field(default_factory=list[Architecture], init=False, repr=False, compare=False)
+    _grid: Iterator[Architecture] = field(
+        default_factory=lambda: iter(()), init=False, repr=False, compare=False
+    )
+    _ahead: list[Architecture] = field(
+        default_factory=list[Architecture], init=False, repr=False, compare=False
+    )
 
-    def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
+    def propose(
+        self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
+    ) -> Sequence[Proposal]:
         """Return the next `n` architectures that are not in the history.
 
         Raises:
@@ -34,13 +40,23 @@ class GridSearch:
         """
         del rng
         if space is not self._space or history is not self._history:
-            if self.points is None and any(isinstance(parameter.domain, Real) for parameter in space.parameters.values()):
-                label = next(label for label, parameter in space.parameters.items() if isinstance(parameter.domain, Real))
-                msg = f"'{label}' is a real interval, which a grid has to be told how to divide: GridSearch(points=5)."
+            if self.points is None and any(
+                isinstance(parameter.domain, Real) for parameter in space.parameters.values()
+            ):
+                label = next(
+                    label
+                    for label, parameter in space.parameters.items()
+                    if isinstance(parameter.domain, Real)
+                )
+                msg = (
+                    f"'{label}' is a real interval, which a grid has to be told how to divide: "
+                    "GridSearch(points=5)."
+                )
                 raise SpaceError(msg)
             self._space, self._history, self._ahead = space, history, []
             self._grid = (space if self.points is None else space.discretize(self.points)).enumerate()
-        # What is looked ahead at stays there until the history has it, so that a fresh instance answers the same.
+        # What is looked ahead at stays there until the history has it, so that a fresh instance answers the
+        # same.
         self._ahead = [architecture for architecture in self._ahead if architecture not in history]
         while len(self._ahead) < n:
             architecture = next((one for one in self._grid if one not in history), None)

@@ -22,18 +22,26 @@ class Listed:
     >>> from retia.trial import Objective
     >>> space = SearchSpace({"x": Integer(0, 9)})
     >>> strategy = Listed([{"x": 7}, {"x": 2}])
-    >>> [proposal.architecture["x"] for proposal in strategy.propose(space, History((Objective("y", "maximize"),)), 5, np.random.default_rng(0))]
+    >>> history = History((Objective("y", "maximize"),))
+    >>> proposals = strategy.propose(space, history, 5, np.random.default_rng(0))
+    >>> [proposal.architecture["x"] for proposal in proposals]
     [7, 2]
     """
 
     architectures: Sequence[Mapping[str, Value]]
 
-    def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
+    def propose(
+        self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
+    ) -> Sequence[Proposal]:
         """Return the next `n` of the list that are not in the history.
 
         Raises:
             ArchitectureError: If one is not of the space.
         """
         del rng
-        fresh = (architecture for architecture in map(space.validate, self.architectures) if history.find(architecture, None) is None)
+        fresh = (
+            architecture
+            for architecture in map(space.validate, self.architectures)
+            if history.find(architecture, None) is None
+        )
         return [Proposal(architecture) for architecture in dict.fromkeys(fresh)][:n]

@@ -19,25 +19,30 @@ __all__ = ["LocalSearch"]
 
 @dataclass(kw_only=True)
 class LocalSearch:
-    """Evaluate neighbours of the best architecture, move to a better one, and start anew where none is better.
+    """Evaluate neighbours of the best architecture, move to a better one, and start anew where none is
+    better.
 
-    A climb begins at the best of some starts; those of the first climb are the first trials of the history (the baseline, known
-    architectures) and random ones, those of a later climb are random. Infeasible trials are climbed, too: towards the bounds.
+    A climb begins at the best of some starts; those of the first climb are the first trials of the history
+    (the baseline, known architectures) and random ones, those of a later climb are random. Infeasible trials
+    are climbed, too: towards the bounds.
 
-    With several objectives it is Pareto local search: a centre is a trial of the climb that none of the climb dominates, and it
-    is the first by `History.ranked` (the ends of the front, then the loneliest) whose neighbours have not all been seen.
+    With several objectives it is Pareto local search: a centre is a trial of the climb that none of the climb
+    dominates, and it is the first by `History.ranked` (the ends of the front, then the loneliest) whose
+    neighbours have not all been seen.
 
     Args:
         starts: How many architectures a climb begins with.
-        move: When to move to a better neighbour: at the "first" that is better, or to the "best" once all have been evaluated.
+        move: When to move to a better neighbour: at the "first" that is better, or to the "best" once all
+            have been evaluated.
 
     Raises:
         SpaceError: If an argument is out of its range.
 
     Reference:
-        White et al., Exploring the Loss Landscape in Neural Architecture Search, UAI 2021, algorithm 1 (`starts=1, move="best"`),
-        and Paquete et al., Pareto Local Optimum Sets in the Biobjective Traveling Salesman Problem, 2004. Deviations: the
-        defaults; a local optimum is followed by another climb; parameters that a move makes active are at their defaults.
+        White et al., Exploring the Loss Landscape in Neural Architecture Search, UAI 2021, algorithm 1
+        (`starts=1, move="best"`), and Paquete et al., Pareto Local Optimum Sets in the Biobjective Traveling
+        Salesman Problem, 2004. Deviations: the defaults; a local optimum is followed by another climb;
+        parameters that a move makes active are at their defaults.
     """
 
     starts: int = 10
@@ -47,11 +52,18 @@ class LocalSearch:
     def __post_init__(self) -> None:
         check_whole(self, starts=1)
         if self.move not in ("first", "best"):
-            msg = f"Local search moves to the 'first' better neighbour or to the 'best', got move={self.move!r}."
+            msg = (
+                "Local search moves to the 'first' better neighbour or to the 'best', "
+                f"got move={self.move!r}."
+            )
             raise SpaceError(msg)
 
-    def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
-        """Return up to `n` unseen neighbours of the present centre, or new starts when there is nowhere better to go."""
+    def propose(
+        self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
+    ) -> Sequence[Proposal]:
+        """Return up to `n` unseen neighbours of the present centre, or new starts when there is nowhere
+        better to go.
+        """
         climb = self._climb
         if climb is None or climb.space is not space or climb.history is not history:
             climb = self._climb = Climb(space, history)

@@ -18,12 +18,15 @@ __all__ = ["MedianStop"]
 
 @dataclass
 class MedianStop:
-    """Propose by another strategy, and let trials be stopped whose best score so far is worse than the median of what others had come to.
+    """Propose by another strategy, and let trials be stopped whose best score so far is worse than the median
+    of what others had come to.
 
-    At each step that is the median of the running averages of the completed trials up to there. It is fixed when a trial starts, so that one
-    in another process needs no word from here. What is looked at is the first objective, where the evaluator reports it on the way
-    (`run.report`, or a generator). A stopped trial is completed with what it has reported, and ranks after those that were not stopped;
-    its metric `stopped_step` says when. With several objectives nothing is stopped: a trial may be worth its while for another one.
+    At each step that is the median of the running averages of the completed trials up to there. It is fixed
+    when a trial starts, so that one in another process needs no word from here. What is looked at is the
+    first objective, where the evaluator reports it on the way (`run.report`, or a generator). A stopped trial
+    is completed with what it has reported, and ranks after those that were not stopped; its metric
+    `stopped_step` says when. With several objectives nothing is stopped: a trial may be worth its while for
+    another one.
 
     Args:
         strategy: What proposes.
@@ -35,9 +38,9 @@ class MedianStop:
         SpaceError: If a number is out of its range.
 
     Reference:
-        Golovin et al., Google Vizier: A Service for Black-Box Optimization, KDD 2017, section 3.2.2. Deviations: trials that end while a
-        trial runs don't change its limits; those that were stopped themselves don't count, and neither do steps before the
-        warm-up, or those with few trials.
+        Golovin et al., Google Vizier: A Service for Black-Box Optimization, KDD 2017, section 3.2.2.
+        Deviations: trials that end while a trial runs don't change its limits; those that were stopped
+        themselves don't count, and neither do steps before the warm-up, or those with few trials.
     """
 
     strategy: Strategy
@@ -48,10 +51,15 @@ class MedianStop:
     def __post_init__(self) -> None:
         check_wrapped(self, self.strategy)
         if not self.warmup_steps >= 0 or self.min_trials < 1:
-            msg = f"MedianStop needs warmup_steps from 0 and min_trials from 1, got warmup_steps={self.warmup_steps}, min_trials={self.min_trials}."
+            msg = (
+                "MedianStop needs warmup_steps from 0 and min_trials from 1, "
+                f"got warmup_steps={self.warmup_steps}, min_trials={self.min_trials}."
+            )
             raise SpaceError(msg)
 
-    def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
+    def propose(
+        self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
+    ) -> Sequence[Proposal]:
         """Return what the strategy proposes, with the limits of now."""
         proposals = self.strategy.propose(space, history, n, rng)
         if len(history.objectives) > 1 or not proposals:
@@ -59,8 +67,14 @@ class MedianStop:
         if self._past is None or self._past.history is not history:
             self._past = _Past(history)
         self._past.follow()
-        steps = tuple((step, _median(averages)) for step, averages in sorted(self._past.averages.items()) if len(averages) >= self.min_trials)
-        limits = Limits(self._past.objective, tuple((step, loss) for step, loss in steps if step >= self.warmup_steps))
+        steps = tuple(
+            (step, _median(averages))
+            for step, averages in sorted(self._past.averages.items())
+            if len(averages) >= self.min_trials
+        )
+        limits = Limits(
+            self._past.objective, tuple((step, loss) for step, loss in steps if step >= self.warmup_steps)
+        )
         return [replace(one, limits=replace(limits, best=self._past.best_before(one))) for one in proposals]
 
 
@@ -85,9 +99,13 @@ class _Past:
         self._running, self._read = running, self.history.next_number
 
     def best_before(self, proposal: Proposal) -> float:
-        """Return the least loss that the trials from which a proposal goes on have reported; infinite if it begins anew."""
+        """Return the least loss that the trials from which a proposal goes on have reported; infinite if it
+        begins anew.
+        """
         before = self.history.continued(proposal)
-        return math.inf if before is None else min((loss for _, loss in self._losses(before)), default=math.inf)
+        return (
+            math.inf if before is None else min((loss for _, loss in self._losses(before)), default=math.inf)
+        )
 
     def _take_up(self, trial: Trial) -> None:
         """Take up the running averages; of a trial that goes on from another, those after it."""
@@ -103,8 +121,12 @@ class _Past:
         """Return the steps and losses that a trial, and those from which it goes on, have reported."""
         before = self.history.continued(trial)
         earlier = [] if before is None else self._losses(before)
-        reports = [(step, self.objective.loss(metrics)) for step, metrics in _reports(trial, self.objective.metric)]
-        first = reports[0][0] if reports else math.inf  # a trial that began anew, for want of files, reports early steps once more
+        reports = [
+            (step, self.objective.loss(metrics)) for step, metrics in _reports(trial, self.objective.metric)
+        ]
+        first = (
+            reports[0][0] if reports else math.inf
+        )  # a trial that began anew, for want of files, reports early steps once more
         return [*(one for one in earlier if one[0] < first), *reports]
 
 

@@ -12,8 +12,12 @@ __all__ = ["unseen_mutant"]
 TRIES = 10
 
 
-def unseen_mutant(space: SearchSpace, seen: Container[Architecture], architecture: Architecture, rng: np.random.Generator) -> Architecture | None:
-    """Return the architecture mutated once, or again and again until it is not in `seen`; None if it can't be had in some attempts."""
+def unseen_mutant(
+    space: SearchSpace, seen: Container[Architecture], architecture: Architecture, rng: np.random.Generator
+) -> Architecture | None:
+    """Return the architecture mutated once, or again and again until it is not in `seen`; None if it can't be
+    had in some attempts.
+    """
     for _ in range(TRIES):
         try:
             architecture = space.mutate(architecture, rng)

@@ -20,21 +20,24 @@ TRIES = 50
 class NetworkMorphism:
     """Climb: try children of the best so far, and go on from the best of them and it.
 
-    With an evaluator that lets models inherit weights, such as `Classification(inherit_weights=True)`, a child starts as what its parent computes (a
-    network morphism), and few epochs are enough for it. That holds for children that are nowhere smaller: wider, deeper, with larger kernels.
+    With an evaluator that lets models inherit weights, such as `Classification(inherit_weights=True)`, a
+    child starts as what its parent computes (a network morphism), and few epochs are enough for it. That
+    holds for children that are nowhere smaller: wider, deeper, with larger kernels.
 
     Args:
         children: How many of one parent are tried before the best is chosen.
         morphs: How many parameters of a child may differ, at most.
-        grow: Whether numbers only become larger. Where fifty draws bring no larger child that is new, others are tried.
+        grow: Whether numbers only become larger. Where fifty draws bring no larger child that is new, others
+            are tried.
 
     Raises:
         SpaceError: If a number is none, or below 1.
 
     References:
-        Elsken et al., Simple and Efficient Architecture Search for Convolutional Neural Networks, 2017 (NASH): algorithm 1. Deviations: the parent is not
-        trained further beside its children; what a morphism is follows from the space; a child that has been tried is drawn again.
-        Chen et al., Net2Net, ICLR 2016, and `retia.inherit`, for the weights.
+        Elsken et al., Simple and Efficient Architecture Search for Convolutional Neural Networks, 2017
+        (NASH): algorithm 1. Deviations: the parent is not trained further beside its children; what a
+        morphism is follows from the space; a child that has been tried is drawn again. Chen et al., Net2Net,
+        ICLR 2016, and `retia.inherit`, for the weights.
     """
 
     children: int = 8
@@ -45,7 +48,9 @@ class NetworkMorphism:
     def __post_init__(self) -> None:
         check_whole(self, children=1, morphs=1)
 
-    def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
+    def propose(
+        self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
+    ) -> Sequence[Proposal]:
         """Return up to `n` children of the parent whose turn it is; nothing while its last ones run."""
         if self._walk is None or self._walk.history is not history:
             self._walk = _Walk(history, self.children)
@@ -54,7 +59,10 @@ class NetworkMorphism:
         taken: set[Architecture] = set()
         for _ in range(min(n, room)):
             child = None if parent is None else self._child(space, history, parent, taken, rng)
-            if child is None and (architecture := sample_unseen(space, AnyOf(history, taken), rng)) is not None:
+            if (
+                child is None
+                and (architecture := sample_unseen(space, AnyOf(history, taken), rng)) is not None
+            ):
                 child = Proposal(architecture, parent=None if parent is None else parent.number)
             if child is None:
                 break
@@ -62,7 +70,14 @@ class NetworkMorphism:
             proposals.append(child)
         return proposals
 
-    def _child(self, space: SearchSpace, history: History, parent: Trial, taken: set[Architecture], rng: np.random.Generator) -> Proposal | None:
+    def _child(
+        self,
+        space: SearchSpace,
+        history: History,
+        parent: Trial,
+        taken: set[Architecture],
+        rng: np.random.Generator,
+    ) -> Proposal | None:
         """Return a child that is new, no smaller if there is one; None if none is found."""
         if all(space.parameters[label].domain.size == 1 for label in parent.architecture):
             return None
@@ -80,7 +95,9 @@ class NetworkMorphism:
 
 
 class _Walk:
-    """Whose children are tried; all of it follows from the history, of which only what is new since the last call is read."""
+    """Whose children are tried; all of it follows from the history, of which only what is new since the last
+    call is read.
+    """
 
     def __init__(self, history: History, children: int) -> None:
         self.history = history
@@ -103,7 +120,10 @@ class _Walk:
         first = self.history.evaluated[0].number
         if first != self._first:
             self._first, self._parent, self._tried = first, first, 0
-        while len(batch := self._by_parent.get(self._parent, [])[self._tried : self._tried + self._children]) == self._children:
+        while (
+            len(batch := self._by_parent.get(self._parent, [])[self._tried : self._tried + self._children])
+            == self._children
+        ):
             trials = [self.history[number] for number in batch]
             if any(trial.state == "running" for trial in trials):
                 return self.history[self._parent], 0
@@ -117,4 +137,6 @@ class _Walk:
 def _no_smaller(child: Architecture, parent: Architecture) -> bool:
     """Whether no number of a child is below the parent's."""
     pairs = [(child[label], value) for label, value in parent.items() if label in child]
-    return all(new >= old for new, old in pairs if isinstance(new, int | float) and isinstance(old, int | float))
+    return all(
+        new >= old for new, old in pairs if isinstance(new, int | float) and isinstance(old, int | float)
+    )

@@ -23,7 +23,8 @@ __all__ = ["OptunaSearch"]
 
 @dataclass(kw_only=True)
 class OptunaSearch(ABC):
-    """Ask a new sampler for each proposal, and show it the history: what is kept between proposals is only how Optuna has the trials.
+    """Ask a new sampler for each proposal, and show it the history: what is kept between proposals is only
+    how Optuna has the trials.
 
     Args:
         startup: How many trials must have completed; until then architectures are drawn at random.
@@ -43,7 +44,9 @@ class OptunaSearch(ABC):
         check_whole(self, startup=1, memory=1)
         check_installed("optuna", extra="optuna", by=type(self).__name__)
 
-    def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
+    def propose(
+        self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
+    ) -> Sequence[Proposal]:
         """Return `n` new architectures that are promising; random ones until enough trials have completed."""
         if history.count("completed") < self.startup:
             return Random().propose(space, history, n, rng)

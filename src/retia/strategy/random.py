@@ -19,15 +19,15 @@ class Random:
     """Draw architectures at random, without repetition, until the space is exhausted.
 
     Args:
-        uniform: "choices" draws each active parameter uniformly; "architectures" gives every architecture the same
-            probability (see `SearchSpace.sample`).
+        uniform: "choices" draws each active parameter uniformly; "architectures" gives every architecture the
+            same probability (see `SearchSpace.sample`).
 
     Raises:
         SpaceError: If `uniform` is neither.
 
     Reference:
-        Li and Talwalkar, Random Search and Reproducibility for Neural Architecture Search, 2019: the baseline that every
-        strategy has to beat.
+        Li and Talwalkar, Random Search and Reproducibility for Neural Architecture Search, 2019: the baseline
+        that every strategy has to beat.
     """
 
     uniform: Literal["choices", "architectures"] = "choices"
@@ -37,7 +37,9 @@ class Random:
             msg = f"uniform is 'choices' or 'architectures', got {self.uniform!r}."
             raise SpaceError(msg)
 
-    def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
+    def propose(
+        self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
+    ) -> Sequence[Proposal]:
         """Return `n` random architectures that are not in the history; fewer when no more are left."""
         drawn: dict[Architecture, None] = {}
         for _ in range(n):
@@ -47,7 +49,9 @@ class Random:
             drawn[architecture] = None
         return [Proposal(architecture) for architecture in drawn]
 
-    def _draw(self, space: SearchSpace, history: History, drawn: dict[Architecture, None], rng: np.random.Generator) -> Architecture | None:
+    def _draw(
+        self, space: SearchSpace, history: History, drawn: dict[Architecture, None], rng: np.random.Generator
+    ) -> Architecture | None:
         seen = AnyOf(history, drawn)
         if self.uniform == "architectures":
             for _ in range(100):

@@ -40,8 +40,12 @@ class RecalledHistory:
         self._read = 0
         self._running: list[int] = []
 
-    def propose(self, strategy: Strategy, space: SearchSpace, n: int, rng: np.random.Generator) -> list[Proposal]:
-        """Return what the strategy proposes for this past; a parent is one of the study's own trials, or none."""
+    def propose(
+        self, strategy: Strategy, space: SearchSpace, n: int, rng: np.random.Generator
+    ) -> list[Proposal]:
+        """Return what the strategy proposes for this past; a parent is one of the study's own trials, or
+        none.
+        """
         running: list[int] = []
         for number in (*self._running, *self.source.numbers_from(self._read)):
             trial = self.source[number]
@@ -51,7 +55,12 @@ class RecalledHistory:
                 running.append(number)
         self._running, self._read = running, self.source.next_number
         return [
-            replace(one, parent=None if one.parent is None or one.parent < self._earlier else one.parent - self._earlier)
+            replace(
+                one,
+                parent=None
+                if one.parent is None or one.parent < self._earlier
+                else one.parent - self._earlier,
+            )
             for one in strategy.propose(space, self.history, n, rng)
         ]
 
@@ -60,7 +69,8 @@ class RecalledHistory:
         needed += [one.metric for one in self.source.constraints] if trial.state == "completed" else []
         if lacking := [metric for metric in needed if metric not in trial.metrics]:
             msg = (
-                f"The recorded trial {trial.number} has no '{lacking[0]}', which this study needs; it has {sorted(trial.metrics)}. "
+                f"The recorded trial {trial.number} has no '{lacking[0]}', which this study needs; "
+                f"it has {sorted(trial.metrics)}. "
                 f"Let it be evaluated anew, by leaving out recorded=True."
             )
             raise StudyError(msg)

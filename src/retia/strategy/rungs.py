@@ -15,8 +15,9 @@ Key: TypeAlias = tuple[bool, float, float, int]
 class Rungs:
     """The completed trials at each fidelity. Only what is new since the last call is read.
 
-    With one objective each rung is kept in order, so that a promotion takes about as long after 100,000 trials as after a thousand. With
-    several the crowding in the fronts depends on all trials of a rung, and it is ranked for each call.
+    With one objective each rung is kept in order, so that a promotion takes about as long after 100,000
+    trials as after a thousand. With several the crowding in the fronts depends on all trials of a rung, and
+    it is ranked for each call.
 
     Args:
         history: The study's trials.
@@ -30,7 +31,9 @@ class Rungs:
         self._eta = eta
         self._trials: dict[float | None, list[Trial]] = {label: [] for label in labels}
         self._ordered: dict[float | None, list[Key]] = {label: [] for label in labels}
-        self._waiting: dict[float | None, list[Key]] = {label: [] for label in labels}  # those that are not known to be promoted, in order
+        self._waiting: dict[float | None, list[Key]] = {
+            label: [] for label in labels
+        }  # those that are not known to be promoted, in order
         self._read = 0
         self._running: list[int] = []
 
@@ -44,13 +47,19 @@ class Rungs:
         self._follow()
         for lower, higher in reversed(list(pairwise(self._labels))):
             room = int(len(self._trials[lower]) / self._eta + 1e-9)
-            best = self._first_waiting(lower, higher, room) if len(self.history.objectives) == 1 else self.history.ranked(self._trials[lower])[:room]
+            best = (
+                self._first_waiting(lower, higher, room)
+                if len(self.history.objectives) == 1
+                else self.history.ranked(self._trials[lower])[:room]
+            )
             for trial in best:
                 if self.history.find(trial.architecture, higher) is None:
                     yield Proposal(trial.architecture, higher, trial.number)
 
     def _first_waiting(self, lower: float | None, higher: float | None, room: int) -> Iterator[Trial]:
-        """Yield the trials among the first `room` of a rung that have not been promoted, and forget those that have."""
+        """Yield the trials among the first `room` of a rung that have not been promoted, and forget those
+        that have.
+        """
         waiting, place = self._waiting[lower], 0
         while place < len(waiting) and bisect_left(self._ordered[lower], waiting[place]) < room:
             trial = self.history[waiting[place][-1]]

@@ -22,8 +22,9 @@ class Screened:
 
     Args:
         strategy: What proposes.
-        score: How promising an architecture is, higher is better, such as a zero-cost proxy, or minus its latency; always the
-            same for the same architecture. It is asked once for each. NaN is worse than any number.
+        score: How promising an architecture is, higher is better, such as a zero-cost proxy, or minus its
+            latency; always the same for the same architecture. It is asked once for each. NaN is worse than
+            any number.
         keep: Which share of the proposals is kept: with 0.1 the best of ten.
 
     Raises:
@@ -31,7 +32,8 @@ class Screened:
         StudyError: If `strategy` is none, or prepares something before it proposes.
 
     Reference:
-        Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021 (zero-cost warm-up and move proposal).
+        Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021 (zero-cost warm-up and move
+        proposal).
         Deviation: every proposal is screened, those of the first population like the later.
 
     >>> from retia.space import Integer
@@ -39,23 +41,32 @@ class Screened:
     >>> from retia.trial import Objective
     >>> strategy = Screened(Random(), lambda architecture: -architecture["width"], keep=1 / 9)
     >>> space, history = SearchSpace({"width": Integer(1, 9)}), History((Objective("y", "maximize"),))
-    >>> [proposal.architecture["width"] for proposal in strategy.propose(space, history, 1, np.random.default_rng(0))]
+    >>> proposals = strategy.propose(space, history, 1, np.random.default_rng(0))
+    >>> [proposal.architecture["width"] for proposal in proposals]
     [1]
     """
 
     strategy: Strategy
     score: Callable[[Architecture], float]
     keep: float = field(default=0.1, kw_only=True)
-    _scores: dict[Architecture, float] = field(default_factory=dict[Architecture, float], init=False, repr=False, compare=False)
+    _scores: dict[Architecture, float] = field(
+        default_factory=dict[Architecture, float], init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         check_wrapped(self, self.strategy)
         if not 0 < self.keep <= 1:
-            msg = f"'keep' is a share above 0, at most 1, got {self.keep}. To keep the best of ten write keep=0.1."
+            msg = (
+                f"'keep' is a share above 0, at most 1, got {self.keep}. To keep the best of ten write "
+                "keep=0.1."
+            )
             raise SpaceError(msg)
 
-    def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
-        """Return the `n` best by the score of `n / keep` new proposals; where scores are equal, those that came first.
+    def propose(
+        self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
+    ) -> Sequence[Proposal]:
+        """Return the `n` best by the score of `n / keep` new proposals; where scores are equal, those that
+        came first.
 
         Raises:
             StudyError: If a score is no number.
@@ -74,7 +85,10 @@ class Screened:
             try:
                 score = float(returned)
             except (TypeError, ValueError):
-                msg = f"A score of Screened is a number, higher for what is better, got {returned!r} for {dict(architecture)}. Return one from 'score'."
+                msg = (
+                    "A score of Screened is a number, higher for what is better, "
+                    f"got {returned!r} for {dict(architecture)}. Return one from 'score'."
+                )
                 raise StudyError(msg) from None
             self._scores[architecture] = -math.inf if math.isnan(score) else score
         return -self._scores[architecture]

@@ -25,7 +25,15 @@ def check_whole(owner: object, **least: int) -> None:
             raise SpaceError(msg)
 
 
-def check_number(owner: object, name: str, *, least: float = -math.inf, most: float = math.inf, above: float = -math.inf, below: float = math.inf) -> None:
+def check_number(
+    owner: object,
+    name: str,
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
+    above: float = -math.inf,
+    below: float = math.inf,
+) -> None:
     """Check that a setting is a finite number within its bounds.
 
     Args:

@@ -19,27 +19,34 @@ __all__ = ["SuccessiveHalving"]
 
 @dataclass
 class SuccessiveHalving:
-    """Try some architectures at the lowest fidelity, the best 1/eta of them at the next, and so on; then begin again with new ones.
+    """Try some architectures at the lowest fidelity, the best 1/eta of them at the next, and so on; then
+    begin again with new ones.
 
-    Each rung waits until the one below has ended: with one worker that costs nothing, with many `ASHA` wastes less. A promoted trial has the
-    lower one as its parent, so that an evaluator goes on from what that has trained. The strategy within sees the lowest rung alone.
-    Checkpoints are removed of what has been promoted, and of what was not when its rung ended. A study counts every trial, at whatever fidelity.
+    Each rung waits until the one below has ended: with one worker that costs nothing, with many `ASHA` wastes
+    less. A promoted trial has the lower one as its parent, so that an evaluator goes on from what that has
+    trained. The strategy within sees the lowest rung alone. Checkpoints are removed of what has been
+    promoted, and of what was not when its rung ended. A study counts every trial, at whatever fidelity.
 
     Args:
         strategy: What proposes new architectures.
-        fidelities: What a trial may cost, growing, in whatever the evaluator counts (epochs); the last is all, and its trials have the
-            fidelity None, like those of any other strategy.
-        eta: One in so many is promoted; as many as the fidelities grow by, if not given, so that all rungs cost about the same.
-        entries: How many architectures begin together; as many as leave one for the last fidelity, if not given.
+        fidelities: What a trial may cost, growing, in whatever the evaluator counts (epochs); the last is
+            all, and its trials have the fidelity None, like those of any other strategy.
+        eta: One in so many is promoted; as many as the fidelities grow by, if not given, so that all rungs
+            cost about the same.
+        entries: How many architectures begin together; as many as leave one for the last fidelity, if not
+            given.
 
     Raises:
-        StudyError: If `strategy` is none, prepares something before it proposes, or decides on fidelities itself.
-        SpaceError: If the fidelities are not at least two growing positive numbers, `eta` is not above 1, or `entries` is below 1.
+        StudyError: If `strategy` is none, prepares something before it proposes, or decides on fidelities
+            itself.
+        SpaceError: If the fidelities are not at least two growing positive numbers, `eta` is not above 1, or
+            `entries` is below 1.
 
     Reference:
-        Jamieson and Talwalkar, Non-stochastic Best Arm Identification and Hyperparameter Optimization, AISTATS 2016, in the form of Li et al.,
-        Hyperband, JMLR 2018, algorithm 1, lines 4 to 9. Deviations: new architectures come from any strategy; fidelities need not grow by
-        eta; a trial that fails leaves its place empty; a bracket that the space can't fill goes on with what there is.
+        Jamieson and Talwalkar, Non-stochastic Best Arm Identification and Hyperparameter Optimization,
+        AISTATS 2016, in the form of Li et al., Hyperband, JMLR 2018, algorithm 1, lines 4 to 9. Deviations:
+        new architectures come from any strategy; fidelities need not grow by eta; a trial that fails leaves
+        its place empty; a bracket that the space can't fill goes on with what there is.
     """
 
     strategy: Strategy
@@ -62,12 +69,20 @@ class SuccessiveHalving:
         entries = self.entries or math.ceil(eta ** (len(self.fidelities) - 1) - 1e-9)
         return halving(entries, labels_of(self.fidelities), eta)
 
-    def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
-        """Return new architectures until the bracket is full, then promotions; fewer than `n`, or none, while a rung is running."""
+    def propose(
+        self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
+    ) -> Sequence[Proposal]:
+        """Return new architectures until the bracket is full, then promotions; fewer than `n`, or none, while
+        a rung is running.
+        """
         if self._view is None or self._view.source is not history:
             self._view = FidelityView(history, self.fidelities[0])
         due = self._of(history).due()
-        if due.entries and (entries := self._view.propose(self.strategy, space, min(n, due.entries), rng, fidelity=due.fidelity)):
+        if due.entries and (
+            entries := self._view.propose(
+                self.strategy, space, min(n, due.entries), rng, fidelity=due.fidelity
+            )
+        ):
             return entries
         return due.promotions[:n]
 

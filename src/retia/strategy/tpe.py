@@ -20,17 +20,20 @@ SEEDS = 2**31
 
 @dataclass(kw_only=True)
 class TPE(OptunaSearch):
-    """Model how the good and the other architectures are distributed, and propose what is likely among the good and unlikely among the others.
+    """Model how the good and the other architectures are distributed, and propose what is likely among the
+    good and unlikely among the others.
 
-    The parameters that are active under the same condition are drawn together, from the trials in which all of them were active;
-    then those whose conditions the drawn values meet. So the order of conditions is the order of Optuna's define-by-run,
-    its multivariate sampling on each step. Serves several objectives, constraints, and running trials (as bad ones).
+    The parameters that are active under the same condition are drawn together, from the trials in which all
+    of them were active; then those whose conditions the drawn values meet. So the order of conditions is the
+    order of Optuna's define-by-run, its multivariate sampling on each step. Serves several objectives,
+    constraints, and running trials (as bad ones).
 
     Needs the extra `optuna`.
 
     Args:
         startup: How many trials must have completed; until then architectures are drawn at random.
-        memory: How many of the newest trials the models see, beside the best 25: the time for a proposal grows with it, and with the conditions.
+        memory: How many of the newest trials the models see, beside the best 25: the time for a proposal
+            grows with it, and with the conditions.
         candidates: How many draws from the good the best is chosen of.
 
     Raises:
@@ -38,10 +41,11 @@ class TPE(OptunaSearch):
         StudyError: If Optuna is not installed.
 
     Reference:
-        Bergstra et al., Algorithms for Hyper-Parameter Optimization, NeurIPS 2011; Watanabe, Tree-Structured Parzen Estimator, 2023;
-        for several objectives Ozaki et al., Multiobjective Tree-Structured Parzen Estimator, JAIR 2022. The sampler is Optuna's.
-        Deviations: subsets are drawn by item, and repaired; the trials of which some are good are those in which the parameters were
-        active; a proposal that is known is asked for again, and then mutated.
+        Bergstra et al., Algorithms for Hyper-Parameter Optimization, NeurIPS 2011; Watanabe, Tree-Structured
+        Parzen Estimator, 2023; for several objectives Ozaki et al., Multiobjective Tree-Structured Parzen
+        Estimator, JAIR 2022. The sampler is Optuna's.
+        Deviations: subsets are drawn by item, and repaired; the trials of which some are good are those in
+        which the parameters were active; a proposal that is known is asked for again, and then mutated.
     """
 
     startup: int = 10
@@ -63,4 +67,6 @@ class TPE(OptunaSearch):
                 names = [column.name for label in labels for column in past.columns.of[label]]
                 row = past.sample(sampler, names, proposed)
                 values.update((label, past.columns.value(label, row, rng)) for label in labels)
-        return Architecture({label: values[label] for label in past.columns.space.parameters if label in values})
+        return Architecture(
+            {label: values[label] for label in past.columns.space.parameters if label in values}
+        )

@@ -15,7 +15,8 @@ LISTABLE = 1_000_000
 
 
 class AnyOf(Container[Any]):
-    """Contains what any of some containers contains. Unlike a union of sets it copies nothing, however long the history is.
+    """Contains what any of some containers contains. Unlike a union of sets it copies nothing, however long
+    the history is.
 
     >>> 3 in AnyOf({1, 2}, {3}), 4 in AnyOf({1, 2}, {3})
     (True, False)
@@ -28,11 +29,14 @@ class AnyOf(Container[Any]):
         return any(item in one for one in self._containers)
 
 
-def sample_unseen(space: SearchSpace, seen: Container[Architecture], rng: np.random.Generator) -> Architecture | None:
+def sample_unseen(
+    space: SearchSpace, seen: Container[Architecture], rng: np.random.Generator
+) -> Architecture | None:
     """Draw an architecture that is not in `seen`; None if there is none left.
 
-    It samples until one is new. Where that does not come about, in a space of at most a million architectures, one of
-    those that are left is drawn uniformly. In a larger space, whose samples repeat themselves, it tries a hundred times longer.
+    It samples until one is new. Where that does not come about, in a space of at most a million
+    architectures, one of those that are left is drawn uniformly. In a larger space, whose samples repeat
+    themselves, it tries a hundred times longer.
     """
     for _ in range(TRIES):
         architecture = space.sample(rng)

@@ -12,7 +12,8 @@ def check_wrapped(wrapper: object, strategy: Any) -> None:
     """Check that a wrapper is given a strategy that does no more than propose.
 
     Raises:
-        StudyError: If it is no strategy, or has work to do before its first proposal, which a wrapper can't pass on.
+        StudyError: If it is no strategy, or has work to do before its first proposal, which a wrapper can't
+            pass on.
     """
     name = type(wrapper).__name__
     if isinstance(strategy, type) or not hasattr(strategy, "propose"):
@@ -22,6 +23,7 @@ def check_wrapped(wrapper: object, strategy: Any) -> None:
         method = type(strategy).__name__
         msg = (
             f"{name} wraps strategies that only propose, and {method} prepares an evaluator first. "
-            f"Prepare it alone ({method}(...).train(space, evaluator) for a supernet), and search what it returns by {name} of another strategy."
+            f"Prepare it alone ({method}(...).train(space, evaluator) for a supernet), "
+            f"and search what it returns by {name} of another strategy."
         )
         raise StudyError(msg)

@@ -32,7 +32,13 @@ def own_names(names: Collection[str]) -> list[str]:
     >>> own_names(["study", "study/random", "tree/random"])
     ['study', 'tree/random']
     """
-    return [name for name in names if not any(name.endswith(f"/{kind}") and name.removesuffix(f"/{kind}") in names for kind in COMPANIONS)]
+    return [
+        name
+        for name in names
+        if not any(
+            name.endswith(f"/{kind}") and name.removesuffix(f"/{kind}") in names for kind in COMPANIONS
+        )
+    ]
 
 
 def only_name(database: Database, storage: str) -> str:
@@ -68,7 +74,9 @@ class Companions:
         return companion
 
     def run_control(self, scored_by: Evaluator, trials: int | None, **how: Any) -> "Study":
-        """Run random search, and let the evaluator that scored the study's trials score what it tried, if that is another."""
+        """Run random search, and let the evaluator that scored the study's trials score what it tried, if
+        that is another.
+        """
         study = self._study
         seconds = self._seconds() if trials is None else None
         how["failures"] = self._failures()
@@ -82,7 +90,14 @@ class Companions:
             self.rejudge(RESCORED, known, evaluator=scored_by, observer=how.get("observer"))
         return control
 
-    def rejudge(self, kind: str, architectures: Sequence[Architecture], *, evaluator: Evaluator | None = None, **how: Any) -> "Study":
+    def rejudge(
+        self,
+        kind: str,
+        architectures: Sequence[Architecture],
+        *,
+        evaluator: Evaluator | None = None,
+        **how: Any,
+    ) -> "Study":
         """Judge the baseline and known architectures, by the study's own evaluator or another one."""
         companion = self._made(kind, **({} if evaluator is None else {"evaluator": evaluator}))
         everything = {companion.baseline, *architectures, *companion.history.architectures}
@@ -98,25 +113,32 @@ class Companions:
         return self.set(kind, study.replace(name=f"{study.name}/{kind}", directory=directory, **changes))
 
     def _failures(self) -> Literal["raise", "ignore"]:
-        """Return what the failure of a companion's baseline does: nothing if the study went on after that of its own."""
+        """Return what the failure of a companion's baseline does: nothing if the study went on after that of
+        its own.
+        """
         baseline = self._study.baseline_trial
         return "ignore" if baseline is not None and baseline.state == "failed" else "raise"
 
     def _seconds(self) -> float | None:
-        """Return how long a search took whose trials are not alike random search's: the preparation, the trials and the retraining."""
+        """Return how long a search took whose trials are not alike random search's: the preparation, the
+        trials and the retraining.
+        """
         study, retrained = self._study, self.get(RETRAINED)
         if study.prepared_by is None:
             return _spent(study) if any(trial.fidelity is not None for trial in study.trials) else None
         if retrained is None or not _spent(retrained):
             msg = (
-                f"Random search is to train models for as long as the search and the training of its winners took, but no winner of '{study.name}' "
+                "Random search is to train models for as long as the search and the training of its "
+                f"winners took, but no winner of '{study.name}' "
                 f"has been trained. Call study.run_retrained(5) first, or give trials=."
             )
             raise StudyError(msg)
         return sum(step.seconds for step in study.preparation) + _spent(study) + _spent(retrained)
 
     def _spend(self, seconds: float, control: "Study", **how: Any) -> None:
-        """Run random search for a time: as many trials as it allows by what a retrained one took, and then by what its own take."""
+        """Run random search for a time: as many trials as it allows by what a retrained one took, and then by
+        what its own take.
+        """
         timed = self.get(RETRAINED)
         while _spent(control) < seconds:
             each = 0.0 if timed is None else _spent(timed) / _count(timed)

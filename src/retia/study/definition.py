@@ -20,7 +20,9 @@ class _Defined(BaseException):
 
 
 def defined_by(code: Callable[[], object]) -> "Study | None":
-    """Call a function up to where it first runs a study, and return that study, which has not run; None if it runs no study."""
+    """Call a function up to where it first runs a study, and return that study, which has not run; None if it
+    runs no study.
+    """
     token = _WANTED.set(True)
     try:
         code()

@@ -39,7 +39,9 @@ __all__ = [
 ]
 
 SCORE = "score"
-"""The name of the metric of an evaluator that returns a bare number, unless the study's only open objective has another."""
+"""The name of the metric of an evaluator that returns a bare number, unless the study's only open objective
+has another.
+"""
 
 COUNTED = ("params", "train_seconds")
 """What a `ModelEvaluator` adds to the metrics."""
@@ -48,8 +50,9 @@ COUNTED = ("params", "train_seconds")
 class Evaluator(Protocol):
     """Turns an architecture into metrics.
 
-    Laws: the metrics are finite numbers by name, at least one; the same architecture and run give the same metrics on the CPU;
-    whatever it raises fails the trial, not the study, unless it is the baseline's; an `InfeasibleArchitecture` ends the trial as infeasible.
+    Laws: the metrics are finite numbers by name, at least one; the same architecture and run give the same
+    metrics on the CPU; whatever it raises fails the trial, not the study, unless it is the baseline's; an
+    `InfeasibleArchitecture` ends the trial as infeasible.
     """
 
     def __call__(self, architecture: Architecture, run: Run, /) -> Mapping[str, float]:
@@ -68,7 +71,9 @@ class CostEvaluator(Evaluator, Protocol):
 
 @runtime_checkable
 class Searchable(Protocol):
-    """An optional ability of an evaluator: fields of its own that are searched along with the architecture."""
+    """An optional ability of an evaluator: fields of its own that are searched along with the
+    architecture.
+    """
 
     def parameters(self) -> Mapping[str, Domain]:
         """Return the domains by field; the architecture then holds a value for each."""
@@ -77,7 +82,9 @@ class Searchable(Protocol):
 
 @runtime_checkable
 class Costed(Protocol):
-    """An optional ability of an evaluator: it knows how to count what a model costs, such as from the shape of its data."""
+    """An optional ability of an evaluator: it knows how to count what a model costs, such as from the shape
+    of its data.
+    """
 
     def costs(self) -> CostEvaluator:
         """Return the evaluator of the costs."""
@@ -96,17 +103,23 @@ class Supplying(Protocol):
 
 @runtime_checkable
 class Budgeted(Protocol):
-    """An optional ability of an evaluator: it says which fidelity is all of it, so that a strategy can't take another one for all."""
+    """An optional ability of an evaluator: it says which fidelity is all of it, so that a strategy can't take
+    another one for all.
+    """
 
     @property
     def full_fidelity(self) -> float | None:
-        """What it spends on a trial without a fidelity, such as epochs; None if that depends on the architecture."""
+        """What it spends on a trial without a fidelity, such as epochs; None if that depends on the
+        architecture.
+        """
         ...
 
 
 @runtime_checkable
 class Releasing(Protocol):
-    """An optional ability of an evaluator: it removes what a trial has kept only for one that would go on from it."""
+    """An optional ability of an evaluator: it removes what a trial has kept only for one that would go on
+    from it.
+    """
 
     def release(self, directory: Path) -> None:
         """Remove it from the trial's folder; no trial will go on from there."""
@@ -115,7 +128,9 @@ class Releasing(Protocol):
 
 @runtime_checkable
 class Described(Protocol):
-    """An optional ability of an evaluator: its settings as JSON, by which a resumed study sees that they have changed."""
+    """An optional ability of an evaluator: its settings as JSON, by which a resumed study sees that they have
+    changed.
+    """
 
     def describe(self) -> dict[str, Any]:
         """Return the settings."""
@@ -124,19 +139,23 @@ class Described(Protocol):
 
 @dataclass(frozen=True)
 class ModelEvaluator:
-    """Builds the model and gives it to a function: `fit(model)` or `fit(model, run)`, which returns metrics or is a generator that yields them.
+    """Builds the model and gives it to a function: `fit(model)` or `fit(model, run)`, which returns metrics
+    or is a generator that yields them.
 
-    Adds the model's number of parameters as `params` and the time that the function took as `train_seconds`, where it does not
-    return metrics of these names itself. Of a generator the last thing yielded counts, or what it returns; of a trial with a fidelity, it
-    yields so often at most. Afterwards the model's weights are saved in the trial's folder, unless the function has done so itself; if that
-    fails, there is a `RuntimeWarning`, and the metrics count.
+    Adds the model's number of parameters as `params` and the time that the function took as `train_seconds`,
+    where it does not return metrics of these names itself. Of a generator the last thing yielded counts, or
+    what it returns; of a trial with a fidelity, it yields so often at most. Afterwards the model's weights
+    are saved in the trial's folder, unless the function has done so itself; if that fails, there is a
+    `RuntimeWarning`, and the metrics count.
 
     Args:
         function: The function.
-        settings: Keyword arguments of the function. Domains among them are searched along with the architecture.
+        settings: Keyword arguments of the function. Domains among them are searched along with the
+            architecture.
 
     Raises:
-        EvaluationError: If the function does not take one or two arguments beside its settings, or does not take a setting.
+        EvaluationError: If the function does not take one or two arguments beside its settings, or does not
+            take a setting.
     """
 
     function: Callable[..., Any]
@@ -147,7 +166,8 @@ class ModelEvaluator:
         needed = needed_arguments(self.function, beside=self.settings)
         if needed[0] == "architecture":
             msg = (
-                f"{name_of(self.function)} takes an 'architecture', but a function that is not marked gets the model. Mark it with "
+                f"{name_of(self.function)} takes an 'architecture', but a function that is not marked gets "
+                "the model. Mark it with "
                 f"@retia.architecture_evaluator, or name its argument 'model' if it is one.{FORMS}"
             )
             raise EvaluationError(msg)
@@ -166,24 +186,39 @@ class ModelEvaluator:
         space: Any = run.space
         if not hasattr(space, "build"):
             msg = (
-                f"{name_of(self.function)} takes a model, but the space ({type(space).__name__}) builds none. Search a ModelSpace, or mark a "
+                f"{name_of(self.function)} takes a model, but the space ({type(space).__name__}) builds "
+                "none. Search a ModelSpace, or mark a "
                 f"function of the architecture alone with @retia.architecture_evaluator."
             )
             raise EvaluationError(msg)
-        settings = {name: architecture[name] if isinstance(value, Domain) else value for name, value in self.settings.items()}
+        settings = {
+            name: architecture[name] if isinstance(value, Domain) else value
+            for name, value in self.settings.items()
+        }
         model = space.build(architecture, device=run.device)
         started = time.perf_counter()
         earlier = _stamp(run)
         try:
-            result = _last(called(self.function, model, run, settings) if self.takes_run else self.function(model, **settings), run)
+            result = _last(
+                called(self.function, model, run, settings)
+                if self.takes_run
+                else self.function(model, **settings),
+                run,
+            )
         except (Exception, TrialStopped) as error:  # an interrupt leaves the saved state, as a kill does
             space.resumption(run, CHECKPOINT).settle(completed=False)
             if isinstance(error, TrialStopped):
                 _keep_weights(model, run, earlier)
             raise
         space.resumption(run, CHECKPOINT).settle(completed=result is not None)
-        if result is None and run.resumed_step:  # its process died after the last step, before the metrics were returned
-            warnings.warn("A trial that was cut off after its last step is trained again, for its metrics are lost.", RuntimeWarning, stacklevel=2)
+        if (
+            result is None and run.resumed_step
+        ):  # its process died after the last step, before the metrics were returned
+            warnings.warn(
+                "A trial that was cut off after its last step is trained again, for its metrics are lost.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
             return self(architecture, replace(run))
         seconds = time.perf_counter() - started
         metrics = as_metrics(result, name_of(self.function))
@@ -199,12 +234,16 @@ class ModelEvaluator:
         """Return the function's name, a hash of its source, and its settings."""
         described = _described(self.function)
         if self.settings:
-            described["settings"] = {name: str(one) if isinstance(one, Domain) else _setting(one) for name, one in self.settings.items()}
+            described["settings"] = {
+                name: str(one) if isinstance(one, Domain) else _setting(one)
+                for name, one in self.settings.items()
+            }
         return described
 
 
 class ArchitectureEvaluator:
-    """A function of the architecture, or of the architecture and the run; no model is built. Made by `architecture_evaluator`.
+    """A function of the architecture, or of the architecture and the run; no model is built. Made by
+    `architecture_evaluator`.
 
     Raises:
         EvaluationError: If the function does not take one or two arguments.
@@ -217,7 +256,9 @@ class ArchitectureEvaluator:
 
     def __call__(self, architecture: Architecture, run: Run | None = None) -> Mapping[str, float]:
         """Call the function and return its metrics."""
-        result = called(self.function, architecture, run, {}) if self.takes_run else self.function(architecture)
+        result = (
+            called(self.function, architecture, run, {}) if self.takes_run else self.function(architecture)
+        )
         if isinstance(result, Generator):
             result = _last(result, run)
         return as_metrics(result, name_of(self.function))
@@ -228,7 +269,8 @@ class ArchitectureEvaluator:
 
 
 def architecture_evaluator(function: Callable[..., Any]) -> ArchitectureEvaluator:
-    """Mark a function that judges an architecture without a model: a table, a formula, a service. It takes the architecture, or also the `Run`.
+    """Mark a function that judges an architecture without a model: a table, a formula, a service. It takes
+    the architecture, or also the `Run`.
 
     Raises:
         EvaluationError: If the function does not take one or two arguments.
@@ -246,12 +288,14 @@ def evaluator(fit: Callable[..., Any], /, **settings: Any) -> ModelEvaluator:
     """Return the evaluator of a training loop of your own, with settings that may be searched.
 
     Args:
-        fit: Function `fit(model, ...)` or `fit(model, run, ...)` that returns metrics, or a generator that yields them.
-        settings: Keyword arguments of `fit`. A domain, such as `retia.Real`, is searched along with the architecture, and `fit` gets the
-            value of the trial. Any other value is handed over as it is.
+        fit: Function `fit(model, ...)` or `fit(model, run, ...)` that returns metrics, or a generator that
+            yields them.
+        settings: Keyword arguments of `fit`. A domain, such as `retia.Real`, is searched along with the
+            architecture, and `fit` gets the value of the trial. Any other value is handed over as it is.
 
     Raises:
-        EvaluationError: If `fit` does not take one or two arguments beside the settings, or does not take a setting.
+        EvaluationError: If `fit` does not take one or two arguments beside the settings, or does not take a
+            setting.
 
     >>> from retia.space import Real
     >>> def fit(model, *, lr, epochs=3):
@@ -260,7 +304,9 @@ def evaluator(fit: Callable[..., Any], /, **settings: Any) -> ModelEvaluator:
     ['lr']
     """
     if isinstance(fit, type | ArchitectureEvaluator | ModelEvaluator) or not callable(fit):
-        msg = f"retia.evaluator takes a function of the model, got {fit!r}. Give it the plain function.{FORMS}"
+        msg = (
+            f"retia.evaluator takes a function of the model, got {fit!r}. Give it the plain function.{FORMS}"
+        )
         raise EvaluationError(msg)
     made = ModelEvaluator(fit, settings)
     refuse_frozen(made, EvaluationError)
@@ -270,11 +316,12 @@ def evaluator(fit: Callable[..., Any], /, **settings: Any) -> ModelEvaluator:
 def as_evaluator(evaluator: Any) -> Evaluator:
     """Return an evaluator as it is, or a function of the model as one.
 
-    A function that needs one argument, or two, is `fit(model)` or `fit(model, run)`. An object with a method `__call__` that needs two
-    arguments is an `Evaluator`, and gets the architecture and the run.
+    A function that needs one argument, or two, is `fit(model)` or `fit(model, run)`. An object with a method
+    `__call__` that needs two arguments is an `Evaluator`, and gets the architecture and the run.
 
     Raises:
-        EvaluationError: If `evaluator` is not a valid evaluator, or holds a choice, or a domain that it does not search.
+        EvaluationError: If `evaluator` is not a valid evaluator, or holds a choice, or a domain that it does
+            not search.
     """
     refuse_frozen(evaluator, EvaluationError)
     if isinstance(evaluator, type) or not callable(evaluator):
@@ -306,7 +353,10 @@ def as_metrics(result: Any, source: str) -> dict[str, float]:
     number = _number(result)
     if number is None:
         hint = " Is a return missing?" if result is None else ""
-        msg = f"{source} must return a number or a mapping of names to numbers, got {result!r}.{hint} Return the metrics, such as {{'accuracy': 0.93}}."
+        msg = (
+            f"{source} must return a number or a mapping of names to numbers, "
+            f"got {result!r}.{hint} Return the metrics, such as {{'accuracy': 0.93}}."
+        )
         raise EvaluationError(msg)
     return {SCORE: number}
 
@@ -321,7 +371,9 @@ def describe(evaluator: Evaluator) -> dict[str, Any]:
 
 
 def _last(result: Any, run: Run | None) -> Any:
-    """Return the result; of a generator what it returns or yields last, as far as the fidelity lets it go, reporting all it yields."""
+    """Return the result; of a generator what it returns or yields last, as far as the fidelity lets it go,
+    reporting all it yields.
+    """
     if not isinstance(result, Generator):
         return result
     last, step = None, 0
@@ -356,14 +408,18 @@ def _keep_weights(model: Any, run: Run, earlier: tuple[int, int] | None) -> None
         space.keep(model, run.directory / WEIGHTS)
     except Exception as error:  # noqa: BLE001  # a full disk, say: the metrics are worth more
         msg = (
-            f"The weights of a trial can't be saved in '{run.directory}' ({type(error).__name__}: {error}). Its metrics are kept, but load() will find "
+            f"The weights of a trial can't be saved in '{run.directory}' ({type(error).__name__}: {error}). "
+            "Its metrics are kept, but load() will find "
             f"no weights. Make room or give another folder, directory=, or set keep_weights='none'."
         )
         warnings.warn(msg, RuntimeWarning, stacklevel=3)
 
 
 def _no_metrics(source: str, got: str) -> str:
-    return f"{source} must return a mapping of names to numbers, got {got}. Return the metrics, such as {{'accuracy': 0.93}}."
+    return (
+        f"{source} must return a mapping of names to numbers, got {got}. Return the metrics, "
+        f"such as {{'accuracy': 0.93}}."
+    )
 
 
 def _number(value: Any) -> float | None:
@@ -378,11 +434,14 @@ def _number(value: Any) -> float | None:
 
 
 def _qualified(function: Any) -> str:
-    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    return f"{getattr(function, '__module__', '?')}.{name}"
 
 
 def _setting(value: Any) -> Any:
-    """Return a field as JSON: what is none by the name of its type, for its text may differ from process to process."""
+    """Return a field as JSON: what is none by the name of its type, for its text may differ from process to
+    process.
+    """
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, tuple | list):

@@ -17,8 +17,8 @@ class Event:
     """Something that happened in a study.
 
     Args:
-        kind: "resumed" or "opened" once at the beginning; "prepared" while a strategy does its work before the first proposal; "started"
-            and "ended" for each trial; "stopped" once at the end.
+        kind: "resumed" or "opened" once at the beginning; "prepared" while a strategy does its work before
+            the first proposal; "started" and "ended" for each trial; "stopped" once at the end.
         study: Where.
         trial: The trial that started or ended.
         target: How many trials the study is to have.

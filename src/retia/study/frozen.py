@@ -29,22 +29,35 @@ def refuse_frozen(what: Any, error: type[RetiaError]) -> None:
         remedy = "Give it a value."
         if isinstance(what, FunctionType | partial) or hasattr(what, "function"):
             key = name if name.isidentifier() else "setting"
-            remedy = f"Name the setting where it is searched: retia.evaluator(fit, {key}={as_code(domain)}), which hands its values over as keywords."
+            remedy = (
+                f"Name the setting where it is searched: retia.evaluator(fit, {key}={as_code(domain)}), "
+                "which hands its values over as keywords."
+            )
         msg = f"{where} is {domain}, which no search sees, so it would stay the same in all trials. {remedy}"
         raise error(msg)
 
 
 def _frozen(what: Any, searched: Collection[str] = ()) -> Iterator[tuple[str, str, Domain]]:
-    """Yield where a choice or a domain is, a name for it, and the domain; not those of settings that are searched."""
+    """Yield where a choice or a domain is, a name for it, and the domain; not those of settings that are
+    searched.
+    """
     if isinstance(what, partial):
-        given: dict[str, Any] = {**{f"argument {i}": value for i, value in enumerate(what.args)}, **what.keywords}
-        yield from _in_settings(f"functools.partial({getattr(what.func, '__name__', what.func)})", given, domains=True)
+        given: dict[str, Any] = {
+            **{f"argument {i}": value for i, value in enumerate(what.args)},
+            **what.keywords,
+        }
+        yield from _in_settings(
+            f"functools.partial({getattr(what.func, '__name__', what.func)})", given, domains=True
+        )
         yield from _frozen(what.func)
     elif isinstance(what, FunctionType):
         names = what.__code__.co_varnames[: what.__code__.co_argcount][-len(what.__defaults__ or ()) :]
         defaults = {**dict(zip(names, what.__defaults__ or (), strict=False)), **(what.__kwdefaults__ or {})}
         yield from _in_settings(f"{what.__qualname__}()", defaults, domains=True)
-        yield from ((f"The choice '{stray.label}' made at {stray.place} and used {where}", stray.label, stray.domain) for where, stray in strays_of(what))
+        yield from (
+            (f"The choice '{stray.label}' made at {stray.place} and used {where}", stray.label, stray.domain)
+            for where, stray in strays_of(what)
+        )
     elif is_dataclass(what) and not isinstance(what, type):
         settings = {field.name: getattr(what, field.name) for field in fields(what) if field.init}
         searched = cast("Any", what).parameters() if _searches(what) else searched
@@ -63,7 +76,11 @@ def _frozen(what: Any, searched: Collection[str] = ()) -> Iterator[tuple[str, st
 def _in_settings(owner: str, settings: dict[str, Any], *, domains: bool) -> Iterator[tuple[str, str, Domain]]:
     for name, value in settings.items():
         for stray in strays_in(value):
-            yield f"'{name}' of {owner} (the choice '{stray.label}' made at {stray.place})", name, stray.domain
+            yield (
+                f"'{name}' of {owner} (the choice '{stray.label}' made at {stray.place})",
+                name,
+                stray.domain,
+            )
         if domains and isinstance(value, _DOMAINS):
             yield f"'{name}' of {owner}", name, value
 

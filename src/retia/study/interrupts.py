@@ -11,8 +11,8 @@ __all__ = ["Interrupts"]
 class Interrupts:
     """Hold back ctrl-C while memory and storage are written together: `with interrupts:`.
 
-    The interrupt is raised where the block ends. A second one within the block is raised at once, should the storage not answer. Only the main thread
-    receives interrupts, so in another thread nothing is done.
+    The interrupt is raised where the block ends. A second one within the block is raised at once, should the
+    storage not answer. Only the main thread receives interrupts, so in another thread nothing is done.
 
     >>> interrupts = Interrupts()
     >>> interrupts.install()

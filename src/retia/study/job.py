@@ -89,7 +89,9 @@ class Job:
             if task.costs is None and self.costs is not None:
                 costs = self.costs(task.architecture, run)
             with copies_ended(), self.space.seeded(task.seed):
-                returned = as_metrics(self.evaluator(task.architecture, run), f"The evaluator {type(self.evaluator).__name__}")
+                returned = as_metrics(
+                    self.evaluator(task.architecture, run), f"The evaluator {type(self.evaluator).__name__}"
+                )
             metrics = self._named({**costs, **returned}, self.needed)
             broken = self._broken(metrics)
         except TrialStopped:
@@ -97,7 +99,9 @@ class Job:
         except InfeasibleArchitecture as error:
             return Outcome(rejected=bounded(str(error)), progress=tuple(watch.progress))
         except Exception as error:  # noqa: BLE001  # an evaluator may raise anything, and it costs its own trial only
-            return Outcome(error=bounded(traceback.format_exc()), broken=_breach(error), progress=tuple(watch.progress))
+            return Outcome(
+                error=bounded(traceback.format_exc()), broken=_breach(error), progress=tuple(watch.progress)
+            )
         if broken is not None:
             return Outcome(error=broken, broken=broken, progress=tuple(watch.progress))
         return Outcome(metrics=metrics, progress=tuple(watch.progress))
@@ -128,21 +132,37 @@ class Job:
             if name not in metrics:
                 remedy = "Return it, or name one of these as the objective or constraint."
                 if name in ("flops", "macs"):
-                    remedy += " To have it counted, give the shape of an input: costs=retia.Costs((3, 32, 32))."
-                return f"The study needs the metric '{name}', but the evaluator returns {sorted(metrics)}. {remedy}"
+                    remedy += (
+                        " To have it counted, give the shape of an input: costs=retia.Costs((3, 32, 32))."
+                    )
+                return (
+                    f"The study needs the metric '{name}', but the evaluator returns {sorted(metrics)}. "
+                    f"{remedy}"
+                )
         for name, value in metrics.items():
             if not math.isfinite(value):
-                return f"The evaluator returned {name}={value}. Metrics are finite numbers: has the training diverged (lower the learning rate)?"
+                return (
+                    f"The evaluator returned {name}={value}. Metrics are finite numbers: "
+                    "has the training diverged (lower the learning rate)?"
+                )
         return None
 
 
 def _breach(error: Exception) -> str | None:
-    """Return what an error says about how the evaluator is used, if it says that it can't judge this study's models at all."""
-    of_use = isinstance(error, EvaluationError) and not isinstance(error, TrainingDiverged) and error.__cause__ is None
+    """Return what an error says about how the evaluator is used, if it says that it can't judge this study's
+    models at all.
+    """
+    of_use = (
+        isinstance(error, EvaluationError)
+        and not isinstance(error, TrainingDiverged)
+        and error.__cause__ is None
+    )
     return bounded(str(error)) if of_use else None
 
 
 @lru_cache(maxsize=1)
 def _unpickled(pickled: bytes) -> Job:
-    """Return the job, the same object for the same bytes: an executor of the standard library sends it with every task."""
+    """Return the job, the same object for the same bytes: an executor of the standard library sends it with
+    every task.
+    """
     return Job(*pickle.loads(pickled))  # noqa: S301  # from the process that runs the study

@@ -19,8 +19,9 @@ class KeptWeights:
     """Removes the weights that a study keeps no longer.
 
     Args:
-        policy: "best" keeps the weights of the best trial, "front" those of the Pareto front and of what its trials were derived from; "none"
-            and "all" remove nothing. The weights that a trial under way may start from are kept as well.
+        policy: "best" keeps the weights of the best trial, "front" those of the Pareto front and of what its
+            trials were derived from; "none" and "all" remove nothing. The weights that a trial under way may
+            start from are kept as well.
         history: The study's trials.
     """
 
@@ -47,10 +48,18 @@ class KeptWeights:
         best = self.history.best
         front = list(self.history.front) if self.policy == "front" else [] if best is None else [best]
         fidelities = {number: self.history[number].fidelity for number in self._present - {*spent}}
-        promotable = {number for number, fidelity in fidelities.items() if fidelity is not None and fidelity < below}
+        promotable = {
+            number for number, fidelity in fidelities.items() if fidelity is not None and fidelity < below
+        }
         wanted = {*promotable, *(trial.number for trial in front)}
-        wanted.update(trial.parent for trial in (*running, *(front if self.policy == "front" else ())) if trial.parent is not None)
-        wanted.update(before.number for trial in running if (before := self.history.continued(trial)) is not None)
+        wanted.update(
+            trial.parent
+            for trial in (*running, *(front if self.policy == "front" else ()))
+            if trial.parent is not None
+        )
+        wanted.update(
+            before.number for trial in running if (before := self.history.continued(trial)) is not None
+        )
         for number in self._present - wanted:
             if (directory := self.history[number].directory) is not None:
                 (directory / WEIGHTS).unlink(missing_ok=True)

@@ -69,7 +69,8 @@ class Loop:
         tell: Hears when a trial starts or ends.
         interrupts: Holds back ctrl-C while a trial is written to the record and the history.
         retried: Trials that failed in an earlier run and are started again, before any other.
-        failures: Whether a baseline that fails ends the run ("raise"), or is recorded like any other trial ("ignore").
+        failures: Whether a baseline that fails ends the run ("raise"), or is recorded like any other trial
+            ("ignore").
         strict: Whether the first architecture that is not a working model ends the run.
     """
 
@@ -95,7 +96,9 @@ class Loop:
     _rejected: int = field(default=0, init=False)
     _reason_of_last: str | None = field(default=None, init=False)
     _released: set[int] = field(default_factory=set[int], init=False)
-    _seen_costs: dict[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]], init=False)
+    _seen_costs: dict[str, tuple[float, float]] = field(
+        default_factory=dict[str, tuple[float, float]], init=False
+    )
     _promoting: Promoting | None = field(init=False)
     _releasing: Releasing | None = field(init=False)
     _costs_bounded: bool = field(init=False)
@@ -107,16 +110,22 @@ class Loop:
         self._promoting = promoting(self.strategy)
         self._releasing = self.job.evaluator if isinstance(self.job.evaluator, Releasing) else None
         judge = getattr(self.job.evaluator, "evaluator", self.job.evaluator)  # what Repeated repeats
-        self._weights = KeptWeights(self.job.keep_weights, self.history) if isinstance(judge, ModelEvaluator) else None
+        self._weights = (
+            KeptWeights(self.job.keep_weights, self.history) if isinstance(judge, ModelEvaluator) else None
+        )
         costs = self.job.costs
-        self._costs_bounded = costs is not None and any(constraint.metric in costs.metrics for constraint in self.history.constraints)
+        self._costs_bounded = costs is not None and any(
+            constraint.metric in costs.metrics for constraint in self.history.constraints
+        )
 
     def run(self, executor: Executor, slots: int) -> str:
         """Run until there is a reason to stop, and return it.
 
         Raises:
-            EvaluationError: If the baseline can't be evaluated, or breaks the contract of evaluators, unless `failures` is "ignore".
-            InfeasibleArchitecture: If the baseline is not a working model, or, if `strict`, any architecture is not.
+            EvaluationError: If the baseline can't be evaluated, or breaks the contract of evaluators, unless
+                `failures` is "ignore".
+            InfeasibleArchitecture: If the baseline is not a working model, or, if `strict`, any architecture
+                is not.
             StudyError: If no architecture is feasible, or the executor is broken.
         """
         self._claim()
@@ -143,7 +152,9 @@ class Loop:
         return bool(claimed)
 
     def _others(self, reason: str) -> bool:
-        """Whether to go on for the sake of what other processes run: their trials if they died, their results if these are waited for."""
+        """Whether to go on for the sake of what other processes run: their trials if they died, their results
+        if these are waited for.
+        """
         if not self.history.count("running") or reason not in (TRIALS_DONE, EXHAUSTED):
             return False
         if self._claim():
@@ -167,7 +178,9 @@ class Loop:
                 return reason
             if begun is not None:
                 self._submit(executor, begun)
-            if any(future.done() for future in self._running):  # it ran here: its result is news to the strategy
+            if any(
+                future.done() for future in self._running
+            ):  # it ran here: its result is news to the strategy
                 return ""
         return ""
 
@@ -185,7 +198,9 @@ class Loop:
         return None
 
     def _next(self) -> tuple["_Begun | None", str]:
-        """Return a trial to evaluate; None if it ended at once, another process was quicker, or for the given reason."""
+        """Return a trial to evaluate; None if it ended at once, another process was quicker, or for the given
+        reason.
+        """
         if self._claimed:
             return self._begin(self._claimed.popleft(), new=False), ""
         number = self.history.next_number
@@ -193,17 +208,27 @@ class Loop:
         if isinstance(found, str):
             return None, found
         proposal, architecture = found
-        trial = Trial(number, architecture, fidelity=proposal.fidelity, parent=proposal.parent, limits=proposal.limits, started=time.time())
+        trial = Trial(
+            number,
+            architecture,
+            fidelity=proposal.fidelity,
+            parent=proposal.parent,
+            limits=proposal.limits,
+            started=time.time(),
+        )
         return self._begin(trial, new=True), ""
 
     def _proposal(self, number: int) -> tuple[Proposal, Architecture] | str:
-        """Ask the strategy for one architecture that has not been evaluated, and return it as the space spells it, or the reason why there is no such architecture.
+        """Ask the strategy for one architecture that has not been evaluated, and return it as the space
+        spells it, or the reason why there is no such architecture.
 
-        A known proposal is answered by asking again. The randomness is that of the number of the trial, so that it does not depend on how many
-        trials run at once.
+        A known proposal is answered by asking again. The randomness is that of the number of the trial, so
+        that it does not depend on how many trials run at once.
         """
         for attempt in range(REPEATS):
-            proposals = self.strategy.propose(self.space, self.history, 1, stream(self.seed, "propose", number, attempt))
+            proposals = self.strategy.propose(
+                self.space, self.history, 1, stream(self.seed, "propose", number, attempt)
+            )
             if not proposals:
                 return EXHAUSTED
             for proposal in proposals:
@@ -213,7 +238,9 @@ class Loop:
         return REPEATING
 
     def _begin(self, trial: Trial, *, new: bool) -> "_Begun | None":
-        """Record a trial as running, or as ended if its costs say so; None for one that has ended, or if another process took its number."""
+        """Record a trial as running, or as ended if its costs say so; None for one that has ended, or if
+        another process took its number.
+        """
         begun = self._counted(trial) if self._costs_bounded else _Begun(trial)
         with self.interrupts:
             if new and not self.record.begin(begun.trial):
@@ -228,7 +255,8 @@ class Loop:
         return begun
 
     def _counted(self, trial: Trial) -> "_Begun":
-        """Count the costs of a trial before training, and end it if it misses a bound, or if its costs can't be counted.
+        """Count the costs of a trial before training, and end it if it misses a bound, or if its costs can't
+        be counted.
 
         Raises:
             EvaluationError: If they can't be counted for any architecture of the space, or for the baseline.
@@ -250,8 +278,12 @@ class Loop:
         for name, value in costs.items():
             low, high = self._seen_costs.get(name, (value, value))
             self._seen_costs[name] = min(low, value), max(high, value)
-        holds = all(constraint.holds(costs) for constraint in self.history.constraints if constraint.metric in costs)
-        if holds or trial.number == 0:  # the baseline is evaluated whatever it costs: it is what the others are compared with
+        holds = all(
+            constraint.holds(costs) for constraint in self.history.constraints if constraint.metric in costs
+        )
+        if (
+            holds or trial.number == 0
+        ):  # the baseline is evaluated whatever it costs: it is what the others are compared with
             return _Begun(trial, costs)
         return _Begun(trial.end("infeasible", at=trial.started, metrics=costs))
 
@@ -275,15 +307,22 @@ class Loop:
             self._running[executor.submit(self.job, task)] = trial
         except BrokenExecutor as error:
             msg = (
-                f"The executor {type(executor).__name__} is broken, so it takes no more trials ({error}). Trial {trial.number} stays recorded as "
-                f"running. Run the study again with a new executor, or with workers=, whose lost workers are replaced."
+                f"The executor {type(executor).__name__} is broken, so it takes no more trials ({error}). "
+                f"Trial {trial.number} stays recorded as "
+                "running. Run the study again with a new executor, or with workers=, "
+                "whose lost workers are replaced."
             )
             raise StudyError(msg) from error
 
     def _parent(self, trial: Trial) -> Parent | None:
         """Return the completed trial of another architecture that a trial's was derived from."""
         parent = self.history.get(trial.parent)
-        if parent is None or parent.directory is None or parent.state != "completed" or parent.architecture == trial.architecture:
+        if (
+            parent is None
+            or parent.directory is None
+            or parent.state != "completed"
+            or parent.architecture == trial.architecture
+        ):
             return None
         return Parent(parent.architecture, parent.directory)
 
@@ -314,7 +353,9 @@ class Loop:
             self._check_baseline(trial, outcome)
         error = outcome.rejected or outcome.error
         state = "infeasible" if outcome.rejected else "completed" if error is None else "failed"
-        ended = trial.end(state, at=time.time(), metrics=outcome.metrics, error=error, progress=outcome.progress)
+        ended = trial.end(
+            state, at=time.time(), metrics=outcome.metrics, error=error, progress=outcome.progress
+        )
         with self.interrupts:
             self.record.finish(ended)
             self.history.record(ended)
@@ -329,7 +370,9 @@ class Loop:
                 self._claimed.append(again)
 
     def _check_baseline(self, trial: Trial, outcome: Outcome) -> None:
-        """End the run if the baseline fails; its trial stays as running, and is taken up when the evaluator has been mended."""
+        """End the run if the baseline fails; its trial stays as running, and is taken up when the evaluator
+        has been mended.
+        """
         if outcome.rejected is not None:
             raise InfeasibleArchitecture(outcome.rejected)
         if outcome.error is not None and self.failures == "raise":
@@ -374,23 +417,38 @@ class Loop:
     # --- stopping
 
     def _stopped(self, reason: str) -> str:
-        """Return the reason, unless the study ends for want of a feasible architecture beside the baseline."""
+        """Return the reason, unless the study ends for want of a feasible architecture beside the
+        baseline.
+        """
         infeasible = self.history.count("infeasible")
         starved = self.history.best is None if reason in (EXHAUSTED, REPEATING) else reason == INFEASIBLE
         if not starved or not infeasible or self.history.count("completed") > 1:
             return reason
         bounds = " and ".join(str(constraint) for constraint in self.history.constraints)
         what = f"meets {bounds}" if bounds else "is a working model"
-        seen = ", ".join(f"{name} from {low:,.6g} to {high:,.6g}" for name, (low, high) in self._seen_costs.items() if math.isfinite(low))
+        seen = ", ".join(
+            f"{name} from {low:,.6g} to {high:,.6g}"
+            for name, (low, high) in self._seen_costs.items()
+            if math.isfinite(low)
+        )
         last = "" if self._reason_of_last is None else f" The last one: {self._reason_of_last}"
-        remedy = "Loosen the bound, or widen the space to where it can be met." if bounds else "Exclude what can't be built with space.where(...)."
-        msg = f"No architecture {what} ({infeasible} tried beside the baseline{seen and f', with {seen}'}). {remedy}{last}"
+        remedy = (
+            "Loosen the bound, or widen the space to where it can be met."
+            if bounds
+            else "Exclude what can't be built with space.where(...)."
+        )
+        msg = (
+            f"No architecture {what} ({infeasible} tried beside the baseline{seen and f', with {seen}'}). "
+            f"{remedy}{last}"
+        )
         raise StudyError(msg)
 
 
 def _of_baseline(trial: Trial, error: str) -> str:
     """Say that a run ends because its baseline fails."""
     return (
-        f"The baseline (trial 0) fails, so the run ends before other architectures are tried. Its architecture is {dict(trial.architecture)}. "
-        f"Mend the evaluator and run the study again, or record the failure and go on with failures='ignore'. The error:\n{error.rstrip()}"
+        "The baseline (trial 0) fails, so the run ends before other architectures are tried. "
+        f"Its architecture is {dict(trial.architecture)}. "
+        "Mend the evaluator and run the study again, or record the failure and go on with "
+        f"failures='ignore'. The error:\n{error.rstrip()}"
     )

@@ -18,8 +18,8 @@ def check_name(name: object) -> str:
     'resnet, 3rd try'
 
     Raises:
-        StudyError: If `name` is not text, is empty or longer than `LONGEST` bytes, is "." or "..", begins or ends with a space, or holds a
-            slash, a backslash or a character that can't be printed.
+        StudyError: If `name` is not text, is empty or longer than `LONGEST` bytes, is "." or "..", begins or
+            ends with a space, or holds a slash, a backslash or a character that can't be printed.
     """
     if not isinstance(name, str):
         wrong = f"it is of the type {type(name).__name__}"
@@ -36,7 +36,10 @@ def check_name(name: object) -> str:
     else:
         return name
     shown = ascii(name) if len(str(name)) <= LONGEST else f"{str(name)[:50]!a}..."
-    msg = f"A study can't be named {shown}: {wrong}. Its files go to a folder of that name. Give another name, such as name='mine'."
+    msg = (
+        f"A study can't be named {shown}: {wrong}. Its files go to a folder of that name. "
+        "Give another name, such as name='mine'."
+    )
     raise StudyError(msg)
 
 

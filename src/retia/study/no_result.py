@@ -10,7 +10,10 @@ def no_result(name: str, history: History) -> str:
     completed, failed = history.count("completed"), history.count("failed")
     if completed:
         bounds = " and ".join(str(constraint) for constraint in history.constraints)
-        return f"None of the {completed} completed trials of '{name}' meets {bounds}. Loosen the bound, or search on."
+        return (
+            f"None of the {completed} completed trials of '{name}' meets {bounds}. Loosen the bound, "
+            "or search on."
+        )
     if failed:
         error = next(trial.error or "" for trial in history.unusable if trial.state == "failed")
         return f"No trial of '{name}' completed; {failed} failed, the first with:\n{error}"

@@ -13,10 +13,12 @@ __all__ = ["arguments_of", "check_complete", "open_record"]
 
 
 def open_record(database: Database, header: Header, *, force: bool) -> StudyRecord:
-    """Open the record of a study, and make it if there is no such study; only to be read where the storage can't be written.
+    """Open the record of a study, and make it if there is no such study; only to be read where the storage
+    can't be written.
 
     Raises:
-        StudyError: If the stored study differs, unless `force` is given, or the evaluator alone has changed before it judged anything.
+        StudyError: If the stored study differs, unless `force` is given, or the evaluator alone has changed
+            before it judged anything.
         StorageError: If the storage can't be read.
     """
     record = database.open(header) if database.writable else database.load(header.name)
@@ -50,7 +52,10 @@ def arguments_of(record: StudyRecord, database: Database) -> dict[str, Any]:
         baseline = header.baseline and space.validate(header.baseline)
     except RetiaError as error:
         record.close(None)
-        msg = f"The header of study '{header.name}' in {database} contradicts itself: {error} Another program changed it. Restore the storage from a copy."
+        msg = (
+            f"The header of study '{header.name}' in {database} contradicts itself: "
+            f"{error} Another program changed it. Restore the storage from a copy."
+        )
         raise StorageError(msg) from error
     return {
         "space": space,
@@ -72,13 +77,19 @@ def check_complete(trial: Trial, needed: Sequence[Objective | Constraint], study
     for one in needed:
         if one.metric not in trial.metrics:
             msg = (
-                f"Trial {trial.number} of study {study} has no metric '{one.metric}', which the study needs; it has {sorted(trial.metrics)}. "
-                f"Restore its row in the storage, delete the row, or give the study another name= to begin a new one."
+                f"Trial {trial.number} of study {study} has no metric '{one.metric}', "
+                f"which the study needs; it has {sorted(trial.metrics)}. "
+                "Restore its row in the storage, delete the row, or give the study another name= to begin "
+                "a new one."
             )
             raise StorageError(msg)
 
 
 def _mended(database: Database, name: str, differences: Sequence[str]) -> bool:
-    """Whether the evaluator alone has changed, before it judged anything: its first evaluation showed a mistake, say."""
+    """Whether the evaluator alone has changed, before it judged anything: its first evaluation showed a
+    mistake, say.
+    """
     counts: Mapping[str, int] = next((one.trials for one in database.studies() if one.name == name), {})
-    return not any(state != "running" for state in counts) and all(line.startswith("evaluator: ") for line in differences)
+    return not any(state != "running" for state in counts) and all(
+        line.startswith("evaluator: ") for line in differences
+    )

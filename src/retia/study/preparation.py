@@ -15,7 +15,13 @@ from retia.strategy import Prepared, Strategy
 from retia.study.evaluator import CostEvaluator, Evaluator
 from retia.trial import Constraint, Run
 
-__all__ = ["PreparationStep", "preparation_record", "preparation_run", "prepared", "refuse_another_preparation"]
+__all__ = [
+    "PreparationStep",
+    "preparation_record",
+    "preparation_run",
+    "prepared",
+    "refuse_another_preparation",
+]
 
 FOLDER, RECORD = "prepared", "progress.jsonl"
 
@@ -38,8 +44,15 @@ class PreparationStep:
     seconds: float
 
 
-def prepared(strategy: Strategy, evaluator: Evaluator, run: Run, costs: CostEvaluator | None, constraints: Sequence[Constraint]) -> Evaluator:
-    """Let the strategy do its work, if it has any, for the architectures that meet the bounds on costs, and return what scores the trials.
+def prepared(
+    strategy: Strategy,
+    evaluator: Evaluator,
+    run: Run,
+    costs: CostEvaluator | None,
+    constraints: Sequence[Constraint],
+) -> Evaluator:
+    """Let the strategy do its work, if it has any, for the architectures that meet the bounds on costs, and
+    return what scores the trials.
 
     Raises:
         StudyError: If no architecture seems to meet the bounds.
@@ -49,7 +62,9 @@ def prepared(strategy: Strategy, evaluator: Evaluator, run: Run, costs: CostEval
     return strategy.prepare(evaluator, replace(run, space=affordable(run.space, costs, constraints)))
 
 
-def preparation_run(space: SearchSpace, seed: int, device: str | None, directory: Path, tell: Callable[..., None]) -> Run:
+def preparation_run(
+    space: SearchSpace, seed: int, device: str | None, directory: Path, tell: Callable[..., None]
+) -> Run:
     """Return the circumstances of a preparation, whose reports are written down in its folder and told."""
     folder = directory / FOLDER
     since = time.perf_counter()
@@ -60,7 +75,9 @@ def preparation_run(space: SearchSpace, seed: int, device: str | None, directory
         if step is not None:
             folder.mkdir(parents=True, exist_ok=True)
             with (folder / RECORD).open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": step, "metrics": dict(metrics), "seconds": now - since}) + "\n")
+                file.write(
+                    json.dumps({"step": step, "metrics": dict(metrics), "seconds": now - since}) + "\n"
+                )
         since = now
         tell("prepared", metrics=metrics, step=step)
 
@@ -68,7 +85,9 @@ def preparation_run(space: SearchSpace, seed: int, device: str | None, directory
 
 
 def preparation_record(directory: Path) -> list[PreparationStep]:
-    """Return what was written down of a preparation, in the order of the steps; of a step that was taken twice, the last time."""
+    """Return what was written down of a preparation, in the order of the steps; of a step that was taken
+    twice, the last time.
+    """
     path = directory / FOLDER / RECORD
     if not path.is_file():
         return []
@@ -82,13 +101,17 @@ def preparation_record(directory: Path) -> list[PreparationStep]:
     return [steps[step] for step in sorted(steps)]
 
 
-def affordable(space: SearchSpace, costs: CostEvaluator | None, constraints: Sequence[Constraint]) -> SearchSpace:
+def affordable(
+    space: SearchSpace, costs: CostEvaluator | None, constraints: Sequence[Constraint]
+) -> SearchSpace:
     """Return the space of those architectures that meet the bounds on costs.
 
     Raises:
         StudyError: If none is found; the message shows what those cost that were counted.
     """
-    bounds = [constraint for constraint in constraints if costs is not None and constraint.metric in costs.metrics]
+    bounds = [
+        constraint for constraint in constraints if costs is not None and constraint.metric in costs.metrics
+    ]
     if costs is None or not bounds:
         return space
     known: dict[Architecture, Mapping[str, float] | None] = {}  # None: not a working model
@@ -107,17 +130,26 @@ def affordable(space: SearchSpace, costs: CostEvaluator | None, constraints: Seq
 
     if not _any_affordable(space, holds, violation):
         counted = [one for one in known.values() if one is not None]
-        seen = "; ".join(_seen(metric, counted) for metric in dict.fromkeys(bound.metric for bound in bounds)) if counted else "no model can be built"
+        seen = (
+            "; ".join(_seen(metric, counted) for metric in dict.fromkeys(bound.metric for bound in bounds))
+            if counted
+            else "no model can be built"
+        )
         msg = (
-            f"No architecture meets {' and '.join(map(str, bounds))}, among {SAMPLES} random ones and those that are next to the nearest of them: {seen}. "
+            f"No architecture meets {' and '.join(map(str, bounds))}, among {SAMPLES} random ones and those "
+            f"that are next to the nearest of them: {seen}. "
             f"Loosen the bound, or widen the space to where it can be met."
         )
         raise StudyError(msg)
     return space.where(holds, " and ".join(map(str, bounds)))
 
 
-def _any_affordable(space: SearchSpace, holds: Callable[[Architecture], bool], violation: Callable[[Architecture], float]) -> bool:
-    """Return whether an architecture holds: among random ones, or on the way down from the nearest of them, one decision at a time."""
+def _any_affordable(
+    space: SearchSpace, holds: Callable[[Architecture], bool], violation: Callable[[Architecture], float]
+) -> bool:
+    """Return whether an architecture holds: among random ones, or on the way down from the nearest of them,
+    one decision at a time.
+    """
     rng = stream(0, "affordable")
     nearest: Architecture | None = None
     for _ in range(SAMPLES):
@@ -151,7 +183,9 @@ def refuse_another_preparation(name: str, before: Mapping[str, Any] | None, stra
     """
     scored = "trained models" if before is None else f"the supernet of {before.get('type')}"
     msg = (
-        f"The trials of '{name}' were scored by {scored}, and those of {type(strategy).__name__} would not compare with them. Take another study; to search "
-        f"a trained supernet by another strategy, give what method.train(space, evaluator) returns as the evaluator."
+        f"The trials of '{name}' were scored by {scored}, and those of {type(strategy).__name__} would not "
+        "compare with them. Take another study; to search "
+        "a trained supernet by another strategy, give what method.train(space, "
+        "evaluator) returns as the evaluator."
     )
     raise StudyError(msg)

@@ -29,15 +29,16 @@ _FOLDER = "repeats"
 class Repeated:
     """Evaluate every architecture with several seeds, and return each metric's mean and its spread.
 
-    The spread of `accuracy` is `accuracy_sd`, the sample standard deviation (of n - 1); costs (`params`, `flops`, `macs`) have none. Of
-    the files that the evaluations keep, such as weights, those of the median one stay with the trial. What the first evaluation reports
-    on its way is the trial's progress. It has the optional abilities that the evaluator has, such as fields that are searched.
+    The spread of `accuracy` is `accuracy_sd`, the sample standard deviation (of n - 1); costs (`params`,
+    `flops`, `macs`) have none. Of the files that the evaluations keep, such as weights, those of the median
+    one stay with the trial. What the first evaluation reports on its way is the trial's progress. It has the
+    optional abilities that the evaluator has, such as fields that are searched.
 
     Args:
         evaluator: An evaluator, or a function of a model, as a study takes it.
         seeds: How often, at least twice; each seed follows from the trial's.
-        by: The metric of which the median evaluation's files are kept (the lower of two in the middle); if not given, the first that
-            differs between evaluations and is no time.
+        by: The metric of which the median evaluation's files are kept (the lower of two in the middle); if
+            not given, the first that differs between evaluations and is no time.
 
     Raises:
         EvaluationError: If `evaluator` is none, or `seeds` less than 2.
@@ -58,7 +59,10 @@ class Repeated:
 
     def __post_init__(self) -> None:
         if isinstance(self.seeds, bool) or not isinstance(self.seeds, int) or self.seeds < 2:
-            msg = f"'seeds' is how often Repeated evaluates, a whole number of at least 2, got {self.seeds!r}. A single evaluation has no spread."
+            msg = (
+                "'seeds' is how often Repeated evaluates, a whole number of at least 2, "
+                f"got {self.seeds!r}. A single evaluation has no spread."
+            )
             raise EvaluationError(msg)
         object.__setattr__(self, "evaluator", as_evaluator(self.evaluator))
         # An ability is told by its name, so what the evaluator can't do must not be there.
@@ -68,24 +72,37 @@ class Repeated:
         if hasattr(self.evaluator, "release"):
             object.__setattr__(self, "release", partial(_release, self.evaluator, self.seeds))
         if (supplied := getattr(self.evaluator, "metrics_supplied", None)) is not None:
-            object.__setattr__(self, "metrics_supplied", (*supplied, *(f"{name}_sd" for name in supplied if name not in _COSTS)))
+            object.__setattr__(
+                self,
+                "metrics_supplied",
+                (*supplied, *(f"{name}_sd" for name in supplied if name not in _COSTS)),
+            )
 
     def __call__(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
         """Evaluate an architecture with each seed, and return means and spreads.
 
         Raises:
-            EvaluationError: If two evaluations have different metrics, a metric has the name of another's spread, or there is no metric `by`.
+            EvaluationError: If two evaluations have different metrics, a metric has the name of another's
+                spread, or there is no metric `by`.
         """
         results = [self._evaluate(architecture, run, index) for index in range(self.seeds)]
         first = results[0]
         for result in results[1:]:
             if result.keys() != first.keys():
-                msg = f"Every evaluation returns the same metrics, got {sorted(first)} and then {sorted(result)}. Return all of them each time."
+                msg = (
+                    f"Every evaluation returns the same metrics, got {sorted(first)} and then "
+                    f"{sorted(result)}. Return all of them each time."
+                )
                 raise EvaluationError(msg)
         values = {name: [result[name] for result in results] for name in first}
-        spreads = {f"{name}_sd": statistics.stdev(of_one) for name, of_one in values.items() if name not in _COSTS}
+        spreads = {
+            f"{name}_sd": statistics.stdev(of_one) for name, of_one in values.items() if name not in _COSTS
+        }
         if clash := spreads.keys() & values.keys():
-            msg = f"Repeated supplies {sorted(clash)} itself, as spreads, so a metric of the evaluator needs another name. Rename it."
+            msg = (
+                f"Repeated supplies {sorted(clash)} itself, as spreads, so a metric of the evaluator needs "
+                "another name. Rename it."
+            )
             raise EvaluationError(msg)
         if run.directory is not None:
             _keep(run.directory, self._median(values), all_of_them=run.fidelity is not None)
@@ -97,7 +114,12 @@ class Repeated:
 
     def _evaluate(self, architecture: Architecture, run: Run, index: int) -> Mapping[str, float]:
         seed = stream_seed(run.seed, "repeat", index)
-        own = replace(run, seed=seed, directory=_folder(run.directory, index), resume_from=_folder(run.resume_from, index))
+        own = replace(
+            run,
+            seed=seed,
+            directory=_folder(run.directory, index),
+            resume_from=_folder(run.resume_from, index),
+        )
         if index:
             own = replace(own, listener=_unheard)
         with run.space.seeded(seed):
@@ -105,7 +127,9 @@ class Repeated:
 
     def _median(self, values: Mapping[str, Sequence[float]]) -> int:
         """Return which evaluation is the median one."""
-        varying = (name for name, of_one in values.items() if len({*of_one}) > 1 and not name.endswith("_seconds"))
+        varying = (
+            name for name, of_one in values.items() if len({*of_one}) > 1 and not name.endswith("_seconds")
+        )
         name = next(varying, next(iter(values))) if self.by is None else self.by
         if name not in values:
             msg = f"'by' of Repeated names one of the evaluator's metrics, {sorted(values)}, got {name!r}."
@@ -127,7 +151,9 @@ def _release(evaluator: Releasing, seeds: int, directory: Path) -> None:
 
 
 def _keep(directory: Path, chosen: int, *, all_of_them: bool) -> None:
-    """Copy the chosen evaluation's files to the trial's own; without a fidelity no trial goes on from here, and the others are removed."""
+    """Copy the chosen evaluation's files to the trial's own; without a fidelity no trial goes on from here,
+    and the others are removed.
+    """
     folder = directory / _FOLDER
     if (folder / str(chosen)).is_dir():
         shutil.copytree(folder / str(chosen), directory, dirs_exist_ok=True)

@@ -11,15 +11,19 @@ from retia.trial import Run
 __all__ = ["FORMS", "called", "check_settings", "is_function", "name_of", "needed_arguments"]
 
 FORMS = (
-    " An evaluator is a function fit(model) or fit(model, run), which returns metrics or is a generator that yields them; "
-    "retia.evaluator(fit, lr=...) with its settings; a function of the architecture, or of the architecture and the run, marked with "
+    " An evaluator is a function fit(model) or fit(model, run), which returns metrics or is a generator "
+    "that yields them; "
+    "retia.evaluator(fit, lr=...) with its settings; a function of the architecture, "
+    "or of the architecture and the run, marked with "
     "@retia.architecture_evaluator; or an object that is called with both, such as retia.Classification(...)."
 )
 """What an error says about the forms of an evaluator."""
 
 
 def is_function(evaluator: Any) -> bool:
-    """Whether an evaluator is a function, a method, or a partial or wrapped one, as opposed to an object with a method `__call__`."""
+    """Whether an evaluator is a function, a method, or a partial or wrapped one, as opposed to an object with
+    a method `__call__`.
+    """
     while isinstance(evaluator, partial):
         evaluator = cast("Any", evaluator).func
     return inspect.isroutine(inspect.unwrap(evaluator))
@@ -42,11 +46,18 @@ def needed_arguments(function: Callable[..., Any], beside: Collection[str] = ())
     if parameters is None:
         return ["model"]
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    needed = [one for one in parameters if one.kind not in variable and one.default is one.empty and one.name not in beside]
+    needed = [
+        one
+        for one in parameters
+        if one.kind not in variable and one.default is one.empty and one.name not in beside
+    ]
     named = [one.name for one in needed if one.kind is one.KEYWORD_ONLY and one.name != "run"]
     if len(needed) not in (1, 2) or named or needed[0].kind is inspect.Parameter.KEYWORD_ONLY:
         names = [one.name for one in needed]
-        msg = f"{name_of(function)} needs {len(names)} arguments, {names}. Give the others to retia.evaluator or functools.partial, as keywords.{FORMS}"
+        msg = (
+            f"{name_of(function)} needs {len(names)} arguments, {names}. "
+            f"Give the others to retia.evaluator or functools.partial, as keywords.{FORMS}"
+        )
         raise EvaluationError(msg)
     return [one.name for one in needed]
 
@@ -63,12 +74,17 @@ def check_settings(function: Callable[..., Any], settings: Mapping[str, Any]) ->
     taken = [one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
     for name in settings:
         if name not in taken:
-            msg = f"{name_of(function)} takes no argument '{name}'; it takes {taken}. Give retia.evaluator arguments of the function."
+            msg = (
+                f"{name_of(function)} takes no argument '{name}'; it takes {taken}. "
+                "Give retia.evaluator arguments of the function."
+            )
             raise EvaluationError(msg)
 
 
 def called(function: Callable[..., Any], first: Any, run: Run | None, settings: Mapping[str, Any]) -> Any:
-    """Call a function of a model or an architecture, with the run if it takes it, whose folder then exists."""
+    """Call a function of a model or an architecture, with the run if it takes it, whose folder then
+    exists.
+    """
     needed = needed_arguments(function, beside=settings)
     if len(needed) == 1:
         return function(first, **settings)

@@ -27,8 +27,10 @@ class StoredEvaluator:
             StudyError: Always.
         """
         msg = (
-            f"There is no evaluator to judge {dict(architecture)}: the study was opened without its code ({self._description}). "
-            f"Make it from its space and evaluator, with the same storage and name: retia.Study(space, evaluator, storage=..., name=...)."
+            f"There is no evaluator to judge {dict(architecture)}: the study was opened without its code "
+            f"({self._description}). "
+            "Make it from its space and evaluator, with the same storage and name: retia.Study(space, "
+            "evaluator, storage=..., name=...)."
         )
         del run
         raise StudyError(msg)

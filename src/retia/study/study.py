@@ -28,9 +28,26 @@ from retia.study.loop import INTERRUPTED, Loop
 from retia.study.name import check_name
 from retia.study.no_result import no_result
 from retia.study.opening import arguments_of, check_complete, open_record
-from retia.study.preparation import PreparationStep, preparation_record, preparation_run, prepared, refuse_another_preparation
+from retia.study.preparation import (
+    PreparationStep,
+    preparation_record,
+    preparation_run,
+    prepared,
+    refuse_another_preparation,
+)
 from retia.study.retries import started_again
-from retia.trial import ConstraintsLike, History, Trial, check_owner, constraints_from, hypervolume, objectives_from, pick, reference_point, take_folder
+from retia.trial import (
+    ConstraintsLike,
+    History,
+    Trial,
+    check_owner,
+    constraints_from,
+    hypervolume,
+    objectives_from,
+    pick,
+    reference_point,
+    take_folder,
+)
 
 __all__ = ["Study"]
 
@@ -40,24 +57,32 @@ class Study:
 
     Args:
         space: What is searched.
-        evaluator: What judges: a function of the model, or of the model and the run; one marked with `architecture_evaluator`; or an `Evaluator`.
+        evaluator: What judges: a function of the model, or of the model and the run; one marked with
+            `architecture_evaluator`; or an `Evaluator`.
         maximize: The metrics to maximize.
         minimize: The metrics to minimize.
-        constraints: Bounds on metrics, such as `["params <= 1e6"]`. Bounds on costs are checked before training.
+        constraints: Bounds on metrics, such as `["params <= 1e6"]`. Bounds on costs are checked before
+            training.
         storage: Where the trials are kept: a file for SQLite, or a URL; None keeps them in memory.
-        name: The study's name in the storage, which also names the folder of its files. The same storage and name resume it.
+        name: The study's name in the storage, which also names the folder of its files. The same storage and
+            name resume it.
         seed: Where all randomness of the study comes from.
-        baseline: The architecture of trial 0, with which the others are compared; the space's default if not given.
+        baseline: The architecture of trial 0, with which the others are compared; the space's default if not
+            given.
         costs: What counts costs before training; taken from the evaluator if it offers it.
         device: Where models are built and trained; None leaves it to the evaluator.
-        directory: Where the evaluators' files go; beside the storage if not given, or, without one, in a temporary folder.
-        keep_weights: The trials of a function of the model that keep its weights: "none", "best", "front" (also what it derives from), or "all".
+        directory: Where the evaluators' files go; beside the storage if not given, or, without one, in a
+            temporary folder.
+        keep_weights: The trials of a function of the model that keep its weights: "none", "best", "front"
+            (also what it derives from), or "all".
         force: Whether to go on with a stored study though its space, evaluator or seed has changed.
 
     Raises:
-        StudyError: If there is no objective, a constraint can't be read, an objective is not one of the evaluator's metrics, or `name` can't name a folder.
+        StudyError: If there is no objective, a constraint can't be read, an objective is not one of the
+            evaluator's metrics, or `name` can't name a folder.
         StorageError: If `storage` is not a file or a URL of a database.
-        EvaluationError: If `evaluator` is not a valid evaluator, or holds a choice, or a domain that it does not search.
+        EvaluationError: If `evaluator` is not a valid evaluator, or holds a choice, or a domain that it does
+            not search.
         ArchitectureError: If the baseline is not of the space.
     """
 
@@ -82,7 +107,10 @@ class Study:
         self._arguments: dict[str, Any] = {key: value for key, value in locals().items() if key != "self"}
         self.evaluator: Evaluator = as_evaluator(evaluator)
         if not isinstance(space, SearchSpace):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
-            msg = f"A study searches a SearchSpace or a ModelSpace, got {space!r}. Wrap the class: retia.ModelSpace(Net)."
+            msg = (
+                f"A study searches a SearchSpace or a ModelSpace, got {space!r}. Wrap the class: "
+                "retia.ModelSpace(Net)."
+            )
             raise StudyError(msg)
         searches = isinstance(self.evaluator, Searchable) and self.evaluator.parameters()
         self.space = space.extend(searches) if searches else space
@@ -92,7 +120,9 @@ class Study:
         self._database = None if self.storage is None else Database(self.storage)
         self.seed, self.device = seed, device
         self.keep_weights: KeepWeights = keep_weights
-        self.costs = costs if costs is not None or not isinstance(self.evaluator, Costed) else self.evaluator.costs()
+        self.costs = (
+            costs if costs is not None or not isinstance(self.evaluator, Costed) else self.evaluator.costs()
+        )
         check_metrics(self.evaluator, self.costs, (*self.objectives, *self.constraints))
         self.given_directory = None if directory is None else Path(directory)
         self._force, self._companions = force, Companions(self)
@@ -104,7 +134,8 @@ class Study:
 
     @classmethod
     def open(cls, storage: str | os.PathLike[str], name: str | None = None) -> Self:
-        """Open a stored study to look at, without the code that made it. It can't run, and its trials build no models.
+        """Open a stored study to look at, without the code that made it. It can't run, and its trials build
+        no models.
 
         Args:
             storage: The file or URL.
@@ -112,7 +143,8 @@ class Study:
 
         Raises:
             StorageError: If there is no such study, or it can't be read.
-            StudyError: If no name is given and there are several studies, or `name` can't be the name of a study.
+            StudyError: If no name is given and there are several studies, or `name` can't be the name of a
+                study.
         """
         database = Database(os.fspath(storage))
         name = only_name(database, os.fspath(storage)) if name is None else check_name(name)
@@ -144,8 +176,9 @@ class Study:
     ) -> str:
         """Evaluate what the strategy proposes until the study has `trials` trials, and return why it stopped.
 
-        The number counts all completed and failed trials of the study, also the baseline and those of earlier runs. Architectures that are rejected for
-        a constraint, or because they are not a working model, do not count. A trial whose worker was lost is started again, twice at most.
+        The number counts all completed and failed trials of the study, also the baseline and those of earlier
+        runs. Architectures that are rejected for a constraint, or because they are not a working model, do
+        not count. A trial whose worker was lost is started again, twice at most.
 
         Args:
             strategy: What proposes.
@@ -154,20 +187,33 @@ class Study:
             executor: Where they run instead: anything with the interface of `concurrent.futures.Executor`.
             timeout: Seconds after which no more trials are started.
             observer: Hears what happens.
-            retry_failed: Whether to start the failed trials of the study again, before any other. Their errors are kept as `Trial.attempts`.
-            failures: What the failure of the baseline does: "raise" ends the run with its error, "ignore" records it and goes on. Any other trial
-                that fails is recorded, and the run stops when more than half of its trials, at least five, have failed.
+            retry_failed: Whether to start the failed trials of the study again, before any other. Their
+                errors are kept as `Trial.attempts`.
+            failures: What the failure of the baseline does: "raise" ends the run with its error, "ignore"
+                records it and goes on. Any other trial that fails is recorded, and the run stops when more
+                than half of its trials, at least five, have failed.
             strict: Whether the first architecture that is not a working model ends the run with an error.
 
         Raises:
-            StudyError: If the stored study is another, the study was opened without its code, an argument is not valid, or no architecture is feasible.
-            EvaluationError: If `device` is not available, or the baseline fails, or its metrics are not those that the study needs.
+            StudyError: If the stored study is another, the study was opened without its code, an argument is
+                not valid, or no architecture is feasible.
+            EvaluationError: If `device` is not available, or the baseline fails, or its metrics are not those
+                that the study needs.
             ExecutorError: If `workers` is not a whole number of at least 1.
-            InfeasibleArchitecture: If the baseline is not a working model; if `strict`, if any architecture is not.
+            InfeasibleArchitecture: If the baseline is not a working model; if `strict`, if any architecture
+                is not.
             StorageError: If the storage can't be written.
         """
         hand_over(self)
-        check_run(self, strategy, trials=trials, workers=workers, executor=executor, timeout=timeout, failures=failures)
+        check_run(
+            self,
+            strategy,
+            trials=trials,
+            workers=workers,
+            executor=executor,
+            timeout=timeout,
+            failures=failures,
+        )
         record, history, self._stop_reason = self._opened(strategy), self.history, None
 
         def tell(kind: Any, trial: Trial | None = None, **more: Any) -> None:
@@ -181,8 +227,12 @@ class Study:
             tell("resumed" if len(history) else "opened")
             retried, history = started_again(history, record, self._place) if retry_failed else ([], history)
             vars(self)["_history"] = history
-            run = preparation_run(self.space, stream_seed(self.seed, "prepare"), self.device, self.directory, tell)
-            evaluator = self._scored_by = prepared(strategy, self.evaluator, run, self.costs, self.constraints)
+            run = preparation_run(
+                self.space, stream_seed(self.seed, "prepare"), self.device, self.directory, tell
+            )
+            evaluator = self._scored_by = prepared(
+                strategy, self.evaluator, run, self.costs, self.constraints
+            )
             needed = tuple(dict.fromkeys(one.metric for one in (*self.objectives, *self.constraints)))
             loop = Loop(
                 space=self.space,
@@ -219,16 +269,24 @@ class Study:
         return reason
 
     def run_control(
-        self, *, trials: int | None = None, workers: int | None = None, executor: Executor | None = None, observer: Observer | None = None
+        self,
+        *,
+        trials: int | None = None,
+        workers: int | None = None,
+        executor: Executor | None = None,
+        observer: Observer | None = None,
     ) -> "Study":
-        """Run random search at the same budget, as the study `name/random`, to tell what the strategy was worth.
+        """Run random search at the same budget, as the study `name/random`, to tell what the strategy was
+        worth.
 
-        It has the same baseline as trial 0, and random numbers of its own. Where a supernet scored the trials, the supernet scores its
-        architectures as well, as the study `name/rescored`: so both scores of random architectures are known.
+        It has the same baseline as trial 0, and random numbers of its own. Where a supernet scored the
+        trials, the supernet scores its architectures as well, as the study `name/rescored`: so both scores of
+        random architectures are known.
 
         Args:
-            trials: How many trials it is to have. If not given, as many as this study; where a supernet scored these, or some had less than all
-                fidelity, as many as take the seconds of the preparation, the trials and the retraining together.
+            trials: How many trials it is to have. If not given, as many as this study; where a supernet
+                scored these, or some had less than all fidelity, as many as take the seconds of the
+                preparation, the trials and the retraining together.
             workers: As in `run`.
             executor: As in `run`.
             observer: As in `run`.
@@ -236,19 +294,31 @@ class Study:
         Raises:
             StudyError: As `run`; or if its seconds follow from what was retrained, and nothing was.
         """
-        return self._companions.run_control(self._scored_by, trials, workers=workers, executor=executor, observer=observer)
+        return self._companions.run_control(
+            self._scored_by, trials, workers=workers, executor=executor, observer=observer
+        )
 
-    def run_retrained(self, k: int, *, workers: int | None = None, executor: Executor | None = None, observer: Observer | None = None) -> "Study":
+    def run_retrained(
+        self,
+        k: int,
+        *,
+        workers: int | None = None,
+        executor: Executor | None = None,
+        observer: Observer | None = None,
+    ) -> "Study":
         """Judge the `k` best architectures anew by the study's own evaluator, as the study `name/retrained`.
 
-        After a search by a supernet that is training them from scratch; both scores are kept. The baseline is trial 0 there too.
+        After a search by a supernet that is training them from scratch; both scores are kept. The baseline is
+        trial 0 there too.
 
         Raises:
             StudyError: If the study has no feasible trial, or as `run`.
         """
         if not (winners := [trial.architecture for trial in self.top(k)]):
             raise StudyError(no_result(self.name, self.history))
-        return self._companions.rejudge(RETRAINED, winners, workers=workers, executor=executor, observer=observer)
+        return self._companions.rejudge(
+            RETRAINED, winners, workers=workers, executor=executor, observer=observer
+        )
 
     # --- results
 
@@ -264,7 +334,8 @@ class Study:
 
     @property
     def best(self) -> Trial:
-        """The best feasible trial by the first objective, of those that went the farthest; ties go to the next objectives.
+        """The best feasible trial by the first objective, of those that went the farthest; ties go to the
+        next objectives.
 
         Raises:
             StudyError: If no trial completed, or none meets the constraints.
@@ -279,20 +350,27 @@ class Study:
         return list(self.history.front)
 
     def top(self, k: int) -> list[Trial]:
-        """Return the `k` best feasible trials, each architecture once; those of all fidelity first, then as `History.ranked` says."""
+        """Return the `k` best feasible trials, each architecture once; those of all fidelity first, then as
+        `History.ranked` says.
+        """
         return self.history.top(k)
 
     def pick(self, *, weights: Mapping[str, float] | None = None, bounds: ConstraintsLike = None) -> Trial:
-        """Return one trial of the Pareto front: by weights of the objectives, within bounds, or, given neither, at the knee (see `retia.trial.pick`)."""
+        """Return one trial of the Pareto front: by weights of the objectives, within bounds, or, given
+        neither, at the knee (see `retia.trial.pick`).
+        """
         return pick(self.pareto, self.objectives, weights=weights, bounds=bounds)
 
     def hypervolume(self, reference: Mapping[str, float]) -> float:
-        """Return the volume between the Pareto front and a reference point, which names a value for every objective.
+        """Return the volume between the Pareto front and a reference point, which names a value for every
+        objective.
 
         Raises:
             StudyError: If an objective is missing.
         """
-        return hypervolume([self.history.losses(trial) for trial in self.pareto], reference_point(self.objectives, reference))
+        return hypervolume(
+            [self.history.losses(trial) for trial in self.pareto], reference_point(self.objectives, reference)
+        )
 
     @property
     def baseline_trial(self) -> Trial | None:
@@ -306,7 +384,9 @@ class Study:
 
     @property
     def retrained(self) -> "Study | None":
-        """The best architectures as the study's own evaluator judged them after a search by a supernet, if it did."""
+        """The best architectures as the study's own evaluator judged them after a search by a supernet, if it
+        did.
+        """
         return self._companions.get(RETRAINED)
 
     @property
@@ -347,7 +427,9 @@ class Study:
     _repr_html_ = as_html
 
     def _opened(self, strategy: Strategy) -> StudyRecord:
-        """Return the record, with the history up to date and the folder of the files marked as this study's."""
+        """Return the record, with the history up to date and the folder of the files marked as this
+        study's.
+        """
         if self._database is not None:
             self._database.check_writable()
         interrupts = Interrupts()
@@ -378,17 +460,25 @@ class Study:
         header = Header(
             name=self.name,
             space=self.space.to_json(),
-            evaluator=describe(self.evaluator) if self._prepared_by is None else {**describe(self.evaluator), "prepared_by": self._prepared_by},
+            evaluator=describe(self.evaluator)
+            if self._prepared_by is None
+            else {**describe(self.evaluator), "prepared_by": self._prepared_by},
             objectives=self.objectives,
             constraints=self.constraints,
             seed=self.seed,
             baseline=dict(self.baseline),
         )
-        return MemoryRecord(header) if self._database is None else open_record(self._database, header, force=self._force)
+        return (
+            MemoryRecord(header)
+            if self._database is None
+            else open_record(self._database, header, force=self._force)
+        )
 
     @cached_property
     def _history(self) -> History:
-        return History(self.objectives, self.constraints, map(self._place, self._record.refresh(everything=True)))
+        return History(
+            self.objectives, self.constraints, map(self._place, self._record.refresh(everything=True))
+        )
 
     def _place(self, trial: Trial) -> Trial:
         if trial.state == "completed":

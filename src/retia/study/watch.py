@@ -13,8 +13,9 @@ __all__ = ["Watch"]
 class Watch:
     """Listens to the reports of one trial.
 
-    A trial is stopped if the best that it has reported is worse than its limits allow, and what it has reported, with the costs, has all
-    metrics that the study needs: then it is a completed trial, marked by the step at which it was stopped.
+    A trial is stopped if the best that it has reported is worse than its limits allow, and what it has
+    reported, with the costs, has all metrics that the study needs: then it is a completed trial, marked by
+    the step at which it was stopped.
 
     Attributes:
         limits: How bad the trial may be; None for any.

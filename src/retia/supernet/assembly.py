@@ -1,4 +1,6 @@
-"""Assembling a supernet's model: constructed once with symbolic values, its layers made elastic, its slots found."""
+"""Assembling a supernet's model: constructed once with symbolic values, its layers made elastic, its slots
+found.
+"""
 
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -76,7 +78,8 @@ def assemble(
 
     Raises:
         SpaceError: If the constructor fails.
-        SupernetError: If a layer with a searchable tensor has no elastic version, or a function hides a choice.
+        SupernetError: If a layer with a searchable tensor has no elastic version, or a function hides a
+            choice.
     """
     domains = {label: parameter.domain for label, parameter in space.parameters.items()}
     with RecordedSizes(domains) as sizes:
@@ -101,16 +104,22 @@ def assemble(
             module.transform_kernels(domains)
             transformed = True
     if kernel_transform and not transformed:
-        msg = f"kernel_transform=True has nothing to transform: no convolution of {space.name} has a searchable kernel. Leave it out, or search one."
+        msg = (
+            f"kernel_transform=True has nothing to transform: no convolution of {space.name} has a "
+            "searchable kernel. Leave it out, or search one."
+        )
         raise SupernetError(msg)
     return Assembly(model, Slots(found), tuple(divisions), tuple(products))
 
 
 def _make_elastic(path: str, module: nn.Module, sizes: RecordedSizes, slots: list[Slot]) -> None:
-    tensors: dict[str, Tensor] = {name: t for own in (module._parameters, module._buffers) for name, t in own.items() if t is not None}
+    tensors: dict[str, Tensor] = {
+        name: t for own in (module._parameters, module._buffers) for name, t in own.items() if t is not None
+    }
     if lazy := next((name for name, tensor in tensors.items() if is_lazy(tensor)), None):
         msg = (
-            f"{where(path)} ({type(module).__name__}) takes the size of its '{lazy}' from the first call, so a supernet can't know it. Give the layer its size."
+            f"{where(path)} ({type(module).__name__}) takes the size of its '{lazy}' from the first call, "
+            "so a supernet can't know it. Give the layer its size."
         )
         raise SupernetError(msg)
     shapes = {name: sizes.of(tensor) or tuple(tensor.shape) for name, tensor in tensors.items()}
@@ -122,8 +131,10 @@ def _make_elastic(path: str, module: nn.Module, sizes: RecordedSizes, slots: lis
     if is_parametrized(module):
         name, labels = _searched(slots, searchable)
         msg = (
-            f"{where(path)} ({layer.__name__.removeprefix('Parametrized')}) has a searchable '{name}' (label {labels}) and a parametrization, such as "
-            f"weight_norm, which computes a tensor from others. Parametrize the models that subnet() returns instead, give the layer a constant size, or use a multi-trial strategy."
+            f"{where(path)} ({layer.__name__.removeprefix('Parametrized')}) has a searchable '{name}' "
+            f"(label {labels}) and a parametrization, such as "
+            "weight_norm, which computes a tensor from others. Parametrize the models that subnet() "
+            "returns instead, give the layer a constant size, or use a multi-trial strategy."
         )
         raise SupernetError(msg)
     if behaviour is None:
@@ -140,22 +151,32 @@ def _make_elastic(path: str, module: nn.Module, sizes: RecordedSizes, slots: lis
         raise SupernetError(msg) from error
 
 
-def _refuse_torchs_own(path: str, layer: type[nn.Module], slots: list[Slot], searchable: dict[str, tuple[int, ...]]) -> None:
-    """Refuse a layer of torch's, or one derived from it: what it does with a part of its tensors is not for us to guess."""
-    torchs = next((base for base in layer.__mro__ if base.__module__.startswith("torch.") and base not in _CONTAINERS), None)
+def _refuse_torchs_own(
+    path: str, layer: type[nn.Module], slots: list[Slot], searchable: dict[str, tuple[int, ...]]
+) -> None:
+    """Refuse a layer of torch's, or one derived from it: what it does with a part of its tensors is not for
+    us to guess.
+    """
+    torchs = next(
+        (base for base in layer.__mro__ if base.__module__.startswith("torch.") and base not in _CONTAINERS),
+        None,
+    )
     if torchs is None or not issubclass(torchs, nn.Module):
         return
     name, labels = _searched(slots, searchable)
     what = f"{where(path)} ({layer.__name__}) has a searchable '{name}' (label {labels})"
     if layer is torchs:
         msg = (
-            f"{what}, but {layer.__name__} has no elastic version. Fix it before the search, give it a constant size, "
+            f"{what}, but {layer.__name__} has no elastic version. Fix it before the search, "
+            "give it a constant size, "
             f"register one with @retia.elastic(nn.{layer.__name__}), or use a multi-trial strategy."
         )
     else:
         msg = (
-            f"{what}. {layer.__name__} derives from {torchs.__name__} and may compute something else, so it is not replaced unasked. "
-            f"{_as_torchs(layer, torchs)} register how it is elastic with @retia.elastic({layer.__name__}), give it a constant size, or use a multi-trial strategy."
+            f"{what}. {layer.__name__} derives from {torchs.__name__} and may compute something else, "
+            "so it is not replaced unasked. "
+            f"{_as_torchs(layer, torchs)} register how it is elastic with @retia.elastic({layer.__name__}), "
+            "give it a constant size, or use a multi-trial strategy."
         )
     raise SupernetError(msg)
 
@@ -165,7 +186,9 @@ def _as_torchs(layer: type[nn.Module], torchs: type[nn.Module]) -> str:
     if behaviour is None:
         return "To search it,"
     register = f"retia.elastic({layer.__name__})(retia.supernet.{behaviour.__name__})"
-    return f"If it reads its tensors as {torchs.__name__} does, write {register} before the search. Otherwise,"
+    return (
+        f"If it reads its tensors as {torchs.__name__} does, write {register} before the search. Otherwise,"
+    )
 
 
 def where(path: str) -> str:
@@ -189,10 +212,13 @@ def _searched(slots: list[Slot], searchable: dict[str, tuple[int, ...]]) -> tupl
 
 def _divisions(path: str, module: nn.Module) -> list[Division]:
     found: list[Division] = []
-    # A layer without tensors, such as a normalization without weights, is not elastic, and its sizes have to divide all the same.
+    # A layer without tensors, such as a normalization without weights, is not elastic, and its sizes have to
+    # divide all the same.
     behaviour = type(module) if isinstance(module, Elastic) else behaviour_of(type(module))
     for divisor, dividend in behaviour.divides if behaviour is not None else ():
         terms = expression_of(getattr(module, divisor)), expression_of(getattr(module, dividend))
         if labels_of(terms):
-            found.append(Division(path, type(module).__name__.removeprefix("Elastic"), divisor, dividend, *terms))
+            found.append(
+                Division(path, type(module).__name__.removeprefix("Elastic"), divisor, dividend, *terms)
+            )
     return found

@@ -16,10 +16,11 @@ _SEPARATE = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
 
 @elastic(nn.MultiheadAttention)
 class ElasticAttention(Elastic):
-    """Attention that uses the first features of the projections of queries, keys and values, split among its present heads.
+    """Attention that uses the first features of the projections of queries, keys and values, split among its
+    present heads.
 
-    Torch keeps the three projections in one tensor where keys and values are as wide as queries, and in three where they are not. If that
-    depends on the architecture, the supernet keeps three.
+    Torch keeps the three projections in one tensor where keys and values are as wide as queries, and in three
+    where they are not. If that depends on the architecture, the supernet keeps three.
     """
 
     divides = (("num_heads", "embed_dim"),)
@@ -30,7 +31,9 @@ class ElasticAttention(Elastic):
     vdim: int
 
     def prepare(self) -> None:
-        """Keep the projections apart if keys or values may be wider or narrower than queries for some architecture."""
+        """Keep the projections apart if keys or values may be wider or narrower than queries for some
+        architecture.
+        """
         stacked = self._parameters[_STACKED]
         queries, keys, values = (expression_of(width) for width in (self.embed_dim, self.kdim, self.vdim))
         if stacked is None or queries == keys == values:
@@ -40,15 +43,23 @@ class ElasticAttention(Elastic):
             self._parameters[name] = nn.Parameter(weight.clone(), stacked.requires_grad)
         widths = (self.embed_dim, self.kdim, self.vdim)
         separate = {name: (self.embed_dim, width) for name, width in zip(_SEPARATE, widths, strict=True)}
-        self.elastic_sizes = {**separate, **{name: shape for name, shape in self.elastic_sizes.items() if name != _STACKED}}
+        self.elastic_sizes = {
+            **separate,
+            **{name: shape for name, shape in self.elastic_sizes.items() if name != _STACKED},
+        }
 
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """Return the shapes of the tensors, with the projections in one or in three as torch would have them."""
+        """Return the shapes of the tensors, with the projections in one or in three as torch would have
+        them.
+        """
         if _STACKED in self.elastic_sizes:
             return self.elastic_sizes
         if not self._qkv_same_embed_dim:
             # No larger than what there is: the self-check sees the rest.
-            return {name: tuple(map(min, shape, self.full(name).shape)) for name, shape in self.elastic_sizes.items()}
+            return {
+                name: tuple(map(min, shape, self.full(name).shape))
+                for name, shape in self.elastic_sizes.items()
+            }
         others = {name: shape for name, shape in self.elastic_sizes.items() if name not in _SEPARATE}
         return {_STACKED: (3 * self.embed_dim, self.embed_dim), **others}
 
@@ -77,7 +88,9 @@ class ElasticAttention(Elastic):
 
     @property
     def _qkv_same_embed_dim(self) -> bool:
-        """Whether torch would have the projections in one tensor: what it decided once, in the constructor."""
+        """Whether torch would have the projections in one tensor: what it decided once, in the
+        constructor.
+        """
         return self.embed_dim == self.kdim == self.vdim
 
     def __getattr__(self, name: str) -> Any:

@@ -22,7 +22,8 @@ class ElasticConvolution(Elastic):
     The weight has the shape (out, in / groups, *kernel).
 
     Attributes:
-        kernels: The sizes between which kernels are transformed, the largest first; none if the centre is used as it is.
+        kernels: The sizes between which kernels are transformed, the largest first; none if the centre is
+            used as it is.
 
     Reference:
         Cai et al., Once-for-All, ICLR 2020, section 3.3 (elastic kernel size, elastic width).
@@ -36,10 +37,11 @@ class ElasticConvolution(Elastic):
     kernels: tuple[tuple[int, ...], ...] = ()
 
     def transform_kernels(self, domains: Mapping[str, Domain]) -> None:
-        """Let each smaller kernel be a learnt linear map of the centre of the next larger one, the identity at first.
+        """Let each smaller kernel be a learnt linear map of the centre of the next larger one, the identity
+        at first.
 
-        A map is a matrix of the shape (k * k, k * k) for a kernel of k * k, a parameter of the supernet's layer that all channels share and no
-        subnet has.
+        A map is a matrix of the shape (k * k, k * k) for a kernel of k * k, a parameter of the supernet's
+        layer that all channels share and no subnet has.
 
         Args:
             domains: The domains of the parameters, by label.
@@ -48,8 +50,9 @@ class ElasticConvolution(Elastic):
             SupernetError: If of two kernels neither holds the other, as 3 x 5 and 5 x 3.
 
         Reference:
-            Cai et al., Once-for-All, ICLR 2020, section 3.3 (elastic kernel size). Deviation: kernels may have one to three
-            dimensions, be oblong, and have channels in groups or not; theirs are square and depthwise.
+            Cai et al., Once-for-All, ICLR 2020, section 3.3 (elastic kernel size). Deviation: kernels may
+            have one to three dimensions, be oblong, and have channels in groups or not; theirs are square and
+            depthwise.
         """
         term = expression_of(self.kernel_size)
         sizes = sorted({size for _, size in values_of(Call(tuple, (term,)), domains)}, reverse=True)
@@ -57,8 +60,10 @@ class ElasticConvolution(Elastic):
         for larger, smaller in pairwise(sizes):
             if any(a < b for a, b in zip(larger, smaller, strict=True)):
                 msg = (
-                    f"A kernel is made from the centre of the next larger one, but of {larger} and {smaller}, which the choice of {sorted(labels_of(term))} "
-                    f"gives, neither holds the other. Choose kernels that do, such as 3, 5 and 7, or leave kernel_transform off."
+                    "A kernel is made from the centre of the next larger one, "
+                    f"but of {larger} and {smaller}, which the choice of {sorted(labels_of(term))} "
+                    "gives, neither holds the other. Choose kernels that do, such as 3, 5 and 7, "
+                    "or leave kernel_transform off."
                 )
                 raise SupernetError(msg)
             matrix = torch.eye(math.prod(smaller), dtype=weight.dtype, device=weight.device)
@@ -71,16 +76,27 @@ class ElasticConvolution(Elastic):
         return [self.cut(name, shape, (*(0 for _ in shape[:2]), *_starts(full.shape[2:], shape[2:])))]
 
     def part(self, name: str) -> Tensor:
-        """Return the part of a tensor that the present architecture uses; of the weight, its kernels transformed if they are to be."""
+        """Return the part of a tensor that the present architecture uses; of the weight, its kernels
+        transformed if they are to be.
+        """
         if name == "weight" and self.kernels:
             return self._transformed(self.shapes()[name])
         return super().part(name)
 
     def is_transformed(self, kernel: tuple[int, ...]) -> bool:
-        """Whether a kernel of a size is more than the centre of the full one: some matrix on the way to it is no longer the identity."""
-        steps = [_name(larger, smaller) for larger, smaller in pairwise(self.kernels) if all(a >= b for a, b in zip(smaller, kernel, strict=True))]
+        """Whether a kernel of a size is more than the centre of the full one: some matrix on the way to it is
+        no longer the identity.
+        """
+        steps = [
+            _name(larger, smaller)
+            for larger, smaller in pairwise(self.kernels)
+            if all(a >= b for a, b in zip(smaller, kernel, strict=True))
+        ]
         matrices = [self._parameters[step] for step in steps]
-        return any(matrix is not None and not torch.equal(matrix, torch.eye(len(matrix)).to(matrix)) for matrix in matrices)
+        return any(
+            matrix is not None and not torch.equal(matrix, torch.eye(len(matrix)).to(matrix))
+            for matrix in matrices
+        )
 
     def _transformed(self, shape: tuple[int, ...]) -> Tensor:
         full = self.full("weight")
@@ -89,11 +105,16 @@ class ElasticConvolution(Elastic):
         for larger, smaller in pairwise(self.kernels):
             if larger == shape[2:]:
                 break
-            starts = [inner - outer for inner, outer in zip(_starts(whole, smaller), _starts(whole, larger), strict=True)]
+            starts = [
+                inner - outer
+                for inner, outer in zip(_starts(whole, smaller), _starts(whole, larger), strict=True)
+            ]
             centre = window(weight, (0, 0, *starts), (*shape[:2], *smaller))
             matrix = self._parameters[_name(larger, smaller)]
             assert matrix is not None
-            weight = linear(centre.flatten(2), matrix).unflatten(2, smaller)  # (out, in / groups, k * k), then with the kernel's own shape
+            weight = linear(centre.flatten(2), matrix).unflatten(
+                2, smaller
+            )  # (out, in / groups, k * k), then with the kernel's own shape
         return weight
 
 

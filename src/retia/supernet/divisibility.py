@@ -8,7 +8,21 @@ from typing import Any
 from retia.errors import SpaceError, SupernetError
 from retia.nn import ModelSpace
 from retia.rng import stream
-from retia.space import Architecture, Call, Domain, Expression, Item, Operation, Reference, Value, evaluate, greatest, labels_of, possible_values, values_of
+from retia.space import (
+    Architecture,
+    Call,
+    Domain,
+    Expression,
+    Item,
+    Operation,
+    Reference,
+    Value,
+    evaluate,
+    greatest,
+    labels_of,
+    possible_values,
+    values_of,
+)
 from retia.supernet.assembly import Division, where
 
 __all__ = ["check_divisions"]
@@ -18,15 +32,17 @@ COMBINATIONS = 100_000
 TRIES = 100
 """How many architectures are sampled to find one with certain values, in a space with restrictions."""
 LISTED = 50
-"""How many combinations of values a message lists at most, where a function of the user's has no name to call it by."""
+"""How many combinations of values a message lists at most, where a function of the user's has no name to call
+it by.
+"""
 
 
 def check_divisions(space: ModelSpace, divisions: Sequence[Division]) -> None:
     """Refuse a space in which a size does not divide another for some architecture.
 
     Raises:
-        SupernetError: If there is one; the message names the architecture, and the restriction that excludes it. Or if the sizes depend on too many
-            values to look through.
+        SupernetError: If there is one; the message names the architecture, and the restriction that excludes
+            it. Or if the sizes depend on too many values to look through.
     """
     constraints: list[str] = []
     first = called = ""
@@ -41,21 +57,35 @@ def check_divisions(space: ModelSpace, divisions: Sequence[Division]) -> None:
         if not first:
             values = evaluate(division.terms, architecture.unwrapped)
             first = (
-                f"{where(division.path)} ({division.layer}) needs its {division.divisor} to divide its {division.dividend}, "
+                f"{where(division.path)} ({division.layer}) needs its {division.divisor} to divide its "
+                f"{division.dividend}, "
                 f"but they are {values[0]} and {values[1]} for {dict(architecture)}."
             )
         constraint = _as_constraint(space, division)
         if constraint not in constraints:
             constraints.append(constraint)
-            called = ", where f is the function given to retia.apply" if "f(" in constraint and not _can_be_called(division.terms) else called
+            called = (
+                ", where f is the function given to retia.apply"
+                if "f(" in constraint and not _can_be_called(division.terms)
+                else called
+            )
     if first:
-        conjunction = " and ".join(f"({constraint})" for constraint in constraints) if len(constraints) > 1 else constraints[0]
-        msg = f"{first} Exclude such architectures with space.where(lambda a: {conjunction}){called}, or compute one size from the other."
+        conjunction = (
+            " and ".join(f"({constraint})" for constraint in constraints)
+            if len(constraints) > 1
+            else constraints[0]
+        )
+        msg = (
+            f"{first} Exclude such architectures with space.where(lambda a: {conjunction}){called}, "
+            "or compute one size from the other."
+        )
         raise SupernetError(msg)
 
 
 def _always_even(division: Division, domains: Mapping[str, Domain]) -> bool:
-    """Whether a division comes out even for all values of its two sizes, as far as these can be looked through."""
+    """Whether a division comes out even for all values of its two sizes, as far as these can be looked
+    through.
+    """
     try:
         return all(_divides(*sizes) for sizes in possible_values(division.terms, domains))
     except SpaceError:
@@ -67,8 +97,10 @@ def _refuse_endless(space: ModelSpace, division: Division) -> None:
     combinations = math.prod(space.parameters[label].domain.size for label in labels)
     if combinations > COMBINATIONS:
         msg = (
-            f"{where(division.path)} ({division.layer}) needs its {division.divisor} to divide its {division.dividend} for every architecture, but they "
-            f"depend on {labels}, which have {combinations:,.0f} combinations of values; at most {COMBINATIONS:,} can be looked through. "
+            f"{where(division.path)} ({division.layer}) needs its {division.divisor} to divide its "
+            f"{division.dividend} for every architecture, but they "
+            f"depend on {labels}, which have {combinations:,.0f} combinations of values; "
+            f"at most {COMBINATIONS:,} can be looked through. "
             f"Choose them from a list, or compute one size from the other, as in width = heads * head_width."
         )
         raise SupernetError(msg)
@@ -99,7 +131,11 @@ def _architectures_with(space: ModelSpace, values: Mapping[str, Value]) -> Itera
     ]
     rng = stream(0, "divisions")
     for i in range(len(rest) + (TRIES if space.restrictions else 0)):
-        others = rest[i] if i < len(rest) else {label: parameter.domain.sample(rng) for label, parameter in space.parameters.items()}
+        others = (
+            rest[i]
+            if i < len(rest)
+            else {label: parameter.domain.sample(rng) for label, parameter in space.parameters.items()}
+        )
         architecture = space.canonical({**others, **values})
         if architecture.items() >= values.items() and architecture in space:
             yield architecture
@@ -123,7 +159,9 @@ def _can_be_called(term: Any) -> bool:
     """Whether all functions in a term go by their names everywhere, as `min` does and a lambda does not."""
     match term:
         case Call(function=function, arguments=arguments):
-            return getattr(builtins, getattr(function, "__name__", ""), None) is function and all(map(_can_be_called, arguments))
+            return getattr(builtins, getattr(function, "__name__", ""), None) is function and all(
+                map(_can_be_called, arguments)
+            )
         case Operation(operands=operands):
             return all(map(_can_be_called, operands))
         case Item(of=of):
@@ -135,7 +173,9 @@ def _can_be_called(term: Any) -> bool:
 
 
 def _as_list(space: ModelSpace, division: Division) -> str | None:
-    """Return the condition as a list of the values that fit, or of those that don't, whichever is shorter; None if both are long."""
+    """Return the condition as a list of the values that fit, or of those that don't, whichever is shorter;
+    None if both are long.
+    """
     labels = sorted(labels_of(division.terms))
     rows: dict[bool, list[Any]] = {True: [], False: []}
     for values, even in _combinations(space, division):

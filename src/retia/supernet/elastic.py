@@ -13,21 +13,27 @@ __all__ = ["Elastic", "behaviour_of", "elastic", "elastic_version", "prefix", "w
 
 
 class Elastic(nn.Module):
-    """What makes a layer elastic: whoever reads its tensors, the layer's own `forward` above all, gets the part in use.
+    """What makes a layer elastic: whoever reads its tensors, the layer's own `forward` above all, gets the
+    part in use.
 
-    The full tensors stay registered as they were, so optimizers, `state_dict` and `.to` see them, and gradients reach them. A subclass
-    says how a kind of layer differs from the rule, which is that the part is a tensor's first entries along each dimension; of a size that is a
-    product, the first of each factor. It may override up to three methods, and is registered with `@elastic(Layer)`.
+    The full tensors stay registered as they were, so optimizers, `state_dict` and `.to` see them, and
+    gradients reach them. A subclass says how a kind of layer differs from the rule, which is that the part is
+    a tensor's first entries along each dimension; of a size that is a product, the first of each factor. It
+    may override up to three methods, and is registered with `@elastic(Layer)`.
 
     Attributes:
         elastic_sizes: The shape of each of the layer's tensors for the present architecture.
-        factors: For tensors of which a size is a product, the factors of each size for the present architecture, the outermost first: ((3, 16), (8,)).
+        factors: For tensors of which a size is a product, the factors of each size for the present
+            architecture, the outermost first: ((3, 16), (8,)).
         full_factors: The same of the full tensors.
-        masks: While sizes are mixed, what entries of a tensor are multiplied by: for each tensor pairs of a dimension and a mask along it.
+        masks: While sizes are mixed, what entries of a tensor are multiplied by: for each tensor pairs of a
+            dimension and a mask along it.
         divides: Pairs of attributes, the first of which must divide the second for every architecture.
         outputs: Which dimension of a weight its outputs lie along; None if that is true of all.
-        stacked: Whether the layer's own code says in which order the factors of its sizes are, as attention's does for queries, keys and values.
-        kernel: From which dimension on a weight has the extents of a kernel, of which the centre is used; None if it has none.
+        stacked: Whether the layer's own code says in which order the factors of its sizes are, as attention's
+            does for queries, keys and values.
+        kernel: From which dimension on a weight has the extents of a kernel, of which the centre is used;
+            None if it has none.
     """
 
     elastic_sizes: dict[str, tuple[int, ...]]
@@ -43,18 +49,23 @@ class Elastic(nn.Module):
         """Rearrange the full tensors once, after the layer has been constructed with symbolic attributes."""
 
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """Return the shape of every tensor that the layer has when it is built alone, given its present attributes."""
+        """Return the shape of every tensor that the layer has when it is built alone, given its present
+        attributes.
+        """
         return self.elastic_sizes
 
     def pieces(self, name: str, shape: tuple[int, ...]) -> Sequence[Tensor]:
-        """Return views of the full tensors which, concatenated along the first dimension, are the part of tensor `name`.
+        """Return views of the full tensors which, concatenated along the first dimension, are the part of
+        tensor `name`.
 
         A view may have a dimension of the part in several, one for each factor, as `cut` returns it.
         """
         return [self.cut(name, shape)]
 
     def cut(self, name: str, shape: Sequence[int], starts: Sequence[int] | None = None) -> Tensor:
-        """Return a view of a full tensor that has `shape` entries from `starts` on; of a dimension with factors, the first of each, in dimensions of their own."""
+        """Return a view of a full tensor that has `shape` entries from `starts` on; of a dimension with
+        factors, the first of each, in dimensions of their own.
+        """
         full = self.full(name)
         starts = (0,) * len(shape) if starts is None else starts
         if name not in self.factors:
@@ -80,7 +91,11 @@ class Elastic(nn.Module):
             return taken[name]
         shape = self.shapes()[name]
         pieces = self.pieces(name, shape)
-        return _joined(pieces[0], shape) if len(pieces) == 1 else torch.cat([_joined(piece, (-1, *shape[1:])) for piece in pieces])
+        return (
+            _joined(pieces[0], shape)
+            if len(pieces) == 1
+            else torch.cat([_joined(piece, (-1, *shape[1:])) for piece in pieces])
+        )
 
     @torch.no_grad()
     def write(self, name: str, values: Tensor) -> None:
@@ -92,7 +107,9 @@ class Elastic(nn.Module):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the layer; the parts of buffers that are not views, which it may change, are written back."""
-        buffers = [name for name in self.factors if self._buffers.get(name) is not None] if self.factors else ()
+        buffers = (
+            [name for name in self.factors if self._buffers.get(name) is not None] if self.factors else ()
+        )
         if not buffers:
             return super().__call__(*args, **kwargs)
         taken = self.__dict__["_taken"] = {name: self.part(name) for name in buffers}
@@ -116,9 +133,18 @@ class Elastic(nn.Module):
         return super().__getattr__(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # A forward that assigns to a buffer, as in a moving average, means the part; load_state_dict(..., assign=True) the full one.
-        full = self._buffers.get(name) if isinstance(value, Tensor) and name in self.__dict__.get("elastic_sizes", ()) else None
-        if full is not None and not full.is_meta and (value.shape != full.shape or value.shape == self.shapes()[name]):
+        # A forward that assigns to a buffer, as in a moving average, means the part; load_state_dict(...,
+        # assign=True) the full one.
+        full = (
+            self._buffers.get(name)
+            if isinstance(value, Tensor) and name in self.__dict__.get("elastic_sizes", ())
+            else None
+        )
+        if (
+            full is not None
+            and not full.is_meta
+            and (value.shape != full.shape or value.shape == self.shapes()[name])
+        ):
             self.write(name, value)
             if name in (taken := self.__dict__.get("_taken", {})):
                 taken[name] = value
@@ -175,7 +201,11 @@ def behaviour_of(layer: type[nn.Module]) -> type[Elastic] | None:
 @cache
 def elastic_version(behaviour: type[Elastic], layer: type[nn.Module]) -> type[Elastic]:
     """Return the class of a layer's elastic version, which is a subclass of the layer's own."""
-    return type(f"Elastic{layer.__name__}", (behaviour, layer), {"__module__": behaviour.__module__, "__doc__": layer.__doc__})
+    return type(
+        f"Elastic{layer.__name__}",
+        (behaviour, layer),
+        {"__module__": behaviour.__module__, "__doc__": layer.__doc__},
+    )
 
 
 def prefix(tensor: Tensor, shape: Sequence[int]) -> Tensor:
@@ -202,7 +232,9 @@ def window(tensor: Tensor, starts: Sequence[int], shape: Sequence[int]) -> Tenso
         return tensor.narrow(cut[0], starts[cut[0]], shape[cut[0]])
     # One view for all dimensions: the gradient is put into its place once, not once for each dimension.
     strides = tensor.stride()
-    offset = tensor.storage_offset() + sum(start * stride for start, stride in zip(starts, strides, strict=True))
+    offset = tensor.storage_offset() + sum(
+        start * stride for start, stride in zip(starts, strides, strict=True)
+    )
     return tensor.as_strided(shape, strides, offset)
 
 

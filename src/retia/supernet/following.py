@@ -1,4 +1,6 @@
-"""Which dimensions of a model's tensors follow each other in a run, and how the run divides them and puts them together."""
+"""Which dimensions of a model's tensors follow each other in a run, and how the run divides them and puts
+them together.
+"""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,7 +15,9 @@ from torch.utils.weak import WeakTensorKeyDictionary
 __all__ = ["Following", "Seen"]
 
 Seen: TypeAlias = "tuple[tuple[int, ...], str | None]"
-"""The extents into which a run divides a dimension, the outermost first, and the operation that it was lost at, if it was."""
+"""The extents into which a run divides a dimension, the outermost first, and the operation that it was lost
+at, if it was.
+"""
 
 
 class _Axis:
@@ -39,7 +43,8 @@ _Dims: TypeAlias = "list[list[_Axis]]"
 
 
 class Following(TorchDispatchMode):
-    """Follows the dimensions of parameters and buffers through a run: what multiplies, adds or copies makes two of them the same, a view divides them.
+    """Follows the dimensions of parameters and buffers through a run: what multiplies, adds or copies makes
+    two of them the same, a view divides them.
 
     Operations that are not known keep the dimensions whose extents they keep.
 
@@ -50,7 +55,10 @@ class Following(TorchDispatchMode):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self._dims: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
-        self._own = {**dict(model.named_parameters(remove_duplicate=False)), **dict(model.named_buffers(remove_duplicate=False))}
+        self._own = {
+            **dict(model.named_parameters(remove_duplicate=False)),
+            **dict(model.named_buffers(remove_duplicate=False)),
+        }
         self._first = {name: self._of(tensor) for name, tensor in self._own.items()}
 
     def __contains__(self, name: str) -> bool:
@@ -61,13 +69,21 @@ class Following(TorchDispatchMode):
         leaves = _leaves(self._first[name][dim])
         return tuple(leaf.extent for leaf in leaves), next((leaf.lost for leaf in leaves if leaf.lost), None)
 
-    def __torch_dispatch__(self, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
         result = func(*args, **(kwargs or {}))
         outputs = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
         inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         if inputs and outputs:
             name = func.overloadpacket.__name__
-            rule = _RULES.get(name) or (_norm if "norm" in name else _elementwise if torch.Tag.pointwise in func.tags else _others)
+            rule = _RULES.get(name) or (
+                _norm if "norm" in name else _elementwise if torch.Tag.pointwise in func.tags else _others
+            )
             for output, dims in zip(outputs, rule(self, name, args, inputs, outputs), strict=False):
                 self._dims[output] = dims
         return result
@@ -152,11 +168,15 @@ def _lose(dims: _Dims, name: str) -> None:
 _Rule: TypeAlias = "Callable[[Following, str, tuple[Any, ...], list[Tensor], list[Tensor]], list[_Dims]]"
 
 
-def _view(run: Following, _: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]) -> list[_Dims]:
+def _view(
+    run: Following, _: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]
+) -> list[_Dims]:
     return [_regrouped(run._of(inputs[0]), outputs[0].shape)]
 
 
-def _transpose(run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]) -> list[_Dims]:
+def _transpose(
+    run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]
+) -> list[_Dims]:
     order = list(range(inputs[0].ndim))
     if name == "permute":
         order = [dim % len(order) for dim in args[1]]
@@ -167,11 +187,15 @@ def _transpose(run: Following, name: str, args: tuple[Any, ...], inputs: list[Te
     return [[dims[dim] for dim in order]]
 
 
-def _expand(run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]) -> list[_Dims]:
+def _expand(
+    run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]
+) -> list[_Dims]:
     return [_elementwise(run, name, args, inputs, [output])[0] for output in outputs]
 
 
-def _elementwise(run: Following, _: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]) -> list[_Dims]:
+def _elementwise(
+    run: Following, _: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]
+) -> list[_Dims]:
     shape = outputs[0].shape
     dims = _fresh(shape)
     for tensor in inputs:
@@ -181,7 +205,9 @@ def _elementwise(run: Following, _: str, args: tuple[Any, ...], inputs: list[Ten
     return [dims] * len(outputs)
 
 
-def _norm(run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]) -> list[_Dims]:
+def _norm(
+    run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]
+) -> list[_Dims]:
     dims = run._of(inputs[0])
     for tensor in inputs[1:]:
         own = run._of(tensor)
@@ -190,12 +216,19 @@ def _norm(run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor]
     return [dims]
 
 
-def _others(run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]) -> list[_Dims]:
+def _others(
+    run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]
+) -> list[_Dims]:
     dims = run._of(inputs[0])
     found: list[_Dims] = []
     for output in outputs:
         kept = output.ndim == inputs[0].ndim
-        found.append([dim if kept and inputs[0].shape[i] == output.shape[i] else _axis(output.shape[i]) for i, dim in enumerate(dims[: output.ndim])])
+        found.append(
+            [
+                dim if kept and inputs[0].shape[i] == output.shape[i] else _axis(output.shape[i])
+                for i, dim in enumerate(dims[: output.ndim])
+            ]
+        )
         found[-1] += _fresh(output.shape[len(dims) :])
     _lose([axes for dims_ in found for axes in dims_ if not any(axes is dim for dim in dims)], name)
     if outputs[0].ndim == inputs[0].ndim:
@@ -205,8 +238,14 @@ def _others(run: Following, name: str, args: tuple[Any, ...], inputs: list[Tenso
     return found
 
 
-def _reduction(run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]) -> list[_Dims]:
-    over = args[1] if len(args) > 1 and isinstance(args[1], list | tuple | int) and not isinstance(args[1], bool) else ()
+def _reduction(
+    run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]
+) -> list[_Dims]:
+    over = (
+        args[1]
+        if len(args) > 1 and isinstance(args[1], list | tuple | int) and not isinstance(args[1], bool)
+        else ()
+    )
     over = [over] if isinstance(over, int) else [dim % inputs[0].ndim for dim in over]
     dims = run._of(inputs[0])
     if outputs[0].ndim == len(dims):
@@ -215,21 +254,31 @@ def _reduction(run: Following, name: str, args: tuple[Any, ...], inputs: list[Te
     return [kept if len(kept) == outputs[0].ndim else _fresh(outputs[0].shape)] * len(outputs)
 
 
-def _select(run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]) -> list[_Dims]:
+def _select(
+    run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]
+) -> list[_Dims]:
     dims = list(run._of(inputs[0]))
     del dims[args[1] if len(args) > 1 else 0]
     return [dims] * len(outputs)
 
 
-def _split(run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]) -> list[_Dims]:
+def _split(
+    run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]
+) -> list[_Dims]:
     whole = inputs[0]
-    dim = (args[1] if name == "slice" and len(args) > 1 else args[2] if name != "slice" and len(args) > 2 else 0) % whole.ndim
+    dim = (
+        args[1] if name == "slice" and len(args) > 1 else args[2] if name != "slice" and len(args) > 2 else 0
+    ) % whole.ndim
     start = args[2] if name == "slice" and len(args) > 2 and args[2] else 0
     extents = {output.shape[dim] for output in outputs}
-    return _parts(run._of(whole), dim, whole.shape[dim], extents.pop() if len(extents) == 1 else 0, start, name, outputs)
+    return _parts(
+        run._of(whole), dim, whole.shape[dim], extents.pop() if len(extents) == 1 else 0, start, name, outputs
+    )
 
 
-def _parts(dims: _Dims, dim: int, whole: int, extent: int, start: int, name: str, outputs: list[Tensor]) -> list[_Dims]:
+def _parts(
+    dims: _Dims, dim: int, whole: int, extent: int, start: int, name: str, outputs: list[Tensor]
+) -> list[_Dims]:
     if extent == whole:
         return [dims] * len(outputs)
     if not extent or whole % extent or start % extent:
@@ -239,12 +288,16 @@ def _parts(dims: _Dims, dim: int, whole: int, extent: int, start: int, name: str
     return [[*dims[:dim], inner, *dims[dim + 1 :]]] * len(outputs)
 
 
-def _glu(run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]) -> list[_Dims]:
+def _glu(
+    run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]
+) -> list[_Dims]:
     dim = (args[1] if len(args) > 1 else -1) % inputs[0].ndim
     return _parts(run._of(inputs[0]), dim, inputs[0].shape[dim], outputs[0].shape[dim], 0, name, outputs)
 
 
-def _cat(run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]) -> list[_Dims]:
+def _cat(
+    run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]
+) -> list[_Dims]:
     inputs = [tensor for tensor in inputs if tensor.ndim == outputs[0].ndim]
     along = (args[1] if len(args) > 1 else 0) % outputs[0].ndim
     all_dims = [run._of(tensor) for tensor in inputs]
@@ -258,14 +311,18 @@ def _cat(run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor],
     return [dims]
 
 
-def _stack(run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]) -> list[_Dims]:
+def _stack(
+    run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]
+) -> list[_Dims]:
     along = (args[1] if len(args) > 1 else 0) % outputs[0].ndim
     dims = list(_elementwise(run, name, args, inputs, [inputs[0]])[0])
     dims.insert(along, _axis(len(inputs)))
     return [dims]
 
 
-def _matmul(run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]) -> list[_Dims]:
+def _matmul(
+    run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]
+) -> list[_Dims]:
     a, b = (run._of(tensor) for tensor in inputs[-2:])
     _unify(a[-1], b[-2])
     for one, other in zip(a[:-2], b[:-2], strict=False):
@@ -278,7 +335,9 @@ def _matmul(run: Following, name: str, args: tuple[Any, ...], inputs: list[Tenso
     return [dims]
 
 
-def _convolution(run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]) -> list[_Dims]:
+def _convolution(
+    run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]
+) -> list[_Dims]:
     x, weight, transposed, groups = run._of(inputs[0]), run._of(inputs[1]), args[6], args[8]
     outer, inner = weight[0], weight[1]
     made = inner if transposed else outer
@@ -293,22 +352,51 @@ def _convolution(run: Following, name: str, args: tuple[Any, ...], inputs: list[
     return [[x[0], made, *_fresh(outputs[0].shape[2:])]]
 
 
-def _embedding(run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]) -> list[_Dims]:
+def _embedding(
+    run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]
+) -> list[_Dims]:
     return [[*run._of(inputs[1]), run._of(inputs[0])[-1]]]
 
 
-def _pixel_shuffle(run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]) -> list[_Dims]:
+def _pixel_shuffle(
+    run: Following, name: str, args: tuple[Any, ...], inputs: list[Tensor], outputs: list[Tensor]
+) -> list[_Dims]:
     *outer, channels, _, _ = run._of(inputs[0])
-    return [[*outer, _regrouped([channels], (outputs[0].shape[-3], args[1] ** 2))[0], *_fresh(outputs[0].shape[-2:])]]
+    return [
+        [
+            *outer,
+            _regrouped([channels], (outputs[0].shape[-3], args[1] ** 2))[0],
+            *_fresh(outputs[0].shape[-2:]),
+        ]
+    ]
 
 
-_REDUCTIONS = frozenset(["mean", "sum", "amax", "amin", "max", "min", "var", "std", "prod", "any", "all", "argmax", "argmin", "logsumexp"])
+_REDUCTIONS = frozenset(
+    [
+        "mean",
+        "sum",
+        "amax",
+        "amin",
+        "max",
+        "min",
+        "var",
+        "std",
+        "prod",
+        "any",
+        "all",
+        "argmax",
+        "argmin",
+        "logsumexp",
+    ]
+)
 _RULES: Mapping[str, _Rule] = {
     **dict.fromkeys(["view", "_unsafe_view", "reshape", "_reshape_alias", "unsqueeze", "squeeze"], _view),
     **dict.fromkeys(["t", "transpose", "permute"], _transpose),
     **dict.fromkeys(["expand", "copy_"], _expand),
     **dict.fromkeys(["select", "unbind"], _select),
-    **dict.fromkeys(["slice", "split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes"], _split),
+    **dict.fromkeys(
+        ["slice", "split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes"], _split
+    ),
     **dict.fromkeys(["mm", "addmm", "bmm", "baddbmm"], _matmul),
     **dict.fromkeys(_REDUCTIONS, _reduction),
     "cat": _cat,

@@ -1,4 +1,6 @@
-"""Where a constructor forgets a choice: the lines that make a plain value of it, and those that make a module or tensor."""
+"""Where a constructor forgets a choice: the lines that make a plain value of it, and those that make a module
+or tensor.
+"""
 
 import linecache
 import sys
@@ -17,7 +19,8 @@ __all__ = ["cause"]
 
 
 def cause(space: ModelSpace, path: str | None, label: str | None, name: str | None = None) -> str:
-    """Say which lines of the constructor forget a choice and make a module or tensor, as sentences; "" if no line is known.
+    """Say which lines of the constructor forget a choice and make a module or tensor, as sentences; "" if no
+    line is known.
 
     The constructor is run once more, so this is for an error alone.
 
@@ -41,16 +44,29 @@ def cause(space: ModelSpace, path: str | None, label: str | None, name: str | No
     if path is not None:
         full = f"{path}.{name}" if name else path
         owner, _, attribute = full.rpartition(".")
-        places = [(owner, attribute)] if not name else [(owner, attribute), (owner.rpartition(".")[0], owner.rpartition(".")[2])]
+        places = (
+            [(owner, attribute)]
+            if not name
+            else [(owner, attribute), (owner.rpartition(".")[0], owner.rpartition(".")[2])]
+        )
         known = dict(model.named_modules(remove_duplicate=False))
-        made = next((place for owner, attribute in places if (place := tracer.made.get((id(known.get(owner)), attribute)))), None)
+        made = next(
+            (
+                place
+                for owner, attribute in places
+                if (place := tracer.made.get((id(known.get(owner)), attribute)))
+            ),
+            None,
+        )
         if made and made != (found or "").partition(" (")[0]:
             sentences.append(f" It is made in {made}.")
     return "".join(sentences)
 
 
 class _Watching(Tracer):
-    """Notes where the constructor makes plain values of choices, and where it gives modules their tensors and modules."""
+    """Notes where the constructor makes plain values of choices, and where it gives modules their tensors and
+    modules.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +75,9 @@ class _Watching(Tracer):
         self._compared: list[tuple[frozenset[str], str]] = []
 
     def plain_in(self, modules: Collection[int], label: str | None) -> str | None:
-        """Return the first place in the constructor of a module, or of the next one around it, that makes a plain value of a choice."""
+        """Return the first place in the constructor of a module, or of the next one around it, that makes a
+        plain value of a choice.
+        """
         for module in (*modules, None):
             for labels, place, owner in self._plain:
                 if label in labels and owner == module:
@@ -114,7 +132,11 @@ def _of_model(frame: FrameType | None) -> FrameType | None:
 
 
 def _is_constructor(frame: FrameType) -> bool:
-    return frame.f_code.co_name == "__init__" and isinstance(frame.f_locals.get("self"), nn.Module) and not _is_ours(frame)
+    return (
+        frame.f_code.co_name == "__init__"
+        and isinstance(frame.f_locals.get("self"), nn.Module)
+        and not _is_ours(frame)
+    )
 
 
 def _is_ours(frame: FrameType) -> bool:
@@ -124,4 +146,6 @@ def _is_ours(frame: FrameType) -> bool:
 
 def _place(frame: FrameType) -> str:
     line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
-    return f"{frame.f_globals.get('__name__', frame.f_code.co_filename)}, line {frame.f_lineno}" + (f": {line}" if line else "")
+    return f"{frame.f_globals.get('__name__', frame.f_code.co_filename)}, line {frame.f_lineno}" + (
+        f": {line}" if line else ""
+    )

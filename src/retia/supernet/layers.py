@@ -22,7 +22,8 @@ from retia.supernet.elastic import Elastic, elastic
     nn.PReLU,
 )
 class ElasticPrefix(Elastic):
-    """A layer of which an architecture uses the first channels, features or rows: channels are shared between widths.
+    """A layer of which an architecture uses the first channels, features or rows: channels are shared between
+    widths.
 
     Reference:
         Yu et al., Slimmable Neural Networks, ICLR 2019, section 3.
@@ -46,7 +47,10 @@ class ElasticEmbedding(Elastic):
             SupernetError: If gradients are sparse.
         """
         if self.sparse:
-            msg = "its gradients are sparse, which torch can't put into a part of a table. Leave out sparse=True, or give the table a constant size."
+            msg = (
+                "its gradients are sparse, which torch can't put into a part of a table. "
+                "Leave out sparse=True, or give the table a constant size."
+            )
             raise SupernetError(msg)
 
 

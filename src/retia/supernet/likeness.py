@@ -1,4 +1,6 @@
-"""What else than its tensors a module computes with: its class and its attributes, which must be those of the model built alone."""
+"""What else than its tensors a module computes with: its class and its attributes, which must be those of the
+model built alone.
+"""
 
 import math
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -31,7 +33,8 @@ class Difference:
     Attributes:
         path: The module's name in the model built alone.
         module: The module.
-        owner: The module, or the object in one of its attributes, such as a configuration, that has the attribute.
+        owner: The module, or the object in one of its attributes, such as a configuration, that has the
+            attribute.
         name: The attribute's name, with those of the objects that it is in; "" if the module itself differs.
         shown: What differs, and how, in words.
     """
@@ -49,14 +52,18 @@ class Difference:
 
 
 def differences(model: nn.Module, alone: nn.Module) -> Iterator[Difference]:
-    """Yield in what the modules that the present architecture uses differ from those of its model built alone."""
+    """Yield in what the modules that the present architecture uses differ from those of its model built
+    alone.
+    """
     theirs = dict(alone.named_modules(remove_duplicate=False))
     used = dict(modules_in_use(model))
     seen: set[int] = set()
     for path, module in used.items():
         other = theirs.get(path)
         if other is None:
-            yield Difference(path, module, module, "", f"{where(path)} is a {_kind(module)[1]} in the supernet, but absent")
+            yield Difference(
+                path, module, module, "", f"{where(path)} is a {_kind(module)[1]} in the supernet, but absent"
+            )
         elif _kind(module) != _kind(other):
             what = f"{where(path)} is a {_kind(module)[1]} in the supernet, but a {_kind(other)[1]}"
             yield Difference(path, module, module, "", what)
@@ -66,15 +73,22 @@ def differences(model: nn.Module, alone: nn.Module) -> Iterator[Difference]:
     for path, other in theirs.items():
         # A list of modules computes nothing: a switch may hold its modules without one.
         if path not in used and path not in switches and not isinstance(other, nn.ModuleList | nn.ModuleDict):
-            yield Difference(path, other, other, "", f"{where(path)} is absent in the supernet, but a {_kind(other)[1]}")
+            yield Difference(
+                path, other, other, "", f"{where(path)} is absent in the supernet, but a {_kind(other)[1]}"
+            )
 
 
-def _unlike_attributes(path: str, module: nn.Module, other: nn.Module, seen: set[int]) -> Iterator[Difference]:
+def _unlike_attributes(
+    path: str, module: nn.Module, other: nn.Module, seen: set[int]
+) -> Iterator[Difference]:
     known = behaviour_of(type(other)) is not None
     for owner, name, mine, its in attribute_pairs(module, other, seen):
         # What a layer that we know keeps for itself, its elastic version may keep otherwise.
         if not (known and name.startswith("_")) and not _alike(mine, its):
-            what = f"{where(path)} ({_kind(other)[1]}) has {name} = {_brief(mine)} in the supernet, but {_brief(its)}"
+            what = (
+                f"{where(path)} ({_kind(other)[1]}) has {name} = {_brief(mine)} in the supernet, "
+                f"but {_brief(its)}"
+            )
             yield Difference(path, module, owner, name, what)
 
 
@@ -85,15 +99,25 @@ def needed(found: Sequence[Difference], run: Callable[[], None]) -> list[Differe
         found: The differences.
         run: A function without arguments that calls both models.
     """
-    with _watched({id(difference.owner): difference.owner for difference in found if difference.attribute}.values()) as reads:
+    with _watched(
+        {id(difference.owner): difference.owner for difference in found if difference.attribute}.values()
+    ) as reads:
         ran: set[int] = set()
-        hooks = [d.module.register_forward_pre_hook(lambda module, _: ran.add(id(module))) for d in found if not d.attribute]
+        hooks = [
+            d.module.register_forward_pre_hook(lambda module, _: ran.add(id(module)))
+            for d in found
+            if not d.attribute
+        ]
         try:
             run()
         finally:
             for hook in hooks:
                 hook.remove()
-    return [d for d in found if (reads & {(id(d.owner), d.attribute), (id(d.owner), "")} if d.attribute else id(d.module) in ran)]
+    return [
+        d
+        for d in found
+        if (reads & {(id(d.owner), d.attribute), (id(d.owner), "")} if d.attribute else id(d.module) in ran)
+    ]
 
 
 @contextmanager
@@ -103,13 +127,19 @@ def _watched(owners: Iterable[Any]) -> Generator[set[tuple[int, str]]]:
 
     def read(self: Any, name: str) -> Any:
         reads.add((id(self), name))
-        return super(type(self), self).__getattribute__(name)  # its class is, while it is watched, the one made below
+        return super(type(self), self).__getattribute__(
+            name
+        )  # its class is, while it is watched, the one made below
 
     kinds: list[tuple[Any, type]] = []
     for owner in owners:
         kind = type(owner)
         try:
-            watcher = type(kind.__name__, (kind,), {"__getattribute__": read, "__module__": kind.__module__, "__slots__": ()})
+            watcher = type(
+                kind.__name__,
+                (kind,),
+                {"__getattribute__": read, "__module__": kind.__module__, "__slots__": ()},
+            )
             object.__setattr__(owner, "__class__", watcher)
         except TypeError:  # it lets no one watch
             reads.add((id(owner), ""))
@@ -122,8 +152,12 @@ def _watched(owners: Iterable[Any]) -> Generator[set[tuple[int, str]]]:
             object.__setattr__(owner, "__class__", kind)
 
 
-def attribute_pairs(mine: Any, its: Any, seen: set[int], within: str = "") -> Iterator[tuple[Any, str, Any, Any]]:
-    """Yield the attributes that two objects and the objects in them have: whose, its name, and both values."""
+def attribute_pairs(
+    mine: Any, its: Any, seen: set[int], within: str = ""
+) -> Iterator[tuple[Any, str, Any, Any]]:
+    """Yield the attributes that two objects and the objects in them have: whose, its name, and both
+    values.
+    """
     ours = {**members_of(_class_of(mine)), **attributes_of(mine)}
     for name, value in {**members_of(type(its)), **attributes_of(its)}.items():
         if (name in _TORCHS_OWN and isinstance(its, nn.Module)) or name not in ours:
@@ -141,7 +175,11 @@ def _brief(value: Any) -> str:
     if isinstance(value, Tensor):
         return f"a {type(value).__name__} of the shape {tuple(value.shape)}"
     if isinstance(value, FunctionType):
-        return f"{value.__qualname__} that holds {_held(value)}" if "<locals>" in value.__qualname__ else value.__name__
+        return (
+            f"{value.__qualname__} that holds {_held(value)}"
+            if "<locals>" in value.__qualname__
+            else value.__name__
+        )
     return getattr(value, "__name__", repr(value))
 
 
@@ -156,7 +194,9 @@ def _class_of(value: Any) -> type:
 
 
 def _alike(a: Any, b: Any) -> bool:
-    """Whether two values are equal as far as one can tell; where they have nothing to compare, whether they are of one class."""
+    """Whether two values are equal as far as one can tell; where they have nothing to compare, whether they
+    are of one class.
+    """
     if a is b:
         return True
     if isinstance(a, _PLAIN) or isinstance(b, _PLAIN):
@@ -175,7 +215,11 @@ def _alike(a: Any, b: Any) -> bool:
         case MethodType(), MethodType():
             return _alike(a.__func__, b.__func__)
         case FunctionType(), FunctionType():
-            return a.__qualname__ == b.__qualname__ and a.__module__ == b.__module__ and _alike(_held(a), _held(b))
+            return (
+                a.__qualname__ == b.__qualname__
+                and a.__module__ == b.__module__
+                and _alike(_held(a), _held(b))
+            )
         case type(), type():
             return (a.__module__, a.__qualname__) == (b.__module__, b.__qualname__)
         case _:

@@ -1,7 +1,8 @@
 """Mixing: a supernet that weighs the values of choices, where activation would take one of each.
 
-A layer choice combines its candidates, a stack its depths, an input choice its inputs. A width or kernel runs at its greatest value
-with the weights multiplied by a mask: how likely an entry is part of what an architecture uses.
+A layer choice combines its candidates, a stack its depths, an input choice its inputs. A width or kernel runs
+at its greatest value with the weights multiplied by a mask: how likely an entry is part of what an
+architecture uses.
 """
 
 import math
@@ -25,8 +26,25 @@ __all__ = ["Mixing"]
 
 _SIZES = frozenset(
     [
-        *("in_channels", "out_channels", "in_features", "out_features", "num_features", "num_channels", "num_parameters", "normalized_shape"),
-        *("num_embeddings", "embedding_dim", "kernel_size", "padding", "_reversed_padding_repeated_twice", "elastic_sizes", "factors"),
+        *(
+            "in_channels",
+            "out_channels",
+            "in_features",
+            "out_features",
+            "num_features",
+            "num_channels",
+            "num_parameters",
+            "normalized_shape",
+        ),
+        *(
+            "num_embeddings",
+            "embedding_dim",
+            "kernel_size",
+            "padding",
+            "_reversed_padding_repeated_twice",
+            "elastic_sizes",
+            "factors",
+        ),
     ]
 )
 """The attributes of torch's layers that may stand at their greatest value while the tensors are masked."""
@@ -34,11 +52,13 @@ _SIZES = frozenset(
 
 @dataclass(frozen=True, eq=False)
 class _Target:
-    """Something that is weighed by which of its entries are in use: the depths of a stack, the edges of a node, the channels of a tensor.
+    """Something that is weighed by which of its entries are in use: the depths of a stack, the edges of a
+    node, the channels of a tensor.
 
     Attributes:
         term: What says which entries are in use.
-        entries: How many there are, given the values that everything runs at; of a size that is a product, how many of each factor.
+        entries: How many there are, given the values that everything runs at; of a size that is a product,
+            how many of each factor.
         use: The share of each entry, shape (entries,), for a value of the term.
         receive: Takes the expected shares, shape (entries,), and which entries can be in use at all.
     """
@@ -101,7 +121,8 @@ class Mixing:
         """
         self.clear()
         self._mixed = True
-        # Everything runs at its greatest; what lies under a choice has a value, whichever way the choice goes.
+        # Everything runs at its greatest; what lies under a choice has a value, whichever way the choice
+        # goes.
         filled: dict[str, Value] = {label: domain.default for label, domain in self._domains.items()}
         filled |= {**values, **{label: greatest(self._domains[label]) for label in mixtures}}
         self._slots.fill(filled)
@@ -132,16 +153,30 @@ class Mixing:
                 module.masks = {}
         self._mixed = False
 
-    def _table(self, target: _Target, mixed: tuple[str, ...], filled: Mapping[str, Value]) -> tuple[Tensor, list[bool]]:
-        """Return the shares for each combination of the mixed parameters' values, shape (combinations, entries), and which entries are ever used."""
+    def _table(
+        self, target: _Target, mixed: tuple[str, ...], filled: Mapping[str, Value]
+    ) -> tuple[Tensor, list[bool]]:
+        """Return the shares for each combination of the mixed parameters' values, shape (combinations,
+        entries), and which entries are ever used.
+        """
         fixed = {label: filled[label] for label in target.term.labels if label not in mixed}
         entries = target.entries(filled)
         key = (id(target), (mixed, entries, *fixed.items()))
         if key not in self._tables:
             given = _Given(target.term, fixed, frozenset(mixed))
-            rows = [target.use(value, entries) for _, value in values_of(given, {label: self._domains[label] for label in mixed})]
+            rows = [
+                target.use(value, entries)
+                for _, value in values_of(given, {label: self._domains[label] for label in mixed})
+            ]
             table = torch.stack(rows)
-            alike = next((known for (_, rest), known in self._tables.items() if rest == key[1] and torch.equal(known[0], table)), None)
+            alike = next(
+                (
+                    known
+                    for (_, rest), known in self._tables.items()
+                    if rest == key[1] and torch.equal(known[0], table)
+                ),
+                None,
+            )
             self._tables[key] = alike or (table, table.any(0).tolist())
         return self._tables[key]
 
@@ -198,34 +233,70 @@ def _shares(positions: Sequence[int], entries: int, *, share: float = 1.0) -> Te
 def _targets(slot: Slot, domains: Mapping[str, Domain]) -> Iterator[_Target]:
     module: Any = slot.owner
     shapes: Any = slot.term
-    term = slot.term if isinstance(slot.term, Expression) else _Several(slot.term) if isinstance(slot.term, tuple) else None
+    term = (
+        slot.term
+        if isinstance(slot.term, Expression)
+        else _Several(slot.term)
+        if isinstance(slot.term, tuple)
+        else None
+    )
     match module, slot.name:
         case ElasticSequential(), "depth" if term:
 
             def receive_depths(weights: Tensor, possible: list[bool]) -> None:
                 module.weights = {depth: weights[depth] for depth, used in enumerate(possible) if used}
 
-            yield _Target(term, lambda _: 1 + len(module._modules), lambda depth, n: _shares([depth], n), receive_depths)
+            yield _Target(
+                term, lambda _: 1 + len(module._modules), lambda depth, n: _shares([depth], n), receive_depths
+            )
         case SelectInputs(), "chosen" if term:
             (label,) = term.labels
             items: Any = domains[label]
             mean = module.reduction == "mean"
             use = lambda chosen, n: _shares(chosen, n, share=1 / len(chosen) if mean else 1.0)  # noqa: E731
-            yield _Target(term, lambda _: len(items.items), use, lambda weights, _: setattr(module, "weights", weights))
+            yield _Target(
+                term, lambda _: len(items.items), use, lambda weights, _: setattr(module, "weights", weights)
+            )
         case ElasticNode(), "used" if term:
-            yield _Target(term, lambda _: len(module.edges), _shares, lambda weights, _: setattr(module, "weights", weights))
+            yield _Target(
+                term,
+                lambda _: len(module.edges),
+                _shares,
+                lambda weights, _: setattr(module, "weights", weights),
+            )
         case Elastic(), "elastic_sizes":
             for name, shape in shapes.items():
                 for dim, size in enumerate(shape):
-                    divided = len(module.full_factors[name][dim]) > 1 if name in module.full_factors else False
-                    if isinstance(size, Expression) and not divided and name in module._parameters and _is_weighed(module, dim, len(shape)):
-                        yield _Target(size, partial(evaluate, size), partial(_entries, module, dim), partial(_receive_mask, module, name, dim))
+                    divided = (
+                        len(module.full_factors[name][dim]) > 1 if name in module.full_factors else False
+                    )
+                    if (
+                        isinstance(size, Expression)
+                        and not divided
+                        and name in module._parameters
+                        and _is_weighed(module, dim, len(shape))
+                    ):
+                        yield _Target(
+                            size,
+                            partial(evaluate, size),
+                            partial(_entries, module, dim),
+                            partial(_receive_mask, module, name, dim),
+                        )
         case Elastic(), "factors":
             for name, dims in shapes.items():
                 for dim, factors in enumerate(dims):
-                    if len(factors) > 1 and name in module._parameters and _is_weighed(module, dim, len(dims)):
+                    if (
+                        len(factors) > 1
+                        and name in module._parameters
+                        and _is_weighed(module, dim, len(dims))
+                    ):
                         terms = _Several(factors)
-                        yield _Target(terms, terms.evaluate, partial(_nested, module), partial(_receive_mask, module, name, dim))
+                        yield _Target(
+                            terms,
+                            terms.evaluate,
+                            partial(_nested, module),
+                            partial(_receive_mask, module, name, dim),
+                        )
         case _:
             pass
 
@@ -242,7 +313,8 @@ def _entries(module: Elastic, dim: int, size: int, entries: int) -> Tensor:
     """Return which entries of a dimension are used: the first ones, or of a kernel the centre."""
     if size > entries:
         msg = (
-            f"A size of {_class_of(module)} is {size} for some value and {entries} for the greatest ones, at which a mixture runs. "
+            f"A size of {_class_of(module)} is {size} for some value and {entries} for the greatest ones, "
+            "at which a mixture runs. "
             f"Let sizes grow with their choices, or search them by a method that samples paths."
         )
         raise SupernetError(msg)
@@ -255,7 +327,9 @@ def _is_kernel(module: Elastic, dim: int) -> bool:
 
 
 def _is_weighed(module: Elastic, dim: int, dims: int) -> bool:
-    """Whether a mask belongs to a dimension: of the outputs or the kernel, for the inputs have been masked where they were made."""
+    """Whether a mask belongs to a dimension: of the outputs or the kernel, for the inputs have been masked
+    where they were made.
+    """
     return dims == 1 or module.outputs is None or dim == module.outputs or _is_kernel(module, dim)
 
 
@@ -271,7 +345,11 @@ def _obstacle(slot: Slot, terms: Mapping[tuple[int, str], Any]) -> str | None:
         case MixedLayer() | ElasticSequential() | ElasticNode():
             return None
         case SelectInputs():
-            return None if owner.reduction in ("sum", "mean") else f"chooses inputs that are joined by {owner.reduction!r}, not by a sum"
+            return (
+                None
+                if owner.reduction in ("sum", "mean")
+                else f"chooses inputs that are joined by {owner.reduction!r}, not by a sum"
+            )
         case ElasticAttention() | ElasticRecurrent() | ElasticCell():
             return f"sizes '{slot.path}' ({_class_of(owner)}), whose tensors are stacks of blocks"
         case _:

@@ -13,7 +13,9 @@ from retia.nn import seeded
 __all__ = ["arguments", "outcome_of"]
 
 
-def outcome_of(model: nn.Module, example: Any, device: str, watch: AbstractContextManager[Any], *, training: bool = False) -> Any:
+def outcome_of(
+    model: nn.Module, example: Any, device: str, watch: AbstractContextManager[Any], *, training: bool = False
+) -> Any:
     """Return the shapes of what a model returns, or what it raises."""
     args, kwargs = arguments(tree_map(lambda x: x.to(device) if isinstance(x, Tensor) else x, example))
     before = model.training
@@ -29,7 +31,9 @@ def outcome_of(model: nn.Module, example: Any, device: str, watch: AbstractConte
 
 
 def _comparable(output: Any) -> Any:
-    """Return what must be equal of two outputs: a tensor's shape, a plain value, and the class of another object, such as a cache."""
+    """Return what must be equal of two outputs: a tensor's shape, a plain value, and the class of another
+    object, such as a cache.
+    """
     if isinstance(output, Tensor):
         return tuple(output.shape)
     return output if isinstance(output, bool | int | float | str | None) else type(output).__name__

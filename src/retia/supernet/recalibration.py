@@ -15,23 +15,29 @@ __all__ = ["recalibrate"]
 
 
 @torch.no_grad()
-def recalibrate(model: nn.Module, batches: Iterable[Batch], *, forward: Callable[[nn.Module, Batch], Any] | None = None) -> None:
+def recalibrate(
+    model: nn.Module, batches: Iterable[Batch], *, forward: Callable[[nn.Module, Batch], Any] | None = None
+) -> None:
     """Replace the running statistics of normalization layers by those of some batches.
 
-    While a supernet is trained, its statistics mix those of all architectures, and are those of none. Before an architecture is
-    judged, they have to be its own. The weights stay as they are, and every module its mode.
+    While a supernet is trained, its statistics mix those of all architectures, and are those of none. Before
+    an architecture is judged, they have to be its own. The weights stay as they are, and every module its
+    mode.
 
     Args:
-        model: A supernet, of which the activated architecture is meant, and what it does not use keeps its statistics; or any model.
-        batches: Batches of training data: inputs alone, pairs (inputs, targets), or mappings. They are moved to the model's device. The
-            statistics are the average over the batches, each of which counts alike.
+        model: A supernet, of which the activated architecture is meant, and what it does not use keeps its
+            statistics; or any model.
+        batches: Batches of training data: inputs alone, pairs (inputs, targets), or mappings. They are moved
+            to the model's device. The statistics are the average over the batches, each of which counts
+            alike.
         forward: Function `(model, batch) -> outputs`. Default: the model called with the batch's inputs.
 
     Raises:
         SupernetError: If there is no batch.
 
     Reference:
-        Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, ECCV 2020, section 3.4.
+        Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, ECCV 2020, section
+        3.4.
 
     >>> norm = nn.BatchNorm1d(1)
     >>> recalibrate(norm, [torch.tensor([[1.0], [3.0]]), torch.tensor([[5.0], [7.0]])])
@@ -63,5 +69,8 @@ def recalibrate(model: nn.Module, batches: Iterable[Batch], *, forward: Callable
         for module, mode in modes:
             module.training = mode
     if not seen:
-        msg = "recalibrate(...) needs at least one batch to take statistics from, got none. Has the iterator been used up?"
+        msg = (
+            "recalibrate(...) needs at least one batch to take statistics from, got none. "
+            "Has the iterator been used up?"
+        )
         raise SupernetError(msg)

@@ -21,9 +21,11 @@ class ElasticCell(Elastic):
 
 @elastic(nn.LSTM, nn.GRU, nn.RNN)
 class ElasticRecurrent(Elastic):
-    """A recurrent layer that uses the first hidden units of each gate, the first of its stacked layers, and one direction or both.
+    """A recurrent layer that uses the first hidden units of each gate, the first of its stacked layers, and
+    one direction or both.
 
-    A layer above a bidirectional one uses the first columns of its weight for the outputs of both directions, one after the other.
+    A layer above a bidirectional one uses the first columns of its weight for the outputs of both directions,
+    one after the other.
     """
 
     stacked = True
@@ -45,12 +47,16 @@ class ElasticRecurrent(Elastic):
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
         """Return the shapes of the tensors of the layers and directions in use, in torch's order."""
         gates, directions = _GATES[self.mode] * self.hidden_size, 2 if self.bidirectional else 1
-        # No larger than what there is, which is too little where 0 is one of the sizes of the projection: the self-check sees that.
+        # No larger than what there is, which is too little where 0 is one of the sizes of the projection: the
+        # self-check sees that.
         outputs = min(self.proj_size or self.hidden_size, self.full("weight_hh_l0").shape[1])
         shapes: dict[str, tuple[int, ...]] = {}
         for layer in range(self.num_layers):
             for suffix in ("", "_reverse")[:directions]:
-                shapes[f"weight_ih_l{layer}{suffix}"] = (gates, outputs * directions if layer else self.input_size)
+                shapes[f"weight_ih_l{layer}{suffix}"] = (
+                    gates,
+                    outputs * directions if layer else self.input_size,
+                )
                 shapes[f"weight_hh_l{layer}{suffix}"] = (gates, outputs)
                 if self.bias:
                     shapes[f"bias_ih_l{layer}{suffix}"] = (gates,)

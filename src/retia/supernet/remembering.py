@@ -1,4 +1,6 @@
-"""Functions of torch that need not be computed again: on `meta`, where only shapes are, the same shapes give the same shapes."""
+"""Functions of torch that need not be computed again: on `meta`, where only shapes are, the same shapes give
+the same shapes.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,12 +12,15 @@ from torch.overrides import TorchFunctionMode
 
 __all__ = ["Remembering"]
 
-_REMEMBERED: frozenset[Callable[..., Any]] = frozenset([functional.batch_norm, functional.relu, functional.hardswish, functional.hardsigmoid])
+_REMEMBERED: frozenset[Callable[..., Any]] = frozenset(
+    [functional.batch_norm, functional.relu, functional.hardswish, functional.hardsigmoid]
+)
 """What torch computes on `meta` by a long way through Python, and what returns a tensor of its own."""
 
 
 class Remembering(TorchFunctionMode):
-    """Answers a few functions on `meta`, such as batch norm, from what they returned for tensors of the same shapes.
+    """Answers a few functions on `meta`, such as batch norm, from what they returned for tensors of the same
+    shapes.
 
     Errors are not remembered, nor is a function that changes its argument (`inplace`).
     """
@@ -24,7 +29,13 @@ class Remembering(TorchFunctionMode):
         super().__init__()
         self._known: dict[Any, tuple[torch.Size, tuple[int, ...], torch.dtype]] = {}
 
-    def __torch_function__(self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
         kwargs = kwargs or {}
         key = _key(func, args, kwargs) if func in _REMEMBERED else None
         if key is None:

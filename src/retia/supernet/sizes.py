@@ -13,7 +13,16 @@ from retia.space import Domain, concrete, expression_of, possible_values, symbol
 __all__ = ["RecordedSizes"]
 
 _BY_SIZE: frozenset[Callable[..., Any]] = frozenset(
-    [torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn, Tensor.new_empty, Tensor.new_zeros, Tensor.new_ones]
+    [
+        torch.empty,
+        torch.zeros,
+        torch.ones,
+        torch.rand,
+        torch.randn,
+        Tensor.new_empty,
+        Tensor.new_zeros,
+        Tensor.new_ones,
+    ]
 )
 """What makes a tensor of a size, given as one argument or as several."""
 _WITH_VALUE: frozenset[Callable[..., Any]] = frozenset([torch.full, Tensor.new_full])
@@ -21,10 +30,11 @@ _WITH_VALUE: frozenset[Callable[..., Any]] = frozenset([torch.full, Tensor.new_f
 
 
 class RecordedSizes(TorchFunctionMode):
-    """Notes, while a constructor runs, which tensors are made with symbolic sizes, and makes them as large as any architecture needs.
+    """Notes, while a constructor runs, which tensors are made with symbolic sizes, and makes them as large as
+    any architecture needs.
 
-    A size such as `64 // groups` is largest where the choice is smallest, so the tensor is not always the one that the
-    greatest values would give. A tensor computed from one of these, of the same shape, follows it.
+    A size such as `64 // groups` is largest where the choice is smallest, so the tensor is not always the one
+    that the greatest values would give. A tensor computed from one of these, of the same shape, follows it.
 
     Args:
         domains: The domains of the parameters, by label.
@@ -35,7 +45,13 @@ class RecordedSizes(TorchFunctionMode):
         self._domains = domains
         self._noted: dict[int, tuple[Tensor, tuple[int, ...]]] = {}
 
-    def __torch_function__(self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
         kwargs = kwargs or {}
         if func in _BY_SIZE or func in _WITH_VALUE:
             return self._make(func, args, kwargs)
@@ -44,7 +60,11 @@ class RecordedSizes(TorchFunctionMode):
         result = func(*args, **kwargs)
         if self._noted and isinstance(result, Tensor) and self.of(result) is None:
             for source in args:
-                if isinstance(source, Tensor) and source.shape == result.shape and (sizes := self.of(source)) is not None:
+                if (
+                    isinstance(source, Tensor)
+                    and source.shape == result.shape
+                    and (sizes := self.of(source)) is not None
+                ):
                     self._note(result, sizes)
                     break
         return result
@@ -59,7 +79,9 @@ class RecordedSizes(TorchFunctionMode):
             return sizes
         # The same but for dimensions of size 1, as unsqueeze makes them.
         kept = [size for size, extent in zip(sizes, made.shape, strict=True) if extent != 1]
-        if [extent for extent in made.shape if extent != 1] != [extent for extent in tensor.shape if extent != 1]:
+        if [extent for extent in made.shape if extent != 1] != [
+            extent for extent in tensor.shape if extent != 1
+        ]:
             return None
         remaining = iter(kept)
         return tuple(1 if extent == 1 else next(remaining) for extent in tensor.shape)
@@ -90,7 +112,9 @@ class RecordedSizes(TorchFunctionMode):
         return tensor
 
     def _extent(self, size: int) -> int:
-        """Return the largest that a size can be; the greatest values' own where a real interval has too many to look through."""
+        """Return the largest that a size can be; the greatest values' own where a real interval has too many
+        to look through.
+        """
         if not symbolic(size):
             return size
         expression = expression_of(size)
@@ -111,7 +135,14 @@ def _bounds(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
 
 def _counts_from_zero(bounds: dict[str, Any]) -> bool:
     start, end, step = bounds["start"], bounds["end"], bounds["step"]
-    return isinstance(end, int) and symbolic(end) and not symbolic((start, step)) and start == 0 and isinstance(step, int) and step > 0
+    return (
+        isinstance(end, int)
+        and symbolic(end)
+        and not symbolic((start, step))
+        and start == 0
+        and isinstance(step, int)
+        and step > 0
+    )
 
 
 def _address(tensor: Tensor) -> int:

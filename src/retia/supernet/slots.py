@@ -70,7 +70,9 @@ class Slots:
         return frozenset[str]().union(*(labels for _, labels, _ in self._groups))
 
     def fill(self, values: Mapping[str, Value]) -> None:
-        """Write into each slot what it is for an architecture; one that needs a parameter which is not active stays as it is."""
+        """Write into each slot what it is for an architecture; one that needs a parameter which is not active
+        stays as it is.
+        """
         for term, labels, slots in self._groups:
             if labels <= values.keys() or computable(term, values):
                 value = evaluate(term, values)
@@ -82,7 +84,8 @@ def find_slots(model: nn.Module) -> list[Slot]:
     """Return the slots of all modules of a model.
 
     Raises:
-        SupernetError: If a symbolic value is where it can't be set: captured by a function in an attribute or by a method, or in a class.
+        SupernetError: If a symbolic value is where it can't be set: captured by a function in an attribute or
+            by a method, or in a class.
     """
     seen: set[int] = set()
     registered = {id(module) for module in model.modules()}
@@ -98,7 +101,8 @@ def find_slots(model: nn.Module) -> list[Slot]:
 
 
 def _set(owner: Any, name: str, value: Any) -> None:
-    # Past __setattr__, which looks for parameters and modules, or refuses: a slot is neither a parameter nor a module.
+    # Past __setattr__, which looks for parameters and modules, or refuses: a slot is neither a parameter nor
+    # a module.
     if name in getattr(owner, "__dict__", ()):
         vars(owner)[name] = value
     else:
@@ -113,7 +117,8 @@ def attributes_of(value: Any) -> Mapping[str, Any]:
 
 
 def members_of(kind: type) -> dict[str, Any]:
-    """Return the methods and attributes of a class that was made within a function, whose methods may have captured what is there.
+    """Return the methods and attributes of a class that was made within a function, whose methods may have
+    captured what is there.
 
     Its `__init__` is left out, which has what it captures from where the choices are made.
     """
@@ -121,7 +126,9 @@ def members_of(kind: type) -> dict[str, Any]:
     for base in reversed(kind.__mro__):
         if "<locals>" in base.__qualname__:
             for name, member in vars(base).items():
-                function = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
+                function = (
+                    member.fget if isinstance(member, property) else getattr(member, "__func__", member)
+                )
                 if name != "__init__" and (not name.startswith("__") or isinstance(function, FunctionType)):
                     found[name] = function
     return found
@@ -140,7 +147,9 @@ def objects_in(value: Any) -> Iterator[Any]:
 
 
 def captured(function: Any) -> list[Any]:
-    """Return what a function has captured: in its closure, as defaults, or as the arguments of a partial call."""
+    """Return what a function has captured: in its closure, as defaults, or as the arguments of a partial
+    call.
+    """
     if isinstance(function, partial):
         return [*function.args, *function.keywords.values()]
     code = getattr(function, "__func__", function)
@@ -149,7 +158,9 @@ def captured(function: Any) -> list[Any]:
 
 
 def _captured_along(function: Any) -> Iterator[Any]:
-    """Yield what a function has captured, and what the functions among that have, each once; functions themselves are left out."""
+    """Yield what a function has captured, and what the functions among that have, each once; functions
+    themselves are left out.
+    """
     waiting, seen = [function], {id(function)}
     while waiting:
         for value in captured(waiting.pop()):
@@ -176,7 +187,11 @@ def _names_of_slots(kind: type) -> tuple[str, ...]:
 
 def _inert(value: Any) -> bool:
     kind = type(value)
-    return kind in _INERT or (kind in (tuple, list) and all(type(item) in _INERT for item in value)) or (isinstance(value, dict) and not value)
+    return (
+        kind in _INERT
+        or (kind in (tuple, list) and all(type(item) in _INERT for item in value))
+        or (isinstance(value, dict) and not value)
+    )
 
 
 def _slots_of(owner: Any, path: str, seen: set[int], depth: int) -> Iterator[Slot]:
@@ -201,8 +216,10 @@ def _slots_of_class(kind: type, path: str, seen: set[int]) -> Iterator[Slot]:
         where = f"{path}.{name}".lstrip(".")
         if symbolic(member):
             msg = (
-                f"The class {kind.__name__} holds the choice of {sorted(labels_of(expression_of(member)))} in '{where}', which all its modules share. "
-                f"Keep the value in an attribute of the module (self.{name} = ...), and read it there in forward; or use a multi-trial strategy."
+                f"The class {kind.__name__} holds the choice of {sorted(labels_of(expression_of(member)))} "
+                f"in '{where}', which all its modules share. "
+                f"Keep the value in an attribute of the module (self.{name} = ...), "
+                "and read it there in forward; or use a multi-trial strategy."
             )
             raise SupernetError(msg)
         if isinstance(member, FunctionType | partial | MethodType):
@@ -214,16 +231,27 @@ def _slots_of_class(kind: type, path: str, seen: set[int]) -> Iterator[Slot]:
 
 
 def _refuse_unregistered(module: nn.Module, path: str, registered: set[int]) -> None:
-    """Refuse a module that holds choices and is in a plain list or dict, where PyTorch does not look for it."""
+    """Refuse a module that holds choices and is in a plain list or dict, where PyTorch does not look for
+    it.
+    """
     for name, value in attributes_of(module).items():
         if isinstance(value, tuple | list | dict) and name not in _TORCHS_OWN:
             for item in _items(value):
                 if isinstance(item, nn.Module) and id(item) not in registered:
-                    labels = sorted({label for one in item.modules() for value in attributes_of(one).values() for label in labels_of(expression_of(value))})
+                    labels = sorted(
+                        {
+                            label
+                            for one in item.modules()
+                            for value in attributes_of(one).values()
+                            for label in labels_of(expression_of(value))
+                        }
+                    )
                     if labels:
                         msg = (
-                            f"'{f'{path}.{name}'.lstrip('.')}' holds a {type(item).__name__} with the choice of {labels} in a plain {type(value).__name__}, "
-                            f"where neither PyTorch nor a supernet finds it. Use nn.ModuleList or nn.ModuleDict."
+                            f"'{f'{path}.{name}'.lstrip('.')}' holds a {type(item).__name__} with the "
+                            f"choice of {labels} in a plain {type(value).__name__}, "
+                            "where neither PyTorch nor a supernet finds it. Use nn.ModuleList or "
+                            "nn.ModuleDict."
                         )
                         raise SupernetError(msg)
 
@@ -232,7 +260,9 @@ def _refuse_captured(function: Any, where: str) -> None:
     for value in _captured_along(function):
         if symbolic(value):
             msg = (
-                f"'{where}' is a function that has captured the choice of {sorted(labels_of(expression_of(value)))}, where a supernet can't set it. "
-                f"Keep the value in an attribute of the module, and read it there in forward; or use a multi-trial strategy."
+                f"'{where}' is a function that has captured the choice of "
+                f"{sorted(labels_of(expression_of(value)))}, where a supernet can't set it. "
+                "Keep the value in an attribute of the module, and read it there in forward; "
+                "or use a multi-trial strategy."
             )
             raise SupernetError(msg)

@@ -25,17 +25,19 @@ __all__ = ["Supernet"]
 class Supernet(nn.Module):
     """All architectures of a model space in one module, which share their weights.
 
-    It is made by the constructor that `build` calls, and computes, for the architecture that is activated, what the model
-    built alone computes with the weights that `extract` gives. It checks itself for that, for the most part before it allocates anything.
+    It is made by the constructor that `build` calls, and computes, for the architecture that is activated,
+    what the model built alone computes with the weights that `extract` gives. It checks itself for that, for
+    the most part before it allocates anything.
 
     Args:
         space: The space of the models.
-        example: What `forward` is called with: a tensor, a tuple of arguments, or a mapping of keyword arguments. With it the
-            check also runs the supernet and the models, on the `meta` device, and compares what they return; a few of them with numbers too.
+        example: What `forward` is called with: a tensor, a tuple of arguments, or a mapping of keyword
+            arguments. With it the check also runs the supernet and the models, on the `meta` device, and
+            compares what they return; a few of them with numbers too.
         device: Where the weights are made.
         seed: Seeds them, and leaves torch's generator as it was; None draws from it, as torch does.
-        kernel_transform: Whether a smaller kernel is the centre of the larger one after a learnt linear map, the identity at first,
-            instead of the centre itself. Its matrices belong to the supernet alone.
+        kernel_transform: Whether a smaller kernel is the centre of the larger one after a learnt linear map,
+            the identity at first, instead of the centre itself. Its matrices belong to the supernet alone.
 
     Attributes:
         space: The space.
@@ -43,13 +45,15 @@ class Supernet(nn.Module):
         architecture: The one that is activated; at first the default.
 
     Raises:
-        SupernetError: If some architecture would not compute what its model built alone does: a layer without an elastic version,
-            a choice that the model's own code hides, sizes that do not divide. The message names the module, the label and the remedy.
+        SupernetError: If some architecture would not compute what its model built alone does: a layer without
+            an elastic version, a choice that the model's own code hides, sizes that do not divide. The
+            message names the module, the label and the remedy.
         SpaceError: If the constructor fails for some architecture.
 
     References:
-        Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, ECCV 2020, section 3.
-        Cai et al., Once-for-All: Train One Network and Specialize it for Efficient Deployment, ICLR 2020, section 3.3, for
+        Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, ECCV 2020, section
+        3. Cai et al., Once-for-All: Train One Network and Specialize it for Efficient Deployment, ICLR 2020,
+            section 3.3, for
         elastic depth, width and kernels, and the kernel transformation.
 
     >>> import retia
@@ -67,7 +71,13 @@ class Supernet(nn.Module):
     architecture: Architecture
 
     def __init__(
-        self, space: ModelSpace, *, example: Any = None, device: str | torch.device | None = None, seed: int | None = None, kernel_transform: bool = False
+        self,
+        space: ModelSpace,
+        *,
+        example: Any = None,
+        device: str | torch.device | None = None,
+        seed: int | None = None,
+        kernel_transform: bool = False,
     ) -> None:
         super().__init__()
         if not isinstance(space, ModelSpace):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
@@ -102,45 +112,59 @@ class Supernet(nn.Module):
     def mix(self, mixtures: Mapping[str, Mixture | Tensor]) -> None:
         """Let choices be weighed, as differentiable search does, where activation takes one value of each.
 
-        A layer choice sums its candidates, a stack (`repeat`) the outputs of its depths, an input choice its inputs; a width or kernel
-        runs at its greatest value with the weights multiplied by how likely each entry is in use. `activate` ends all mixtures.
+        A layer choice sums its candidates, a stack (`repeat`) the outputs of its depths, an input choice its
+        inputs; a width or kernel runs at its greatest value with the weights multiplied by how likely each
+        entry is in use. `activate` ends all mixtures.
 
         Args:
-            mixtures: For each label weights of its values, in the order of its domain, shape (K,); or a `Mixture`, which also says how a
-                layer choice's candidates are combined. The other choices keep the values that are activated, or their defaults.
+            mixtures: For each label weights of its values, in the order of its domain, shape (K,); or a
+                `Mixture`, which also says how a layer choice's candidates are combined. The other choices
+                keep the values that are activated, or their defaults.
 
         Raises:
             SupernetError: If a choice can't be weighed, or there is not one weight for each value.
 
         References:
             Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019, section 2.2.
-            Wan et al., FBNetV2: Differentiable Neural Architecture Search for Spatial and Channel Dimensions, CVPR 2020, section 3.1, for widths.
-            Stamoulis et al., Single-Path NAS, ECML PKDD 2019, section 3, for kernels. Deviation: the masks are the expected indicators, not
-            thresholded norms.
+            Wan et al., FBNetV2: Differentiable Neural Architecture Search for Spatial and Channel Dimensions,
+            CVPR 2020, section 3.1, for widths. Stamoulis et al., Single-Path NAS, ECML PKDD 2019, section 3,
+            for kernels. Deviation: the masks are the expected indicators, not thresholded norms.
         """
         given: dict[str, Mixture] = {}
         for label, mixture in mixtures.items():
             if obstacle := self.mixing.obstacle(label):
-                msg = f"'{label}' {obstacle}, so it can't be mixed. Search it by a method that samples paths, or give it a constant."
+                msg = (
+                    f"'{label}' {obstacle}, so it can't be mixed. Search it by a method that samples paths, "
+                    "or give it a constant."
+                )
                 raise SupernetError(msg)
             given[label] = WeightedSum(mixture) if isinstance(mixture, Tensor) else mixture
             values = self.mixing.candidates(label)
             if tuple(given[label].weights.shape) != (values,):
-                msg = f"'{label}' has {values} values and needs weights of the shape ({values},), got {tuple(given[label].weights.shape)}."
+                msg = (
+                    f"'{label}' has {values} values and needs weights of the shape ({values},), "
+                    f"got {tuple(given[label].weights.shape)}."
+                )
                 raise SupernetError(msg)
         self.mixing.apply(given, self.architecture.unwrapped)
 
     @cached_property
     def mixing(self) -> Mixing:
         """What can be mixed, and how."""
-        domains = {label: parameter.domain for label, parameter in self.space.parameters.items() if label in self.space.labels}
+        domains = {
+            label: parameter.domain
+            for label, parameter in self.space.parameters.items()
+            if label in self.space.labels
+        }
         return Mixing(self.model, self.slots, domains)
 
     def extract(self, architecture: Mapping[str, Value] | None = None) -> dict[str, Tensor]:
-        """Return the weights of an architecture, with the names and shapes of the `state_dict` of its model: copies.
+        """Return the weights of an architecture, with the names and shapes of the `state_dict` of its model:
+        copies.
 
         Args:
-            architecture: One of the space; the activated one if not given. Which one is activated stays as it was.
+            architecture: One of the space; the activated one if not given. Which one is activated stays as it
+                was.
 
         Raises:
             ArchitectureError: If it is not one of the space.
@@ -153,7 +177,8 @@ class Supernet(nn.Module):
 
         Args:
             model: The model.
-            architecture: One of the space; the activated one if not given. Which one is activated stays as it was.
+            architecture: One of the space; the activated one if not given. Which one is activated stays as it
+                was.
 
         Raises:
             ArchitectureError: If it is not one of the space.
@@ -167,7 +192,8 @@ class Supernet(nn.Module):
                 targets[name].copy_(use.part)
 
     def subnet(self, architecture: Mapping[str, Value] | None = None) -> nn.Module:
-        """Return the plain model of an architecture with its weights: no trace of the supernet, and no memory shared with it.
+        """Return the plain model of an architecture with its weights: no trace of the supernet, and no memory
+        shared with it.
 
         It is on the supernet's device, of its types, and in its mode of training or evaluation.
 
@@ -190,11 +216,14 @@ class Supernet(nn.Module):
         return model.train(self.training)
 
     def parts(self) -> Iterator[Use]:
-        """Yield what the activated architecture uses of each tensor, by its name in the `state_dict` of its model."""
+        """Yield what the activated architecture uses of each tensor, by its name in the `state_dict` of its
+        model.
+        """
         uses = (use for use in tensors_in_use(self.model) if use.persistent)
         if not self._surplus:
             return uses
-        # Modules that the model's own code makes in a plain loop, and skips in forward: only its constructor knows which.
+        # Modules that the model's own code makes in a plain loop, and skips in forward: only its constructor
+        # knows which.
         names = self.space.build(self.architecture, device=self.space.traced_on, seed=0).state_dict().keys()
         return (use for use in uses if use.name in names)
 

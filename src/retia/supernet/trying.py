@@ -7,7 +7,16 @@ from retia.nn import ModelSpace
 from retia.rng import stream
 from retia.space import Architecture, Value, greatest, least
 
-__all__ = ["MOST", "RANDOM", "architectures_to_try", "culprit", "extremes", "follows", "greatest_architecture", "starting_architecture"]
+__all__ = [
+    "MOST",
+    "RANDOM",
+    "architectures_to_try",
+    "culprit",
+    "extremes",
+    "follows",
+    "greatest_architecture",
+    "starting_architecture",
+]
 
 RANDOM = 4
 """How many random architectures are tried, besides those that go through the values one after the other."""
@@ -21,15 +30,25 @@ def starting_architecture(space: ModelSpace) -> Architecture:
 
 
 def architectures_to_try(space: ModelSpace) -> Iterator[Architecture]:
-    """Yield the default, the extremes, ones that go through the values of every parameter, and random ones, each once."""
+    """Yield the default, the extremes, ones that go through the values of every parameter, and random ones,
+    each once.
+    """
     rng = stream(0, "supernet")
     tried: set[Architecture] = set()
     offsets = {label: int(rng.integers(1 << 16)) for label in space.parameters}
 
     def candidates() -> Iterator[Architecture]:
-        yield from _allowed(space, [{label: parameter.domain.default for label, parameter in space.parameters.items()}])
+        yield from _allowed(
+            space, [{label: parameter.domain.default for label, parameter in space.parameters.items()}]
+        )
         yield from extremes(space)
-        yield from _allowed(space, ({label: _nth(space, label, i + offsets[label]) for label in space.parameters} for i in range(MOST - RANDOM - 3)))
+        yield from _allowed(
+            space,
+            (
+                {label: _nth(space, label, i + offsets[label]) for label in space.parameters}
+                for i in range(MOST - RANDOM - 3)
+            ),
+        )
         for _ in range(RANDOM):
             yield space.sample(rng)
 
@@ -40,17 +59,28 @@ def architectures_to_try(space: ModelSpace) -> Iterator[Architecture]:
 
 
 def greatest_architecture(space: ModelSpace) -> Architecture:
-    """Return the architecture of the greatest values, which symbolic values are while a constructor runs; the space may exclude it."""
-    return space.canonical({label: greatest(parameter.domain) for label, parameter in space.parameters.items()})
+    """Return the architecture of the greatest values, which symbolic values are while a constructor runs; the
+    space may exclude it.
+    """
+    return space.canonical(
+        {label: greatest(parameter.domain) for label, parameter in space.parameters.items()}
+    )
 
 
 def extremes(space: ModelSpace) -> Iterator[Architecture]:
-    """Yield the architecture of the greatest values and that of the least, as far as they belong to the space."""
+    """Yield the architecture of the greatest values and that of the least, as far as they belong to the
+    space.
+    """
     domains = {label: parameter.domain for label, parameter in space.parameters.items()}
-    return _allowed(space, [{label: extreme(domain) for label, domain in domains.items()} for extreme in (greatest, least)])
+    return _allowed(
+        space,
+        [{label: extreme(domain) for label, domain in domains.items()} for extreme in (greatest, least)],
+    )
 
 
-def culprit(space: ModelSpace, architecture: Architecture, differs: Callable[[Architecture], bool]) -> str | None:
+def culprit(
+    space: ModelSpace, architecture: Architecture, differs: Callable[[Architecture], bool]
+) -> str | None:
     """Return the first parameter whose value makes the supernet differ from the model built alone.
 
     Args:
@@ -58,7 +88,9 @@ def culprit(space: ModelSpace, architecture: Architecture, differs: Callable[[Ar
         architecture: One for which they differ.
         differs: Whether they do for another; where its model can't be built, it is not asked.
     """
-    values: dict[str, Value] = {label: greatest(parameter.domain) for label, parameter in space.parameters.items()}
+    values: dict[str, Value] = {
+        label: greatest(parameter.domain) for label, parameter in space.parameters.items()
+    }
     for label in architecture:
         values[label] = architecture[label]
         try:

@@ -1,4 +1,6 @@
-"""Which modules and tensors of a supernet the present architecture uses, by their names in the model built alone."""
+"""Which modules and tensors of a supernet the present architecture uses, by their names in the model built
+alone.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -39,7 +41,11 @@ class Use:
     @property
     def part(self) -> Tensor:
         """The part of the full tensor that is used."""
-        return self.module.part(self.tensor) if isinstance(self.module, Elastic) else getattr(self.module, self.tensor)
+        return (
+            self.module.part(self.tensor)
+            if isinstance(self.module, Elastic)
+            else getattr(self.module, self.tensor)
+        )
 
     def write(self, values: Tensor) -> None:
         """Copy values into the part of the full tensor."""
@@ -50,7 +56,9 @@ class Use:
 
 
 def modules_in_use(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Yield the modules that the present architecture uses, each with its name in the model built alone; switches themselves are left out."""
+    """Yield the modules that the present architecture uses, each with its name in the model built alone;
+    switches themselves are left out.
+    """
     if isinstance(module, Switch):
         for name, child in module.present():
             yield from modules_in_use(child, f"{prefix}.{name}".strip("."))
@@ -62,7 +70,9 @@ def modules_in_use(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, n
 
 
 def switches_in_use(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, Switch]]:
-    """Yield the switches among, and around, the modules that the present architecture uses, each with its name in the model built alone."""
+    """Yield the switches among, and around, the modules that the present architecture uses, each with its
+    name in the model built alone.
+    """
     children = module.present() if isinstance(module, Switch) else module._modules.items()
     if isinstance(module, Switch):
         yield prefix, module
@@ -75,12 +85,23 @@ def tensors_in_use(module: nn.Module) -> Iterator[Use]:
     """Yield the tensors that the present architecture uses, each with its name in the model built alone."""
     for path, holder in modules_in_use(module):
         own = [*holder._parameters.items(), *holder._buffers.items()]
-        names = list(holder.shapes()) if isinstance(holder, Elastic) else [name for name, tensor in own if tensor is not None]
+        names = (
+            list(holder.shapes())
+            if isinstance(holder, Elastic)
+            else [name for name, tensor in own if tensor is not None]
+        )
         for name in names:
-            yield Use(f"{path}.{name}".strip("."), holder, name, persistent=name not in holder._non_persistent_buffers_set)
+            yield Use(
+                f"{path}.{name}".strip("."),
+                holder,
+                name,
+                persistent=name not in holder._non_persistent_buffers_set,
+            )
 
 
-def refuse_mismatch(parts: Mapping[str, Use], weights: Mapping[str, Tensor], architecture: Architecture) -> None:
+def refuse_mismatch(
+    parts: Mapping[str, Use], weights: Mapping[str, Tensor], architecture: Architecture
+) -> None:
     """Refuse tensors of other names or shapes than those that an architecture uses.
 
     Raises:
@@ -90,12 +111,16 @@ def refuse_mismatch(parts: Mapping[str, Use], weights: Mapping[str, Tensor], arc
     odd = next((name for name in (*parts, *weights) if (name in parts) != (name in weights)), None)
     if odd is not None:
         where = "is missing" if odd in parts else "is in no such model"
-        msg = f"These are not the weights of a model of {shown}: '{odd}' {where}. Give the architecture that the model was built from."
+        msg = (
+            f"These are not the weights of a model of {shown}: '{odd}' {where}. "
+            "Give the architecture that the model was built from."
+        )
         raise SupernetError(msg)
     for name, use in parts.items():
         if tuple(weights[name].shape) != use.shape:
             msg = (
-                f"These are not the weights of a model of {shown}: '{name}' has the shape {tuple(weights[name].shape)} instead of {use.shape}. "
+                f"These are not the weights of a model of {shown}: '{name}' has the shape "
+                f"{tuple(weights[name].shape)} instead of {use.shape}. "
                 f"Give the architecture that the model was built from."
             )
             raise SupernetError(msg)

@@ -12,7 +12,9 @@ Shapes = Mapping[str, list[tuple[int, ...]]]
 """The shapes of what modules return, by their names, in the order in which they first end."""
 
 
-def shapes_by_module(model: nn.Module, modules: Iterable[tuple[str, nn.Module]], run: Callable[[nn.Module], Any]) -> Shapes:
+def shapes_by_module(
+    model: nn.Module, modules: Iterable[tuple[str, nn.Module]], run: Callable[[nn.Module], Any]
+) -> Shapes:
     """Return the shapes of what the modules of a model return; those that a failure ends are left out.
 
     Args:
@@ -24,7 +26,9 @@ def shapes_by_module(model: nn.Module, modules: Iterable[tuple[str, nn.Module]],
 
     def note(path: str) -> Callable[..., None]:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
-            shapes.setdefault(path, [tuple(leaf.shape) for leaf in tree_leaves(output) if isinstance(leaf, Tensor)])
+            shapes.setdefault(
+                path, [tuple(leaf.shape) for leaf in tree_leaves(output) if isinstance(leaf, Tensor)]
+            )
 
         return hook
 
@@ -38,5 +42,7 @@ def shapes_by_module(model: nn.Module, modules: Iterable[tuple[str, nn.Module]],
 
 
 def first_unlike(expected: Shapes, found: Shapes) -> str | None:
-    """Return the name of the first module that returns other shapes than expected, or does not end; None if there is none."""
+    """Return the name of the first module that returns other shapes than expected, or does not end; None if
+    there is none.
+    """
     return next((path for path, shapes in expected.items() if found.get(path) != shapes), None)

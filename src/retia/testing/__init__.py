@@ -1,4 +1,6 @@
-"""What every implementation of a protocol must pass, and fakes that misbehave; for retia's own tests and for yours."""
+"""What every implementation of a protocol must pass, and fakes that misbehave; for retia's own tests and for
+yours.
+"""
 
 from retia.testing.executors import EXECUTOR_LAWS, ExecutorLaw, MakeExecutor
 from retia.testing.fakes import (
@@ -9,7 +11,14 @@ from retia.testing.fakes import (
     RepeatingStrategy,
     ReturningEvaluator,
 )
-from retia.testing.storage import RECORD_LAWS, SHARED_RECORD_LAWS, OpenRecord, RecordLaw, example_header, example_trial
+from retia.testing.storage import (
+    RECORD_LAWS,
+    SHARED_RECORD_LAWS,
+    OpenRecord,
+    RecordLaw,
+    example_header,
+    example_trial,
+)
 from retia.testing.strategies import STRATEGY_LAWS, MakeStrategy, StrategyLaw, check_strategy, example_space
 from retia.testing.supernets import SUPERNET_LAWS, SupernetLaw, check_supernet
 

@@ -38,7 +38,9 @@ def arguments_arrive_and_results_return(make_executor: MakeExecutor) -> None:
     """The function gets its arguments, by place and by name, and the future its result."""
     with make_executor() as executor:
         future = executor.submit(_describe, 1, "two", [3.0], four={"five": None})
-        assert future.result() == ((1, "two", [3.0]), {"four": {"five": None}}), "the arguments changed on the way"
+        assert future.result() == ((1, "two", [3.0]), {"four": {"five": None}}), (
+            "the arguments changed on the way"
+        )
         assert executor.submit(_describe).result() == ((), {}), "arguments appeared from nowhere"
 
 
@@ -73,7 +75,9 @@ def what_a_call_raises_is_kept(make_executor: MakeExecutor) -> None:
         error = executor.submit(_fail, "on purpose").exception()
         assert isinstance(error, ArithmeticError), f"an ArithmeticError came back as {error!r}"
         assert error.args == ("on purpose",), f"the exception's arguments became {error.args}"
-        assert "in _fail" in "".join(format_exception(error)), "the traceback doesn't show where the call failed"
+        assert "in _fail" in "".join(format_exception(error)), (
+            "the traceback doesn't show where the call failed"
+        )
 
 
 def a_failed_call_costs_nothing_else(make_executor: MakeExecutor) -> None:
@@ -82,8 +86,12 @@ def a_failed_call_costs_nothing_else(make_executor: MakeExecutor) -> None:
         functions: list[Callable[[str], Any]] = [_same, _fail]
         futures = [executor.submit(functions[i % 2], f"call {i}") for i in range(12)]
         wait(futures)
-        assert [future.result() for future in futures[::2]] == [f"call {i}" for i in range(0, 12, 2)], "a success was lost"
-        assert all(isinstance(future.exception(), ArithmeticError) for future in futures[1::2]), "a failure was lost"
+        assert [future.result() for future in futures[::2]] == [f"call {i}" for i in range(0, 12, 2)], (
+            "a success was lost"
+        )
+        assert all(isinstance(future.exception(), ArithmeticError) for future in futures[1::2]), (
+            "a failure was lost"
+        )
 
 
 def callbacks_are_called(make_executor: MakeExecutor) -> None:
@@ -93,7 +101,9 @@ def callbacks_are_called(make_executor: MakeExecutor) -> None:
         futures = [executor.submit(abs, -i) for i in range(6)]
         for future in futures:
             future.add_done_callback(lambda done: called.append((done, done.done())))
-    assert {id(future) for future, _ in called} == {id(future) for future in futures}, "a callback was not called"
+    assert {id(future) for future, _ in called} == {id(future) for future in futures}, (
+        "a callback was not called"
+    )
     assert len(called) == 6, "a callback was called twice"
     assert all(done for _, done in called), "a callback was called before its future was done"
 
@@ -101,7 +111,9 @@ def callbacks_are_called(make_executor: MakeExecutor) -> None:
 def map_keeps_the_order(make_executor: MakeExecutor) -> None:
     """`map` yields results in the order of the arguments."""
     with make_executor() as executor:
-        assert list(executor.map(pow, range(20), [3] * 20)) == [i**3 for i in range(20)], "map changed the order"
+        assert list(executor.map(pow, range(20), [3] * 20)) == [i**3 for i in range(20)], (
+            "map changed the order"
+        )
 
 
 def leaving_waits_for_the_calls(make_executor: MakeExecutor) -> None:
@@ -135,7 +147,9 @@ def cancelled_calls_end(make_executor: MakeExecutor) -> None:
     futures = [executor.submit(time.sleep, 0.01) for _ in range(40)]
     executor.shutdown(wait=True, cancel_futures=True)
     assert all(future.done() for future in futures), "a future never ends"
-    assert all(future.cancelled() or future.exception() is None for future in futures), "a cancelled call failed instead"
+    assert all(future.cancelled() or future.exception() is None for future in futures), (
+        "a cancelled call failed instead"
+    )
 
 
 EXECUTOR_LAWS: tuple[ExecutorLaw, ...] = (

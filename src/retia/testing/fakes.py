@@ -12,7 +12,15 @@ from retia.space import Architecture, SearchSpace
 from retia.strategy import Random
 from retia.trial import History, Proposal, Run
 
-__all__ = ["ConstantEvaluator", "FailingEvaluator", "FailingStrategy", "HashCosts", "RepeatingStrategy", "ReturningEvaluator", "unit_of"]
+__all__ = [
+    "ConstantEvaluator",
+    "FailingEvaluator",
+    "FailingStrategy",
+    "HashCosts",
+    "RepeatingStrategy",
+    "ReturningEvaluator",
+    "unit_of",
+]
 
 
 @dataclass(frozen=True)
@@ -21,7 +29,9 @@ class FailingStrategy:
 
     after: int = 0
 
-    def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
+    def propose(
+        self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
+    ) -> Sequence[Proposal]:
         """Propose like `Random`.
 
         Raises:
@@ -37,7 +47,9 @@ class FailingStrategy:
 class RepeatingStrategy:
     """Proposes one architecture again and again: the space's default."""
 
-    def propose(self, space: SearchSpace, history: History, n: int, rng: np.random.Generator) -> Sequence[Proposal]:
+    def propose(
+        self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
+    ) -> Sequence[Proposal]:
         """Return the default `n` times."""
         del history, rng
         return [Proposal(space.default())] * n
@@ -58,7 +70,9 @@ class ConstantEvaluator:
 
 @dataclass(frozen=True)
 class FailingEvaluator:
-    """Fails for a share of the architectures, always the same ones, and finds the others as good as their hash."""
+    """Fails for a share of the architectures, always the same ones, and finds the others as good as their
+    hash.
+    """
 
     share: float = 1.0
     metric: str = "score"
@@ -83,7 +97,8 @@ class ReturningEvaluator:
 
     Args:
         result: What to return.
-        good: What to return for the space's default, so that a study's first trial completes; the result if not given.
+        good: What to return for the space's default, so that a study's first trial completes; the result if
+            not given.
     """
 
     result: Any = math.nan

@@ -6,7 +6,8 @@ Each law is a function of `open_record`, which opens a record of one and the sam
     def test_record(law, tmp_path):
         law(lambda: Database(tmp_path / "study.db").open(example_header()))
 
-`RECORD_LAWS` open one record only; `SHARED_RECORD_LAWS` open several at once, and are for a storage that can be shared.
+`RECORD_LAWS` open one record only; `SHARED_RECORD_LAWS` open several at once, and are for a storage that can
+be shared.
 """
 
 import math
@@ -29,7 +30,11 @@ RecordLaw: TypeAlias = Callable[[OpenRecord], None]
 def example_header(name: str = "example", **changes: Any) -> Header:
     """Return a header with a value in every field; `changes` replace some."""
     fields: dict[str, Any] = {
-        "space": {"parameters": {"width": {"domain": {"type": "integer", "low": 1, "high": 999, "step": 1}, "condition": [[]]}}},
+        "space": {
+            "parameters": {
+                "width": {"domain": {"type": "integer", "low": 1, "high": 999, "step": 1}, "condition": [[]]}
+            }
+        },
         "evaluator": {"type": "Classification", "epochs": 5, "optimizer": {"lr": 0.1}},
         "objectives": (Objective("accuracy", "maximize"), Objective("params", "minimize")),
         "constraints": (Constraint("params", upper=1e6),),
@@ -43,7 +48,14 @@ def example_trial(number: int) -> Trial:
     """Return a running trial; its labels are in no alphabetical order, and its values of every kind."""
     values = {"width": number, "act": "é", "lr": 0.1, "skips": (1, 3), "bias": True, "extra": None}
     limits = Limits(Objective("accuracy", "maximize"), ((1, -0.25), (2.5, -0.75)))
-    return Trial(number, Architecture(values), parent=number - 1 if number else None, fidelity=3.0, limits=limits, started=1000.5 + number)
+    return Trial(
+        number,
+        Architecture(values),
+        parent=number - 1 if number else None,
+        fidelity=3.0,
+        limits=limits,
+        started=1000.5 + number,
+    )
 
 
 def numbers_are_given_once(open_record: OpenRecord) -> None:
@@ -61,7 +73,9 @@ def numbers_are_given_once(open_record: OpenRecord) -> None:
 def the_header_is_kept(open_record: OpenRecord) -> None:
     """A record shows the header that it was opened with."""
     record = open_record()
-    assert record.header == example_header(), f"the header changed: {example_header().differences(record.header)}"
+    assert record.header == example_header(), (
+        f"the header changed: {example_header().differences(record.header)}"
+    )
     record.close(None)
 
 
@@ -83,7 +97,9 @@ def only_begun_trials_end(open_record: OpenRecord) -> None:
     said = _refusal(record, example_trial(0))
     assert "which is running" in said, f"a running trial was finished, or refused without saying why: {said}"
     said = _refusal(record, example_trial(0).end("failed", at=1.0, error="boom"))
-    assert "never began" in said, f"a trial that never began was finished, or refused without saying why: {said}"
+    assert "never began" in said, (
+        f"a trial that never began was finished, or refused without saying why: {said}"
+    )
     record.close(None)
 
 
@@ -96,7 +112,9 @@ def what_a_closed_record_left_is_claimed(open_record: OpenRecord) -> None:
     assert record.claim() == [], "a record claimed its own running trials"
     record.close("interrupted")
     claimed = record.claim()
-    assert claimed == [example_trial(0), example_trial(2)], f"trials 0 and 2 were left running, claimed {claimed}"
+    assert claimed == [example_trial(0), example_trial(2)], (
+        f"trials 0 and 2 were left running, claimed {claimed}"
+    )
     assert record.claim() == [], "trials were claimed twice"
     record.finish(claimed[0].end("completed", at=3000.0, metrics={"accuracy": 0.6}))
     record.close("trials done")
@@ -106,17 +124,23 @@ def what_a_closed_record_left_is_claimed(open_record: OpenRecord) -> None:
 
 
 def trials_survive_unchanged(open_record: OpenRecord) -> None:
-    """Another record reads every state equal to what was written, in the order of the numbers, labels and metrics in theirs."""
+    """Another record reads every state equal to what was written, in the order of the numbers, labels and
+    metrics in theirs.
+    """
     progress = ({"step": 1.0, "accuracy": 0.25}, {"step": 2.0, "accuracy": 1e-300})
     ended = [
-        example_trial(0).end("completed", at=2000.25, metrics={"params": 12, "accuracy": 0.1 + 0.2}, progress=progress),
+        example_trial(0).end(
+            "completed", at=2000.25, metrics={"params": 12, "accuracy": 0.1 + 0.2}, progress=progress
+        ),
         example_trial(1).end("failed", at=2001.0, error="Traceback:\n  'é' \N{SNOWMAN}\nValueError: boom"),
         example_trial(2).end("infeasible", at=2002.0, metrics={"params": 2e9}),
         example_trial(3),
     ]
     record = open_record()
     for trial in reversed(ended):
-        began = trial if trial.state == "infeasible" else example_trial(trial.number)  # one that ended at once is written in one
+        began = (
+            trial if trial.state == "infeasible" else example_trial(trial.number)
+        )  # one that ended at once is written in one
         assert record.begin(began), f"trial {trial.number} was refused"
         if trial.finished and not began.finished:
             record.finish(trial)
@@ -124,7 +148,9 @@ def trials_survive_unchanged(open_record: OpenRecord) -> None:
     read = reader.refresh()
     assert read == ended, f"wrote {ended}, read {read}"
     for before, after in zip(ended, read, strict=True):
-        assert list(before.architecture.items()) == list(after.architecture.items()), "the labels changed their order"
+        assert list(before.architecture.items()) == list(after.architecture.items()), (
+            "the labels changed their order"
+        )
         assert list(before.metrics) == list(after.metrics), "the metrics changed their order"
         assert type(after.architecture["skips"]) is tuple, "a tuple came back as another type"
     for one in (record, reader):
@@ -136,7 +162,9 @@ def what_is_not_finite_survives(open_record: OpenRecord) -> None:
     values = {"loss": math.nan, "up": math.inf, "down": -math.inf, "fine": 1.5}
     record = open_record()
     record.begin(example_trial(0))
-    record.finish(example_trial(0).end("failed", at=2000.0, error="diverged", metrics=values, progress=(values,)))
+    record.finish(
+        example_trial(0).end("failed", at=2000.0, error="diverged", metrics=values, progress=(values,))
+    )
     reader = open_record()
     (read,) = reader.refresh()
     assert repr(read.progress) == repr((values,)), f"wrote {values}, read {read.progress}"
@@ -157,9 +185,13 @@ def refresh_tells_each_change_once(open_record: OpenRecord) -> None:
     theirs.finish(end)
     assert theirs.begin(example_trial(2)), "number 2 was refused"
     assert ours.begin(example_trial(3)), "number 3 was refused"
-    assert ours.refresh() == [end, example_trial(2)], "an end and a beginning of another record were not told, by number"
+    assert ours.refresh() == [end, example_trial(2)], (
+        "an end and a beginning of another record were not told, by number"
+    )
     assert ours.refresh() == [], "an end was told twice"
-    assert theirs.refresh() == [example_trial(0), example_trial(3)], "the first call did not return all of the others' trials"
+    assert theirs.refresh() == [example_trial(0), example_trial(3)], (
+        "the first call did not return all of the others' trials"
+    )
     for one in (ours, theirs):
         one.close(None)
 
@@ -181,7 +213,9 @@ def the_first_end_stands(open_record: OpenRecord) -> None:
 
 
 def a_trial_is_claimed_by_one(open_record: OpenRecord) -> None:
-    """What a closed record left running goes to one of two claimers; what an open record runs goes to none."""
+    """What a closed record left running goes to one of two claimers; what an open record runs goes to
+    none.
+    """
     gone, alive, first, second = (open_record() for _ in range(4))
     for number in range(3):
         gone.begin(example_trial(number))
@@ -189,18 +223,24 @@ def a_trial_is_claimed_by_one(open_record: OpenRecord) -> None:
     assert first.claim() == [], "a running trial of an open record was claimed"
     gone.close(None)
     first.refresh()
-    assert first.claim() == [example_trial(number) for number in range(3)], "what a closed record left was not claimed"
+    assert first.claim() == [example_trial(number) for number in range(3)], (
+        "what a closed record left was not claimed"
+    )
     assert second.claim() == [], "trials were claimed twice"
     assert first.refresh() == [], "claimed trials were told as news"
     end = example_trial(0).end("completed", at=2000.0, metrics={"accuracy": 0.5})
     first.finish(end)
-    assert second.refresh() == [end, *(example_trial(number) for number in (1, 2, 3))], "a claimed trial's end was not told to others"
+    assert second.refresh() == [end, *(example_trial(number) for number in (1, 2, 3))], (
+        "a claimed trial's end was not told to others"
+    )
     for one in (alive, first, second):
         one.close(None)
 
 
 def a_failed_trial_is_started_again_once(open_record: OpenRecord) -> None:
-    """Of two records that start a failed trial again, one may; its earlier attempts stay, and it ends and is claimed like any other."""
+    """Of two records that start a failed trial again, one may; its earlier attempts stay, and it ends and is
+    claimed like any other.
+    """
     first, second = open_record(), open_record()
     first.begin(example_trial(0))
     failed = example_trial(0).end("failed", at=2000.0, error="boom", progress=({"step": 1.0},))

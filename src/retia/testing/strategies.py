@@ -50,7 +50,9 @@ def example_space() -> SearchSpace:
 
 
 def proposals_are_valid(make_strategy: MakeStrategy) -> None:
-    """Every proposal is an architecture of the space, at most `n` come, and a parent is a trial of the history."""
+    """Every proposal is an architecture of the space, at most `n` come, and a parent is a trial of the
+    history.
+    """
     space, strategy, history = example_space(), make_strategy(), History(ACCURACY)
     for n in (1, 3, 1, 2, 4, 1, 1, 5, 1):
         proposals = _propose(strategy, space, history, n)
@@ -58,20 +60,26 @@ def proposals_are_valid(make_strategy: MakeStrategy) -> None:
         for proposal in proposals:
             assert isinstance(proposal, Proposal), f"a proposal is a retia.Proposal, got {proposal!r}"
             assert proposal.architecture in space, f"{proposal.architecture!r} is not of the space"
-            assert proposal.parent is None or proposal.parent < len(history), f"the parent {proposal.parent} is no trial of the history"
+            assert proposal.parent is None or proposal.parent < len(history), (
+                f"the parent {proposal.parent} is no trial of the history"
+            )
         for proposal in proposals:
             _add(history, proposal)
 
 
 def what_it_keeps_is_only_a_cache(make_strategy: MakeStrategy) -> None:
-    """An instance that has lived through forty trials answers like a fresh one, also after it has served another study."""
+    """An instance that has lived through forty trials answers like a fresh one, also after it has served
+    another study.
+    """
     strategy, space = make_strategy(), _wide_space()
     for seed in (0, 1):
         history = History(ACCURACY)
         for _ in range(40):
             lived = _propose(strategy, space, history, 1, seed)
             fresh = _propose(make_strategy(), space, _copied(history), 1, seed)
-            assert list(lived) == list(fresh), f"after {len(history)} trials it proposed {lived}, a fresh instance {fresh}"
+            assert list(lived) == list(fresh), (
+                f"after {len(history)} trials it proposed {lived}, a fresh instance {fresh}"
+            )
             assert lived, f"it proposed nothing after {len(history)} of {space.size()} architectures"
             _add(history, lived[0])
 
@@ -109,14 +117,20 @@ def a_finite_space_comes_to_an_end(make_strategy: MakeStrategy) -> None:
     space = example_space()
     study = Study(space, _score, maximize="accuracy")
     reason = study.run(make_strategy(), trials=1000)
-    assert reason == "search space exhausted", f"it stopped because of: {reason}, after {len(study.trials)} of {space.size()} trials"
-    assert {trial.architecture for trial in study.trials} == set(space.enumerate()), "not every architecture was proposed"
+    assert reason == "search space exhausted", (
+        f"it stopped because of: {reason}, after {len(study.trials)} of {space.size()} trials"
+    )
+    assert {trial.architecture for trial in study.trials} == set(space.enumerate()), (
+        "not every architecture was proposed"
+    )
 
 
 def a_space_of_one_comes_to_an_end(make_strategy: MakeStrategy) -> None:
     """Where nothing varies, the baseline is all there is."""
     study = Study(SearchSpace({"width": Categorical((16,))}), ConstantEvaluator(), maximize="score")
-    assert study.run(make_strategy(), trials=10) == "search space exhausted", "a space of one architecture did not end"
+    assert study.run(make_strategy(), trials=10) == "search space exhausted", (
+        "a space of one architecture did not end"
+    )
     assert len(study.trials) == 1, f"{len(study.trials)} trials of one architecture"
 
 
@@ -129,27 +143,37 @@ def a_constant_evaluator_does_not_break_it(make_strategy: MakeStrategy) -> None:
 def a_failing_evaluator_does_not_break_it(make_strategy: MakeStrategy) -> None:
     """It goes on though some trials fail, the first included, and learns from the rest."""
     space = _wide_space()
-    study = Study(space, FailingEvaluator(share=0.15), maximize="score", baseline=_that(space, lambda unit: unit < 0.15))
-    assert study.run(make_strategy(), trials=30, failures="ignore") == "trials done", f"it stopped: {study.stop_reason}"
+    study = Study(
+        space, FailingEvaluator(share=0.15), maximize="score", baseline=_that(space, lambda unit: unit < 0.15)
+    )
+    assert study.run(make_strategy(), trials=30, failures="ignore") == "trials done", (
+        f"it stopped: {study.stop_reason}"
+    )
     assert study.history.count("failed"), "no trial failed, so nothing was tested"
 
 
 def an_all_failing_evaluator_does_not_break_it(make_strategy: MakeStrategy) -> None:
     """Not one completed trial: it proposes on, and it is the study that gives up."""
     study = Study(_wide_space(), FailingEvaluator(), maximize="score")
-    assert study.run(make_strategy(), trials=30, failures="ignore") == "too many failures", f"it stopped: {study.stop_reason}"
+    assert study.run(make_strategy(), trials=30, failures="ignore") == "too many failures", (
+        f"it stopped: {study.stop_reason}"
+    )
 
 
 def infeasible_trials_do_not_break_it(make_strategy: MakeStrategy) -> None:
     """With most architectures rejected before training it still finds feasible ones."""
-    study = Study(_wide_space(), _score, maximize="accuracy", constraints=["params <= 300"], costs=HashCosts())
+    study = Study(
+        _wide_space(), _score, maximize="accuracy", constraints=["params <= 300"], costs=HashCosts()
+    )
     assert study.run(make_strategy(), trials=20) == "trials done", f"it stopped: {study.stop_reason}"
     assert study.history.count("infeasible"), "no trial was rejected, so nothing was tested"
     assert study.best.metrics["params"] <= 300, "the best trial breaks the constraint"
 
 
 def rejected_architectures_do_not_break_it(make_strategy: MakeStrategy) -> None:
-    """With most architectures not working models, at once or after they have begun, it finds those that are, and learns from finite numbers alone."""
+    """With most architectures not working models, at once or after they have begun, it finds those that are,
+    and learns from finite numbers alone.
+    """
     space = _wide_space()
     default = space.default()
     for unbounded in (True, False):
@@ -159,18 +183,24 @@ def rejected_architectures_do_not_break_it(make_strategy: MakeStrategy) -> None:
         assert study.run(make_strategy(), trials=20) == "trials done", f"it stopped: {study.stop_reason}"
         rejected = {trial.architecture for trial in study.trials if trial.rejected}
         assert rejected, "no trial was rejected, so nothing was tested"
-        assert len(rejected) == sum(trial.rejected for trial in study.trials), "a rejected architecture was proposed again"
+        assert len(rejected) == sum(trial.rejected for trial in study.trials), (
+            "a rejected architecture was proposed again"
+        )
 
 
 def what_it_keeps_of_rejected_architectures_is_only_a_cache(make_strategy: MakeStrategy) -> None:
-    """An instance that has seen architectures begin and be rejected answers like a fresh one, with one objective and with several."""
+    """An instance that has seen architectures begin and be rejected answers like a fresh one, with one
+    objective and with several.
+    """
     space = _wide_space()
     for objectives in (ACCURACY, BOTH):
         strategy, history = make_strategy(), History(objectives)
         for step in range(40):
             lived = _propose(strategy, space, history, 1)
             fresh = _propose(make_strategy(), space, _copied(history), 1)
-            assert list(lived) == list(fresh), f"after {len(history)} trials it proposed {lived}, a fresh instance {fresh}"
+            assert list(lived) == list(fresh), (
+                f"after {len(history)} trials it proposed {lived}, a fresh instance {fresh}"
+            )
             trial = _begin(history, lived[0])
             if step % 3:
                 _propose(strategy, space, history, 1)  # it sees the trial run
@@ -191,7 +221,9 @@ def several_objectives_do_not_break_it(make_strategy: MakeStrategy) -> None:
 
 
 def running_trials_do_not_break_it(make_strategy: MakeStrategy) -> None:
-    """It waits or proposes while trials run, and goes on when they have ended; none of the running is proposed for ever."""
+    """It waits or proposes while trials run, and goes on when they have ended; none of the running is
+    proposed for ever.
+    """
     strategy, space, history = make_strategy(), _wide_space(), History(ACCURACY)
     running: list[Trial] = []
     for step in range(60):
@@ -199,7 +231,9 @@ def running_trials_do_not_break_it(make_strategy: MakeStrategy) -> None:
         running.extend(_begin(history, proposal) for proposal in fresh)
         if running and (step % 2 or len(running) > 6):
             _end(history, running.pop(step % len(running)))
-    assert history.count("completed") >= 20, f"it proposed only {len(history)} trials in 60 rounds with others running"
+    assert history.count("completed") >= 20, (
+        f"it proposed only {len(history)} trials in 60 rounds with others running"
+    )
 
 
 def a_study_with_workers_ends_alike(make_strategy: MakeStrategy) -> None:
@@ -209,7 +243,9 @@ def a_study_with_workers_ends_alike(make_strategy: MakeStrategy) -> None:
         fresh = [proposal for proposal in _propose(strategy, space, history, 4) if _new(history, proposal)]
         if not fresh:
             break
-        begun = [_begin(history, one) for one in {(one.architecture, one.fidelity): one for one in fresh}.values()]
+        begun = [
+            _begin(history, one) for one in {(one.architecture, one.fidelity): one for one in fresh}.values()
+        ]
         for trial in reversed(begun):  # the last ends first
             _end(history, trial)
     tried = len(history.architectures)
@@ -251,7 +287,10 @@ def check_strategy(make_strategy: MakeStrategy, laws: Sequence[StrategyLaw] = ST
         try:
             law(make_strategy)
         except Exception as error:
-            msg = f"The strategy breaks the law '{law.__name__}' ({(law.__doc__ or '').strip()}): {type(error).__name__}: {error}"
+            msg = (
+                f"The strategy breaks the law '{law.__name__}' ({(law.__doc__ or '').strip()}): "
+                f"{type(error).__name__}: {error}"
+            )
             raise AssertionError(msg) from error
 
 
@@ -283,7 +322,9 @@ def _that(space: SearchSpace, holds: Callable[[float], bool]) -> Architecture:
     return next(architecture for architecture in space.enumerate() if holds(unit_of(architecture)))
 
 
-def _propose(strategy: Strategy, space: SearchSpace, history: History, n: int, seed: int = 0) -> Sequence[Proposal]:
+def _propose(
+    strategy: Strategy, space: SearchSpace, history: History, n: int, seed: int = 0
+) -> Sequence[Proposal]:
     """Ask like a study does: a proposal that is known is answered by other random numbers."""
     proposals: Sequence[Proposal] = []
     for attempt in range(100):
@@ -301,7 +342,11 @@ def _begin(history: History, proposal: Proposal) -> Trial:
 
 def _end(history: History, trial: Trial) -> None:
     unit = unit_of(trial.architecture)
-    history.record(trial.end("completed", at=1.0, metrics={"accuracy": unit, "params": unit_of(trial.architecture, "params")}))
+    history.record(
+        trial.end(
+            "completed", at=1.0, metrics={"accuracy": unit, "params": unit_of(trial.architecture, "params")}
+        )
+    )
 
 
 def _add(history: History, proposal: Proposal) -> None:

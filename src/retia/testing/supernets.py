@@ -1,4 +1,5 @@
-"""The laws of a supernet, for any model space: for each architecture it computes what the model built alone does.
+"""The laws of a supernet, for any model space: for each architecture it computes what the model built alone
+does.
 
 Each law is a function of a space and an example of what the models are called with:
 
@@ -32,7 +33,9 @@ SupernetLaw: TypeAlias = Callable[[ModelSpace, Any], None]
 ARCHITECTURES = 6
 """How many architectures a law looks at: the extremes, the default, and random ones."""
 TOLERANCE = 1e-5
-"""How far outputs and gradients in float32 may differ, relative to the largest of them where that is above 1."""
+"""How far outputs and gradients in float32 may differ, relative to the largest of them where that is above
+1.
+"""
 
 
 def outputs_are_those_of_the_model_alone(space: ModelSpace, example: Any) -> None:
@@ -44,7 +47,11 @@ def outputs_are_those_of_the_model_alone(space: ModelSpace, example: Any) -> Non
             supernet.activate(architecture)
             alone = supernet.subnet()
             assert alone.training is training
-            _assert_close(_run(supernet, example), _run(alone, example), f"outputs of {dict(architecture)}, training={training}")
+            _assert_close(
+                _run(supernet, example),
+                _run(alone, example),
+                f"outputs of {dict(architecture)}, training={training}",
+            )
 
 
 def gradients_are_those_of_the_model_alone(space: ModelSpace, example: Any) -> None:
@@ -56,12 +63,19 @@ def gradients_are_those_of_the_model_alone(space: ModelSpace, example: Any) -> N
         for model in (supernet, alone):
             model.zero_grad()
             _scalar(_run(model, example)).backward()
-        expected = {name: _gradient(parameter) for name, parameter in alone.named_parameters(remove_duplicate=False)}
+        expected = {
+            name: _gradient(parameter) for name, parameter in alone.named_parameters(remove_duplicate=False)
+        }
         found = _parts_of_gradients(supernet)
         for name, gradient in expected.items():
             _assert_close([found[name]], [gradient], f"gradient of '{name}' of {dict(architecture)}")
-        totals = [sum(float(_gradient(parameter).double().square().sum()) for parameter in model.parameters()) for model in (supernet, alone)]
-        assert abs(totals[0] - totals[1]) <= 1e-4 * max(1.0, totals[1]), f"{dict(architecture)} has gradients outside its part: {totals}"
+        totals = [
+            sum(float(_gradient(parameter).double().square().sum()) for parameter in model.parameters())
+            for model in (supernet, alone)
+        ]
+        assert abs(totals[0] - totals[1]) <= 1e-4 * max(1.0, totals[1]), (
+            f"{dict(architecture)} has gradients outside its part: {totals}"
+        )
 
 
 def statistics_are_those_of_the_model_alone(space: ModelSpace, example: Any) -> None:
@@ -79,10 +93,15 @@ def statistics_are_those_of_the_model_alone(space: ModelSpace, example: Any) -> 
 
 
 def weights_are_named_as_in_the_model_alone(space: ModelSpace, example: Any) -> None:
-    """`extract` has the names, the order and the shapes of the `state_dict` of the model that the space builds."""
+    """`extract` has the names, the order and the shapes of the `state_dict` of the model that the space
+    builds.
+    """
     supernet = Supernet(space, example=example, device="meta")
     for architecture in _architectures(space):
-        expected = [(name, tensor.shape) for name, tensor in space.build(architecture, device=space.traced_on, seed=0).state_dict().items()]
+        expected = [
+            (name, tensor.shape)
+            for name, tensor in space.build(architecture, device=space.traced_on, seed=0).state_dict().items()
+        ]
         assert [(name, tensor.shape) for name, tensor in supernet.extract(architecture).items()] == expected
 
 
@@ -118,14 +137,21 @@ def copies_are_independent(space: ModelSpace, example: Any) -> None:
 
 
 def it_moves_between_devices_and_types(space: ModelSpace, example: Any) -> None:
-    """It computes in float64, on a GPU if there is one, and again in float32 on the CPU, what it did before."""
+    """It computes in float64, on a GPU if there is one, and again in float32 on the CPU, what it did
+    before.
+    """
     supernet = Supernet(space, example=example, seed=0).eval()
     before = _run(supernet, example)
     double = tree_map(lambda x: x.double() if isinstance(x, Tensor) and x.is_floating_point() else x, example)
     _assert_close(_run(supernet.double(), double), before, "outputs in float64")
     supernet.float()
     if torch.cuda.is_available():
-        _assert_close(_run(supernet.cuda(), tree_map(lambda x: x.cuda() if isinstance(x, Tensor) else x, example)), before, "outputs on a GPU", 1e-3)
+        _assert_close(
+            _run(supernet.cuda(), tree_map(lambda x: x.cuda() if isinstance(x, Tensor) else x, example)),
+            before,
+            "outputs on a GPU",
+            1e-3,
+        )
         supernet.cpu()
     _assert_close(_run(supernet, example), before, "outputs after a journey")
 
@@ -135,13 +161,16 @@ def a_subnet_compiles(space: ModelSpace, example: Any) -> None:
     alone = Supernet(space, example=example, seed=0).eval().subnet(space.sample(stream(1, "compile")))
     expected = _run(alone, example)
     try:
-        _assert_close(_run(torch.compile(alone, backend="aot_eager"), example), expected, "outputs of a compiled subnet")  # pyright: ignore[reportArgumentType]
+        compiled = torch.compile(alone, backend="aot_eager")
+        _assert_close(_run(compiled, example), expected, "outputs of a compiled subnet")  # pyright: ignore[reportArgumentType]
     finally:
         torch.compiler.reset()
 
 
 def recalibration_gives_a_subnet_its_own_statistics(space: ModelSpace, example: Any) -> None:
-    """Recalibrated within the supernet or as a model alone, an architecture has the same statistics and outputs."""
+    """Recalibrated within the supernet or as a model alone, an architecture has the same statistics and
+    outputs.
+    """
     if not isinstance(example, Tensor):
         return
     supernet = Supernet(space, example=example, seed=0).eval()
@@ -150,7 +179,9 @@ def recalibration_gives_a_subnet_its_own_statistics(space: ModelSpace, example: 
         alone = supernet.subnet()
         recalibrate(supernet, [example])
         recalibrate(alone, [example])
-        _assert_close(_run(supernet, example), _run(alone, example), f"outputs of {dict(architecture)}, recalibrated")
+        _assert_close(
+            _run(supernet, example), _run(alone, example), f"outputs of {dict(architecture)}, recalibrated"
+        )
 
 
 SUPERNET_LAWS: tuple[SupernetLaw, ...] = (
@@ -185,7 +216,9 @@ def _architectures(space: ModelSpace) -> Iterator[Architecture]:
     rng = stream(0, "supernet laws")
     labels = space.parameters
     rows = [{label: extreme(labels[label].domain) for label in labels} for extreme in (greatest, least)]
-    found = dict.fromkeys(architecture for architecture in map(space.canonical, rows) if architecture in space)
+    found = dict.fromkeys(
+        architecture for architecture in map(space.canonical, rows) if architecture in space
+    )
     for _ in range(ARCHITECTURES - len(found)):
         found[space.sample(rng)] = None
     yield from found
@@ -214,7 +247,9 @@ def _gradient(parameter: Tensor) -> Tensor:
 
 
 def _parts_of_gradients(supernet: Supernet) -> dict[str, Tensor]:
-    """Return the gradients as `extract` returns the weights: by putting them in the weights' place for a moment."""
+    """Return the gradients as `extract` returns the weights: by putting them in the weights' place for a
+    moment.
+    """
     weights = {parameter: parameter.data for parameter in supernet.parameters()}
     for parameter in weights:
         parameter.data = _gradient(parameter)
@@ -225,7 +260,9 @@ def _parts_of_gradients(supernet: Supernet) -> dict[str, Tensor]:
             parameter.data = data
 
 
-def _assert_close(found: list[Tensor], expected: list[Tensor], what: str, tolerance: float = TOLERANCE) -> None:
+def _assert_close(
+    found: list[Tensor], expected: list[Tensor], what: str, tolerance: float = TOLERANCE
+) -> None:
     assert len(found) == len(expected), f"{what}: {len(found)} tensors instead of {len(expected)}"
     for one, other in zip(found, expected, strict=True):
         assert one.shape == other.shape, f"{what}: shape {tuple(one.shape)} instead of {tuple(other.shape)}"

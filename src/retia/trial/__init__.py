@@ -3,9 +3,24 @@
 from retia.trial.attempt import Attempt, bounded
 from retia.trial.history import History
 from retia.trial.limits import Limits, TrialStopped
-from retia.trial.objective import Constraint, ConstraintsLike, Direction, Objective, constraints_from, objectives_from, reference_point
+from retia.trial.objective import (
+    Constraint,
+    ConstraintsLike,
+    Direction,
+    Objective,
+    constraints_from,
+    objectives_from,
+    reference_point,
+)
 from retia.trial.owner import check_owner, take_folder
-from retia.trial.pareto import crowded_order, crowding_distance, dominates, hypervolume, nondominated, nondominated_ranks
+from retia.trial.pareto import (
+    crowded_order,
+    crowding_distance,
+    dominates,
+    hypervolume,
+    nondominated,
+    nondominated_ranks,
+)
 from retia.trial.picking import pick
 from retia.trial.proposal import Proposal
 from retia.trial.run import CHECKPOINT, Parent, Run

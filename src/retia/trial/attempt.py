@@ -24,7 +24,8 @@ class Attempt:
 
 
 def bounded(text: str) -> str:
-    """Return an error text of at most about `LONGEST_ERROR` characters: its beginning and its end, with the number of characters left out.
+    """Return an error text of at most about `LONGEST_ERROR` characters: its beginning and its end, with the
+    number of characters left out.
 
     >>> len(bounded("x" * 1_000_000))
     20055

@@ -19,12 +19,17 @@ __all__ = ["History"]
 class History:
     """All trials of a study, in the order of their numbers, indexed for quick questions.
 
-    A strategy reads it; the study alone adds to it. Two histories of the same trials answer alike, whatever the order in
-    which the trials ended. A trial that went farther (see `Trial.reached`) ranks before one that did not, whatever their metrics: a score after
-    few epochs says little beside one after all.
+    A strategy reads it; the study alone adds to it. Two histories of the same trials answer alike, whatever
+    the order in which the trials ended. A trial that went farther (see `Trial.reached`) ranks before one that
+    did not, whatever their metrics: a score after few epochs says little beside one after all.
     """
 
-    def __init__(self, objectives: Sequence[Objective], constraints: Sequence[Constraint] = (), trials: Iterable[Trial] = ()) -> None:
+    def __init__(
+        self,
+        objectives: Sequence[Objective],
+        constraints: Sequence[Constraint] = (),
+        trials: Iterable[Trial] = (),
+    ) -> None:
         self.objectives = tuple(objectives)
         self.constraints = tuple(constraints)
         self._trials: dict[int, Trial] = {}
@@ -55,7 +60,10 @@ class History:
         """
         if (trial := self._trials.get(number)) is not None:
             return trial
-        msg = f"There is no trial {number} among the study's {len(self)} trials; a deleted row leaves a gap. Use a number from `study.trials`."
+        msg = (
+            f"There is no trial {number} among the study's {len(self)} trials; a deleted row leaves a gap. "
+            "Use a number from `study.trials`."
+        )
         raise StudyError(msg)
 
     def get(self, number: int | None) -> Trial | None:
@@ -64,11 +72,15 @@ class History:
 
     @property
     def next_number(self) -> int:
-        """The number of the next trial: one above the highest. Rows may have been deleted, so it can exceed the number of trials."""
+        """The number of the next trial: one above the highest. Rows may have been deleted, so it can exceed
+        the number of trials.
+        """
         return self._next
 
     def numbers_from(self, number: int) -> list[int]:
-        """Return the numbers of the trials from `number` on, in their order, without those whose rows were deleted."""
+        """Return the numbers of the trials from `number` on, in their order, without those whose rows were
+        deleted.
+        """
         return [one for one in range(number, self._next) if one in self._trials]
 
     def __contains__(self, architecture: object) -> bool:
@@ -84,23 +96,30 @@ class History:
     def evaluated(self) -> Sequence[Trial]:
         """The completed trials, and the infeasible ones that have metrics. Not to be changed.
 
-        What was rejected as not a working model is not among them (see `Trial.rejected`): it can't be compared, or built from.
+        What was rejected as not a working model is not among them (see `Trial.rejected`): it can't be
+        compared, or built from.
         """
         return self._evaluated
 
     @property
     def unusable(self) -> Sequence[Trial]:
-        """The trials that failed, and those that were rejected: they have no metrics to learn from, but were proposed in vain. Not to be changed."""
+        """The trials that failed, and those that were rejected: they have no metrics to learn from, but were
+        proposed in vain. Not to be changed.
+        """
         return self._unusable
 
     @property
     def front(self) -> Sequence[Trial]:
-        """Of the feasible trials that went the farthest those that no other dominates, one for each point, in the order of their numbers."""
+        """Of the feasible trials that went the farthest those that no other dominates, one for each point, in
+        the order of their numbers.
+        """
         return sorted(self._front, key=_number)
 
     @property
     def best(self) -> Trial | None:
-        """The best by the first objective of the feasible trials that went the farthest; ties go to the next objectives, then to the earlier trial."""
+        """The best by the first objective of the feasible trials that went the farthest; ties go to the next
+        objectives, then to the earlier trial.
+        """
         return self._best
 
     def count(self, state: str) -> int:
@@ -114,17 +133,25 @@ class History:
 
     def feasible(self, trial: Trial) -> bool:
         """Whether the trial completed and meets every constraint."""
-        return trial.state == "completed" and (not self.constraints or all(constraint.holds(trial.metrics) for constraint in self.constraints))
+        return trial.state == "completed" and (
+            not self.constraints or all(constraint.holds(trial.metrics) for constraint in self.constraints)
+        )
 
     def losses(self, trial: Trial) -> tuple[float, ...]:
         """Return the objectives of a completed trial, turned so that lower is better."""
         return tuple([objective.loss(trial.metrics) for objective in self.objectives])
 
     def violation(self, trial: Trial) -> float:
-        """Return by how much a trial misses the constraints, as a sum of shares; 0 if it meets them, infinite if it was rejected."""
+        """Return by how much a trial misses the constraints, as a sum of shares; 0 if it meets them, infinite
+        if it was rejected.
+        """
         if trial.rejected:
             return inf
-        return sum(constraint.violation(trial.metrics) for constraint in self.constraints if constraint.metric in trial.metrics)
+        return sum(
+            constraint.violation(trial.metrics)
+            for constraint in self.constraints
+            if constraint.metric in trial.metrics
+        )
 
     def best_of(self, trials: Sequence[Trial]) -> Trial:
         """Return the best of some evaluated trials, by the order of `ranked`, without ordering the rest."""
@@ -135,17 +162,21 @@ class History:
     def ranked(self, trials: Sequence[Trial]) -> list[Trial]:
         """Return completed and infeasible trials, best first.
 
-        Feasible before infeasible, these by how much they miss the constraints, and then those that were rejected; the feasible by how far they went, and then by their
-        objective, or, if there are several, by their front and then by how lonely they are in it.
+        Feasible before infeasible, these by how much they miss the constraints, and then those that were
+        rejected; the feasible by how far they went, and then by their objective, or, if there are several, by
+        their front and then by how lonely they are in it.
 
         Reference:
-            Deb et al. 2002, section III-C (crowded comparison) and VI (constrained domination). Deviation: ties go to
-            the earlier trial.
+            Deb et al. 2002, section III-C (crowded comparison) and VI (constrained domination). Deviation:
+            ties go to the earlier trial.
         """
         if len(self.objectives) == 1:
             return sorted(trials, key=self.order)
         good = [trial for trial in trials if self.feasible(trial)]
-        bad = sorted((trial for trial in trials if not self.feasible(trial)), key=lambda trial: (self.violation(trial), trial.number))
+        bad = sorted(
+            (trial for trial in trials if not self.feasible(trial)),
+            key=lambda trial: (self.violation(trial), trial.number),
+        )
         if not good:
             return bad
         by_reach: dict[float, list[Trial]] = {}
@@ -159,7 +190,9 @@ class History:
         return ordered + bad
 
     def order(self, trial: Trial) -> tuple[bool, float, float, int]:
-        """Return the key by which `ranked` sorts evaluated trials where there is one objective; its last item is the trial's number."""
+        """Return the key by which `ranked` sorts evaluated trials where there is one objective; its last item
+        is the trial's number.
+        """
         if trial.state == "completed" and (not self.constraints or self.feasible(trial)):
             return False, -trial.reached, self.objectives[0].loss(trial.metrics), trial.number
         return True, 0.0, self.violation(trial), trial.number
@@ -172,18 +205,24 @@ class History:
         return list(first.values())[:k]
 
     def continued(self, trial: Trial | Proposal) -> Trial | None:
-        """Return the trial that another goes on from: its parent, if that has the same architecture and a lower fidelity."""
+        """Return the trial that another goes on from: its parent, if that has the same architecture and a
+        lower fidelity.
+        """
         parent = self.get(trial.parent)
         if parent is None or parent.fidelity is None or parent.architecture != trial.architecture:
             return None
         return parent if trial.fidelity is None or parent.fidelity < trial.fidelity else None
 
     def note(self, architecture: Architecture) -> None:
-        """Count an architecture as proposed, though there is no trial of it here: for one who shows a strategy a part of a history."""
+        """Count an architecture as proposed, though there is no trial of it here: for one who shows a
+        strategy a part of a history.
+        """
         self._architectures.add(architecture)
 
     def record(self, trial: Trial) -> None:
-        """Take up a trial that has started or ended; one that has ended stays so. For the study; a strategy never calls it."""
+        """Take up a trial that has started or ended; one that has ended stays so. For the study; a strategy
+        never calls it.
+        """
         before = self._trials.get(trial.number)
         if before is None:
             self._next = max(self._next, trial.number + 1)
@@ -208,7 +247,11 @@ class History:
 
     def _admit(self, trial: Trial) -> None:
         losses, best = self.losses(trial), self._best
-        if best is None or (-trial.reached, losses, trial.number) < (-best.reached, self.losses(best), best.number):
+        if best is None or (-trial.reached, losses, trial.number) < (
+            -best.reached,
+            self.losses(best),
+            best.number,
+        ):
             self._best = trial
         if self._front and trial.reached != (reached := self._front[0].reached):
             if trial.reached > reached:

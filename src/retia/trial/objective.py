@@ -8,7 +8,15 @@ from typing import Any, Literal, TypeAlias
 
 from retia.errors import StudyError
 
-__all__ = ["Constraint", "ConstraintsLike", "Direction", "Objective", "constraints_from", "objectives_from", "reference_point"]
+__all__ = [
+    "Constraint",
+    "ConstraintsLike",
+    "Direction",
+    "Objective",
+    "constraints_from",
+    "objectives_from",
+    "reference_point",
+]
 
 
 Direction: TypeAlias = Literal["maximize", "minimize"]
@@ -31,7 +39,9 @@ class Objective:
         return f"{self.direction} {self.metric}"
 
 
-def objectives_from(maximize: str | Sequence[str] | None, minimize: str | Sequence[str] | None) -> tuple[Objective, ...]:
+def objectives_from(
+    maximize: str | Sequence[str] | None, minimize: str | Sequence[str] | None
+) -> tuple[Objective, ...]:
     """Return the objectives, those to maximize first.
 
     Raises:
@@ -39,9 +49,15 @@ def objectives_from(maximize: str | Sequence[str] | None, minimize: str | Sequen
     """
     up = [maximize] if isinstance(maximize, str) else list(maximize or ())
     down = [minimize] if isinstance(minimize, str) else list(minimize or ())
-    objectives = (*(Objective(name, "maximize") for name in up), *(Objective(name, "minimize") for name in down))
+    objectives = (
+        *(Objective(name, "maximize") for name in up),
+        *(Objective(name, "minimize") for name in down),
+    )
     if not objectives:
-        msg = "A study needs an objective. Name the metrics to improve: maximize='accuracy', or minimize=['loss', 'params']."
+        msg = (
+            "A study needs an objective. Name the metrics to improve: maximize='accuracy', "
+            "or minimize=['loss', 'params']."
+        )
         raise StudyError(msg)
     names = [*up, *down]
     if len(set(names)) < len(names):
@@ -69,11 +85,19 @@ class Constraint:
 
     def __post_init__(self) -> None:
         for bound in (self.upper, self.lower):
-            if bound is not None and (isinstance(bound, bool) or not isinstance(bound, int | float) or math.isnan(bound)):
-                msg = f"A bound of '{self.metric}' must be a number, got {bound!r}. Write it as '{self.metric} <= 4.5', or Constraint('{self.metric}', upper=4.5)."
+            if bound is not None and (
+                isinstance(bound, bool) or not isinstance(bound, int | float) or math.isnan(bound)
+            ):
+                msg = (
+                    f"A bound of '{self.metric}' must be a number, got {bound!r}. "
+                    f"Write it as '{self.metric} <= 4.5', or Constraint('{self.metric}', upper=4.5)."
+                )
                 raise StudyError(msg)
         if self.upper is None and self.lower is None:
-            msg = f"A constraint on '{self.metric}' needs a bound: Constraint('{self.metric}', upper=...) or lower=...."
+            msg = (
+                f"A constraint on '{self.metric}' needs a bound: Constraint('{self.metric}', "
+                "upper=...) or lower=...."
+            )
             raise StudyError(msg)
         if self.upper is not None and self.lower is not None and self.lower > self.upper:
             msg = f"A constraint needs lower <= upper, got {self}."
@@ -114,7 +138,9 @@ class Constraint:
         return f"{low}{self.metric}{bound}"
 
 
-ConstraintsLike: TypeAlias = "Mapping[str, float | tuple[float, float]] | Sequence[Constraint | str] | str | Constraint | None"
+ConstraintsLike: TypeAlias = (
+    "Mapping[str, float | tuple[float, float]] | Sequence[Constraint | str] | str | Constraint | None"
+)
 """`["params <= 1e6"]`, `{"params": 1e6}`, `{"latency_ms": (1, 4)}`, or `Constraint` objects."""
 
 
@@ -137,7 +163,10 @@ def _constraint(one: Constraint | str) -> Constraint:
     if isinstance(one, str):
         return Constraint.parse(one)
     if not isinstance(one, Constraint):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
-        msg = f"A constraint is a text such as 'params <= 1e6', or a Constraint, got {one!r}. With a dictionary: constraints={{'params': 1e6}}."
+        msg = (
+            f"A constraint is a text such as 'params <= 1e6', or a Constraint, got {one!r}. "
+            f"With a dictionary: constraints={{'params': 1e6}}."
+        )
         raise StudyError(msg)
     return one
 
@@ -146,7 +175,10 @@ def _bounds(metric: str, bound: Any) -> Constraint:
     if not isinstance(bound, tuple | list):
         return Constraint(metric, upper=bound)
     if len(bound) != 2:
-        msg = f"The bounds of '{metric}' are a number (the greatest allowed) or a pair (least, greatest), got {bound!r}."
+        msg = (
+            f"The bounds of '{metric}' are a number (the greatest allowed) or a pair (least, greatest), "
+            f"got {bound!r}."
+        )
         raise StudyError(msg)
     return Constraint(metric, lower=bound[0], upper=bound[1])
 
@@ -158,6 +190,9 @@ def reference_point(objectives: Sequence[Objective], reference: Mapping[str, flo
         StudyError: If it lacks the value of an objective.
     """
     if missing := [one.metric for one in objectives if one.metric not in reference]:
-        msg = f"The reference point needs a value for every objective; '{missing[0]}' is missing in {dict(reference)}."
+        msg = (
+            f"The reference point needs a value for every objective; '{missing[0]}' is missing in "
+            f"{dict(reference)}."
+        )
         raise StudyError(msg)
     return [one.loss(reference) for one in objectives]

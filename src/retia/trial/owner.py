@@ -25,12 +25,17 @@ def check_owner(folder: Path, study: str) -> None:
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
-        msg = f"The file {folder / MARK} tells which study the folder belongs to, and can't be read ({error}). Make it readable, or remove it."
+        msg = (
+            f"The file {folder / MARK} tells which study the folder belongs to, "
+            f"and can't be read ({error}). Make it readable, or remove it."
+        )
         raise StudyError(msg) from error
     if owner not in ("", study):
         msg = (
-            f"The folder {folder} holds the files of another study (id {owner}; this study has the id {study}). Two studies share the folder, or the "
-            f"storage was deleted and made again while the folder stayed. Move the folder away, or remove it, or use another storage, name or directory=."
+            f"The folder {folder} holds the files of another study (id {owner}; "
+            f"this study has the id {study}). Two studies share the folder, or the "
+            "storage was deleted and made again while the folder stayed. Move the folder away, "
+            "or remove it, or use another storage, name or directory=."
         )
         raise StudyError(msg)
 
@@ -48,6 +53,9 @@ def take_folder(folder: Path, study: str) -> None:
         if not mark.exists() or not mark.stat().st_size:
             mark.write_text(f"{study}\n", encoding="utf-8")
     except OSError as error:
-        msg = f"The folder {folder} can't hold the study's files ({type(error).__name__}: {error}). Make it writable, or give another folder: directory=."
+        msg = (
+            f"The folder {folder} can't hold the study's files ({type(error).__name__}: {error}). "
+            "Make it writable, or give another folder: directory=."
+        )
         raise StudyError(msg) from error
     check_owner(folder, study)  # another study may have marked it at the same moment

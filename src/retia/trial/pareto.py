@@ -1,4 +1,6 @@
-"""Comparing trials by several objectives: domination, fronts, crowding, hypervolume. Losses: lower is better."""
+"""Comparing trials by several objectives: domination, fronts, crowding, hypervolume. Losses: lower is
+better.
+"""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -6,7 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["crowded_order", "crowding_distance", "dominates", "hypervolume", "nondominated", "nondominated_ranks"]
+__all__ = [
+    "crowded_order",
+    "crowding_distance",
+    "dominates",
+    "hypervolume",
+    "nondominated",
+    "nondominated_ranks",
+]
 
 Losses = NDArray[np.float64]  # (N, M): N points, M objectives
 
@@ -27,18 +36,22 @@ def nondominated(points: Sequence[Sequence[float]]) -> list[int]:
     [0, 1]
     """
     front: list[int] = []
-    for i in sorted(range(len(points)), key=lambda i: (tuple(points[i]), i)):  # whatever dominates i comes before it
+    for i in sorted(
+        range(len(points)), key=lambda i: (tuple(points[i]), i)
+    ):  # whatever dominates i comes before it
         if not any(dominates(points[j], points[i]) or tuple(points[j]) == tuple(points[i]) for j in front):
             front.append(i)
     return sorted(front)
 
 
 def nondominated_ranks(losses: Losses) -> NDArray[np.int64]:
-    """Return each point's front: 0 for those that none dominates, 1 for those that only front 0 dominates, and so on.
+    """Return each point's front: 0 for those that none dominates, 1 for those that only front 0 dominates,
+    and so on.
 
     Reference:
-        Deb et al., A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II, 2002, section III-A. Deviation: the
-        domination of all pairs is found at once, as an array; with two objectives in O(N log N), by a sweep in the order of the first.
+        Deb et al., A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II, 2002, section III-A.
+        Deviation: the domination of all pairs is found at once, as an array; with two objectives in O(N log
+        N), by a sweep in the order of the first.
     """
     if losses.shape[1] == 2:
         return _ranks_of_two(losses)
@@ -57,12 +70,16 @@ def nondominated_ranks(losses: Losses) -> NDArray[np.int64]:
 def _ranks_of_two(losses: Losses) -> NDArray[np.int64]:
     """Return the fronts of points (N, 2)."""
     ranks = np.zeros(len(losses), dtype=np.int64)
-    lasts: list[float] = []  # the second objective of the last point in each front, which is its least; in ascending order
+    lasts: list[
+        float
+    ] = []  # the second objective of the last point in each front, which is its least; in ascending order
     before, rank = (np.nan, np.nan), 0
     for i in np.lexsort((losses[:, 1], losses[:, 0])).tolist():
         point = (float(losses[i, 0]), float(losses[i, 1]))
         if point != before:  # equal points are in one front
-            rank = bisect_right(lasts, point[1])  # the first front of which no point is as good in the second objective
+            rank = bisect_right(
+                lasts, point[1]
+            )  # the first front of which no point is as good in the second objective
             lasts[rank : rank + 1] = [point[1]]
             before = point
         ranks[i] = rank
@@ -70,7 +87,8 @@ def _ranks_of_two(losses: Losses) -> NDArray[np.int64]:
 
 
 def crowded_order(losses: Losses, ranks: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the indices of the points, best first: by front, then the lonely before the crowded, then as they came.
+    """Return the indices of the points, best first: by front, then the lonely before the crowded, then as
+    they came.
 
     Reference:
         Deb et al. 2002, section III-C (crowded comparison). Deviation: ties go to the earlier point.
@@ -106,9 +124,14 @@ def hypervolume(points: Sequence[Sequence[float]], reference: Sequence[float]) -
     3.0
 
     Reference:
-        While et al., A faster algorithm for calculating hypervolume, 2006 (HSO: slice by the first objective and recurse).
+        While et al., A faster algorithm for calculating hypervolume, 2006 (HSO: slice by the first objective
+        and recurse).
     """
-    inside = [tuple(map(float, point)) for point in points if all(x < r for x, r in zip(point, reference, strict=True))]
+    inside = [
+        tuple(map(float, point))
+        for point in points
+        if all(x < r for x, r in zip(point, reference, strict=True))
+    ]
     if not inside:
         return 0.0
     if len(reference) == 1:

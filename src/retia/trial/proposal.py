@@ -14,8 +14,10 @@ class Proposal:
 
     Args:
         architecture: One of the space.
-        fidelity: How much budget the trial gets (epochs, a share of the data), for an evaluator that reads it; None means all.
-        parent: The number of the trial that the architecture was derived from. One of the same architecture and a lower fidelity is gone on from.
+        fidelity: How much budget the trial gets (epochs, a share of the data), for an evaluator that reads
+            it; None means all.
+        parent: The number of the trial that the architecture was derived from. One of the same architecture
+            and a lower fidelity is gone on from.
         limits: Where the trial is stopped, if it turns out bad.
     """
 

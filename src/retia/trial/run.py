@@ -40,17 +40,23 @@ class Run:
     """The circumstances of one evaluation.
 
     Args:
-        space: The space that the architecture is of; a `ModelSpace` builds it: `run.space.build(architecture)`.
-        seed: The trial's own seed; the same trial of the same study always gets the same, and one that goes on from another has that one's.
+        space: The space that the architecture is of; a `ModelSpace` builds it:
+            `run.space.build(architecture)`.
+        seed: The trial's own seed; the same trial of the same study always gets the same, and one that goes
+            on from another has that one's.
         device: Where to train, such as "cpu" or "cuda:0"; None leaves it to the evaluator.
         fidelity: How much budget to spend, in the evaluator's own unit; None means all.
-        directory: A folder of the trial's own for files that should outlive it, made on demand; None where nothing is kept.
-        resume_from: The folder of the trial that this one goes on from, which had the same architecture, the same seed and a lower fidelity; None
-            if it begins anew. What that trial kept there is up to the evaluator, and may be gone.
+        directory: A folder of the trial's own for files that should outlive it, made on demand; None where
+            nothing is kept.
+        resume_from: The folder of the trial that this one goes on from, which had the same architecture, the
+            same seed and a lower fidelity; None if it begins anew. What that trial kept there is up to the
+            evaluator, and may be gone.
         resumed_fidelity: The fidelity of that trial.
-        parent: The trial of another architecture that this one's was derived from; None if there is none, or it has not completed.
-        began: When the trial began, in seconds since 1970, if its study is stored; the same when it is taken up again after its process has died, so
-            that an evaluator can tell what it kept of this very trial.
+        parent: The trial of another architecture that this one's was derived from; None if there is none, or
+            it has not completed.
+        began: When the trial began, in seconds since 1970, if its study is stored; the same when it is taken
+            up again after its process has died, so that an evaluator can tell what it kept of this very
+            trial.
         listener: Who hears what is reported.
         keep_weights: Whether the weights of the model are kept, where the study decides it.
     """
@@ -81,12 +87,15 @@ class Run:
         self.listener(metrics, step)
 
     def save(self, *parts: Any, step: int) -> None:
-        """Save the state of a training, for this trial should its process die, and for a trial of a higher fidelity that goes on from it.
+        """Save the state of a training, for this trial should its process die, and for a trial of a higher
+        fidelity that goes on from it.
 
-        In a generator, call it before `yield`. There is a whole file at any moment. Nothing is saved where no trial can go on from it.
+        In a generator, call it before `yield`. There is a whole file at any moment. Nothing is saved where no
+        trial can go on from it.
 
         Args:
-            parts: The model, the optimizer, and whatever else has a state: objects with `state_dict()` and `load_state_dict()`.
+            parts: The model, the optimizer, and whatever else has a state: objects with `state_dict()` and
+                `load_state_dict()`.
             step: How many epochs, or other units of the fidelity, are done.
 
         Raises:
@@ -95,13 +104,15 @@ class Run:
         self._resumption.save(parts, step)
 
     def resume(self, *parts: Any) -> int:
-        """Go on where a training has stopped: load the state of the parts, and of torch's random numbers, and return how many epochs are done.
+        """Go on where a training has stopped: load the state of the parts, and of torch's random numbers, and
+        return how many epochs are done.
 
         Args:
             parts: What was given to `save`, in the same order.
 
         Returns:
-            The `step` of the latest `save` of this trial, should its process have died, or of the trial that it goes on from; 0 if no state was saved.
+            The `step` of the latest `save` of this trial, should its process have died, or of the trial that
+            it goes on from; 0 if no state was saved.
 
         Raises:
             EvaluationError: If a part has no state, or the space builds no models.
@@ -119,7 +130,10 @@ class Run:
     @cached_property
     def _resumption(self) -> Any:
         if not hasattr(self.space, "resumption"):
-            msg = f"run.save and run.resume keep the states of models, but the space ({type(self.space).__name__}) builds none. Search a ModelSpace."
+            msg = (
+                "run.save and run.resume keep the states of models, but the space "
+                f"({type(self.space).__name__}) builds none. Search a ModelSpace."
+            )
             raise EvaluationError(msg)
         space: Any = self.space
         return space.resumption(self, CHECKPOINT)

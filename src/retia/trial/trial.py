@@ -33,11 +33,12 @@ _STATES = ("running", "completed", "failed", "infeasible")
 class Trial:
     """The record of one evaluation.
 
-    A completed trial has metrics, all finite; a failed one has an error; an infeasible one has the costs for which it was
-    rejected before training, or, as its error, the reason why the architecture is not a working model. Anything else can't be built.
-    The limits are those that the trial began with, if it may be stopped early. A trial that was started again, because its worker was
-    lost or by `retry_failed=True`, keeps its earlier attempts; its other fields are those of the last attempt. `study` is the id of the
-    study, by which its files are told from those of another study.
+    A completed trial has metrics, all finite; a failed one has an error; an infeasible one has the costs for
+    which it was rejected before training, or, as its error, the reason why the architecture is not a working
+    model. Anything else can't be built. The limits are those that the trial began with, if it may be stopped
+    early. A trial that was started again, because its worker was lost or by `retry_failed=True`, keeps its
+    earlier attempts; its other fields are those of the last attempt. `study` is the id of the study, by which
+    its files are told from those of another study.
 
     Raises:
         StudyError: If the state and the rest contradict each other.
@@ -66,7 +67,10 @@ class Trial:
         if self.state in ("completed", "infeasible"):
             wrong = {name: value for name, value in self.metrics.items() if not math.isfinite(value)}
             if wrong or not (self.metrics or self.rejected):
-                msg = f"Trial {self.number} can't be {self.state} with {wrong or 'no metrics'}: metrics are finite numbers, at least one."
+                msg = (
+                    f"Trial {self.number} can't be {self.state} with {wrong or 'no metrics'}: "
+                    "metrics are finite numbers, at least one."
+                )
                 raise StudyError(msg)
         if self.state == "failed" and not self.error:
             msg = f"Trial {self.number} can't have failed without an error."
@@ -82,12 +86,16 @@ class Trial:
 
     @property
     def rejected(self) -> bool:
-        """Whether the architecture is not a working model; `error` is the reason, and there need be no metrics."""
+        """Whether the architecture is not a working model; `error` is the reason, and there need be no
+        metrics.
+        """
         return self.state == "infeasible" and bool(self.error)
 
     @property
     def reached(self) -> float:
-        """How far the evaluation went, to compare trials of one study by: its fidelity, infinite for all; for one that was stopped, until when."""
+        """How far the evaluation went, to compare trials of one study by: its fidelity, infinite for all; for
+        one that was stopped, until when.
+        """
         if STOPPED_STEP in self.metrics:
             return self.metrics[STOPPED_STEP]
         return math.inf if self.fidelity is None else self.fidelity
@@ -97,7 +105,15 @@ class Trial:
         """How long the trial took, from start to end."""
         return None if self.ended is None else self.ended - self.started
 
-    def end(self, state: State, *, at: float, metrics: Mapping[str, float] | None = None, error: str | None = None, progress: Progress = ()) -> "Trial":
+    def end(
+        self,
+        state: State,
+        *,
+        at: float,
+        metrics: Mapping[str, float] | None = None,
+        error: str | None = None,
+        progress: Progress = (),
+    ) -> "Trial":
         """Return the trial as it ended; of a very long error text the middle is left out."""
         return Trial(
             self.number,
@@ -121,7 +137,16 @@ class Trial:
         """Return the trial as it starts again, with the attempt that ended by an error among its attempts."""
         attempt = Attempt(bounded(error), self.started, at if self.ended is None else self.ended)
         attempts = (*self.attempts, attempt)
-        return replace(self, state="running", metrics={}, error=None, started=at, ended=None, progress=(), attempts=attempts)
+        return replace(
+            self,
+            state="running",
+            metrics={},
+            error=None,
+            started=at,
+            ended=None,
+            progress=(),
+            attempts=attempts,
+        )
 
     def build(self, device: str | None = None, seed: int | None = None) -> Any:
         """Build the trial's model, with fresh weights: a plain `nn.Module`.
@@ -135,7 +160,8 @@ class Trial:
         """Build the trial's model with its trained weights, in evaluation mode.
 
         Raises:
-            StudyError: If the study was opened without its space, the evaluator kept no weights, or the folder holds another study's files.
+            StudyError: If the study was opened without its space, the evaluator kept no weights, or the
+                folder holds another study's files.
             StorageError: If the file of the weights can't be read or is damaged.
         """
         space = self._model_space("load")
@@ -144,8 +170,10 @@ class Trial:
         path = None if self.directory is None else self.directory / WEIGHTS
         if path is None or not path.exists():
             msg = (
-                f"Trial {self.number} has no trained weights (looked for {path}). A study keeps those of its Pareto front; "
-                f"keep_weights='all' keeps those of all trials, and an evaluator object can with retia.save_weights(model, run). Otherwise build() the model and train it."
+                f"Trial {self.number} has no trained weights (looked for {path}). "
+                "A study keeps those of its Pareto front; "
+                "keep_weights='all' keeps those of all trials, and an evaluator object can with "
+                "retia.save_weights(model, run). Otherwise build() the model and train it."
             )
             raise StudyError(msg)
         return space.load(self.architecture, path, device=device)
@@ -153,12 +181,17 @@ class Trial:
     def _model_space(self, verb: str) -> Any:
         if not hasattr(self.space, "build"):
             msg = (
-                f"Trial {self.number} can't {verb} a model: its space ({type(self.space).__name__}) builds none. "
-                f"Open the study with the ModelSpace that made it: retia.Study(space, evaluator, storage=..., name=...)."
+                f"Trial {self.number} can't {verb} a model: its space ({type(self.space).__name__}) builds "
+                "none. "
+                "Open the study with the ModelSpace that made it: retia.Study(space, evaluator, "
+                "storage=..., name=...)."
             )
             raise StudyError(msg)
         return self.space
 
     def __str__(self) -> str:
         metrics = ", ".join(f"{name} {value:.6g}" for name, value in self.metrics.items())
-        return f"trial {self.number} ({self.state}): {metrics or (self.error or '').strip().rpartition(chr(10))[2]}\n{self.architecture}"
+        return (
+            f"trial {self.number} ({self.state}): "
+            f"{metrics or (self.error or '').strip().rpartition(chr(10))[2]}\n{self.architecture}"
+        )

@@ -1,4 +1,6 @@
-"""Zero-cost proxies: what an untrained network and one batch tell about how good it will be. Of each, more is better."""
+"""Zero-cost proxies: what an untrained network and one batch tell about how good it will be. Of each, more is
+better.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -14,7 +16,20 @@ from retia.evaluate.proxies.snip import snip
 from retia.evaluate.proxies.synflow import synflow
 from retia.evaluate.proxies.zen import zen
 
-__all__ = ["PROXIES", "Probe", "Proxy", "epe_nas", "fisher", "grad_norm", "grasp", "jacob_cov", "naswot", "snip", "synflow", "zen"]
+__all__ = [
+    "PROXIES",
+    "Probe",
+    "Proxy",
+    "epe_nas",
+    "fisher",
+    "grad_norm",
+    "grasp",
+    "jacob_cov",
+    "naswot",
+    "snip",
+    "synflow",
+    "zen",
+]
 
 PROXIES: Mapping[str, Proxy] = MappingProxyType(
     {

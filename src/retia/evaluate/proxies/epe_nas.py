@@ -16,24 +16,34 @@ _MANY_CLASSES = 100
 
 
 def epe_nas(probe: Probe) -> float:
-    """Return how uncorrelated the Jacobians of samples of one class are: the sum over classes of |Σ log(|c| + k)|, with k = 1e-5.
+    """Return how uncorrelated the Jacobians of samples of one class are.
 
-    The inner sum is over the correlations c of every two samples of the class. With more than 100 outputs it is divided by the number of
-    samples of the class, and the score is the mean over classes of its absolute differences to all classes. The model is in training
-    mode. NaN if the outputs don't depend on the inputs.
+    The score is the sum over classes of |Σ log(|c| + k)|, with k = 1e-5.
+
+    The inner sum is over the correlations c of every two samples of the class. With more than 100 outputs it
+    is divided by the number of samples of the class, and the score is the mean over classes of its absolute
+    differences to all classes. The model is in training mode. NaN if the outputs don't depend on the inputs.
 
     Raises:
         EvaluationError: If targets are no class numbers, or the inputs no floats.
 
     Reference:
-        Lopes et al., EPE-NAS: Efficient Performance Estimation Without Training for Neural Architecture Search, ICANN 2021, section 3.
-        Deviations, as in the authors' code: differences count in both directions, and a class is divided by its samples. Unlike that code,
-        a class of a single sample counts with more than 100 outputs too.
+        Lopes et al., EPE-NAS: Efficient Performance Estimation Without Training for Neural Architecture
+        Search, ICANN 2021, section 3. Deviations, as in the authors' code: differences count in both
+        directions, and a class is divided by its samples. Unlike that code, a class of a single sample counts
+        with more than 100 outputs too.
     """
     targets = probe.targets
     if not isinstance(targets, Tensor) or targets.is_floating_point() or targets.ndim != 1:
-        got = f"{str(targets.dtype).removeprefix('torch.')} of shape {tuple(targets.shape)}" if isinstance(targets, Tensor) else type(targets).__name__
-        msg = f"epe_nas compares samples of the same class, but targets are {got}, not class numbers. Leave it out of 'proxies'."
+        got = (
+            f"{str(targets.dtype).removeprefix('torch.')} of shape {tuple(targets.shape)}"
+            if isinstance(targets, Tensor)
+            else type(targets).__name__
+        )
+        msg = (
+            f"epe_nas compares samples of the same class, but targets are {got}, not class numbers. "
+            "Leave it out of 'proxies'."
+        )
         raise EvaluationError(msg)
     gradients, outputs = input_gradients(probe)
     scores: list[float] = []

@@ -11,16 +11,18 @@ __all__ = ["fisher"]
 
 
 def fisher(probe: Probe) -> float:
-    """Return the sum, over the output channels of convolutions and linear layers, of the squared effect of removing each.
+    """Return the sum, over the output channels of convolutions and linear layers, of the squared effect of
+    removing each.
 
-    The effect on a sample's loss is, to first order, the sum of activation times gradient over a channel's positions; it is squared,
-    averaged over the batch, and halved. The model is in training mode.
+    The effect on a sample's loss is, to first order, the sum of activation times gradient over a channel's
+    positions; it is squared, averaged over the batch, and halved. The model is in training mode.
 
     Reference:
-        Turner et al., BlockSwap: Fisher-guided Block Substitution for Network Compression on a Budget, ICLR 2020; as a proxy:
-        Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021, section 3. Deviations: every channel counts once, as in both
-        papers' equations, where the code of Abdelfattah et al. counts it once for each weight that it has; as in that code, activations
-        are the outputs of the layers themselves, and gradients those of the batch's loss.
+        Turner et al., BlockSwap: Fisher-guided Block Substitution for Network Compression on a Budget, ICLR
+        2020; as a proxy: Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021, section 3.
+        Deviations: every channel counts once, as in both papers' equations, where the code of Abdelfattah et
+        al. counts it once for each weight that it has; as in that code, activations are the outputs of the
+        layers themselves, and gradients those of the batch's loss.
     """
     activations: list[tuple[Tensor, int]] = []  # each with the dimension of its channels
 
@@ -38,7 +40,9 @@ def fisher(probe: Probe) -> float:
             handle.remove()
     channels = {id(activation): dimension for activation, dimension in activations}
     gradients = derivatives(loss, [activation for activation, _ in activations if activation.requires_grad])
-    return sum(_information(activation * gradient, channels[id(activation)]) for activation, gradient in gradients)
+    return sum(
+        _information(activation * gradient, channels[id(activation)]) for activation, gradient in gradients
+    )
 
 
 def _information(effects: Tensor, channels: int) -> float:

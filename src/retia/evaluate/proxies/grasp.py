@@ -15,20 +15,26 @@ __all__ = ["grasp"]
 
 
 def grasp(probe: Probe) -> float:
-    """Return the sum of -w (H g) over the weights: half of what the gradient's squared norm gains, to first order, without them.
+    """Return the sum of -w (H g) over the weights: half of what the gradient's squared norm gains, to first
+    order, without them.
 
-    g is the gradient of the loss and H its Hessian, of which only the product with g is computed. The model is in training mode.
+    g is the gradient of the loss and H its Hessian, of which only the product with g is computed. The model
+    is in training mode.
 
     Raises:
         EvaluationError: If torch doesn't know the second derivative of something that the model computes.
 
     Reference:
-        Wang et al., Picking Winning Tickets Before Training by Preserving Gradient Flow, ICLR 2020; summed over the network as
-        in Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021, section 3, whose sign it has. Deviations: outputs are not
-        divided by a temperature, and one batch serves for both gradients (both as Abdelfattah et al.; Wang et al. divide by 200 and split
-        the batch); every parameter of two or more dimensions is a weight.
+        Wang et al., Picking Winning Tickets Before Training by Preserving Gradient Flow, ICLR 2020; summed
+        over the network as in Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021, section
+        3, whose sign it has. Deviations: outputs are not divided by a temperature, and one batch serves for
+        both gradients (both as Abdelfattah et al.; Wang et al. divide by 200 and split the batch); every
+        parameter of two or more dimensions is a weight.
     """
-    with sdpa_kernel(SDPBackend.MATH), _TwiceDifferentiable():  # the quick kernels of attention have no second derivative
+    with (
+        sdpa_kernel(SDPBackend.MATH),
+        _TwiceDifferentiable(),
+    ):  # the quick kernels of attention have no second derivative
         pairs = probe.gradients(differentiable=True)
     squared = sum(((gradient * gradient.detach()).sum() for _, gradient in pairs), torch.zeros(()))
     try:
@@ -36,7 +42,10 @@ def grasp(probe: Probe) -> float:
     except RuntimeError as error:
         if "not implemented" not in str(error):
             raise
-        msg = f"grasp differentiates the loss twice, which torch can't do for something that the model computes: {error}. Leave it out of 'proxies'."
+        msg = (
+            "grasp differentiates the loss twice, which torch can't do for something that the model "
+            f"computes: {error}. Leave it out of 'proxies'."
+        )
         raise EvaluationError(msg) from error
     return -sum(float((weight.detach() * product).sum()) for weight, product in products)
 
@@ -44,7 +53,13 @@ def grasp(probe: Probe) -> float:
 class _TwiceDifferentiable(TorchFunctionMode):
     """Computes, inside, the hard sigmoid of MobileNetV3 by what torch can differentiate twice."""
 
-    def __torch_function__(self, func: Any, types: Iterable[Any], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Iterable[Any],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
         """Run a function, or what is equal to it."""
         del types
         if func is nn.functional.hardsigmoid:

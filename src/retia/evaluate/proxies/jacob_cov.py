@@ -13,15 +13,17 @@ _SMALL = 1e-5
 
 
 def jacob_cov(probe: Probe) -> float:
-    """Return -Σ (log(σ + k) + 1 / (σ + k)) over the eigenvalues σ of the correlations of the samples' Jacobians, with k = 1e-5.
+    """Return -Σ (log(σ + k) + 1 / (σ + k)) over the eigenvalues σ of the correlations of the samples'
+    Jacobians, with k = 1e-5.
 
-    It is the greatest, -B for a batch of B samples, where no two samples are alike to the network. The model is in training mode. NaN if
-    the outputs don't depend on the inputs.
+    It is the greatest, -B for a batch of B samples, where no two samples are alike to the network. The model
+    is in training mode. NaN if the outputs don't depend on the inputs.
 
     Reference:
-        Mellor et al., Neural Architecture Search without Training, the first version of the preprint arXiv:2006.04647, section 3; the proxy
-        jacob_cov of Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021. Deviation: the eigenvalues are those of a symmetric
-        matrix in double precision, and so always real.
+        Mellor et al., Neural Architecture Search without Training, the first version of the preprint
+        arXiv:2006.04647, section 3; the proxy jacob_cov of Abdelfattah et al., Zero-Cost Proxies for
+        Lightweight NAS, ICLR 2021. Deviation: the eigenvalues are those of a symmetric matrix in double
+        precision, and so always real.
     """
     gradients, _ = input_gradients(probe)
     matrix = correlations(gradients)

@@ -13,7 +13,8 @@ __all__ = ["correlations", "input_gradients"]
 
 
 def input_gradients(probe: Probe) -> tuple[Tensor, int]:
-    """Return the gradient of the sum of all outputs with respect to each sample's inputs, (B, D), in float64 on the CPU; and the number of outputs.
+    """Return the gradient of the sum of all outputs with respect to each sample's inputs, (B, D), in float64
+    on the CPU; and the number of outputs.
 
     The model is in training mode, so that batch normalization can be at work before any training.
 
@@ -30,7 +31,10 @@ def input_gradients(probe: Probe) -> tuple[Tensor, int]:
 
     attached: Any = map_tensors(attach, probe.inputs)
     if not leaves:
-        msg = "jacob_cov and epe_nas differentiate by the inputs, but these are indices, not floats. Leave the two out of 'proxies'."
+        msg = (
+            "jacob_cov and epe_nas differentiate by the inputs, but these are indices, not floats. "
+            "Leave the two out of 'proxies'."
+        )
         raise EvaluationError(msg)
     outputs = probe.outputs(attached)
     gradients = torch.autograd.grad(outputs.sum(), leaves, allow_unused=True, materialize_grads=True)

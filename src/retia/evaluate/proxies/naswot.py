@@ -15,25 +15,45 @@ __all__ = ["naswot"]
 _ATEN = torch.ops.aten
 _RECTIFIERS = frozenset(
     {
-        *(_ATEN.relu, _ATEN.relu_, _ATEN.leaky_relu, _ATEN.leaky_relu_, _ATEN._prelu_kernel, _ATEN.elu, _ATEN.elu_),
-        *(_ATEN.gelu, _ATEN.gelu_, _ATEN.silu, _ATEN.silu_, _ATEN.mish, _ATEN.mish_, _ATEN.hardswish, _ATEN.hardswish_),
+        *(
+            _ATEN.relu,
+            _ATEN.relu_,
+            _ATEN.leaky_relu,
+            _ATEN.leaky_relu_,
+            _ATEN._prelu_kernel,
+            _ATEN.elu,
+            _ATEN.elu_,
+        ),
+        *(
+            _ATEN.gelu,
+            _ATEN.gelu_,
+            _ATEN.silu,
+            _ATEN.silu_,
+            _ATEN.mish,
+            _ATEN.mish_,
+            _ATEN.hardswish,
+            _ATEN.hardswish_,
+        ),
     }
 )
 _CLIPPED = frozenset({_ATEN.hardtanh, _ATEN.hardtanh_})
 
 
 def naswot(probe: Probe) -> float:
-    """Return log |det K|, where K holds for every two samples of the batch how many rectifiers are on for both or off for both.
+    """Return log |det K|, where K holds for every two samples of the batch how many rectifiers are on for
+    both or off for both.
 
-    A rectifier is on where its input is positive. The model is in training mode. -inf if two samples have the same pattern.
+    A rectifier is on where its input is positive. The model is in training mode. -inf if two samples have the
+    same pattern.
 
     Raises:
         EvaluationError: If the model has no rectifier whose input has a row for each sample.
 
     Reference:
-        Mellor et al., Neural Architecture Search without Training, ICML 2021, section 3. Deviations: ReLUs are found as they are computed,
-        so that `torch.relu` counts like `nn.ReLU`, where the authors' code sees modules alone; ReLU6, leaky and parametric ReLU, ELU, GELU,
-        SiLU, Mish and hard swish are read by the sign of their inputs as well, where the paper has ReLU only.
+        Mellor et al., Neural Architecture Search without Training, ICML 2021, section 3. Deviations: ReLUs
+        are found as they are computed, so that `torch.relu` counts like `nn.ReLU`, where the authors' code
+        sees modules alone; ReLU6, leaky and parametric ReLU, ELU, GELU, SiLU, Mish and hard swish are read by
+        the sign of their inputs as well, where the paper has ReLU only.
     """
     batch = sample_count(probe.batch)
     agreements: list[Tensor] = []
@@ -48,7 +68,8 @@ def naswot(probe: Probe) -> float:
         probe.outputs()
     if not agreements:
         msg = (
-            "naswot compares which rectifiers are on, but the model computes none (ReLU and its kin) with a row for each sample. "
+            "naswot compares which rectifiers are on, but the model computes none (ReLU and its kin) with a "
+            "row for each sample. "
             "Leave it out of 'proxies', or give the model such an activation."
         )
         raise EvaluationError(msg) from LookupError("no rectifiers")

@@ -1,4 +1,6 @@
-"""Watching the operations that a model consists of, however they are called: as a module, a function or a method."""
+"""Watching the operations that a model consists of, however they are called: as a module, a function or a
+method.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -14,7 +16,8 @@ class Watched(TorchDispatchMode):
     """Tells of every operation, inside.
 
     Args:
-        before: Is told the operation, such as `torch.ops.aten.relu`, and its arguments, before it changes any of them.
+        before: Is told the operation, such as `torch.ops.aten.relu`, and its arguments, before it changes any
+            of them.
         after: Is told the operation and its results.
     """
 
@@ -23,12 +26,20 @@ class Watched(TorchDispatchMode):
         self._before = before
         self._after = after
 
-    def __torch_dispatch__(self, func: Any, types: Iterable[Any], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Iterable[Any],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
         """Run an operation."""
         del types
         if self._before is not None:
             self._before(func.overloadpacket, args)
         results = func(*args, **(kwargs or {}))
         if self._after is not None:
-            self._after(func.overloadpacket, tuple(results) if isinstance(results, tuple | list) else (results,))
+            self._after(
+                func.overloadpacket, tuple(results) if isinstance(results, tuple | list) else (results,)
+            )
         return results

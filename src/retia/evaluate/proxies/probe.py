@@ -21,10 +21,12 @@ class Probe:
     """What a proxy looks at.
 
     Args:
-        model: An untrained model, in training mode, which is the proxy's own: it may change the weights, and is not used afterwards.
+        model: An untrained model, in training mode, which is the proxy's own: it may change the weights, and
+            is not used afterwards.
         training: How the model would be trained: its outputs and its loss.
         batch: A batch of training data, on the model's device.
-        generator: Random numbers for what is drawn; on the CPU, so that they are the same for a model on any device.
+        generator: Random numbers for what is drawn; on the CPU, so that they are the same for a model on any
+            device.
     """
 
     model: nn.Module
@@ -52,7 +54,8 @@ class Probe:
         if inputs is not None:
             if self.training.inputs is not inputs_of:
                 msg = (
-                    f"This proxy runs the model on inputs of its own, but 'inputs' of {self.training.preset} takes them out of the batch in its own "
+                    "This proxy runs the model on inputs of its own, but 'inputs' of "
+                    f"{self.training.preset} takes them out of the batch in its own "
                     f"way. Leave the proxy out of 'proxies', or give batches as pairs (inputs, targets)."
                 )
                 raise EvaluationError(msg)
@@ -74,8 +77,14 @@ class Probe:
         return self.training.loss(outputs, self.batch)
 
     def weights(self) -> list[nn.Parameter]:
-        """Return the trainable parameters of two or more dimensions: the weights of convolutions and linear layers, and the like."""
-        return [parameter for parameter in self.model.parameters() if parameter.ndim >= 2 and parameter.requires_grad]
+        """Return the trainable parameters of two or more dimensions: the weights of convolutions and linear
+        layers, and the like.
+        """
+        return [
+            parameter
+            for parameter in self.model.parameters()
+            if parameter.ndim >= 2 and parameter.requires_grad
+        ]
 
     def gradients(self, *, differentiable: bool = False) -> list[tuple[nn.Parameter, Tensor]]:
         """Return each weight that the loss of the batch depends on, with the gradient of the loss.
@@ -90,7 +99,9 @@ Proxy: TypeAlias = Callable[[Probe], float]
 """Tells from a probe how good the trained network will be: the more the better."""
 
 
-def derivatives(value: Tensor, tensors: Sequence[T], *, differentiable: bool = False) -> list[tuple[T, Tensor]]:
+def derivatives(
+    value: Tensor, tensors: Sequence[T], *, differentiable: bool = False
+) -> list[tuple[T, Tensor]]:
     """Return each of the tensors that a number depends on, with the number's derivative by it.
 
     Args:
@@ -101,4 +112,8 @@ def derivatives(value: Tensor, tensors: Sequence[T], *, differentiable: bool = F
     if not tensors or not value.requires_grad:
         return []
     found = torch.autograd.grad(value, tensors, create_graph=differentiable, allow_unused=True)
-    return [(tensor, derivative) for tensor, derivative in zip(tensors, found, strict=True) if derivative is not None]  # None: it doesn't
+    return [
+        (tensor, derivative)
+        for tensor, derivative in zip(tensors, found, strict=True)
+        if derivative is not None
+    ]  # None: it doesn't

@@ -18,33 +18,43 @@ _STEP = 0.01
 
 
 def zen(probe: Probe) -> float:
-    """Return log E‖f(x) - f(x + 0.01 ε)‖ + Σ log σ: how far a network's features move with its input, whatever normalization does to them.
+    """Return log E‖f(x) - f(x + 0.01 ε)‖ + Σ log σ: how far a network's features move with its input,
+    whatever normalization does to them.
 
-    Weights, x and ε are standard Gaussian, as many samples as the batch has; biases are 0 and scales of normalization 1. f is the last
-    feature map, (B, C, H, W) with more than one position, that the model computes, such as what it averages over its positions; where
-    there is none, f is what it returns. σ² is, for each batch normalization, the mean of its channels' variances over the samples x; one
-    whose input doesn't vary, as at the end of a dead branch, is left out. The model is in training mode. It is a score of convolutional
-    networks. -inf if f doesn't move.
+    Weights, x and ε are standard Gaussian, as many samples as the batch has; biases are 0 and scales of
+    normalization 1. f is the last feature map, (B, C, H, W) with more than one position, that the model
+    computes, such as what it averages over its positions; where there is none, f is what it returns. σ² is,
+    for each batch normalization, the mean of its channels' variances over the samples x; one whose input
+    doesn't vary, as at the end of a dead branch, is left out. The model is in training mode. It is a score of
+    convolutional networks. -inf if f doesn't move.
 
     Raises:
         EvaluationError: If no input is a float.
 
     Reference:
-        Lin et al., Zen-NAS: A Zero-Shot NAS for High-Performance Image Recognition, ICCV 2021, algorithm 1. Deviations: shortcuts stay,
-        since any module may make one, where the paper takes them out; σ is of the batch and the norm is Euclidean, as in the paper, where
-        the authors' code reads running averages and sums absolute values; x is drawn once, where that code averages 32 draws.
+        Lin et al., Zen-NAS: A Zero-Shot NAS for High-Performance Image Recognition, ICCV 2021, algorithm 1.
+        Deviations: shortcuts stay, since any module may make one, where the paper takes them out; σ is of the
+        batch and the norm is Euclidean, as in the paper, where the authors' code reads running averages and
+        sums absolute values; x is drawn once, where that code averages 32 draws.
     """
     model = probe.model
     _draw_weights(model, probe.generator)
 
     def noise(x: Tensor) -> Tensor:
-        return torch.randn(x.shape, generator=probe.generator).to(x.device, x.dtype) if x.is_floating_point() else x
+        return (
+            torch.randn(x.shape, generator=probe.generator).to(x.device, x.dtype)
+            if x.is_floating_point()
+            else x
+        )
 
     x: Any = map_tensors(noise, probe.inputs)
     floats: list[bool] = []
     map_tensors(lambda part: floats.append(part.is_floating_point()), x)
     if not any(floats):
-        msg = "zen moves the inputs by a little noise, but these are indices, not floats. Leave it out of 'proxies'."
+        msg = (
+            "zen moves the inputs by a little noise, but these are indices, not floats. "
+            "Leave it out of 'proxies'."
+        )
         raise EvaluationError(msg)
     moved: Any = _sum(x, map_tensors(noise, probe.inputs))
     scales: list[float] = []
@@ -56,7 +66,11 @@ def zen(probe: Probe) -> float:
             scales.append(scale)
 
     with torch.no_grad():
-        handles = [module.register_forward_pre_hook(measure) for module in model.modules() if isinstance(module, _BatchNorm)]
+        handles = [
+            module.register_forward_pre_hook(measure)
+            for module in model.modules()
+            if isinstance(module, _BatchNorm)
+        ]
         try:
             features = _features(probe, x)
         finally:
@@ -86,7 +100,12 @@ def _features(probe: Probe, x: Any) -> Tensor:
     def keep(operation: Any, results: tuple[Any, ...]) -> None:
         del operation
         result = results[0] if results else None
-        if isinstance(result, Tensor) and result.ndim >= 4 and len(result) == sample_count(probe.batch) and math.prod(result.shape[2:]) > 1:
+        if (
+            isinstance(result, Tensor)
+            and result.ndim >= 4
+            and len(result) == sample_count(probe.batch)
+            and math.prod(result.shape[2:]) > 1
+        ):
             found[:] = [result]
 
     with Watched(after=keep):
