@@ -10,7 +10,7 @@ from retia.space import Integer, SearchSpace
 from retia.storage import Database
 from retia.strategy import ASHA, BOHB, Hyperband, MedianStop, Random, SuccessiveHalving
 from retia.study import Study, architecture_evaluator
-from retia.trial import STOPPED_STEP, Limits, Objective, Proposal, TrialStopped
+from retia.trial import STOPPED_STEP, Capabilities, Limits, Objective, Proposal, TrialStopped
 
 SPACE = SearchSpace({"x": Integer(0, 99)})
 
@@ -21,9 +21,8 @@ class Growing:
     def __init__(self, epochs=9, bonus=5.0):
         self.epochs, self.bonus, self.seen = epochs, bonus, []
 
-    @property
-    def full_fidelity(self):
-        return float(self.epochs)
+    def capabilities(self):
+        return Capabilities(full_fidelity=float(self.epochs), resumes=True)
 
     def __call__(self, architecture, run):
         self.seen.append(run)
