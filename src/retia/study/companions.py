@@ -111,15 +111,17 @@ def _seconds(study: Study) -> float | None:
 
 
 def _spend(seconds: float, control: Study, timed: StudyResults | None, **how: Any) -> None:
-    """Run random search for a time: as many trials as it allows by the time of a trial of `timed`, and then
-    by the time of its own trials.
+    """Run random search for a time.
+
+    The number of trials follows from the mean seconds of a trial: first of those of `timed`, of which half
+    are run, and then of its own.
     """
-    while _spent(control) < seconds:
-        each = 0.0 if timed is None else _spent(timed) / _count(timed)
-        target = max(_count(control) + 1, round(seconds / each) if each else 0)
-        if control.run(Random(), trials=target, **how) != TRIALS_DONE:
+    rate, share = (0.0, 1.0) if timed is None else (_spent(timed) / _count(timed), 0.5)
+    while (left := seconds - _spent(control)) > 0:
+        more = max(1, round(share * left / rate)) if rate else 1
+        if control.run(Random(), trials=_count(control) + more, **how) != TRIALS_DONE:
             break
-        timed = control
+        rate, share = _spent(control) / _count(control), 1.0
 
 
 def _count(study: StudyResults) -> int:
