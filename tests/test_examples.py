@@ -151,6 +151,7 @@ def test_two_inputs(capsys):
     assert "valid 0." in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_gpt(capsys, shared_data):
     text = shared_data / "tinyshakespeare" / "input.txt.gz"
     if not text.exists():
