@@ -234,7 +234,7 @@ def test_a_choice_that_only_an_if_of_torch_reads_names_the_line():
 
 
 def test_a_slow_constructor_is_told_of_load_pretrained(monkeypatch):
-    monkeypatch.setattr("retia.supernet.self_check.SLOW", 0.0)
+    monkeypatch.setattr("retia.supernet.check.structure.SLOW_S", 0.0)
     with pytest.warns(
         UserWarning, match=r"The constructor of <lambda> takes 0\.\d s, .* retia\.supernet\.load_pretrained\("
     ):

@@ -11,12 +11,9 @@ from torch import Tensor, nn
 from retia.errors import SupernetError
 from retia.nn import Mixture, ModelSpace, WeightedSum, uncollected
 from retia.space import Architecture, Value
-from retia.supernet.agreement import check_agreement
 from retia.supernet.assembly import assemble
-from retia.supernet.constants import check_constants
+from retia.supernet.check import compare_constants, compare_outputs, compare_structure, starting_architecture
 from retia.supernet.mixing import Mixing
-from retia.supernet.self_check import check_supernet
-from retia.supernet.trying import starting_architecture
 from retia.supernet.usage import Use, refuse_mismatch, tensors_in_use
 
 __all__ = ["Supernet"]
@@ -84,17 +81,17 @@ class Supernet(nn.Module):
             msg = f"A supernet is made of a ModelSpace, got {space!r}. Give ModelSpace(Net)."
             raise SupernetError(msg)
         self.space = space
-        checked = check_supernet(space, example, kernel_transform=kernel_transform)
-        self._surplus = checked.surplus
-        with uncollected():  # nothing that a collection could free
-            assembly = assemble(space, device, seed, kernel_transform=kernel_transform, orders=checked.orders)
-            if checked.constants:
-                check_constants(space, assembly)
+        found = compare_structure(space, example, kernel_transform=kernel_transform)
+        self._surplus = found.surplus
+        with uncollected():  # there is nothing that a collection could free
+            assembly = assemble(space, device, seed, kernel_transform=kernel_transform, orders=found.orders)
+            if found.constants:
+                compare_constants(space, assembly)
             self.model = assembly.model
             self.slots = assembly.slots
             self.activate(starting_architecture(space))
             if example is not None:
-                check_agreement(self, example)
+                compare_outputs(self, example)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the activated architecture."""
