@@ -2,7 +2,6 @@
 
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -81,6 +80,7 @@ class Supernet(nn.Module):
             msg = f"A supernet is made from a ModelSpace, got {space!r}. Give ModelSpace(Net)."
             raise SupernetError(msg)
         self.space = space
+        self._mixing: Mixing | None = None
         found = compare_structure(space, example, kernel_transform=kernel_transform)
         self._surplus = found.surplus
         with uncollected():  # there is nothing that a collection could free
@@ -145,15 +145,14 @@ class Supernet(nn.Module):
                 raise SupernetError(msg)
         self.mixing.apply(given, self.architecture.unwrapped)
 
-    @cached_property
+    @property
     def mixing(self) -> Mixing:
         """The choices that can be mixed."""
-        domains = {
-            label: parameter.domain
-            for label, parameter in self.space.parameters.items()
-            if label in self.space.labels
-        }
-        return Mixing(self.model, self.slots, domains)
+        if self._mixing is None:
+            parameters = self.space.parameters.items()
+            domains = {label: one.domain for label, one in parameters if label in self.space.labels}
+            self._mixing = Mixing(self.model, self.slots, domains)
+        return self._mixing
 
     def extract(self, architecture: Mapping[str, Value] | None = None) -> dict[str, Tensor]:
         """Return copies of the weights of an architecture, as the `state_dict` of its model built alone.
@@ -238,10 +237,9 @@ class Supernet(nn.Module):
             self._fill()
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy computes this property again for its own modules.
-        return {name: value for name, value in vars(self).items() if name != "mixing"}
+        return {**self.__dict__, "_mixing": None}  # a copy finds the choices again in its own modules
 
     def _fill(self) -> None:
-        if "mixing" in vars(self):
-            self.mixing.clear()
+        if self._mixing is not None:
+            self._mixing.clear()
         self.slots.fill(self.architecture.unwrapped)

@@ -28,7 +28,7 @@ class _Constant:
 
     Attributes:
         shown: What it is, with its name.
-        name: Its name in the model; None if it is no buffer or parameter.
+        name: Its name in the model; None if it is not a buffer or parameter.
         saved: Whether a `state_dict` holds it.
         mine: The supernet's tensor.
         its: The tensor of the model built alone.

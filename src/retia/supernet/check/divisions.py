@@ -100,7 +100,7 @@ def _require_few_combinations(space: ModelSpace, division: Division) -> None:
 
 
 def _uneven(space: ModelSpace, division: Division) -> Architecture | None:
-    """Return an architecture for which a division leaves a remainder; None if there is no such one."""
+    """Return an architecture for which a division leaves a remainder; None if not found."""
     rows = (values for values, even in _combinations(space, division) if not even)
     found = (_architecture_with(space, values) for values in rows)
     return next((architecture for architecture in found if architecture is not None), None)
@@ -117,7 +117,7 @@ def _divides(divisor: int, dividend: int) -> bool:
 
 
 def _architecture_with(space: ModelSpace, values: Mapping[str, Value]) -> Architecture | None:
-    """Return an architecture of the space with certain values; None if there is no such one."""
+    """Return an architecture of the space with certain values; None if not found."""
     rng = stream(0, "divisions")
     choices: list[Callable[[Domain], Value]] = [greatest, lambda domain: domain.default]
     for choose in (*choices, *[lambda domain: domain.sample(rng)] * (TRIES if space.restrictions else 0)):

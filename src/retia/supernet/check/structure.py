@@ -138,7 +138,7 @@ def _first_run(space: ModelSpace, example: Any, cache: ShapeCache) -> _FirstRun:
 
 
 def _require_slots(space: ModelSpace, assembly: Assembly) -> None:
-    """Refuse a parameter of the constructor that no slot depends on."""
+    """Reject a parameter of the constructor that no slot depends on."""
     for label in space.parameters:
         if label in space.labels and label not in assembly.slots.labels:
             msg = (

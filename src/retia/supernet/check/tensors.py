@@ -74,7 +74,7 @@ def _refuse_shape(subject: Subject, architecture: Architecture, use: Use, shape:
 
 
 def _refuse_further_state(architecture: Architecture, alone: nn.Module) -> None:
-    """Refuse entries of a `state_dict` that are not tensors, whose part for an architecture is not known."""
+    """Reject entries of a `state_dict` that are not tensors, whose part for an architecture is not known."""
     tensors = tensors_of(alone)
     odd = next((name for name in alone.state_dict() if name not in tensors), None)
     if odd is not None:
@@ -103,7 +103,7 @@ def refuse_run_of_surplus(subject: Subject, architecture: Architecture, alone: n
 
 
 def _refuse_optional(subject: Subject, architecture: Architecture, alone: nn.Module, use: Use) -> None:
-    """Refuse a tensor that a module has for some architectures only, if all architectures have the module."""
+    """Reject a tensor that a module has for some architectures only, if all architectures have the module."""
     path = use.name.rpartition(".")[0]
     if path not in dict(alone.named_modules(remove_duplicate=False)):
         return
