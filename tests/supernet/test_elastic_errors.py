@@ -265,3 +265,14 @@ def test_a_transformation_of_no_kernel_is_refused():
         SupernetError, match="nothing to transform: no convolution of <lambda> has a searchable kernel"
     ):
         Supernet(ModelSpace(lambda: nn.Conv2d(3, choice("width", [8, 16]), 3)), kernel_transform=True)
+
+
+def test_an_error_names_a_users_class_in_full():
+    class ElasticBlock(nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(int(width)))
+            self.rows = width
+
+    with pytest.raises(SupernetError, match=r"'0.weight' of '0' \(ElasticBlock\) has the shape"):
+        Supernet(ModelSpace(lambda: nn.Sequential(ElasticBlock(choice("width", [2, 4])))))

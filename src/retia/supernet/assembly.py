@@ -13,7 +13,7 @@ from retia.errors import SupernetError
 from retia.nn import ModelSpace
 from retia.space import expression_of, labels_of, symbolic
 from retia.supernet.convolution import ElasticConvolution
-from retia.supernet.elastic import Elastic, behaviour_of, elastic_version
+from retia.supernet.elastic import Elastic, behaviour_of, elastic_version, layer_class
 from retia.supernet.layout import Orders, Product, lay_out, products_of
 from retia.supernet.sizes import RecordedSizes
 from retia.supernet.slots import Slot, Slots, find_slots
@@ -194,7 +194,7 @@ def where(path: str) -> str:
 
 def named(path: str, module: nn.Module) -> str:
     """Return a module's path and class for use within a sentence."""
-    return f"{where(path) if path else 'the model itself'} ({type(module).__name__.removeprefix('Elastic')})"
+    return f"{where(path) if path else 'the model itself'} ({layer_class(module).__name__})"
 
 
 def _searched(slots: list[Slot], searchable: dict[str, tuple[int, ...]]) -> tuple[str, str]:
@@ -213,7 +213,5 @@ def _divisions(path: str, module: nn.Module) -> list[Division]:
     for divisor, dividend in behaviour.divides if behaviour is not None else ():
         terms = expression_of(getattr(module, divisor)), expression_of(getattr(module, dividend))
         if labels_of(terms):
-            found.append(
-                Division(path, type(module).__name__.removeprefix("Elastic"), divisor, dividend, *terms)
-            )
+            found.append(Division(path, layer_class(module).__name__, divisor, dividend, *terms))
     return found

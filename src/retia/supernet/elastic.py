@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Elastic", "behaviour_of", "elastic", "elastic_version", "prefix", "window"]
+__all__ = ["Elastic", "behaviour_of", "elastic", "elastic_version", "layer_class", "prefix", "window"]
 
 
 class Elastic(nn.Module):
@@ -204,6 +204,11 @@ def elastic_version(behaviour: type[Elastic], layer: type[nn.Module]) -> type[El
         (behaviour, layer),
         {"__module__": behaviour.__module__, "__doc__": layer.__doc__},
     )
+
+
+def layer_class(value: Any) -> type:
+    """Return the class of an object; for an elastic layer, the class of the layer itself."""
+    return type(value).__bases__[1] if isinstance(value, Elastic) else type(value)
 
 
 def prefix(tensor: Tensor, shape: Sequence[int]) -> Tensor:

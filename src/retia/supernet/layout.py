@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from retia.space import Call, Domain, Operation, concrete, expression_of, labels_of, possible_values
 from retia.supernet.convolution import ElasticConvolution
-from retia.supernet.elastic import Elastic
+from retia.supernet.elastic import Elastic, layer_class
 
 __all__ = ["Orders", "Product", "factors_of", "lay_out", "products_of"]
 
@@ -56,7 +56,7 @@ class Product:
         return None if outputs is None else self.tensor == "weight" and self.dim != outputs
 
     def __str__(self) -> str:
-        layer = type(self.module).__name__.removeprefix("Elastic")
+        layer = layer_class(self.module).__name__
         return f"'{f'{self.path}.{self.tensor}'.lstrip('.')}' ({layer}, {' * '.join(map(str, self.factors))})"
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from retia.nn import ElasticNode, ElasticSequential, MixedLayer, Mixture, SelectInputs
 from retia.space import Domain, Expression, Value, greatest, values_of
 from retia.supernet.attention import ElasticAttention
-from retia.supernet.elastic import Elastic
+from retia.supernet.elastic import Elastic, layer_class
 from retia.supernet.recurrent import ElasticCell, ElasticRecurrent
 from retia.supernet.slots import Slot, Slots
 from retia.supernet.targets import Target, targets_of
@@ -164,7 +164,7 @@ def _joint(weights: Sequence[Tensor]) -> Tensor:
 def _obstacle(slot: Slot, terms: Mapping[tuple[int, str], Any]) -> str | None:
     """Return why the value of a slot can't be mixed; None if it can, or does not have to be."""
     owner, name = slot.owner, slot.name
-    shown = f"'{slot.path}' ({type(owner).__name__.removeprefix('Elastic')})"
+    shown = f"'{slot.path}' ({layer_class(owner).__name__})"
     match owner:
         case MixedLayer() | ElasticSequential() | ElasticNode():
             return None

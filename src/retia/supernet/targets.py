@@ -11,7 +11,7 @@ from torch import Tensor
 from retia.errors import SupernetError
 from retia.nn import ElasticNode, ElasticSequential, SelectInputs
 from retia.space import Domain, Expression, Value, evaluate, labels_of
-from retia.supernet.elastic import Elastic
+from retia.supernet.elastic import Elastic, layer_class
 from retia.supernet.slots import Slot
 
 __all__ = ["Target", "targets_of"]
@@ -138,7 +138,7 @@ def _entries(module: Elastic, dim: int, size: int, entries: int) -> Tensor:
     """Return which entries of a dimension are used: the first ones, or the centre of a kernel."""
     if size > entries:
         msg = (
-            f"A size of {type(module).__name__.removeprefix('Elastic')} is {size} for some value and "
+            f"A size of {layer_class(module).__name__} is {size} for some value and "
             f"{entries} for the greatest ones, at which a mixture runs. "
             "Let sizes grow with their choices, or search them by a method that samples paths."
         )

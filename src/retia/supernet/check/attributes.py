@@ -8,6 +8,7 @@ from functools import partial
 from types import FunctionType, MethodType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,7 +17,7 @@ from retia.space import Architecture
 from retia.supernet.assembly import where
 from retia.supernet.check.reads import recorded_reads
 from retia.supernet.check.subject import REMEDY, Subject
-from retia.supernet.elastic import Elastic, behaviour_of
+from retia.supernet.elastic import behaviour_of, layer_class
 from retia.supernet.slots import DEPTH, attributes_of, captured, members_of, objects_in
 from retia.supernet.usage import modules_in_use, switches_in_use
 
@@ -158,7 +159,7 @@ def attribute_pairs(
     mine: Any, its: Any, seen: set[int], within: str = ""
 ) -> Iterator[tuple[Any, str, Any, Any]]:
     """Yield owner, name and both values of the attributes that two objects, and objects in them, share."""
-    ours = {**members_of(_class_of(mine)), **attributes_of(mine)}
+    ours = {**members_of(layer_class(mine)), **attributes_of(mine)}
     for name, value in {**members_of(type(its)), **attributes_of(its)}.items():
         if (name in _TORCHS_OWN and isinstance(its, nn.Module)) or name not in ours:
             continue
@@ -182,12 +183,8 @@ def _brief(value: Any) -> str:
 
 def _kind(value: Any) -> tuple[str, str]:
     """Return module and name of an object's class; those of the layer for an elastic layer."""
-    kind = _class_of(value)
+    kind = layer_class(value)
     return kind.__module__, kind.__qualname__
-
-
-def _class_of(value: Any) -> type:
-    return type(value).__bases__[1] if isinstance(value, Elastic) else type(value)
 
 
 def _alike(a: Any, b: Any) -> bool:
@@ -223,8 +220,7 @@ def _equal(a: Any, b: Any) -> bool:
     if type(a).__eq__ is object.__eq__:
         return True
     try:
-        same = a == b
-        return bool(same.all() if hasattr(same, "all") else same)
+        return bool(np.all(a == b))
     except Exception:  # noqa: BLE001  # a user's class may raise anything
         return True
 

@@ -9,6 +9,7 @@ from retia.errors import SupernetError
 from retia.space import Architecture
 from retia.supernet.assembly import named, where
 from retia.supernet.check.subject import LOOP, REMEDY, Subject, tensors_of
+from retia.supernet.elastic import layer_class
 from retia.supernet.usage import Use
 
 __all__ = ["compare_tensors", "refuse_run_of_surplus", "surplus_blame"]
@@ -111,7 +112,7 @@ def _refuse_optional(subject: Subject, architecture: Architecture, alone: nn.Mod
     slots = [s for s in subject.assembly.slots.all if s.owner is use.module and label in s.labels]
     decider = f" Its '{slots[0].name}'" if slots else " An argument or an if"
     following = f", and follows the choice {label!r}" if label else ""
-    kind = type(use.module).__name__.removeprefix("Elastic")
+    kind = layer_class(use.module).__name__
     msg = (
         f"{where(path)} ({kind}) has '{use.tensor}' in the supernet, "
         f"but not in the model of {dict(architecture)} built alone."
