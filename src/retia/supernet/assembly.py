@@ -126,17 +126,17 @@ def _make_elastic(path: str, module: nn.Module, sizes: RecordedSizes, slots: lis
     behaviour = behaviour_of(layer)
     if not searchable and (behaviour is None or not slots or not tensors):
         return
+    searched = _searched(slots, searchable)
     if is_parametrized(module):
-        name, labels = _searched(slots, searchable)
         msg = (
-            f"{where(path)} ({layer.__name__.removeprefix('Parametrized')}) has a searchable '{name}' "
-            f"(label {labels}) and a parametrization, such as "
-            "weight_norm, which computes a tensor from others. Parametrize the models that subnet() "
+            f"{where(path)} ({layer.__name__.removeprefix('Parametrized')}) {searched} and a "
+            "parametrization, such as weight_norm, which computes a tensor from others. "
+            "Parametrize the models that subnet() "
             "returns instead, give the layer a constant size, or use a multi-trial strategy."
         )
         raise SupernetError(msg)
     if behaviour is None:
-        _refuse_torchs_own(path, layer, slots, searchable)
+        _refuse_torchs_own(layer, f"{where(path)} ({layer.__name__}) {searched}")
         behaviour = Elastic
     module.__class__ = elastic_version(behaviour, layer)
     assert isinstance(module, Elastic)
@@ -144,14 +144,11 @@ def _make_elastic(path: str, module: nn.Module, sizes: RecordedSizes, slots: lis
     try:
         module.prepare()
     except SupernetError as error:
-        name, labels = _searched(slots, searchable)
-        msg = f"{where(path)} ({layer.__name__}) has a searchable '{name}' (label {labels}), but {error}"
+        msg = f"{where(path)} ({layer.__name__}) {searched}, but {error}"
         raise SupernetError(msg) from error
 
 
-def _refuse_torchs_own(
-    path: str, layer: type[nn.Module], slots: list[Slot], searchable: dict[str, tuple[int, ...]]
-) -> None:
+def _refuse_torchs_own(layer: type[nn.Module], what: str) -> None:
     """Reject a layer of torch or a class derived from one, whose use of its tensors is not known."""
     torchs = next(
         (base for base in layer.__mro__ if base.__module__.startswith("torch.") and base not in _CONTAINERS),
@@ -159,8 +156,6 @@ def _refuse_torchs_own(
     )
     if torchs is None or not issubclass(torchs, nn.Module):
         return
-    name, labels = _searched(slots, searchable)
-    what = f"{where(path)} ({layer.__name__}) has a searchable '{name}' (label {labels})"
     if layer is torchs:
         msg = (
             f"{what}, but {layer.__name__} has no elastic version. Fix it before the search, "
@@ -197,13 +192,14 @@ def named(path: str, module: nn.Module) -> str:
     return f"{where(path) if path else 'the model itself'} ({layer_class(module).__name__})"
 
 
-def _searched(slots: list[Slot], searchable: dict[str, tuple[int, ...]]) -> tuple[str, str]:
+def _searched(slots: list[Slot], searchable: dict[str, tuple[int, ...]]) -> str:
+    """Return the predicate that a layer has a searchable attribute or tensor, with its labels."""
     if slots:
         name, labels = slots[0].name, slots[0].labels
     else:
         name, shape = next(iter(searchable.items()))
         labels = labels_of(expression_of(shape))
-    return name, ", ".join(f"'{label}'" for label in sorted(labels))
+    return f"has a searchable '{name}' (label {', '.join(map(repr, sorted(labels)))})"
 
 
 def _divisions(path: str, module: nn.Module) -> list[Division]:
