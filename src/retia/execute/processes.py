@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from retia.errors import EvaluationError, ExecutorError
 from retia.execute.dispatcher import Dispatcher
-from retia.execute.pickling import dumps
+from retia.execute.pickles import dumps
 from retia.execute.wire import FUNCTION, pack
 from retia.execute.worker_process import KEPT_FUNCTIONS, Call, Function, threads_environment
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from retia.errors import EvaluationError
 from retia.execute.fork import end_copy
-from retia.execute.pickling import dumps
+from retia.execute.pickles import dumps
 from retia.execute.progress import emitting_to
 from retia.execute.wire import (
     CALL,

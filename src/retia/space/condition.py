@@ -69,6 +69,15 @@ class Condition:
         kept = [row for row in self.alternatives if not any(_implies(row, further) for further in more)]
         return Condition((*kept, *more))
 
+    def __and__(self, other: "Condition") -> "Condition":
+        """Return the condition that holds where both do."""
+        rows = (
+            tuple(dict.fromkeys((*mine, *theirs)))
+            for mine in self.alternatives
+            for theirs in other.alternatives
+        )
+        return Condition(tuple(dict.fromkeys(rows)))
+
     def to_json(self) -> list[list[list[Any]]]:
         """Return a JSON array that `from_json` reads."""
         return [

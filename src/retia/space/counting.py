@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from retia.space.architecture import Architecture
 from retia.space.domain import Domain
 from retia.space.integer import Integer
 from retia.space.parameter import Parameter
@@ -37,8 +38,8 @@ class Counting:
         """Return the number of architectures."""
         return self._count(self._whole)
 
-    def sample(self, rng: np.random.Generator) -> dict[str, Value]:
-        """Draw the values of an architecture, each architecture with the same probability."""
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """Draw an architecture, each with the same probability."""
         problem, values = self._whole, dict[str, Value]()
         while problem:
             (index, _), rest = problem[0], problem[1:]
@@ -50,7 +51,7 @@ class Counting:
             chosen = _pick(weights, rng)
             values[self._parameters[index].label] = self._draw(index, groups, chosen, rng)
             problem = after[chosen]
-        return values
+        return Architecture.trusted(values)
 
     @cached_property
     def _whole(self) -> Problem:

@@ -4,12 +4,10 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from retia.space.condition import ALWAYS, Condition
-
-if TYPE_CHECKING:
-    from retia.space.domain import Domain
+from retia.space.domain import Domain
 
 __all__ = [
     "Call",
@@ -36,7 +34,7 @@ class Expression(ABC):
     def evaluate(self, values: Mapping[str, Any]) -> Any:
         """Compute it from the values of the parameters."""
 
-    def outcomes(self, domains: "Mapping[str, Domain]") -> Collection[Any] | None:
+    def outcomes(self, domains: Mapping[str, Domain]) -> Collection[Any] | None:
         """Return every value that it can have, where it need not try combinations; None otherwise."""
         del domains
         return None
@@ -142,7 +140,7 @@ class Reference(Expression):
         """Look the parameter up."""
         return values[self.label]
 
-    def outcomes(self, domains: "Mapping[str, Domain]") -> Collection[Any] | None:
+    def outcomes(self, domains: Mapping[str, Domain]) -> Collection[Any] | None:
         """Return the values of a small domain."""
         domain = domains[self.label]
         return list(domain.enumerate()) if domain.size <= _FEW else None

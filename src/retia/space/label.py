@@ -6,13 +6,13 @@ from typing import ParamSpec, TypeVar
 
 from retia.errors import SpaceError
 
-__all__ = ["check_label", "labelled", "qualified"]
+__all__ = ["valid_label", "labelled", "qualified"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def check_label(label: object) -> str:
+def valid_label(label: object) -> str:
     """Return a label or the name of a scope, if it is one.
 
     Raises:
@@ -57,7 +57,7 @@ def labelled(example: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                     f"got {label!r}. A label is a non-empty string: {example}."
                 )
                 raise SpaceError(msg)
-            check_label(label)
+            valid_label(label)
             return function(*args, **kwargs)
 
         return declared

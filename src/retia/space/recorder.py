@@ -10,7 +10,7 @@ from retia.errors import SpaceError
 from retia.space.condition import Condition
 from retia.space.domain import Domain
 from retia.space.expression import Call, Expression
-from retia.space.label import check_label, qualified
+from retia.space.label import valid_label, qualified
 from retia.space.place import Place
 from retia.space.value import Value
 
@@ -55,7 +55,7 @@ class Recorder(ABC):
         Raises:
             SpaceError: If the label is not a non-empty string, or holds a "/" without starting with one.
         """
-        return "/".join(qualified(self._scopes, check_label(label)))
+        return "/".join(qualified(self._scopes, valid_label(label)))
 
     @contextmanager
     def given(self, condition: Condition) -> Generator[None]:

@@ -134,14 +134,10 @@ class Tracer(Recorder):
             self._condition = outer
 
     def _both(self, outer: Condition, inner: Condition) -> Condition:
-        if inner.always:
-            return outer
         asked = [self.parameters[label].condition for label in inner.labels]
-        if outer.always or (asked and all(condition == outer for condition in asked)):
-            # a clause holds only while its parameter is active, which says all that the outer condition does
-            return inner
-        rows = (tuple(dict.fromkeys((*a, *b))) for a in outer.alternatives for b in inner.alternatives)
-        return Condition(tuple(dict.fromkeys(rows)))
+        if asked and all(condition == outer for condition in asked):
+            return inner  # a clause holds only while its parameter is active, which implies `outer`
+        return outer & inner
 
 
 def _declared_twice(label: str, known: Domain, domain: Domain) -> str:

@@ -76,7 +76,7 @@ class Database:
 
         from retia.storage.connection import Connection
         from retia.storage.schema import studies
-        from retia.storage.stored import insert_new
+        from retia.storage.database_record import insert_new
 
         connection = Connection(self._address, "create")
         try:
@@ -192,7 +192,7 @@ class Database:
         import sqlalchemy as sa
 
         from retia.storage.schema import studies
-        from retia.storage.stored import DatabaseRecord
+        from retia.storage.database_record import DatabaseRecord
 
         rows = connection.rows(
             sa.select(studies.c.id, studies.c.uid, studies.c.header).where(studies.c.name == name)

@@ -9,7 +9,7 @@ from retia.space.categorical import Categorical
 from retia.space.domain import Domain
 from retia.space.expression import Call
 from retia.space.integer import Integer
-from retia.space.label import check_label, labelled
+from retia.space.label import valid_label, labelled
 from retia.space.real import Real
 from retia.space.recorder import active_recorder
 from retia.space.stray import refuse_in_forward, stray_value
@@ -166,7 +166,7 @@ def scope(name: str) -> Generator[None]:
     Raises:
         SpaceError: If the name is not a non-empty string, or holds a "/" without starting with one.
     """
-    check_label(name)
+    valid_label(name)
     recorder = active_recorder()
     if recorder is None:
         yield
