@@ -152,7 +152,7 @@ def test_no_choice_at_all(model, words):
 
 def test_a_plain_space_without_parameters():
     score = retia.architecture_evaluator(lambda architecture: 1.0)
-    with pytest.raises(StudyError, match="nothing to search: it has no parameters"):
+    with pytest.raises(StudyError, match="nothing to search: the space has no parameters"):
         retia.Study(retia.SearchSpace({}), score, maximize="score").run(retia.Random(), trials=1)
 
 

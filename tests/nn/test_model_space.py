@@ -269,7 +269,7 @@ def test_extending_twice():
 
 
 def test_extending_by_a_label_that_exists():
-    with pytest.raises(SpaceError, match="The space has a parameter 'width' already"):
+    with pytest.raises(SpaceError, match="The space already has a parameter 'width'"):
         ModelSpace(Small).extend({"width": Real(0.0, 1.0)})
 
 

@@ -291,9 +291,9 @@ def test_restrictions_that_nothing_meets(space):
     assert nothing.size() == 0
     with pytest.raises(SpaceError, match="No sampled architecture met 'impossible' in 10,000 tries"):
         nothing.sample(rng)
-    with pytest.raises(SpaceError, match="None of 10,000 mutants of .* met the restrictions"):
+    with pytest.raises(SpaceError, match="No mutant of .* met .* in 10,000 tries"):
         nothing.mutate(space.default(), rng)
-    with pytest.raises(SpaceError, match="None of 10,000 children of two architectures met"):
+    with pytest.raises(SpaceError, match="No child of two architectures met"):
         nothing.crossover(space.default(), space.default(), rng)
 
 

@@ -3,6 +3,6 @@
 from retia.storage.database import Database, StudySummary
 from retia.storage.header import Header
 from retia.storage.memory import MemoryRecord
-from retia.storage.record import StudyRecord
+from retia.storage.record import StudyReader, StudyRecord, TrialWriter
 
-__all__ = ["Database", "Header", "MemoryRecord", "StudyRecord", "StudySummary"]
+__all__ = ["Database", "Header", "MemoryRecord", "StudyReader", "StudyRecord", "StudySummary", "TrialWriter"]

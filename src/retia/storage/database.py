@@ -75,8 +75,8 @@ class Database:
         import sqlalchemy as sa
 
         from retia.storage.connection import Connection
-        from retia.storage.schema import studies
         from retia.storage.database_record import insert_new
+        from retia.storage.schema import studies
 
         connection = Connection(self._address, "create")
         try:
@@ -191,8 +191,8 @@ class Database:
     def _record(self, connection: "Connection", name: str, *, writable: bool) -> StudyRecord:
         import sqlalchemy as sa
 
-        from retia.storage.schema import studies
         from retia.storage.database_record import DatabaseRecord
+        from retia.storage.schema import studies
 
         rows = connection.rows(
             sa.select(studies.c.id, studies.c.uid, studies.c.header).where(studies.c.name == name)

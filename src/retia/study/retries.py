@@ -3,14 +3,14 @@
 import time
 from collections.abc import Callable
 
-from retia.storage import StudyRecord
+from retia.storage import TrialWriter
 from retia.trial import History, Trial
 
 __all__ = ["started_again"]
 
 
 def started_again(
-    history: History, record: StudyRecord, place: Callable[[Trial], Trial]
+    history: History, record: TrialWriter, place: Callable[[Trial], Trial]
 ) -> tuple[list[Trial], History]:
     """Start the failed trials of a study again, but those that another process has started.
 
