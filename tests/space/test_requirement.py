@@ -168,7 +168,7 @@ def test_a_condition_that_follows_no_choice_is_checked_by_the_build():
         ),
     ):
         constructor()
-    with pytest.raises(InfeasibleArchitecture, match=r"requires what does not hold, at "):
+    with pytest.raises(InfeasibleArchitecture, match=r"A requirement of the constructor does not hold, at "):
         constructor()
 
 

@@ -336,7 +336,7 @@ def test_discretize():
 
 def test_discretize_a_value_that_is_asked_about():
     space = SearchSpace([Parameter("x", Real(0, 1)), Parameter("y", Integer(1, 2), when("x", 0.3))])
-    with pytest.raises(SpaceError, match="'y' asks whether 'x' is 0.3, which is not in"):
+    with pytest.raises(SpaceError, match="'y' compares 'x' with 0.3, which is not in"):
         space.discretize(3)
 
 

@@ -1,9 +1,8 @@
-"""What may vary: domains, architectures, expressions, declarations, search spaces. Knows no torch."""
+"""What may vary: domains, architectures, expressions, declarations, search spaces. No torch."""
 
 from retia.space.architecture import Architecture
 from retia.space.categorical import Categorical
 from retia.space.condition import ALWAYS, Clause, Condition
-from retia.space.outcomes import condition_where, possible_values, values_of
 from retia.space.declarations import apply, choice, declare, integer, real, scope, subset
 from retia.space.domain import Domain, domain_from_json
 from retia.space.exploration import explore
@@ -22,6 +21,7 @@ from retia.space.fitting_trace import fitting_trace
 from retia.space.integer import Integer
 from retia.space.label import labelled
 from retia.space.neighbours import Neighbours
+from retia.space.outcomes import condition_where, possible_values, values_of
 from retia.space.parameter import Parameter
 from retia.space.place import Place
 from retia.space.ranking import cheapest

@@ -304,7 +304,10 @@ class SearchSpace:
         Parameters that become active are at their defaults, or sampled if `rng` is given.
         """
         return joined(
-            [(label, self.parameters[label].domain.neighbours(value)) for label, value in architecture.items()],
+            [
+                (label, self.parameters[label].domain.neighbours(value))
+                for label, value in architecture.items()
+            ],
             partial(self._plan.change, architecture, rng),
             self.allows if self._restrictions else None,
         )

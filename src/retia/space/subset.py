@@ -21,14 +21,15 @@ class Subset:
     """Some of several items, in the items' order.
 
     Args:
-        items: What may be taken, distinct.
-        least: The fewest items that may be taken.
-        most: The most items that may be taken; all of them if not given.
-        default: The value of the default architecture; the first `least` items (at least one, where one may
-            be taken) if not given.
+        items: Distinct items.
+        least: Least number of items to take. Default 0.
+        most: Greatest number of items to take. Default: all of them.
+        default: Value in the default architecture. Default: the first `least` items, but at least one if
+            `most` allows it.
 
     Raises:
-        SpaceError: If the items are not distinct, or the bounds or the default don't fit.
+        SpaceError: If `items` are empty or not distinct, the bounds are not in order, or `default` is not a
+            legal subset.
     """
 
     items: tuple[Value, ...]
@@ -54,7 +55,7 @@ class Subset:
             items[: min(max(self.least, 1), most)] if self.default is ... else freeze(list(self.default))
         )
         if not self.contains(default):
-            msg = f"The default must hold {self.least} to {most} of {list(items)}, got {default!r}."
+            msg = f"The default must contain {self.least} to {most} of {list(items)}, got {default!r}."
             raise SpaceError(msg)
         object.__setattr__(self, "default", self.normalize(default))
 
@@ -81,7 +82,7 @@ class Subset:
         return len(self.items)
 
     def contains(self, value: object) -> bool:
-        """Whether `value` is legal; its order does not matter."""
+        """Return whether `value` is legal, in any order."""
         if not isinstance(value, tuple | list):
             return False
         try:
@@ -138,12 +139,12 @@ class Subset:
         return kept if instead < fewer else self.normalize((*kept, others[instead - fewer]))
 
     def encode(self, value: Value) -> list[float]:
-        """One number an item: 1 if it is taken."""
+        """Return one number per item: 1 if it is taken, else 0."""
         chosen = cast("tuple[Value, ...]", value)
         return [float(item in chosen) for item in self.items]
 
     def distance(self, a: Value, b: Value) -> float:
-        """The share of the items on which the two differ."""
+        """Return the fraction of the items in which the two differ."""
         differing = set(cast("tuple[Value, ...]", a)) ^ set(cast("tuple[Value, ...]", b))
         return len(differing) / len(self.items)
 

@@ -1,10 +1,9 @@
-"""Symbolic values: numbers, strings and tuples that are the real thing and remember the expression they came
-from.
+"""Symbolic values: numbers, strings and tuples that carry the expression that computes them.
 
-A `SymbolicInt` is an `int`, so any constructor takes it, and `width * 2` is again a symbolic int. What leaves
-the types (`int(width * 0.75)`, `max(a, b)`, `range(depth)`) is a plain value that has forgotten where it came
-from; `apply` keeps it. A comparison gives a symbolic truth; the recorder takes note where that is used, as
-`if`, `and` and `not` do.
+A `SymbolicInt` is an `int`, so any constructor takes it, and `width * 2` is again a symbolic int. A
+conversion or a function (`int(width * 0.75)`, `max(a, b)`, `range(depth)`) returns a plain value without an
+expression; `apply` keeps the expression. A comparison returns a symbolic truth value. The recorder notes
+where its truth is used, as `if`, `and` and `not` do.
 """
 
 import operator
@@ -28,16 +27,14 @@ __all__ = [
 
 
 def expression_of(value: Any) -> Any:
-    """Return the expression behind a symbolic value, also inside tuples, lists and dicts; anything else as it
-    is.
-    """
+    """Return the expression of a symbolic value, also inside tuples, lists and dicts; others unchanged."""
     if isinstance(value, _Symbolic):
         return value.expression
     return rebuilt(value, expression_of)
 
 
 def symbolic(value: Any) -> bool:
-    """Whether the value is symbolic, or a tuple, list or dict that holds a symbolic value."""
+    """Return whether the value is symbolic, or a tuple, list or dict that contains a symbolic value."""
     if isinstance(value, _Symbolic):
         return True
     if isinstance(value, tuple | list):
@@ -46,10 +43,8 @@ def symbolic(value: Any) -> bool:
 
 
 def concrete(value: Any) -> Any:
-    """Return the plain value of a symbolic one, also inside tuples, lists and dicts; anything else as it
-    is.
-    """
-    match value:  # past the methods that note a conversion, or the use of a truth
+    """Return the plain value of a symbolic one, also inside tuples, lists and dicts; others unchanged."""
+    match value:  # by the base types' methods, which do not note a conversion or the use of a truth
         case SymbolicBool():
             return bool(int.__int__(value))
         case SymbolicInt():
@@ -64,7 +59,7 @@ def concrete(value: Any) -> Any:
 
 
 def lift(value: Any, expression: Expression) -> Any:
-    """Return `value` as a symbolic value with the expression, where its type has one; else as it is.
+    """Return `value` as a symbolic value with the expression, if its type has a symbolic one; else unchanged.
 
     The items of a tuple are symbolic too.
     """
