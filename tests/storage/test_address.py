@@ -54,13 +54,13 @@ def test_a_missing_slash_is_told() -> None:
 
 @pytest.mark.parametrize("storage", ["sqlite://", "sqlite:///", "sqlite:///:memory:", ":memory:", ""])
 def test_memory_is_no_storage(storage: str) -> None:
-    with pytest.raises(StorageError, match=r"must be a file or a PostgreSQL URL, got .* leave storage out"):
+    with pytest.raises(StorageError, match=r"must be a file or a PostgreSQL URL, got .* leave out storage"):
         Database(storage)
 
 
 def test_the_directory_must_exist(tmp_path: Path) -> None:
     with pytest.raises(
-        StorageError, match=r"study.db must lie in a directory that exists, and .*missing is not a directory"
+        StorageError, match=r"study.db must be in an existing directory, but .*missing is not a directory"
     ):
         Database(tmp_path / "missing" / "study.db").open(example_header())
 
@@ -91,7 +91,7 @@ def test_a_place_without_rights_is_refused(
     monkeypatch.setattr(
         os, "access", lambda place, mode, **kwargs: Path(place) != forbidden and access(place, mode, **kwargs)
     )
-    with pytest.raises(StorageError, match=f"can't be written: no right to write {forbidden}\\. "):
+    with pytest.raises(StorageError, match=f"can't be written: there is no permission to write {forbidden}\\. "):
         Database(path).open(example_header())
     assert Database(path).names() == ["example"]
 
@@ -100,7 +100,7 @@ def test_a_missing_driver_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(
         StorageError,
-        match=r"needs the PostgreSQL driver psycopg, which is missing. Install it: pip install 'retia\[postgresql\]'",
+        match=r"needs the PostgreSQL driver psycopg, which is not installed. Install it: pip install 'retia\[postgresql\]'",
     ):
         Database("postgresql://localhost/db").names()
 

@@ -88,7 +88,7 @@ def test_a_loaded_study_is_read_only(path: Path, record: StudyRecord) -> None:
     record.begin(example_trial(0))
     reader = Database(path).load("example")
     assert reader.refresh() == [example_trial(0)]
-    refused = r"Study 'example' in .*study.db was opened to be read only"
+    refused = r"Study 'example' in .*study.db was opened for reading"
     with pytest.raises(StorageError, match=refused):
         reader.begin(example_trial(1))
     with pytest.raises(StorageError, match=refused):
@@ -123,7 +123,7 @@ def test_another_programs_database_is_refused_and_left_alone(path: Path) -> None
     before = path.read_bytes()
     for use in (Database(path).names, lambda: Database(path).open(example_header())):
         with pytest.raises(
-            StorageError, match=r"is of another program: it has the tables bookmarks but no retia_schema"
+            StorageError, match=r"belongs to another program: it has the tables bookmarks but no retia_schema"
         ):
             use()
     assert path.read_bytes() == before
@@ -138,7 +138,7 @@ def test_another_kind_of_file_is_refused_and_left_alone(path: Path) -> None:
 
 def test_an_empty_database_can_be_filled_but_not_read(path: Path) -> None:
     path.touch()
-    with pytest.raises(StorageError, match=r"study.db holds no study yet"):
+    with pytest.raises(StorageError, match=r"study.db contains no study yet"):
         Database(path).names()
     Database(path).open(example_header()).close(None)
     assert Database(path).names() == ["example"]

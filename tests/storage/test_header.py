@@ -92,7 +92,7 @@ def test_constraints_keep_both_bounds() -> None:
 
 @pytest.mark.parametrize("name", ["", "a\0b"])
 def test_a_name_is_text(name: str) -> None:
-    with pytest.raises(StorageError, match=r"name must be text that is not empty, got "):
+    with pytest.raises(StorageError, match=r"name must be a non-empty string, got "):
         example_header(name)
 
 

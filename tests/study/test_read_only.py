@@ -82,8 +82,8 @@ def test_a_finished_study_on_a_read_only_mount_is_read_and_does_not_run(read, tm
     assert first == f"{scores} trials done"
     assert second == str(scores)
     assert refusal == (
-        f"The storage {tmp_path}/study.db can't be written: no right to write {tmp_path}. "
-        "Change the rights, or choose another place."
+        f"The storage {tmp_path}/study.db can't be written: there is no permission to write {tmp_path}. "
+        "Change the permissions, or choose another path."
     )
     assert sorted(os.listdir(tmp_path)) == before
 

@@ -1,4 +1,4 @@
-"""The record of a study: what it is and what became of each trial, in memory, SQLite or PostgreSQL."""
+"""The record of a study, its header and its trials, in memory, SQLite or PostgreSQL."""
 
 from retia.storage.database import Database, StudySummary
 from retia.storage.header import Header
