@@ -246,7 +246,7 @@ def test_a_broken_executor_takes_no_calls(monkeypatch):
     monkeypatch.setattr(dispatcher, "wait", refuse)
     assert isinstance(executor.submit(abs, -1).exception(timeout=20), OSError)
     with pytest.raises(
-        RuntimeError, match="broke and takes no more calls: OSError.*out of descriptors.*Make a new one"
+        RuntimeError, match="failed and takes no more calls: OSError.*out of descriptors.*Create a new one"
     ):
         executor.submit(abs, -1)
     executor.shutdown()

@@ -165,7 +165,7 @@ def test_a_result_that_can_not_be_read_back(pool):
             raise ArithmeticError("not here")
 
     with pytest.raises(
-        EvaluationError, match="can't be read back from its worker process: ArithmeticError: not here"
+        EvaluationError, match="can't be unpickled from its worker process: ArithmeticError: not here"
     ):
         pool.submit(OneWay).result()
 
@@ -325,7 +325,7 @@ def test_no_call_after_shutdown():
     with Processes(2) as executor:
         assert executor.submit(abs, -1).result() == 1
     with pytest.raises(
-        RuntimeError, match=r"was shut down and takes no more calls. Make a new one: Processes\(2\)"
+        RuntimeError, match=r"was shut down and takes no more calls. Create a new one: Processes\(2\)"
     ):
         executor.submit(abs, -1)
 

@@ -241,7 +241,7 @@ def test_a_damaged_column_is_an_error_of_ours_or_does_no_harm(data, whole, tmp_p
         ),
         (
             "UPDATE trials SET state = 'resting' WHERE number = 3",
-            r"Trial 3 of study 'study' in .*study\.db can't be read .*'resting'.*restore it or delete the row",
+            r"Trial 3 of study 'study' in .*study\.db can't be read .*'resting'.*Restore or delete the row",
         ),
         (
             "UPDATE trials SET architecture = '[]' WHERE number = 3",

@@ -103,5 +103,5 @@ def test_a_log_that_can_not_be_merged_is_told_and_not_passed_over(read, tmp_path
         f"The storage {tmp_path}/copy/study.db can't be read: the last writes are in "
         f"{tmp_path}/copy/study.db-wal"
     )
-    assert said.endswith("Copy both files to a directory that can be written, and open the copy.")
+    assert said.endswith("Copy both files to a writable directory, and open the copy.")
     assert Study.open(tmp_path / "copy" / "study.db").stop_reason == "in the log alone"

@@ -1,6 +1,4 @@
-"""Where trials run: anything with the interface of `concurrent.futures.Executor`; here, in process and in
-worker processes.
-"""
+"""Where trials run: in this process, in worker processes, or on any `concurrent.futures.Executor`."""
 
 from retia.execute.executor import executor_for, let_go, slots_of
 from retia.execute.fork import copies_ended

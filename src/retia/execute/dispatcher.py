@@ -1,4 +1,4 @@
-"""The thread that hands calls to worker processes and their outcomes to the futures."""
+"""The thread that gives calls to worker processes and outcomes to futures."""
 
 import pickle
 from collections import deque
@@ -19,14 +19,13 @@ GRACE_S: Final = 5.0
 
 
 class Dispatcher:
-    """Owns the workers. All that happens to them happens in its one thread, which sleeps until something
-    does.
+    """Owns the workers; all their state changes in its one thread, which sleeps until there is an event.
 
     Args:
-        workers: The most processes at once; they are started when calls wait for them.
-        time_limit_s: How long a call may run once its function is loaded.
-        environment: The environment variables of the processes.
-        on_message: Hears, with the call's future, what calls emit.
+        workers: Maximal number of processes, which are started while calls wait for them.
+        time_limit_s: Seconds that a call may run once its function is loaded; None for no limit.
+        environment: Environment variables of the processes.
+        on_message: Callback for emitted messages, with the call's future.
     """
 
     def __init__(
@@ -45,7 +44,7 @@ class Dispatcher:
         self._pending: deque[Call] = deque()
         self._closing = self._killing = self._woken = False
         self._error: Exception | None = None
-        self._lock = Lock()  # over _pending, the flags and _error; never held while a future is touched
+        self._lock = Lock()  # for _pending, the flags and _error; never held while a future is touched
         self._bell, self._ringer = Pipe(duplex=False)
         self._thread = Thread(target=self._main, name="retia-dispatcher", daemon=True)
         self._thread.start()
@@ -54,17 +53,17 @@ class Dispatcher:
         """Queue a call.
 
         Raises:
-            RuntimeError: If the thread ended by an error, which is the cause.
+            RuntimeError: If the thread ended with an error, which is the cause.
         """
         with self._lock:
             if self._error is not None:
-                msg = f"The executor broke and takes no more calls: {self._error!r}. Make a new one."
+                msg = f"The executor failed and takes no more calls: {self._error!r}. Create a new one."
                 raise RuntimeError(msg) from self._error
             self._pending.append(call)
         self._wake()
 
     def close(self, *, cancel_futures: bool = False, kill: bool = False) -> None:
-        """End when the calls are done; with `cancel_futures` only those that run; with `kill` at once."""
+        """End after all calls; with `cancel_futures` after the running calls; with `kill` at once."""
         with self._lock:
             self._closing = True
             self._killing = self._killing or kill
@@ -77,7 +76,7 @@ class Dispatcher:
         self._wake()
 
     def join(self) -> None:
-        """Wait for the end, unless called by a future's callback, in this very thread."""
+        """Wait for the end, unless called in this thread, by a future's callback."""
         if current_thread() is not self._thread:
             self._thread.join()
 
@@ -91,16 +90,14 @@ class Dispatcher:
         try:
             while self._assign():
                 self._await()
-        except Exception as error:  # noqa: BLE001 - nobody waits for this thread, but somebody does for the futures
+        except Exception as error:  # noqa: BLE001 - the futures must end, whatever fails here
             self._break(error)
         with self._lock:
             self._ringer.close()
             self._bell.close()
 
     def _assign(self) -> bool:
-        """Give calls to idle workers, start and stop workers; say whether there is anything left to wait
-        for.
-        """
+        """Give calls to idle workers, start and stop workers; return whether there is more to wait for."""
         for worker in self._workers:
             if worker.idle and (call := self._next()) is not None:
                 self._start(worker, call)
@@ -126,7 +123,7 @@ class Dispatcher:
         try:
             loading = worker.start(call)
         except OSError:
-            worker.lost = True  # it is dead, and its reaper says so soon
+            worker.lost = True  # the process is dead; its reaper reports that soon
             worker.kill()
             return
         if not loading:
@@ -152,13 +149,11 @@ class Dispatcher:
         return True
 
     def _charge_start(self, reason: str) -> None:
-        """Let the oldest call pay for a worker that didn't start, so that the queue ends even if none ever
-        does.
-        """
+        """Fail the oldest call for a worker that did not start, so that the queue ends in any case."""
         if (call := self._next()) is not None:
             msg = (
-                f"A worker process could not start: {reason}. What it printed says more; "
-                "workers=1 needs no process."
+                f"A worker process could not start: {reason}. Read what it printed, "
+                "or use workers=1, which needs no process."
             )
             call.future.set_exception(WorkerDied(msg))
 
@@ -173,7 +168,7 @@ class Dispatcher:
             worker.deadline = monotonic() + GRACE_S
 
     def _await(self) -> None:
-        """Sleep until a worker speaks, dies or exceeds its limit, or somebody rings; see to it."""
+        """Wait for a frame, the end of a worker, a deadline or the bell, and handle it."""
         deadlines = [worker.deadline for worker in self._workers if worker.deadline is not None]
         timeout = max(0.0, min(deadlines) - monotonic()) if deadlines else None
         sources: list[Connection] = [
@@ -198,17 +193,17 @@ class Dispatcher:
             kind, function, call, body = unpack(worker.connection.recv_bytes())
         except (EOFError, OSError):
             worker.lost = True
-            worker.kill()  # it can't be reached, so let it not live on
+            worker.kill()  # it can't be reached any more
             return
         if kind == READY:
             worker.ready = True
         elif worker.call is None or worker.fate is not None:
-            return  # a thread that the call left behind, or a word too late
+            return  # from a thread that the call left behind, or too late
         elif kind == LOADED:
             if function == worker.call.function.number:
                 self._set_deadline(worker)
         elif call != worker.call.number:
-            return  # a thread that an earlier call left behind
+            return  # from a thread that an earlier call left behind
         elif kind == MESSAGE:
             self._pass_on(worker, worker.call, body)
         else:
@@ -218,7 +213,7 @@ class Dispatcher:
     def _pass_on(self, worker: WorkerProcess, call: Call, body: memoryview) -> None:
         try:
             self._on_message(call.future, pickle.loads(body))
-        except Exception as error:  # noqa: BLE001 - it ends the call, as it does in process
+        except Exception as error:  # noqa: BLE001 - it ends the call, as with InProcess
             worker.fate = error
             worker.kill()
 
@@ -227,7 +222,7 @@ class Dispatcher:
             worker.fate = TimeLimitExceeded(
                 f"The call ran longer than its time limit of {self._time_limit_s} s, "
                 f"and its worker process {worker.pid} was killed. "
-                f"Raise time_limit_s, or make the call do less (fewer epochs, a smaller model)."
+                "Increase time_limit_s, or make the call shorter (fewer epochs, a smaller model)."
             )
         worker.deadline = None
         worker.kill()
@@ -243,7 +238,7 @@ class Dispatcher:
             self._charge_start(worker.ending)
 
     def _break(self, error: Exception) -> None:
-        """Tell every call about an error of this thread's own, so that nobody waits for ever."""
+        """End every call with an error of this thread."""
         with self._lock:
             self._error = error
         for worker in self._workers:
@@ -258,11 +253,10 @@ class Dispatcher:
 def _settle(future: Future[Any], kind: bytes, body: memoryview) -> None:
     try:
         outcome = pickle.loads(body)
-    except Exception as error:  # noqa: BLE001 - unpickling runs code of the user's
+    except Exception as error:  # noqa: BLE001 - unpickling runs users' code
         msg = (
-            f"The result of a call can't be read back from its worker process: {type(error).__name__}: "
-            f"{error}. "
-            f"Return numbers, strings, arrays and containers of them."
+            f"The result of a call can't be unpickled from its worker process: {type(error).__name__}: "
+            f"{error}. Return numbers, strings, arrays and containers of them."
         )
         kind, outcome = ERROR, (EvaluationError(msg), msg)
     if kind == RESULT:
@@ -283,7 +277,6 @@ class RemoteTraceback(Exception):
 def _obituary(worker: WorkerProcess) -> str:
     return (
         f"The worker process {worker.pid} died while it ran this call: {worker.ending}. "
-        "The other calls go on. "
-        "Run the call in this process (workers=1) to see why; where memory ran out, "
-        "use fewer workers or smaller models."
+        "The other calls continue. Run the call in this process (workers=1) to see why. "
+        "If memory ran out, use fewer workers or smaller models."
     )

@@ -221,8 +221,8 @@ class Connection:
             )
         elif "not a database" in reason:
             msg = (
-                f"The file {self.address} is not an SQLite database. It was not changed. "
-                "Choose another file for the study."
+                f"The file {self.address} is not an SQLite database. Choose another file for the study. "
+                "This file was not changed."
             )
         elif self.sqlite:
             msg = (
