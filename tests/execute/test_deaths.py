@@ -120,7 +120,7 @@ def test_a_call_over_the_time_limit_is_killed(tmp_path, gone):
         hanging = executor.submit(hang, tmp_path / "pids")
         assert executor.submit(abs, -1).result() == 1
         with pytest.raises(
-            TimeLimitExceeded, match=r"longer than its time limit of 0.4 s.*Raise time_limit_s"
+            TimeLimitExceeded, match=r"longer than its time limit of 0.4 s.*Increase time_limit_s"
         ):
             hanging.result()
         assert [executor.submit(abs, -i).result() for i in range(4)] == [0, 1, 2, 3]
@@ -161,7 +161,7 @@ def test_workers_that_never_start_end_every_call(monkeypatch, program, capfd):
         for future in futures:
             with pytest.raises(
                 WorkerDied,
-                match=f"could not start: it exited with status {status}. What it printed says more",
+                match=f"could not start: it exited with status {status}. Read what it printed",
             ):
                 future.result()
 

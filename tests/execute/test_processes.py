@@ -174,7 +174,7 @@ def test_a_function_that_can_not_be_sent(pool):
     lock = threading.Lock()
     with pytest.raises(
         EvaluationError,
-        match=r"(?s)The function can't be sent to a worker process: .*hold.*TypeError.*make them inside the call",
+        match=r"(?s)The function can't be sent to a worker process: .*hold.*TypeError.*Create them inside the call",
     ):
 
         def hold():
@@ -187,7 +187,7 @@ def test_a_function_that_can_not_be_sent(pool):
 def test_arguments_that_can_not_be_sent(pool):
     with pytest.raises(
         EvaluationError,
-        match=r"(?s)The arguments of a call can't be sent to a worker process: \(<unlocked.*make them inside",
+        match=r"(?s)The arguments of a call can't be sent to a worker process: \(<unlocked.*Create them inside",
     ):
         pool.submit(repr, threading.Lock())
     assert pool.submit(abs, -1).result() == 1

@@ -89,7 +89,7 @@ class Dispatcher:
     def _main(self) -> None:
         try:
             while self._assign():
-                self._await()
+                self._wait()
         except Exception as error:  # noqa: BLE001 - the futures must end, whatever fails here
             self._break(error)
         with self._lock:
@@ -100,14 +100,14 @@ class Dispatcher:
         """Give calls to idle workers, start and stop workers; return whether there is more to wait for."""
         for worker in self._workers:
             if worker.idle and (call := self._next()) is not None:
-                self._start(worker, call)
-        while self._short_of_workers() and (self._hire() or not self._workers):
+                self._start_call(worker, call)
+        while self._short_of_workers() and (self._start_worker() or not self._workers):
             pass
         with self._lock:
             waiting, closing, killing = len(self._pending), self._closing, self._killing
         if closing and not waiting:
             for worker in self._workers:
-                self._dismiss(worker, kill=killing)
+                self._stop_worker(worker, kill=killing)
         return bool(self._workers or not closing or waiting)
 
     def _next(self) -> Call | None:
@@ -119,7 +119,7 @@ class Dispatcher:
             if call.future.set_running_or_notify_cancel():
                 return call
 
-    def _start(self, worker: WorkerProcess, call: Call) -> None:
+    def _start_call(self, worker: WorkerProcess, call: Call) -> None:
         try:
             loading = worker.start(call)
         except OSError:
@@ -140,15 +140,15 @@ class Dispatcher:
             not worker.ready for worker in self._workers
         )
 
-    def _hire(self) -> bool:
+    def _start_worker(self) -> bool:
         try:
             self._workers.append(WorkerProcess(self._environment, self._wake))
         except OSError as error:
-            self._charge_start(f"the system refused: {error}")
+            self._fail_oldest(f"the system refused: {error}")
             return False
         return True
 
-    def _charge_start(self, reason: str) -> None:
+    def _fail_oldest(self, reason: str) -> None:
         """Fail the oldest call for a worker that did not start, so that the queue ends in any case."""
         if (call := self._next()) is not None:
             msg = (
@@ -157,9 +157,9 @@ class Dispatcher:
             )
             call.future.set_exception(WorkerDied(msg))
 
-    def _dismiss(self, worker: WorkerProcess, *, kill: bool) -> None:
+    def _stop_worker(self, worker: WorkerProcess, *, kill: bool) -> None:
         if kill:
-            worker.fate = worker.fate or WorkerDied(
+            worker.failure = worker.failure or WorkerDied(
                 f"The worker process {worker.pid} was killed by kill_workers() while it ran this call."
             )
             worker.kill()
@@ -167,7 +167,7 @@ class Dispatcher:
             worker.stop()
             worker.deadline = monotonic() + GRACE_S
 
-    def _await(self) -> None:
+    def _wait(self) -> None:
         """Wait for a frame, the end of a worker, a deadline or the bell, and handle it."""
         deadlines = [worker.deadline for worker in self._workers if worker.deadline is not None]
         timeout = max(0.0, min(deadlines) - monotonic()) if deadlines else None
@@ -182,13 +182,13 @@ class Dispatcher:
                 self._woken = False
         for worker in list(self._workers):
             if worker.connection in spoke:
-                self._hear(worker)
+                self._receive(worker)
             if worker.exited:
-                self._bury(worker)
+                self._remove(worker)
             elif worker.deadline is not None and monotonic() >= worker.deadline:
                 self._expire(worker)
 
-    def _hear(self, worker: WorkerProcess) -> None:
+    def _receive(self, worker: WorkerProcess) -> None:
         try:
             kind, function, call, body = unpack(worker.connection.recv_bytes())
         except (EOFError, OSError):
@@ -197,7 +197,7 @@ class Dispatcher:
             return
         if kind == READY:
             worker.ready = True
-        elif worker.call is None or worker.fate is not None:
+        elif worker.call is None or worker.failure is not None:
             return  # from a thread that the call left behind, or too late
         elif kind == LOADED:
             if function == worker.call.function.number:
@@ -205,21 +205,21 @@ class Dispatcher:
         elif call != worker.call.number:
             return  # from a thread that an earlier call left behind
         elif kind == MESSAGE:
-            self._pass_on(worker, worker.call, body)
+            self._forward(worker, worker.call, body)
         else:
             future, worker.call, worker.deadline = worker.call.future, None, None
             _settle(future, kind, body)
 
-    def _pass_on(self, worker: WorkerProcess, call: Call, body: memoryview) -> None:
+    def _forward(self, worker: WorkerProcess, call: Call, body: memoryview) -> None:
         try:
             self._on_message(call.future, pickle.loads(body))
         except Exception as error:  # noqa: BLE001 - it ends the call, as with InProcess
-            worker.fate = error
+            worker.failure = error
             worker.kill()
 
     def _expire(self, worker: WorkerProcess) -> None:
         if worker.call is not None:
-            worker.fate = TimeLimitExceeded(
+            worker.failure = TimeLimitExceeded(
                 f"The call ran longer than its time limit of {self._time_limit_s} s, "
                 f"and its worker process {worker.pid} was killed. "
                 "Increase time_limit_s, or make the call shorter (fewer epochs, a smaller model)."
@@ -227,15 +227,15 @@ class Dispatcher:
         worker.deadline = None
         worker.kill()
 
-    def _bury(self, worker: WorkerProcess) -> None:
+    def _remove(self, worker: WorkerProcess) -> None:
         while not worker.lost and worker.connection.poll():
-            self._hear(worker)
+            self._receive(worker)
         worker.connection.close()
         self._workers.remove(worker)
         if worker.call is not None:
-            worker.call.future.set_exception(worker.fate or WorkerDied(_obituary(worker)))
+            worker.call.future.set_exception(worker.failure or WorkerDied(_death_message(worker)))
         elif not worker.ready and not worker.stopping:
-            self._charge_start(worker.ending)
+            self._fail_oldest(worker.ending)
 
     def _break(self, error: Exception) -> None:
         """End every call with an error of this thread."""
@@ -274,7 +274,7 @@ class RemoteTraceback(Exception):
         return f'\n"""\n{self.args[0]}"""'
 
 
-def _obituary(worker: WorkerProcess) -> str:
+def _death_message(worker: WorkerProcess) -> str:
     return (
         f"The worker process {worker.pid} died while it ran this call: {worker.ending}. "
         "The other calls continue. Run the call in this process (workers=1) to see why. "

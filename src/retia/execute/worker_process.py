@@ -64,7 +64,7 @@ class WorkerProcess:
         ready: Whether the process is up, so that it reads its frames.
         call: The running call, or None.
         deadline: Time at which to kill the process, by `time.monotonic`; None for no limit.
-        fate: Error for the running call once the process is to be killed, or None.
+        failure: Error for the running call once the process is to be killed, or None.
         lost: Whether the connection is closed.
     """
 
@@ -73,7 +73,7 @@ class WorkerProcess:
         self.ready = False
         self.call: Call | None = None
         self.deadline: float | None = None
-        self.fate: Exception | None = None
+        self.failure: Exception | None = None
         self.lost = False
         self.stopping = False
         self._functions: dict[int, None] = {}
@@ -105,9 +105,7 @@ class WorkerProcess:
     @property
     def idle(self) -> bool:
         """Whether the process waits for a call."""
-        return (
-            self.ready and self.call is None and not (self.stopping or self.lost or self.exited or self.fate)
-        )
+        return self.ready and not (self.call or self.stopping or self.lost or self.exited or self.failure)
 
     @property
     def ending(self) -> str:

@@ -48,7 +48,7 @@ def cheapest(space: SearchSpace, costs: Mapping[str, np.ndarray[Any, Any]]) -> I
 
 
 class _Stream:
-    """The solutions of a problem, cheapest first, found when they are asked for."""
+    """The solutions of a problem, cheapest first, computed on demand."""
 
     def __init__(self, source: Iterator[Solution]) -> None:
         self._source = source

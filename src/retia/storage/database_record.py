@@ -76,7 +76,7 @@ class DatabaseRecord:
     Each statement is its own transaction, and may be executed twice. While the record writes, it holds a
     connection and a row in `runs`, where a thread writes every minute that the process is alive. Only a
     process on another host needs that: it takes over the trials after five minutes without a heartbeat. If
-    the first process was merely disconnected, both finish the trial, and the first end counts.
+    the first process was only disconnected, both finish the trial, and the first end counts.
 
     Args:
         address: Place of the storage.
