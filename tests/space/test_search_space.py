@@ -293,7 +293,7 @@ def test_restrictions_that_nothing_meets(space):
         nothing.sample(rng)
     with pytest.raises(SpaceError, match="No mutant of .* met .* in 10,000 tries"):
         nothing.mutate(space.default(), rng)
-    with pytest.raises(SpaceError, match="No child of two architectures met"):
+    with pytest.raises(SpaceError, match="No child of .* and .* met"):
         nothing.crossover(space.default(), space.default(), rng)
 
 

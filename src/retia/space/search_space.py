@@ -256,8 +256,8 @@ class SearchSpace:
         Raises:
             SpaceError: If no active parameter has two values, or 10,000 mutants break a restriction.
         """
-        values, plan = architecture.unwrapped, self._plan
-        movable = [label for label in values if label in plan.movable]
+        plan, values = self._plan, architecture.unwrapped
+        movable = list(filter(plan.movable.__contains__, values))
         if not movable:
             msg = (
                 f"No parameter of {dict(architecture)} has a second value, so there is nothing to mutate. "
@@ -267,12 +267,10 @@ class SearchSpace:
 
         def mutant() -> Architecture:
             label = movable[int(rng.random() * len(movable))]
-            value = self.parameters[label].domain.mutate(values[label], rng)
+            value = plan.parameters[label].domain.mutate(values[label], rng)
             return plan.change(architecture, rng, label, value)
 
-        return self._first_allowed(
-            mutant, f"mutant of {dict(architecture)}", "start from another architecture"
-        )
+        return self._first_allowed(mutant, "mutant", "start from another architecture", architecture)
 
     def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
         """Return a child that takes each active parameter from one of its parents at random.
@@ -282,16 +280,17 @@ class SearchSpace:
         Raises:
             SpaceError: If 10,000 children break a restriction.
         """
-        return self._first_allowed(
-            lambda: self._plan.cross(a, b, rng), "child of two architectures", "cross other parents"
-        )
+        return self._first_allowed(lambda: self._plan.cross(a, b, rng), "child", "cross other parents", a, b)
 
-    def _first_allowed(self, draw: Callable[[], Architecture], what: str, remedy: str) -> Architecture:
+    def _first_allowed(
+        self, draw: Callable[[], Architecture], what: str, remedy: str, *parents: Architecture
+    ) -> Architecture:
         for _ in range(TRIES):
             if self.allows(architecture := draw()):
                 return architecture
         restrictions = " and ".join(repr(restriction.description) for restriction in self._restrictions)
-        msg = f"No {what} met {restrictions} in {TRIES:,} tries. Loosen the restriction, or {remedy}."
+        of = f" of {' and '.join(str(dict(parent)) for parent in parents)}" if parents else ""
+        msg = f"No {what}{of} met {restrictions} in {TRIES:,} tries. Loosen the restriction, or {remedy}."
         raise SpaceError(msg)
 
     def neighbours(
