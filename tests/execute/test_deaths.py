@@ -1,4 +1,4 @@
-"""What becomes of calls whose worker dies, hangs, or never starts."""
+"""The outcomes of calls whose worker dies, hangs, or never starts."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ def die(how):
         (signal.SIGTERM, r"it was killed by SIGTERM\."),
     ],
 )
-def test_the_call_is_told_how_its_worker_died(how, words):
+def test_the_error_of_the_call_says_how_its_worker_died(how, words):
     with Processes(1) as executor:
         with pytest.raises(WorkerDied, match=f"died while it ran this call: {words}.*workers=1"):
             executor.submit(die(how)).result()

@@ -292,7 +292,7 @@ def test_a_cancelled_call_does_not_run(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_cancelling_tells_those_who_wait():
+def test_cancelling_notifies_waiters():
     executor = Processes(1)
     futures = [executor.submit(time.sleep, 0.05) for _ in range(10)]
     executor.shutdown(wait=False, cancel_futures=True)
@@ -355,7 +355,7 @@ def test_a_time_limit_is_positive(limit):
         Processes(1, time_limit_s=limit)
 
 
-def test_windows_is_told_what_to_use(monkeypatch):
+def test_the_error_on_windows_names_alternatives(monkeypatch):
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(
         ExecutorError, match=r"needs Linux or macOS, got Windows. Use workers=1, or .*ProcessPoolExecutor"

@@ -100,7 +100,7 @@ def test_values_of_too_many():
         list(values_of(Operation("add", (Reference("a"), Reference("b"))), domains))
 
 
-def test_a_parameter_comes_after_what_its_condition_asks_about():
+def test_a_parameter_comes_after_the_labels_of_its_condition():
     space = SearchSpace(
         [
             Parameter("c", Integer(1, 2), when("b", 1)),

@@ -1,4 +1,4 @@
-"""The four domains: what they hold, how they are drawn from, moved in, measured, and written down."""
+"""The four domains: membership, sampling, mutation, distance and JSON."""
 
 import json
 import math

@@ -134,7 +134,7 @@ def _over_several_lines(a, b):
         _over_several_lines,
     ],
 )
-def test_a_condition_whose_truth_was_used_before_is_refused(wrong):
+def test_a_condition_whose_truth_was_used_before_is_rejected(wrong):
     tracer = Tracer()
     with (
         tracer.recording(),
