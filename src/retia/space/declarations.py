@@ -162,7 +162,7 @@ def scope(name: str) -> Generator[None]:
     called `cell/...`, and so shared by all blocks that declare it.
 
     Raises:
-        SpaceError: If `name` is not a non-empty string, or contains a "/" after its first character.
+        SpaceError: If `name` is not a non-empty string, or contains a "/" without starting with one.
     """
     valid_label(name)
     recorder = active_recorder()

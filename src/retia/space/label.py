@@ -16,7 +16,7 @@ def valid_label(label: object) -> str:
     """Return a valid label or name of a scope unchanged.
 
     Raises:
-        SpaceError: If `label` is not a non-empty string, or contains a "/" after its first character.
+        SpaceError: If `label` is not a non-empty string, or contains a "/" without starting with one.
     """
     if not isinstance(label, str) or not label.removeprefix("/"):
         msg = (

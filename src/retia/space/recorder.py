@@ -53,7 +53,7 @@ class Recorder(ABC):
         """Return the full name of a label in the present scope; a label that starts with "/" is a full name.
 
         Raises:
-            SpaceError: If `label` is not a non-empty string, or contains a "/" after its first character.
+            SpaceError: If `label` is not a non-empty string, or contains a "/" without starting with one.
         """
         return "/".join(qualified(self._scopes, valid_label(label)))
 
