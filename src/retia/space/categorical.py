@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from retia.errors import SpaceError
 from retia.space.neighbours import Neighbours, all_but
-from retia.space.value import Value, freeze, jsonable
+from retia.space.value import UNSET, Value, freeze, jsonable
 
 __all__ = ["Categorical"]
 
@@ -27,7 +27,7 @@ class Categorical:
     """
 
     values: tuple[Value, ...]
-    default: Value = field(default=cast("Any", ...), kw_only=True)
+    default: Value = field(default=UNSET, kw_only=True)
 
     def __post_init__(self) -> None:
         values = tuple(freeze(value) for value in self.values)
@@ -41,7 +41,7 @@ class Categorical:
                 "Remove one (1, 1.0 and True are equal)."
             )
             raise SpaceError(msg)
-        default = values[0] if self.default is ... else freeze(self.default)
+        default = values[0] if self.default is UNSET else freeze(self.default)
         if default not in values:
             msg = f"The default must be one of {list(values)}, got {default!r}."
             raise SpaceError(msg)

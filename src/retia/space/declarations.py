@@ -15,11 +15,11 @@ from retia.space.recorder import active_recorder
 from retia.space.stray import refuse_in_forward, stray_value
 from retia.space.subset import Subset
 from retia.space.symbolic import concrete, expression_of, lift, symbolic
+from retia.space.value import UNSET
 
 __all__ = ["apply", "choice", "declare", "integer", "real", "scope", "subset"]
 
 T = TypeVar("T")
-_UNSET: Any = ...
 
 
 def declare(label: str, domain: Domain) -> Any:
@@ -39,7 +39,7 @@ def declare(label: str, domain: Domain) -> Any:
 
 
 @labelled("choice('width', [16, 32])")
-def choice(label: str, values: Iterable[T] = _UNSET, *, default: T = _UNSET) -> T:
+def choice(label: str, values: Iterable[T] = UNSET, *, default: T = UNSET) -> T:
     """Choose one of several values.
 
     Args:
@@ -56,10 +56,10 @@ def choice(label: str, values: Iterable[T] = _UNSET, *, default: T = _UNSET) -> 
     >>> choice("width", [16, 32, 64])
     16
     """
-    if values is _UNSET or isinstance(values, Mapping | str):
+    if values is UNSET or isinstance(values, Mapping | str):
         msg = (
             f"The values of choice({label!r}, ...) are a list, such as [16, 32], "
-            f"got {'nothing' if values is _UNSET else repr(values)}. To choose between modules use "
+            f"got {'nothing' if values is UNSET else repr(values)}. To choose between modules use "
             f"layer_choice({label!r}, {{name: factory}}); to choose between other objects choose a name and "
             "look the object up."
         )
@@ -71,7 +71,7 @@ def choice(label: str, values: Iterable[T] = _UNSET, *, default: T = _UNSET) -> 
 
 @labelled("integer('depth', 1, 6)")
 def integer(
-    label: str, low: int, high: int, *, step: int = 1, log: bool = False, default: int = _UNSET
+    label: str, low: int, high: int, *, step: int = 1, log: bool = False, default: int = UNSET
 ) -> int:
     """Choose a whole number between two bounds, both included (see `Integer`).
 
@@ -84,7 +84,7 @@ def integer(
 
 
 @labelled("real('rate', 0.0, 0.5)")
-def real(label: str, low: float, high: float, *, log: bool = False, default: float = _UNSET) -> float:
+def real(label: str, low: float, high: float, *, log: bool = False, default: float = UNSET) -> float:
     """Choose a number between two bounds (see `Real`).
 
     Raises:
@@ -97,7 +97,7 @@ def real(label: str, low: float, high: float, *, log: bool = False, default: flo
 
 @labelled("subset('inputs', [0, 1, 2])")
 def subset(
-    label: str, items: Iterable[T], *, least: int = 0, most: int = _UNSET, default: tuple[T, ...] = _UNSET
+    label: str, items: Iterable[T], *, least: int = 0, most: int = UNSET, default: tuple[T, ...] = UNSET
 ) -> tuple[T, ...]:
     """Choose some of several items (see `Subset`).
 

@@ -10,7 +10,7 @@ import numpy as np
 from retia.errors import SpaceError
 from retia.space.neighbours import Neighbours, all_but
 from retia.space.scale import position
-from retia.space.value import Value
+from retia.space.value import UNSET, Value
 
 __all__ = ["Integer"]
 
@@ -36,10 +36,10 @@ class Integer:
     high: int
     step: int = field(default=1, kw_only=True)
     log: bool = field(default=False, kw_only=True)
-    default: int = field(default=cast("Any", ...), kw_only=True)
+    default: int = field(default=UNSET, kw_only=True)
 
     def __post_init__(self) -> None:
-        if self.default is ...:
+        if self.default is UNSET:
             object.__setattr__(self, "default", self.low)
         for name in ("low", "high", "step", "default"):
             value = getattr(self, name)

@@ -11,7 +11,7 @@ from retia.errors import SpaceError
 from retia.space.categorical import Categorical
 from retia.space.neighbours import Neighbours
 from retia.space.scale import position
-from retia.space.value import Value
+from retia.space.value import UNSET, Value
 
 __all__ = ["Real"]
 
@@ -35,7 +35,7 @@ class Real:
     low: float
     high: float
     log: bool = field(default=False, kw_only=True)
-    default: float = field(default=cast("Any", ...), kw_only=True)
+    default: float = field(default=UNSET, kw_only=True)
 
     def __post_init__(self) -> None:
         for name in ("low", "high"):
@@ -54,7 +54,7 @@ class Real:
         if self.log and self.low <= 0:
             msg = f"A logarithmic Real needs low > 0, got {self.low}."
             raise SpaceError(msg)
-        if self.default is ...:
+        if self.default is UNSET:
             object.__setattr__(self, "default", self.from_unit(0.5))
         if not self.contains(self.default):
             msg = f"The default must be in [{self.low}, {self.high}], got {self.default!r}."

@@ -11,7 +11,7 @@ import numpy as np
 
 from retia.errors import SpaceError
 from retia.space.neighbours import Neighbours
-from retia.space.value import Value, freeze, jsonable
+from retia.space.value import UNSET, Value, freeze, jsonable
 
 __all__ = ["Subset"]
 
@@ -34,15 +34,15 @@ class Subset:
 
     items: tuple[Value, ...]
     least: int = field(default=0, kw_only=True)
-    most: int = field(default=cast("Any", ...), kw_only=True)
-    default: tuple[Value, ...] = field(default=cast("Any", ...), kw_only=True)
+    most: int = field(default=UNSET, kw_only=True)
+    default: tuple[Value, ...] = field(default=UNSET, kw_only=True)
 
     def __post_init__(self) -> None:
         items = tuple(freeze(item) for item in self.items)
         if not items or len(set(items)) < len(items):
             msg = f"A subset needs distinct items, at least one, got {list(items)}."
             raise SpaceError(msg)
-        most = len(items) if self.most is ... else self.most
+        most = len(items) if self.most is UNSET else self.most
         if not 0 <= self.least <= most <= len(items):
             msg = (
                 f"A subset of {len(items)} items needs 0 <= least <= most <= {len(items)}, "
@@ -52,7 +52,7 @@ class Subset:
         object.__setattr__(self, "items", items)
         object.__setattr__(self, "most", most)
         default = (
-            items[: min(max(self.least, 1), most)] if self.default is ... else freeze(list(self.default))
+            items[: min(max(self.least, 1), most)] if self.default is UNSET else freeze(list(self.default))
         )
         if not self.contains(default):
             msg = f"The default must contain {self.least} to {most} of {list(items)}, got {default!r}."

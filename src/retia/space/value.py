@@ -8,10 +8,13 @@ import numpy as np
 
 from retia.errors import SpaceError
 
-__all__ = ["Value", "freeze", "jsonable"]
+__all__ = ["UNSET", "Value", "freeze", "jsonable"]
 
 Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | None"
 """A value of a parameter: a JSON scalar, or a tuple of values."""
+
+UNSET: Any = ...
+"""The value of an argument that was not given, since None is a value."""
 
 
 def freeze(value: object) -> Value:
