@@ -151,7 +151,7 @@ def run_search(
     from retia.report import Progress
 
     study = with_costs(study)
-    _check_comparison(strategy, retrain=retrain, control=control)
+    _require_comparison(strategy, retrain=retrain, control=control)
     checked(check(study, strict=options.get("strict", False)))
     with Progress() as display:
         where: dict[str, Any] = {name: options[name] for name in ("workers", "executor") if name in options}
@@ -165,7 +165,7 @@ def run_search(
     return study
 
 
-def _check_comparison(strategy: Strategy, *, retrain: int, control: bool) -> None:
+def _require_comparison(strategy: Strategy, *, retrain: int, control: bool) -> None:
     """Reject combinations of `retrain` and `control` that compare nothing."""
     one_shot = strategy_capabilities_of(strategy).prepare is not None
     name = type(strategy).__name__

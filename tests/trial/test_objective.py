@@ -27,7 +27,7 @@ def test_objectives_from_names():
     [
         (None, None, "A study needs an objective"),
         ([], (), "A study needs an objective"),
-        ("a", ["b", "a"], r"one objective at most, got \['a', 'b', 'a'\]"),
+        ("a", ["b", "a"], r"one objective only, got \['a', 'b', 'a'\]"),
     ],
 )
 def test_impossible_objectives_say_why(maximize, minimize, message):

@@ -1,6 +1,6 @@
 """Where trials run: in this process, in worker processes, or on any `concurrent.futures.Executor`."""
 
-from retia.execute.executor import executor_for, let_go, slots_of
+from retia.execute.executor import executor_for, release_executor, slots_of
 from retia.execute.fork import copies_ended
 from retia.execute.in_process import InProcess
 from retia.execute.pickles import dumps
@@ -15,6 +15,6 @@ __all__ = [
     "dumps",
     "emit",
     "executor_for",
-    "let_go",
+    "release_executor",
     "slots_of",
 ]

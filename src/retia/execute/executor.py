@@ -6,7 +6,7 @@ from retia.errors import ExecutorError
 from retia.execute.in_process import InProcess
 from retia.execute.processes import Processes, check_count
 
-__all__ = ["executor_for", "let_go", "slots_of"]
+__all__ = ["executor_for", "release_executor", "slots_of"]
 
 
 def executor_for(workers: int, time_limit_s: float | None = None) -> InProcess | Processes:
@@ -35,7 +35,7 @@ def slots_of(executor: Executor) -> int:
     return next((count for count in counts if isinstance(count, int)), 1)
 
 
-def let_go(executor: Executor, *, cut_off: bool) -> None:
+def release_executor(executor: Executor, *, cut_off: bool) -> None:
     """Shut an executor down; if `cut_off`, without waiting for the running calls of `Processes`."""
     if cut_off and isinstance(executor, Processes):
         executor.kill_workers()  # their trials stay recorded as running, and are evaluated again

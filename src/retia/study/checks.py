@@ -18,10 +18,10 @@ from retia.trial import (
     strategy_capabilities_of,
 )
 
-__all__ = ["check_run"]
+__all__ = ["require_runnable"]
 
 
-def check_run(spec: StudySpec, strategy: Strategy, options: RunOptions) -> None:
+def require_runnable(spec: StudySpec, strategy: Strategy, options: RunOptions) -> None:
     """Reject a run that can't succeed.
 
     Raises:
@@ -59,10 +59,10 @@ def check_run(spec: StudySpec, strategy: Strategy, options: RunOptions) -> None:
         msg = f"A strategy is an object with a method propose, such as retia.Random(), got {strategy!r}."
         raise StudyError(msg)
     if fidelities := strategy_capabilities_of(strategy).fidelities:
-        _check_fidelities(type(strategy).__name__, fidelities, spec.judge, spec.capabilities)
+        _require_fidelities(type(strategy).__name__, fidelities, spec.judge, spec.capabilities)
 
 
-def _check_fidelities(
+def _require_fidelities(
     name: str, fidelities: tuple[float, ...], evaluator: Evaluator, capabilities: Capabilities
 ) -> None:
     if (

@@ -1,4 +1,4 @@
-"""What a study tells those who watch it."""
+"""What a study tells those who reports it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -12,8 +12,8 @@ from retia.errors import EvaluationError, InfeasibleArchitecture, TrainingDiverg
 from retia.execute import copies_ended, dumps
 from retia.space import Architecture, SearchSpace
 from retia.study.kept_weights import KeepWeights
-from retia.study.metrics import COUNTED, SCORE, as_metrics
-from retia.study.watch import Watch
+from retia.study.metrics import MODEL_METRICS, SCORE, as_metrics
+from retia.study.reports import Reports
 from retia.trial import CostEvaluator, Evaluator, Limits, Parent, Progress, Run, TrialStopped, bounded
 
 __all__ = ["Job", "Outcome", "Task"]
@@ -71,7 +71,7 @@ class Job:
         Its costs are counted first, so that a model whose shapes do not fit is not trained.
         """
         costs: Mapping[str, float] = task.costs or {}
-        watch = Watch(task.limits, self._named_report, lambda reported: self._whole(costs, reported))
+        reports = Reports(task.limits, self._named_report, lambda reported: self._whole(costs, reported))
         run = Run(
             self.space,
             task.seed,
@@ -82,7 +82,7 @@ class Job:
             task.resumed_fidelity,
             task.parent,
             task.began,
-            watch,
+            reports,
             self.keep_weights != "none",
         )
         try:
@@ -95,16 +95,16 @@ class Job:
             metrics = self._named({**costs, **returned}, self.needed)
             broken = self._broken(metrics)
         except TrialStopped:
-            return Outcome(metrics=watch.stopped or {}, progress=tuple(watch.progress))
+            return Outcome(metrics=reports.stopped or {}, progress=tuple(reports.progress))
         except InfeasibleArchitecture as error:
-            return Outcome(rejected=bounded(str(error)), progress=tuple(watch.progress))
+            return Outcome(rejected=bounded(str(error)), progress=tuple(reports.progress))
         except Exception as error:  # noqa: BLE001  # an evaluator may raise anything, and it costs its own trial only
             return Outcome(
-                error=bounded(traceback.format_exc()), broken=_breach(error), progress=tuple(watch.progress)
+                error=bounded(traceback.format_exc()), broken=_breach(error), progress=tuple(reports.progress)
             )
         if broken is not None:
-            return Outcome(error=broken, broken=broken, progress=tuple(watch.progress))
-        return Outcome(metrics=metrics, progress=tuple(watch.progress))
+            return Outcome(error=broken, broken=broken, progress=tuple(reports.progress))
+        return Outcome(metrics=metrics, progress=tuple(reports.progress))
 
     def __reduce__(self) -> tuple[Callable[[bytes], "Job"], tuple[bytes]]:
         # By value where it must be, so that lambdas and marked functions reach the worker of any executor.
@@ -119,7 +119,7 @@ class Job:
 
     def _named_report(self, metrics: Mapping[str, float]) -> Mapping[str, float]:
         """Do so with a report, which comes before the costs."""
-        costs = (*COUNTED, *(self.costs.metrics if self.costs is not None else ()))
+        costs = (*MODEL_METRICS, *(self.costs.metrics if self.costs is not None else ()))
         return self._named(metrics, [name for name in self.needed if name not in costs])
 
     def _whole(self, costs: Mapping[str, float], reported: Mapping[str, float]) -> Mapping[str, float] | None:

@@ -5,14 +5,14 @@ from typing import Any, cast
 
 from retia.errors import EvaluationError
 
-__all__ = ["COUNTED", "SCORE", "as_metrics"]
+__all__ = ["MODEL_METRICS", "SCORE", "as_metrics"]
 
 SCORE = "score"
 """The name of the metric of an evaluator that returns a bare number, unless the study's only open objective
 has another.
 """
 
-COUNTED = ("params", "train_seconds")
+MODEL_METRICS = ("params", "train_seconds")
 """What a `ModelEvaluator` adds to the metrics."""
 
 

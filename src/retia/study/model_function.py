@@ -12,9 +12,9 @@ from retia.errors import EvaluationError
 from retia.space import Architecture, Domain
 from retia.study.architecture_function import ArchitectureEvaluator
 from retia.study.frozen import refuse_frozen
-from retia.study.metrics import COUNTED, as_metrics
+from retia.study.metrics import MODEL_METRICS, as_metrics
 from retia.study.progress import last_result
-from retia.study.signature import FORMS, called, check_settings, is_function, name_of, needed_arguments, uses
+from retia.study.signature import FORMS, called, require_settings, is_function, name_of, needed_arguments, uses
 from retia.trial import (
     CHECKPOINT,
     WEIGHTS,
@@ -56,7 +56,7 @@ class ModelEvaluator:
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False)
 
     def __post_init__(self) -> None:
-        check_settings(self.function, self.settings)
+        require_settings(self.function, self.settings)
         needed = needed_arguments(self.function, beside=self.settings)
         if needed[0] == "architecture":
             msg = (
@@ -124,7 +124,7 @@ class ModelEvaluator:
         metrics = as_metrics(result, name_of(self.function))
         _keep_weights(model, run, earlier)
         params = float(sum(parameter.numel() for parameter in model.parameters()))
-        return {**dict(zip(COUNTED, (params, seconds), strict=True)), **metrics}
+        return {**dict(zip(MODEL_METRICS, (params, seconds), strict=True)), **metrics}
 
     def release(self, directory: Path) -> None:
         """Remove the state that a trial has saved, which no trial will go on from."""

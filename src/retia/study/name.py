@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from retia.errors import StudyError
 
-__all__ = ["COMPANIONS", "CONTROL", "RESCORED", "RETRAINED", "check_name", "only_name", "own_names"]
+__all__ = ["COMPANIONS", "CONTROL", "RESCORED", "RETRAINED", "valid_name", "only_name", "own_names"]
 
 CONTROL = "random"
 """Name of the companion with random search by the study's own evaluator."""
@@ -18,12 +18,12 @@ LONGEST = 200
 """How many bytes of UTF-8 a name may have: a folder is named after the study, and file systems allow 255."""
 
 
-def check_name(name: object) -> str:
+def valid_name(name: object) -> str:
     """Return the name of a study if it can name a folder.
 
     After a slash only the names of companion studies can follow, as in "mine/random".
 
-    >>> check_name("resnet, 3rd try")
+    >>> valid_name("resnet, 3rd try")
     'resnet, 3rd try'
 
     Raises:

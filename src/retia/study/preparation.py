@@ -19,7 +19,7 @@ __all__ = [
     "preparation_record",
     "preparation_run",
     "prepared",
-    "refuse_another_preparation",
+    "different_preparation",
 ]
 
 FOLDER, RECORD = "prepared", "progress.jsonl"
@@ -62,7 +62,7 @@ def prepared(
 
 
 def preparation_run(
-    space: SearchSpace, seed: int, device: str | None, directory: Path, tell: Callable[..., None]
+    space: SearchSpace, seed: int, device: str | None, directory: Path, notify: Callable[..., None]
 ) -> Run:
     """Return the circumstances of a preparation, whose reports are written down in its folder and told."""
     folder = directory / FOLDER
@@ -78,7 +78,7 @@ def preparation_run(
                     json.dumps({"step": step, "metrics": dict(metrics), "seconds": now - since}) + "\n"
                 )
         since = now
-        tell("prepared", metrics=metrics, step=step)
+        notify("prepared", metrics=metrics, step=step)
 
     return Run(space, seed, device, directory=folder, listener=listen)
 
@@ -174,7 +174,7 @@ def _seen(metric: str, counted: Iterable[Mapping[str, float]]) -> str:
     return f"{metric} {min(values):,.6g} to {max(values):,.6g}"
 
 
-def refuse_another_preparation(name: str, before: Mapping[str, Any] | None, strategy: Strategy) -> None:
+def different_preparation(name: str, before: Mapping[str, Any] | None, strategy: Strategy) -> None:
     """Refuse a strategy whose trials would be scored otherwise than those of a study.
 
     Raises:

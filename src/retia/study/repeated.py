@@ -117,7 +117,7 @@ class Repeated:
             resume_from=_folder(run.resume_from, index),
         )
         if index:
-            own = replace(own, listener=_unheard)
+            own = replace(own, listener=_ignored)
         with run.space.seeded(seed):
             return self.evaluator(architecture, own)
 
@@ -133,7 +133,7 @@ class Repeated:
         return sorted(range(self.seeds), key=values[name].__getitem__)[(self.seeds - 1) // 2]
 
 
-def _unheard(metrics: Mapping[str, float], step: float | None) -> None:
+def _ignored(metrics: Mapping[str, float], step: float | None) -> None:
     del metrics, step
 
 

@@ -9,7 +9,7 @@ from retia.errors import RetiaError, StorageError, StudyError
 from retia.space import Architecture, SearchSpace
 from retia.storage import Database, StudyRecord
 from retia.study.html import as_html
-from retia.study.name import CONTROL, RESCORED, RETRAINED, check_name, only_name
+from retia.study.name import CONTROL, RESCORED, RETRAINED, valid_name, only_name
 from retia.study.no_result import no_result
 from retia.study.preparation import PreparationStep, preparation_record
 from retia.trial import (
@@ -18,14 +18,14 @@ from retia.trial import (
     History,
     Objective,
     Trial,
-    check_owner,
+    require_owner,
     hypervolume,
     objectives_from,
     pick,
     reference_point,
 )
 
-__all__ = ["StoredStudy", "StudyResults", "check_complete"]
+__all__ = ["StoredStudy", "StudyResults", "require_metrics"]
 
 
 class StudyResults(ABC):
@@ -131,7 +131,7 @@ class StudyResults(ABC):
         Raises:
             StudyError: If the folder of the study's files holds those of another study.
         """
-        check_owner(self.directory, self.uid)
+        require_owner(self.directory, self.uid)
         return preparation_record(self.directory)
 
     # --- companions
@@ -182,7 +182,7 @@ class StoredStudy(StudyResults):
     def __init__(self, storage: str, name: str | None = None) -> None:
         database = Database(storage)
         self.storage = storage
-        self.name = only_name(database.names(), storage) if name is None else check_name(name)
+        self.name = only_name(database.names(), storage) if name is None else valid_name(name)
         record = database.load(self.name)
         header = record.header
         self.objectives, self.constraints, self.seed = header.objectives, header.constraints, header.seed
@@ -195,7 +195,7 @@ class StoredStudy(StudyResults):
             trial.placed(self.space, self._uid, self._directory) for trial in record.refresh(everything=True)
         ]
         for trial in trials:
-            check_complete(trial, (*self.objectives, *self.constraints), f"'{self.name}' in {database}")
+            require_metrics(trial, (*self.objectives, *self.constraints), f"'{self.name}' in {database}")
         record.close(None)
         self._history = History(self.objectives, self.constraints, trials)
 
@@ -225,7 +225,7 @@ class StoredStudy(StudyResults):
         return self._stop_reason
 
 
-def check_complete(trial: Trial, needed: Collection[Objective | Constraint], study: str) -> None:
+def require_metrics(trial: Trial, needed: Collection[Objective | Constraint], study: str) -> None:
     """Check that a completed trial has the metrics that the study needs.
 
     Raises:

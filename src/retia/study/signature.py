@@ -9,7 +9,7 @@ from typing import Any, cast
 from retia.errors import EvaluationError
 from retia.trial import Run
 
-__all__ = ["FORMS", "called", "check_settings", "is_function", "name_of", "needed_arguments", "uses"]
+__all__ = ["FORMS", "called", "require_settings", "is_function", "name_of", "needed_arguments", "uses"]
 
 FORMS = (
     " An evaluator is a function fit(model) or fit(model, run), which returns metrics or is a generator "
@@ -88,7 +88,7 @@ def _refuse_async(function: Callable[..., Any]) -> None:
             raise EvaluationError(msg)
 
 
-def check_settings(function: Callable[..., Any], settings: Mapping[str, Any]) -> None:
+def require_settings(function: Callable[..., Any], settings: Mapping[str, Any]) -> None:
     """Refuse a setting that a function does not take as a keyword.
 
     Raises:

@@ -11,7 +11,7 @@ from retia.space import Architecture, SearchSpace, Value
 from retia.storage import Header
 from retia.study.kept_weights import KEEP_WEIGHTS, KeepWeights
 from retia.study.model_function import as_evaluator
-from retia.study.name import check_name
+from retia.study.name import valid_name
 from retia.trial import (
     Capabilities,
     Constraint,
@@ -64,8 +64,8 @@ class StudySpec:
                 "Give one of these."
             )
             raise StudyError(msg)
-        check_name(self.name)
-        self._check_metrics()
+        valid_name(self.name)
+        self._require_metrics()
         _ = self.first_architecture
 
     @cached_property
@@ -134,7 +134,7 @@ class StudySpec:
             baseline=dict(self.first_architecture),
         )
 
-    def _check_metrics(self) -> None:
+    def _require_metrics(self) -> None:
         """Reject an objective or a constraint on a metric that the evaluator and the costs do not return."""
         if self.capabilities.metrics is None:
             return

@@ -9,15 +9,15 @@ from typing import Any, Literal
 from retia.space import SearchSpace, Value
 from retia.storage import Database, MemoryRecord, StudyRecord
 from retia.strategy import Strategy
-from retia.study.checks import check_run
+from retia.study.checks import require_runnable
 from retia.study.definition import hand_over
 from retia.study.directory import temporary_directory
 from retia.study.event import Event, Observer
 from retia.study.interrupts import Interrupts
 from retia.study.kept_weights import KeepWeights
 from retia.study.opening import open_record
-from retia.study.preparation import refuse_another_preparation
-from retia.study.results import StoredStudy, StudyResults, check_complete
+from retia.study.preparation import different_preparation
+from retia.study.results import StoredStudy, StudyResults, require_metrics
 from retia.study.retries import started_again
 from retia.study.specification import StudySpec
 from retia.study.study_run import RunOptions, StudyRun
@@ -172,7 +172,7 @@ class Study(StudyResults):
         """
         hand_over(self)
         options = RunOptions(trials, workers, executor, timeout, retry_failed, failures, strict)
-        check_run(self.spec, strategy, options)
+        require_runnable(self.spec, strategy, options)
         return self._run(strategy, options, observer or _ignore)
 
     @property
@@ -224,11 +224,11 @@ class Study(StudyResults):
             retried, history = started_again(history, record)
             self._history = history
 
-        def tell(kind: Any, trial: Trial | None = None, **more: Any) -> None:
+        def notify(kind: Any, trial: Trial | None = None, **more: Any) -> None:
             observer(Event(kind, self, trial, options.trials, **more))
 
         run = StudyRun(
-            self.spec, strategy, options, record, history, self.directory, self._placed, tell, retried
+            self.spec, strategy, options, record, history, self.directory, self._placed, notify, retried
         )
         try:
             self._stop_reason = run.run()
@@ -237,7 +237,7 @@ class Study(StudyResults):
                 self.scored_by = run.evaluator
             if run.cut_off:
                 self._history = None  # the record may hold what the history lacks
-        tell("stopped")
+        notify("stopped")
         return self._stop_reason
 
     def _ready(self, strategy: Strategy) -> tuple[StudyRecord, History]:
@@ -272,7 +272,7 @@ class Study(StudyResults):
             return
         if self._record is not None:
             if len(self.history):
-                refuse_another_preparation(self.name, self._prepared_by, strategy)
+                different_preparation(self.name, self._prepared_by, strategy)
             self._record = self._history = None
         self._prepared_by = by
 
@@ -288,7 +288,7 @@ class Study(StudyResults):
 
     def _placed(self, trial: Trial) -> Trial:
         """Return a trial of the record with its space and its folder."""
-        check_complete(trial, (*self.objectives, *self.constraints), f"'{self.name}' in {self._database}")
+        require_metrics(trial, (*self.objectives, *self.constraints), f"'{self.name}' in {self._database}")
         return trial.placed(self.space, self.uid, self.directory)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from retia.execute import executor_for, let_go, slots_of
+from retia.execute import executor_for, release_executor, slots_of
 from retia.rng import stream_seed
 from retia.storage import StudyRecord
 from retia.strategy import Strategy
@@ -46,7 +46,7 @@ class StudyRun:
         history: The study's trials, which the run extends.
         directory: Folder of the study's files.
         placed: Function that adds to a stored trial its space and its folder.
-        tell: Function that is called with the kind of an event, and its trial.
+        notify: Function that is called with the kind of an event, and its trial.
         retried: Failed trials that are started again.
 
     Attributes:
@@ -61,7 +61,7 @@ class StudyRun:
     history: History
     directory: Path
     placed: Callable[[Trial], Trial]
-    tell: Callable[..., None]
+    notify: Callable[..., None]
     retried: Sequence[Trial] = ()
     evaluator: Evaluator | None = field(default=None, init=False)
     cut_off: bool = field(default=True, init=False)
@@ -78,7 +78,7 @@ class StudyRun:
         interrupts.install()
         reason: str | None = None
         try:
-            self.tell("resumed" if len(self.history) else "opened")
+            self.notify("resumed" if len(self.history) else "opened")
             loop = self._loop(interrupts)
             reason = loop.run(executor, options.workers or slots_of(executor))
         except KeyboardInterrupt:
@@ -88,7 +88,7 @@ class StudyRun:
                 self.cut_off = reason in (None, INTERRUPTED)
                 try:
                     if options.executor is None:
-                        let_go(executor, cut_off=self.cut_off)
+                        release_executor(executor, cut_off=self.cut_off)
                 finally:
                     self.record.close(reason)
                     interrupts.remove()
@@ -99,7 +99,7 @@ class StudyRun:
         spec, options = self.spec, self.options
         abilities = strategy_capabilities_of(self.strategy)
         seed = stream_seed(spec.seed, "prepare")
-        run = preparation_run(spec.searched, seed, spec.device, self.directory, self.tell)
+        run = preparation_run(spec.searched, seed, spec.device, self.directory, self.notify)
         self.evaluator = prepared(abilities, spec.judge, run, spec.counts, spec.bounds)
         return TrialLoop(
             space=spec.searched,
@@ -113,7 +113,7 @@ class StudyRun:
             target=options.trials,
             deadline=float("inf") if options.timeout is None else time.monotonic() + options.timeout,
             placed=self.placed,
-            tell=self.tell,
+            notify=self.notify,
             interrupts=interrupts,
             retried=self.retried,
             failures=options.failures,

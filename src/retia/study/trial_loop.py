@@ -65,7 +65,7 @@ class TrialLoop:
         target: How many trials the study is to have, infeasible ones not counted.
         deadline: When to start no more trials, as of `time.monotonic`.
         placed: Function that adds to a trial what is not stored: its space and its folder.
-        tell: Function that is called with "started" or "ended" and the trial.
+        notify: Function that is called with "started" or "ended" and the trial.
         interrupts: Holds back ctrl-C while a trial is written to the record and the history.
         retried: Trials that failed in an earlier run and are started again, before any other.
         failures: Whether a baseline that fails ends the run ("raise"), or is recorded like any other trial
@@ -84,7 +84,7 @@ class TrialLoop:
     target: int
     deadline: float
     placed: Callable[[Trial], Trial]
-    tell: Callable[[str, Trial], None]
+    notify: Callable[[str, Trial], None]
     interrupts: Interrupts = field(default_factory=Interrupts)
     retried: Sequence[Trial] = ()
     failures: Literal["raise", "ignore"] = "raise"
@@ -120,12 +120,12 @@ class TrialLoop:
         self._claim()
         while True:
             reason = self._fill(executor, slots)
-            if not self._running and not self._others(reason):
+            if not self._running and not self._wait_for_others(reason):
                 return self._stopped(reason)
             for future in self._ended():
                 self._finish(self._running.pop(future), future)
 
-    def _hear(self) -> None:
+    def _refresh(self) -> None:
         """Take up what other processes have begun and ended."""
         with self.interrupts:
             for trial in self.record.refresh():
@@ -140,7 +140,7 @@ class TrialLoop:
             self._claimed.extend(claimed)
         return bool(claimed)
 
-    def _others(self, reason: str) -> bool:
+    def _wait_for_others(self, reason: str) -> bool:
         """Whether to go on for the sake of what other processes run: their trials if they died, their results
         if these are waited for.
         """
@@ -158,7 +158,7 @@ class TrialLoop:
     def _fill(self, executor: Executor, slots: int) -> str:
         """Start trials until every slot is taken; return why no more were started."""
         while len(self._running) < slots:
-            self._hear()
+            self._refresh()
             reason = self._reason()
             if reason is not None:
                 return reason
@@ -223,7 +223,7 @@ class TrialLoop:
                 self.record.finish(begun.trial)
             self.history.record(begun.trial)
         if begun.trial.finished:
-            self._take_up(begun.trial)
+            self._settle(begun.trial)
             return None
         return begun
 
@@ -254,7 +254,7 @@ class TrialLoop:
 
     def _submit(self, executor: Executor, begun: "_Begun") -> None:
         trial = begun.trial
-        self.tell("started", trial)
+        self.notify("started", trial)
         before = self.history.continued(trial)
         task = Task(
             trial.architecture,
@@ -315,7 +315,7 @@ class TrialLoop:
                 return
             outcome = Outcome(error=text)
         if trial.number == 0:
-            self._check_baseline(trial, outcome)
+            self._require_baseline(trial, outcome)
         error = outcome.rejected or outcome.error
         state = "infeasible" if outcome.rejected else "completed" if error is None else "failed"
         ended = trial.end(
@@ -324,7 +324,7 @@ class TrialLoop:
         with self.interrupts:
             self.record.finish(ended)
             self.history.record(ended)
-        self._take_up(ended)
+        self._settle(ended)
 
     def _try_again(self, trial: Trial, error: str) -> None:
         """Start a trial again whose worker was lost; its number and its seed stay, and it is next."""
@@ -334,7 +334,7 @@ class TrialLoop:
                 self.history.record(again)
                 self._claimed.append(again)
 
-    def _check_baseline(self, trial: Trial, outcome: Outcome) -> None:
+    def _require_baseline(self, trial: Trial, outcome: Outcome) -> None:
         """End the run if the baseline fails; its trial stays as running, and is taken up when the evaluator
         has been mended.
         """
@@ -343,7 +343,7 @@ class TrialLoop:
         if outcome.error is not None and self.failures == "raise":
             raise EvaluationError(outcome.broken or _of_baseline(trial, outcome.error))
 
-    def _take_up(self, ended: Trial) -> None:
+    def _settle(self, ended: Trial) -> None:
         """Take note of the end of a trial of this run.
 
         Raises:
@@ -354,7 +354,7 @@ class TrialLoop:
         if ended.state != "infeasible":
             self._ended_here += 1
             self._failed_here += ended.state == "failed"
-        self.tell("ended", ended)
+        self.notify("ended", ended)
         if self.strict and ended.rejected:
             raise InfeasibleArchitecture(ended.error)
 

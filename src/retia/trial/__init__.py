@@ -20,7 +20,7 @@ from retia.trial.objective import (
     objectives_from,
     reference_point,
 )
-from retia.trial.owner import check_owner, take_folder
+from retia.trial.owner import require_owner, take_folder
 from retia.trial.pareto import (
     crowded_order,
     crowding_distance,
@@ -29,9 +29,9 @@ from retia.trial.pareto import (
     nondominated,
     nondominated_ranks,
 )
-from retia.trial.picking import pick
 from retia.trial.proposal import Proposal
 from retia.trial.run import CHECKPOINT, Parent, Run
+from retia.trial.selection import pick
 from retia.trial.settings import as_json, fields_as_json, function_as_json, qualified_name
 from retia.trial.trial import STOPPED_STEP, WEIGHTS, Progress, State, Trial
 
@@ -62,7 +62,6 @@ __all__ = [
     "as_json",
     "bounded",
     "capabilities_of",
-    "check_owner",
     "constraints_from",
     "crowded_order",
     "crowding_distance",
@@ -76,6 +75,7 @@ __all__ = [
     "pick",
     "qualified_name",
     "reference_point",
+    "require_owner",
     "strategy_capabilities_of",
     "take_folder",
 ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 __all__ = ["LONGEST_ERROR", "Attempt", "bounded"]
 
 LONGEST_ERROR = 20_000
-"""How many characters of an error text are kept."""
+"""Maximum number of characters of a stored error."""
 
 
 @dataclass(frozen=True)
@@ -13,9 +13,9 @@ class Attempt:
     """An attempt at a trial that failed, after which the trial was started again.
 
     Args:
-        error: Why it failed.
-        started: When it started, in seconds since 1970.
-        ended: When it ended, in seconds since 1970.
+        error: Error with its traceback.
+        started: Start time in seconds since 1970.
+        ended: End time in seconds since 1970.
     """
 
     error: str
@@ -24,8 +24,7 @@ class Attempt:
 
 
 def bounded(text: str) -> str:
-    """Return an error text of at most about `LONGEST_ERROR` characters: its beginning and its end, with the
-    number of characters left out.
+    """Return an error text shortened in the middle to about `LONGEST_ERROR` characters.
 
     >>> len(bounded("x" * 1_000_000))
     20055

@@ -23,7 +23,7 @@ class WeightKeeping(Protocol):
     """A space that keeps the weights and the training states of its models in files."""
 
     def keep(self, model: Any, path: Path) -> None:
-        """Write a model's weights, so that there is a whole file at any moment."""
+        """Write a model's weights; the file is replaced atomically."""
         ...
 
     def load(self, architecture: Mapping[str, Value], path: Path, device: Any = None) -> Any:
@@ -31,5 +31,5 @@ class WeightKeeping(Protocol):
         ...
 
     def resumption(self, run: Any, checkpoint: str) -> Any:
-        """Return what saves and loads the states of a trial's training; see `Run.save` and `Run.resume`."""
+        """Return the object behind `Run.save` and `Run.resume`."""
         ...

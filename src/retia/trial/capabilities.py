@@ -1,4 +1,4 @@
-"""What an evaluator or a strategy can do beside its one method."""
+"""Optional abilities of evaluators and strategies, as data."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ __all__ = ["Capabilities", "StrategyCapabilities", "capabilities_of", "strategy_
 
 @dataclass(frozen=True, kw_only=True)
 class Capabilities:
-    """What an evaluator can do beside judging, as its method `capabilities()` returns it.
+    """Optional abilities of an evaluator, as its method `capabilities()` returns them.
 
     A wrapper passes on what the inner evaluator can do:
     `replace(capabilities_of(self.inner), settings=self.settings)`. An evaluator without the method has the
@@ -25,7 +25,7 @@ class Capabilities:
 
     Args:
         metrics: Names of all metrics that the evaluator returns. None if it does not know them.
-        costs: Evaluator of what a model costs, which runs before training.
+        costs: Evaluator of costs, such as parameters, which runs before training.
         parameters: Domains of the evaluator's own settings that are searched along with the architecture, by
             name.
         full_fidelity: Budget of a trial without a fidelity, such as its epochs. None if it varies.
@@ -53,7 +53,7 @@ class Capabilities:
 
 @dataclass(frozen=True, kw_only=True)
 class StrategyCapabilities:
-    """What a strategy can do beside proposing, as its method `capabilities()` returns it.
+    """Optional abilities of a strategy, as its method `capabilities()` returns them.
 
     A wrapper passes on what the inner strategy can do:
     `replace(strategy_capabilities_of(self.strategy), wraps=self.strategy)`.
@@ -61,15 +61,15 @@ class StrategyCapabilities:
     Args:
         prepare: Function that works before the first proposal, such as training a supernet, and returns the
             evaluator that scores the trials. It gets the study's evaluator, and a `Run` whose space is
-            restricted to the bounds on costs. Laws: it goes on from what is in `run.directory`; prepared
-            again, the strategy proposes the same.
+            restricted to the bounds on costs. Laws: it resumes from the files in `run.directory`; after a
+            second preparation, the strategy proposes the same.
         settings: Function that returns the settings as JSON; needed where `prepare` is given, for all trials
             of a study are scored by one preparation.
         spent: Function of the history and of the number of trials left that returns the numbers of completed
             trials that will not be promoted, or whose promotion has ended. Laws: a spent trial stays spent,
             whatever trials end; trials at fidelities that the strategy does not use are not among them.
-        fidelities: Growing fidelities at which the strategy proposes, up to all; empty if it proposes at all
-            alone.
+        fidelities: Ascending fidelities at which the strategy proposes; the last is the full budget. Empty if
+            it proposes at the full budget only.
         wraps: The strategy that it wraps.
     """
 
@@ -81,7 +81,7 @@ class StrategyCapabilities:
 
 
 def capabilities_of(evaluator: Any) -> Capabilities:
-    """Return what an evaluator says that it can do; without a method `capabilities`, the defaults."""
+    """Return the capabilities of an evaluator; the defaults if it has no method `capabilities`."""
     ask = getattr(evaluator, "capabilities", None)
     found: Capabilities = Capabilities() if ask is None else ask()
     if found.settings is None:
@@ -90,6 +90,6 @@ def capabilities_of(evaluator: Any) -> Capabilities:
 
 
 def strategy_capabilities_of(strategy: Any) -> StrategyCapabilities:
-    """Return what a strategy says that it can do; without a method `capabilities`, the defaults."""
+    """Return the capabilities of a strategy; the defaults if it has no method `capabilities`."""
     ask = getattr(strategy, "capabilities", None)
     return StrategyCapabilities() if ask is None else ask()

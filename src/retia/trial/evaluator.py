@@ -1,4 +1,4 @@
-"""What judges architectures."""
+"""The protocols of evaluators."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -12,7 +12,7 @@ __all__ = ["CostEvaluator", "Evaluator"]
 class Evaluator(Protocol):
     """Turns an architecture into metrics.
 
-    What it can do beside that, it says in an optional method `capabilities() -> Capabilities`.
+    An optional method `capabilities() -> Capabilities` returns what else it can do.
 
     Laws: the metrics are finite numbers by name, at least one; the same architecture and run give the same
     metrics on the CPU; an exception fails the trial, not the study, unless the trial is the baseline; an
@@ -25,7 +25,7 @@ class Evaluator(Protocol):
 
 
 class CostEvaluator(Evaluator, Protocol):
-    """An evaluator that is cheap enough to run before training, and names its metrics."""
+    """An evaluator that runs before training and names its metrics."""
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The past of a study, as a strategy sees it."""
+"""The trials of a study, as a strategy sees them."""
 
 from bisect import insort
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,11 +17,12 @@ __all__ = ["History"]
 
 
 class History:
-    """All trials of a study, in the order of their numbers, indexed for quick questions.
+    """All trials of a study, in the order of their numbers.
 
-    A strategy reads it; the study alone adds to it. Two histories of the same trials answer alike, whatever
-    the order in which the trials ended. A trial that went farther (see `Trial.reached`) ranks before one that
-    did not, whatever their metrics: a score after few epochs says little beside one after all.
+    A strategy reads it; only the study adds to it. Two histories of the same trials are equal in all answers,
+    whatever the order in which the trials ended. A trial at a higher fidelity (see `Trial.reached`) ranks
+    before a trial at a lower one, whatever their metrics, because scores after few epochs do not compare with
+    scores after all epochs.
     """
 
     def __init__(
@@ -72,15 +73,11 @@ class History:
 
     @property
     def next_number(self) -> int:
-        """The number of the next trial: one above the highest. Rows may have been deleted, so it can exceed
-        the number of trials.
-        """
+        """One more than the highest trial number, which exceeds `len(history)` if rows were deleted."""
         return self._next
 
     def numbers_from(self, number: int) -> list[int]:
-        """Return the numbers of the trials from `number` on, in their order, without those whose rows were
-        deleted.
-        """
+        """Return the numbers of the trials from `number` on, in ascending order."""
         return [one for one in range(number, self._next) if one in self._trials]
 
     def __contains__(self, architecture: object) -> bool:
@@ -89,36 +86,32 @@ class History:
 
     @property
     def architectures(self) -> frozenset[Architecture] | set[Architecture]:
-        """Every architecture that has been proposed. Not to be changed."""
+        """Every architecture that has been proposed. Do not modify the set."""
         return self._architectures
 
     @property
     def evaluated(self) -> Sequence[Trial]:
-        """The completed trials, and the infeasible ones that have metrics. Not to be changed.
+        """The completed trials and the infeasible trials with metrics. Do not modify the sequence.
 
-        What was rejected as not a working model is not among them (see `Trial.rejected`): it can't be
-        compared, or built from.
+        Rejected trials (see `Trial.rejected`) are in `unusable`.
         """
         return self._evaluated
 
     @property
     def unusable(self) -> Sequence[Trial]:
-        """The trials that failed, and those that were rejected: they have no metrics to learn from, but were
-        proposed in vain. Not to be changed.
-        """
+        """The failed and the rejected trials, which have no metrics. Do not modify the sequence."""
         return self._unusable
 
     @property
     def front(self) -> Sequence[Trial]:
-        """Of the feasible trials that went the farthest those that no other dominates, one for each point, in
-        the order of their numbers.
-        """
+        """The Pareto front of the feasible trials at the highest fidelity, by number, one trial a point."""
         return sorted(self._front, key=_number)
 
     @property
     def best(self) -> Trial | None:
-        """The best by the first objective of the feasible trials that went the farthest; ties go to the next
-        objectives, then to the earlier trial.
+        """The best feasible trial at the highest fidelity by the first objective, or None.
+
+        The next objectives break ties, then the lower number.
         """
         return self._best
 
@@ -138,12 +131,13 @@ class History:
         )
 
     def losses(self, trial: Trial) -> tuple[float, ...]:
-        """Return the objectives of a completed trial, turned so that lower is better."""
+        """Return the objectives of a completed trial as losses: lower is better."""
         return tuple([objective.loss(trial.metrics) for objective in self.objectives])
 
     def violation(self, trial: Trial) -> float:
-        """Return by how much a trial misses the constraints, as a sum of shares; 0 if it meets them, infinite
-        if it was rejected.
+        """Return the sum of a trial's constraint violations, relative to the bounds.
+
+        The sum is 0 if the trial meets the constraints, and infinite if it was rejected.
         """
         if trial.rejected:
             return inf
@@ -154,7 +148,7 @@ class History:
         )
 
     def best_of(self, trials: Sequence[Trial]) -> Trial:
-        """Return the best of some evaluated trials, by the order of `ranked`, without ordering the rest."""
+        """Return the first of `ranked(trials)`, without sorting the other trials."""
         if len(self.objectives) > 1:
             return self.ranked(trials)[0]
         return min(trials, key=self.order)
@@ -162,9 +156,9 @@ class History:
     def ranked(self, trials: Sequence[Trial]) -> list[Trial]:
         """Return completed and infeasible trials, best first.
 
-        Feasible before infeasible, these by how much they miss the constraints, and then those that were
-        rejected; the feasible by how far they went, and then by their objective, or, if there are several, by
-        their front and then by how lonely they are in it.
+        Feasible trials come before infeasible ones. Infeasible trials are sorted by `violation`. Feasible
+        trials are sorted by `Trial.reached`, then by the objective; with several objectives, by Pareto rank
+        and then by crowding distance.
 
         Reference:
             Deb et al. 2002, section III-C (crowded comparison) and VI (constrained domination). Deviation:
@@ -190,23 +184,22 @@ class History:
         return ordered + bad
 
     def order(self, trial: Trial) -> tuple[bool, float, float, int]:
-        """Return the key by which `ranked` sorts evaluated trials where there is one objective; its last item
-        is the trial's number.
-        """
+        """Return the key by which `ranked` sorts trials with one objective; its last item is the number."""
         if trial.state == "completed" and (not self.constraints or self.feasible(trial)):
             return False, -trial.reached, self.objectives[0].loss(trial.metrics), trial.number
         return True, 0.0, self.violation(trial), trial.number
 
     def top(self, k: int) -> list[Trial]:
-        """Return the `k` best feasible trials, of each architecture only the best."""
+        """Return the `k` best feasible trials, at most one of each architecture."""
         first: dict[Architecture, Trial] = {}
         for trial in self.ranked([trial for trial in self._evaluated if self.feasible(trial)]):
             first.setdefault(trial.architecture, trial)
         return list(first.values())[:k]
 
     def continued(self, trial: Trial | Proposal) -> Trial | None:
-        """Return the trial that another goes on from: its parent, if that has the same architecture and a
-        lower fidelity.
+        """Return the parent of a trial if the trial continues its training, else None.
+
+        Such a parent has the same architecture and a lower fidelity.
         """
         parent = self.get(trial.parent)
         if parent is None or parent.fidelity is None or parent.architecture != trial.architecture:
@@ -214,14 +207,16 @@ class History:
         return parent if trial.fidelity is None or parent.fidelity < trial.fidelity else None
 
     def note(self, architecture: Architecture) -> None:
-        """Count an architecture as proposed, though there is no trial of it here: for one who shows a
-        strategy a part of a history.
+        """Count an architecture as proposed, though this history has no trial of it.
+
+        Wrappers need this when they give a strategy a part of the history.
         """
         self._architectures.add(architecture)
 
     def record(self, trial: Trial) -> None:
-        """Take up a trial that has started or ended; one that has ended stays so. For the study; a strategy
-        never calls it.
+        """Add or update a trial. A trial that has ended is not changed any more.
+
+        The study calls this; a strategy never does.
         """
         before = self._trials.get(trial.number)
         if before is None:

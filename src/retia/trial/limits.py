@@ -9,18 +9,19 @@ from retia.trial.objective import Objective
 __all__ = ["Limits", "TrialStopped"]
 
 
-class TrialStopped(BaseException):  # no Exception, so that an evaluator's own handlers let it pass
-    """Ends an evaluation that has come to its limits; raised by `Run.report`, and caught by the study."""
+class TrialStopped(BaseException):  # BaseException: an evaluator's `except Exception` must not catch it
+    """Ends an evaluation that exceeds its limits. `Run.report` raises it, and the study catches it."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How bad a trial may be as it goes; fixed when it starts, so that a worker needs no word from the study.
+    """The greatest losses at which a trial continues, fixed when it starts.
 
     Args:
-        objective: What is looked at.
-        steps: Pairs of a step and the greatest loss that the best so far may have from then on, by step.
-        best: The least loss of what the trial goes on from.
+        objective: Objective that the limits apply to.
+        steps: Pairs (step, loss) in ascending order: from that step on, the trial stops if its lowest loss so
+            far exceeds the loss.
+        best: Lowest loss of the trial whose training this one continues. Default: infinite.
 
     >>> limits = Limits(Objective("accuracy", "maximize"), ((2, -0.5), (4, -0.7)))
     >>> limits.exceeded(-0.6, 3), limits.exceeded(-0.6, 4), limits.exceeded(-0.1, 1)
@@ -32,6 +33,6 @@ class Limits:
     best: float = math.inf
 
     def exceeded(self, loss: float, step: float) -> bool:
-        """Whether the best loss of the trial up to a step is worse than it may be."""
+        """Whether the trial stops at `step`, if `loss` is its lowest loss so far."""
         place = bisect_right(self.steps, (step, math.inf))
         return place > 0 and min(loss, self.best) > self.steps[place - 1][1]

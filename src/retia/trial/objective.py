@@ -1,4 +1,4 @@
-"""Objectives and constraints: what a study wants of the metrics, and what it accepts."""
+"""Objectives and constraints on metrics."""
 
 import math
 import re
@@ -20,7 +20,7 @@ __all__ = [
 
 
 Direction: TypeAlias = Literal["maximize", "minimize"]
-"""Whether more of a metric is better, or less."""
+"""Direction in which a metric is better."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Objective:
     direction: Direction
 
     def loss(self, metrics: Mapping[str, float]) -> float:
-        """Return the metric turned so that lower is better."""
+        """Return the metric, negated if it is maximized: lower is better."""
         value = metrics[self.metric]
         return value if self.direction == "minimize" else -value
 
@@ -45,7 +45,7 @@ def objectives_from(
     """Return the objectives, those to maximize first.
 
     Raises:
-        StudyError: If there is none, or a metric stands twice.
+        StudyError: If no metric is given, or a metric is given twice.
     """
     up = [maximize] if isinstance(maximize, str) else list(maximize or ())
     down = [minimize] if isinstance(minimize, str) else list(minimize or ())
@@ -61,7 +61,7 @@ def objectives_from(
         raise StudyError(msg)
     names = [*up, *down]
     if len(set(names)) < len(names):
-        msg = f"A metric is one objective at most, got {names}. Remove the one that stands twice."
+        msg = f"A metric can be one objective only, got {names}. Remove the duplicate."
         raise StudyError(msg)
     return objectives
 
@@ -76,7 +76,7 @@ class Constraint:
     latency_ms <= 4.5
 
     Raises:
-        StudyError: If there is no bound, one is no number, or the lower one is above the upper.
+        StudyError: If there is no bound, a bound is not a number, or `lower` is greater than `upper`.
     """
 
     metric: str
@@ -108,7 +108,7 @@ class Constraint:
         """Read `"params <= 100_000"` or `"accuracy >= 0.9"`.
 
         Raises:
-            StudyError: If the text is neither.
+            StudyError: If `text` has neither form.
         """
         match = re.fullmatch(r"\s*([\w./-]+)\s*(<=|>=)\s*(\S+)\s*", text)
         try:
@@ -124,7 +124,7 @@ class Constraint:
         return self.violation(metrics) == 0
 
     def violation(self, metrics: Mapping[str, float]) -> float:
-        """Return by which share of the bound the metric is beyond it; 0 within."""
+        """Return the distance beyond the bound as a fraction of the bound; 0 within the bounds."""
         value, worst = metrics[self.metric], 0.0
         if self.upper is not None and value > self.upper:
             worst = (value - self.upper) / max(abs(self.upper), 1e-12)
@@ -148,7 +148,7 @@ def constraints_from(constraints: ConstraintsLike) -> tuple[Constraint, ...]:
     """Return the constraints that a user wrote in any of the accepted forms.
 
     Raises:
-        StudyError: If one can't be read.
+        StudyError: If a constraint can't be read.
     """
     if constraints is None:
         return ()
@@ -187,7 +187,7 @@ def reference_point(objectives: Sequence[Objective], reference: Mapping[str, flo
     """Return the losses of a reference point, in the order of the objectives.
 
     Raises:
-        StudyError: If it lacks the value of an objective.
+        StudyError: If `reference` has no value for an objective.
     """
     if missing := [one.metric for one in objectives if one.metric not in reference]:
         msg = (

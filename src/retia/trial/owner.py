@@ -1,24 +1,24 @@
-"""Which study the files in a folder belong to."""
+"""The mark that says which study the files in a folder belong to."""
 
 from pathlib import Path
 
 from retia.errors import StudyError
 
-__all__ = ["check_owner", "take_folder"]
+__all__ = ["require_owner", "take_folder"]
 
 MARK = "study-id"
 """The file in a study's folder that holds the study's id."""
 
 
-def check_owner(folder: Path, study: str) -> None:
-    """Check that the files in a folder belong to a study, or to no study yet.
+def require_owner(folder: Path, study: str) -> None:
+    """Raise an error if the files in a folder belong to another study.
 
     Args:
-        folder: The folder of a study's files; it need not exist.
-        study: The study's id.
+        folder: Folder of a study's files; it need not exist.
+        study: Id of the study.
 
     Raises:
-        StudyError: If they belong to a study with another id, or the file that tells can't be read.
+        StudyError: If they belong to a study with another id, or the mark can't be read.
     """
     try:
         owner = (folder / MARK).read_text(encoding="utf-8", errors="replace").strip()
@@ -48,7 +48,7 @@ def take_folder(folder: Path, study: str) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        check_owner(folder, study)
+        require_owner(folder, study)
         mark = folder / MARK
         if not mark.exists() or not mark.stat().st_size:
             mark.write_text(f"{study}\n", encoding="utf-8")
@@ -58,4 +58,4 @@ def take_folder(folder: Path, study: str) -> None:
             "Make it writable, or give another folder: directory=."
         )
         raise StudyError(msg) from error
-    check_owner(folder, study)  # another study may have marked it at the same moment
+    require_owner(folder, study)  # another study may have marked it at the same moment

@@ -1,6 +1,4 @@
-"""Comparing trials by several objectives: domination, fronts, crowding, hypervolume. Losses: lower is
-better.
-"""
+"""Pareto dominance, ranks, crowding distance and hypervolume of losses (lower is better)."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -21,7 +19,7 @@ Losses = NDArray[np.float64]  # (N, M): N points, M objectives
 
 
 def dominates(a: Sequence[float], b: Sequence[float]) -> bool:
-    """Whether `a` is nowhere worse than `b` and somewhere better.
+    """Whether `a` is at most `b` in every objective and less in at least one.
 
     >>> dominates((1, 2), (1, 3)), dominates((1, 2), (1, 2)), dominates((1, 3), (2, 1))
     (True, False, False)
@@ -30,28 +28,26 @@ def dominates(a: Sequence[float], b: Sequence[float]) -> bool:
 
 
 def nondominated(points: Sequence[Sequence[float]]) -> list[int]:
-    """Return the indices of the points that no other dominates; of equal points the first.
+    """Return the indices of the points that no other point dominates; of equal points, the first.
 
     >>> nondominated([(1, 5), (2, 2), (3, 3), (2, 2)])
     [0, 1]
     """
     front: list[int] = []
-    for i in sorted(
-        range(len(points)), key=lambda i: (tuple(points[i]), i)
-    ):  # whatever dominates i comes before it
+    # In this order, a point comes after all points that dominate it.
+    for i in sorted(range(len(points)), key=lambda i: (tuple(points[i]), i)):
         if not any(dominates(points[j], points[i]) or tuple(points[j]) == tuple(points[i]) for j in front):
             front.append(i)
     return sorted(front)
 
 
 def nondominated_ranks(losses: Losses) -> NDArray[np.int64]:
-    """Return each point's front: 0 for those that none dominates, 1 for those that only front 0 dominates,
-    and so on.
+    """Return the Pareto rank of each point: 0 for the front, 1 for the front of the rest, and so on.
 
     Reference:
         Deb et al., A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II, 2002, section III-A.
-        Deviation: the domination of all pairs is found at once, as an array; with two objectives in O(N log
-        N), by a sweep in the order of the first.
+        Deviation: the dominance of all pairs is computed as one array; with two objectives, a sweep in the
+        order of the first one takes O(N log N).
     """
     if losses.shape[1] == 2:
         return _ranks_of_two(losses)
@@ -68,18 +64,14 @@ def nondominated_ranks(losses: Losses) -> NDArray[np.int64]:
 
 
 def _ranks_of_two(losses: Losses) -> NDArray[np.int64]:
-    """Return the fronts of points (N, 2)."""
+    """Return the Pareto ranks of points (N, 2)."""
     ranks = np.zeros(len(losses), dtype=np.int64)
-    lasts: list[
-        float
-    ] = []  # the second objective of the last point in each front, which is its least; in ascending order
+    lasts: list[float] = []  # the least second objective of each front, in ascending order
     before, rank = (np.nan, np.nan), 0
     for i in np.lexsort((losses[:, 1], losses[:, 0])).tolist():
         point = (float(losses[i, 0]), float(losses[i, 1]))
         if point != before:  # equal points are in one front
-            rank = bisect_right(
-                lasts, point[1]
-            )  # the first front of which no point is as good in the second objective
+            rank = bisect_right(lasts, point[1])  # the first front in which no point dominates this one
             lasts[rank : rank + 1] = [point[1]]
             before = point
         ranks[i] = rank
@@ -87,8 +79,7 @@ def _ranks_of_two(losses: Losses) -> NDArray[np.int64]:
 
 
 def crowded_order(losses: Losses, ranks: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the indices of the points, best first: by front, then the lonely before the crowded, then as
-    they came.
+    """Return the indices of the points, best first: by rank, then by descending crowding distance.
 
     Reference:
         Deb et al. 2002, section III-C (crowded comparison). Deviation: ties go to the earlier point.
@@ -100,7 +91,7 @@ def crowded_order(losses: Losses, ranks: NDArray[np.int64]) -> NDArray[np.int64]
 
 
 def crowding_distance(losses: Losses) -> NDArray[np.float64]:
-    """Return how lonely each point of one front is; infinite at the ends.
+    """Return the crowding distance of each point of one front; infinite at the ends.
 
     Reference:
         Deb et al. 2002, section III-B. Deviation: none.
@@ -118,7 +109,7 @@ def crowding_distance(losses: Losses) -> NDArray[np.float64]:
 
 
 def hypervolume(points: Sequence[Sequence[float]], reference: Sequence[float]) -> float:
-    """Return the volume that the points dominate, up to the reference point; points beyond it count nothing.
+    """Return the volume that the points dominate up to `reference`; points beyond it do not count.
 
     >>> hypervolume([(1, 2), (2, 1)], (3, 3))
     3.0

@@ -13,12 +13,11 @@ class Proposal:
     """An architecture to evaluate.
 
     Args:
-        architecture: One of the space.
-        fidelity: How much budget the trial gets (epochs, a share of the data), for an evaluator that reads
-            it; None means all.
-        parent: The number of the trial that the architecture was derived from. One of the same architecture
-            and a lower fidelity is gone on from.
-        limits: Where the trial is stopped, if it turns out bad.
+        architecture: Architecture of the space.
+        fidelity: Budget of the trial in the evaluator's unit, such as epochs. None means the full budget.
+        parent: Number of the trial that the architecture was derived from. If that has the same architecture
+            and a lower fidelity, the trial continues its training.
+        limits: Limits at which the trial stops early. None if it never does.
     """
 
     architecture: Architecture

@@ -1,4 +1,4 @@
-"""What an evaluator is told about the trial it serves."""
+"""The circumstances of one evaluation."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,10 +16,10 @@ from retia.trial.building import WeightKeeping
 __all__ = ["CHECKPOINT", "Parent", "Run"]
 
 CHECKPOINT = "training.safetensors"
-"""The name of the file with the state of a training that may go on, in the trial's folder."""
+"""File name of a checkpoint of the training, in the trial's folder."""
 
 
-def _nobody(metrics: Mapping[str, float], step: float | None) -> None:
+def _ignored(metrics: Mapping[str, float], step: float | None) -> None:
     del metrics, step
 
 
@@ -28,8 +28,8 @@ class Parent:
     """The trial that an architecture was derived from, for an evaluator that starts from its weights.
 
     Args:
-        architecture: Its architecture.
-        directory: Its folder; what is kept there is up to the evaluator, and may be gone.
+        architecture: Architecture of the parent.
+        directory: Folder of the parent. The evaluator decides what it keeps there; files may be missing.
     """
 
     architecture: Architecture
@@ -41,25 +41,22 @@ class Run:
     """The circumstances of one evaluation.
 
     Args:
-        space: The space that the architecture is of; a `ModelSpace` builds it:
-            `run.space.build(architecture)`.
-        seed: The trial's own seed; the same trial of the same study always gets the same, and one that goes
-            on from another has that one's.
-        device: Where to train, such as "cpu" or "cuda:0"; None leaves it to the evaluator.
-        fidelity: How much budget to spend, in the evaluator's own unit; None means all.
-        directory: A folder of the trial's own for files that should outlive it, made on demand; None where
-            nothing is kept.
-        resume_from: The folder of the trial that this one goes on from, which had the same architecture, the
-            same seed and a lower fidelity; None if it begins anew. What that trial kept there is up to the
-            evaluator, and may be gone.
-        resumed_fidelity: The fidelity of that trial.
-        parent: The trial of another architecture that this one's was derived from; None if there is none, or
-            it has not completed.
-        began: When the trial began, in seconds since 1970, if its study is stored; the same when it is taken
-            up again after its process has died, so that an evaluator can tell what it kept of this very
-            trial.
-        listener: Who hears what is reported.
-        keep_weights: Whether the weights of the model are kept, where the study decides it.
+        space: Search space of the architecture. A `ModelSpace` builds it: `run.space.build(architecture)`.
+        seed: Seed of the trial. It is the same whenever the trial runs; a trial that continues another has
+            the seed of that trial.
+        device: Device of the training, such as "cpu" or "cuda:0". None leaves it to the evaluator.
+        fidelity: Budget in the evaluator's unit, such as epochs. None means the full budget.
+        directory: Folder of the trial for files that outlive it; it may not exist yet. None if no files are
+            kept.
+        resume_from: Folder of the trial that this one continues, which has the same architecture and seed and
+            a lower fidelity; its files may be missing. None if the training starts from the beginning.
+        resumed_fidelity: Fidelity of that trial.
+        parent: Completed trial of another architecture that this one was derived from. None if there is no
+            such trial.
+        began: Start time of a stored trial in seconds since 1970. It stays the same when another process
+            continues the trial.
+        listener: Callback for reported metrics.
+        keep_weights: Whether the study keeps the weights of the model.
     """
 
     space: SearchSpace
@@ -71,61 +68,59 @@ class Run:
     resumed_fidelity: float | None = None
     parent: Parent | None = None
     began: float | None = None
-    listener: Callable[[Mapping[str, float], float | None], None] = field(default=_nobody, repr=False)
+    listener: Callable[[Mapping[str, float], float | None], None] = field(default=_ignored, repr=False)
     keep_weights: bool = True
 
     @cached_property
     def rng(self) -> np.random.Generator:
-        """The trial's own random numbers."""
+        """Random generator of the trial."""
         return stream(self.seed, "run")
 
     def report(self, metrics: Mapping[str, float], step: float | None = None) -> None:
-        """Tell how far the evaluation has come: metrics so far, after `step` epochs or the like.
+        """Report metrics after `step` steps, such as epochs.
 
         Raises:
-            TrialStopped: If they are so bad that the trial ends here; let it pass.
+            TrialStopped: If the metrics exceed the trial's limits. Do not catch it.
         """
         self.listener(metrics, step)
 
     def save(self, *parts: Any, step: int) -> None:
-        """Save the state of a training, for this trial should its process die, and for a trial of a higher
-        fidelity that goes on from it.
+        """Save a checkpoint of the training.
 
-        In a generator, call it before `yield`. There is a whole file at any moment. Nothing is saved where no
-        trial can go on from it.
+        This trial resumes from it if its process dies, and a trial of a higher fidelity continues from it. In
+        a generator, call it before `yield`. The file is replaced atomically; no file is written if no trial
+        can resume from it.
 
         Args:
-            parts: The model, the optimizer, and whatever else has a state: objects with `state_dict()` and
-                `load_state_dict()`.
-            step: How many epochs, or other units of the fidelity, are done.
+            parts: Model, optimizer and other objects with `state_dict()` and `load_state_dict()`.
+            step: Number of epochs, or other units of the fidelity, that are done.
 
         Raises:
-            EvaluationError: If a part has no state, or the space builds no models.
+            EvaluationError: If a part has no `state_dict`, or the space builds no models.
         """
         self._resumption.save(parts, step)
 
     def resume(self, *parts: Any) -> int:
-        """Go on where a training has stopped: load the state of the parts, and of torch's random numbers, and
-        return how many epochs are done.
+        """Load the checkpoint into the parts and torch's random generators; return the number of epochs done.
 
         Args:
-            parts: What was given to `save`, in the same order.
+            parts: The same objects as in `save`, in the same order.
 
         Returns:
-            The `step` of the latest `save` of this trial, should its process have died, or of the trial that
-            it goes on from; 0 if no state was saved.
+            The `step` of the latest `save` of this trial, or else of the trial that it continues; 0 if there
+            is no checkpoint.
 
         Raises:
-            EvaluationError: If a part has no state, or the space builds no models.
+            EvaluationError: If a part has no `state_dict`, or the space builds no models.
 
         Warns:
-            RuntimeWarning: If there should be a state, and it can't be used.
+            RuntimeWarning: If a checkpoint is missing or can't be used.
         """
         return self._resumption.resume(parts)
 
     @property
     def resumed_step(self) -> int:
-        """What `resume` has returned; 0 before."""
+        """The latest result of `resume`; 0 before the first call."""
         return self._resumption.step if "_resumption" in vars(self) else 0
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Settings as JSON, by which a resumed study sees that they have changed."""
+"""Settings as JSON, which a resumed study compares with the stored ones."""
 
 import ast
 import hashlib

@@ -11,21 +11,21 @@ from retia.space import Architecture, SearchSpace
 from retia.trial.attempt import Attempt, bounded
 from retia.trial.building import Buildable
 from retia.trial.limits import Limits
-from retia.trial.owner import check_owner
+from retia.trial.owner import require_owner
 
 __all__ = ["STOPPED_STEP", "WEIGHTS", "Progress", "State", "Trial"]
 
 State: TypeAlias = Literal["running", "completed", "failed", "infeasible"]
-"""Where a trial is in its life."""
+"""State of a trial."""
 
 Progress: TypeAlias = tuple[dict[str, float], ...]
-"""What an evaluator reported on the way: one dictionary a report, with "step" where it gave one."""
+"""The reports of an evaluation: one dictionary each, with "step" if it was given."""
 
 WEIGHTS = "weights.safetensors"
-"""The name of the file with a trial's trained weights, in the trial's folder."""
+"""File name of the trained weights, in the trial's folder."""
 
 STOPPED_STEP = "stopped_step"
-"""The metric of a trial that was stopped early: after which step, such as epochs."""
+"""Metric with the step, such as the epoch, at which a trial stopped early."""
 
 _STATES = ("running", "completed", "failed", "infeasible")
 
@@ -34,15 +34,13 @@ _STATES = ("running", "completed", "failed", "infeasible")
 class Trial:
     """The record of one evaluation.
 
-    A completed trial has metrics, all finite; a failed one has an error; an infeasible one has the costs for
-    which it was rejected before training, or, as its error, the reason why the architecture is not a working
-    model. Anything else can't be built. The limits are those that the trial began with, if it may be stopped
-    early. A trial that was started again, because its worker was lost or by `retry_failed=True`, keeps its
-    earlier attempts; its other fields are those of the last attempt. `study` is the id of the study, by which
-    its files are told from those of another study.
+    A completed trial has finite metrics, and a failed one has an error. An infeasible one has the costs that
+    violate a constraint, or, as its error, the reason why the architecture is not a working model. A trial
+    that was started again keeps its earlier `attempts`; its other fields are those of the last attempt.
 
     Raises:
-        StudyError: If the state and the rest contradict each other.
+        StudyError: If `state` is not valid, a completed or infeasible trial lacks finite metrics, or a failed
+            trial lacks an error.
     """
 
     number: int
@@ -82,28 +80,24 @@ class Trial:
 
     @property
     def finished(self) -> bool:
-        """Whether the trial has ended, in whatever way."""
+        """Whether the trial has ended, in any state."""
         return self.state != "running"
 
     @property
     def rejected(self) -> bool:
-        """Whether the architecture is not a working model; `error` is the reason, and there need be no
-        metrics.
-        """
+        """Whether the architecture is not a working model, with the reason as `error`."""
         return self.state == "infeasible" and bool(self.error)
 
     @property
     def reached(self) -> float:
-        """How far the evaluation went, to compare trials of one study by: its fidelity, infinite for all; for
-        one that was stopped, until when.
-        """
+        """The fidelity, infinite for the full budget; the step of a trial that stopped early."""
         if STOPPED_STEP in self.metrics:
             return self.metrics[STOPPED_STEP]
         return math.inf if self.fidelity is None else self.fidelity
 
     @property
     def seconds(self) -> float | None:
-        """How long the trial took, from start to end."""
+        """Seconds from start to end; None while the trial runs."""
         return None if self.ended is None else self.ended - self.started
 
     def end(
@@ -115,7 +109,7 @@ class Trial:
         error: str | None = None,
         progress: Progress = (),
     ) -> "Trial":
-        """Return the trial as it ended; of a very long error text the middle is left out."""
+        """Return the trial as ended at time `at`; a very long error is shortened."""
         return Trial(
             self.number,
             self.architecture,
@@ -135,9 +129,7 @@ class Trial:
         )
 
     def placed(self, space: SearchSpace, study: str, directory: Path) -> "Trial":
-        """Return the trial with what is not stored: its space, the id of its study, and its folder below
-        `directory`.
-        """
+        """Return the trial with its space, the id of its study, and its folder below `directory`."""
         return Trial(
             self.number,
             self.architecture,
@@ -157,7 +149,7 @@ class Trial:
         )
 
     def again(self, error: str, *, at: float) -> "Trial":
-        """Return the trial as it starts again, with the attempt that ended by an error among its attempts."""
+        """Return the trial as it starts again at time `at`, with the last attempt among its attempts."""
         attempt = Attempt(bounded(error), self.started, at if self.ended is None else self.ended)
         attempts = (*self.attempts, attempt)
         return replace(
@@ -172,7 +164,7 @@ class Trial:
         )
 
     def build(self, device: str | None = None, seed: int | None = None) -> Any:
-        """Build the trial's model, with fresh weights: a plain `nn.Module`.
+        """Build the trial's model, a plain `nn.Module` with new weights.
 
         Raises:
             StudyError: If the study was opened without the space that made it.
@@ -189,7 +181,7 @@ class Trial:
         """
         space = self._model_space("load")
         if self.directory is not None and self.study is not None:
-            check_owner(self.directory.parent, self.study)
+            require_owner(self.directory.parent, self.study)
         path = None if self.directory is None else self.directory / WEIGHTS
         if path is None or not path.exists():
             msg = (

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from retia.trial import STOPPED_STEP, Limits, TrialStopped
 
-__all__ = ["Watch"]
+__all__ = ["Reports"]
 
 
 @dataclass
-class Watch:
+class Reports:
     """Listens to the reports of one trial.
 
     A trial is stopped if the best that it has reported is worse than its limits allow, and what it has

@@ -6,7 +6,7 @@ import pytest
 from retia.errors import StudyError
 from retia.space import Architecture
 from retia.trial import Objective, Trial
-from retia.trial.picking import pick
+from retia.trial.selection import pick
 
 OBJECTIVES = (Objective("accuracy", "maximize"), Objective("latency_ms", "minimize"))
 
@@ -103,12 +103,12 @@ def test_one_objective_one_point_and_ties():
         (
             FRONT,
             {"bounds": "latency_ms <= 5"},
-            "None of the 4 trials meets latency_ms <= 5; the nearest has latency_ms 10. Loosen the bound",
+            "Not one of the 4 trials meets latency_ms <= 5. The nearest trial has latency_ms 10. Loosen the bound",
         ),
         (
             FRONT,
             {"bounds": "params <= 5"},
-            r"The bound 'params <= 5' is on a metric that trial 0 lacks. It has \['accuracy', 'latency_ms'\]",
+            r"The bound 'params <= 5' is on a metric that trial 0 lacks. Bound one of its metrics: \['accuracy', 'latency_ms'\]",
         ),
         (
             FRONT,
