@@ -124,17 +124,17 @@ def test_the_control_runs_along():
         (
             Random(),
             {"retrain": 3},
-            "'retrain' is for one-shot methods, .* got 3 with Random, whose models are trained",
+            "'retrain' is for one-shot methods, and at least 0, got 3 with Random. Leave it out",
         ),
         (SPOS(), {"retrain": -1}, "at least 0, got -1 with SPOS"),
         (
             SPOS(),
             {"control": True},
-            "The scores of SPOS are a supernet's, .* train the winners too: retrain=5",
+            "Can't compare SPOS with random search: .* Retrain the best architectures as well: retrain=5",
         ),
     ],
 )
-def test_what_would_compare_nothing_is_refused(strategy, options, message):
+def test_invalid_combinations_of_retrain_and_control_are_rejected(strategy, options, message):
     with pytest.raises(StudyError, match=message):
         search(SPACE, score, strategy, trials=2, maximize="score", progress=False, **options)
 

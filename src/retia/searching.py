@@ -1,4 +1,4 @@
-"""One call for a whole search, and the dry run before it."""
+"""The functions `search` and `check`."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -46,41 +46,46 @@ def search(  # the one call that puts the parts together
     strict: bool = False,
     progress: bool = True,
 ) -> Study:
-    """Search a space for its best architectures: a `Study` and its `run` in one, with progress shown and a
-    dry run first.
+    """Search a space for its best architectures, after a dry run, and return the study.
+
+    The arguments are listed in five groups: what is searched, how it is judged, how long the search runs,
+    where, and what it is compared with.
 
     Args:
-        space: A `ModelSpace`, a `SearchSpace`, or the class of a model.
-        evaluator: What judges: `Classification(...)`, a function `fit(model)` or `fit(model, run)`, or one
-            marked with `architecture_evaluator`.
-        strategy: What proposes; `RegularizedEvolution()` if not given.
-        trials: How many trials the study is to have, with those of earlier runs.
-        maximize: The metrics to maximize.
-        minimize: The metrics to minimize.
-        constraints: What can be afforded, such as `["params <= 1e6"]`.
-        storage: A file (SQLite) or URL to keep the study in; the same storage and name resume it.
-        name: The study's name.
-        seed: Where all randomness comes from.
-        baseline: The architecture of trial 0; the space's default if not given.
-        workers: How many evaluations run at once, in processes of their own.
-        executor: Where they run instead.
-        timeout: Seconds after which no more trials are started.
-        costs: What counts costs before training; parameters, and with a known input shape FLOPs, if not
-            given.
-        device: Where models are built and trained.
-        directory: Where the evaluators' files go.
-        keep_weights: The trials of a function of the model that keep its weights: "none", "best", "front"
-            (the Pareto front and the trials that it was derived from), or "all".
-        retrain: How many of the best architectures of a one-shot method to train from scratch afterwards, as
-            `study.retrained`.
-        control: Whether to run random search at the same budget as well, as `study.control`.
-        force: Whether to go on with a stored study though its space, evaluator or seed has changed.
-        retry_failed: Whether to start the failed trials of a stored study again, before any other.
-        failures: What the failure of the baseline does: "raise" ends the run with its error, "ignore" records
-            it and goes on.
-        strict: Whether the first architecture that is not a working model is an error; it is recorded as
-            infeasible otherwise.
-        progress: Whether to show progress.
+        space: `ModelSpace`, `SearchSpace`, or the class of a model.
+        baseline: Architecture of trial 0. Default: the default of the space.
+        strategy: Strategy that proposes architectures. Default: `RegularizedEvolution()`.
+        seed: Seed of all randomness. Default 0.
+
+        evaluator: `Classification(...)` or another evaluator, a function `fit(model)` or `fit(model, run)`,
+            or a function marked with `architecture_evaluator`.
+        maximize: Names of the metrics to maximize.
+        minimize: Names of the metrics to minimize.
+        constraints: Bounds on metrics, such as `["params <= 1e6"]`.
+        costs: Evaluator of costs before training. Default: parameters, and FLOPs if the input shape is known.
+        device: Device of the models, such as "cuda:0". Default: the evaluator decides.
+
+        trials: Number of trials of the study, including those of earlier runs.
+        timeout: Seconds after which no more trials are started. Default: no limit.
+        failures: Effect of a baseline that fails: "raise" (default) ends the run with its error, "ignore"
+            records the trial.
+        retry_failed: Whether to start the failed trials of a stored study again first. Default False.
+        strict: Whether an architecture that is not a working model is an error. Default False, which records
+            it as infeasible.
+
+        storage: File (SQLite) or URL of the study; the same storage and name resume it. Default: in memory.
+        name: Name of the study. Default "study".
+        force: Whether to continue a stored study though its space, evaluator or seed has changed.
+        directory: Folder of the evaluators' files. Default: beside the storage, or a temporary folder.
+        keep_weights: Trials of a function of the model that keep their weights: "none", "best", "front"
+            (default; the Pareto front and the parents of its trials) or "all".
+        workers: Number of evaluations at once, in worker processes. Default 1, in this process.
+        executor: Executor of the evaluations, instead of `workers`.
+        progress: Whether to show progress. Default True.
+
+        retrain: Number of the best architectures of a one-shot method that are trained from scratch, as
+            `study.retrained`. Default 0.
+        control: Whether to run random search at the same budget, as `study.control`. Default False.
 
     Raises:
         RetiaError: As `Study`, `Study.run` and `check` do.
@@ -166,43 +171,37 @@ def run_search(
 
 
 def _require_comparison(strategy: Strategy, *, retrain: int, control: bool) -> None:
-    """Reject combinations of `retrain` and `control` that compare nothing."""
+    """Reject invalid combinations of `retrain` and `control`."""
     one_shot = strategy_capabilities_of(strategy).prepare is not None
     name = type(strategy).__name__
     if retrain < 0 or (retrain and not one_shot):
-        msg = (
-            "'retrain' is for one-shot methods, whose scores are a supernet's: at least 0, "
-            f"got {retrain} with {name}, whose models are trained. Leave it out."
-        )
+        msg = f"'retrain' is for one-shot methods, and at least 0, got {retrain} with {name}. Leave it out."
         raise StudyError(msg)
     if control and one_shot and not retrain:
         msg = (
-            f"The scores of {name} are a supernet's, and random search's are those of trained models. "
-            "To compare, train the winners too: retrain=5."
+            f"Can't compare {name} with random search: a supernet gives its scores, and trained models give "
+            "those of random search. Retrain the best architectures as well: retrain=5."
         )
         raise StudyError(msg)
 
 
 def check(study: Study, *, architectures: int = 3, strict: bool = False) -> list[str]:
-    """Try a study without training: build the baseline and a few random architectures, and run them on the
-    `meta` device.
+    """Build the baseline and some random architectures and run them on the `meta` device, without training.
 
-    Random architectures that are not working models are counted. A search records such architectures as
-    infeasible and goes on.
+    Random architectures that are not working models are counted. A search records them as infeasible.
 
     Args:
         study: The study.
-        architectures: How many random architectures are tried.
-        strict: Whether a random architecture that is not a working model is an error.
+        architectures: Number of random architectures. Default 3.
+        strict: Whether a random architecture that is not a working model is an error. Default False.
 
     Returns:
-        What was checked, a line each.
+        One line for each check.
 
     Raises:
-        InfeasibleArchitecture: If the baseline's parts do not fit, or, if `strict`, those of any architecture
-            that is tried; the message names the architecture and the module.
-        SpaceError: If the baseline can't be built for another reason, or, if `strict`, any architecture that
-            is tried.
+        InfeasibleArchitecture: If the baseline is not a working model; if `strict`, if any of the
+            architectures is not. The message names the architecture and the module.
+        SpaceError: If the baseline can't be built for another reason; if `strict`, if any of them can't.
     """
     rng = stream(study.seed, "check")
     drawn = list(
@@ -248,7 +247,7 @@ def as_space(space: Any) -> SearchSpace:
     """Return a space as it is, or the model space of a class or function.
 
     Raises:
-        StudyError: If it is neither.
+        StudyError: If `space` is not a space, a class or a function.
     """
     if isinstance(space, SearchSpace):
         return space
@@ -264,9 +263,7 @@ def as_space(space: Any) -> SearchSpace:
 
 
 def with_costs(study: Study) -> Study:
-    """Return the study with its models' parameters counted, if it builds models and its evaluator counts
-    nothing itself.
-    """
+    """Return the study with `Costs()`, if it builds models and has no evaluator of costs."""
     if study.spec.counts is not None or not isinstance(study.space, Buildable):
         return study
     from retia.cost import Costs

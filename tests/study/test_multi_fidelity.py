@@ -125,7 +125,7 @@ def test_the_last_fidelity_is_all_that_the_evaluator_spends():
     message = r"The last of the fidelities of ASHA is all that Growing spends on a trial, 10, got \[1, 3, 9\]. Let the fidelities end with 10"
     with pytest.raises(StudyError, match=message):
         study.run(ASHA(Random(), fidelities=(1, 3, 9)), trials=5)
-    with pytest.raises(StudyError, match="The last of the fidelities of MedianStop"):
+    with pytest.raises(StudyError, match="The last of the fidelities of MedianStop must be the full budget"):
         study.run(MedianStop(ASHA(Random(), fidelities=(1, 3, 9))), trials=5)
     study.run(ASHA(Random(), fidelities=(1, 3, 10)), trials=5)
 
@@ -136,7 +136,7 @@ def test_a_function_can_not_tell_how_far_to_go():
             StudyError,
             match=(
                 "BOHB tries architectures at the fidelities .*, but a function that does not take the run "
-                "can't tell how far"
+                "can't know its fidelity"
             ),
         ):
             Study(SPACE, evaluator, maximize="y").run(BOHB(fidelities=(1, 3)), trials=5)

@@ -102,7 +102,7 @@ def test_there_is_no_best_where_nothing_meets_the_constraints():
     study = searched(constraints=["accuracy >= 0.95", "params <= 20"])
     with pytest.raises(
         StudyError,
-        match=r"None of the 5 completed trials of 'study' meets accuracy >= 0\.95 and params <= 20\. Loosen the bound",
+        match=r"Not one of the 5 completed trials of 'study' meets accuracy >= 0\.95 and params <= 20\. Loosen the bound",
     ):
         _ = study.best
 

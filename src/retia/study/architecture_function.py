@@ -1,4 +1,4 @@
-"""Functions that judge an architecture without a model."""
+"""Functions that evaluate an architecture without a model."""
 
 from collections.abc import Callable, Generator, Mapping
 from functools import partial, update_wrapper
@@ -14,8 +14,7 @@ __all__ = ["ArchitectureEvaluator", "architecture_evaluator"]
 
 
 class ArchitectureEvaluator:
-    """A function of the architecture, or of the architecture and the run; no model is built. Made by
-    `architecture_evaluator`.
+    """The evaluator that `architecture_evaluator` returns; it builds no model.
 
     Raises:
         EvaluationError: If the function does not take one or two arguments.
@@ -41,8 +40,9 @@ class ArchitectureEvaluator:
 
 
 def architecture_evaluator(function: Callable[..., Any]) -> ArchitectureEvaluator:
-    """Mark a function that judges an architecture without a model: a table, a formula, a service. It takes
-    the architecture, or also the `Run`.
+    """Mark a function that evaluates an architecture without a model, such as a table.
+
+    The function takes the architecture, or the architecture and the `Run`.
 
     Raises:
         EvaluationError: If the function does not take one or two arguments.

@@ -1,4 +1,4 @@
-"""What is found before anything is trained."""
+"""The checks of a run's arguments, before any training."""
 
 import inspect
 import warnings
@@ -12,17 +12,13 @@ from retia.study.model_function import ModelEvaluator
 from retia.study.signature import name_of
 from retia.study.specification import StudySpec
 from retia.study.study_run import RunOptions
-from retia.trial import (
-    Capabilities,
-    Evaluator,
-    strategy_capabilities_of,
-)
+from retia.trial import Capabilities, Evaluator, strategy_capabilities_of
 
 __all__ = ["require_runnable"]
 
 
 def require_runnable(spec: StudySpec, strategy: Strategy, options: RunOptions) -> None:
-    """Reject a run that can't succeed.
+    """Raise an error for a run that can't succeed.
 
     Raises:
         StudyError: If there is nothing to search, the strategy holds a choice, or `strategy` or an option is
@@ -40,7 +36,7 @@ def require_runnable(spec: StudySpec, strategy: Strategy, options: RunOptions) -
         spec.searched.check_device(spec.device)
     if isinstance(trials, bool) or not isinstance(trials, int):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
         msg = (
-            f"'trials' is how many trials the study is to have, a whole number, got {trials!r}. "
+            f"'trials' must be a whole number, the number of trials of the study, got {trials!r}. "
             "Write trials=50."
         )
         raise StudyError(msg)
@@ -52,7 +48,8 @@ def require_runnable(spec: StudySpec, strategy: Strategy, options: RunOptions) -
         raise StudyError(msg)
     if trials < 1 or (timeout is not None and timeout <= 0):
         msg = (
-            f"A run needs at least one trial and a positive timeout, got trials={trials}, timeout={timeout}."
+            f"A run needs at least one trial and a positive timeout, got trials={trials}, timeout={timeout}. "
+            "Write trials=50."
         )
         raise StudyError(msg)
     if isinstance(strategy, type) or not hasattr(strategy, "propose"):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
@@ -65,6 +62,7 @@ def require_runnable(spec: StudySpec, strategy: Strategy, options: RunOptions) -
 def _require_fidelities(
     name: str, fidelities: tuple[float, ...], evaluator: Evaluator, capabilities: Capabilities
 ) -> None:
+    """Raise an error, or warn, if the evaluator does not fit the fidelities of the strategy."""
     if (
         isinstance(evaluator, ModelEvaluator | ArchitectureEvaluator)
         and not evaluator.takes_run
@@ -72,7 +70,7 @@ def _require_fidelities(
     ):
         msg = (
             f"{name} tries architectures at the fidelities {list(fidelities)}, "
-            "but a function that does not take the run can't tell how far it is to go. Make it a "
+            "but a function that does not take the run can't know its fidelity. Make it a "
             "generator that yields its metrics after each epoch, or a function fit(model, "
             "run) that reads run.fidelity, or take one such as retia.Classification."
         )
@@ -80,8 +78,8 @@ def _require_fidelities(
     full = capabilities.full_fidelity
     if full is not None and full != fidelities[-1]:
         msg = (
-            f"The last of the fidelities of {name} is all that {type(evaluator).__name__} spends on a "
-            f"trial, {full:g}, got {list(fidelities)}. "
+            f"The last of the fidelities of {name} must be the full budget of {type(evaluator).__name__}, "
+            f"{full:g}, got {list(fidelities)}. "
             f"Let the fidelities end with {full:g}, or let the evaluator go up to {fidelities[-1]:g}."
         )
         raise StudyError(msg)

@@ -1,6 +1,6 @@
-"""Studies that a study is compared with: random search, its winners retrained, random architectures rescored.
+"""Studies that a study is compared with: random search, its winners retrained, random ones rescored.
 
-They stand in the same storage as `name/random`, `name/retrained` and `name/rescored`, and are read as
+They are kept in the same storage as `name/random`, `name/retrained` and `name/rescored`, and are read as
 `study.control`, `study.retrained` and `study.rescored`.
 """
 
@@ -23,7 +23,7 @@ __all__ = ["run_control", "run_retrained"]
 def run_control(study: Study, *, trials: int | None = None, **how: Any) -> Study:
     """Run random search at the same budget as a study, as `study.control`.
 
-    It has the same baseline as trial 0, and random numbers of its own. If a supernet scored the study's
+    It has the same baseline as trial 0, and another seed. If a supernet scored the study's
     trials, the supernet scores the random architectures as well, as `study.rescored`.
 
     Args:
@@ -33,8 +33,8 @@ def run_control(study: Study, *, trials: int | None = None, **how: Any) -> Study
         how: `workers`, `executor` and `observer` as in `Study.run`.
 
     Raises:
-        StudyError: As `Study.run`; or if the seconds are to be those of a retraining, and no architecture was
-            retrained.
+        StudyError: If a supernet scored the trials, `trials` is not given and no architecture was retrained;
+            or as `Study.run`.
     """
     seconds = _seconds(study) if trials is None else None
     how["failures"] = _failures(study)
@@ -45,12 +45,12 @@ def run_control(study: Study, *, trials: int | None = None, **how: Any) -> Study
         _spend(seconds, control, study.retrained, **how)
     known = [trial.architecture for trial in control.trials if trial.state == "completed"]
     if study.scored_by is not study.spec.judge and known:
-        _rejudge(study, RESCORED, known, evaluator=study.scored_by, observer=how.get("observer"))
+        _evaluate_again(study, RESCORED, known, evaluator=study.scored_by, observer=how.get("observer"))
     return control
 
 
 def run_retrained(study: Study, k: int, **how: Any) -> Study:
-    """Judge the `k` best architectures of a study again by its own evaluator, as `study.retrained`.
+    """Evaluate the `k` best architectures of a study again by its own evaluator, as `study.retrained`.
 
     After a one-shot search this trains them from scratch; both scores are kept. The baseline is trial 0 there
     too.
@@ -65,11 +65,11 @@ def run_retrained(study: Study, k: int, **how: Any) -> Study:
     """
     if not (winners := [trial.architecture for trial in study.top(k)]):
         raise StudyError(no_result(study.name, study.history))
-    return _rejudge(study, RETRAINED, winners, **how)
+    return _evaluate_again(study, RETRAINED, winners, **how)
 
 
-def _rejudge(study: Study, kind: str, architectures: Sequence[Architecture], **how: Any) -> Study:
-    """Judge the baseline and known architectures, by the study's own evaluator or `how["evaluator"]`."""
+def _evaluate_again(study: Study, kind: str, architectures: Sequence[Architecture], **how: Any) -> Study:
+    """Evaluate the baseline and known architectures, by the study's own evaluator or `how["evaluator"]`."""
     changes = {"evaluator": how.pop("evaluator")} if "evaluator" in how else {}
     companion = _made(study, kind, **changes)
     everything = {companion.baseline, *architectures, *companion.history.architectures}
@@ -79,6 +79,7 @@ def _rejudge(study: Study, kind: str, architectures: Sequence[Architecture], **h
 
 
 def _made(study: Study, kind: str, **changes: Any) -> Study:
+    """Return a companion that can run, and remember it in `study.companions`."""
     known = study.companions.get(kind)
     if isinstance(known, Study):
         return known
@@ -95,8 +96,9 @@ def _failures(study: Study) -> Literal["raise", "ignore"]:
 
 
 def _seconds(study: Study) -> float | None:
-    """Return the seconds of a search whose trials differ from random search's: of the preparation, the
-    trials and the retraining. None if a number of trials can be compared.
+    """Return the seconds of the preparation, the trials and the retraining of a study.
+
+    None if its trials are as long as those of random search, so that their numbers can be compared.
     """
     if study.prepared_by is None:
         return _spent(study) if any(trial.fidelity is not None for trial in study.trials) else None

@@ -1,4 +1,4 @@
-"""The study that some code would run, taken before it runs."""
+"""The study that a function defines, before it runs."""
 
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -11,16 +11,14 @@ _WANTED: ContextVar[bool] = ContextVar("a study is wanted and not its run", defa
 
 
 class _Defined(BaseException):
-    """Leaves the code at its first `Study.run`; not an Exception, so that the code does not catch it."""
+    """Leaves the function at its first `Study.run`. Not an `Exception`, which it might catch."""
 
     def __init__(self, study: StudyResults) -> None:
         self.study = study
 
 
 def defined_by(code: Callable[[], object]) -> StudyResults | None:
-    """Call a function up to where it first runs a study, and return that study, which has not run; None if it
-    runs no study.
-    """
+    """Call a function up to its first `Study.run` and return that study; None if it runs no study."""
     token = _WANTED.set(True)
     try:
         code()
@@ -32,6 +30,6 @@ def defined_by(code: Callable[[], object]) -> StudyResults | None:
 
 
 def hand_over(study: StudyResults) -> None:
-    """Leave the running code with the study, if `defined_by` called it."""
+    """Return the study to `defined_by`, if that called the running code."""
     if _WANTED.get():
         raise _Defined(study)

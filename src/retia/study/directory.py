@@ -1,4 +1,4 @@
-"""Where the files of a study in memory go: weights, logs, whatever its evaluators keep."""
+"""The folder of the files of a study in memory."""
 
 import atexit
 import shutil
@@ -10,8 +10,9 @@ __all__ = ["temporary_directory"]
 
 
 def temporary_directory() -> Path:
-    """Return a folder that does not exist yet, and is removed when the process ends: a trial may outlive its
-    study.
+    """Return the path of a new folder, which is removed when the process ends.
+
+    It is not removed with the study, because a trial may outlive its study.
     """
     path = Path(tempfile.gettempdir()) / f"retia-{uuid.uuid4().hex}"
     atexit.register(shutil.rmtree, path, ignore_errors=True)

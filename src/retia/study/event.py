@@ -1,4 +1,4 @@
-"""What a study tells those who reports it."""
+"""The events of a study, for observers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,13 +15,13 @@ class Event:
     """Something that happened in a study.
 
     Args:
-        kind: "resumed" or "opened" once at the beginning; "prepared" while a strategy does its work before
-            the first proposal; "started" and "ended" for each trial; "stopped" once at the end.
-        study: Where.
-        trial: The trial that started or ended.
-        target: How many trials the study is to have.
-        metrics: What the work before the first proposal has come to, such as a loss.
-        step: How far it has come, such as epochs.
+        kind: "resumed" or "opened" once at the beginning; "prepared" for each report of the preparation;
+            "started" and "ended" for each trial; "stopped" once at the end.
+        study: Study of the event.
+        trial: Trial that started or ended. None for the other kinds.
+        target: Number of trials at which the run stops.
+        metrics: Reported metrics of the preparation, such as a loss.
+        step: Reported step of the preparation, such as the epoch.
     """
 
     kind: Literal["resumed", "opened", "prepared", "started", "ended", "stopped"]
@@ -33,4 +33,4 @@ class Event:
 
 
 Observer: TypeAlias = Callable[[Event], None]
-"""Hears what happens in a study."""
+"""Function that is called with the events of a study."""

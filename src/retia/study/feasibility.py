@@ -13,12 +13,12 @@ __all__ = ["Feasibility"]
 
 @dataclass
 class Feasibility:
-    """Counts costs before training, and remembers why architectures were infeasible.
+    """The costs of architectures before training, and why architectures were infeasible.
 
     Args:
-        space: What is searched.
-        history: The study's trials and constraints.
-        costs: The evaluator of costs.
+        space: Search space of the study.
+        history: Trials and constraints of the study.
+        costs: Evaluator of costs.
 
     Attributes:
         bounded: Whether a constraint bounds a cost, so that costs are counted before training.
@@ -38,7 +38,7 @@ class Feasibility:
         self.bounded = any(constraint.metric in metrics for constraint in self.history.constraints)
 
     def count(self, architecture: Architecture, fidelity: float | None) -> Mapping[str, float]:
-        """Return what an architecture costs.
+        """Return the costs of an architecture.
 
         Raises:
             InfeasibleArchitecture: If it is not a working model.

@@ -1,4 +1,4 @@
-"""Settings that look as if they were searched, and would be frozen."""
+"""Domains and choices in settings that no search would vary."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -15,15 +15,15 @@ _DOMAINS = (Categorical, Integer, Real, Subset)
 
 
 def refuse_frozen(what: Any, error: type[RetiaError], searched: Collection[str] = ()) -> None:
-    """Refuse an evaluator or a strategy that holds a choice, or a domain that it does not search.
+    """Raise an error if an evaluator or a strategy holds a choice, or a domain that is not searched.
 
     Args:
-        what: The evaluator or strategy; what it is made of is looked through as well.
-        error: The class of the error.
+        what: Evaluator or strategy; the objects that it holds are searched as well.
+        error: Class of the error.
         searched: Names of the settings that are searched.
 
     Raises:
-        RetiaError: If there is one, as an `error`; the message says where and what to write.
+        RetiaError: If there is one; it is an instance of `error`.
     """
     for where, name, domain in _frozen(what, searched):
         remedy = "Give it a value."
@@ -40,9 +40,7 @@ def refuse_frozen(what: Any, error: type[RetiaError], searched: Collection[str] 
 
 
 def _frozen(what: Any, searched: Collection[str] = ()) -> Iterator[tuple[str, str, Domain]]:
-    """Yield where a choice or a domain is, a name for it, and the domain; settings that are searched are left
-    out.
-    """
+    """Yield the place, a name and the domain of each choice or domain that is not in `searched`."""
     if isinstance(what, partial):
         given = {**{f"argument {i}": value for i, value in enumerate(what.args)}, **what.keywords}
         yield from _in_settings(f"functools.partial({getattr(what.func, '__name__', what.func)})", given)
@@ -72,9 +70,7 @@ def _frozen(what: Any, searched: Collection[str] = ()) -> Iterator[tuple[str, st
 
 
 def _bound_values(function: FunctionType) -> dict[str, Any]:
-    """Return the defaults of a function's arguments, and the values of the variables around it that it
-    uses, by name.
-    """
+    """Return the defaults of a function's arguments and the values of its closure, by name."""
     code = function.__code__
     defaults = function.__defaults__ or ()
     arguments = code.co_varnames[: code.co_argcount]

@@ -1,4 +1,4 @@
-"""A study as notebooks show it."""
+"""The HTML table of a study, for notebooks."""
 
 import html
 from collections.abc import Iterable, Sequence

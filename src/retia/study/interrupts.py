@@ -1,4 +1,4 @@
-"""Interrupts from the keyboard, held back while they would tear a trial apart."""
+"""Interrupts from the keyboard, delayed while a trial is written."""
 
 import signal
 import threading
@@ -9,10 +9,10 @@ __all__ = ["Interrupts"]
 
 
 class Interrupts:
-    """Hold back ctrl-C while memory and storage are written together: `with interrupts:`.
+    """Delay ctrl-C while memory and storage are written together: `with interrupts:`.
 
-    The interrupt is raised where the block ends. A second one within the block is raised at once, should the
-    storage not answer. Only the main thread receives interrupts, so in another thread nothing is done.
+    The interrupt is raised at the end of the block. A second one within the block is raised at once, because
+    the storage may not answer. Only the main thread receives interrupts, so this has no effect in others.
 
     >>> interrupts = Interrupts()
     >>> interrupts.install()
@@ -34,7 +34,7 @@ class Interrupts:
             signal.signal(signal.SIGINT, self._receive)
 
     def remove(self) -> None:
-        """Leave interrupts to who received them before."""
+        """Restore the previous handler of interrupts."""
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
 

@@ -1,4 +1,4 @@
-"""What runs where the trials run: one evaluation, whatever comes of it."""
+"""One evaluation, which runs in a worker."""
 
 import math
 import pickle
@@ -21,7 +21,7 @@ __all__ = ["Job", "Outcome", "Task"]
 
 @dataclass(frozen=True)
 class Task:
-    """One evaluation to do: all that differs from trial to trial; see `Run` and `Proposal`."""
+    """The inputs of one evaluation that differ between trials; see `Run` and `Proposal`."""
 
     architecture: Architecture
     seed: int
@@ -37,14 +37,14 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it: metrics, an error, or the reason why the architecture is not a working model.
+    """The result of an evaluation: metrics, an error, or the reason of an infeasible architecture.
 
     Args:
-        metrics: Finite numbers, the objectives among them; empty if there is an error or a reason.
-        error: The error with its traceback.
-        broken: In a line, how the evaluator broke its contract, if that is what the error is about.
-        rejected: Why the architecture is not a working model.
-        progress: What was reported on the way.
+        metrics: Finite numbers with all needed metrics; empty if there is an error or a reason.
+        error: Error with its traceback.
+        broken: Message of the error alone, if the evaluator broke its contract.
+        rejected: Reason why the architecture is not a working model.
+        progress: Reports of the evaluation.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
@@ -56,7 +56,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Job:
-    """Evaluates tasks of one study. It is sent to a worker once."""
+    """The evaluation of one study's tasks. It is sent to a worker once."""
 
     space: SearchSpace
     evaluator: Evaluator
@@ -66,9 +66,9 @@ class Job:
     keep_weights: KeepWeights = "all"
 
     def __call__(self, task: Task) -> Outcome:
-        """Evaluate an architecture; whatever it raises but an interrupt is part of the outcome.
+        """Evaluate an architecture; all exceptions except interrupts become part of the outcome.
 
-        Its costs are counted first, so that a model whose shapes do not fit is not trained.
+        The costs are counted first, so that a model whose shapes do not fit is not trained.
         """
         costs: Mapping[str, float] = task.costs or {}
         reports = Reports(task.limits, self._named_report, lambda reported: self._whole(costs, reported))
@@ -111,23 +111,24 @@ class Job:
         return _unpickled, (dumps(tuple(getattr(self, one.name) for one in fields(self))),)
 
     def _named(self, metrics: Mapping[str, float], needed: Sequence[str]) -> Mapping[str, float]:
-        """Give a bare number the name of the objective that nothing else supplies, if that is one."""
+        """Rename the metric "score" to the needed metric that is missing, if exactly one is."""
         missing = [name for name in needed if name not in metrics]
         if SCORE in metrics and SCORE not in needed and len(missing) == 1:
             return {missing[0] if name == SCORE else name: value for name, value in metrics.items()}
         return metrics
 
     def _named_report(self, metrics: Mapping[str, float]) -> Mapping[str, float]:
-        """Do so with a report, which comes before the costs."""
+        """Rename "score" in a report, which does not contain the costs."""
         costs = (*MODEL_METRICS, *(self.costs.metrics if self.costs is not None else ()))
         return self._named(metrics, [name for name in self.needed if name not in costs])
 
     def _whole(self, costs: Mapping[str, float], reported: Mapping[str, float]) -> Mapping[str, float] | None:
-        """Return what a trial has reported with its costs; None if that is not all that the study needs."""
+        """Return the reported metrics with the costs; None if a needed metric is missing."""
         metrics = {**costs, **reported}
         return metrics if self._broken(metrics) is None else None
 
     def _broken(self, metrics: Mapping[str, float]) -> str | None:
+        """Return how metrics break the contract of evaluators; None if they do not."""
         for name in self.needed:
             if name not in metrics:
                 remedy = "Return it, or name one of these as the objective or constraint."
@@ -142,16 +143,14 @@ class Job:
         for name, value in metrics.items():
             if not math.isfinite(value):
                 return (
-                    f"The evaluator returned {name}={value}. Metrics are finite numbers: "
-                    "has the training diverged (lower the learning rate)?"
+                    f"The evaluator returned {name}={value}. Metrics must be finite numbers. "
+                    "Lower the learning rate if the training has diverged."
                 )
         return None
 
 
 def _breach(error: Exception) -> str | None:
-    """Return what an error says about how the evaluator is used, if it says that it can't judge this study's
-    models at all.
-    """
+    """Return the message of an error that every evaluation of this study would raise, else None."""
     of_use = (
         isinstance(error, EvaluationError)
         and not isinstance(error, TrainingDiverged)
@@ -162,7 +161,5 @@ def _breach(error: Exception) -> str | None:
 
 @lru_cache(maxsize=1)
 def _unpickled(pickled: bytes) -> Job:
-    """Return the job, the same object for the same bytes: an executor of the standard library sends it with
-    every task.
-    """
+    """Return the job; a cache, because an executor of the standard library sends it with every task."""
     return Job(*pickle.loads(pickled))  # noqa: S301  # from the process that runs the study

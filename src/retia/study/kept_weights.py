@@ -1,4 +1,4 @@
-"""Which trials keep the weights of their models."""
+"""The trials that keep the weights of their models."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -16,13 +16,13 @@ KEEP_WEIGHTS = ("none", "best", "front", "all")
 
 @dataclass
 class KeptWeights:
-    """Removes the weights that a study keeps no longer.
+    """The weights on disk, of which it removes those that the study no longer keeps.
 
     Args:
-        policy: "best" keeps the weights of the best trial, "front" those of the Pareto front and of what its
-            trials were derived from; "none" and "all" remove nothing. The weights that a trial under way may
-            start from are kept as well.
-        history: The study's trials.
+        policy: "best" keeps the weights of the best trial, "front" those of the Pareto front and of its
+            trials' parents; "none" and "all" remove nothing. The weights that a running trial may start
+            from are kept as well.
+        history: Trials of the study.
     """
 
     policy: KeepWeights
@@ -33,13 +33,13 @@ class KeptWeights:
         self._present = {trial.number for trial in self.history if trial.state == "completed"}
 
     def settle(self, ended: Trial, running: Iterable[Trial], spent: Collection[int], *, below: float) -> None:
-        """Take up a trial that has ended, and remove the weights of trials that are not to keep them.
+        """Update the weights on disk after a trial has ended.
 
         Args:
-            ended: The trial.
-            running: The trials under way.
-            spent: The numbers of trials that a strategy promotes no longer.
-            below: The fidelity below which it promotes other trials; 0 if it promotes no trials.
+            ended: Trial that has ended.
+            running: Running trials.
+            spent: Numbers of trials that the strategy no longer promotes.
+            below: Fidelity below which the strategy promotes other trials; 0 if it promotes no trials.
         """
         if self.policy not in ("best", "front"):
             return

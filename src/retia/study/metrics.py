@@ -8,19 +8,17 @@ from retia.errors import EvaluationError
 __all__ = ["MODEL_METRICS", "SCORE", "as_metrics"]
 
 SCORE = "score"
-"""The name of the metric of an evaluator that returns a bare number, unless the study's only open objective
-has another.
-"""
+"""Name of the metric of an evaluator that returns a number; see `Job` for when the study renames it."""
 
 MODEL_METRICS = ("params", "train_seconds")
-"""What a `ModelEvaluator` adds to the metrics."""
+"""Metrics that a `ModelEvaluator` adds."""
 
 
 def as_metrics(result: Any, source: str) -> dict[str, float]:
-    """Return what an evaluator returned as metrics; a bare number is the metric "score".
+    """Return the result of an evaluator as metrics; a number becomes the metric "score".
 
     Raises:
-        EvaluationError: If it is no number and no mapping of names to numbers.
+        EvaluationError: If `result` is not a number or a mapping of names to numbers.
     """
     if isinstance(result, Mapping):
         metrics: dict[str, float] = {}

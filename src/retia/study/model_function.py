@@ -1,4 +1,4 @@
-"""Functions of a model that judge it, such as a training loop of the user's own."""
+"""Functions that evaluate a model, such as your own training loop."""
 
 import time
 import warnings
@@ -14,7 +14,15 @@ from retia.study.architecture_function import ArchitectureEvaluator
 from retia.study.frozen import refuse_frozen
 from retia.study.metrics import MODEL_METRICS, as_metrics
 from retia.study.progress import last_result
-from retia.study.signature import FORMS, called, require_settings, is_function, name_of, needed_arguments, uses
+from retia.study.signature import (
+    FORMS,
+    called,
+    is_function,
+    name_of,
+    needed_arguments,
+    require_settings,
+    uses,
+)
 from retia.trial import (
     CHECKPOINT,
     WEIGHTS,
@@ -33,17 +41,15 @@ __all__ = ["ModelEvaluator", "as_evaluator", "evaluator"]
 
 @dataclass(frozen=True)
 class ModelEvaluator:
-    """Builds the model and gives it to a function: `fit(model)` or `fit(model, run)`, which returns metrics
-    or is a generator that yields them.
+    """The evaluator of a function `fit(model)` or `fit(model, run)`.
 
-    Adds the model's number of parameters as `params` and the time that the function took as `train_seconds`,
-    where it does not return metrics of these names itself. Of a generator the last thing yielded counts, or
-    what it returns; of a trial with a fidelity, it yields so often at most. Afterwards the model's weights
-    are saved in the trial's folder, unless the function has done so itself; if that fails, there is a
-    `RuntimeWarning`, and the metrics count.
+    The function returns metrics, or is a generator that yields them: its return value counts, or else its
+    last value, and with a fidelity it is closed after that many steps. The metrics `params` (number of
+    parameters) and `train_seconds` are added if the function does not return them. Then the weights are saved
+    in the trial's folder, if the function has not saved them. If that fails, there is a `RuntimeWarning`.
 
     Args:
-        function: The function.
+        function: Function of the model, or of the model and the run.
         settings: Keyword arguments of the function. Domains among them are searched along with the
             architecture.
 
@@ -113,7 +119,7 @@ class ModelEvaluator:
         space.resumption(run, CHECKPOINT).settle(completed=result is not None)
         if (
             result is None and run.resumed_step
-        ):  # its process died after the last step, before the metrics were returned
+        ):  # the process died after the last step, before the metrics were returned
             warnings.warn(
                 "A trial that was cut off after its last step is trained again, for its metrics are lost.",
                 RuntimeWarning,
@@ -127,7 +133,7 @@ class ModelEvaluator:
         return {**dict(zip(MODEL_METRICS, (params, seconds), strict=True)), **metrics}
 
     def release(self, directory: Path) -> None:
-        """Remove the state that a trial has saved, which no trial will go on from."""
+        """Remove the checkpoint of a trial that no other trial continues."""
         (directory / CHECKPOINT).unlink(missing_ok=True)
 
     def describe(self) -> dict[str, Any]:
@@ -166,10 +172,10 @@ def evaluator(fit: Callable[..., Any], /, **settings: Any) -> ModelEvaluator:
 
 
 def as_evaluator(evaluator: Any) -> Evaluator:
-    """Return an evaluator as it is, or a function of the model as one.
+    """Return an evaluator unchanged, or the `ModelEvaluator` of a function.
 
-    A function that needs one argument, or two, is `fit(model)` or `fit(model, run)`. An object with a method
-    `__call__` that needs two arguments is an `Evaluator`, and gets the architecture and the run.
+    A function is `fit(model)` or `fit(model, run)`. An object with a method `__call__` that needs two
+    arguments is an `Evaluator`, and gets the architecture and the run.
 
     Raises:
         EvaluationError: If `evaluator` is not a valid evaluator, or holds a choice, or a domain that it does
@@ -187,7 +193,7 @@ def as_evaluator(evaluator: Any) -> Evaluator:
 
 
 def _stamp(run: Run) -> tuple[int, int] | None:
-    """Return what tells the file of a trial's weights from one written later; None if there is no file."""
+    """Return the inode and time of the file of a trial's weights; None if there is no file."""
     if run.directory is None or not (path := run.directory / WEIGHTS).exists():
         return None
     status = path.stat()
@@ -195,7 +201,7 @@ def _stamp(run: Run) -> tuple[int, int] | None:
 
 
 def _keep_weights(model: Any, run: Run, earlier: tuple[int, int] | None) -> None:
-    """Save a model's weights, unless they are not to be kept, or the evaluator has saved some since."""
+    """Save a model's weights, unless the study does not keep them or the function has saved them."""
     if run.directory is None or not run.keep_weights or _stamp(run) != earlier:
         return
     space: Any = run.space

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from retia.errors import StudyError
 
-__all__ = ["COMPANIONS", "CONTROL", "RESCORED", "RETRAINED", "valid_name", "only_name", "own_names"]
+__all__ = ["COMPANIONS", "CONTROL", "RESCORED", "RETRAINED", "only_name", "own_names", "valid_name"]
 
 CONTROL = "random"
 """Name of the companion with random search by the study's own evaluator."""
@@ -15,7 +15,7 @@ RESCORED = "rescored"
 COMPANIONS = (CONTROL, RETRAINED, RESCORED)
 
 LONGEST = 200
-"""How many bytes of UTF-8 a name may have: a folder is named after the study, and file systems allow 255."""
+"""Maximum length of a name in bytes of UTF-8. A folder is named after the study; file systems allow 255."""
 
 
 def valid_name(name: object) -> str:

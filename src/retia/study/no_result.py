@@ -1,4 +1,4 @@
-"""Why a study has no result."""
+"""The error message of a study without a result."""
 
 from retia.trial import History
 
@@ -6,12 +6,12 @@ __all__ = ["no_result"]
 
 
 def no_result(name: str, history: History) -> str:
-    """Say why no trial of a study is the best, and what to do."""
+    """Return why a study has no best trial, and what to do."""
     completed, failed = history.count("completed"), history.count("failed")
     if completed:
         bounds = " and ".join(str(constraint) for constraint in history.constraints)
         return (
-            f"None of the {completed} completed trials of '{name}' meets {bounds}. Loosen the bound, "
+            f"Not one of the {completed} completed trials of '{name}' meets {bounds}. Loosen the bound, "
             "or search on."
         )
     if failed:

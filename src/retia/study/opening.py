@@ -1,4 +1,4 @@
-"""How a study finds its trials in a storage."""
+"""The record of a study in a storage."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,12 +9,11 @@ __all__ = ["open_record"]
 
 
 def open_record(database: Database, header: Header, *, force: bool) -> StudyRecord:
-    """Open the record of a study, and make it if there is no such study; only to be read where the storage
-    can't be written.
+    """Open or create the record of a study. It can only be read if the storage can't be written.
 
     Raises:
-        StudyError: If the stored study differs, unless `force` is given, or the evaluator alone has changed
-            before it judged anything.
+        StudyError: If the stored study differs, unless `force` is set, or only the evaluator has changed and
+            no trial has ended.
         StorageError: If the storage can't be read.
     """
     record = database.open(header) if database.writable else database.load(header.name)
@@ -24,8 +23,8 @@ def open_record(database: Database, header: Header, *, force: bool) -> StudyReco
             lines = "\n  ".join(differences)
             msg = (
                 f"The study '{header.name}' in '{database}' differs from this one:\n  {lines}\n"
-                f"Take another name=, change it back, or go on all the same with force=True (--force): "
-                f"its old trials then stand beside the new."
+                "Take another name=, undo the change, or continue with force=True (--force), "
+                "which mixes the old trials with the new ones."
             )
             raise StudyError(msg)
         if database.writable:
@@ -34,9 +33,7 @@ def open_record(database: Database, header: Header, *, force: bool) -> StudyReco
 
 
 def _mended(database: Database, name: str, differences: Sequence[str]) -> bool:
-    """Whether the evaluator alone has changed, before it judged anything: its first evaluation showed a
-    mistake, say.
-    """
+    """Whether only the evaluator has changed and no trial has ended, such as after its first error."""
     counts: Mapping[str, int] = next((one.trials for one in database.studies() if one.name == name), {})
     return not any(state != "running" for state in counts) and all(
         line.startswith("evaluator: ") for line in differences

@@ -1,4 +1,4 @@
-"""What a study does for a strategy that works before its first proposal."""
+"""The preparation of a strategy, such as the training of a supernet, before its first proposal."""
 
 import json
 import math
@@ -16,26 +16,26 @@ from retia.trial import Constraint, CostEvaluator, Evaluator, Run, StrategyCapab
 
 __all__ = [
     "PreparationStep",
+    "different_preparation",
     "preparation_record",
     "preparation_run",
     "prepared",
-    "different_preparation",
 ]
 
 FOLDER, RECORD = "prepared", "progress.jsonl"
 
 SAMPLES = 100
-"""How many random architectures are counted before one that is affordable is looked for step by step."""
+"""Number of random architectures whose costs are counted before a local search for a feasible one."""
 
 
 @dataclass(frozen=True)
 class PreparationStep:
-    """What a strategy reported of its work before the first proposal.
+    """One report of a preparation.
 
     Attributes:
-        step: How far it had come, such as epochs.
-        metrics: What it had come to, such as a loss.
-        seconds: How long this step took.
+        step: Step, such as the epoch.
+        metrics: Reported metrics, such as a loss.
+        seconds: Duration of the step in seconds.
     """
 
     step: float
@@ -50,11 +50,10 @@ def prepared(
     costs: CostEvaluator | None,
     constraints: Sequence[Constraint],
 ) -> Evaluator:
-    """Let the strategy do its work, if it has any, for the architectures that meet the bounds on costs, and
-    return what scores the trials.
+    """Prepare the strategy, if it needs that, and return the evaluator that scores the trials.
 
     Raises:
-        StudyError: If no architecture seems to meet the bounds.
+        StudyError: If no architecture is found that meets the bounds on costs.
     """
     if abilities.prepare is None:
         return evaluator
@@ -64,7 +63,7 @@ def prepared(
 def preparation_run(
     space: SearchSpace, seed: int, device: str | None, directory: Path, notify: Callable[..., None]
 ) -> Run:
-    """Return the circumstances of a preparation, whose reports are written down in its folder and told."""
+    """Return the `Run` of a preparation, whose reports are written to its folder and given to `notify`."""
     folder = directory / FOLDER
     since = time.perf_counter()
 
@@ -84,9 +83,7 @@ def preparation_run(
 
 
 def preparation_record(directory: Path) -> list[PreparationStep]:
-    """Return what was written down of a preparation, in the order of the steps; of a step that was taken
-    twice, the last time.
-    """
+    """Return the stored reports of a preparation by step; of a repeated step, the last report."""
     path = directory / FOLDER / RECORD
     if not path.is_file():
         return []
@@ -103,10 +100,10 @@ def preparation_record(directory: Path) -> list[PreparationStep]:
 def affordable(
     space: SearchSpace, costs: CostEvaluator | None, constraints: Sequence[Constraint]
 ) -> SearchSpace:
-    """Return the space of those architectures that meet the bounds on costs.
+    """Return the space restricted to the architectures that meet the bounds on costs.
 
     Raises:
-        StudyError: If none is found; the message shows what those cost that were counted.
+        StudyError: If no such architecture is found; the message shows the range of the costs.
     """
     bounds = [
         constraint for constraint in constraints if costs is not None and constraint.metric in costs.metrics
@@ -146,9 +143,7 @@ def affordable(
 def _any_affordable(
     space: SearchSpace, holds: Callable[[Architecture], bool], violation: Callable[[Architecture], float]
 ) -> bool:
-    """Return whether an architecture holds: among random ones, or on the way down from the nearest of them,
-    one decision at a time.
-    """
+    """Whether a feasible architecture is found by random sampling, or by local search from the best."""
     rng = stream(0, "affordable")
     nearest: Architecture | None = None
     for _ in range(SAMPLES):

@@ -1,4 +1,4 @@
-"""Functions that yield their metrics, one report a step."""
+"""The results of generators that yield their metrics, one report a step."""
 
 from collections.abc import Generator
 from typing import Any, cast
@@ -10,9 +10,7 @@ __all__ = ["last_result"]
 
 
 def last_result(result: Any, run: Run | None) -> Any:
-    """Return the result; of a generator what it returns or yields last, as far as the fidelity lets it go,
-    reporting all it yields.
-    """
+    """Return a result. Run a generator up to the fidelity, report its values, and return the last."""
     if not isinstance(result, Generator):
         return result
     last, step = None, 0

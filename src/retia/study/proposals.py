@@ -11,17 +11,16 @@ EXHAUSTED = "search space exhausted"
 REPEATING = "the strategy repeats itself"
 
 REPEATS = 100
-"""Number of times in a row that a strategy may propose what has been evaluated."""
+"""Maximum number of calls of a strategy that proposes what has been evaluated."""
 
 
 def next_proposal(
     strategy: Strategy, space: SearchSpace, history: History, seed: int, number: int
 ) -> tuple[Proposal, Architecture] | str:
-    """Ask the strategy for one architecture that has not been evaluated, and return it as the space spells
-    it, or the reason why there is no such architecture.
+    """Return a proposal for a new trial with its valid architecture, or the reason why there is none.
 
-    A known proposal is answered by asking again. The randomness is that of the trial's number, so that it
-    does not depend on how many trials run at once.
+    If the strategy proposes what has been evaluated, it is called again. The random numbers depend on the
+    number of the trial, and not on how many trials run at once.
     """
     for attempt in range(REPEATS):
         proposals = strategy.propose(space, history, 1, stream(seed, "propose", number, attempt))

@@ -1,4 +1,4 @@
-"""Evaluating an architecture several times, to see how much of a result is luck."""
+"""Evaluation with several seeds, which shows the noise of a metric."""
 
 import shutil
 import statistics
@@ -17,28 +17,27 @@ from retia.trial import Capabilities, Run, capabilities_of
 __all__ = ["Repeated"]
 
 _COSTS = ("params", "flops", "macs")
-"""Metrics of the architecture, which have no spread."""
+"""Metrics that do not depend on the seed."""
 
 _FOLDER = "repeats"
 
 
 @dataclass(frozen=True)
 class Repeated:
-    """Evaluate every architecture with several seeds, and return each metric's mean and its spread.
+    """Evaluate every architecture with several seeds, and return the mean and spread of each metric.
 
-    The spread of `accuracy` is `accuracy_sd`, the sample standard deviation (of n - 1); costs (`params`,
-    `flops`, `macs`) have none. Of the files that the evaluations keep, such as weights, those of the median
-    one stay with the trial. What the first evaluation reports on its way is the trial's progress. It has the
-    optional abilities that the evaluator has, such as fields that are searched.
+    The spread of `accuracy` is `accuracy_sd`, the sample standard deviation (divisor n - 1). Costs (`params`,
+    `flops`, `macs`) do not vary and have no spread. The trial keeps the files, such as weights, of the median
+    evaluation, and the reports of the first one. The capabilities are those of the evaluator.
 
     Args:
-        evaluator: An evaluator, or a function of a model, as a study takes it.
-        seeds: How often, at least twice; each seed follows from the trial's.
-        by: The metric of which the median evaluation's files are kept (the lower of two in the middle); if
-            not given, the first that differs between evaluations and is no time.
+        evaluator: Evaluator, or function of a model, as in `Study`.
+        seeds: Number of evaluations, at least 2. The seeds follow from the trial's seed. Default 3.
+        by: Metric whose median evaluation keeps its files (the lower median of an even number). Default: the
+            first metric that differs between evaluations and is not a time.
 
     Raises:
-        EvaluationError: If `evaluator` is none, or `seeds` less than 2.
+        EvaluationError: If `evaluator` is not a valid evaluator, or `seeds` is less than 2.
 
     >>> from retia.space import Integer, SearchSpace
     >>> from retia.study import architecture_evaluator
@@ -94,7 +93,7 @@ class Repeated:
         return {**{name: statistics.fmean(of_one) for name, of_one in values.items()}, **spreads}
 
     def capabilities(self) -> Capabilities:
-        """Return those of the evaluator, with the spreads among the metrics."""
+        """Return the capabilities of the evaluator, with the spreads among the metrics."""
         inner = capabilities_of(self.evaluator)
         spreads = [f"{name}_sd" for name in inner.metrics or () if name not in _COSTS]
         return replace(
@@ -122,7 +121,7 @@ class Repeated:
             return self.evaluator(architecture, own)
 
     def _median(self, values: Mapping[str, Sequence[float]]) -> int:
-        """Return which evaluation is the median one."""
+        """Return the index of the median evaluation."""
         varying = (
             name for name, of_one in values.items() if len({*of_one}) > 1 and not name.endswith("_seconds")
         )
@@ -147,8 +146,9 @@ def _release(release: Callable[[Path], None], seeds: int, directory: Path) -> No
 
 
 def _keep(directory: Path, chosen: int, *, all_of_them: bool) -> None:
-    """Copy the chosen evaluation's files to the trial's own; without a fidelity no trial goes on from here,
-    and the others are removed.
+    """Copy the files of the chosen evaluation to the trial's folder, and remove the others if possible.
+
+    With a fidelity, another trial may continue all evaluations, so that their files stay.
     """
     folder = directory / _FOLDER
     if (folder / str(chosen)).is_dir():

@@ -1,4 +1,4 @@
-"""What hears a running evaluation, and ends it where its limits say so."""
+"""The reports of a running trial, and its early stop."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -11,18 +11,17 @@ __all__ = ["Reports"]
 
 @dataclass
 class Reports:
-    """Listens to the reports of one trial.
+    """The reports of one trial; called with a report, it stops the trial at its limits.
 
-    A trial is stopped if the best that it has reported is worse than its limits allow, and what it has
-    reported, with the costs, has all metrics that the study needs: then it is a completed trial, marked by
-    the step at which it was stopped.
+    A trial stops if its best report exceeds the limits, and its reports and costs contain all needed metrics.
+    It is then a completed trial, with the step as the metric `STOPPED_STEP`.
 
     Attributes:
-        limits: How bad the trial may be; None for any.
-        named: Gives a report's metrics their names in the study.
-        completed: Returns the metrics with the costs added, or None if the study needs others as well.
-        progress: What was reported, with "step" where it was given.
-        stopped: The metrics of the trial, once it has been stopped.
+        limits: Limits of the trial; None if it never stops early.
+        named: Function that returns the metrics of a report with their names in the study.
+        completed: Function that returns the metrics with the costs, or None if a needed metric is missing.
+        progress: The reports, with "step" if it was given.
+        stopped: Metrics of the trial after it has stopped early; None before.
     """
 
     limits: Limits | None
@@ -33,10 +32,10 @@ class Reports:
     _best: float = math.inf
 
     def __call__(self, metrics: Mapping[str, float], step: float | None) -> None:
-        """Take up a report.
+        """Add a report.
 
         Raises:
-            TrialStopped: If the trial ends here.
+            TrialStopped: If the trial stops here.
         """
         named = self.named({name: float(value) for name, value in metrics.items()})
         self.progress.append({**({} if step is None else {"step": step}), **named})

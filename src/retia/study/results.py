@@ -1,4 +1,4 @@
-"""What came of a study."""
+"""The results of a study."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
@@ -9,7 +9,7 @@ from retia.errors import RetiaError, StorageError, StudyError
 from retia.space import Architecture, SearchSpace
 from retia.storage import Database, StudyRecord
 from retia.study.html import as_html
-from retia.study.name import CONTROL, RESCORED, RETRAINED, valid_name, only_name
+from retia.study.name import CONTROL, RESCORED, RETRAINED, only_name, valid_name
 from retia.study.no_result import no_result
 from retia.study.preparation import PreparationStep, preparation_record
 from retia.trial import (
@@ -18,23 +18,23 @@ from retia.trial import (
     History,
     Objective,
     Trial,
-    require_owner,
     hypervolume,
     objectives_from,
     pick,
     reference_point,
+    require_owner,
 )
 
 __all__ = ["StoredStudy", "StudyResults", "require_metrics"]
 
 
 class StudyResults(ABC):
-    """The trials of a study and what follows from them, to read.
+    """The trials of a study and what is computed from them, read-only.
 
     Attributes:
         name: Name of the study.
-        space: What is searched, with the evaluator's settings that are searched.
-        objectives: What is improved.
+        space: Search space, with the evaluator's settings that are searched.
+        objectives: Metrics that are optimized.
         constraints: Bounds on metrics.
         seed: Seed of all randomness of the study.
         baseline: Architecture of trial 0; None if the stored study has no baseline.
@@ -83,8 +83,7 @@ class StudyResults(ABC):
 
     @property
     def best(self) -> Trial:
-        """The best feasible trial by the first objective, among the trials at the highest fidelity; the next
-        objectives break ties.
+        """The best feasible trial at the highest fidelity by the first objective; the next ones break ties.
 
         Raises:
             StudyError: If no trial completed, or no trial meets the constraints.
@@ -103,17 +102,14 @@ class StudyResults(ABC):
         return self.history.top(k)
 
     def pick(self, *, weights: Mapping[str, float] | None = None, bounds: ConstraintsLike = None) -> Trial:
-        """Return one trial of the Pareto front: by weights of the objectives, within bounds, or, without
-        either, at the knee (see `retia.trial.pick`).
-        """
+        """Return a trial of the Pareto front by weights, bounds or the knee; see `retia.trial.pick`."""
         return pick(self.pareto, self.objectives, weights=weights, bounds=bounds)
 
     def hypervolume(self, reference: Mapping[str, float]) -> float:
-        """Return the volume between the Pareto front and a reference point, which has a value for every
-        objective.
+        """Return the volume between the Pareto front and a reference point.
 
         Raises:
-            StudyError: If an objective is missing.
+            StudyError: If `reference` has no value for an objective.
         """
         return hypervolume(
             [self.history.losses(trial) for trial in self.pareto], reference_point(self.objectives, reference)
@@ -126,7 +122,7 @@ class StudyResults(ABC):
 
     @property
     def preparation(self) -> list[PreparationStep]:
-        """What a one-shot method reported of its training.
+        """The reports of a one-shot method's training.
 
         Raises:
             StudyError: If the folder of the study's files holds those of another study.
@@ -143,7 +139,7 @@ class StudyResults(ABC):
 
     @property
     def retrained(self) -> "StudyResults | None":
-        """The best architectures as the study's own evaluator judged them after a one-shot search."""
+        """The best architectures of a one-shot search, evaluated by the study's own evaluator."""
         return self.companion(RETRAINED)
 
     @property
@@ -152,9 +148,7 @@ class StudyResults(ABC):
         return self.companion(RESCORED)
 
     def companion(self, kind: str) -> "StudyResults | None":
-        """Return the study that this one is compared with, from its storage; None if there is no such
-        study.
-        """
+        """Return a stored study that this one is compared with; None if there is no such study."""
         name = f"{self.name}/{kind}"
         if self.storage is None or name not in Database(self.storage).names():
             return None
@@ -226,7 +220,7 @@ class StoredStudy(StudyResults):
 
 
 def require_metrics(trial: Trial, needed: Collection[Objective | Constraint], study: str) -> None:
-    """Check that a completed trial has the metrics that the study needs.
+    """Raise an error if a completed trial lacks a metric that the study needs.
 
     Raises:
         StorageError: If a metric is missing.
@@ -238,8 +232,7 @@ def require_metrics(trial: Trial, needed: Collection[Objective | Constraint], st
             msg = (
                 f"Trial {trial.number} of study {study} has no metric '{one.metric}', "
                 f"which the study needs; it has {sorted(trial.metrics)}. "
-                "Restore its row in the storage, delete the row, or give the study another name= to begin "
-                "a new one."
+                "Restore its row in the storage, delete the row, or start a new study with another name=."
             )
             raise StorageError(msg)
 

@@ -1,4 +1,4 @@
-"""Failed trials that are started again."""
+"""The retries of failed trials."""
 
 import time
 
@@ -9,11 +9,10 @@ __all__ = ["started_again"]
 
 
 def started_again(history: History, record: TrialWriter) -> tuple[list[Trial], History]:
-    """Start the failed trials of a study again, but those that another process has started.
+    """Start the failed trials of a study again, except those that another process has started.
 
     Returns:
-        The trials as running, and the history with them. It is another one, for what a strategy has seen of a
-        history only grows.
+        The restarted trials, and a new history with them, because a history never removes a result.
     """
     now = time.time()
     again = [trial.again(trial.error or "", at=now) for trial in history.unusable if trial.state == "failed"]

@@ -1,4 +1,4 @@
-"""Which arguments a function takes that a user gives as an evaluator."""
+"""The arguments of functions that are used as evaluators."""
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
@@ -9,7 +9,7 @@ from typing import Any, cast
 from retia.errors import EvaluationError
 from retia.trial import Run
 
-__all__ = ["FORMS", "called", "require_settings", "is_function", "name_of", "needed_arguments", "uses"]
+__all__ = ["FORMS", "called", "is_function", "name_of", "needed_arguments", "require_settings", "uses"]
 
 FORMS = (
     " An evaluator is a function fit(model) or fit(model, run), which returns metrics or is a generator "
@@ -18,13 +18,11 @@ FORMS = (
     "or of the architecture and the run, marked with "
     "@retia.architecture_evaluator; or an object that is called with both, such as retia.Classification(...)."
 )
-"""What an error says about the forms of an evaluator."""
+"""The end of error messages: the forms of an evaluator."""
 
 
 def is_function(evaluator: Any) -> bool:
-    """Whether an evaluator is a function, a method, or a partial or wrapped one, as opposed to an object with
-    a method `__call__`.
-    """
+    """Whether an evaluator is a function, possibly wrapped or partial, and not an object with `__call__`."""
     while isinstance(evaluator, partial):
         evaluator = cast("Any", evaluator).func
     return inspect.isroutine(inspect.unwrap(evaluator))
@@ -41,7 +39,7 @@ def needed_arguments(function: Callable[..., Any], beside: Collection[str] = ())
     """Return the names of the one or two arguments that a function needs beside its settings.
 
     Raises:
-        EvaluationError: If it needs more or fewer.
+        EvaluationError: If it needs another number of arguments, or the second is not the run.
     """
     _refuse_async(function)
     parameters = _signature(function)
@@ -74,9 +72,7 @@ def needed_arguments(function: Callable[..., Any], beside: Collection[str] = ())
 
 
 def _is_run(parameter: inspect.Parameter) -> bool:
-    """Whether a parameter takes the trial's `Run`: by its name or annotation; one that is not used, such as
-    "_", may take it.
-    """
+    """Whether a parameter takes the trial's `Run`, by its name (`run`, or unused like `_`) or annotation."""
     annotation = getattr(parameter.annotation, "__name__", parameter.annotation)
     return parameter.name == "run" or parameter.name.startswith("_") or annotation in ("Run", "retia.Run")
 
@@ -89,10 +85,10 @@ def _refuse_async(function: Callable[..., Any]) -> None:
 
 
 def require_settings(function: Callable[..., Any], settings: Mapping[str, Any]) -> None:
-    """Refuse a setting that a function does not take as a keyword.
+    """Raise an error for a setting that a function does not take as a keyword.
 
     Raises:
-        EvaluationError: If there is one.
+        EvaluationError: If there is such a setting.
     """
     parameters = _signature(function)
     if not settings or parameters is None or any(one.kind is one.VAR_KEYWORD for one in parameters):
@@ -108,9 +104,7 @@ def require_settings(function: Callable[..., Any], settings: Mapping[str, Any]) 
 
 
 def called(function: Callable[..., Any], first: Any, run: Run | None, settings: Mapping[str, Any]) -> Any:
-    """Call a function of a model or an architecture, with the run if it takes it, whose folder then
-    exists.
-    """
+    """Call a function of a model or an architecture. If it takes the run, create the folder of the run."""
     needed = needed_arguments(function, beside=settings)
     if len(needed) == 1:
         return function(first, **settings)
@@ -128,9 +122,7 @@ def name_of(function: Any) -> str:
 
 
 def uses(function: Callable[..., Any], *names: str) -> bool:
-    """Return whether the code of a function, or of a function inside it, uses one of the attributes; True
-    where there is no Python code to look at.
-    """
+    """Whether a function or its inner functions use one of the names; True without Python code."""
     while isinstance(function, partial):
         function = function.func
     code = getattr(inspect.unwrap(function), "__code__", None)

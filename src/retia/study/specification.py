@@ -1,4 +1,4 @@
-"""What a study searches, how it judges, and where it keeps the results."""
+"""The validated arguments of a study."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -28,7 +28,7 @@ __all__ = ["StudySpec"]
 
 @dataclass(frozen=True, kw_only=True)
 class StudySpec:
-    """The arguments of a `Study`, checked: what is searched, how it is judged, and where it is kept.
+    """The arguments of a `Study`, which are validated when it is made.
 
     Raises:
         StudyError: If an argument is not valid, or an objective is not one of the evaluator's metrics.
@@ -75,7 +75,7 @@ class StudySpec:
 
     @cached_property
     def capabilities(self) -> Capabilities:
-        """What the evaluator can do beside judging."""
+        """The optional abilities of the evaluator."""
         return capabilities_of(self.judge)
 
     @cached_property
@@ -117,7 +117,7 @@ class StudySpec:
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
     def header(self, prepared_by: Mapping[str, Any] | None) -> Header:
-        """Return what is stored of the study.
+        """Return the header of the study, which is stored.
 
         Args:
             prepared_by: The one-shot method whose supernet scores the trials, as JSON.
@@ -135,7 +135,7 @@ class StudySpec:
         )
 
     def _require_metrics(self) -> None:
-        """Reject an objective or a constraint on a metric that the evaluator and the costs do not return."""
+        """Raise an error for an objective or a constraint on a metric that is not returned."""
         if self.capabilities.metrics is None:
             return
         supplied = {*self.capabilities.metrics, *(() if self.counts is None else self.counts.metrics)}

@@ -1,4 +1,4 @@
-"""A study: a search that runs, and what came of it so far."""
+"""A study: a search that runs, and its results so far."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -38,9 +38,9 @@ class Study(StudyResults):
     """A search that runs, and all its trials.
 
     Args:
-        space: What is searched.
-        evaluator: What judges: a function of the model, or of the model and the run; a function marked with
-            `architecture_evaluator`; or an `Evaluator`.
+        space: Search space, or `ModelSpace`.
+        evaluator: Function of the model, or of the model and the run; function marked with
+            `architecture_evaluator`; or `Evaluator`.
         maximize: Names of the metrics to maximize.
         minimize: Names of the metrics to minimize.
         constraints: Bounds on metrics, such as `["params <= 1e6"]`. Bounds on costs are checked before
@@ -51,7 +51,7 @@ class Study(StudyResults):
         seed: Seed of all randomness of the study.
         baseline: Architecture of trial 0, with which the others are compared. Default: the space's default.
         costs: Evaluator of costs before training. Default: the evaluator's own, if it has one.
-        device: Where models are built and trained; None leaves it to the evaluator.
+        device: Device of the models, such as "cuda:0"; None leaves it to the evaluator.
         directory: Folder of the evaluators' files. Default: beside the storage, or, without a storage, a
             temporary folder.
         keep_weights: The trials that keep the weights of their models: "none", "best", "front" (also those
@@ -148,12 +148,12 @@ class Study(StudyResults):
         """Evaluate what the strategy proposes until the study has `trials` trials, and return why it stopped.
 
         Args:
-            strategy: What proposes architectures.
+            strategy: Strategy that proposes architectures.
             trials: Number of completed and failed trials that the study is to have, with the baseline and
                 those of earlier runs. Infeasible trials do not count.
             workers: Number of evaluations at once; more than one run in processes of their own.
-            executor: Where evaluations run instead: an object with the interface of
-                `concurrent.futures.Executor`.
+            executor: Executor of the evaluations, as in `concurrent.futures`. Default:
+                one for `workers`.
             timeout: Seconds after which no more trials are started.
             observer: Function that is called with each `Event`.
             retry_failed: Whether to start the failed trials again, before any other; see `Trial.attempts`.
@@ -241,9 +241,7 @@ class Study(StudyResults):
         return self._stop_reason
 
     def _ready(self, strategy: Strategy) -> tuple[StudyRecord, History]:
-        """Return the record and the up-to-date history, with the folder of the files marked as this
-        study's.
-        """
+        """Return the record and the updated history; mark the folder of the files as this study's."""
         if self._database is not None:
             self._database.check_writable()
         interrupts = Interrupts()
@@ -288,7 +286,10 @@ class Study(StudyResults):
 
     def _placed(self, trial: Trial) -> Trial:
         """Return a trial of the record with its space and its folder."""
-        require_metrics(trial, (*self.objectives, *self.constraints), f"'{self.name}' in {self._database}")
+        if trial.state == "completed":
+            require_metrics(
+                trial, (*self.objectives, *self.constraints), f"'{self.name}' in {self._database}"
+            )
         return trial.placed(self.space, self.uid, self.directory)
 
 

@@ -23,7 +23,7 @@ __all__ = ["RunOptions", "StudyRun"]
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How far a run goes, where, and what ends it; see `Study.run`."""
+    """The options of `Study.run`."""
 
     trials: int
     workers: int | None = None
@@ -39,10 +39,10 @@ class StudyRun:
     """One run of a study.
 
     Args:
-        spec: What the study searches.
-        strategy: What proposes architectures.
-        options: How far the run goes.
-        record: Where trials are stored.
+        spec: Arguments of the study.
+        strategy: Strategy that proposes architectures.
+        options: Options of the run.
+        record: Record that stores the trials.
         history: The study's trials, which the run extends.
         directory: Folder of the study's files.
         placed: Function that adds to a stored trial its space and its folder.
@@ -50,7 +50,7 @@ class StudyRun:
         retried: Failed trials that are started again.
 
     Attributes:
-        evaluator: What scores the trials; None before the strategy has prepared it.
+        evaluator: Evaluator that scores the trials; None before the strategy has prepared it.
         cut_off: Whether the run was interrupted or ended by an error.
     """
 

@@ -27,18 +27,18 @@ __all__ = ["INTERRUPTED", "TRIALS_DONE", "TrialLoop"]
 TRIALS_DONE = "trials done"
 TIMED_OUT = "timeout"
 INTERRUPTED = "interrupted"
-"""The reason to stop of a run that the user ended with ctrl-C."""
+"""Stop reason of a run that the user ended with ctrl-C."""
 FAILURES = "too many failures"
 INFEASIBLE = "no feasible architecture found"
 
 REJECTIONS = 1_000
-"""How many architectures in a row may miss the constraints."""
+"""Number of infeasible architectures in a row after which a run stops."""
 POLL_S = 0.1
-"""How often to look whether trials of other processes, for which the strategy waits, have ended."""
+"""Seconds between looks at the trials of other processes for which the strategy waits."""
 LEAST_FAILURES = 5
-"""How many trials of a run may fail before their share counts; more than half is too much."""
+"""Number of failed trials from which a run stops if they are more than half of its trials."""
 RETRIES = 2
-"""How many times a trial is started again whose worker was lost."""
+"""Number of retries of a trial whose worker was lost."""
 
 
 @dataclass(frozen=True)
@@ -54,22 +54,21 @@ class TrialLoop:
     """Proposes, evaluates and records trials until there is a reason to stop.
 
     Args:
-        space: What is searched.
-        history: The study's trials, which the loop extends.
-        record: Where they are stored.
-        strategy: What proposes architectures.
-        abilities: What the strategy can do beside proposing.
-        job: What evaluates.
-        seed: The study's seed.
-        baseline: The architecture of trial 0.
-        target: How many trials the study is to have, infeasible ones not counted.
-        deadline: When to start no more trials, as of `time.monotonic`.
-        placed: Function that adds to a trial what is not stored: its space and its folder.
+        space: Search space.
+        history: Trials of the study, which the loop extends.
+        record: Record that stores the trials.
+        strategy: Strategy that proposes architectures.
+        abilities: Optional abilities of the strategy.
+        job: Function that evaluates a `Task`.
+        seed: Seed of the study.
+        baseline: Architecture of trial 0.
+        target: Number of trials at which the loop stops; infeasible trials do not count.
+        deadline: Time of `time.monotonic` after which no trial is started.
+        placed: Function that adds to a trial its space and its folder.
         notify: Function that is called with "started" or "ended" and the trial.
-        interrupts: Holds back ctrl-C while a trial is written to the record and the history.
+        interrupts: Delays ctrl-C while a trial is written to the record and the history.
         retried: Trials that failed in an earlier run and are started again, before any other.
-        failures: Whether a baseline that fails ends the run ("raise"), or is recorded like any other trial
-            ("ignore").
+        failures: Effect of a baseline that fails: "raise" ends the run, "ignore" records the trial.
         strict: Whether the first architecture that is not a working model ends the run.
     """
 
@@ -126,7 +125,7 @@ class TrialLoop:
                 self._finish(self._running.pop(future), future)
 
     def _refresh(self) -> None:
-        """Take up what other processes have begun and ended."""
+        """Add to the history what other processes have begun and ended."""
         with self.interrupts:
             for trial in self.record.refresh():
                 self.history.record(self.placed(trial))
@@ -141,9 +140,7 @@ class TrialLoop:
         return bool(claimed)
 
     def _wait_for_others(self, reason: str) -> bool:
-        """Whether to go on for the sake of what other processes run: their trials if they died, their results
-        if these are waited for.
-        """
+        """Whether to continue for trials of other processes: those of dead ones, or awaited results."""
         if not self.history.count("running") or reason not in (TRIALS_DONE, EXHAUSTED):
             return False
         if self._claim():
@@ -167,13 +164,12 @@ class TrialLoop:
                 return reason
             if begun is not None:
                 self._submit(executor, begun)
-            if any(
-                future.done() for future in self._running
-            ):  # it ran here: its result is news to the strategy
+            if any(future.done() for future in self._running):  # the strategy needs its result
                 return ""
         return ""
 
     def _reason(self) -> str | None:
+        """Return why no more trials are started; None if there is no reason."""
         if self._failed_here >= LEAST_FAILURES and self._failed_here * 2 > self._ended_here:
             return FAILURES
         if self._claimed:
@@ -187,8 +183,9 @@ class TrialLoop:
         return None
 
     def _next(self) -> tuple["_Begun | None", str]:
-        """Return a trial to evaluate; None if it ended at once, another process was quicker, or for the given
-        reason.
+        """Return a trial to evaluate and no reason, or None.
+
+        There is none if the trial ended at once, if another process took its number, or for the reason.
         """
         if self._claimed:
             return self._begin(self._claimed.popleft(), new=False), ""
@@ -212,8 +209,9 @@ class TrialLoop:
         return self._begin(self.placed(trial), new=True), ""
 
     def _begin(self, trial: Trial, *, new: bool) -> "_Begun | None":
-        """Record a trial as running, or as ended if its costs say so; None for one that has ended, or if
-        another process took its number.
+        """Record a new trial and return it.
+
+        Return None if its costs ended it at once, or if another process took its number.
         """
         begun = self._counted(trial) if self._feasibility.bounded else _Begun(trial)
         with self.interrupts:
@@ -228,8 +226,7 @@ class TrialLoop:
         return begun
 
     def _counted(self, trial: Trial) -> "_Begun":
-        """Count the costs of a trial before training, and end it if it misses a bound, or if its costs can't
-        be counted.
+        """Count the costs of a trial, and end it if they exceed a bound or can't be counted.
 
         Raises:
             EvaluationError: If they can't be counted for any architecture of the space, or for the baseline.
@@ -247,7 +244,7 @@ class TrialLoop:
             if trial.number == 0 and self.failures == "raise":
                 raise EvaluationError(_of_baseline(trial, traceback.format_exc())) from error
             return _Begun(trial.end("failed", at=trial.started, error=traceback.format_exc()))
-        # The baseline is evaluated whatever it costs: the others are compared with it.
+        # The baseline is always evaluated, because the other trials are compared with it.
         if trial.number == 0 or self._feasibility.holds(costs):
             return _Begun(trial, costs)
         return _Begun(trial.end("infeasible", at=trial.started, metrics=costs))
@@ -292,7 +289,7 @@ class TrialLoop:
         return Parent(parent.architecture, parent.directory)
 
     def _first(self, trial: Trial) -> Trial:
-        """Return the trial from which a trial goes on, step by step: its seed is the seed of all."""
+        """Return the first of the trials that a trial continues, which share its seed."""
         while (before := self.history.continued(trial)) is not None:
             trial = before
         return trial
@@ -327,7 +324,7 @@ class TrialLoop:
         self._settle(ended)
 
     def _try_again(self, trial: Trial, error: str) -> None:
-        """Start a trial again whose worker was lost; its number and its seed stay, and it is next."""
+        """Start a trial again whose worker was lost, with the same number and seed, before any other."""
         again = trial.again(error, at=time.time())
         with self.interrupts:
             if self.record.restart(again, was="running"):
@@ -335,16 +332,14 @@ class TrialLoop:
                 self._claimed.append(again)
 
     def _require_baseline(self, trial: Trial, outcome: Outcome) -> None:
-        """End the run if the baseline fails; its trial stays as running, and is taken up when the evaluator
-        has been mended.
-        """
+        """Raise an error if the baseline fails. Its trial stays running for the next run."""
         if outcome.rejected is not None:
             raise InfeasibleArchitecture(outcome.rejected)
         if outcome.error is not None and self.failures == "raise":
             raise EvaluationError(outcome.broken or _of_baseline(trial, outcome.error))
 
     def _settle(self, ended: Trial) -> None:
-        """Take note of the end of a trial of this run.
+        """Update counters, files and observers after a trial of this run has ended.
 
         Raises:
             InfeasibleArchitecture: If the architecture is not a working model, and the run is strict.
@@ -359,7 +354,7 @@ class TrialLoop:
             raise InfeasibleArchitecture(ended.error)
 
     def _release(self, ended: Trial) -> None:
-        """Remove what trials have kept that none will go on from, and weights that are not to be kept."""
+        """Remove checkpoints that no trial will continue, and weights that the study does not keep."""
         if self._release_files is None and self._weights is None:
             return
         spent = {ended.number} if ended.state == "failed" else set[int]()
@@ -391,10 +386,10 @@ class TrialLoop:
 
 
 def _of_baseline(trial: Trial, error: str) -> str:
-    """Say that a run ends because its baseline fails."""
+    """Return the error of a baseline that fails."""
     return (
         "The baseline (trial 0) fails, so the run ends before other architectures are tried. "
         f"Its architecture is {dict(trial.architecture)}. "
-        "Mend the evaluator and run the study again, or record the failure and go on with "
+        "Correct the evaluator and run the study again, or record the failure and go on with "
         f"failures='ignore'. The error:\n{error.rstrip()}"
     )
