@@ -122,7 +122,7 @@ def test_workers_run_them_too(make, tmp_path):
 
 def test_the_last_fidelity_is_all_that_the_evaluator_spends():
     study = Study(SPACE, Growing(epochs=10), maximize="y")
-    message = r"The last of the fidelities of ASHA is all that Growing spends on a trial, 10, got \[1, 3, 9\]. Let the fidelities end with 10"
+    message = r"The last of the fidelities of ASHA must be the full budget of Growing, 10, got \[1, 3, 9\]. Let the fidelities end with 10"
     with pytest.raises(StudyError, match=message):
         study.run(ASHA(Random(), fidelities=(1, 3, 9)), trials=5)
     with pytest.raises(StudyError, match="The last of the fidelities of MedianStop must be the full budget"):

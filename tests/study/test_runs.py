@@ -375,7 +375,7 @@ def test_a_failing_trial_is_a_result_with_its_traceback():
         ({"loss": 1.0, "time": 2}, r"needs the metric 'score', but the evaluator returns \['loss', 'time'\]"),
         (
             {"score": float("nan")},
-            r"returned score=nan. Metrics are finite numbers: has the training diverged",
+            r"returned score=nan. Metrics must be finite numbers. Lower the learning rate",
         ),
         ({"score": 1, "loss": float("inf")}, "returned loss=inf"),
         ({}, "an empty one"),
@@ -768,8 +768,8 @@ def test_the_reason_is_known_when_an_observer_hears_of_the_stop():
         ({"trials": 0}, "at least one trial and a positive timeout, got trials=0, timeout=None"),
         ({"trials": 3, "timeout": 0}, "got trials=3, timeout=0"),
         ({"trials": 3, "timeout": -1.5}, "got trials=3, timeout=-1.5"),
-        ({"trials": 3.0}, "a whole number, got 3.0"),
-        ({"trials": True}, "a whole number, got True"),
+        ({"trials": 3.0}, "a whole number, the number of trials of the study, got 3.0"),
+        ({"trials": True}, "a whole number, the number of trials of the study, got True"),
     ],
 )
 def test_a_run_needs_a_trial_and_time(options, says):

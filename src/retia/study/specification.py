@@ -136,10 +136,11 @@ class StudySpec:
 
     def _require_metrics(self) -> None:
         """Raise an error for an objective or a constraint on a metric that is not returned."""
+        wanted = (*self.objectives, *self.bounds)
         if self.capabilities.metrics is None:
             return
         supplied = {*self.capabilities.metrics, *(() if self.counts is None else self.counts.metrics)}
-        for one in (*self.objectives, *self.bounds):
+        for one in wanted:
             if one.metric not in supplied:
                 kind = "objective" if isinstance(one, Objective) else "constraint"
                 msg = (
