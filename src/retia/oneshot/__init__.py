@@ -13,6 +13,7 @@ from retia.oneshot.one_shot import OneShot
 from retia.oneshot.pcdarts import PCDARTS
 from retia.oneshot.penalty import BoundPenalty, Penalty
 from retia.oneshot.proxylessnas import ProxylessNAS
+from retia.oneshot.sampling import PathSampler, PathSession
 from retia.oneshot.sandwich import Sandwich
 from retia.oneshot.snas import SNAS
 from retia.oneshot.spos import SPOS
@@ -34,6 +35,8 @@ __all__ = [
     "Lesson",
     "OnceForAll",
     "OneShot",
+    "PathSampler",
+    "PathSession",
     "Penalty",
     "ProxylessNAS",
     "Sandwich",

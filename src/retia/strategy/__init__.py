@@ -13,6 +13,7 @@ from retia.strategy.hyperband import Hyperband
 from retia.strategy.listed import Listed
 from retia.strategy.local_search import LocalSearch
 from retia.strategy.median_stop import MedianStop
+from retia.strategy.mutants import unseen_mutant
 from retia.strategy.network_morphism import NetworkMorphism
 from retia.strategy.nsga2 import NSGA2
 from retia.strategy.predictor_guided import (
@@ -68,4 +69,5 @@ __all__ = [
     "normal_scores",
     "sample_unseen",
     "targets_of",
+    "unseen_mutant",
 ]

@@ -1,7 +1,6 @@
-"""What every implementation of a protocol must pass, and fakes that misbehave; for retia's own tests and for
-yours.
-"""
+"""Laws that every implementation of a protocol must pass, and fakes that misbehave."""
 
+from retia.testing.evaluators import EVALUATOR_LAWS, EvaluatorLaw, MakeEvaluator, check_evaluator
 from retia.testing.executors import EXECUTOR_LAWS, ExecutorLaw, MakeExecutor
 from retia.testing.fakes import (
     ConstantEvaluator,
@@ -11,6 +10,7 @@ from retia.testing.fakes import (
     RepeatingStrategy,
     ReturningEvaluator,
 )
+from retia.testing.one_shot import ONE_SHOT_LAWS, MakeOneShot, OneShotLaw, check_one_shot
 from retia.testing.storage import (
     RECORD_LAWS,
     SHARED_RECORD_LAWS,
@@ -23,24 +23,32 @@ from retia.testing.strategies import STRATEGY_LAWS, MakeStrategy, StrategyLaw, c
 from retia.testing.supernets import SUPERNET_LAWS, SupernetLaw, check_supernet
 
 __all__ = [
+    "EVALUATOR_LAWS",
     "EXECUTOR_LAWS",
+    "ONE_SHOT_LAWS",
     "RECORD_LAWS",
     "SHARED_RECORD_LAWS",
     "STRATEGY_LAWS",
     "SUPERNET_LAWS",
     "ConstantEvaluator",
+    "EvaluatorLaw",
     "ExecutorLaw",
     "FailingEvaluator",
     "FailingStrategy",
     "HashCosts",
+    "MakeEvaluator",
     "MakeExecutor",
+    "MakeOneShot",
     "MakeStrategy",
+    "OneShotLaw",
     "OpenRecord",
     "RecordLaw",
     "RepeatingStrategy",
     "ReturningEvaluator",
     "StrategyLaw",
     "SupernetLaw",
+    "check_evaluator",
+    "check_one_shot",
     "check_strategy",
     "check_supernet",
     "example_header",

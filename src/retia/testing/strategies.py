@@ -9,13 +9,9 @@ Each law is a function of `make_strategy`, which makes a new instance, always wi
 `check_strategy(make_strategy)` checks all of them at once, and says which is broken.
 """
 
-import random
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
-
-import numpy as np
+from typing import TypeAlias
 
 from retia.errors import InfeasibleArchitecture
 from retia.rng import stream
@@ -23,6 +19,7 @@ from retia.space import Architecture, Categorical, Clause, Condition, Integer, P
 from retia.strategy import Strategy
 from retia.study import Study, architecture_evaluator
 from retia.testing.fakes import ConstantEvaluator, FailingEvaluator, HashCosts, unit_of
+from retia.testing.laws import check_laws, unmoved_generators
 from retia.trial import Constraint, History, Objective, Proposal, Run, Trial
 
 __all__ = ["STRATEGY_LAWS", "MakeStrategy", "StrategyLaw", "check_strategy", "example_space"]
@@ -96,7 +93,7 @@ def asking_twice_changes_nothing(make_strategy: MakeStrategy) -> None:
 
 def randomness_comes_from_the_argument(make_strategy: MakeStrategy) -> None:
     """Neither Python's nor numpy's global generator is drawn from."""
-    with _watched_generators():
+    with unmoved_generators():
         _live(make_strategy(), example_space(), trials=12)
 
 
@@ -283,15 +280,7 @@ def check_strategy(make_strategy: MakeStrategy, laws: Sequence[StrategyLaw] = ST
     Raises:
         AssertionError: If a law is broken; the message names it and shows how.
     """
-    for law in laws:
-        try:
-            law(make_strategy)
-        except Exception as error:
-            msg = (
-                f"The strategy breaks the law '{law.__name__}' ({(law.__doc__ or '').strip()}): "
-                f"{type(error).__name__}: {error}"
-            )
-            raise AssertionError(msg) from error
+    check_laws("strategy", laws, make_strategy)
 
 
 def _wide_space() -> SearchSpace:
@@ -368,14 +357,3 @@ def _live(strategy: Strategy, space: SearchSpace, trials: int) -> History:
         for proposal in _propose(strategy, space, history, 1):
             _add(history, proposal)
     return history
-
-
-@contextmanager
-def _watched_generators() -> Generator[None]:
-    def states() -> list[Any]:
-        name, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002  # the global one is what is watched
-        return [random.getstate(), name, bytes(np.asarray(keys)), rest]
-
-    before = states()
-    yield
-    assert before == states(), "a global generator was drawn from; all randomness comes from rng"

@@ -24,6 +24,7 @@ from retia.nn import ModelSpace, seeded
 from retia.rng import stream
 from retia.space import Architecture, greatest, least
 from retia.supernet import Supernet, recalibrate
+from retia.testing.laws import check_laws
 
 __all__ = ["SUPERNET_LAWS", "SupernetLaw", "check_supernet"]
 
@@ -202,14 +203,9 @@ def check_supernet(space: ModelSpace, example: Any) -> None:
     """Check every law for a space.
 
     Raises:
-        AssertionError: If one is broken; the message starts with its name.
+        AssertionError: If a law is broken. The message names the law.
     """
-    for law in SUPERNET_LAWS:
-        try:
-            law(space, example)
-        except AssertionError as error:
-            msg = f"{law.__name__} is broken: {error}"
-            raise AssertionError(msg) from error
+    check_laws("supernet", SUPERNET_LAWS, space, example)
 
 
 def _architectures(space: ModelSpace) -> Iterator[Architecture]:
