@@ -60,7 +60,6 @@ if TYPE_CHECKING:
         strategy,
         study,
         supernet,
-        testing,
         trial,
     )
     from retia.cost import Costs
