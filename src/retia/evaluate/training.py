@@ -32,7 +32,7 @@ Loss: TypeAlias = Callable[[Any, Batch], Tensor]
 """Of a model's outputs and the batch, a number to minimize."""
 
 _DATA = ("train", "valid", "test")
-_UNDESCRIBED = ("device", "keep_weights", "keep_checkpoints", *_DATA)
+_UNDESCRIBED = ("device", "keep_checkpoints", *_DATA)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -95,7 +95,6 @@ class Training:
         example: Inputs with all their dimensions, for costs and checks, where the batch can't be cut to one
             sample, as for a graph.
         device: Where to train. Default: a GPU if there is one.
-        keep_weights: Whether the weights of the best epoch are kept in the trial's folder.
         keep_checkpoints: Whether the states from which trainings go on are kept for good.
         inherit_weights: Whether a model starts from the weights of the one that it was derived from (see
             `retia.inherit`).
@@ -135,7 +134,6 @@ class Training:
     patience: int | None = None
     example: Nest | None = None
     device: str | None = None
-    keep_weights: bool = True
     keep_checkpoints: bool = False
     inherit_weights: bool = False
     preset: str = "Training"
@@ -427,8 +425,7 @@ class Training:
                         f"test_{name}": value
                         for name, value in self.measure(trainer.model, trainer.training.data("test")).items()
                     }
-            if self.keep_weights:
-                save_weights(trainer.model, run)
+            save_weights(trainer.model, run)
         return {**metrics, "train_seconds": trainer.seconds, **costs}
 
     def _autocast(self) -> torch.autocast:

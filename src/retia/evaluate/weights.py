@@ -9,9 +9,11 @@ __all__ = ["save_weights"]
 
 
 def save_weights(model: nn.Module, run: Run) -> None:
-    """Save a model's weights in the trial's folder, where `trial.load()` finds them; nothing if the run has
-    no folder.
+    """Save a model's weights in the trial's folder, where `trial.load()` finds them.
+
+    It saves nothing if the run has no folder, or if the study keeps no weights (`keep_weights="none"`). The
+    study removes the file when its policy does not keep this trial's weights.
     """
-    if run.directory is None:
+    if run.directory is None or not run.keep_weights:
         return
     write_weights(run.directory / WEIGHTS, model)

@@ -1,6 +1,7 @@
 """Studies that stand beside another one and say what it was worth."""
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from retia.errors import StudyError
@@ -65,7 +66,10 @@ class Companions:
         """Return a companion, from the storage if it is not known; None if there is none."""
         name, storage = f"{self._study.name}/{kind}", self._study.storage
         if kind not in self._known and storage is not None and name in Database(storage).names():
-            self._known[kind] = type(self._study).open(storage, name)
+            companion = self._known[kind] = type(self._study).open(storage, name)
+            companion.given_directory = self._directory(kind)
+            if companion.space.to_json() == self._study.space.to_json():
+                companion.space = self._study.space  # which may build models
         return self._known.get(kind)
 
     def set(self, kind: str, companion: "Study") -> "Study":
@@ -108,9 +112,12 @@ class Companions:
     def _made(self, kind: str, **changes: Any) -> "Study":
         if (known := self._known.get(kind)) is not None and not isinstance(known.evaluator, StoredEvaluator):
             return known
-        study = self._study
-        directory = None if study.given_directory is None else study.given_directory / kind
-        return self.set(kind, study.replace(name=f"{study.name}/{kind}", directory=directory, **changes))
+        name, directory = f"{self._study.name}/{kind}", self._directory(kind)
+        return self.set(kind, self._study.replace(name=name, directory=directory, **changes))
+
+    def _directory(self, kind: str) -> Path | None:
+        given = self._study.given_directory
+        return None if given is None else given / kind
 
     def _failures(self) -> Literal["raise", "ignore"]:
         """Return what the failure of a companion's baseline does: nothing if the study went on after that of

@@ -14,7 +14,7 @@ from retia.rng import stream, stream_seed
 from retia.space import Architecture, SearchSpace
 from retia.storage import MemoryRecord, StudyRecord
 from retia.strategy import Promoting, Strategy, promoting
-from retia.study.evaluator import ModelEvaluator, Releasing
+from retia.study.evaluator import Releasing
 from retia.study.interrupts import Interrupts
 from retia.study.job import Job, Outcome, Task
 from retia.study.kept_weights import KeptWeights
@@ -109,10 +109,7 @@ class Loop:
         self._claimed.extend(self.retried)
         self._promoting = promoting(self.strategy)
         self._releasing = self.job.evaluator if isinstance(self.job.evaluator, Releasing) else None
-        judge = getattr(self.job.evaluator, "evaluator", self.job.evaluator)  # what Repeated repeats
-        self._weights = (
-            KeptWeights(self.job.keep_weights, self.history) if isinstance(judge, ModelEvaluator) else None
-        )
+        self._weights = KeptWeights.of(self.job.evaluator, self.space, self.job.keep_weights, self.history)
         costs = self.job.costs
         self._costs_bounded = costs is not None and any(
             constraint.metric in costs.metrics for constraint in self.history.constraints

@@ -73,8 +73,9 @@ class Study:
         device: Where models are built and trained; None leaves it to the evaluator.
         directory: Where the evaluators' files go; beside the storage if not given, or, without one, in a
             temporary folder.
-        keep_weights: The trials of a function of the model that keep its weights: "none", "best", "front"
-            (also what it derives from), or "all".
+        keep_weights: The trials whose trained weights are kept, whatever evaluator trained them: "none",
+            "best", "front" (the Pareto front and the trials that it was derived from), or "all". With
+            `inherit_weights=True` of the evaluator, "best" and "front" keep those of all trials.
         force: Whether to go on with a stored study though its space, evaluator or seed has changed.
 
     Raises:
