@@ -16,7 +16,7 @@ from retia.nn.batch import (
     with_inputs,
 )
 from retia.nn.cell import Cell, ElasticNode, Node, Operations, cell
-from retia.nn.checkpoint import load_checkpoint, save_checkpoint
+from retia.nn.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
 from retia.nn.collection import uncollected
 from retia.nn.elastic_sequential import ElasticSequential
 from retia.nn.factory import Candidates, Factory
@@ -60,6 +60,7 @@ __all__ = [
     "map_tensors",
     "move",
     "parameter",
+    "read_checkpoint",
     "read_tensors",
     "repeat",
     "run_on",

@@ -20,6 +20,7 @@ from retia.oneshot.loop import Loop
 from retia.oneshot.method import Session, Setting
 from retia.oneshot.penalty import Penalty
 from retia.oneshot.ranks import join
+from retia.oneshot.stored_supernet import SUPERNET
 from retia.oneshot.supernet_evaluator import SupernetEvaluator
 from retia.rng import stream_seed
 from retia.space import Architecture, SearchSpace
@@ -208,7 +209,7 @@ class OneShot(ABC):
                 "epochs": epochs,
                 "seed": run.seed,
             },
-            path=None if run.directory is None else run.directory / "supernet.safetensors",
+            path=None if run.directory is None else run.directory / SUPERNET,
             report=run.report,
         ).run()
         # What it keeps is a cache: whoever prepares again gets the same from the checkpoint.

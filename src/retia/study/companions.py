@@ -68,7 +68,7 @@ class Companions:
         if kind not in self._known and storage is not None and name in Database(storage).names():
             companion = self._known[kind] = type(self._study).open(storage, name)
             companion.given_directory = self._directory(kind)
-            if companion.space.to_json() == self._study.space.to_json():
+            if companion.space.to_json()["parameters"] == self._study.space.to_json()["parameters"]:
                 companion.space = self._study.space  # which may build models
         return self._known.get(kind)
 

@@ -16,6 +16,7 @@ from retia.study.evaluator import CostEvaluator, Evaluator
 from retia.trial import Constraint, Run
 
 __all__ = [
+    "PREPARED",
     "PreparationStep",
     "preparation_record",
     "preparation_run",
@@ -23,7 +24,7 @@ __all__ = [
     "refuse_another_preparation",
 ]
 
-FOLDER, RECORD = "prepared", "progress.jsonl"
+PREPARED, RECORD = "prepared", "progress.jsonl"
 
 SAMPLES = 100
 """How many random architectures are counted before one that is affordable is looked for step by step."""
@@ -66,7 +67,7 @@ def preparation_run(
     space: SearchSpace, seed: int, device: str | None, directory: Path, tell: Callable[..., None]
 ) -> Run:
     """Return the circumstances of a preparation, whose reports are written down in its folder and told."""
-    folder = directory / FOLDER
+    folder = directory / PREPARED
     since = time.perf_counter()
 
     def listen(metrics: Mapping[str, float], step: float | None) -> None:
@@ -84,11 +85,11 @@ def preparation_run(
     return Run(space, seed, device, directory=folder, listener=listen)
 
 
-def preparation_record(directory: Path) -> list[PreparationStep]:
-    """Return what was written down of a preparation, in the order of the steps; of a step that was taken
-    twice, the last time.
+def preparation_record(folder: Path) -> list[PreparationStep]:
+    """Return what was written down of a preparation in its folder, in the order of the steps; of a step that
+    was taken twice, the last time.
     """
-    path = directory / FOLDER / RECORD
+    path = folder / RECORD
     if not path.is_file():
         return []
     steps: dict[float, PreparationStep] = {}

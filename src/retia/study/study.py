@@ -29,6 +29,7 @@ from retia.study.name import check_name
 from retia.study.no_result import no_result
 from retia.study.opening import arguments_of, check_complete, open_record
 from retia.study.preparation import (
+    PREPARED,
     PreparationStep,
     preparation_record,
     preparation_run,
@@ -407,8 +408,17 @@ class Study:
         Raises:
             StudyError: If the folder of the study's files holds those of another study.
         """
+        return preparation_record(self.prepared_directory)
+
+    @property
+    def prepared_directory(self) -> Path:
+        """The folder of what that strategy kept of its work, such as a supernet; it need not exist.
+
+        Raises:
+            StudyError: If the folder of the study's files holds those of another study.
+        """
         check_owner(self.directory, self._record.uid)
-        return preparation_record(self.directory)
+        return self.directory / PREPARED
 
     @property
     def stop_reason(self) -> str | None:
