@@ -180,7 +180,6 @@ class OneShot(ABC):
         curriculum = curriculum_of(
             training, seed=order, lessons_per_step=self.lessons_per_step, held_out=self.held_out
         )
-        penalties = [self.penalties] if isinstance(self.penalties, Penalty) else self.penalties
         setting = Setting(
             supernet=supernet,
             training=training,
@@ -188,7 +187,9 @@ class OneShot(ABC):
             steps_per_epoch=curriculum.steps_per_epoch,
             seed=stream_seed(run.seed, "lessons"),
             allows=lambda architecture: architecture in space,
-            penalties=[penalty.bind(supernet, example=training.costs().example) for penalty in penalties],
+            penalties=[
+                penalty.bind(supernet, example=training.costs().example) for penalty in self._penalties
+            ],
         )
         session = self.session(setting)
         first = curriculum.train.first()
@@ -251,6 +252,15 @@ class OneShot(ABC):
             StudyError: If the supernet has not been trained.
         """
         return self._trained().probabilities()
+
+    @property
+    def penalized(self) -> tuple[str, ...]:
+        """The names of the metrics that penalties are on."""
+        return tuple(penalty.metric for penalty in self._penalties)
+
+    @property
+    def _penalties(self) -> Sequence[Penalty]:
+        return [self.penalties] if isinstance(self.penalties, Penalty) else self.penalties
 
     def describe(self) -> dict[str, Any]:
         """Return the method and its settings as JSON."""

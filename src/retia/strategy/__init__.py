@@ -24,7 +24,7 @@ from retia.strategy.predictor_guided import (
 )
 from retia.strategy.prior import Prior, Weights
 from retia.strategy.promoting import promoting
-from retia.strategy.protocol import Prepared, Promoting, Strategy
+from retia.strategy.protocol import Penalizing, Prepared, Promoting, Strategy
 from retia.strategy.random import Random
 from retia.strategy.regularized_evolution import RegularizedEvolution
 from retia.strategy.screened import Screened
@@ -52,6 +52,7 @@ __all__ = [
     "MedianStop",
     "NetworkMorphism",
     "ParzenModel",
+    "Penalizing",
     "Predictor",
     "PredictorGuided",
     "Prepared",

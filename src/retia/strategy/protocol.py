@@ -8,7 +8,7 @@ import numpy as np
 from retia.space import SearchSpace
 from retia.trial import History, Proposal, Run
 
-__all__ = ["Prepared", "Promoting", "Strategy"]
+__all__ = ["Penalizing", "Prepared", "Promoting", "Strategy"]
 
 
 class Strategy(Protocol):
@@ -54,6 +54,16 @@ class Prepared(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """Return the settings as JSON: a study's trials are scored by one preparation alone."""
+        ...
+
+
+@runtime_checkable
+class Penalizing(Protocol):
+    """An optional ability of a strategy with work before its first proposal: penalties steer that work."""
+
+    @property
+    def penalized(self) -> tuple[str, ...]:
+        """The names of the metrics that penalties are on."""
         ...
 
 

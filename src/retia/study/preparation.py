@@ -2,29 +2,32 @@
 
 import json
 import math
+import os
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from retia.errors import InfeasibleArchitecture, StudyError
+from retia.errors import InfeasibleArchitecture, SpaceError, StorageError, StudyError
 from retia.rng import stream
 from retia.space import Architecture, SearchSpace
-from retia.strategy import Prepared, Strategy
+from retia.strategy import Penalizing, Prepared, Strategy
 from retia.study.evaluator import CostEvaluator, Evaluator
-from retia.trial import Constraint, Run
+from retia.trial import Constraint, History, Objective, Run
 
 __all__ = [
     "PREPARED",
     "PreparationStep",
+    "derived",
     "preparation_record",
     "preparation_run",
     "prepared",
     "refuse_another_preparation",
 ]
 
-PREPARED, RECORD = "prepared", "progress.jsonl"
+PREPARED, RECORD, DERIVED = "prepared", "progress.jsonl", "derived.json"
 
 SAMPLES = 100
 """How many random architectures are counted before one that is affordable is looked for step by step."""
@@ -50,17 +53,68 @@ def prepared(
     evaluator: Evaluator,
     run: Run,
     costs: CostEvaluator | None,
+    objectives: Sequence[Objective],
     constraints: Sequence[Constraint],
 ) -> Evaluator:
     """Let the strategy do its work, if it has any, for the architectures that meet the bounds on costs, and
     return what scores the trials.
 
+    What the strategy then proposes first is stored in the folder of the run, for `derived`.
+
     Raises:
         StudyError: If no architecture seems to meet the bounds.
+
+    Warns:
+        RuntimeWarning: If a penalty is on a metric that is not an objective or a constraint.
     """
     if not isinstance(strategy, Prepared):
         return evaluator
-    return strategy.prepare(evaluator, replace(run, space=affordable(run.space, costs, constraints)))
+    _warn_of_penalties(strategy, objectives, constraints)
+    run = replace(run, space=affordable(run.space, costs, constraints))
+    scored_by = strategy.prepare(evaluator, run)
+    first = strategy.propose(run.space, History(objectives, constraints), 1, stream(run.seed, "derived"))
+    if first and run.directory is not None:
+        run.directory.mkdir(parents=True, exist_ok=True)
+        part = run.directory / f"{DERIVED}.{os.getpid()}.part"
+        part.write_text(first[0].architecture.to_json(), encoding="utf-8")
+        part.replace(run.directory / DERIVED)
+    return scored_by
+
+
+def derived(folder: Path) -> Architecture | None:
+    """Return what a strategy proposed first after its preparation, from its folder; None if nothing is
+    stored there.
+
+    Raises:
+        StorageError: If the file is damaged.
+    """
+    path = folder / DERIVED
+    if not path.is_file():
+        return None
+    try:
+        return Architecture.from_json(path.read_text(encoding="utf-8"))
+    except (ValueError, AttributeError, SpaceError) as error:
+        msg = (
+            f"The file '{path}' should hold an architecture, and can't be read "
+            f"({type(error).__name__}: {error}). Remove it, and run the study again to have it written."
+        )
+        raise StorageError(msg) from error
+
+
+def _warn_of_penalties(
+    strategy: Strategy, objectives: Sequence[Objective], constraints: Sequence[Constraint]
+) -> None:
+    """Warn if the study ranks its trials without a metric that the strategy penalizes."""
+    judged = {one.metric for one in (*objectives, *constraints)}
+    penalized = strategy.penalized if isinstance(strategy, Penalizing) else ()
+    if ignored := [metric for metric in dict.fromkeys(penalized) if metric not in judged]:
+        names = " and ".join(f"'{metric}'" for metric in ignored)
+        msg = (
+            f"{type(strategy).__name__} penalizes {names}, which the study does not judge by, so study.best "
+            f"is the best by {objectives[0].metric} alone. Take study.derived, the method's own choice, "
+            f"or add minimize='{ignored[0]}', or constraints=['{ignored[0]} <= ...']."
+        )
+        warnings.warn(msg, RuntimeWarning, stacklevel=4)
 
 
 def preparation_run(

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 from retia.errors import StudyError
 from retia.execute import executor_for, let_go, slots_of
 from retia.rng import stream_seed
-from retia.space import SearchSpace, Value
+from retia.space import Architecture, SearchSpace, Value
 from retia.storage import Database, Header, MemoryRecord, StudyRecord
 from retia.strategy import Prepared, Strategy
 from retia.study.checks import check_metrics, check_run
@@ -31,6 +31,7 @@ from retia.study.opening import arguments_of, check_complete, open_record
 from retia.study.preparation import (
     PREPARED,
     PreparationStep,
+    derived,
     preparation_record,
     preparation_run,
     prepared,
@@ -233,7 +234,7 @@ class Study:
                 self.space, stream_seed(self.seed, "prepare"), self.device, self.directory, tell
             )
             evaluator = self._scored_by = prepared(
-                strategy, self.evaluator, run, self.costs, self.constraints
+                strategy, self.evaluator, run, self.costs, self.objectives, self.constraints
             )
             needed = tuple(dict.fromkeys(one.metric for one in (*self.objectives, *self.constraints)))
             loop = Loop(
@@ -400,6 +401,17 @@ class Study:
     def prepared_by(self) -> Mapping[str, Any] | None:
         """The one-shot method whose supernet scored the trials, as JSON; None if the evaluator itself did."""
         return self._prepared_by
+
+    @property
+    def derived(self) -> Architecture | None:
+        """The first choice of the one-shot method itself, such as the argmax of DARTS with its penalty, also
+        of an opened study; None if no method prepared the study. `best` is the best by the objectives.
+
+        Raises:
+            StudyError: If the folder of the study's files holds those of another study.
+            StorageError: If what is stored is damaged.
+        """
+        return None if self.prepared_by is None else derived(self.prepared_directory)
 
     @property
     def preparation(self) -> list[PreparationStep]:
