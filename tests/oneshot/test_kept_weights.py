@@ -102,3 +102,24 @@ def test_a_retrained_model_loads_also_from_a_study_that_is_opened_again(given, t
     assert measured.popitem()[1] == measured.popitem()[1]
     scratch, shared = (one.best.load().stem.weight for one in (first, first.retrained))
     assert scratch.shape != shared.shape or not torch.equal(scratch, shared)
+
+
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        width = retia.choice("width", [2, 4])
+        self.embedding, self.head = nn.Embedding(5, width), nn.Linear(width, 5, bias=False)
+        self.head.weight = self.embedding.weight
+
+    def forward(self, tokens):
+        return self.head(self.embedding(tokens))
+
+
+def test_weights_that_a_model_ties_are_tied_again(tmp_path):
+    tokens = torch.arange(60) % 5
+    recipe = retia.LanguageModeling(tokens, tokens, context=4, epochs=1, batch_size=4, device="cpu")
+    study = retia.Study(ModelSpace(Tied), recipe, minimize="loss", storage=tmp_path / "a.db")
+    study.run(SPOS(), trials=2)
+    model = study.best.load()
+    assert model.head.weight is model.embedding.weight
+    assert recipe.measure(model)["loss"] == pytest.approx(study.best.metrics["loss"], abs=1e-6)

@@ -71,8 +71,7 @@ class SupernetEvaluator:
         judged = training.measure(self.supernet)
         if self._parameter_free:
             judged[PARAMETER_FREE] = share_parameter_free(architecture, self._parameter_free)
-        if run.keep_weights and run.directory is not None:
-            save_weights(self.supernet.subnet(), run)
+        save_weights(self.supernet.extract(), run)
         return judged
 
     def describe(self) -> dict[str, Any]:
