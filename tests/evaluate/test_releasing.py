@@ -8,11 +8,10 @@ from torch import nn
 
 import retia
 from retia.evaluate import Regression
-from retia.evaluate.going_on import CHECKPOINT
 from retia.nn import ModelSpace
 from retia.strategy import ASHA, Random
 from retia.study import Repeated, Study
-from retia.trial import Run
+from retia.trial import CHECKPOINT, Run
 
 
 class Pair(nn.Sequential):

@@ -16,15 +16,25 @@ from retia.cost import Costs, Example
 from retia.errors import ArchitectureError, EvaluationError
 from retia.evaluate.checks import check_inputs
 from retia.evaluate.data import Data, LoadedData, TensorData, as_data, describe_data
-from retia.evaluate.going_on import CHECKPOINT, Checkpoints, remove_unfinished
 from retia.evaluate.inheritance import inherit_from_parent
 from retia.evaluate.measurement import Measurement
 from retia.evaluate.optimization import OptimizerLike, ScheduleLike, make_optimizers, make_schedule
 from retia.evaluate.settings import Searched, check_settings, describe_setting, is_domain
 from retia.evaluate.weights import save_weights
-from retia.nn import Batch, Nest, inputs_of, run_on, sample_count, seeded, targets_of
+from retia.nn import (
+    Batch,
+    Nest,
+    Resumption,
+    inputs_of,
+    misfit_of,
+    remove_unfinished,
+    run_on,
+    sample_count,
+    seeded,
+    targets_of,
+)
 from retia.space import Architecture, Domain
-from retia.trial import Run
+from retia.trial import CHECKPOINT, Run
 
 __all__ = ["Loss", "Trainable", "Training", "memory_format_of"]
 
@@ -409,17 +419,17 @@ class Training:
             )
             raise EvaluationError(msg)
         costs = self.costs()(architecture, run)
-        checkpoints = Checkpoints(
+        resumption = Resumption(
             run, {"architecture": dict(architecture), "training": self._described_settings()}
         )
-        with checkpoints.settled():
+        with resumption.settled():
             with seeded(run.seed):
                 model: nn.Module = space.build(architecture)
-                state = checkpoints.found(model)
+                state = resumption.found(lambda state: misfit_of(model, state["parts"]["model"]))
                 if self.inherit_weights and state is None and run.resume_from is None:
                     inherit_from_parent(model, run, self.example_inputs)
                 trainer = Trainer(model, replace(self, device=run.device or self.device), seed=run.seed)
-                metrics = trainer.fit(run.report, fidelity=run.fidelity, state=state, checkpoints=checkpoints)
+                metrics = trainer.fit(run.report, fidelity=run.fidelity, state=state, resumption=resumption)
                 if self.test is not None:
                     metrics |= {
                         f"test_{name}": value

@@ -137,4 +137,4 @@ class Run:
             )
             raise EvaluationError(msg)
         space: Any = self.space
-        return space.resumption(self, CHECKPOINT)
+        return space.resumption(self)
