@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from retia.errors import StorageError, StudyError
 from retia.space import Integer, SearchSpace
 from retia.strategy import Listed, Random
 from retia.study import Study, architecture_evaluator
-from retia.trial import Proposal
+from retia.trial import Proposal, StrategyCapabilities
 
 SPACE = SearchSpace({"x": Integer(0, 9)})
 
@@ -49,8 +50,8 @@ class Prepares:
         )
         return scored
 
-    def describe(self):
-        return {"type": self.name}
+    def capabilities(self):
+        return StrategyCapabilities(prepare=self.prepare, settings=lambda: {"type": self.name})
 
     def propose(self, space, history, n, rng):
         return [
@@ -266,7 +267,8 @@ def test_a_damaged_first_choice_is_an_error(text, tmp_path):
 
 
 class Penalized(Prepares):
-    penalized = ("size", "size")
+    def capabilities(self):
+        return replace(super().capabilities(), penalizes=("size", "size"))
 
 
 @pytest.mark.parametrize("more", [{"minimize": "size"}, {"constraints": ["size <= 7"]}])

@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from typing import Literal, Self, TypeAlias
 
 from retia.space import SearchSpace
-from retia.study.evaluator import ArchitectureEvaluator, Evaluator
-from retia.study.repeated import Repeated
-from retia.trial import WEIGHTS, History, Trial
+from retia.study.architecture_function import ArchitectureEvaluator
+from retia.trial import WEIGHTS, Buildable, Evaluator, History, Trial, capabilities_of
 
 __all__ = ["KEEP_WEIGHTS", "KeepWeights", "KeptWeights"]
 
@@ -40,12 +39,10 @@ class KeptWeights:
     ) -> Self | None:
         """Return what removes weights; None if nothing is to be removed.
 
-        An evaluator with `inherit_weights` lets models start from the weights of any earlier trial that a
-        strategy chooses, so that all are kept.
+        Where models inherit weights, all are kept: a strategy may derive an architecture from any trial.
         """
-        judge = evaluator.evaluator if isinstance(evaluator, Repeated) else evaluator
-        models = hasattr(space, "build") and not isinstance(judge, ArchitectureEvaluator)
-        kept = policy in ("none", "all") or getattr(judge, "inherit_weights", False)
+        models = isinstance(space, Buildable) and not isinstance(evaluator, ArchitectureEvaluator)
+        kept = policy in ("none", "all") or capabilities_of(evaluator).inherits
         return None if kept or not models else cls(policy, history)
 
     def settle(self, ended: Trial, running: Iterable[Trial], spent: Collection[int], *, below: float) -> None:

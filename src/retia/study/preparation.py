@@ -13,9 +13,16 @@ from typing import Any
 from retia.errors import InfeasibleArchitecture, SpaceError, StorageError, StudyError
 from retia.rng import stream
 from retia.space import Architecture, SearchSpace
-from retia.strategy import Penalizing, Prepared, Strategy
-from retia.study.evaluator import CostEvaluator, Evaluator
-from retia.trial import Constraint, History, Objective, Run
+from retia.strategy import Strategy
+from retia.trial import (
+    Constraint,
+    CostEvaluator,
+    Evaluator,
+    History,
+    Objective,
+    Run,
+    StrategyCapabilities,
+)
 
 __all__ = [
     "PREPARED",
@@ -25,6 +32,8 @@ __all__ = [
     "preparation_run",
     "prepared",
     "refuse_another_preparation",
+    "store_derived",
+    "warn_of_penalties",
 ]
 
 PREPARED, RECORD, DERIVED = "prepared", "progress.jsonl", "derived.json"
@@ -49,36 +58,21 @@ class PreparationStep:
 
 
 def prepared(
-    strategy: Strategy,
+    abilities: StrategyCapabilities,
     evaluator: Evaluator,
     run: Run,
     costs: CostEvaluator | None,
-    objectives: Sequence[Objective],
     constraints: Sequence[Constraint],
 ) -> Evaluator:
     """Let the strategy do its work, if it has any, for the architectures that meet the bounds on costs, and
     return what scores the trials.
 
-    What the strategy then proposes first is stored in the folder of the run, for `derived`.
-
     Raises:
         StudyError: If no architecture seems to meet the bounds.
-
-    Warns:
-        RuntimeWarning: If a penalty is on a metric that is not an objective or a constraint.
     """
-    if not isinstance(strategy, Prepared):
+    if abilities.prepare is None:
         return evaluator
-    _warn_of_penalties(strategy, objectives, constraints)
-    run = replace(run, space=affordable(run.space, costs, constraints))
-    scored_by = strategy.prepare(evaluator, run)
-    first = strategy.propose(run.space, History(objectives, constraints), 1, stream(run.seed, "derived"))
-    if first and run.directory is not None:
-        run.directory.mkdir(parents=True, exist_ok=True)
-        part = run.directory / f"{DERIVED}.{os.getpid()}.part"
-        part.write_text(first[0].architecture.to_json(), encoding="utf-8")
-        part.replace(run.directory / DERIVED)
-    return scored_by
+    return abilities.prepare(evaluator, replace(run, space=affordable(run.space, costs, constraints)))
 
 
 def derived(folder: Path) -> Architecture | None:
@@ -101,12 +95,30 @@ def derived(folder: Path) -> Architecture | None:
         raise StorageError(msg) from error
 
 
-def _warn_of_penalties(
-    strategy: Strategy, objectives: Sequence[Objective], constraints: Sequence[Constraint]
+def store_derived(strategy: Strategy, run: Run, history: History) -> None:
+    """Store what a strategy proposes first after its preparation, for `derived`.
+
+    Args:
+        strategy: The strategy.
+        run: The run of the preparation.
+        history: The history of no trials.
+    """
+    first = strategy.propose(run.space, history, 1, stream(run.seed, "derived"))
+    if first and run.directory is not None:
+        run.directory.mkdir(parents=True, exist_ok=True)
+        part = run.directory / f"{DERIVED}.{os.getpid()}.part"
+        part.write_text(first[0].architecture.to_json(), encoding="utf-8")
+        part.replace(run.directory / DERIVED)
+
+
+def warn_of_penalties(
+    strategy: Strategy,
+    penalized: Sequence[str],
+    objectives: Sequence[Objective],
+    constraints: Sequence[Constraint],
 ) -> None:
-    """Warn if the study ranks its trials without a metric that the strategy penalizes."""
+    """Warn if a strategy penalizes metrics that the study does not judge by."""
     judged = {one.metric for one in (*objectives, *constraints)}
-    penalized = strategy.penalized if isinstance(strategy, Penalizing) else ()
     if ignored := [metric for metric in dict.fromkeys(penalized) if metric not in judged]:
         names = " and ".join(f"'{metric}'" for metric in ignored)
         msg = (
@@ -114,7 +126,7 @@ def _warn_of_penalties(
             f"is the best by {objectives[0].metric} alone. Take study.derived, the method's own choice, "
             f"or add minimize='{ignored[0]}', or constraints=['{ignored[0]} <= ...']."
         )
-        warnings.warn(msg, RuntimeWarning, stacklevel=4)
+        warnings.warn(msg, RuntimeWarning, stacklevel=3)
 
 
 def preparation_run(
