@@ -34,7 +34,7 @@ from retia.nn import (
     targets_of,
 )
 from retia.space import Architecture, Domain
-from retia.trial import CHECKPOINT, Buildable, Capabilities, Run, as_json
+from retia.trial import CHECKPOINT, Buildable, Capabilities, Run, TrialStopped, as_json
 
 __all__ = ["Loss", "Training", "memory_format_of"]
 
@@ -425,9 +425,9 @@ class Training:
             raise EvaluationError(msg)
         costs = self.costs()(architecture, run)
         resumption = Resumption(
-            run, {"architecture": dict(architecture), "training": self._described_settings()}
+            run, CHECKPOINT, {"architecture": dict(architecture), "training": self._described_settings()}
         )
-        with resumption.settled():
+        with resumption.settled(TrialStopped):
             with seeded(run.seed):
                 model: nn.Module = space.build(architecture)
                 state = resumption.found(lambda state: misfit_of(model, state["parts"]["model"]))

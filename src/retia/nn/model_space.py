@@ -21,7 +21,6 @@ from retia.nn.seeding import preserved, seeded
 from retia.nn.tensor_file import load_weights, write_weights
 from retia.space import Builder, Domain, Parameter, Restriction, SearchSpace, Tracer, Value, fitting_trace
 from retia.space import explore as explore_constructor
-from retia.trial import Run
 
 __all__ = ["ModelSpace"]
 
@@ -245,9 +244,9 @@ class ModelSpace(SearchSpace):
         if not any(tensor.is_meta for tensor in model.state_dict().values()):
             write_weights(path, model)
 
-    def resumption(self, run: Run) -> Resumption:
+    def resumption(self, run: Any, checkpoint: str) -> Resumption:
         """Return what saves and loads the states of a trial's training; see `Run.save` and `Run.resume`."""
-        return Resumption(run)
+        return Resumption(run, checkpoint)
 
     def load(
         self, architecture: Mapping[str, Value], path: Path, device: str | torch.device | None = None

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from retia.errors import EvaluationError, StorageError
 from retia.nn.checkpoint import load_checkpoint, save_checkpoint
-from retia.trial import CHECKPOINT, Run, TrialStopped
 
 __all__ = ["Resumption", "misfit_of", "remove_unfinished"]
 
@@ -33,13 +32,14 @@ class Resumption:
     metrics: if its process dies at that moment, it goes on from the state before.
 
     Args:
-        run: The trial's circumstances.
+        run: The trial's `Run`.
+        checkpoint: The name of the file from which another trial goes on.
         identity: What the training depends on, as JSON. Default: the seed, for a training loop that uses
             `Run.save` and `Run.resume`.
     """
 
-    def __init__(self, run: Run, identity: Mapping[str, Any] | None = None) -> None:
-        self._run = run
+    def __init__(self, run: Any, checkpoint: str, identity: Mapping[str, Any] | None = None) -> None:
+        self._run, self._checkpoint = run, checkpoint
         self._identity = {"loop": "run.save", "seed": run.seed} if identity is None else identity
         self._kept_at, self._seconds = -math.inf, 0.0
         self.step = 0
@@ -62,7 +62,7 @@ class Resumption:
         if run.resume_from is None:
             return None
         reached = "" if run.resumed_fidelity is None else f" after a fidelity of {run.resumed_fidelity:g}"
-        return self._usable(run.resume_from / CHECKPOINT, misfit, f"was to go on{reached}")
+        return self._usable(run.resume_from / self._checkpoint, misfit, f"was to go on{reached}")
 
     def keep(self, state: Mapping[str, Any], *, ended: bool) -> None:
         """Keep a state, where a trial can go on from it.
@@ -74,7 +74,7 @@ class Resumption:
         path, run = self._unfinished, self._run
         if path is None or (run.fidelity is None and (ended or run.began is None)):
             return
-        save_checkpoint(path.with_name(CHECKPOINT) if ended else path, state, self._identity)
+        save_checkpoint(path.with_name(self._checkpoint) if ended else path, state, self._identity)
 
     def keep_sparingly(self, state: Callable[[], Mapping[str, Any]]) -> None:
         """Keep the state under way of a trial of a stored study, so seldom that a twentieth of the training
@@ -93,7 +93,7 @@ class Resumption:
         """
         if self._unfinished is None:
             return
-        ended = self._unfinished.with_name(CHECKPOINT)
+        ended = self._unfinished.with_name(self._checkpoint)
         if not completed:
             ended.unlink(missing_ok=True)
         elif self._run.fidelity is not None and self._unfinished.exists() and not ended.exists():
@@ -101,11 +101,15 @@ class Resumption:
         remove_unfinished(self._unfinished.parent)
 
     @contextmanager
-    def settled(self) -> Generator[None]:
-        """Settle when the trial ends, but not when it is cut off by an interrupt."""
+    def settled(self, stopped: type[BaseException]) -> Generator[None]:
+        """Settle when the trial ends, but not when it is cut off by an interrupt.
+
+        Args:
+            stopped: The exception that stops a trial, beside every `Exception`.
+        """
         try:
             yield
-        except (Exception, TrialStopped):
+        except (Exception, stopped):
             self.settle(completed=False)
             raise
         self.settle(completed=True)

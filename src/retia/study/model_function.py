@@ -106,11 +106,11 @@ class ModelEvaluator:
                 run,
             )
         except (Exception, TrialStopped) as error:  # an interrupt leaves the saved state, as a kill does
-            space.resumption(run).settle(completed=False)
+            space.resumption(run, CHECKPOINT).settle(completed=False)
             if isinstance(error, TrialStopped):
                 _keep_weights(model, run, earlier)
             raise
-        space.resumption(run).settle(completed=result is not None)
+        space.resumption(run, CHECKPOINT).settle(completed=result is not None)
         if (
             result is None and run.resumed_step
         ):  # its process died after the last step, before the metrics were returned

@@ -30,6 +30,6 @@ class WeightKeeping(Protocol):
         """Build a model with the weights from a file, in evaluation mode."""
         ...
 
-    def resumption(self, run: Any) -> Any:
+    def resumption(self, run: Any, checkpoint: str) -> Any:
         """Return what saves and loads the states of a trial's training; see `Run.save` and `Run.resume`."""
         ...

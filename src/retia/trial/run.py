@@ -137,4 +137,4 @@ class Run:
                 f"({type(self.space).__name__}) builds none. Search a ModelSpace."
             )
             raise EvaluationError(msg)
-        return self.space.resumption(self)
+        return self.space.resumption(self, CHECKPOINT)
