@@ -91,7 +91,7 @@ def test_a_retrained_model_loads_also_from_a_study_that_is_opened_again(given, t
 
     first = study()
     first.run(DARTS(), trials=4)
-    first.run_retrained(2)
+    retia.study.run_retrained(first, 2)
     measured = {}
     for one in (first, study()):
         best = one.retrained.best

@@ -71,14 +71,15 @@ def export(
 def _example(study: "Study", loaded: UserFile) -> Any:
     """Return the example of the file, or what the study's costs know of the models' input."""
     from retia.searching import with_costs
+    from retia.trial import capabilities_of
 
     if (given := loaded.get("example")) is not None:
         return given
-    example = getattr(with_costs(study).costs, "example", None)
+    example = capabilities_of(with_costs(study).spec.counts).example
     if example is None:
         msg = (
             "An export needs an example input, and the study's evaluator "
-            f"({type(study.evaluator).__name__}) has no data to take one from. "
+            f"({type(study.spec.judge).__name__}) has no data to take one from. "
             f"Write example = torch.zeros(2, ...) in {loaded.path.name}, "
             "or give the study costs=retia.Costs(input_shape)."
         )

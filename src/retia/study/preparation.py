@@ -126,7 +126,7 @@ def warn_of_penalties(
             f"is the best by {objectives[0].metric} alone. Take study.derived, the method's own choice, "
             f"or add minimize='{ignored[0]}', or constraints=['{ignored[0]} <= ...']."
         )
-        warnings.warn(msg, RuntimeWarning, stacklevel=3)
+        warnings.warn(msg, RuntimeWarning, stacklevel=6)
 
 
 def preparation_run(
