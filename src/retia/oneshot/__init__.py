@@ -17,6 +17,7 @@ from retia.oneshot.sampling import PathSampler, PathSession
 from retia.oneshot.sandwich import Sandwich
 from retia.oneshot.snas import SNAS
 from retia.oneshot.spos import SPOS
+from retia.oneshot.stored_supernet import load_supernet
 from retia.oneshot.supernet_evaluator import SupernetEvaluator
 
 __all__ = [
@@ -43,4 +44,5 @@ __all__ = [
     "Session",
     "Setting",
     "SupernetEvaluator",
+    "load_supernet",
 ]
