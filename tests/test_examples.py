@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
+import retia
+from retia.testing import check_evaluator, check_one_shot, check_strategy, check_supernet
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -149,6 +152,47 @@ def test_two_inputs(capsys):
     few = example.made(4, 3)
     assert study.best.load()(few["measured"], few["category"]).shape == (4, 2)
     assert "valid 0." in capsys.readouterr().out
+
+
+def test_a_strategy_is_added():
+    example = loaded("extend_strategy")
+    found = [example.main(seed).best.architecture for seed in range(5)]
+    assert found == [{"x": 9, "y": 2, "z": 14}] * 5  # random search finds it once in 12 seeds
+    check_strategy(example.Elite)
+
+
+def test_an_elastic_layer_is_added():
+    example = loaded("extend_elastic_layer")
+    supernet = example.main()
+    assert supernet.model.full("weight").shape == (6, 4)
+    assert torch.equal(supernet.subnet().weight, supernet.model.full("weight")[[0, 1, 3, 4]])
+    x = torch.ones(2, 4)
+    values, gates = x @ supernet.model.full("weight")[:2].T, x @ supernet.model.full("weight")[3:5].T
+    assert torch.allclose(supernet(x), values * gates.sigmoid())
+    space = retia.ModelSpace(lambda: example.Gated(4, retia.choice("outputs", [2, 3, 5])))
+    check_supernet(space, torch.ones(5, 4))
+
+
+def test_a_one_shot_method_is_added():
+    example = loaded("extend_one_shot")
+    ranking = [architecture["dropout"] for architecture in example.main()]
+    assert ranking == [0.0, 0.5, 0.9]  # the more dropout, the higher the held-out loss
+    check_one_shot(example.MeanLoss)
+
+
+def test_an_evaluator_is_added():
+    example = loaded("extend_evaluator")
+    study = example.main()
+    errors = {trial.architecture["act"]: trial.metrics["error"] for trial in study.trials}
+    assert errors["relu"] < 1e-12  # the targets are a linear map of its outputs
+    assert min(errors["identity"], errors["tanh"]) > 0.01
+    x = torch.eye(3)
+    space = retia.ModelSpace(example.net)
+    check_evaluator(lambda: example.LeastSquares(x, x[:, :1]), space)
+    identity = space.validate({"act": "identity"})
+    x = torch.tensor([[1.0], [2.0], [3.0]])  # y = w x fits y = (1, 2, 2) best with w = 11 / 14
+    error = example.LeastSquares(x, torch.tensor([[1.0], [2.0], [2.0]]))(identity, retia.Run(space))["error"]
+    assert error == pytest.approx((9 - 121 / 14) / 3, rel=1e-5)
 
 
 @pytest.mark.slow
