@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 from retia.oneshot import (
@@ -110,12 +111,23 @@ class Short(Session):
         return iter([next(ranked), next(ranked)])
 
 
+class Careless(Session):
+    """It says that it learns choices, and does not look at the penalties."""
+
+    def probabilities(self):
+        return {"mix": np.array([0.5, 0.5])}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Method(OneShot):
     kind: type = Session
 
     def session(self, setting):
         return self.kind(setting)
+
+
+class Learning(Method):
+    learns_choices = True
 
 
 def test_a_correct_method_passes():
@@ -137,3 +149,8 @@ def test_a_correct_method_passes():
 def test_a_wrong_method_is_found(kind, law, says, moves_generators):
     with pytest.raises(AssertionError, match=says):
         law(lambda: Method(kind=kind))
+
+
+def test_a_method_that_ignores_penalties_is_found():
+    with pytest.raises(AssertionError, match=r"is 0\.500, with a penalty 0\.500"):
+        laws.a_penalty_makes_costs_less_probable(lambda: Learning(kind=Careless))

@@ -13,7 +13,7 @@ import json
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from retia.evaluate import Classification, Training
 from retia.nn import ModelSpace, layer_choice
-from retia.oneshot import OneShot, SupernetEvaluator
+from retia.oneshot import OneShot, Penalty, SupernetEvaluator
 from retia.rng import stream
 from retia.space import Architecture
 from retia.study import Study
@@ -87,6 +87,20 @@ def an_interrupted_training_goes_on_to_the_same_end(make_method: MakeOneShot) ->
     )
 
 
+def a_penalty_makes_costs_less_probable(make_method: MakeOneShot) -> None:
+    """In a method that learns choices, a penalty on parameters lowers the probability of a convolution."""
+    if not make_method().learns_choices:
+        return
+
+    def probability(method: OneShot) -> float:
+        method.train(_space(), _evaluator())
+        return float(method.probabilities()["mix"][1])
+
+    free = probability(make_method())
+    penalized = probability(replace(make_method(), penalties=Penalty("params", scale=10.0)))
+    assert penalized < free, f"the probability of 'conv' is {free:.3f}, with a penalty {penalized:.3f}"
+
+
 def asking_a_method_twice_changes_nothing(make_method: MakeOneShot) -> None:
     """The same history gets the same proposals, and what was tried is not proposed again."""
     method, space, history = make_method(), _space(), History([Objective("accuracy", "maximize")])
@@ -126,6 +140,7 @@ ONE_SHOT_LAWS: tuple[OneShotLaw, ...] = (
     the_weights_learn,
     the_same_seed_trains_the_same,
     an_interrupted_training_goes_on_to_the_same_end,
+    a_penalty_makes_costs_less_probable,
     asking_a_method_twice_changes_nothing,
     global_generators_stay_as_they_are,
     its_settings_are_json,
