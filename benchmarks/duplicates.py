@@ -8,7 +8,7 @@ The evaluator counts how often it is asked for the same cell after as many epoch
 like is another fidelity, and so another evaluation). Above retia's strategies the study answers a known
 proposal from its records and asks again: how many proposals that concerned is shown beside. Optuna's samplers
 propose by `suggest_categorical`, as a user would write it; their CMA-ES, which takes no categories, by
-`suggest_int`. GP and GPSampler run with three seeds at most, for a run takes them up to 20 s. The regret of
+`suggest_int`. OptunaGP and GPSampler run with three seeds at most, for a run takes them up to 20 s. The regret of
 those with several fidelities is of 200 trials as well, most of which cost 12 epochs.
 """
 
@@ -34,7 +34,7 @@ OURS: Mapping[str, Callable[[], Strategy]] = {
     "SuccessiveHalving(Random())": lambda: retia.SuccessiveHalving(retia.Random(), fidelities=FIDELITIES),
     "Hyperband(Random())": lambda: retia.Hyperband(retia.Random(), fidelities=FIDELITIES),
     "BOHB": lambda: retia.BOHB(fidelities=FIDELITIES),
-    "GP": retia.GP,
+    "OptunaGP": retia.OptunaGP,
 }
 THEIRS: Mapping[str, Callable[[int], optuna.samplers.BaseSampler]] = {
     "Optuna RandomSampler": lambda seed: optuna.samplers.RandomSampler(seed=seed),
@@ -46,7 +46,7 @@ THEIRS: Mapping[str, Callable[[int], optuna.samplers.BaseSampler]] = {
     "Optuna CmaEsSampler, integers": lambda seed: optuna.samplers.CmaEsSampler(seed=seed),
     "Optuna GPSampler": lambda seed: optuna.samplers.GPSampler(seed=seed),
 }
-MOST_SEEDS = {"GP": 3, "Optuna GPSampler": 3}
+MOST_SEEDS = {"OptunaGP": 3, "Optuna GPSampler": 3}
 
 
 @dataclass

@@ -71,7 +71,7 @@ def on_their_own(known: Sequence[Architecture] = ()) -> Mapping[str, Callable[[]
 
 AFTER_EVOLUTION: Mapping[str, Callable[[], Strategy]] = {
     "TPE": retia.TPE,
-    "GP": retia.GP,
+    "OptunaGP": retia.OptunaGP,
     "PredictorGuided(GaussianProcess())": lambda: retia.PredictorGuided(retia.GaussianProcess()),
     "BANANAS": retia.BANANAS,
     "Reinforce": retia.Reinforce,

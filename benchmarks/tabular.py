@@ -33,7 +33,7 @@ STRATEGIES: Mapping[str, Callable[[], Strategy]] = {
         retia.GaussianProcess(OneHot())
     ),
 }
-"""What makes a fresh strategy of one fidelity, by what the tables call it. GP, a run of which takes a while,
+"""What makes a fresh strategy of one fidelity, by what the tables call it. OptunaGP, a run of which takes a while,
 is left out.
 """
 

@@ -86,7 +86,6 @@ if TYPE_CHECKING:
         ASHA,
         BOHB,
         CMAES,
-        GP,
         NSGA2,
         TPE,
         Fallback,
@@ -97,6 +96,7 @@ if TYPE_CHECKING:
         LocalSearch,
         MedianStop,
         NetworkMorphism,
+        OptunaGP,
         PredictorGuided,
         Prior,
         Random,
@@ -119,7 +119,6 @@ __all__ = [
     "DARTS",
     "ENAS",
     "GDAS",
-    "GP",
     "NSGA2",
     "PCDARTS",
     "PPO",
@@ -155,6 +154,7 @@ __all__ = [
     "NeuralEnsemble",
     "Objective",
     "OnceForAll",
+    "OptunaGP",
     "Parameter",
     "Penalty",
     "PredictorGuided",
@@ -232,9 +232,9 @@ _HOMES = {
     "retia.searching": "check search",
     "retia.predictor": "BANANAS GaussianProcess GradientBoosting NeuralEnsemble PPO RandomForest Reinforce",
     "retia.strategy": (
-        "ASHA BOHB CMAES Fallback Filtered GP GridSearch Hyperband Listed LocalSearch MedianStop NSGA2 "
-        "NetworkMorphism PredictorGuided Prior Random RegularizedEvolution Screened SuccessiveHalving TPE "
-        "WarmStarted"
+        "ASHA BOHB CMAES Fallback Filtered GridSearch Hyperband Listed LocalSearch MedianStop NSGA2 "
+        "NetworkMorphism OptunaGP PredictorGuided Prior Random RegularizedEvolution Screened "
+        "SuccessiveHalving TPE WarmStarted"
     ),
     "retia.study": "Repeated Study architecture_evaluator evaluator",
     "retia.supernet": "Supernet elastic load_pretrained recalibrate",

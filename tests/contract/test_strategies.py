@@ -8,7 +8,7 @@ import pytest
 from retia.space import Architecture
 from retia.strategy import (
     CMAES,
-    GP,
+    OptunaGP,
     NSGA2,
     TPE,
     Fallback,
@@ -75,7 +75,7 @@ def test_gp(law: StrategyLaw) -> None:
     startup = {laws.running_trials_do_not_break_it: 60, laws.several_objectives_do_not_break_it: 36}.get(
         law, 25
     )
-    law(lambda: GP(startup=startup))
+    law(lambda: OptunaGP(startup=startup))
 
 
 # --- the suite itself finds what it looks for

@@ -127,5 +127,5 @@ def test_numbers_in_their_range(settings):
 
 
 def test_it_wraps_strategies():
-    with pytest.raises(StudyError, match="MedianStop wraps an object with a method propose"):
+    with pytest.raises(StudyError, match="MedianStop must wrap an object with a method propose"):
         MedianStop(Random)

@@ -6,8 +6,8 @@ from retia.errors import SpaceError, StudyError
 from retia.predictor import BANANAS
 from retia.rng import stream
 from retia.space import Architecture, Categorical, Integer, Real, SearchSpace, Subset
-from retia.strategy import PredictorGuided, targets_of
-from retia.strategy.acquisition import acquire, expected_improvement, normal_scores, scalarize
+from retia.strategy import PredictorGuided, normal_scores, targets_of
+from retia.strategy.surrogate.acquisition import acquire, expected_improvement, scalarize
 from retia.study import Study, architecture_evaluator
 from retia.trial import Constraint, History, Objective, Trial
 
@@ -270,8 +270,8 @@ def test_several_objectives_spread_over_the_front():
             {"acquisition": "luck"},
             r"acquisition is one of \['improvement', 'thompson', 'bound'\], got 'luck'",
         ),
-        ({"initial": 0}, "'initial' of PredictorGuided is a whole number of at least 1, got 0"),
-        ({"bound": -1}, "'bound' of PredictorGuided is a number at least 0, got -1"),
+        ({"initial": 0}, "'initial' of PredictorGuided must be an integer of at least 1, got 0"),
+        ({"bound": -1}, "'bound' of PredictorGuided must be a number of at least 0, got -1"),
         ({"mutants": 0, "randoms": 0}, "needs candidates, got mutants=0 and randoms=0"),
     ],
 )

@@ -35,8 +35,8 @@ def test_a_wrapper_wraps_strategies_that_only_propose(wrap):
         wrap(Preparing())
     with pytest.raises(
         StudyError,
-        match=r"wraps an object with a method propose, such as retia.Random\(\), got <class 'retia.strategy.random.Random'>",
+        match=r"must wrap an object with a method propose, such as retia.Random\(\), got <class 'retia.strategy.random.Random'>",
     ):
         wrap(Random)
-    with pytest.raises(StudyError, match="wraps an object with a method propose, .*, got 'random'"):
+    with pytest.raises(StudyError, match="must wrap an object with a method propose, .*, got 'random'"):
         wrap("random")

@@ -24,7 +24,7 @@ STRATEGIES: Mapping[str, Callable[[], "Strategy"]] = {
     "local": lambda: retia.LocalSearch(),
     "tpe": lambda: retia.TPE(),
     "cmaes": lambda: retia.CMAES(),
-    "gp": lambda: retia.GP(),
+    "optuna-gp": lambda: retia.OptunaGP(),
     "bananas": lambda: retia.BANANAS(),
     "predictor": lambda: retia.PredictorGuided(retia.GaussianProcess()),
     "reinforce": lambda: retia.Reinforce(),
