@@ -216,7 +216,11 @@ def test_ppo_keeps_near_to_the_policy_before():
     ("make", "arguments", "says"),
     [
         (Reinforce, {"batch": 0}, "'batch' of Reinforce must be an integer of at least 1, got 0"),
-        (Reinforce, {"decay": 1.0}, "'decay' of Reinforce must be a number of at least 0 and below 1, got 1.0"),
+        (
+            Reinforce,
+            {"decay": 1.0},
+            "'decay' of Reinforce must be a number of at least 0 and below 1, got 1.0",
+        ),
         (PPO, {"clip": 0.0}, "'clip' of PPO must be a number above 0, got 0.0"),
         (PPO, {"entropy": -1.0}, "'entropy' of PPO must be a number of at least 0, got -1.0"),
     ],

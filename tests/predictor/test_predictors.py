@@ -152,7 +152,10 @@ def test_neural_members_are_trained_apart():
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: GaussianProcess(most=1), "'most' of GaussianProcess must be an integer of at least 2, got 1"),
+        (
+            lambda: GaussianProcess(most=1),
+            "'most' of GaussianProcess must be an integer of at least 2, got 1",
+        ),
         (lambda: RandomForest(trees=0), "'trees' of RandomForest must be an integer of at least 1, got 0"),
         (
             lambda: RandomForest(share=1.5),
@@ -167,7 +170,10 @@ def test_neural_members_are_trained_apart():
             lambda: NeuralEnsemble(members=0),
             "'members' of NeuralEnsemble must be an integer of at least 1, got 0",
         ),
-        (lambda: NeuralEnsemble(rate=float("nan")), "'rate' of NeuralEnsemble must be a number above 0, got nan"),
+        (
+            lambda: NeuralEnsemble(rate=float("nan")),
+            "'rate' of NeuralEnsemble must be a number above 0, got nan",
+        ),
         (lambda: Paths(longest=0), "'longest' of Paths must be an integer of at least 1, got 0"),
         (
             lambda: WeisfeilerLehman(rounds=-1),

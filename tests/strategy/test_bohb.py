@@ -70,9 +70,7 @@ def test_a_density_is_one_over_the_conditional_space():
         {"op": "conv", "kernel": 5, "bias": False},
     )
     everything = list(space.enumerate())
-    found = dict(
-        zip(everything, np.exp(kernel.log_density(rows_of(flat, everything))).tolist(), strict=True)
-    )
+    found = dict(zip(everything, np.exp(kernel.log_density(rows_of(flat, everything))).tolist(), strict=True))
     assert sum(found.values()) == pytest.approx(1)
     drawn = [kernel.sample(stream(0, "draw", i), widening=1.0) for i in range(3000)]
     for architecture, share in found.items():

@@ -388,7 +388,9 @@ def test_only_strategies_that_propose_architectures_are_wrapped(wrap):
         MedianStop(BOHB(fidelities=(1, 3))),
         Filtered(ASHA(Random(), fidelities=(1, 3)), bool),
     ):
-        with pytest.raises(StudyError, match="sets the fidelities of trials, and so does (ASHA|BOHB) inside it"):
+        with pytest.raises(
+            StudyError, match="sets the fidelities of trials, and so does (ASHA|BOHB) inside it"
+        ):
             wrap(inner)
 
 
@@ -409,7 +411,9 @@ def test_eta_is_above_one(wrap, eta):
 
 
 def test_numbers_in_their_range():
-    with pytest.raises(SpaceError, match="'entries' of SuccessiveHalving must be an integer of at least 1, got 0"):
+    with pytest.raises(
+        SpaceError, match="'entries' of SuccessiveHalving must be an integer of at least 1, got 0"
+    ):
         SuccessiveHalving(Random(), fidelities=(1, 3), entries=0)
     with pytest.raises(SpaceError, match="'enough' of Hyperband must be an integer of at least 1, got 0"):
         Hyperband(Random(), fidelities=(1, 3), enough=0)

@@ -3,8 +3,8 @@ import pytest
 from retia.errors import StudyError
 from retia.rng import stream
 from retia.space import Categorical, Integer, SearchSpace
-from retia.strategy.sampling.optimizer_proposals import ASKS, optimizer_proposals
 from retia.strategy.requirements import require_installed
+from retia.strategy.sampling.optimizer_proposals import ASKS, optimizer_proposals
 from retia.strategy.sampling.unseen import unseen_mutant
 from retia.trial import History, Objective, Trial
 
@@ -52,10 +52,14 @@ def test_what_breaks_a_restriction_gives_way_to_a_mutant_of_the_best():
     space = SPACE.where(lambda architecture: architecture["x0"] >= 5)
     five, seven = (space.validate({**ZERO, "x0": x}) for x in (5, 7))
     for i in range(10):
-        (proposal,) = optimizer_proposals(space, history_of(five, seven), 1, stream(0, i), lambda proposed: ZERO)
+        (proposal,) = optimizer_proposals(
+            space, history_of(five, seven), 1, stream(0, i), lambda proposed: ZERO
+        )
         assert proposal.architecture in space
         assert changes(proposal.architecture, seven) == 1
-    assert optimizer_proposals(space, history_of(), 1, stream(0), lambda proposed: ZERO)[0].architecture in space
+    assert (
+        optimizer_proposals(space, history_of(), 1, stream(0), lambda proposed: ZERO)[0].architecture in space
+    )
 
 
 def test_a_finite_space_comes_to_an_end():

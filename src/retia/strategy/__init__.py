@@ -16,8 +16,7 @@ from retia.strategy.nsga2 import NSGA2
 from retia.strategy.optuna_gp import OptunaGP
 from retia.strategy.predictor_guided import PredictorGuided
 from retia.strategy.prior import Prior, Weights
-from retia.strategy.promoting import promoting
-from retia.strategy.protocol import Prepared, Promoting, Strategy
+from retia.strategy.protocol import Strategy
 from retia.strategy.random import Random
 from retia.strategy.regularized_evolution import RegularizedEvolution
 from retia.strategy.requirements import require_number, require_whole
@@ -49,9 +48,7 @@ __all__ = [
     "ParzenModel",
     "Predictor",
     "PredictorGuided",
-    "Prepared",
     "Prior",
-    "Promoting",
     "Random",
     "RegularizedEvolution",
     "Screened",
@@ -61,7 +58,6 @@ __all__ = [
     "Weights",
     "geometric_fidelities",
     "normal_scores",
-    "promoting",
     "require_number",
     "require_predictor",
     "require_whole",

@@ -7,12 +7,12 @@ from itertools import islice, pairwise
 import numpy as np
 
 from retia.space import SearchSpace
+from retia.strategy.multi_fidelity.certain_ranks import certain_ranks
 from retia.strategy.multi_fidelity.fidelities import growth, require_multi_fidelity, rung_fidelities
 from retia.strategy.multi_fidelity.rungs import Rungs
-from retia.strategy.promoting import surely_ahead
 from retia.strategy.protocol import Strategy
 from retia.strategy.views.fidelity_view import FidelityView
-from retia.trial import History, Proposal
+from retia.trial import History, Proposal, StrategyCapabilities
 
 __all__ = ["ASHA"]
 
@@ -81,6 +81,10 @@ class ASHA:
             *self._view.propose(self.strategy, space, n - len(proposals), rng, fidelity=lowest),
         ]
 
+    def capabilities(self) -> StrategyCapabilities:
+        """Return the fidelities, and the function that finds spent trials."""
+        return StrategyCapabilities(fidelities=tuple(self.fidelities), spent=self.spent, wraps=self.strategy)
+
     def spent(self, history: History, left: int) -> Collection[int]:
         """Return the trials whose promotion has ended.
 
@@ -90,7 +94,7 @@ class ASHA:
         found: set[int] = set()
         for lower, higher in pairwise(rung_fidelities(self.fidelities)):
             room = int((len(rungs[lower]) + left) / eta + 1e-9)
-            places = [-1] * len(rungs[lower]) if self.extendable else surely_ahead(history, rungs[lower])
+            places = [-1] * len(rungs[lower]) if self.extendable else certain_ranks(history, rungs[lower])
             for trial, ahead in zip(rungs[lower], places, strict=True):
                 promoted = history.find(trial.architecture, higher)
                 if ahead >= room if promoted is None else promoted.finished:

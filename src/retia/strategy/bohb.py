@@ -1,6 +1,6 @@
 """Bayesian optimization and Hyperband."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from retia.space import SearchSpace
 from retia.strategy.hyperband import Hyperband
 from retia.strategy.sampling.parzen_model import ParzenModel
-from retia.trial import History, Proposal
+from retia.trial import History, Proposal, StrategyCapabilities
 
 __all__ = ["BOHB"]
 
@@ -49,6 +49,6 @@ class BOHB:
         """Return up to `n` new architectures until the bracket is full, then promotions."""
         return self._hyperband.propose(space, history, n, rng)
 
-    def spent(self, history: History, left: int) -> Collection[int]:
-        """Return the trials that have been promoted, and those that were not when their rung ended."""
-        return self._hyperband.spent(history, left)
+    def capabilities(self) -> StrategyCapabilities:
+        """Return the fidelities, and the function that finds spent trials."""
+        return self._hyperband.capabilities()

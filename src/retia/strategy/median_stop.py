@@ -11,7 +11,15 @@ from retia.space import SearchSpace
 from retia.strategy.protocol import Strategy
 from retia.strategy.requirements import require_number, require_strategy, require_whole
 from retia.strategy.views.cursor import Cursor
-from retia.trial import STOPPED_STEP, History, Limits, Proposal, Trial
+from retia.trial import (
+    STOPPED_STEP,
+    History,
+    Limits,
+    Proposal,
+    StrategyCapabilities,
+    Trial,
+    strategy_capabilities_of,
+)
 
 __all__ = ["MedianStop"]
 
@@ -50,6 +58,10 @@ class MedianStop:
         require_strategy(self, self.strategy)
         require_number(self, "warmup_steps", least=0)
         require_whole(self, min_trials=1)
+
+    def capabilities(self) -> StrategyCapabilities:
+        """Return the capabilities of the wrapped strategy."""
+        return replace(strategy_capabilities_of(self.strategy), wraps=self.strategy)
 
     def propose(
         self, space: SearchSpace, history: History, n: int, rng: np.random.Generator

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TypeAlias, cast
 
@@ -12,7 +12,7 @@ from retia.errors import SpaceError
 from retia.space import Architecture, Domain, SearchSpace, Subset, Value
 from retia.strategy.protocol import Strategy
 from retia.strategy.requirements import require_number, require_strategy, require_whole
-from retia.trial import History, Proposal
+from retia.trial import History, Proposal, StrategyCapabilities, strategy_capabilities_of
 
 __all__ = ["Prior", "Weights"]
 
@@ -63,6 +63,10 @@ class Prior:
         require_whole(self, candidates=2)
         if self.fade is not None:
             require_number(self, "fade", above=0)
+
+    def capabilities(self) -> StrategyCapabilities:
+        """Return the capabilities of the wrapped strategy."""
+        return replace(strategy_capabilities_of(self.strategy), wraps=self.strategy)
 
     def propose(
         self, space: SearchSpace, history: History, n: int, rng: np.random.Generator

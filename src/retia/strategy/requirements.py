@@ -7,7 +7,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from retia.errors import SpaceError, StudyError
-from retia.strategy.protocol import Prepared
+from retia.trial import strategy_capabilities_of
 
 __all__ = ["require_installed", "require_number", "require_one_of", "require_strategy", "require_whole"]
 
@@ -88,7 +88,7 @@ def require_strategy(wrapper: object, strategy: Any) -> None:
     if isinstance(strategy, type) or not hasattr(strategy, "propose"):
         msg = f"{name} must wrap an object with a method propose, such as retia.Random(), got {strategy!r}."
         raise StudyError(msg)
-    if isinstance(strategy, Prepared):
+    if strategy_capabilities_of(strategy).prepare is not None:
         method = type(strategy).__name__
         msg = (
             f"{name} can't wrap {method}, which prepares an evaluator before its first proposal. "

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from retia.errors import StudyError
 from retia.space import Architecture, SearchSpace
 from retia.strategy.protocol import Strategy
 from retia.strategy.requirements import require_number, require_strategy
-from retia.trial import History, Proposal
+from retia.trial import History, Proposal, StrategyCapabilities, strategy_capabilities_of
 
 __all__ = ["Screened"]
 
@@ -54,6 +54,10 @@ class Screened:
     def __post_init__(self) -> None:
         require_strategy(self, self.strategy)
         require_number(self, "keep", above=0, most=1)
+
+    def capabilities(self) -> StrategyCapabilities:
+        """Return the capabilities of the wrapped strategy."""
+        return replace(strategy_capabilities_of(self.strategy), wraps=self.strategy)
 
     def propose(
         self, space: SearchSpace, history: History, n: int, rng: np.random.Generator

@@ -11,7 +11,7 @@ from retia.strategy.listed import Listed
 from retia.strategy.protocol import Strategy
 from retia.strategy.requirements import require_strategy
 from retia.strategy.views.joined_history import JoinedHistory
-from retia.trial import History, Proposal, Trial
+from retia.trial import History, Proposal, StrategyCapabilities, Trial, strategy_capabilities_of
 
 __all__ = ["WarmStarted"]
 
@@ -80,6 +80,10 @@ class WarmStarted:
                     "Pass trials, or leave out recorded=True."
                 )
                 raise StudyError(msg)
+
+    def capabilities(self) -> StrategyCapabilities:
+        """Return the capabilities of the wrapped strategy."""
+        return replace(strategy_capabilities_of(self.strategy), wraps=self.strategy)
 
     def propose(
         self, space: SearchSpace, history: History, n: int, rng: np.random.Generator

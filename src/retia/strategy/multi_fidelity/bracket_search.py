@@ -11,7 +11,7 @@ from retia.strategy.multi_fidelity.brackets import Bracket, Brackets
 from retia.strategy.multi_fidelity.fidelities import growth, require_multi_fidelity
 from retia.strategy.protocol import Strategy
 from retia.strategy.views.fidelity_view import FidelityView
-from retia.trial import History, Proposal
+from retia.trial import History, Proposal, StrategyCapabilities
 
 __all__ = ["BracketSearch"]
 
@@ -69,6 +69,10 @@ class BracketSearch(ABC):
             if entries := self._view.propose(self.strategy, space, count, rng, fidelity=due.fidelity):
                 return entries
         return due.promotions[:n]
+
+    def capabilities(self) -> StrategyCapabilities:
+        """Return the fidelities, and the function that finds spent trials."""
+        return StrategyCapabilities(fidelities=tuple(self.fidelities), spent=self.spent, wraps=self.strategy)
 
     def spent(self, history: History, left: int) -> Collection[int]:
         """Return the trials that have been promoted, and those that were not when their rung ended."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from retia.errors import SpaceError, StudyError
 from retia.strategy.requirements import require_number, require_strategy
+from retia.trial import strategy_capabilities_of
 
 __all__ = ["geometric_fidelities", "growth", "require_multi_fidelity", "rung_fidelities"]
 
@@ -61,15 +62,15 @@ def require_multi_fidelity(
     """
     name = type(wrapper).__name__
     require_strategy(wrapper, strategy)
-    inner = strategy
-    while inner is not None:
-        if hasattr(inner, "fidelities"):
-            msg = (
-                f"{name} sets the fidelities of trials, and so does {type(inner).__name__} inside it. "
-                "Wrap a strategy that proposes architectures only."
-            )
-            raise StudyError(msg)
-        inner = getattr(inner, "strategy", None)
+    inner, abilities = strategy, strategy_capabilities_of(strategy)
+    if abilities.fidelities:
+        while abilities.wraps is not None and strategy_capabilities_of(abilities.wraps).fidelities:
+            inner, abilities = abilities.wraps, strategy_capabilities_of(abilities.wraps)
+        msg = (
+            f"{name} sets the fidelities of trials, and so does {type(inner).__name__} inside it. "
+            "Wrap a strategy that proposes architectures only."
+        )
+        raise StudyError(msg)
     growing = all(low < high for low, high in pairwise(fidelities))
     if len(fidelities) < 2 or not growing or not 0 < fidelities[0] < fidelities[-1] < math.inf:
         msg = (
