@@ -93,7 +93,9 @@ def test_scales_are_divided_into_parts():
 
 
 def test_too_many_subsets_are_refused():
-    with pytest.raises(SpaceError, match=re.escape("at most 4,096 subsets, and 'parts' has 8,192")):
+    with pytest.raises(
+        SpaceError, match=re.escape("at most 4,096 subsets of a parameter, and 'parts' has 8,192")
+    ):
         Reinforce().propose(
             SearchSpace({"parts": Subset(tuple(range(13)))}),
             History([Objective("score", "maximize")]),
@@ -219,10 +221,10 @@ def test_ppo_keeps_near_to_the_policy_before():
         (
             Reinforce,
             {"decay": 1.0},
-            "'decay' of Reinforce must be a number of at least 0 and below 1, got 1.0",
+            "'decay' of Reinforce must be a number >= 0 and < 1, got 1.0",
         ),
-        (PPO, {"clip": 0.0}, "'clip' of PPO must be a number above 0, got 0.0"),
-        (PPO, {"entropy": -1.0}, "'entropy' of PPO must be a number of at least 0, got -1.0"),
+        (PPO, {"clip": 0.0}, "'clip' of PPO must be a number > 0, got 0.0"),
+        (PPO, {"entropy": -1.0}, "'entropy' of PPO must be a number >= 0, got -1.0"),
     ],
 )
 def test_arguments_are_checked(make, arguments, says):

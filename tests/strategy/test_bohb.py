@@ -197,11 +197,13 @@ def test_restrictions_hold():
 @pytest.mark.parametrize("name", ["share", "random"])
 @pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
 def test_shares_are_shares(name, value):
-    with pytest.raises(SpaceError, match=f"'{name}' is a share from 0 to 1, got {value}"):
+    with pytest.raises(
+        SpaceError, match=f"'{name}' of ParzenModel must be a number >= 0 and <= 1, got {value}"
+    ):
         ParzenModel(**{name: value})
 
 
 @pytest.mark.parametrize("settings", [{"candidates": 0}, {"widening": 0.0}])
 def test_sampling_needs_candidates_and_a_width(settings):
-    with pytest.raises(SpaceError, match="at least one candidate and a positive widening"):
+    with pytest.raises(SpaceError, match=f"'{next(iter(settings))}' of ParzenModel must be"):
         ParzenModel(**settings)

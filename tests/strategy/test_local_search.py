@@ -106,7 +106,7 @@ def test_it_climbs_towards_the_bounds_where_nothing_meets_them():
     ("arguments", "says"),
     [
         ({"starts": 0}, "'starts' of LocalSearch must be an integer of at least 1, got 0"),
-        ({"move": "worst"}, "to the 'first' better neighbour or to the 'best', got move='worst'"),
+        ({"move": "worst"}, r"'move' of LocalSearch must be one of \['first', 'best'\], got 'worst'"),
     ],
 )
 def test_arguments_out_of_range(arguments, says):

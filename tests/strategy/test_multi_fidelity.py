@@ -406,7 +406,7 @@ def test_fidelities_grow(wrap, fidelities):
 @pytest.mark.parametrize("wrap", WRAPPERS)
 @pytest.mark.parametrize("eta", [1, 0.5, float("nan")])
 def test_eta_is_above_one(wrap, eta):
-    with pytest.raises(SpaceError, match=f"'eta' of .* must be a number above 1, got {eta}"):
+    with pytest.raises(SpaceError, match=f"'eta' of .* must be a number > 1, got {eta}"):
         wrap(Random(), eta=eta)
 
 

@@ -1,11 +1,6 @@
-import pytest
-
-from retia.errors import StudyError
 from retia.rng import stream
-from retia.space import Categorical, Integer, SearchSpace
-from retia.strategy.requirements import require_installed
+from retia.space import Integer, SearchSpace
 from retia.strategy.sampling.optimizer_proposals import ASKS, optimizer_proposals
-from retia.strategy.sampling.unseen import unseen_mutant
 from retia.trial import History, Objective, Trial
 
 SPACE = SearchSpace({f"x{i}": Integer(0, 9) for i in range(4)})
@@ -68,19 +63,3 @@ def test_a_finite_space_comes_to_an_end():
         space, history_of(space.default()), 9, stream(0), lambda proposed: space.default()
     )
     assert {one.architecture["a"] for one in proposals} == {1, 2, 3, 4}
-
-
-def test_there_is_no_mutant_where_nothing_varies_or_all_is_seen():
-    one, two = SearchSpace({"a": Categorical((1,))}), SearchSpace({"a": Categorical((1, 2))})
-    assert unseen_mutant(one, set(), one.default(), stream(0)) is None
-    assert unseen_mutant(two, set(two.enumerate()), two.default(), stream(0)) is None
-    assert unseen_mutant(two, {two.default()}, two.default(), stream(0)) == {"a": 2}
-
-
-def test_an_extra_that_is_missing_is_named():
-    require_installed("numpy", extra="none", by="Anything")
-    with pytest.raises(
-        StudyError,
-        match=r"CMAES requires no_such_module, which is not installed. Install it: pip install 'retia\[optuna\]'",
-    ):
-        require_installed("no_such_module", extra="optuna", by="CMAES")

@@ -186,11 +186,11 @@ def test_a_parent_without_a_second_value_leaves_it_to_chance():
         ),
         (
             {"crossover": -0.1},
-            "'crossover' of RegularizedEvolution must be a number of at least 0 and of at most 1, got -0.1",
+            "'crossover' of RegularizedEvolution must be a number >= 0 and <= 1, got -0.1",
         ),
-        ({"crossover": 1.5}, "at least 0 and at most 1, got 1.5"),
-        ({"crossover": "half"}, "at least 0 and at most 1, got 'half'"),
-        ({"crossover": float("nan")}, "at least 0 and at most 1, got nan"),
+        ({"crossover": 1.5}, ">= 0 and <= 1, got 1.5"),
+        ({"crossover": "half"}, ">= 0 and <= 1, got 'half'"),
+        ({"crossover": float("nan")}, ">= 0 and <= 1, got nan"),
     ],
 )
 def test_arguments_are_checked(arguments, says):

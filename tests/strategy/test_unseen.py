@@ -3,6 +3,7 @@ from collections.abc import Set
 from retia.rng import stream
 from retia.space import Categorical, Clause, Condition, Parameter, Real, SearchSpace
 from retia.strategy import sample_unseen
+from retia.strategy.sampling.unseen import unseen_mutant
 
 
 class Everything(Set):
@@ -66,3 +67,10 @@ def test_it_tries_longer_where_a_space_is_too_large_to_list():
 
 def test_it_gives_up_on_a_large_space_that_yields_nothing_new():
     assert sample_unseen(chain(end=Real(0, 1)), Everything(), stream(0)) is None
+
+
+def test_there_is_no_mutant_where_nothing_varies_or_all_is_seen():
+    one, two = SearchSpace({"a": Categorical((1,))}), SearchSpace({"a": Categorical((1, 2))})
+    assert unseen_mutant(one, set(), one.default(), stream(0)) is None
+    assert unseen_mutant(two, set(two.enumerate()), two.default(), stream(0)) is None
+    assert unseen_mutant(two, {two.default()}, two.default(), stream(0)) == {"a": 2}

@@ -31,7 +31,7 @@ class Preparing:
 def test_a_wrapper_wraps_strategies_that_only_propose(wrap):
     with pytest.raises(
         StudyError,
-        match="wraps strategies that only propose, and Preparing prepares an evaluator first. Prepare it alone",
+        match="can.t wrap Preparing, which prepares an evaluator before its first proposal. Call Preparing",
     ):
         wrap(Preparing())
     with pytest.raises(

@@ -50,7 +50,7 @@ def require_number(
     value = getattr(owner, name)
     number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
     if not (math.isfinite(number) and least <= number <= most and above < number < below):
-        bounds = [(least, "of at least"), (above, "above"), (most, "of at most"), (below, "below")]
+        bounds = [(least, ">="), (above, ">"), (most, "<="), (below, "<")]
         words = " and ".join(f"{word} {bound:g}" for bound, word in bounds if math.isfinite(bound))
         msg = f"'{name}' of {type(owner).__name__} must be a number {words}, got {value!r}."
         raise SpaceError(msg)
