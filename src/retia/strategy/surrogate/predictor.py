@@ -54,7 +54,7 @@ def require_predictor(owner: object, predictor: Any) -> None:
     if isinstance(predictor, type) or not hasattr(predictor, "fit"):
         msg = (
             f"The predictor of {name} must be an object with a method fit, such as "
-            f"retia.GaussianProcess(), got {predictor!r}."
+            f"retia.predictor.GaussianProcess(), got {predictor!r}."
         )
         raise StudyError(msg)
     signature = inspect.signature(predictor.fit)
