@@ -8,8 +8,8 @@ The evaluator counts how often it is asked for the same cell after as many epoch
 like is another fidelity, and so another evaluation). Above retia's strategies the study answers a known
 proposal from its records and asks again: how many proposals that concerned is shown beside. Optuna's samplers
 propose by `suggest_categorical`, as a user would write it; their CMA-ES, which takes no categories, by
-`suggest_int`. OptunaGP and GPSampler run with three seeds at most, for a run takes them up to 20 s. The regret of
-those with several fidelities is of 200 trials as well, most of which cost 12 epochs.
+`suggest_int`. OptunaGP and GPSampler run with three seeds at most, because a run takes up to 20 s. The regret
+of those with several fidelities is of 200 trials as well, most of which cost 12 epochs.
 """
 
 import statistics

@@ -36,7 +36,8 @@ class NetworkMorphism:
     Reference:
         Elsken et al., Simple and Efficient Architecture Search for Convolutional Neural Networks, 2017
         (NASH), algorithm 1. Deviations: the parent is not trained further; the space defines the morphisms; a
-        seen child is drawn again. Chen et al., Net2Net, ICLR 2016, and `retia.evaluate.inherit`, for the weights.
+        seen child is drawn again. For the weights: Chen et al., Net2Net, ICLR 2016, and
+        `retia.evaluate.inherit`.
     """
 
     children: int = 8
