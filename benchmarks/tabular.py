@@ -35,7 +35,7 @@ STRATEGIES: Mapping[str, Callable[[], Strategy]] = {
         retia.predictor.GaussianProcess(OneHot())
     ),
 }
-"""Factories of strategies of one fidelity, by their names in the tables. OptunaGP is left out, as it is slow."""
+"""Factories of strategies of one fidelity, by their names in the tables, without OptunaGP, which is slow."""
 
 
 def arguments(
