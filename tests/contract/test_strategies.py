@@ -8,7 +8,6 @@ import pytest
 from retia.space import Architecture
 from retia.strategy import (
     CMAES,
-    OptunaGP,
     NSGA2,
     TPE,
     Fallback,
@@ -16,6 +15,7 @@ from retia.strategy import (
     GridSearch,
     LocalSearch,
     NetworkMorphism,
+    OptunaGP,
     Prior,
     Random,
     RegularizedEvolution,
