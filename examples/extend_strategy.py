@@ -6,7 +6,7 @@ python examples/extend_strategy.py
 from dataclasses import dataclass
 
 import retia
-from retia.strategy import sample_unseen, unseen_mutant
+from retia.strategy import unseen_mutant, unseen_proposals
 from retia.trial import Proposal
 
 
@@ -18,18 +18,16 @@ class Elite:
     explore: float = 0.2
 
     def propose(self, space, history, n, rng):
-        drawn = (self.proposal(space, history, rng) for _ in range(n))
-        return [one for one in drawn if one is not None]
-
-    def proposal(self, space, history, rng):
         best = history.top(self.size)
-        if best and rng.random() > self.explore:
+
+        def draw(proposals):  # None: a random architecture
+            if not best or rng.random() < self.explore:
+                return None
             parent = best[int(rng.integers(len(best)))]
             child = unseen_mutant(space, history, parent.architecture, rng)
-            if child is not None:
-                return Proposal(child, parent=parent.number)
-        unseen = sample_unseen(space, history, rng)
-        return None if unseen is None else Proposal(unseen)
+            return None if child is None else Proposal(child, parent=parent.number)
+
+        return unseen_proposals(space, history, n, rng, draw)
 
 
 @retia.architecture_evaluator
