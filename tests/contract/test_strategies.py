@@ -28,7 +28,7 @@ from retia.testing import (
     MakeStrategy,
     RepeatingStrategy,
     StrategyLaw,
-    check_strategy,
+    assert_laws,
 )
 from retia.testing import strategies as laws
 from retia.trial import Proposal
@@ -159,10 +159,10 @@ class Greedy:
 )
 def test_the_suite_finds_a_broken_law(make_strategy, law, says) -> None:
     state = random.getstate()
-    with pytest.raises(AssertionError, match=f"(?s)breaks the law '{law.__name__}'.*({says})"):
-        check_strategy(make_strategy, laws=[law])
+    with pytest.raises(AssertionError, match=f"(?s)law '{law.__name__}' is broken.*({says})"):
+        assert_laws([law], make_strategy)
     random.setstate(state)
 
 
 def test_a_good_strategy_passes_the_suite() -> None:
-    check_strategy(Random)
+    assert_laws(STRATEGY_LAWS, Random)

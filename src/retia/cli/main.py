@@ -7,13 +7,13 @@ from typing import Any
 import click
 
 from retia import __version__
-from retia.cli.benching import bench
+from retia.cli.bench import bench
 from retia.cli.demo_command import demo
-from retia.cli.exporting import export
-from retia.cli.listing import best, show_trial, studies, trials
+from retia.cli.export import export
+from retia.cli.listings import best, show_trial, studies, trials
 from retia.cli.output import say
-from retia.cli.plotting import plot
-from retia.cli.running import check, run
+from retia.cli.plot import plot
+from retia.cli.run import check, run
 from retia.cli.user_code import UserCodeError
 from retia.errors import RetiaError
 

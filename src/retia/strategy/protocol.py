@@ -14,7 +14,7 @@ __all__ = ["Prepared", "Promoting", "Strategy"]
 class Strategy(Protocol):
     """A function from the past to the next proposals.
 
-    Laws, which `retia.testing.check_strategy` checks:
+    Laws (`retia.testing.STRATEGY_LAWS`):
 
     - Every proposal is an architecture of the space.
     - What a strategy keeps is only a cache: a fresh instance given the same arguments answers the same. So a

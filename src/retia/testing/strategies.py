@@ -6,7 +6,7 @@ Each law is a function of `make_strategy`, which makes a new instance, always wi
     def test_strategy(law):
         law(lambda: MyStrategy(population=5))
 
-`check_strategy(make_strategy)` checks all of them at once, and says which is broken.
+`assert_laws(STRATEGY_LAWS, make_strategy)` applies all of them and names a broken one.
 """
 
 import random
@@ -25,7 +25,7 @@ from retia.study import Study, architecture_evaluator
 from retia.testing.fakes import ConstantEvaluator, FailingEvaluator, HashCosts, unit_of
 from retia.trial import Constraint, History, Objective, Proposal, Run, Trial
 
-__all__ = ["STRATEGY_LAWS", "MakeStrategy", "StrategyLaw", "check_strategy", "example_space"]
+__all__ = ["STRATEGY_LAWS", "MakeStrategy", "StrategyLaw", "example_space"]
 
 MakeStrategy: TypeAlias = Callable[[], Strategy]
 """Makes a fresh strategy, with the same arguments each time."""
@@ -271,27 +271,6 @@ STRATEGY_LAWS: tuple[StrategyLaw, ...] = (
     a_study_with_workers_ends_alike,
 )
 """What every strategy must keep."""
-
-
-def check_strategy(make_strategy: MakeStrategy, laws: Sequence[StrategyLaw] = STRATEGY_LAWS) -> None:
-    """Check a strategy against the laws, one after the other.
-
-    Args:
-        make_strategy: Makes a new instance, always with the same arguments.
-        laws: Which.
-
-    Raises:
-        AssertionError: If a law is broken; the message names it and shows how.
-    """
-    for law in laws:
-        try:
-            law(make_strategy)
-        except Exception as error:
-            msg = (
-                f"The strategy breaks the law '{law.__name__}' ({(law.__doc__ or '').strip()}): "
-                f"{type(error).__name__}: {error}"
-            )
-            raise AssertionError(msg) from error
 
 
 def _wide_space() -> SearchSpace:

@@ -7,7 +7,7 @@ Each law is a function of a space and an example of what the models are called w
     def test_supernet(law):
         law(ModelSpace(Net), torch.randn(2, 3, 32, 32))
 
-`check_supernet(space, example)` checks all of them at once, and says which is broken.
+`assert_laws(SUPERNET_LAWS, space, example)` applies all of them and names a broken one.
 """
 
 import copy
@@ -25,7 +25,7 @@ from retia.rng import stream
 from retia.space import Architecture, greatest, least
 from retia.supernet import Supernet, recalibrate
 
-__all__ = ["SUPERNET_LAWS", "SupernetLaw", "check_supernet"]
+__all__ = ["SUPERNET_LAWS", "SupernetLaw"]
 
 SupernetLaw: TypeAlias = Callable[[ModelSpace, Any], None]
 """Raises AssertionError where the supernet of a space breaks it."""
@@ -196,20 +196,6 @@ SUPERNET_LAWS: tuple[SupernetLaw, ...] = (
     recalibration_gives_a_subnet_its_own_statistics,
 )
 """What holds for the supernet of any space."""
-
-
-def check_supernet(space: ModelSpace, example: Any) -> None:
-    """Check every law for a space.
-
-    Raises:
-        AssertionError: If one is broken; the message starts with its name.
-    """
-    for law in SUPERNET_LAWS:
-        try:
-            law(space, example)
-        except AssertionError as error:
-            msg = f"{law.__name__} is broken: {error}"
-            raise AssertionError(msg) from error
 
 
 def _architectures(space: ModelSpace) -> Iterator[Architecture]:

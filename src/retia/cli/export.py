@@ -8,7 +8,7 @@ import click
 
 from retia.cli.options import DEFAULT_STORAGE, json_option, name_option, open_study
 from retia.cli.output import json_alone, print_json, say
-from retia.cli.running import configured, file_argument, parse_settings, set_option, study_of
+from retia.cli.run import configured, file_argument, parse_settings, set_option, study_of
 from retia.cli.user_code import UserFile, load_file, user_code
 from retia.errors import StudyError
 from retia.visible import visible
@@ -49,7 +49,7 @@ def export(
     program.pt2, a program that runs with torch alone.
     """
     import retia
-    from retia.cli.listing import find
+    from retia.cli.listings import find
 
     with json_alone(as_json):
         loaded = load_file(file)

@@ -15,7 +15,7 @@ import click
 from retia.cli.options import json_option
 from retia.cli.output import json_alone, print_json, say
 from retia.cli.strategies import MULTI_FIDELITY, STRATEGIES, strategies_named
-from retia.cli.table_building import build
+from retia.cli.benchmark_table import build
 from retia.errors import EvaluationError, StudyError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from retia.benchmark import read_table, table_of, write_table
-from retia.cli.benching import open_benchmark
+from retia.cli.bench import open_benchmark
 from retia.cli.strategies import STRATEGIES, rungs, strategies_named
 from retia.errors import EvaluationError, StudyError
 from retia.execute import InProcess

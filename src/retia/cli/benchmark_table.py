@@ -8,7 +8,7 @@ import click
 
 from retia.cli.options import DEFAULT_STORAGE, json_option
 from retia.cli.output import json_alone, print_json, say
-from retia.cli.running import study_of
+from retia.cli.run import study_of
 from retia.cli.user_code import UserFile, load_file, user_code
 from retia.errors import StudyError
 
