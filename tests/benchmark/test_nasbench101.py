@@ -326,7 +326,11 @@ def test_files_that_are_none(tmp_path, entries):
         "gives the hash 'c4f6b.*|gives the hash .* to a module with the hash 'ff92c322",
     )
     fails("a.json", json.dumps([{"hash": "a"}]).encode(), "needs 'hash', 'matrix', .*KeyError")
-    fails("a.tfrecord", framed(b"text"), "must be a hash, the epochs, a matrix, .* Give the path of the tfrecord of NAS-Bench-101")
+    fails(
+        "a.tfrecord",
+        framed(b"text"),
+        "must be a hash, the epochs, a matrix, .* Give the path of the tfrecord of NAS-Bench-101",
+    )
     short = [
         entries[0]["hash"],
         108,

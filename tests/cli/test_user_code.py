@@ -87,5 +87,5 @@ def test_options_are_checked_against_the_signature(tmp_path):
         del positional, named, rest, only
 
     accepted(function, {"named": 1, "only": 2}, tmp_path)
-    with pytest.raises(StudyError, match=r"no parameter 'positional' \(it has: named, only\)"):
+    with pytest.raises(StudyError, match=r"no parameter 'positional'; it has named, only"):
         accepted(function, {"positional": 1}, tmp_path)

@@ -1,4 +1,4 @@
-"""The options that several commands share."""
+"""Options that several commands share."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,26 +26,26 @@ def storage_option(command: Command) -> Command:
         default=DEFAULT_STORAGE,
         show_default=True,
         show_envvar=True,
-        help="Where the studies are.",
+        help="Storage of the studies.",
     )(command)
 
 
 def name_option(command: Command) -> Command:
     """Add --name."""
-    return click.option("--name", help="Which study; needed where the storage holds several.")(command)
+    return click.option("--name", help="Name of the study; required if the storage has several.")(command)
 
 
 def json_option(command: Command) -> Command:
     """Add --json."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")(command)
 
 
 def open_study(storage: str, name: str | None) -> "Study":
-    """Open a stored study: the named one, or the only one there is (random controls apart).
+    """Open a stored study by its name, or the only study apart from random controls.
 
     Raises:
-        StudyError: If no name is given and there are several, or none.
-        StorageError: If the storage can't be read, or has no study of that name.
+        StudyError: If `name` is None and the storage does not have exactly one study.
+        StorageError: If the storage can't be read, or has no study `name`.
     """
     from retia.study import Study
 
@@ -59,9 +59,9 @@ def only_name(storage: str) -> str:
 
     own = own_names(Database(storage).names())
     if not own:
-        msg = f"The storage '{storage}' holds no study. Run one with retia run FILE.py --storage {storage}."
+        msg = f"The storage '{storage}' has no study. Run one with retia run FILE.py --storage {storage}."
         raise StudyError(msg)
     if len(own) > 1:
-        msg = f"The storage '{storage}' holds {len(own)} studies: {', '.join(own)}. Say which with --name."
+        msg = f"The storage '{storage}' has {len(own)} studies: {', '.join(own)}. Choose one with --name."
         raise StudyError(msg)
     return own[0]
