@@ -100,7 +100,7 @@ def test_perfect_agreement_of_a_few_is_no_certainty():
 def test_one_score_for_all_has_no_rank_correlation():
     one = rank_correlation("things", [(1.0, float(i)) for i in range(6)])
     assert math.isnan(one.tau)
-    assert "which one side scores alike" in str(one)
+    assert "whose scores are equal on one side" in str(one)
 
 
 def test_everything_that_is_known_of_a_search():
@@ -136,7 +136,7 @@ def test_the_table_answers_each_question():
 
 def test_what_was_not_measured_says_how_to_measure_it():
     text = text_of(honesty_table(searched(retrain=0, control=0, method=OneShot([None, None]))))
-    assert "not measured: no model was trained alone (retrain=5, control=True)" in text
+    assert "not measured; pass retrain=5, control=True to train models alone" in text
     assert "not compared (retrain=5, control=True)" in text
     assert "Method samples without preference" in text
     assert (

@@ -146,7 +146,7 @@ def find(study: "Study", number: int) -> "Trial":
 
 
 def _lines(study: "Study", chosen: "list[Trial]") -> str:
-    from retia.report import compact, duration, metric_names, number
+    from retia.report import architecture_line, duration, metric_names, number
 
     if not chosen:
         return visible(
@@ -162,7 +162,7 @@ def _lines(study: "Study", chosen: "list[Trial]") -> str:
             trial.state,
             *(number(trial.metrics[name]) if name in trial.metrics else "" for name in names),
             "" if trial.seconds is None else duration(trial.seconds),
-            compact(trial.architecture),
+            architecture_line(trial.architecture),
         )
         for trial in chosen
     ]

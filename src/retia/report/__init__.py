@@ -1,10 +1,10 @@
-"""Reports of a study: progress while it runs, tables, data rows, comparisons, plots. Knows no torch."""
+"""Reports of a study without torch: progress, tables, data rows, gains and plots."""
 
-from retia.report.comparison import Comparison, Gain, against_baseline, against_random
+from retia.report.gains import Gain, Gains, against_baseline, against_random
 from retia.report.honesty import Honesty, RankCorrelation, honesty, rank_correlation
 from retia.report.importance import importance
 from retia.report.notebook import to_html
-from retia.report.number import compact, duration, number
+from retia.report.number import architecture_line, duration, number
 from retia.report.overview import overview
 from retia.report.plots import plot_honesty, plot_importance, plot_pareto, plot_progress, save_plots
 from retia.report.progress import Progress
@@ -20,16 +20,16 @@ from retia.report.tables import (
 )
 
 __all__ = [
-    "Comparison",
     "Gain",
+    "Gains",
     "Honesty",
     "Progress",
     "RankCorrelation",
     "RegretCurve",
     "against_baseline",
     "against_random",
+    "architecture_line",
     "architecture_table",
-    "compact",
     "duration",
     "honesty",
     "honesty_table",

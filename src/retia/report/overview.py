@@ -1,8 +1,8 @@
-"""What came out of a study, as one JSON object."""
+"""The outcome of a study as a JSON object."""
 
 from typing import Any
 
-from retia.report.comparison import against_baseline, against_random
+from retia.report.gains import against_baseline, against_random
 from retia.report.honesty import honesty
 from retia.report.records import record
 from retia.study import Study
@@ -11,7 +11,7 @@ __all__ = ["overview"]
 
 
 def overview(study: Study) -> dict[str, Any]:
-    """Return the outcome of a study as a JSON object: what `retia run --json` prints."""
+    """Return the outcome of a study as a JSON object, the output of `retia run --json`."""
     history = study.history
     baseline, random, honest = against_baseline(study), against_random(study), honesty(study)
     return {
