@@ -137,7 +137,7 @@ def test_the_table_answers_each_question():
 def test_what_was_not_measured_says_how_to_measure_it():
     text = text_of(honesty_table(searched(retrain=0, control=0, method=OneShot([None, None]))))
     assert "not measured; pass retrain=5, control=True to train models alone" in text
-    assert "not compared (retrain=5, control=True)" in text
+    assert "not compared; pass retrain=5, control=True" in text
     assert "Method samples without preference" in text
     assert (
         honesty(searched(retrain=0)).against_random is None

@@ -15,7 +15,18 @@ if TYPE_CHECKING:
 __all__ = ["RegretCurve", "plot_regret"]
 
 COLOURS = (
-    "#1f5fbf #c0582b #3b8c5a #8a5fb0 #b8923a #3aa0a8 #c24f86 #6b6b6b #7f9a2f #5a6fd0 #a04545 #2f6f6f".split()
+    "#1f5fbf",
+    "#c0582b",
+    "#3b8c5a",
+    "#8a5fb0",
+    "#b8923a",
+    "#3aa0a8",
+    "#c24f86",
+    "#6b6b6b",
+    "#7f9a2f",
+    "#5a6fd0",
+    "#a04545",
+    "#2f6f6f",
 )
 LEAST = 1 / 300
 """The scale is linear below this share of the greatest median, to show a regret of 0."""

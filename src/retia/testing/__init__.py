@@ -1,6 +1,4 @@
-"""What every implementation of a protocol must pass, and fakes that misbehave; for retia's own tests and for
-yours.
-"""
+"""Laws for the implementations of retia's protocols, and fakes that misbehave, for your tests."""
 
 from retia.testing.executors import EXECUTOR_LAWS, ExecutorLaw, MakeExecutor
 from retia.testing.fakes import (
