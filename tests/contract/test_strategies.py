@@ -133,9 +133,9 @@ class Greedy:
     [
         (Remembering, laws.what_it_keeps_is_only_a_cache, "a fresh instance"),
         (Remembering, laws.proposing_twice_changes_nothing, "two equal calls returned"),
-        (OutOfSpace, laws.proposals_are_valid, "is not of the space"),
-        (TooMany, laws.proposals_are_valid, "1 proposals were asked for, 2 came"),
-        (Global, laws.randomness_comes_from_the_argument, "a global generator was drawn from"),
+        (OutOfSpace, laws.proposals_are_valid, "is not in the space"),
+        (TooMany, laws.proposals_are_valid, "expected at most 1 proposals, got 2"),
+        (Global, laws.randomness_comes_from_the_argument, "a global generator was used"),
         (Writing, laws.the_history_is_only_read, "the history was changed"),
         (GivingUp, laws.a_finite_space_is_exhausted, "after 4 of 28 trials|not every architecture"),
         (GivingUp, laws.a_constant_evaluator_does_not_break_it, "it stopped: search space exhausted"),
@@ -153,7 +153,7 @@ class Greedy:
         (
             lambda: FailingStrategy(after=5),
             laws.several_objectives_do_not_break_it,
-            "RuntimeError: This strategy fails after 5 trials",
+            "RuntimeError: This strategy fails on purpose after 5 trials",
         ),
     ],
 )

@@ -1,7 +1,7 @@
 """Tabular benchmarks as spaces and evaluators, and comparisons of strategies on a simulated clock."""
 
 from retia.benchmark.benchmark import Benchmark, Entry, TableCosts, TableEvaluator
-from retia.benchmark.compact import compact
+from retia.benchmark.compact_table import compact
 from retia.benchmark.comparison import Comparison, compare
 from retia.benchmark.digits import digits, digits_space
 from retia.benchmark.index import Grid, Index, Listing

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from retia.benchmark.benchmark import Benchmark
 from retia.benchmark.cells import OPERATIONS, SIZES, TOPOLOGIES, NatsSpace, cell_costs
-from retia.benchmark.compact import SPACES, compact_columns, compact_format, no_dataset
+from retia.benchmark.compact_table import SPACES, compact_columns, compact_format, no_dataset
 from retia.benchmark.files import Download, locate, reading
 from retia.benchmark.nats_archive import Archive, ArchiveRecords, datasets_of
 from retia.benchmark.npz import open_npz
