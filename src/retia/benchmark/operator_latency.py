@@ -64,7 +64,7 @@ class OperatorLatency:
         return {self.metric: total}
 
     def capabilities(self) -> Capabilities:
-        """Return the settings: the operators' names and how many latencies the table has."""
+        """Return the settings: the name of `operators`, the size of the table and the metric."""
         settings = {
             "type": "OperatorLatency",
             "operators": qualified_name(self.operators),
