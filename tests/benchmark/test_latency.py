@@ -187,7 +187,7 @@ def test_a_study_keeps_to_a_bound_on_the_sum():
     assert study.best.metrics["chip_latency_ms"] == 2.5
     assert latency.capabilities().settings() == {
         "type": "OperatorLatency",
-        "operators": "Blocks",
+        "operators": f"{__name__}.Blocks",
         "table": 2,
         "metric": "chip_latency_ms",
     }

@@ -178,8 +178,7 @@ def test_output_that_cannot_be_written_is_one_message(retia, toy, command):
         done = run_to(full, *command)
     assert done.returncode == 1
     assert done.stderr == (
-        "OSError: [Errno 28] No space left on device. Check the path, "
-        "its permissions and the disk space.\n"
+        "OSError: [Errno 28] No space left on device. Check the path, its permissions and the disk space.\n"
     )
 
 

@@ -1,12 +1,11 @@
 """`retia bench build`: make your own tabular benchmark."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from retia.cli.options import DEFAULT_STORAGE, json_option
+from retia.cli.options import default_storage, json_option
 from retia.cli.output import json_alone, print_json, say
 from retia.cli.run import INTERRUPTED_CODE, study_of
 from retia.cli.user_code import UserFile, load_file, user_code
@@ -98,7 +97,7 @@ def _evaluated(
     study = study_of(loaded, given={} if storage is None else {"storage": storage})
     changes: dict[str, Any] = {}
     if study.storage is None:
-        changes["storage"] = os.environ.get("RETIA_STORAGE", DEFAULT_STORAGE)
+        changes["storage"] = default_storage()
     with user_code(loaded.path):
         if seeds is not None:
             changes["evaluator"] = Repeated(study.evaluator, seeds)

@@ -1,12 +1,11 @@
 """`retia export`: export a trained model."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from retia.cli.options import DEFAULT_STORAGE, json_option, name_option, open_study
+from retia.cli.options import DEFAULT_STORAGE, default_storage, json_option, name_option, open_study
 from retia.cli.output import json_alone, print_json, say
 from retia.cli.run import configured, file_argument, parse_settings, set_option, study_of
 from retia.cli.user_code import UserFile, load_file, user_code
@@ -54,7 +53,7 @@ def export(
     with json_alone(as_json):
         loaded = load_file(file)
         defined = study_of(loaded, values=parse_settings(settings))
-        kept = storage or defined.storage or os.environ.get("RETIA_STORAGE", DEFAULT_STORAGE)
+        kept = storage or defined.storage or default_storage()
         study = configured(defined, {"storage": kept, **({"name": name} if name else {})}, {})
         open_study(kept, study.name)  # raises if it does not exist, instead of creating it
         trial = study.best if number is None else find(study, number)

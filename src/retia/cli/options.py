@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,11 +11,16 @@ from retia.errors import StudyError
 if TYPE_CHECKING:
     from retia.study import Study
 
-__all__ = ["DEFAULT_STORAGE", "json_option", "name_option", "open_study", "storage_option"]
+__all__ = ["DEFAULT_STORAGE", "default_storage", "json_option", "name_option", "open_study", "storage_option"]
 
 DEFAULT_STORAGE = "retia.db"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def default_storage() -> str:
+    """Return the storage of a study without one: RETIA_STORAGE, or else retia.db."""
+    return os.environ.get("RETIA_STORAGE", DEFAULT_STORAGE)
 
 
 def storage_option(command: Command) -> Command:

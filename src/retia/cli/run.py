@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from retia.cli.options import json_option
+from retia.cli.options import default_storage, json_option
 from retia.cli.output import json_alone, print_json, say, show
-from retia.cli.user_code import UserFile, accepted, load_file, user_code
+from retia.cli.user_code import UserFile, load_file, require_parameters, user_code
 from retia.errors import EvaluationError, StudyError
 from retia.visible import visible
 
@@ -144,7 +144,7 @@ def study_of(
     study, options = loaded.get("study"), {**(values or {})}
     if study is None:
         main = main_of(loaded)
-        accepted(main, options, loaded.path)
+        require_parameters(main, options, loaded.path)
         with user_code(loaded.path):
             study = defined_by(lambda: main(**options))
         values = {}
@@ -205,17 +205,14 @@ def configured(study: "Study", given: Mapping[str, Any], values: Mapping[str, An
 
 
 def _run_study(loaded: UserFile, given: dict[str, Any], values: dict[str, Any], *, quiet: bool) -> "Study":
-    import os
-
     import retia
-    from retia.cli.options import DEFAULT_STORAGE
     from retia.report import Progress
     from retia.searching import check_companions, run_companions, with_costs
     from retia.strategy import RegularizedEvolution
 
     defined = study_of(loaded)
     if defined.storage is None:
-        given.setdefault("storage", os.environ.get("RETIA_STORAGE", DEFAULT_STORAGE))
+        given.setdefault("storage", default_storage())
     trials = given.get("trials", loaded.get("trials"))
     if not isinstance(trials, int):
         msg = (
@@ -249,7 +246,7 @@ def _run_study(loaded: UserFile, given: dict[str, Any], values: dict[str, Any], 
 
 def _run_main(loaded: UserFile, options: dict[str, Any]) -> Any:
     main = main_of(loaded)
-    accepted(main, options, loaded.path)
+    require_parameters(main, options, loaded.path)
     with user_code(loaded.path):
         return main(**options)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from retia.errors import RetiaError, StudyError
 
-__all__ = ["UserCodeError", "UserFile", "accepted", "load_file", "user_code"]
+__all__ = ["UserCodeError", "UserFile", "load_file", "require_parameters", "user_code"]
 
 
 class UserCodeError(Exception):
@@ -87,11 +87,11 @@ def user_code(path: Path) -> Generator[None]:
         raise UserCodeError(_trimmed(error, path)) from error
 
 
-def accepted(function: Callable[..., Any], options: Mapping[str, Any], path: Path) -> None:
-    """Accept options that are keyword arguments of a function.
+def require_parameters(function: Callable[..., Any], options: Mapping[str, Any], path: Path) -> None:
+    """Require that a function has the options as keyword arguments.
 
     Raises:
-        StudyError: If `function` does not have one of the options as a keyword argument.
+        StudyError: If an option is not a keyword argument of `function`.
     """
     parameters = inspect.signature(function).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
