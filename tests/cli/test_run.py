@@ -127,7 +127,7 @@ def test_a_one_shot_search_retrains_its_winners_and_says_what_it_was_worth(retia
         "random architectures",
         "architectures that were retrained",
     }
-    assert "what SPOS was worth, by accuracy" in retia("run", "shot.py", "--quiet").stdout
+    assert "one-shot search with SPOS, by accuracy" in retia("run", "shot.py", "--quiet").stdout
     assert "train the winners too: retrain=5" in retia("run", "shot.py", "--control", code=1).stderr
 
 

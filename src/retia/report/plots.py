@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from retia.errors import StudyError
 from retia.report.gains import at_highest_fidelity, spent
-from retia.report.honesty import honesty
 from retia.report.importance import LEAST, importance
 from retia.report.number import logarithmic, number
+from retia.report.one_shot import one_shot_report
 from retia.study import Study
 from retia.trial import Objective, Trial, nondominated
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_honesty", "plot_importance", "plot_pareto", "plot_progress", "save_plots"]
+__all__ = ["plot_importance", "plot_one_shot", "plot_pareto", "plot_progress", "save_plots"]
 
 
 def plot_progress(study: Study, metric: str | None = None) -> "Figure":
@@ -142,7 +142,7 @@ def plot_importance(study: Study, metric: str | None = None, *, most: int = 15) 
     return chart
 
 
-def plot_honesty(study: Study) -> "Figure":
+def plot_one_shot(study: Study) -> "Figure":
     """Plot the supernet's scores against scores of models trained alone, and the entropy of the choices.
 
     Raises:
@@ -150,12 +150,12 @@ def plot_honesty(study: Study) -> "Figure":
     """
     from retia.report.chart import FRONT, RANDOM, Chart, plain
 
-    if (honest := honesty(study)) is None:
+    if (found := one_shot_report(study)) is None:
         msg = f"The trials of '{study.name}' were not scored by a supernet. Use plot_progress."
         raise StudyError(msg)
-    chart = Chart(f"{study.name}: {honest.method}'s scores against training alone", width=10.0, plots=2)
+    chart = Chart(f"{study.name}: {found.method}'s scores against training alone", width=10.0, plots=2)
     scores, entropy = chart.all_axes
-    for one, colour in zip(honest.correlations, (FRONT, RANDOM), strict=False):
+    for one, colour in zip(found.correlations, (FRONT, RANDOM), strict=False):
         scores.scatter(
             *zip(*one.pairs, strict=True),
             s=20,
@@ -163,15 +163,15 @@ def plot_honesty(study: Study) -> "Figure":
             label=f"{one.among}, Kendall tau {one.tau:.2f}",
             zorder=2,
         )
-    if not honest.correlations:
+    if not found.correlations:
         _note(scores, "no model was trained alone")
-    scores.set_xlabel(plain(f"{honest.objective.metric} by the supernet"))
-    scores.set_ylabel(plain(f"{honest.objective.metric} alone"))
+    scores.set_xlabel(plain(f"{found.objective.metric} by the supernet"))
+    scores.set_ylabel(plain(f"{found.objective.metric} alone"))
     entropy.set_title("entropy of the choices", loc="left", fontsize=11, fontweight="bold")
-    if honest.entropy:
-        entropy.plot(*zip(*honest.entropy, strict=True), color=FRONT, linewidth=2)
+    if found.entropy:
+        entropy.plot(*zip(*found.entropy, strict=True), color=FRONT, linewidth=2)
     else:
-        _note(entropy, f"{honest.method} samples without preference")
+        _note(entropy, f"{found.method} samples without preference")
     entropy.set_ylim(0, 1.05)
     entropy.set_xlabel("epochs")
     entropy.set_ylabel("share of the greatest")
@@ -199,7 +199,7 @@ def save_plots(study: Study, directory: str | Path) -> list[Path]:
     if study.history.count("completed") >= LEAST:
         figures["importance"] = plot_importance(study)
     if study.prepared_by is not None:
-        figures["one_shot"] = plot_honesty(study)
+        figures["one_shot"] = plot_one_shot(study)
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.png" for name in figures]

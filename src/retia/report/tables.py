@@ -10,8 +10,8 @@ from rich.text import Text
 from retia.errors import StudyError
 from retia.report.failures import failure, failures
 from retia.report.gains import against_baseline, against_random, several_fidelities
-from retia.report.honesty import honesty
 from retia.report.number import architecture_line, duration, number
+from retia.report.one_shot import one_shot_report
 from retia.space import Architecture, SearchSpace
 from retia.study import Study
 from retia.trial import Objective, Trial
@@ -19,8 +19,8 @@ from retia.visible import visible
 
 __all__ = [
     "architecture_table",
-    "honesty_table",
     "metric_names",
+    "one_shot_table",
     "outcome",
     "space_table",
     "summary",
@@ -63,7 +63,7 @@ def summary(study: Study) -> Group:
     if study.prepared_by is not None:
         if study.retrained is not None and (winners := study.retrained.top(5)):
             parts.append(trials_table(study.retrained, winners, title="retrained", short=True))
-        parts.append(honesty_table(study))
+        parts.append(one_shot_table(study))
     elif random is not None:
         budget = (
             f"in the same time, {random.budget} trials"
@@ -74,13 +74,13 @@ def summary(study: Study) -> Group:
     return Group(*parts)
 
 
-def honesty_table(study: Study) -> Table:
+def one_shot_table(study: Study) -> Table:
     """Return the evidence for a one-shot search as a table of questions and answers.
 
     Raises:
         StudyError: If no supernet scored the study's trials.
     """
-    if (honest := honesty(study)) is None:
+    if (found := one_shot_report(study)) is None:
         msg = (
             f"The trials of '{study.name}' were not scored by a supernet. "
             "Search with a one-shot method, such as SPOS."
@@ -88,12 +88,12 @@ def honesty_table(study: Study) -> Table:
         raise StudyError(msg)
     table = Table(
         box=box.SIMPLE_HEAD,
-        title=_title(f"what {honest.method} was worth, by {honest.objective.metric}"),
+        title=_title(f"one-shot search with {found.method}, by {found.objective.metric}"),
         title_justify="left",
     )
     table.add_column("question", no_wrap=True)
     table.add_column("answer", overflow="fold")
-    for question, answer in honest.rows():
+    for question, answer in found.rows():
         table.add_row(Text(question), Text(visible(answer)))
     return table
 

@@ -10,7 +10,7 @@ from retia.report.number import duration
 from retia.study import Study
 from retia.trial import Objective, Trial
 
-__all__ = ["Honesty", "RankCorrelation", "honesty", "rank_correlation"]
+__all__ = ["OneShotReport", "RankCorrelation", "one_shot_report", "rank_correlation"]
 
 PARAMETER_FREE = "parameter_free"
 LEAST = 5
@@ -43,7 +43,7 @@ class RankCorrelation:
 
 
 @dataclass(frozen=True)
-class Honesty:
+class OneShotReport:
     """The evidence for a one-shot search.
 
     Attributes:
@@ -126,7 +126,7 @@ class Honesty:
         }
 
 
-def honesty(study: Study) -> Honesty | None:
+def one_shot_report(study: Study) -> OneShotReport | None:
     """Return the evidence for a one-shot search; None if no supernet scored the study's trials."""
     if study.prepared_by is None:
         return None
@@ -138,7 +138,7 @@ def honesty(study: Study) -> Honesty | None:
     ]
     steps = study.preparation
     seconds = sum(step.seconds for step in steps) + _seconds(study) + _seconds(retrained)
-    return Honesty(
+    return OneShotReport(
         method=str(study.prepared_by.get("type")),
         objective=objective,
         correlations=tuple(one for one in correlations if one is not None),
