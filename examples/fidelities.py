@@ -37,7 +37,7 @@ class Net(nn.Module):
 
 def epochs_of(study):
     """Return how many epochs the study has trained: a promoted trial goes on where its parent has ended."""
-    full = study.evaluator.epochs
+    full = study.spec.judge.epochs
     longest = {}
     for trial in study.trials:
         longest[trial.architecture] = max(longest.get(trial.architecture, 0), trial.fidelity or full)

@@ -171,3 +171,48 @@ def test_plain_settings_and_searched_settings_pass():
     assert list(space.parameters) == ["depth", "lr"]
     repeated = retia.Repeated(retia.Classification(DATA, DATA, lr=retia.Real(1e-4, 1e-1)), 2)
     assert list(retia.Study(SPACE, repeated, maximize="accuracy").space.parameters) == ["depth", "lr"]
+
+
+def of_closure():
+    lr = retia.Real(0.1, 0.2)
+
+    def train(model):
+        return {"score": lr}
+
+    return train
+
+
+class Bound:
+    def __init__(self, lr):
+        self.lr = lr
+
+    def fit(self, model):
+        return {"score": self.lr}
+
+
+@pytest.mark.parametrize(
+    "evaluator",
+    [
+        partial(fit, lr={"adam": [retia.Real(0.1, 0.2)]}),
+        Mine(retia.Real(0.1, 0.2)),
+        Mine({"lr": retia.Real(0.1, 0.2)}),
+        Bound(retia.Real(0.1, 0.2)).fit,
+        of_closure(),
+    ],
+    ids=["nest", "attribute", "nested attribute", "bound method", "closure"],
+)
+def test_a_domain_that_no_search_sees_is_refused_wherever_it_is(evaluator):
+    with pytest.raises(EvaluationError, match=r"is \[0\.1, 0\.2\], which no search sees"):
+        study(evaluator)
+
+
+def test_a_nested_domain_is_not_a_searched_setting():
+    with pytest.raises(EvaluationError, match="which no search sees"):
+        retia.evaluator(fit, lr={"adam": retia.Real(0.1, 0.2)})
+
+
+def test_the_remedy_names_the_setting():
+    with pytest.raises(
+        EvaluationError, match=r"retia\.evaluator\(fit, lr=retia\.Real\(0\.0001, 0\.1, log=True\)\)"
+    ):
+        retia.evaluator(fit, lr=RATE)

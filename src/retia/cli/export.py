@@ -70,14 +70,15 @@ def export(
 def _example(study: "Study", loaded: UserFile) -> Any:
     """Return the example of the file, or that of the study's costs."""
     from retia.searching import with_costs
+    from retia.trial import capabilities_of
 
     if (given := loaded.get("example")) is not None:
         return given
-    example = getattr(with_costs(study).costs, "example", None)
+    example = capabilities_of(with_costs(study).spec.counts).example
     if example is None:
         msg = (
             "An export needs an example input, and the study's evaluator "
-            f"({type(study.evaluator).__name__}) has no data to take it from. "
+            f"({type(study.spec.judge).__name__}) has no data to take it from. "
             f"Write example = torch.zeros(2, ...) in {loaded.path.name}, "
             "or pass costs=retia.Costs(input_shape) to the study."
         )

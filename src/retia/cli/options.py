@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from retia.errors import StudyError
-
 if TYPE_CHECKING:
-    from retia.study import Study
+    from retia.study import StoredStudy
 
 __all__ = ["DEFAULT_STORAGE", "default_storage", "json_option", "name_option", "open_study", "storage_option"]
 
@@ -46,8 +44,8 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")(command)
 
 
-def open_study(storage: str, name: str | None) -> "Study":
-    """Open a stored study by its name, or the only study apart from random controls.
+def open_study(storage: str, name: str | None) -> "StoredStudy":
+    """Open a stored study by its name, or the only study that is not a companion of another.
 
     Raises:
         StudyError: If `name` is None and the storage does not have exactly one study.
@@ -55,19 +53,4 @@ def open_study(storage: str, name: str | None) -> "Study":
     """
     from retia.study import Study
 
-    return Study.open(storage, only_name(storage) if name is None else name)
-
-
-def only_name(storage: str) -> str:
-    """Return the name of the only study in a storage."""
-    from retia.storage import Database
-    from retia.study import own_names
-
-    own = own_names(Database(storage).names())
-    if not own:
-        msg = f"The storage '{storage}' has no study. Run one with retia run FILE.py --storage {storage}."
-        raise StudyError(msg)
-    if len(own) > 1:
-        msg = f"The storage '{storage}' has {len(own)} studies: {', '.join(own)}. Choose one with --name."
-        raise StudyError(msg)
-    return own[0]
+    return Study.open(storage, name)
