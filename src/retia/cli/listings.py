@@ -9,7 +9,7 @@ from retia.cli.output import columns, print_json, say, show
 from retia.visible import visible, visible_lines
 
 if TYPE_CHECKING:
-    from retia.study import Study
+    from retia.study import StudyResults
     from retia.trial import Trial
 
 __all__ = ["best", "show_trial", "studies", "trials"]
@@ -125,7 +125,7 @@ def best(storage: str, name: str | None, as_json: bool) -> None:
         _show(study, study.history.best)
 
 
-def find(study: "Study", number: int) -> "Trial":
+def find(study: "StudyResults", number: int) -> "Trial":
     """Return a trial by its number.
 
     Raises:
@@ -145,7 +145,7 @@ def find(study: "Study", number: int) -> "Trial":
     raise StudyError(msg)
 
 
-def _lines(study: "Study", chosen: "list[Trial]") -> str:
+def _lines(study: "StudyResults", chosen: "list[Trial]") -> str:
     from retia.report import architecture_line, duration, metric_names, number
 
     if not chosen:
@@ -171,7 +171,7 @@ def _lines(study: "Study", chosen: "list[Trial]") -> str:
     )
 
 
-def _show(study: "Study", trial: "Trial") -> None:
+def _show(study: "StudyResults", trial: "Trial") -> None:
     from rich.text import Text
 
     from retia.report import architecture_table, duration, number

@@ -1,7 +1,7 @@
 """Failed trials in words."""
 
 from retia.report.number import architecture_line
-from retia.study import Study
+from retia.study import StudyResults
 from retia.trial import Trial
 from retia.visible import visible_lines
 
@@ -18,7 +18,7 @@ def failure(trial: Trial) -> str:
     return f"trial {trial.number} failed ({architecture_line(trial.architecture)}):\n{shown}"
 
 
-def failures(study: Study) -> str:
+def failures(study: StudyResults) -> str:
     """Return the number of failed trials, and how to retry them."""
     return (
         f"{study.history.count('failed')} of them failed (to try these again: retry_failed=True, "

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from retia.report.number import difference, logarithmic, number
-from retia.study import Study
+from retia.study import StudyResults
 from retia.trial import Objective, Trial, hypervolume
 
 __all__ = [
@@ -151,7 +151,7 @@ class Gains:
         return lines
 
 
-def against_baseline(study: Study) -> Gains | None:
+def against_baseline(study: StudyResults) -> Gains | None:
     """Return the gains over the baseline; None if the study has no completed baseline.
 
     The gain in an objective is that of the best trial that is not worse than the baseline in the others.
@@ -179,7 +179,7 @@ def against_baseline(study: Study) -> Gains | None:
     return Gains("the baseline", tuple(gains), at_a_price=tuple(extremes))
 
 
-def against_random(study: Study) -> Gains | None:
+def against_random(study: StudyResults) -> Gains | None:
     """Return the gains over the study's random control; None without a control or without feasible trials.
 
     The same number of trials of each side is compared. If a supernet scored the trials, the retrained ones
@@ -205,7 +205,7 @@ def against_random(study: Study) -> Gains | None:
     return _with_volumes(Gains("random search", gains, budget=budget), mine, other)
 
 
-def several_fidelities(study: Study) -> bool:
+def several_fidelities(study: StudyResults) -> bool:
     """Whether some trials of a study have a fidelity."""
     return any(trial.fidelity is not None for trial in study.trials)
 
@@ -216,7 +216,7 @@ def at_highest_fidelity(trials: Sequence[Trial]) -> list[Trial]:
     return [trial for trial in trials if trial.reached == most]
 
 
-def spent(study: Study) -> list[Trial]:
+def spent(study: StudyResults) -> list[Trial]:
     """Return the trials that used budget: all completed and failed ones."""
     return [trial for trial in study.trials if trial.state in ("completed", "failed")]
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from retia.errors import StudyError
-from retia.study import Study
+from retia.study import StudyResults
 from retia.trial import Trial
 
 __all__ = ["LEAST", "importance"]
@@ -14,7 +14,7 @@ LEAST = 4
 """The minimum number of completed trials for an estimate."""
 
 
-def importance(study: Study, metric: str | None = None) -> dict[str, float]:
+def importance(study: StudyResults, metric: str | None = None) -> dict[str, float]:
     """Return the importance of each parameter for a metric, the greatest first; the sum is 1.
 
     A random forest predicts the metric from the encoded architectures. The importance of a parameter is the

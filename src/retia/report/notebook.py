@@ -5,13 +5,13 @@ import html
 from retia.report.gains import against_baseline, against_random
 from retia.report.number import architecture_line, duration, number
 from retia.report.tables import metric_names, outcome
-from retia.study import Study
+from retia.study import StudyResults
 from retia.visible import visible
 
 __all__ = ["to_html"]
 
 
-def to_html(study: Study) -> str:
+def to_html(study: StudyResults) -> str:
     """Return the HTML of a study: the outcome, the front or the best trials, and the gains."""
     several = len(study.objectives) > 1
     trials = study.pareto if several else study.top(5)

@@ -7,7 +7,7 @@ from typing import Any
 
 from retia.report.gains import Gains, against_random, spent
 from retia.report.number import duration
-from retia.study import Study
+from retia.study import StudyResults
 from retia.trial import Objective, Trial
 
 __all__ = ["OneShotReport", "RankCorrelation", "one_shot_report", "rank_correlation"]
@@ -126,7 +126,7 @@ class OneShotReport:
         }
 
 
-def one_shot_report(study: Study) -> OneShotReport | None:
+def one_shot_report(study: StudyResults) -> OneShotReport | None:
     """Return the evidence for a one-shot search; None if no supernet scored the study's trials."""
     if study.prepared_by is None:
         return None
@@ -179,7 +179,7 @@ def rank_correlation(among: str, pairs: Sequence[tuple[float, float]]) -> RankCo
 
 
 def _correlation(
-    among: str, objective: Objective, supernet: Study | None, alone: Study | None
+    among: str, objective: Objective, supernet: StudyResults | None, alone: StudyResults | None
 ) -> RankCorrelation | None:
     if supernet is None or alone is None:
         return None
@@ -191,7 +191,7 @@ def _correlation(
     return rank_correlation(among, pairs) if len(pairs) > 1 else None
 
 
-def _winner(study: Study) -> Trial | None:
+def _winner(study: StudyResults) -> Trial | None:
     """Return the trial of the best retrained architecture, or the supernet's best if none was retrained."""
     retrained = study.retrained
     if retrained is not None and retrained.history.best is not None:
@@ -207,5 +207,5 @@ def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _seconds(study: Study | None) -> float:
+def _seconds(study: StudyResults | None) -> float:
     return 0.0 if study is None else sum(trial.seconds or 0.0 for trial in study.trials)

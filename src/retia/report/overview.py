@@ -5,12 +5,12 @@ from typing import Any
 from retia.report.gains import against_baseline, against_random
 from retia.report.one_shot import one_shot_report
 from retia.report.records import record
-from retia.study import Study
+from retia.study import StudyResults
 
 __all__ = ["overview"]
 
 
-def overview(study: Study) -> dict[str, Any]:
+def overview(study: StudyResults) -> dict[str, Any]:
     """Return the outcome of a study as a JSON object, the output of `retia run --json`."""
     history = study.history
     baseline, random, found = against_baseline(study), against_random(study), one_shot_report(study)

@@ -9,7 +9,7 @@ from retia.report.gains import at_highest_fidelity, spent
 from retia.report.importance import LEAST, importance
 from retia.report.number import logarithmic, number
 from retia.report.one_shot import one_shot_report
-from retia.study import Study
+from retia.study import StudyResults
 from retia.trial import Objective, Trial, nondominated
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_importance", "plot_one_shot", "plot_pareto", "plot_progress", "save_plots"]
 
 
-def plot_progress(study: Study, metric: str | None = None) -> "Figure":
+def plot_progress(study: StudyResults, metric: str | None = None) -> "Figure":
     """Plot the best value so far over the trials, with the baseline and the random control.
 
     Only trials at the highest fidelity are compared.
@@ -66,7 +66,7 @@ def plot_progress(study: Study, metric: str | None = None) -> "Figure":
     return chart
 
 
-def plot_pareto(study: Study, x: str | None = None, y: str | None = None) -> "Figure":
+def plot_pareto(study: StudyResults, x: str | None = None, y: str | None = None) -> "Figure":
     """Plot all trials by two objectives, with the fronts of the study and its control, and the baseline.
 
     Args:
@@ -113,7 +113,7 @@ def plot_pareto(study: Study, x: str | None = None, y: str | None = None) -> "Fi
     return chart
 
 
-def plot_importance(study: Study, metric: str | None = None, *, most: int = 15) -> "Figure":
+def plot_importance(study: StudyResults, metric: str | None = None, *, most: int = 15) -> "Figure":
     """Plot the importance of each parameter for a metric.
 
     Args:
@@ -142,7 +142,7 @@ def plot_importance(study: Study, metric: str | None = None, *, most: int = 15) 
     return chart
 
 
-def plot_one_shot(study: Study) -> "Figure":
+def plot_one_shot(study: StudyResults) -> "Figure":
     """Plot the supernet's scores against scores of models trained alone, and the entropy of the choices.
 
     Raises:
@@ -179,7 +179,7 @@ def plot_one_shot(study: Study) -> "Figure":
     return chart
 
 
-def save_plots(study: Study, directory: str | Path) -> list[Path]:
+def save_plots(study: StudyResults, directory: str | Path) -> list[Path]:
     """Save all plots for which the study has enough trials as PNG files.
 
     Args:
@@ -208,7 +208,7 @@ def save_plots(study: Study, directory: str | Path) -> list[Path]:
     return paths
 
 
-def _control(axes: "Axes", control: Study, across: Objective, up: Objective) -> None:
+def _control(axes: "Axes", control: StudyResults, across: Objective, up: Objective) -> None:
     """Draw the trials and the front of the random control."""
     from retia.report.chart import FRONT_RANDOM, RANDOM
 
@@ -226,7 +226,7 @@ def _note(axes: "Axes", text: str) -> None:
     axes.text(0.5, 0.5, plain(text), ha="center", va="center", transform=axes.transAxes, color=BASELINE)
 
 
-def _objective(study: Study, metric: str | None) -> Objective:
+def _objective(study: StudyResults, metric: str | None) -> Objective:
     known = {objective.metric: objective for objective in study.objectives}
     if metric is None:
         return study.objectives[0]
@@ -236,7 +236,7 @@ def _objective(study: Study, metric: str | None) -> Objective:
     return known[metric]
 
 
-def _feasible(study: Study) -> list[Trial]:
+def _feasible(study: StudyResults) -> list[Trial]:
     feasible = [trial for trial in study.trials if study.history.feasible(trial)]
     if not feasible:
         msg = (
@@ -248,7 +248,7 @@ def _feasible(study: Study) -> list[Trial]:
 
 
 def _best_so_far(
-    axes: "Axes", objective: Objective, study: Study, *, color: str, label: str, style: str
+    axes: "Axes", objective: Objective, study: StudyResults, *, color: str, label: str, style: str
 ) -> None:
     numbers: list[int] = []
     values: list[float] = []

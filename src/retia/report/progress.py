@@ -13,7 +13,7 @@ from rich.text import Text
 
 from retia.report.failures import failure, failures
 from retia.report.number import duration, number
-from retia.study import Event, Study
+from retia.study import Event, StudyResults
 from retia.visible import visible, visible_lines
 
 __all__ = ["Progress"]
@@ -43,7 +43,7 @@ class Progress:
         self._interval_s = interval_s
         self._clock = clock
         self._live: Live | None = None
-        self._study: Study | None = None
+        self._study: StudyResults | None = None
         self._target = 0
         self._first_end = self._printed = 0.0
         self._ended_now = self._most_running = 0
@@ -159,11 +159,11 @@ class Progress:
         table.add_row(Text(self._bests(study)))
         return table
 
-    def _done(self, study: Study) -> int:
+    def _done(self, study: StudyResults) -> int:
         # Infeasible trials are not evaluated.
         return study.history.count("completed") + study.history.count("failed")
 
-    def _rate(self, study: Study) -> tuple[str, ...]:
+    def _rate(self, study: StudyResults) -> tuple[str, ...]:
         elapsed = self._clock() - self._first_end  # the first trial includes the start of the workers
         if self._ended_now < 2 or elapsed <= 0:
             return ()
@@ -172,7 +172,7 @@ class Progress:
         left = self._target - self._done(study)
         return (speed, f"{duration(left / rate)} left") if left > 0 else (speed,)
 
-    def _counts(self, study: Study) -> str:
+    def _counts(self, study: StudyResults) -> str:
         front = f", Pareto front {len(study.history.front)}" if len(study.objectives) > 1 else ""
         return (
             ", ".join(
@@ -181,7 +181,7 @@ class Progress:
             + front
         )
 
-    def _bests(self, study: Study) -> str:
+    def _bests(self, study: StudyResults) -> str:
         front = study.history.front
         if not front:
             return "best: none yet"

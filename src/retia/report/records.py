@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from retia.study import Study
+from retia.study import StudyResults
 from retia.trial import Trial
 
 __all__ = ["record", "records"]
 
 
-def records(study: Study) -> list[dict[str, Any]]:
+def records(study: StudyResults) -> list[dict[str, Any]]:
     """Return a flat row for each trial, all with the same keys: `pandas.DataFrame(records(study))`.
 
     Metrics are under `metrics.<name>`, and values of the architecture under `architecture.<label>`; missing

@@ -13,7 +13,7 @@ from retia.report.gains import against_baseline, against_random, several_fidelit
 from retia.report.number import architecture_line, duration, number
 from retia.report.one_shot import one_shot_report
 from retia.space import Architecture, SearchSpace
-from retia.study import Study
+from retia.study import StudyResults
 from retia.trial import Objective, Trial
 from retia.visible import visible
 
@@ -30,7 +30,7 @@ __all__ = [
 STYLES = {"completed": "green", "running": "cyan", "failed": "red", "infeasible": "yellow"}
 
 
-def summary(study: Study) -> Group:
+def summary(study: StudyResults) -> Group:
     """Return the outcome of a study, its best trials, and its gains over the baseline and random search."""
     several = len(study.objectives) > 1
     shown = _front(study) if several else study.top(5)
@@ -74,7 +74,7 @@ def summary(study: Study) -> Group:
     return Group(*parts)
 
 
-def one_shot_table(study: Study) -> Table:
+def one_shot_table(study: StudyResults) -> Table:
     """Return the evidence for a one-shot search as a table of questions and answers.
 
     Raises:
@@ -98,7 +98,7 @@ def one_shot_table(study: Study) -> Table:
     return table
 
 
-def outcome(study: Study) -> str:
+def outcome(study: StudyResults) -> str:
     """Return a study's objectives, its number of trials and its reason to stop on one line."""
     history = study.history
     counts = ", ".join(
@@ -111,7 +111,7 @@ def outcome(study: Study) -> str:
 
 
 def trials_table(
-    study: Study,
+    study: StudyResults,
     trials: Sequence[Trial] | None = None,
     *,
     title: str | None = None,
@@ -206,7 +206,7 @@ def metric_names(objectives: Sequence[Objective], trials: Sequence[Trial]) -> li
     )
 
 
-def _front(study: Study) -> list[Trial]:
+def _front(study: StudyResults) -> list[Trial]:
     return sorted(study.pareto, key=lambda trial: (study.objectives[0].loss(trial.metrics), trial.number))
 
 
@@ -219,7 +219,7 @@ def _section(heading: str, lines: Sequence[str]) -> Text:
     return Text.assemble((f"gained {heading}", "bold"), body)
 
 
-def _nothing(study: Study) -> str:
+def _nothing(study: StudyResults) -> str:
     if not study.history.count("completed"):
         return "no trial has completed, so there is no best one"
     bounds = ", ".join(str(constraint) for constraint in study.constraints)
