@@ -338,8 +338,8 @@ def test_files_that_are_none(tmp_path, entries):
         "input,output",
         base64.b64encode(metrics(1, evaluation(0, 0, 0, 0, 0))).decode(),
     ]
-    fails("a.tfrecord", framed(json.dumps(short).encode()), "evaluated three times, and .* has one of 1")
-    fails("a.npz", b"text", "must be an npz file, but .* holds pickled objects, .* Make it with")
+    fails("a.tfrecord", framed(json.dumps(short).encode()), "has three evaluations, got 1 in")
+    fails("a.npz", b"text", "must be an npz file, but .* contains pickled objects. Make it with")
     np.savez(tmp_path / "b.npz", a=np.zeros(1))
     with pytest.raises(
         EvaluationError, match="must be a table in the format 'retia/nasbench101/1', got 'None'"
