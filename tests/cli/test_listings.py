@@ -160,7 +160,7 @@ def test_a_missing_storage_is_an_error_and_is_not_made(retia, toy, folder):
     [
         ("text.db", "is not an SQLite database"),
         ("folder", "is a directory"),
-        ("far/x.db", "must lie in a directory"),
+        ("far/x.db", "must be in an existing directory"),
     ],
 )
 def test_what_is_no_storage_is_one_message_of_every_command(retia, toy, folder, command, storage, error):

@@ -58,7 +58,7 @@ def export(
         open_study(kept, study.name)  # raises if it does not exist, instead of creating it
         trial = study.best if number is None else find(study, number)
         with user_code(loaded.path):
-            folder = retia.export(trial, out, _example(study, loaded))
+            folder = retia.evaluate.export(trial, out, _example(study, loaded))
     files = sorted(str(path) for path in folder.iterdir())
     if as_json:
         print_json({"trial": trial.number, "files": files})

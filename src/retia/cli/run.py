@@ -47,7 +47,7 @@ set_option = click.option(
 @click.option(
     "--keep-weights",
     type=click.Choice(["none", "best", "front", "all"]),
-    help="Trials that keep their weights, if the evaluator is a function of the model. Default: front.",
+    help="Trials that keep the weights of their models. Default: front, the Pareto front and its parents.",
 )
 @set_option
 @click.option(

@@ -2,13 +2,13 @@
 
 import time
 
-from retia.storage import StudyRecord
+from retia.storage import TrialWriter
 from retia.trial import History, Trial
 
 __all__ = ["started_again"]
 
 
-def started_again(history: History, record: StudyRecord) -> tuple[list[Trial], History]:
+def started_again(history: History, record: TrialWriter) -> tuple[list[Trial], History]:
     """Start the failed trials of a study again, but those that another process has started.
 
     Returns:
