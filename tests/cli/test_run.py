@@ -53,7 +53,7 @@ FILLED = """
 
     space = retia.ModelSpace(lambda: nn.Linear(2, retia.choice("width", [1, 2, 3])))
     study = retia.Study(space, fit, maximize="score", name="filled")
-    strategy = retia.GridSearch()
+    strategy = retia.strategy.GridSearch()
     trials = 3
 """
 
