@@ -1,6 +1,6 @@
 """A choice between layers."""
 
-from contextlib import nullcontext
+from functools import lru_cache
 
 from torch import nn
 
@@ -41,13 +41,15 @@ def layer_choice(label: str, candidates: Candidates = (), *, default: str | int 
     if default is not None and default not in factories:
         msg = f"The default of layer_choice({label!r}) must be one of {list(factories)}, got {default!r}."
         raise SpaceError(msg)
-    names = tuple(factories)
-    domain = Categorical(names, default=names[0] if default is None else default)
-    chosen = declare(label, domain)
+    domain = _domain(default, *factories)
     recorder = active_recorder()
-    full = label if recorder is None else recorder.qualify(label)
+    if recorder is None:
+        chosen = declare(label, domain)
+        return construct(label, chosen, factories[chosen])
+    full = recorder.qualify(label)
+    chosen = recorder.declare(full, domain)
     if not isinstance(recorder, Tracer):
-        with nullcontext() if recorder is None else recorder.scope(f"{label}/{chosen}"):
+        with recorder.scope(f"{label}/{chosen}"):
             return construct(full, chosen, factories[chosen])
     modules: dict[str | int, nn.Module] = {}
     for name, factory in factories.items():
@@ -55,3 +57,8 @@ def layer_choice(label: str, candidates: Candidates = (), *, default: str | int 
         with recorder.given(condition), recorder.scope(f"{label}/{name}"):
             modules[name] = construct(full, name, factory)
     return MixedLayer(full, modules, chosen)
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _domain(default: str | int | None, *names: str | int) -> Categorical:
+    return Categorical(names, default=names[0] if default is None else default)

@@ -9,6 +9,7 @@ from torch import nn
 from retia.errors import SpaceError
 from retia.nn.elastic_sequential import ElasticSequential
 from retia.space import (
+    Builder,
     Integer,
     Tracer,
     active_recorder,
@@ -55,7 +56,8 @@ def repeat(label: str, factory: Callable[[int], nn.Module], depth: Depth) -> nn.
     """
     recorder = active_recorder()
     full = label if recorder is None else recorder.qualify(label)
-    _check_factory(full, factory)
+    if not isinstance(recorder, Builder):  # which runs a constructor after it has been traced
+        _check_factory(full, factory)
     count = _declared(full, label, depth)
     with scope(label):
         if not isinstance(recorder, Tracer) or not symbolic(count):

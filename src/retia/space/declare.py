@@ -1,7 +1,7 @@
 """Declarations: what a user writes in a plain constructor to say what may change."""
 
 from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar, cast
 
 from retia.errors import SpaceError
@@ -156,8 +156,7 @@ def _labelled(kind: str, label: str) -> Generator[None]:
         raise SpaceError(msg) from None
 
 
-@contextmanager
-def scope(name: str) -> Generator[None]:
+def scope(name: str) -> AbstractContextManager[None]:
     """Put the labels declared inside below `name`: `stage1/width`.
 
     A name that starts with "/" leaves the scopes around it: what is declared inside `scope("/cell")` is
@@ -168,8 +167,4 @@ def scope(name: str) -> Generator[None]:
     """
     check_label(name)
     recorder = active_recorder()
-    if recorder is None:
-        yield
-        return
-    with recorder.scope(name):
-        yield
+    return nullcontext() if recorder is None else recorder.scope(name)
