@@ -52,7 +52,7 @@ class GPT(nn.Module):
         width, heads = retia.choice("width", [32, 48, 64]), retia.choice("heads", [2, 4, 8])
         ratio = retia.choice("ratio", [2, 4])
         self.tokens = nn.Embedding(vocabulary, width)
-        self.positions = retia.parameter(
+        self.positions = retia.tensor_parameter(
             (1, context, width), init=lambda weight: nn.init.normal_(weight, std=0.02)
         )
         self.blocks = retia.repeat("blocks", lambda i: Block(width, heads, ratio), (1, 4))

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
         save_weights,
     )
     from retia.execute import InProcess, Processes
-    from retia.nn import ModelSpace, cell, input_choice, layer_choice, parameter, repeat
+    from retia.nn import ModelSpace, cell, input_choice, layer_choice, repeat, tensor_parameter
     from retia.oneshot import (
         DARTS,
         ENAS,
@@ -206,7 +206,6 @@ __all__ = [
     "integer",
     "layer_choice",
     "load_pretrained",
-    "parameter",
     "real",
     "recalibrate",
     "reject",
@@ -216,6 +215,7 @@ __all__ = [
     "scope",
     "search",
     "subset",
+    "tensor_parameter",
 ]
 
 _HOMES = {
@@ -224,7 +224,7 @@ _HOMES = {
         "Classification LanguageModeling Regression Training ZeroCost export inherit save_weights"
     ),
     "retia.execute": "InProcess Processes",
-    "retia.nn": "ModelSpace cell input_choice layer_choice parameter repeat",
+    "retia.nn": "ModelSpace cell input_choice layer_choice repeat tensor_parameter",
     "retia.oneshot": (
         "DARTS DrNAS ENAS FBNet FairNAS GDAS OnceForAll PCDARTS Penalty ProxylessNAS SNAS SPOS Sandwich "
         "SupernetEvaluator"

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from retia.cost.building import judge_build
 from retia.cost.count import count, count_parameters
 from retia.cost.example import Example, ExampleLike
+from retia.cost.inspection import inspect_model
 from retia.errors import EvaluationError
 from retia.space import Architecture, strays_in
 from retia.trial import Run
@@ -68,7 +68,7 @@ class Costs:
                 architecture.
             SpaceError: If the model can't be built, or can't run on the input, for another reason.
         """
-        return judge_build(run.space, architecture, self._judge)
+        return inspect_model(run.space, architecture, self._judge)
 
     def _judge(self, model: nn.Module) -> Mapping[str, float]:
         if self.example is None:

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from retia.cost.example import Example
+from retia.cost.flop_counter import FlopCounter
 from retia.cost.forward import device_of, run_on_zeros
-from retia.cost.on_meta import on_meta
-from retia.cost.operators import FlopCounter
+from retia.cost.meta_copy import meta_copy
 
 __all__ = ["Count", "count", "count_parameters"]
 
@@ -52,7 +52,7 @@ def count(model: nn.Module, example: Example) -> Count:
     device = device_of(model)
     if device.type != "meta":
         try:
-            return _count(on_meta(model), example, torch.device("meta"))
+            return _count(meta_copy(model), example, torch.device("meta"))
         except Exception:  # noqa: BLE001, S110  # whatever goes wrong on meta, the model's own device decides whether it is an error
             pass
     return _count(model, example, device)

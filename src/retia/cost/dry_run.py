@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from retia.cost.building import judge_build
 from retia.cost.example import Example
 from retia.cost.forward import device_of, run_on_zeros
+from retia.cost.inspection import inspect_model
 from retia.space import SearchSpace, Value
 
 __all__ = ["dry_run"]
@@ -38,4 +38,4 @@ def dry_run(space: SearchSpace, architecture: Mapping[str, Value], example: Exam
                     subject=f"The architecture {dict(architecture)} builds, but",
                 )
 
-    judge_build(space, architecture, judge)
+    inspect_model(space, architecture, judge)

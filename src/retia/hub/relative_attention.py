@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from retia.nn import parameter
+from retia.nn import tensor_parameter
 
 __all__ = ["RelativeAttention", "RelativePosition"]
 
@@ -30,8 +30,8 @@ class RelativePosition(nn.Module):
         super().__init__()
         self.side = side
         rows = 2 * side + 2  # the class token, and the distances from -side to side
-        self.vertical = parameter((rows, features), init=_small)
-        self.horizontal = parameter((rows, features), init=_small)
+        self.vertical = tensor_parameter((rows, features), init=_small)
+        self.horizontal = tensor_parameter((rows, features), init=_small)
 
     def forward(self) -> Tensor:
         """Return the vectors (T, T, D) of the pairs (query, key) of T = 1 + side² tokens."""

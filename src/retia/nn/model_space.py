@@ -11,13 +11,13 @@ import torch
 from torch import nn
 
 from retia.errors import InfeasibleArchitecture, RetiaError, SpaceError
-from retia.nn.collection import uncollected
-from retia.nn.misfit import is_misfit
-from retia.nn.misplaced import declared_in_methods, refuse_misplaced
-from retia.nn.originals import Originals
-from retia.nn.placement import check_device, placed
+from retia.nn.device import on_device, require_device
+from retia.nn.garbage_collection import gc_paused
+from retia.nn.misplaced_choice import declared_in_methods, reject_misplaced_choices
+from retia.nn.random_state import preserved, seeded
 from retia.nn.resumption import Resumption
-from retia.nn.seeding import preserved, seeded
+from retia.nn.shape_error import is_shape_error
+from retia.nn.shared_parts import SharedParts
 from retia.nn.tensor_file import load_weights, write_weights
 from retia.space import Builder, Domain, Parameter, Restriction, SearchSpace, Tracer, Value, fitting_trace
 from retia.space import explore as explore_constructor
@@ -88,7 +88,7 @@ class ModelSpace(SearchSpace):
         self._hint: str | None = None
         self.traced_on = "meta"
         self._explore = explore
-        self._originals = Originals()
+        self._originals = SharedParts()
         self._shared: dict[str, None] = {}
         self.traced_with: Mapping[str, Value] = {}
         parameters, restrictions = self._traced()
@@ -152,12 +152,12 @@ class ModelSpace(SearchSpace):
         """
         architecture = self.validate(architecture)
         builder = Builder(architecture, self._parameters)
-        with builder.recording(), placed(device), seeded(seed):
+        with builder.recording(), on_device(device), seeded(seed):
             try:
                 model = self._factory(*self._args, **self._kwargs)
             except Exception as error:
                 cause = error.__cause__ if isinstance(error, SpaceError) else error
-                misfit = is_misfit(cause)
+                misfit = is_shape_error(cause)
                 if isinstance(error, RetiaError) and not misfit:
                     raise
                 msg = (
@@ -235,7 +235,7 @@ class ModelSpace(SearchSpace):
         Raises:
             EvaluationError: If torch does not know the device, or this machine does not have it.
         """
-        check_device(device)
+        require_device(device)
 
     def keep(self, model: nn.Module, path: Path) -> None:
         """Save a model's weights as `load` takes them, so that at any moment there is a whole file; nothing
@@ -303,13 +303,13 @@ class ModelSpace(SearchSpace):
             model = self._run(tracer, device)
         if self._hint is None:  # the first model that could be made
             arguments = {**{f"argument {i}": value for i, value in enumerate(self._args)}, **self._kwargs}
-            refuse_misplaced(self.name, self._factory, arguments, model)
+            reject_misplaced_choices(self.name, self._factory, arguments, model)
             self._hint = "" if tracer.parameters else declared_in_methods(model)
         self._shared.update(dict.fromkeys(self._originals.paths(model)))
         self._originals.note(model)
 
     def _run(self, tracer: Tracer, device: str | torch.device | None) -> nn.Module:
-        with tracer.recording(), placed(device), uncollected():
+        with tracer.recording(), on_device(device), gc_paused():
             try:
                 model = self._factory(*self._args, **self._kwargs)
             except RetiaError:

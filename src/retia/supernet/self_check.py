@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from retia.errors import InfeasibleArchitecture, SupernetError
-from retia.nn import ModelSpace, uncollected
+from retia.nn import ModelSpace, gc_paused
 from retia.space import Architecture
 from retia.supernet.assembly import Assembly, assemble, named, where
 from retia.supernet.constants import has_constants
@@ -85,7 +85,7 @@ def check_supernet(space: ModelSpace, example: Any = None, *, kernel_transform: 
     layouts = Layouts(assembly.products)
     surplus = constants = False
     # Models on meta hold no memory that would have to be had back soon.
-    with uncollected() if device == "meta" else nullcontext():
+    with gc_paused() if device == "meta" else nullcontext():
         tried = list(architectures_to_try(space))
         # On meta all models that are run are built before: what the constructor leaves in a global, say,
         # belongs to the last of them then.

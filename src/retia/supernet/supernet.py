@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from retia.errors import SupernetError
-from retia.nn import Mixture, ModelSpace, WeightedSum, uncollected
+from retia.nn import Mixture, ModelSpace, WeightedSum, gc_paused
 from retia.space import Architecture, Value
 from retia.supernet.agreement import check_agreement
 from retia.supernet.assembly import assemble
@@ -86,7 +86,7 @@ class Supernet(nn.Module):
         self.space = space
         checked = check_supernet(space, example, kernel_transform=kernel_transform)
         self._surplus = checked.surplus
-        with uncollected():  # nothing that a collection could free
+        with gc_paused():  # nothing that a collection could free
             assembly = assemble(space, device, seed, kernel_transform=kernel_transform, orders=checked.orders)
             if checked.constants:
                 check_constants(space, assembly)

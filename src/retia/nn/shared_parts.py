@@ -13,12 +13,12 @@ from torch.nn.parameter import is_lazy
 
 from retia.errors import SpaceError
 
-__all__ = ["Originals"]
+__all__ = ["SharedParts"]
 
 Part: TypeAlias = "nn.Module | Tensor"
 
 
-class Originals:
+class SharedParts:
     """What a constructor uses and doesn't make: a module of its closure, of its arguments, of the file around
     it.
 
@@ -35,8 +35,8 @@ class Originals:
         self._traced: WeakValueDictionary[int, Part] = WeakValueDictionary()
         self._known = known
 
-    def __reduce__(self) -> tuple[Callable[..., "Originals"], tuple[bool]]:
-        return Originals, (self._known and not self._traced,)  # in another process, they are other objects
+    def __reduce__(self) -> tuple[Callable[..., "SharedParts"], tuple[bool]]:
+        return SharedParts, (self._known and not self._traced,)  # in another process, they are other objects
 
     def __bool__(self) -> bool:
         """Whether there may be originals: of a traced model that is gone, something lives on."""

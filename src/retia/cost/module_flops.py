@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from retia.cost.operators import FlopCounter
+from retia.cost.flop_counter import FlopCounter
 from retia.cost.shapes import NotAShapeError, described, made
 
 __all__ = ["flops_by_module"]

@@ -4,11 +4,11 @@ import gc
 from collections.abc import Generator
 from contextlib import contextmanager
 
-__all__ = ["uncollected"]
+__all__ = ["gc_paused"]
 
 
 @contextmanager
-def uncollected() -> Generator[None]:
+def gc_paused() -> Generator[None]:
     """Put off the search for reference cycles inside: many thousand modules, none of which can be dropped
     yet, would be looked through many times.
     """

@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from retia.errors import EvaluationError
 
-__all__ = ["check_device", "placed"]
+__all__ = ["on_device", "require_device"]
 
 _FILLING: frozenset[Callable[..., Any]] = frozenset(
     [
@@ -41,7 +41,7 @@ class _Unfilled(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def placed(device: str | torch.device | None) -> AbstractContextManager[Any]:
+def on_device(device: str | torch.device | None) -> AbstractContextManager[Any]:
     """Make tensors on a device inside; on `meta` without initialising them.
 
     None leaves torch as it is, at no cost: any device slows every call of torch inside.
@@ -52,7 +52,7 @@ def placed(device: str | torch.device | None) -> AbstractContextManager[Any]:
     return _on_meta(device) if device.type == "meta" else device
 
 
-def check_device(device: str | torch.device | None) -> None:
+def require_device(device: str | torch.device | None) -> None:
     """Check that tensors can be made on a device, without making any.
 
     Raises:

@@ -11,10 +11,10 @@ from torch import nn
 from retia.errors import SpaceError
 from retia.space import Place, Stray, strays_in, strays_of, symbolic
 
-__all__ = ["declared_in_methods", "refuse_misplaced"]
+__all__ = ["declared_in_methods", "reject_misplaced_choices"]
 
 
-def refuse_misplaced(
+def reject_misplaced_choices(
     name: str, factory: Callable[..., nn.Module], arguments: Mapping[str, Any], model: nn.Module
 ) -> None:
     """Refuse a model that holds the default of a choice made outside of its constructor.

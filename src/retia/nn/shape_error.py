@@ -2,7 +2,7 @@
 
 import dis
 
-__all__ = ["is_misfit"]
+__all__ = ["is_shape_error"]
 
 _KINDS = (RuntimeError, ValueError, AssertionError)
 """What torch raises where sizes do not fit. Their subclasses, such as an error for lack of memory, tell of
@@ -10,7 +10,7 @@ something else.
 """
 
 
-def is_misfit(error: BaseException | None) -> bool:
+def is_shape_error(error: BaseException | None) -> bool:
     """Whether torch raised an error because of sizes: an operator, or a check in a layer of torch's own.
 
     An error that the model's own code raises is not one, whatever its type; `retia.reject` says that a model
@@ -22,11 +22,11 @@ def is_misfit(error: BaseException | None) -> bool:
     ...         function()
     ...     except Exception as error:
     ...         return error
-    >>> is_misfit(error_of(lambda: torch.nn.Conv2d(3, 8, 1, groups=2)))
+    >>> is_shape_error(error_of(lambda: torch.nn.Conv2d(3, 8, 1, groups=2)))
     True
-    >>> is_misfit(error_of(lambda: torch.ones(2) + torch.ones(3)))
+    >>> is_shape_error(error_of(lambda: torch.ones(2) + torch.ones(3)))
     True
-    >>> is_misfit(error_of(lambda: int("three")))
+    >>> is_shape_error(error_of(lambda: int("three")))
     False
     """
     if error is None or type(error) not in _KINDS or error.__traceback__ is None:

@@ -6,15 +6,15 @@ from typing import Any, TypeVar
 from torch import nn
 
 from retia.errors import ArchitectureError, EvaluationError, InfeasibleArchitecture, SpaceError
-from retia.nn import is_misfit
+from retia.nn import is_shape_error
 from retia.space import SearchSpace, Value
 
-__all__ = ["judge_build"]
+__all__ = ["inspect_model"]
 
 T = TypeVar("T")
 
 
-def judge_build(space: SearchSpace, architecture: Mapping[str, Value], judge: Callable[[nn.Module], T]) -> T:
+def inspect_model(space: SearchSpace, architecture: Mapping[str, Value], judge: Callable[[nn.Module], T]) -> T:
     """Return what `judge` says of the architecture's model, built on `meta`.
 
     If building or judging fails there, as it does for a model that reads values, both are done on the CPU,
@@ -44,6 +44,6 @@ def judge_build(space: SearchSpace, architecture: Mapping[str, Value], judge: Ca
     try:
         return judge(model)
     except SpaceError as error:
-        if is_misfit(error.__cause__):
+        if is_shape_error(error.__cause__):
             raise InfeasibleArchitecture(str(error)) from error.__cause__
         raise

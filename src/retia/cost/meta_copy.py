@@ -6,14 +6,14 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from retia.nn import uncollected
+from retia.nn import gc_paused
 
-__all__ = ["on_meta"]
+__all__ = ["meta_copy"]
 
 M = TypeVar("M", bound=nn.Module)
 
 
-def on_meta(model: M) -> M:
+def meta_copy(model: M) -> M:
     """Return a copy of a model whose tensors are on `meta`; theirs are not copied."""
     copies: dict[int, Any] = {}
     for module in model.modules():
@@ -22,7 +22,7 @@ def on_meta(model: M) -> M:
                 copies[id(tensor)] = nn.Parameter(_without_memory(tensor), requires_grad=tensor.requires_grad)
             elif isinstance(tensor, Tensor):
                 copies[id(tensor)] = _without_memory(tensor)
-    with uncollected():
+    with gc_paused():
         return copy.deepcopy(model, copies)
 
 
