@@ -1,6 +1,4 @@
-"""Plain PyTorch with choices: layer choices, repeats, cells, and the model space that traces and builds
-them.
-"""
+"""Choices between modules, and the model space that traces and builds a constructor with choices."""
 
 from retia.nn.batch import (
     Batch,
@@ -15,7 +13,7 @@ from retia.nn.batch import (
     tensors_of,
     with_inputs,
 )
-from retia.nn.cell import Cell, ElasticNode, Node, Operations, cell
+from retia.nn.cell import Cell, Operations, cell
 from retia.nn.checkpoint import load_checkpoint, save_checkpoint
 from retia.nn.elastic_sequential import ElasticSequential
 from retia.nn.factory import Candidates, Factory
@@ -25,6 +23,7 @@ from retia.nn.layer_choice import layer_choice
 from retia.nn.mixed_layer import MixedLayer
 from retia.nn.mixture import Mixture, WeightedSum, weighted, weighted_sum
 from retia.nn.model_space import ModelSpace
+from retia.nn.node import ElasticNode, Node
 from retia.nn.random_state import seeded
 from retia.nn.repeat import Depth, repeat
 from retia.nn.shape_error import is_shape_error

@@ -1,4 +1,4 @@
-"""Python's garbage collection, put off while a model is made."""
+"""Python's garbage collection, paused while a model is made."""
 
 import gc
 from collections.abc import Generator
@@ -9,9 +9,7 @@ __all__ = ["gc_paused"]
 
 @contextmanager
 def gc_paused() -> Generator[None]:
-    """Put off the search for reference cycles inside: many thousand modules, none of which can be dropped
-    yet, would be looked through many times.
-    """
+    """Pause the cyclic garbage collector, which would traverse thousands of new modules many times."""
     on = gc.isenabled()
     gc.disable()
     try:

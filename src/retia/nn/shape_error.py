@@ -1,20 +1,17 @@
-"""Telling shapes that do not fit from mistakes in a model's code."""
+"""Errors that torch raises because shapes do not fit, as opposed to errors in a model's code."""
 
 import dis
 
 __all__ = ["is_shape_error"]
 
 _KINDS = (RuntimeError, ValueError, AssertionError)
-"""What torch raises where sizes do not fit. Their subclasses, such as an error for lack of memory, tell of
-something else.
-"""
+"""Types that torch raises if sizes do not fit. Subclasses, such as `OutOfMemoryError`, have other causes."""
 
 
 def is_shape_error(error: BaseException | None) -> bool:
-    """Whether torch raised an error because of sizes: an operator, or a check in a layer of torch's own.
+    """Whether an operator or a layer of torch raised an error because of sizes.
 
-    An error that the model's own code raises is not one, whatever its type; `retia.reject` says that a model
-    is not meant to exist.
+    The result is False for an error raised by the model's own code, whatever its type.
 
     >>> import torch
     >>> def error_of(function):
@@ -37,7 +34,7 @@ def is_shape_error(error: BaseException | None) -> bool:
     frame = innermost.tb_frame
     if str(frame.f_globals.get("__name__")).partition(".")[0] == "torch":
         return True
-    # Torch's operators are compiled: their errors come out of a line that raises nothing itself. Python's own
-    # functions in C raise other types.
+    # Operators of torch are compiled, so their errors surface at an instruction that does not raise.
+    # Functions of Python itself that are written in C raise other types.
     raises = dis.opname[frame.f_code.co_code[innermost.tb_lasti]] in ("RAISE_VARARGS", "RERAISE")
     return isinstance(error, RuntimeError) and not raises

@@ -1,4 +1,4 @@
-"""A tensor of weights whose shape is searched."""
+"""Tensors of weights whose shape is searched."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,17 +6,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["parameter"]
+__all__ = ["tensor_parameter"]
 
 
-def parameter(shape: int | Sequence[int], *, init: Callable[[Tensor], Any] = nn.init.zeros_) -> nn.Parameter:
-    """Make an `nn.Parameter` whose shape may hold choices: a class token, a positional embedding, a gate.
+def tensor_parameter(
+    shape: int | Sequence[int], *, init: Callable[[Tensor], Any] = nn.init.zeros_
+) -> nn.Parameter:
+    """Make an `nn.Parameter` whose shape may depend on choices, such as a class token or a gate.
 
     Args:
-        shape: The sizes; any of them may be a choice, or arithmetic on choices.
-        init: Fills the tensor in place; no gradient is recorded.
+        shape: Sizes of the tensor; each may be a choice, or arithmetic on choices.
+        init: Function that fills the tensor in place, without gradients. Default: zeros.
 
-    >>> parameter((1, 4), init=nn.init.ones_)
+    >>> tensor_parameter((1, 4), init=nn.init.ones_)
     Parameter containing:
     tensor([[1., 1., 1., 1.]], requires_grad=True)
     """
