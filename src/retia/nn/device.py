@@ -1,4 +1,4 @@
-"""Where a model's tensors are made while it is built."""
+"""The device on which the tensors of a model are made while it is built."""
 
 from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -25,7 +25,7 @@ _FILLING: frozenset[Callable[..., Any]] = frozenset(
 
 
 class _Unfilled(TorchFunctionMode):
-    """Skips what fills a tensor on `meta`, which has nothing to fill."""
+    """Skips functions that fill tensors on `meta`, which have no memory."""
 
     def __torch_function__(
         self,
@@ -42,9 +42,9 @@ class _Unfilled(TorchFunctionMode):
 
 
 def on_device(device: str | torch.device | None) -> AbstractContextManager[Any]:
-    """Make tensors on a device inside; on `meta` without initialising them.
+    """Make tensors on a device inside; on `meta` skip the functions that initialize them.
 
-    None leaves torch as it is, at no cost: any device slows every call of torch inside.
+    None leaves torch unchanged, because a device slows down every call of torch inside.
     """
     if device is None:
         return nullcontext()
@@ -53,10 +53,10 @@ def on_device(device: str | torch.device | None) -> AbstractContextManager[Any]:
 
 
 def require_device(device: str | torch.device | None) -> None:
-    """Check that tensors can be made on a device, without making any.
+    """Raise if tensors can't be made on a device.
 
     Raises:
-        EvaluationError: If torch does not know the device, or this machine does not have it.
+        EvaluationError: If `device` is not a device of torch, or is not available.
     """
     if device is None:
         return
@@ -71,7 +71,7 @@ def require_device(device: str | torch.device | None) -> None:
     if count <= (place.index or 0) and place.type in ("cuda", "mps"):
         msg = (
             f"The device '{device}' is not available: torch finds {count} of type '{place.type}'. "
-            "Leave device out, or install a torch that supports it."
+            "Omit device, or install a build of torch that supports it."
         )
         raise EvaluationError(msg)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
@@ -11,7 +11,6 @@ from retia.nn.batch import Nest, map_tensors
 __all__ = ["Mixture", "WeightedSum", "weighted", "weighted_sum"]
 
 
-@runtime_checkable
 class Mixture(Protocol):
     """Weights of the values of a choice, and a rule that combines the candidates of a layer choice.
 
