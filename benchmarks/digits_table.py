@@ -61,8 +61,9 @@ class Seeds:
             "train_seconds": time.process_time() - started_s,
         }
 
-    def describe(self):
-        return {"type": "Seeds", "seeds": list(self.seeds), "evaluator": self.evaluator.describe()}
+    def capabilities(self):
+        settings = {"type": "Seeds", "seeds": list(self.seeds), "evaluator": self.evaluator.describe()}
+        return retia.trial.Capabilities(settings=lambda: settings)
 
 
 study = retia.Study(digits_space(), Seeds(CLASSIFICATION), maximize="valid_accuracy", name="digits")

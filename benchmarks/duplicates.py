@@ -97,8 +97,8 @@ def with_retia(table: Benchmark, name: str, seed: int) -> Spent:
     class Counting:
         """The table's evaluator, which counts what it is asked for."""
 
-        full_fidelity = table.evaluator.full_fidelity
-        metrics_supplied = table.evaluator.metrics_supplied
+        def capabilities(self):
+            return table.evaluator.capabilities()
 
         def __call__(self, architecture, run):
             counts[architecture, run.fidelity] += 1

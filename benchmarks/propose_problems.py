@@ -12,7 +12,7 @@ import retia
 from retia.benchmark import Benchmark
 from retia.rng import stream
 from retia.space import Architecture, Clause, Condition, Domain, SearchSpace
-from retia.trial import Run
+from retia.trial import Capabilities, Run
 
 FIDELITIES = (12, 200)
 STEPS = 5
@@ -68,7 +68,9 @@ class Judge:
 
     metrics: Callable[[Architecture, float | None], Mapping[str, float]]
     reporting: bool
-    full_fidelity: float = FIDELITIES[-1]
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities(full_fidelity=FIDELITIES[-1])
 
     def __call__(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
         metrics = self.metrics(architecture, run.fidelity)

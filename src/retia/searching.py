@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from retia.errors import InfeasibleArchitecture, RetiaError, StudyError
 from retia.rng import stream
 from retia.space import SearchSpace, Value
-from retia.strategy import Prepared, RegularizedEvolution, Strategy
-from retia.study import INTERRUPTED, CostEvaluator, Study
-from retia.trial import ConstraintsLike
+from retia.strategy import RegularizedEvolution, Strategy
+from retia.study import INTERRUPTED, Study
+from retia.trial import Buildable, ConstraintsLike, CostEvaluator, capabilities_of, strategy_capabilities_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -139,7 +139,7 @@ def check_companions(strategy: Strategy, *, retrain: int, control: bool) -> None
         StudyError: If models are to be retrained that a strategy trains anyway, or scores of a supernet
             compared with those of trained models.
     """
-    one_shot = isinstance(strategy, Prepared)
+    one_shot = strategy_capabilities_of(strategy).prepare is not None
     name = type(strategy).__name__
     if retrain < 0 or (retrain and not one_shot):
         msg = (
@@ -191,11 +191,11 @@ def check(study: Study, *, architectures: int = 3, strict: bool = False) -> list
     rng = stream(study.seed, "check")
     drawn = list(dict.fromkeys([study.baseline, *(study.space.sample(rng) for _ in range(architectures))]))
     lines = [f"space: {len(study.space)} parameters", f"objectives: {', '.join(map(str, study.objectives))}"]
-    if not hasattr(study.space, "build"):
+    if not isinstance(study.space, Buildable):
         return [*lines, "no models to build: the evaluator judges architectures"]
     from retia.cost import dry_run
 
-    example = getattr(study.costs, "example", None)
+    example = capabilities_of(study.costs).example
     infeasible: list[RetiaError] = []
     failed: list[RetiaError] = []
     for architecture in drawn:
@@ -247,7 +247,7 @@ def with_costs(study: Study) -> Study:
     """Return the study with its models' parameters counted, if it builds models and its evaluator counts
     nothing itself.
     """
-    if study.costs is not None or not hasattr(study.space, "build"):
+    if study.costs is not None or not isinstance(study.space, Buildable):
         return study
     from retia.cost import Costs
 

@@ -76,7 +76,7 @@ def test_the_description_is_json_and_names_no_file(tiny):
         "optimum": 80.0,
         "reference": "nobody",
     }
-    assert tiny.evaluator.describe() == {
+    assert tiny.evaluator.capabilities().settings() == {
         "type": "TableEvaluator",
         "benchmark": "tiny",
         "dataset": "none",
@@ -131,7 +131,7 @@ def test_further_costs_can_be_joined(tiny):
     assert joined.best("chip_latency_ms", minimize=True).architecture == tiny[0].architecture
     assert joined.column("params").tolist() == list(range(1, 10))
     assert pickle.loads(pickle.dumps(joined)).query(tiny[3].architecture)["chip_latency_ms"] == 3
-    assert joined.evaluator.costs()(tiny[3].architecture, Run(tiny.space)) == {
+    assert joined.evaluator.capabilities().costs(tiny[3].architecture, Run(tiny.space)) == {
         "params": 4,
         "chip_latency_ms": 3,
     }

@@ -183,7 +183,7 @@ def test_a_study_keeps_to_a_bound_on_the_sum():
     study.run(GridSearch(), trials=10)
     assert study.best.architecture == {"depth": 3}
     assert study.best.metrics["chip_latency_ms"] == 2.5
-    assert latency.describe() == {
+    assert latency.capabilities().settings() == {
         "type": "OperatorLatency",
         "operators": "Blocks",
         "table": 2,

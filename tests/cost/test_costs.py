@@ -76,8 +76,8 @@ def test_it_is_a_value():
 
 
 def test_its_description_is_json():
-    assert Costs((3, 4)).describe() == {"type": "Costs", "input": "(3, 4)"}
-    assert Costs().describe() == {"type": "Costs", "input": None}
+    assert Costs((3, 4)).capabilities().settings() == {"type": "Costs", "input": "(3, 4)"}
+    assert Costs().capabilities().settings() == {"type": "Costs", "input": None}
 
 
 @pytest.mark.parametrize("factory", [ReadsInConstructor, ReadsInForward])

@@ -206,8 +206,8 @@ def test_a_state_of_other_settings_is_not_gone_on_from(tmp_path):
 
 
 def test_the_full_fidelity_is_the_number_of_epochs():
-    assert evaluator(epochs=7).full_fidelity == 7
-    assert evaluator(epochs=retia.Integer(1, 7)).full_fidelity is None
+    assert evaluator(epochs=7).capabilities().full_fidelity == 7
+    assert evaluator(epochs=retia.Integer(1, 7)).capabilities().full_fidelity is None
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,7 @@
-import json
-from functools import partial
-
 import pytest
-from torch import nn
 
 from retia.errors import EvaluationError
-from retia.evaluate.settings import check_settings, describe_setting, is_domain
+from retia.evaluate.settings import check_settings, is_domain
 from retia.space import Categorical, Integer, Real, Subset
 
 
@@ -79,21 +75,3 @@ def test_what_can_not_be(settings, said):
 def test_domains():
     assert is_domain(Real(0, 1))
     assert not is_domain(0.5)
-
-
-def test_descriptions_are_json():
-    described = {
-        name: describe_setting(value)
-        for name, value in [
-            ("a", Real(0, 1)),
-            ("b", {"f": len, "e": None}),
-            ("c", partial(nn.functional.cross_entropy)),
-        ]
-    }
-    assert json.loads(json.dumps(described)) == {
-        "a": Real(0, 1).to_json(),
-        "b": {"e": None, "f": "builtins.len"},
-        "c": "torch.nn.functional.cross_entropy",
-    }
-    assert describe_setting(nn.MSELoss()) == "torch.nn.modules.loss.MSELoss"
-    assert describe_setting(1e-3) == 1e-3

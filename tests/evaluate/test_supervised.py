@@ -342,7 +342,7 @@ def test_further_metrics_as_instances_and_factories():
     assert metrics["f1"] == metrics["accuracy"] == metrics["again"]
     assert metrics["test_f1"] == metrics["test_accuracy"]
     assert instance.update_count == 0
-    assert set(evaluator.metrics_supplied) == set(metrics)
+    assert set(evaluator.capabilities().metrics) == set(metrics)
 
 
 def test_bfloat16_on_the_cpu():
@@ -467,9 +467,9 @@ def test_costs_know_the_shape_of_the_data():
 
 def test_all_metrics_are_announced():
     for evaluator in (quick(), quick(test=quadrants(seed=2))):
-        assert set(evaluator.metrics_supplied) == set(evaluated(evaluator))
+        assert set(evaluator.capabilities().metrics) == set(evaluated(evaluator))
     regression = Regression(line(), line(), test=line(), epochs=1, device="cpu")
-    assert set(regression.metrics_supplied) == set(evaluated(regression, LINE))
+    assert set(regression.capabilities().metrics) == set(evaluated(regression, LINE))
 
 
 def test_the_description_is_json_and_changes_with_what_matters():

@@ -9,7 +9,7 @@ from torch import nn
 
 import retia
 from retia.errors import EvaluationError
-from retia.evaluate import Classification, LanguageModeling, Regression, Trainable, Trainer, Training
+from retia.evaluate import Classification, LanguageModeling, Regression, Trainer, Training
 from retia.nn import ModelSpace
 from retia.trial import Run
 
@@ -58,8 +58,7 @@ def test_a_preset_fills_in_the_recipe():
         warmup_epochs=2,
         device="cpu",
     )
-    assert isinstance(training, Trainable)
-    assert training.training() is training
+    assert training.capabilities().training() is training
     outputs, batch = torch.tensor([[2.0, 0.0, 0.0]]), (torch.zeros(1, 4), torch.tensor([0]))
     assert torch.allclose(training.loss(outputs, batch), nn.functional.cross_entropy(outputs, batch[1]))
     (optimizer,) = training.optimizers(nn.Linear(4, 3, bias=False, device="meta"))
@@ -126,7 +125,7 @@ def test_what_the_model_gets_and_what_is_learned_are_functions_of_the_batch():
     )
     metrics = evaluated(training, ModelSpace(Line))
     assert metrics["mae"] < 0.1
-    assert set(metrics) == set(training.metrics_supplied)
+    assert set(metrics) == set(training.capabilities().metrics)
 
 
 def test_judge_replaces_the_measurement():
@@ -140,7 +139,7 @@ def test_judge_replaces_the_measurement():
         lr=0.1,
         device="cpu",
     )
-    assert training.metrics_supplied is None
+    assert training.capabilities().metrics is None
     assert 0 < evaluated(training, ModelSpace(Line))["worst"] < 4
 
 
@@ -320,7 +319,7 @@ def test_language_modeling_reaches_the_entropy_of_its_source():
     assert metrics["loss"] == pytest.approx(math.log(2) / 3, abs=0.02)
     assert metrics["perplexity"] == pytest.approx(math.exp(metrics["loss"]))
     assert metrics["bits_per_byte"] == pytest.approx(metrics["loss"] / math.log(2) / 2)
-    assert set(metrics) == set(training.metrics_supplied)
+    assert set(metrics) == set(training.capabilities().metrics)
 
 
 def test_a_causal_model_of_hugging_face():

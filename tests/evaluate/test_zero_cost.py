@@ -64,7 +64,7 @@ def seen_by(data, **settings):
 def test_all_proxies_and_what_they_must_beat():
     evaluator = zero_cost()
     metrics = evaluated(evaluator)
-    assert tuple(metrics) == evaluator.metrics_supplied == (*PROXIES, "params", "flops", "macs")
+    assert tuple(metrics) == evaluator.capabilities().metrics == (*PROXIES, "params", "flops", "macs")
     counted = Costs((1, 8, 8))(Architecture({"width": 8}), Run(SPACE))
     assert {name: metrics[name] for name in counted} == counted
     assert metrics["params"] == (8 * 9 + 8) + 16 + (8 * 8 * 9 + 8) + 16 + (8 * 10 + 10)
@@ -86,7 +86,7 @@ def test_a_copy_in_another_process_would_be_the_same():
 
 
 def test_one_proxy_by_name():
-    assert ZeroCost(CLASSES, proxies="snip").metrics_supplied == ("snip", "params", "flops", "macs")
+    assert ZeroCost(CLASSES, proxies="snip").capabilities().metrics == ("snip", "params", "flops", "macs")
 
 
 def test_a_proxy_of_ones_own_gets_a_fresh_model_in_training_mode():

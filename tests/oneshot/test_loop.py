@@ -21,7 +21,7 @@ from retia.nn import ModelSpace
 from retia.oneshot import DARTS, SPOS, FairNAS, Penalty
 from retia.strategy import RegularizedEvolution
 from retia.study import Study
-from retia.trial import Run
+from retia.trial import Capabilities, Run
 
 
 class Net(nn.Module):
@@ -64,6 +64,9 @@ def trained(method, evaluator=None, **more):
 
 class TwoOptimizers:
     """Trains weights and biases by an optimizer each, otherwise as `evaluator()`."""
+
+    def capabilities(self):
+        return Capabilities(training=self.training)
 
     def training(self):
         def optimizers(parameters, lr):
@@ -252,6 +255,9 @@ def test_a_loss_that_diverges_stops_with_the_step_and_keeps_the_checkpoint(tmp_p
     steps = []
 
     class Bad:
+        def capabilities(self):
+            return Capabilities(training=self.training)
+
         def training(self):
             def loss(outputs, batch):
                 steps.append(1)

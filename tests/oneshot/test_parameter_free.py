@@ -54,7 +54,7 @@ def scored(net):
 )
 def test_only_the_choices_that_are_active_count(architecture, share):
     evaluator = scored(Net)
-    assert "parameter_free" in evaluator.metrics_supplied
+    assert "parameter_free" in evaluator.capabilities().metrics
     assert evaluator(evaluator.supernet.space.validate(architecture), Run(evaluator.supernet.space))[
         "parameter_free"
     ] == pytest.approx(share)
@@ -62,7 +62,7 @@ def test_only_the_choices_that_are_active_count(architecture, share):
 
 def test_a_space_without_layer_choices_has_no_such_metric():
     evaluator = scored(Wide)
-    assert "parameter_free" not in evaluator.metrics_supplied
+    assert "parameter_free" not in evaluator.capabilities().metrics
     assert "parameter_free" not in evaluator(
         evaluator.supernet.space.default(), Run(evaluator.supernet.space)
     )

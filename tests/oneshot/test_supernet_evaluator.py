@@ -1,7 +1,5 @@
 """A trained supernet as an evaluator has the abilities of what it was trained for, and no others."""
 
-import inspect
-
 import pytest
 import torch
 from torch import nn
@@ -11,15 +9,7 @@ from retia.nn import ModelSpace, layer_choice
 from retia.oneshot import SPOS
 from retia.searching import search
 from retia.study import Repeated
-from retia.study.evaluator import Budgeted, Costed, Releasing, Searchable, Supplying
-
-ABILITIES = {
-    "costs": Costed,
-    "metrics_supplied": Supplying,
-    "full_fidelity": Budgeted,
-    "release": Releasing,
-    "parameters": Searchable,
-}
+from retia.trial import Capabilities
 
 
 class OnlyTraining:
@@ -28,8 +18,8 @@ class OnlyTraining:
     def __init__(self, inner):
         self.inner = inner
 
-    def training(self):
-        return self.inner.training()
+    def capabilities(self):
+        return Capabilities(training=self.inner.training)
 
     def __call__(self, architecture, run):
         return self.inner(architecture, run)
@@ -64,28 +54,20 @@ def space():
     )
 
 
-def abilities(evaluator):
-    """Which abilities `isinstance` finds, which has to be the same for what a static look-up finds, as Python
-    3.12 does, and a dynamic one (3.11).
-    """
-    for name in ABILITIES:
-        assert hasattr(evaluator, name) == (inspect.getattr_static(evaluator, name, None) is not None)
-    return {name for name, ability in ABILITIES.items() if isinstance(evaluator, ability)}
-
-
 @pytest.mark.parametrize("recalled", [1, 2])
 def test_an_evaluator_that_only_teaches(classification, recalled):
     trained = SPOS(epochs=1).train(space(), OnlyTraining(classification))
-    assert abilities(trained) == set()
+    assert trained.capabilities().metrics is None
+    assert trained.capabilities().costs is None
     study = search(trained.supernet.space, trained, trials=recalled, maximize="accuracy", progress=False)
     assert len(study.trials) == recalled
 
 
 def test_an_evaluator_that_counts_costs(classification):
     trained = SPOS(epochs=1).train(space(), classification)
-    assert abilities(trained) == {"costs", "metrics_supplied"}
-    assert trained.metrics_supplied == ("accuracy", "loss", "params", "flops", "macs", "parameter_free")
-    assert trained.costs().metrics == ("params", "flops", "macs")
+    assert trained.capabilities().training is None
+    assert trained.capabilities().metrics == ("accuracy", "loss", "params", "flops", "macs", "parameter_free")
+    assert trained.capabilities().costs.metrics == ("params", "flops", "macs")
 
 
 @pytest.mark.parametrize(
@@ -94,8 +76,10 @@ def test_an_evaluator_that_counts_costs(classification):
     ids=["repeated", "supernet"],
 )
 def test_a_wrapper_of_an_evaluator_that_delegates_has_its_abilities(classification, wrap):
-    assert abilities(wrap(Delegating(classification))) == abilities(wrap(classification))
+    found, direct = (wrap(one).capabilities() for one in (Delegating(classification), classification))
+    assert (found.metrics, found.costs) == (direct.metrics, direct.costs)
 
 
 def test_a_wrapper_of_an_evaluator_that_only_teaches_claims_nothing(classification):
-    assert abilities(Repeated(OnlyTraining(classification), 2)) == set()
+    abilities = Repeated(OnlyTraining(classification), 2).capabilities()
+    assert (abilities.metrics, abilities.costs, abilities.release) == (None, None, None)

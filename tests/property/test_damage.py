@@ -18,6 +18,7 @@ from retia.space import Categorical, Clause, Condition, Integer, Parameter, Real
 from retia.storage import Database
 from retia.strategy import MedianStop, RegularizedEvolution
 from retia.study import Study
+from retia.trial import Capabilities
 
 SPACE = SearchSpace(
     [
@@ -30,8 +31,8 @@ SPACE = SearchSpace(
 
 
 class Score:
-    def describe(self):
-        return {"epochs": 3}
+    def capabilities(self):
+        return Capabilities(settings=lambda: {"epochs": 3})
 
     def __call__(self, architecture, run):
         for step in (1, 2):

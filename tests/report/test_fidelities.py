@@ -9,7 +9,7 @@ from rich.console import Console
 from retia.report import against_random, importance, plot_progress, summary
 from retia.space import Integer, SearchSpace
 from retia.study import Study
-from retia.trial import Proposal
+from retia.trial import Capabilities, Proposal, StrategyCapabilities
 
 SPACE = SearchSpace({"x": Integer(0, 9)})
 
@@ -17,7 +17,8 @@ SPACE = SearchSpace({"x": Integer(0, 9)})
 class Evaluator:
     """A tenth of the fidelity looks better than all of it."""
 
-    full_fidelity = 10.0
+    def capabilities(self):
+        return Capabilities(full_fidelity=10.0)
 
     def __call__(self, architecture, run):
         time.sleep(0.001 * (run.fidelity or 10))
@@ -27,7 +28,8 @@ class Evaluator:
 class Halved:
     """Tries all at fidelity 1, and 8 and 9 at all of it."""
 
-    fidelities = (1.0, 10.0)
+    def capabilities(self):
+        return StrategyCapabilities(fidelities=(1.0, 10.0))
 
     def propose(self, space, history, n, rng):
         wanted = [Proposal(space.validate({"x": x}), fidelity=1.0) for x in range(10)] + [

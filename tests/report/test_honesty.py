@@ -12,7 +12,7 @@ from retia.report import honesty, honesty_table, overview, plot_honesty, rank_co
 from retia.space import Integer, SearchSpace
 from retia.strategy import Random
 from retia.study import Study, architecture_evaluator
-from retia.trial import Proposal
+from retia.trial import Proposal, StrategyCapabilities
 
 SPACE = SearchSpace({"x": Integer(0, 19)})
 
@@ -41,8 +41,8 @@ class OneShot:
 
         return scored
 
-    def describe(self):
-        return {"type": "Method"}
+    def capabilities(self):
+        return StrategyCapabilities(prepare=self.prepare, settings=lambda: {"type": "Method"})
 
     def propose(self, space, history, n, rng):
         order = ({"x": x} for x in (18, 19, *range(17, -1, -1)))

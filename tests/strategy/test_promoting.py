@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from retia.space import Architecture, Integer, SearchSpace
-from retia.strategy import ASHA, BOHB, Fallback, Hyperband, MedianStop, Random, SuccessiveHalving, promoting
+from retia.strategy import ASHA, BOHB, Fallback, Hyperband, MedianStop, Random, SuccessiveHalving
 from retia.strategy.promoting import surely_ahead
 from retia.study import Study
-from retia.trial import Constraint, History, Objective, Trial
+from retia.trial import Capabilities, Constraint, History, Objective, Trial, strategy_capabilities_of
 
 SPACE = SearchSpace({"x": Integer(0, 999)})
 FIDELITIES = (1, 3, 9)
@@ -20,8 +20,6 @@ class Noisy:
     shows; it hears what is released.
     """
 
-    full_fidelity = 9.0
-
     def __init__(self):
         self.released, self.gone = [], []
 
@@ -30,6 +28,9 @@ class Noisy:
             self.gone.append(run.resume_from)
         rng = np.random.default_rng((architecture["x"], int(run.fidelity or 9)))
         return {"y": architecture["x"] + 300 * rng.normal(), "z": rng.normal(), "w": float(rng.uniform())}
+
+    def capabilities(self):
+        return Capabilities(full_fidelity=9.0, release=self.release)
 
     def release(self, directory):
         self.released.append(directory)
@@ -117,7 +118,10 @@ def test_with_several_objectives_what_dominates_is_ahead():
     assert surely_ahead(bounded, list(bounded)) == [1, 0, 2, 3]
 
 
-def test_the_strategy_that_promotes_may_be_within_another():
+def test_a_wrapper_passes_on_what_the_strategy_can_do():
     within = ASHA(Random(), fidelities=(1, 3))
-    assert promoting(MedianStop(Fallback(within))) is within
-    assert promoting(Fallback(Random())) is None
+    abilities = strategy_capabilities_of(MedianStop(Fallback(within)))
+    assert abilities.spent == within.spent
+    assert abilities.fidelities == (1, 3)
+    assert strategy_capabilities_of(abilities.wraps).wraps is within
+    assert strategy_capabilities_of(Fallback(Random())).spent is None

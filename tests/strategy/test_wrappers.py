@@ -4,6 +4,7 @@ import pytest
 
 from retia.errors import StudyError
 from retia.strategy import Fallback, Filtered, Prior, Random, Screened, WarmStarted
+from retia.trial import StrategyCapabilities
 
 WRAP = {
     "Fallback": lambda strategy: Fallback(strategy),
@@ -22,8 +23,8 @@ class Preparing:
     def prepare(self, evaluator, run):
         return evaluator
 
-    def describe(self):
-        return {}
+    def capabilities(self):
+        return StrategyCapabilities(prepare=self.prepare, settings=dict)
 
 
 @pytest.mark.parametrize("wrap", WRAP.values(), ids=WRAP)

@@ -18,16 +18,12 @@ from retia.rng import stream
 from retia.space import Architecture, Categorical, Real, SearchSpace, choice
 from retia.study import (
     ArchitectureEvaluator,
-    Costed,
-    Described,
     ModelEvaluator,
-    Searchable,
-    Supplying,
     architecture_evaluator,
     as_evaluator,
 )
-from retia.study.evaluator import as_metrics, describe
-from retia.trial import Run
+from retia.study.metrics import as_metrics
+from retia.trial import Capabilities, Run, capabilities_of
 
 SPACE = SearchSpace({"width": Categorical((4, 8))})
 WIDE = Architecture({"width": 8})
@@ -166,7 +162,7 @@ def test_settings_that_are_searched_are_handed_over():
     evaluator = retia.evaluator(
         fit, lr=Real(1e-4, 1e-1, log=True), optimizer=Categorical(("sgd", "adamw")), epochs=3
     )
-    assert list(evaluator.parameters()) == ["lr", "optimizer"]
+    assert list(evaluator.capabilities().parameters) == ["lr", "optimizer"]
     study = retia.Study(ModelSpace(net), evaluator, maximize="score")
     study.run(retia.Random(), trials=6)
     assert set(study.space.parameters) == {"width", "lr", "optimizer"}
@@ -373,12 +369,16 @@ def test_a_mapping_is_of_names_to_numbers(wrong, got):
 # --- descriptions
 
 
+def settings(evaluator):
+    return capabilities_of(evaluator).settings()
+
+
 def test_a_function_is_described_by_its_name_and_its_source():
     @architecture_evaluator
     def score(architecture):
         return 1
 
-    described = describe(score)
+    described = settings(score)
     assert described["function"].endswith(
         "test_evaluator.test_a_function_is_described_by_its_name_and_its_source.<locals>.score"
     )
@@ -390,7 +390,7 @@ def test_comments_and_layout_do_not_change_a_description_but_code_does(tmp_path)
         script = tmp_path / "script.py"
         script.write_text(
             "from retia.study import architecture_evaluator, as_evaluator\n@architecture_evaluator\ndef "
-            f"f(a):\n{body}\nprint(f.describe())"
+            f"f(a):\n{body}\nprint(f.capabilities().settings())"
         )
         return subprocess.run([sys.executable, script], check=True, capture_output=True, text=True).stdout
 
@@ -400,11 +400,11 @@ def test_comments_and_layout_do_not_change_a_description_but_code_does(tmp_path)
 
 
 def test_what_has_no_source_is_described_by_its_name():
-    assert as_evaluator(len).describe() == {"function": "builtins.len"}
+    assert settings(as_evaluator(len)) == {"function": "builtins.len"}
     namespace = {}
     exec("def typed(model): return 1", namespace)
-    assert as_evaluator(namespace["typed"]).describe()["function"].endswith("typed")
-    assert "source" not in as_evaluator(namespace["typed"]).describe()
+    assert settings(as_evaluator(namespace["typed"]))["function"].endswith("typed")
+    assert "source" not in settings(as_evaluator(namespace["typed"]))
 
 
 def test_an_object_describes_itself_or_is_known_by_its_type():
@@ -413,25 +413,11 @@ def test_an_object_describes_itself_or_is_known_by_its_type():
             return {"score": 1}
 
     class Told(Plain):
-        def describe(self):
-            return {"epochs": 3}
+        def capabilities(self):
+            return Capabilities(settings=lambda: {"epochs": 3})
 
-    assert describe(Told()) == {"epochs": 3}
-    assert describe(Plain())["type"].endswith("Plain")
-
-
-def test_abilities_are_recognised_by_their_methods():
-    class Able:
-        metrics_supplied = ("score",)
-
-        def __call__(self, architecture, run): ...
-        def parameters(self): ...
-        def costs(self): ...
-        def describe(self): ...
-
-    for ability in (Searchable, Costed, Supplying, Described):
-        assert isinstance(Able(), ability)
-        assert not isinstance(ArchitectureEvaluator(len), ability) or ability is Described
+    assert settings(Told()) == {"epochs": 3}
+    assert settings(Plain())["type"].endswith("Plain")
 
 
 def test_no_torch_is_needed_to_evaluate_architectures():
@@ -467,7 +453,7 @@ class Scaled:
 
 
 def test_a_dataclass_is_described_by_its_fields():
-    described = describe(Scaled(4))
+    described = settings(Scaled(4))
     assert described.pop("type").endswith("test_evaluator.Scaled")
     assert described == {
         "scale": 4,
@@ -475,4 +461,4 @@ def test_a_dataclass_is_described_by_its_fields():
         "function": "math.sqrt",
         "other": {"type": "builtins.object"},
     }
-    assert describe(Scaled(4)) == describe(Scaled(4)) != describe(Scaled(5))
+    assert settings(Scaled(4)) == settings(Scaled(4)) != settings(Scaled(5))

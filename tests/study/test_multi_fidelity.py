@@ -1,16 +1,20 @@
 """What a study makes of fidelities, of trials that go on, and of trials that are stopped."""
 
+import warnings
 from collections.abc import Mapping
+from functools import partial
 
 import pytest
+from torch import nn
 
 from retia.errors import StudyError
+from retia.nn import ModelSpace
 from retia.rng import stream_seed
-from retia.space import Integer, SearchSpace
+from retia.space import Integer, SearchSpace, choice
 from retia.storage import Database
 from retia.strategy import ASHA, BOHB, Hyperband, MedianStop, Random, SuccessiveHalving
 from retia.study import Study, architecture_evaluator
-from retia.trial import STOPPED_STEP, Limits, Objective, Proposal, TrialStopped
+from retia.trial import STOPPED_STEP, Capabilities, Limits, Objective, Proposal, TrialStopped
 
 SPACE = SearchSpace({"x": Integer(0, 99)})
 
@@ -21,9 +25,8 @@ class Growing:
     def __init__(self, epochs=9, bonus=5.0):
         self.epochs, self.bonus, self.seen = epochs, bonus, []
 
-    @property
-    def full_fidelity(self):
-        return float(self.epochs)
+    def capabilities(self):
+        return Capabilities(full_fidelity=float(self.epochs), resumes=True)
 
     def __call__(self, architecture, run):
         self.seen.append(run)
@@ -275,3 +278,38 @@ def test_the_limits_of_a_proposal_are_kept_by_the_study():
     study = Study(SPACE, Growing(), maximize="y")
     study.run(Strict(), trials=2)
     assert [trial.reached for trial in study.trials] == [float("inf"), 2.0]
+
+
+def yields(model):
+    yield 1.0
+    yield 2.0
+
+
+def ignores(model, run):
+    return run.fidelity or 2
+
+
+def resumes(model, run):
+    done = run.resume(model)
+    for epoch in range(done, round(run.fidelity or 2)):
+        run.save(model, step=epoch + 1)
+        yield float(epoch)
+
+
+@pytest.mark.parametrize(("fit", "warned"), [(yields, 1), (ignores, 1), (resumes, 0), (partial(ignores), 1)])
+def test_an_evaluator_that_does_not_resume_warns_once_before_the_first_trial(fit, warned):
+    space = ModelSpace(lambda: nn.Linear(1, choice("width", [1, 2, 3, 4])))
+    study = Study(space, fit, maximize="score")
+    started = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        study.run(
+            ASHA(Random(), fidelities=(1, 2)),
+            trials=4,
+            observer=lambda event: started.append(len(caught)) if event.kind == "started" else None,
+        )
+    assert (
+        sum("promoted trial trains again from the first epoch" in str(one.message) for one in caught)
+        == warned
+    )
+    assert started[0] == warned

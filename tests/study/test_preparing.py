@@ -8,7 +8,7 @@ from retia.errors import StudyError
 from retia.space import Integer, SearchSpace
 from retia.strategy import Listed, Random
 from retia.study import Study, architecture_evaluator
-from retia.trial import Proposal
+from retia.trial import Proposal, StrategyCapabilities
 
 SPACE = SearchSpace({"x": Integer(0, 9)})
 
@@ -48,8 +48,8 @@ class Prepares:
         )
         return scored
 
-    def describe(self):
-        return {"type": self.name}
+    def capabilities(self):
+        return StrategyCapabilities(prepare=self.prepare, settings=lambda: {"type": self.name})
 
     def propose(self, space, history, n, rng):
         return [

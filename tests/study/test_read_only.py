@@ -12,13 +12,14 @@ import pytest
 from retia.space import Integer, SearchSpace
 from retia.strategy import Random
 from retia.study import Study
+from retia.trial import Capabilities
 
 SPACE = SearchSpace({"a": Integer(1, 99)})
 
 
 class Score:
-    def describe(self):
-        return {}
+    def capabilities(self):
+        return Capabilities(settings=dict)
 
     def __call__(self, architecture, run):
         return {"score": architecture["a"]}
@@ -33,10 +34,11 @@ import sys
 import retia
 from retia.errors import RetiaError
 from retia.study import Study
+from retia.trial import Capabilities
 
 class Score:
-    def describe(self):
-        return {}
+    def capabilities(self):
+        return Capabilities(settings=lambda: {})
 
     def __call__(self, architecture, run):
         return {"score": architecture["a"]}

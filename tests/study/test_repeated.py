@@ -18,7 +18,7 @@ from retia.nn import ModelSpace
 from retia.rng import stream_seed
 from retia.space import Architecture, Categorical, Integer, SearchSpace
 from retia.strategy import GridSearch, Random
-from retia.study import Costed, Described, Repeated, Searchable, Study, Supplying, architecture_evaluator
+from retia.study import Repeated, Study, architecture_evaluator
 from retia.trial import WEIGHTS, Run
 
 PLAIN = SearchSpace({"width": Categorical((4, 8))})
@@ -169,18 +169,14 @@ def test_each_evaluation_goes_on_from_its_own(tmp_path):
 def test_it_has_the_abilities_that_the_evaluator_has():
     inner = Classification(points(), points(), epochs=Integer(1, 3), device="cpu")
     repeated = Repeated(inner)
-    assert isinstance(repeated, Searchable)
-    assert repeated.parameters() == inner.parameters()
-    assert isinstance(repeated, Costed)
-    assert repeated.costs() == inner.costs()
-    assert isinstance(repeated, Supplying)
-    assert repeated.metrics_supplied == (
+    abilities, theirs = repeated.capabilities(), inner.capabilities()
+    assert abilities.parameters == theirs.parameters != {}
+    assert abilities.costs == theirs.costs
+    assert abilities.metrics == (
         *("accuracy", "loss", "train_seconds", "params", "flops", "macs"),
         *("accuracy_sd", "loss_sd", "train_seconds_sd"),
     )
-    assert set(evaluated(Repeated(dataclasses.replace(inner, epochs=1)), SPACE)) == set(
-        repeated.metrics_supplied
-    )
+    assert set(evaluated(Repeated(dataclasses.replace(inner, epochs=1)), SPACE)) == set(abilities.metrics)
     copy = pickle.loads(pickle.dumps(Repeated(Seeded())))
     assert evaluated(copy) == evaluated(Repeated(Seeded()))
 
@@ -190,17 +186,17 @@ def test_it_has_the_abilities_that_the_evaluator_has():
 )
 def test_it_has_no_ability_that_the_evaluator_has_not(evaluator):
     repeated = Repeated(evaluator)
-    assert not isinstance(repeated, Costed | Supplying)
-    assert not isinstance(repeated, Searchable) or not repeated.parameters()
-    assert isinstance(repeated, Described)
+    abilities = repeated.capabilities()
+    assert (abilities.costs, abilities.metrics, abilities.parameters) == (None, None, {})
+    assert abilities.settings()["type"] == "Repeated"
 
 
 def test_settings_as_json():
-    described = Repeated(Seeded(), 4).describe()
+    described = Repeated(Seeded(), 4).capabilities().settings()
     assert json.loads(json.dumps(described)) == described
     assert described["seeds"] == 4
     assert described["evaluator"]["name"] == "accuracy"
-    assert described != Repeated(Seeded(name="loss"), 4).describe()
+    assert described != Repeated(Seeded(name="loss"), 4).capabilities().settings()
 
 
 # --- what goes wrong

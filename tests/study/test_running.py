@@ -18,7 +18,7 @@ from retia.testing import (
     RepeatingStrategy,
     ReturningEvaluator,
 )
-from retia.trial import Constraint, Proposal
+from retia.trial import Capabilities, Constraint, Proposal
 
 SPACE = SearchSpace({"a": Integer(1, 5), "b": Categorical(tuple("uvwxyz"))})  # 30 architectures
 
@@ -217,16 +217,13 @@ def test_progress_is_kept_with_the_trial():
 class Tuned:
     """An evaluator with a field that is searched, a cost and a description."""
 
-    metrics_supplied = ("score",)
-
-    def parameters(self):
-        return {"lr": Real(0.01, 1.0, log=True, default=0.1)}
-
-    def costs(self):
-        return HashCosts()
-
-    def describe(self):
-        return {"lr": "searched"}
+    def capabilities(self):
+        return Capabilities(
+            metrics=("score",),
+            parameters={"lr": Real(0.01, 1.0, log=True, default=0.1)},
+            costs=HashCosts(),
+            settings=lambda: {"lr": "searched"},
+        )
 
     def __call__(self, architecture, run):
         return {"score": -abs(architecture["lr"] - 0.5)}

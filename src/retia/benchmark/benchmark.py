@@ -13,7 +13,7 @@ from retia.benchmark.index import Index
 from retia.benchmark.records import Joined, Records, no_epochs
 from retia.errors import EvaluationError
 from retia.space import Architecture, SearchSpace, Value
-from retia.trial import Objective, Run, objectives_from
+from retia.trial import Capabilities, Objective, Run, objectives_from
 
 __all__ = ["Benchmark", "Entry", "TableCosts", "TableEvaluator"]
 
@@ -244,23 +244,14 @@ class TableEvaluator:
         """Return the metrics."""
         return self.benchmark.query(architecture, run.fidelity)
 
-    @property
-    def metrics_supplied(self) -> tuple[str, ...]:
-        """The names of all metrics."""
-        return self.benchmark.metrics
-
-    @property
-    def full_fidelity(self) -> float:
-        """The epochs of a trial without a fidelity."""
-        return self.benchmark.epochs
-
-    def costs(self) -> "TableCosts":
-        """Return the evaluator of what needs no training."""
-        return TableCosts(self.benchmark)
-
-    def describe(self) -> dict[str, Any]:
-        """Return the settings as JSON."""
-        return {"type": "TableEvaluator", **self.benchmark.identity()}
+    def capabilities(self) -> Capabilities:
+        """Return what the table knows: metrics, costs and epochs."""
+        return Capabilities(
+            metrics=self.benchmark.metrics,
+            costs=TableCosts(self.benchmark),
+            full_fidelity=self.benchmark.epochs,
+            settings=lambda: {"type": "TableEvaluator", **self.benchmark.identity()},
+        )
 
 
 @dataclass(frozen=True)

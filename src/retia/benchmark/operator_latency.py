@@ -9,7 +9,7 @@ from typing import Any
 from retia.benchmark.files import Download, locate, read_json
 from retia.errors import EvaluationError
 from retia.space import Architecture
-from retia.trial import Run
+from retia.trial import Capabilities, Run, qualified_name
 
 __all__ = ["OnceForAllOperators", "OperatorLatency", "once_for_all_latency", "read_operators"]
 
@@ -65,10 +65,15 @@ class OperatorLatency:
             total += self.table[operator]
         return {self.metric: total}
 
-    def describe(self) -> dict[str, Any]:
-        """Return the settings as JSON."""
-        name = getattr(self.operators, "__qualname__", type(self.operators).__qualname__)
-        return {"type": "OperatorLatency", "operators": name, "table": len(self.table), "metric": self.metric}
+    def capabilities(self) -> Capabilities:
+        """Return the settings: the operators' names and how many latencies the table has."""
+        settings = {
+            "type": "OperatorLatency",
+            "operators": qualified_name(self.operators),
+            "table": len(self.table),
+            "metric": self.metric,
+        }
+        return Capabilities(settings=lambda: settings)
 
 
 def read_operators(path: str | os.PathLike[str]) -> dict[str, float]:

@@ -138,10 +138,9 @@ def _evaluated(
 def _table(study: "Study", loaded: UserFile) -> "Benchmark":
     """Return the benchmark; what the file does not say of the training, the evaluator does."""
     from retia.benchmark import table_of
-    from retia.study import Described
 
-    epochs = loaded.get("epochs") or getattr(study.evaluator, "full_fidelity", None) or 1
-    settings = {"evaluator": study.evaluator.describe()} if isinstance(study.evaluator, Described) else {}
+    epochs = loaded.get("epochs") or study.capabilities.full_fidelity or 1
+    settings = {"evaluator": study.capabilities.settings()} if study.capabilities.settings else {}
     return table_of(
         study.space,
         study.trials,

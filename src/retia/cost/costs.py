@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 import torch
 from torch import nn
@@ -13,7 +11,7 @@ from retia.cost.example import Example, ExampleLike
 from retia.cost.inspection import inspect_model
 from retia.errors import EvaluationError
 from retia.space import Architecture, strays_in
-from retia.trial import Run
+from retia.trial import Capabilities, Run
 
 __all__ = ["Costs"]
 
@@ -54,7 +52,7 @@ class Costs:
         """What the model takes as input, if it is known."""
         return None if self.input_shape is None else Example.of(self.input_shape)
 
-    @cached_property
+    @property
     def metrics(self) -> tuple[str, ...]:
         """The names of the metrics."""
         return ("params",) if self.input_shape is None else ("params", "flops", "macs")
@@ -76,6 +74,7 @@ class Costs:
         counted = count(model, self.example)
         return {"params": float(counted.params), "flops": float(counted.flops), "macs": float(counted.macs)}
 
-    def describe(self) -> dict[str, Any]:
-        """Return the settings as JSON."""
-        return {"type": "Costs", "input": None if self.example is None else str(self.example)}
+    def capabilities(self) -> Capabilities:
+        """Return the example input, and the settings."""
+        shown = None if self.example is None else str(self.example)
+        return Capabilities(example=self.example, settings=lambda: {"type": "Costs", "input": shown})

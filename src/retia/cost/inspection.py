@@ -1,13 +1,14 @@
 """Building a model to look at it: on `meta`, or where that can't be, on the CPU."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from torch import nn
 
 from retia.errors import ArchitectureError, EvaluationError, InfeasibleArchitecture, SpaceError
 from retia.nn import is_shape_error
 from retia.space import SearchSpace, Value
+from retia.trial import Buildable
 
 __all__ = ["inspect_model"]
 
@@ -26,21 +27,20 @@ def inspect_model(space: SearchSpace, architecture: Mapping[str, Value], judge: 
         InfeasibleArchitecture: If the model's shapes do not fit, or its constructor rejects the architecture.
         SpaceError: If the model can't be built or judged for another reason.
     """
-    builder: Any = space
-    if not hasattr(space, "build"):
+    if not isinstance(space, Buildable):
         msg = (
             f"Costs are counted on models, but the space ({type(space).__name__}) builds none. "
             "Search a ModelSpace, or leave costs out."
         )
         raise EvaluationError(msg)
     try:
-        return judge(builder.build(architecture, device="meta"))
+        return judge(space.build(architecture, device="meta"))
     except ArchitectureError as error:
         if error.__cause__ is None:  # not what torch says of shapes, which may be of meta alone
             raise
     except Exception:  # noqa: BLE001, S110  # whatever goes wrong on meta, the CPU decides whether it is an error
         pass
-    model = builder.build(architecture, device="cpu", seed=0)
+    model = space.build(architecture, device="cpu", seed=0)
     try:
         return judge(model)
     except SpaceError as error:

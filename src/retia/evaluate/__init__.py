@@ -9,7 +9,7 @@ from retia.evaluate.language_modeling import LanguageModeling
 from retia.evaluate.proxies import PROXIES, Probe, Proxy
 from retia.evaluate.regression import Regression
 from retia.evaluate.trainer import Trainer
-from retia.evaluate.training import Trainable, Training, memory_format_of
+from retia.evaluate.training import Training, memory_format_of
 from retia.evaluate.weights import save_weights
 from retia.evaluate.zero_cost import ZeroCost
 from retia.nn import load_checkpoint, save_checkpoint
@@ -24,7 +24,6 @@ __all__ = [
     "Proxy",
     "Regression",
     "TensorData",
-    "Trainable",
     "Trainer",
     "Training",
     "ZeroCost",

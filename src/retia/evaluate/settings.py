@@ -1,15 +1,13 @@
 """The settings of an evaluator: plain values, or domains that the search chooses from."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, TypeAlias, TypeVar, cast
-
-from torch import Tensor
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
 
 from retia.errors import EvaluationError
 from retia.space import Categorical, Integer, Real, Subset, as_code, strays_in
 
-__all__ = ["Searched", "check_settings", "describe_setting", "is_domain"]
+__all__ = ["Searched", "check_settings", "is_domain"]
 
 T = TypeVar("T")
 Searched: TypeAlias = T | Categorical | Integer | Real
@@ -86,32 +84,6 @@ def check_settings(owner: str, settings: Mapping[str, Any]) -> None:
                         f"got {value!r}{_origin(setting)}."
                     )
                     raise EvaluationError(msg)
-
-
-def describe_setting(value: Any) -> Any:
-    """Return a setting as JSON: a domain by its own, functions by name, what holds metrics by their names."""
-    if isinstance(value, Categorical | Integer | Real | Subset):
-        return value.to_json()
-    if isinstance(value, Mapping):
-        return {name: describe_setting(one) for name, one in sorted(cast("Mapping[str, Any]", value).items())}
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if is_dataclass(value) and not isinstance(value, type):
-        return {
-            "type": _qualified(type(value)),
-            **{one.name: describe_setting(getattr(value, one.name)) for one in fields(value)},
-        }
-    if isinstance(value, tuple | list):
-        return [describe_setting(one) for one in cast("Sequence[Any]", value)]
-    if isinstance(value, Tensor):
-        return {"shape": list(value.shape), "dtype": str(value.dtype)}
-    function = getattr(value, "func", value)  # what a functools.partial calls
-    return _qualified(function)
-
-
-def _qualified(function: Any) -> str:
-    name = getattr(function, "__qualname__", type(function).__qualname__)
-    return f"{getattr(function, '__module__', '?')}.{name}"
 
 
 def _values(setting: Any) -> Iterator[Any]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self, TypeAlias, cast, runtime_checkable
+from typing import Any, Literal, Self, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,13 +20,13 @@ from retia.evaluate.going_on import CHECKPOINT, Checkpoints, remove_unfinished
 from retia.evaluate.inheritance import inherit_from_parent
 from retia.evaluate.measurement import Measurement
 from retia.evaluate.optimization import OptimizerLike, ScheduleLike, make_optimizers, make_schedule
-from retia.evaluate.settings import Searched, check_settings, describe_setting, is_domain
+from retia.evaluate.settings import Searched, check_settings, is_domain
 from retia.evaluate.weights import save_weights
 from retia.nn import Batch, Nest, inputs_of, run_on, sample_count, seeded, targets_of
 from retia.space import Architecture, Domain
-from retia.trial import Run
+from retia.trial import Buildable, Capabilities, Run, as_json
 
-__all__ = ["Loss", "Trainable", "Training", "memory_format_of"]
+__all__ = ["Loss", "Training", "memory_format_of"]
 
 Loss: TypeAlias = Callable[[Any, Batch], Tensor]
 """Of a model's outputs and the batch, a number to minimize."""
@@ -320,18 +320,22 @@ class Training:
 
     # --- what a study asks of an evaluator
 
-    @property
-    def metrics_supplied(self) -> tuple[str, ...] | None:
-        """The names of all metrics; None where `judge` alone knows them."""
-        if (judged := self.metric_names) is None:
-            return None
-        tested = tuple(f"test_{name}" for name in judged) if self.test is not None else ()
-        return (*judged, *tested, "train_seconds", *self.costs().metrics)
-
-    @property
-    def full_fidelity(self) -> float | None:
-        """The number of epochs; None if it is searched."""
-        return None if is_domain(self.epochs) else float(cast("int", self.epochs))
+    def capabilities(self) -> Capabilities:
+        """Return the metrics, costs, epochs and searched settings, and that a promoted trial continues."""
+        costs, judged = self.costs(), self.metric_names
+        tested = tuple(f"test_{name}" for name in judged or ()) if self.test is not None else ()
+        return Capabilities(
+            metrics=None if judged is None else (*judged, *tested, "train_seconds", *costs.metrics),
+            costs=costs,
+            parameters=self.parameters(),
+            full_fidelity=None if is_domain(self.epochs) else float(cast("int", self.epochs)),
+            training=self.training,
+            resumes=True,
+            builds=True,
+            example=costs.example,
+            release=self.release,
+            settings=self.describe,
+        )
 
     def parameters(self) -> Mapping[str, Domain]:
         """Return the settings that are searched, by field."""
@@ -403,8 +407,8 @@ class Training:
     def _evaluate(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
         from retia.evaluate.trainer import Trainer
 
-        space: Any = run.space
-        if not hasattr(space, "build"):
+        space = run.space
+        if not isinstance(space, Buildable):
             msg = (
                 f"{self.preset} trains models, but the space ({type(space).__name__}) builds none. "
                 "Search a ModelSpace."
@@ -446,25 +450,10 @@ class Training:
         )
 
     def _described_settings(self) -> dict[str, Any]:
-        return {
-            name: describe_setting(value)
-            for name, value in self._settings().items()
-            if name not in _UNDESCRIBED
-        }
+        return {name: as_json(value) for name, value in self._settings().items() if name not in _UNDESCRIBED}
 
     def _settings(self) -> dict[str, Any]:
         return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _DATA}
-
-
-@runtime_checkable
-class Trainable(Protocol):
-    """An evaluator that says how it trains, so that a one-shot method can train a supernet in the same
-    way.
-    """
-
-    def training(self) -> Training:
-        """Return the recipe."""
-        ...
 
 
 def memory_format_of(model: nn.Module) -> torch.memory_format:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,12 +13,12 @@ from retia.cost import Costs
 from retia.errors import EvaluationError
 from retia.evaluate.data import TensorData
 from retia.evaluate.proxies import PROXIES, Probe, Proxy
-from retia.evaluate.settings import check_settings, describe_setting
-from retia.evaluate.training import Trainable
+from retia.evaluate.settings import check_settings
+from retia.evaluate.training import Training
 from retia.nn import Batch, move, seeded
 from retia.rng import stream_seed
 from retia.space import Architecture, SearchSpace
-from retia.trial import Run
+from retia.trial import Buildable, Capabilities, Run, as_json, capabilities_of
 
 __all__ = ["ZeroCost"]
 
@@ -50,7 +50,7 @@ class ZeroCost:
         and how it deviates.
     """
 
-    evaluator: Trainable = field(kw_only=False)
+    evaluator: Any = field(kw_only=False)
     proxies: Sequence[str | Proxy] = tuple(PROXIES)
     batch_size: int = 64
     device: str | None = None
@@ -59,7 +59,7 @@ class ZeroCost:
         check_settings(type(self).__name__, {"batch_size": self.batch_size})
         if isinstance(self.proxies, str):
             object.__setattr__(self, "proxies", (self.proxies,))
-        if not callable(getattr(self.evaluator, "training", None)):
+        if capabilities_of(self.evaluator).training is None:
             msg = (
                 "ZeroCost takes how models would be trained, such as retia.Classification(train, valid), "
                 f"got {type(self.evaluator).__name__}."
@@ -74,23 +74,34 @@ class ZeroCost:
             )
             raise EvaluationError(msg)
 
-    @property
-    def metrics_supplied(self) -> tuple[str, ...]:
-        """The names of all metrics."""
-        return (*map(_name, self.proxies), *self.costs().metrics)
+    def capabilities(self) -> Capabilities:
+        """Return the names of the proxies and costs as metrics, and the settings."""
+        inner = capabilities_of(self._training)
+        return replace(
+            inner,
+            metrics=(*map(_name, self.proxies), *self.costs().metrics),
+            parameters={},
+            full_fidelity=None,
+            training=None,
+            resumes=None,
+            release=None,
+            settings=self.describe,
+        )
 
     def costs(self) -> Costs:
         """Return what counts a model's costs on the shape of this data."""
-        return self.evaluator.training().costs()
+        return self._training.costs()
+
+    @cached_property
+    def _training(self) -> Training:
+        return cast("Callable[[], Training]", capabilities_of(self.evaluator).training)()
 
     def describe(self) -> dict[str, Any]:
         """Return the settings that results depend on as JSON; data by shape and checksum."""
         return {
             "type": type(self).__name__,
-            "evaluator": self.evaluator.training().describe(),
-            "proxies": [
-                proxy if isinstance(proxy, str) else describe_setting(proxy) for proxy in self.proxies
-            ],
+            "evaluator": self._training.describe(),
+            "proxies": as_json(self.proxies),
             "batch_size": self.batch_size,
         }
 
@@ -135,8 +146,8 @@ class ZeroCost:
         return score
 
     def _score(self, proxy: str | Proxy, architecture: Architecture, run: Run) -> float:
-        space: Any = run.space
-        if not hasattr(space, "build"):
+        space = run.space
+        if not isinstance(space, Buildable):
             msg = (
                 f"ZeroCost looks at models, but the space ({type(space).__name__}) builds none. "
                 "Search a ModelSpace."
@@ -159,7 +170,7 @@ class ZeroCost:
         return score
 
     def _probe(self, model: nn.Module, run: Run) -> Probe:
-        training = self.evaluator.training()
+        training = self._training
         place = torch.device(run.device or self.device or training.place)
         generator = torch.Generator().manual_seed(stream_seed(run.seed, "proxy"))
         return Probe(
@@ -172,7 +183,7 @@ class ZeroCost:
     @cached_property
     def _batch(self) -> Batch:
         """The batch that all models see, on the CPU."""
-        training = self.evaluator.training()
+        training = self._training
         data = training.data("train")
         if isinstance(data, TensorData):
             targets = training.targets(data.tensors)

@@ -24,7 +24,14 @@ from retia.oneshot.supernet_evaluator import SupernetEvaluator
 from retia.rng import stream_seed
 from retia.space import Architecture, SearchSpace
 from retia.supernet import Supernet
-from retia.trial import History, Proposal, Run
+from retia.trial import (
+    History,
+    Proposal,
+    Run,
+    StrategyCapabilities,
+    capabilities_of,
+    fields_as_json,
+)
 
 __all__ = ["OneShot"]
 
@@ -143,19 +150,18 @@ class OneShot(ABC):
                 "models. Search a ModelSpace."
             )
             raise SpaceError(msg)
-        if not callable(
-            getattr(evaluator, "training", None)
-        ):  # isinstance of a protocol does not see what __getattr__ finds, from Python 3.12 on
+        abilities = capabilities_of(evaluator)
+        if abilities.training is None:
             msg = (
                 f"{type(self).__name__} trains a supernet as the evaluator trains models, "
                 f"but {type(evaluator).__name__} does not say how: it offers no loss and no "
                 "data. Give retia.Training, a preset of it such as Classification, "
-                "or an evaluator with a method training() -> retia.Training."
+                "or an evaluator whose capabilities() have a training."
             )
             raise EvaluationError(msg)
         if reason := self.refuse(space):
             raise SpaceError(reason)
-        training = evaluator.training()
+        training = abilities.training()
         place = torch.device(run.device or training.place)
         epochs = self.epochs or cast("int", training.epochs)
         if self.warmup_epochs >= epochs:
@@ -203,7 +209,7 @@ class OneShot(ABC):
             ranks=join(place),
             identity={
                 "method": self.describe(),
-                "evaluator": _described(evaluator),
+                "evaluator": abilities.settings and abilities.settings(),
                 "space": _fingerprint(space),
                 "epochs": epochs,
                 "seed": run.seed,
@@ -253,8 +259,11 @@ class OneShot(ABC):
 
     def describe(self) -> dict[str, Any]:
         """Return the method and its settings as JSON."""
-        settings = {one.name: _as_json(getattr(self, one.name)) for one in dataclasses.fields(self)}
-        return {"type": type(self).__name__, **settings}
+        return {**fields_as_json(self), "type": type(self).__name__}
+
+    def capabilities(self) -> StrategyCapabilities:
+        """Return the training of a supernet as the preparation."""
+        return StrategyCapabilities(prepare=self.prepare, settings=self.describe)
 
     def _trained(self) -> Session:
         session = self.__dict__.get("_session")
@@ -286,19 +295,3 @@ class _Ranking:
 
 def _fingerprint(space: ModelSpace) -> str:
     return hashlib.blake2b(json.dumps(space.to_json(), sort_keys=True).encode(), digest_size=8).hexdigest()
-
-
-def _described(evaluator: Any) -> Any:
-    return evaluator.describe() if hasattr(evaluator, "describe") else type(evaluator).__qualname__
-
-
-def _as_json(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {one.name: _as_json(getattr(value, one.name)) for one in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): _as_json(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(value, tuple | list):
-        return [_as_json(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    return getattr(value, "__qualname__", type(value).__qualname__)

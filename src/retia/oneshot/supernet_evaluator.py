@@ -1,6 +1,6 @@
 """A trained supernet as an evaluator: any strategy can search it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -13,7 +13,7 @@ from retia.evaluate import Training, memory_format_of
 from retia.oneshot.parameter_free import PARAMETER_FREE, parameter_free_values, share_parameter_free
 from retia.space import Architecture, Value
 from retia.supernet import Supernet, recalibrate
-from retia.trial import Run
+from retia.trial import Capabilities, Run, capabilities_of
 
 __all__ = ["SupernetEvaluator"]
 
@@ -43,16 +43,6 @@ class SupernetEvaluator:
     recalibration_batches: int = 8
     trained_by: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
-    def __post_init__(self) -> None:
-        # An ability is told by its name, so what the evaluator can't do must not be there.
-        if hasattr(self.evaluator, "costs"):
-            object.__setattr__(self, "costs", self.evaluator.costs)
-        if (supplied := getattr(self.evaluator, "metrics_supplied", None)) is not None:
-            names = [name for name in supplied if not name.startswith("test_") and name != "train_seconds"]
-            object.__setattr__(
-                self, "metrics_supplied", (*names, PARAMETER_FREE) if self._parameter_free else tuple(names)
-            )
-
     def __call__(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
         """Activate the architecture and return its metrics on the validation data.
 
@@ -73,18 +63,27 @@ class SupernetEvaluator:
             judged[PARAMETER_FREE] = share_parameter_free(architecture, self._parameter_free)
         return judged
 
-    def describe(self) -> dict[str, Any]:
-        """Return what was trained, and by what, as JSON."""
-        inner = (
-            self.evaluator.describe()
-            if hasattr(self.evaluator, "describe")
-            else type(self.evaluator).__name__
+    def capabilities(self) -> Capabilities:
+        """Return the metrics and costs of the evaluator, but the metrics of test data and training time."""
+        inner = capabilities_of(self.evaluator)
+        left_out = ("test_", "train_seconds")
+        names = [name for name in inner.metrics or () if not name.startswith(left_out)]
+        own = [PARAMETER_FREE] if self._parameter_free else []
+        return Capabilities(
+            metrics=None if inner.metrics is None else (*names, *own),
+            costs=inner.costs,
+            builds=True,
+            example=inner.example,
+            settings=self._settings,
         )
+
+    def _settings(self) -> dict[str, Any]:
+        inner = capabilities_of(self.evaluator).settings
         return {
             "type": "SupernetEvaluator",
             "trained_by": dict(self.trained_by),
             "recalibration_batches": self.recalibration_batches,
-            "evaluator": inner,
+            "evaluator": inner and inner(),
         }
 
     @cached_property
@@ -95,7 +94,7 @@ class SupernetEvaluator:
         # Data is put on the device once, not for each architecture.
         kept: dict[str | None, Training] = self.__dict__.setdefault("_trainings", {})
         if device not in kept:
-            training: Training = self.evaluator.training()
+            training = cast("Callable[[], Training]", capabilities_of(self.evaluator).training)()
             kept[device] = training.on(
                 torch.device(device or training.place), memory_format_of(self.supernet)
             )

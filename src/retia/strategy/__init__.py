@@ -23,8 +23,7 @@ from retia.strategy.predictor_guided import (
     targets_of,
 )
 from retia.strategy.prior import Prior, Weights
-from retia.strategy.promoting import promoting
-from retia.strategy.protocol import Prepared, Promoting, Strategy
+from retia.strategy.protocol import Strategy
 from retia.strategy.random import Random
 from retia.strategy.regularized_evolution import RegularizedEvolution
 from retia.strategy.screened import Screened
@@ -54,9 +53,7 @@ __all__ = [
     "ParzenModel",
     "Predictor",
     "PredictorGuided",
-    "Prepared",
     "Prior",
-    "Promoting",
     "Random",
     "RegularizedEvolution",
     "Screened",
@@ -69,7 +66,6 @@ __all__ = [
     "check_whole",
     "geometric_fidelities",
     "normal_scores",
-    "promoting",
     "sample_unseen",
     "targets_of",
 ]

@@ -12,7 +12,7 @@ from retia.strategy.fidelity_view import FidelityView
 from retia.strategy.promoting import surely_ahead
 from retia.strategy.protocol import Strategy
 from retia.strategy.rungs import Rungs
-from retia.trial import History, Proposal
+from retia.trial import History, Proposal, StrategyCapabilities
 
 __all__ = ["ASHA"]
 
@@ -84,6 +84,10 @@ class ASHA:
             *proposals,
             *self._view.propose(self.strategy, space, n - len(proposals), rng, fidelity=self.fidelities[0]),
         ]
+
+    def capabilities(self) -> StrategyCapabilities:
+        """Return the fidelities, and which trials are not promoted any more."""
+        return StrategyCapabilities(fidelities=tuple(self.fidelities), spent=self.spent, wraps=self.strategy)
 
     def spent(self, history: History, left: int) -> Collection[int]:
         """Return what has been promoted, and, if the study is not extended, what would not be if all that is

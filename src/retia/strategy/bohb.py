@@ -11,7 +11,7 @@ from retia.strategy.columns import Columns
 from retia.strategy.hyperband import Hyperband
 from retia.strategy.kernel_density import KernelDensity, rows_of
 from retia.strategy.unseen import AnyOf, sample_unseen
-from retia.trial import History, Proposal
+from retia.trial import History, Proposal, StrategyCapabilities
 
 __all__ = ["BOHB", "ParzenModel"]
 
@@ -136,6 +136,10 @@ class BOHB:
         a rung is running.
         """
         return self._hyperband.propose(space, history, n, rng)
+
+    def capabilities(self) -> StrategyCapabilities:
+        """Return the fidelities, and which trials are not promoted any more."""
+        return self._hyperband.capabilities()
 
     def spent(self, history: History, left: int) -> Collection[int]:
         """Return what has been promoted, and what was not when its rung ended."""

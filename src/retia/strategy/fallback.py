@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from retia.space import SearchSpace
 from retia.strategy.protocol import Strategy
 from retia.strategy.random import Random
 from retia.strategy.wrapping import check_wrapped
-from retia.trial import History, Proposal
+from retia.trial import History, Proposal, StrategyCapabilities, strategy_capabilities_of
 
 __all__ = ["Fallback"]
 
@@ -35,6 +35,10 @@ class Fallback:
     def __post_init__(self) -> None:
         check_wrapped(self, self.strategy)
         check_wrapped(self, self.otherwise)
+
+    def capabilities(self) -> StrategyCapabilities:
+        """Return those of the wrapped strategy."""
+        return replace(strategy_capabilities_of(self.strategy), wraps=self.strategy)
 
     def propose(
         self, space: SearchSpace, history: History, n: int, rng: np.random.Generator

@@ -7,6 +7,7 @@ from typing import Any
 
 from retia.errors import SpaceError, StudyError
 from retia.strategy.wrapping import check_wrapped
+from retia.trial import strategy_capabilities_of
 
 __all__ = ["check_multi_fidelity", "geometric_fidelities", "growth", "labels_of"]
 
@@ -59,15 +60,15 @@ def check_multi_fidelity(
     """
     name = type(wrapper).__name__
     check_wrapped(wrapper, strategy)
-    inner = strategy
-    while inner is not None:
-        if hasattr(inner, "fidelities"):
-            msg = (
-                f"{name} decides on fidelities, and so does {type(inner).__name__} within it. "
-                "Wrap a strategy that proposes architectures alone."
-            )
-            raise StudyError(msg)
-        inner = getattr(inner, "strategy", None)
+    inner, abilities = strategy, strategy_capabilities_of(strategy)
+    if abilities.fidelities:
+        while abilities.wraps is not None and strategy_capabilities_of(abilities.wraps).fidelities:
+            inner, abilities = abilities.wraps, strategy_capabilities_of(abilities.wraps)
+        msg = (
+            f"{name} decides on fidelities, and so does {type(inner).__name__} within it. "
+            "Wrap a strategy that proposes architectures alone."
+        )
+        raise StudyError(msg)
     growing = all(low < high for low, high in pairwise(fidelities))
     if len(fidelities) < 2 or not growing or not 0 < fidelities[0] < fidelities[-1] < math.inf:
         msg = (

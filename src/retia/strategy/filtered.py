@@ -1,7 +1,7 @@
 """A strategy kept to the architectures of which something is true."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from retia.errors import StudyError
 from retia.space import Architecture, SearchSpace
 from retia.strategy.protocol import Strategy
 from retia.strategy.wrapping import check_wrapped
-from retia.trial import History, Proposal
+from retia.trial import History, Proposal, StrategyCapabilities, strategy_capabilities_of
 
 __all__ = ["Filtered"]
 
@@ -58,6 +58,10 @@ class Filtered:
                 f"one['depth'] < 4, got {self.predicate!r}."
             )
             raise StudyError(msg)
+
+    def capabilities(self) -> StrategyCapabilities:
+        """Return those of the wrapped strategy."""
+        return replace(strategy_capabilities_of(self.strategy), wraps=self.strategy)
 
     def propose(
         self, space: SearchSpace, history: History, n: int, rng: np.random.Generator

@@ -11,7 +11,15 @@ from retia.errors import SpaceError
 from retia.space import SearchSpace
 from retia.strategy.protocol import Strategy
 from retia.strategy.wrapping import check_wrapped
-from retia.trial import STOPPED_STEP, History, Limits, Proposal, Trial
+from retia.trial import (
+    STOPPED_STEP,
+    History,
+    Limits,
+    Proposal,
+    StrategyCapabilities,
+    Trial,
+    strategy_capabilities_of,
+)
 
 __all__ = ["MedianStop"]
 
@@ -56,6 +64,10 @@ class MedianStop:
                 f"got warmup_steps={self.warmup_steps}, min_trials={self.min_trials}."
             )
             raise SpaceError(msg)
+
+    def capabilities(self) -> StrategyCapabilities:
+        """Return those of the wrapped strategy."""
+        return replace(strategy_capabilities_of(self.strategy), wraps=self.strategy)
 
     def propose(
         self, space: SearchSpace, history: History, n: int, rng: np.random.Generator

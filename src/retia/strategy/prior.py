@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TypeAlias, cast
 
@@ -12,7 +12,7 @@ from retia.errors import SpaceError
 from retia.space import Architecture, Domain, SearchSpace, Subset, Value
 from retia.strategy.protocol import Strategy
 from retia.strategy.wrapping import check_wrapped
-from retia.trial import History, Proposal
+from retia.trial import History, Proposal, StrategyCapabilities, strategy_capabilities_of
 
 __all__ = ["Prior", "Weights"]
 
@@ -71,6 +71,10 @@ class Prior:
         if self.fade is not None and not self.fade > 0:
             msg = f"'fade' is a positive number of trials, or None for a prior that stays, got {self.fade}."
             raise SpaceError(msg)
+
+    def capabilities(self) -> StrategyCapabilities:
+        """Return those of the wrapped strategy."""
+        return replace(strategy_capabilities_of(self.strategy), wraps=self.strategy)
 
     def propose(
         self, space: SearchSpace, history: History, n: int, rng: np.random.Generator

@@ -4,17 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from retia.strategy.protocol import Promoting
 from retia.trial import History, Trial
 
-__all__ = ["promoting", "surely_ahead"]
-
-
-def promoting(strategy: object) -> Promoting | None:
-    """Return the strategy, or the one within it, that promotes trials; None if none does."""
-    while strategy is not None and not isinstance(strategy, Promoting):
-        strategy = getattr(strategy, "strategy", None)
-    return strategy
+__all__ = ["surely_ahead"]
 
 
 def surely_ahead(history: History, trials: Sequence[Trial]) -> list[int]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from retia.errors import SpaceError, StudyError
 from retia.space import Architecture, SearchSpace
 from retia.strategy.protocol import Strategy
 from retia.strategy.wrapping import check_wrapped
-from retia.trial import History, Proposal
+from retia.trial import History, Proposal, StrategyCapabilities, strategy_capabilities_of
 
 __all__ = ["Screened"]
 
@@ -61,6 +61,10 @@ class Screened:
                 "keep=0.1."
             )
             raise SpaceError(msg)
+
+    def capabilities(self) -> StrategyCapabilities:
+        """Return those of the wrapped strategy."""
+        return replace(strategy_capabilities_of(self.strategy), wraps=self.strategy)
 
     def propose(
         self, space: SearchSpace, history: History, n: int, rng: np.random.Generator

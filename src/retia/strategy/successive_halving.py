@@ -12,7 +12,7 @@ from retia.strategy.brackets import Bracket, Brackets, halving
 from retia.strategy.fidelities import check_multi_fidelity, growth, labels_of
 from retia.strategy.fidelity_view import FidelityView
 from retia.strategy.protocol import Strategy
-from retia.trial import History, Proposal
+from retia.trial import History, Proposal, StrategyCapabilities
 
 __all__ = ["SuccessiveHalving"]
 
@@ -85,6 +85,10 @@ class SuccessiveHalving:
         ):
             return entries
         return due.promotions[:n]
+
+    def capabilities(self) -> StrategyCapabilities:
+        """Return the fidelities, and which trials are not promoted any more."""
+        return StrategyCapabilities(fidelities=tuple(self.fidelities), spent=self.spent, wraps=self.strategy)
 
     def spent(self, history: History, left: int) -> Collection[int]:
         """Return what has been promoted, and what was not when its rung ended."""

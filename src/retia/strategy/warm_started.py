@@ -12,7 +12,7 @@ from retia.strategy.listed import Listed
 from retia.strategy.protocol import Strategy
 from retia.strategy.recalled_history import RecalledHistory
 from retia.strategy.wrapping import check_wrapped
-from retia.trial import History, Proposal, Trial
+from retia.trial import History, Proposal, StrategyCapabilities, Trial, strategy_capabilities_of
 
 __all__ = ["WarmStarted"]
 
@@ -91,6 +91,10 @@ class WarmStarted:
                 "Give trials, or leave out recorded=True."
             )
             raise StudyError(msg)
+
+    def capabilities(self) -> StrategyCapabilities:
+        """Return those of the wrapped strategy."""
+        return replace(strategy_capabilities_of(self.strategy), wraps=self.strategy)
 
     def propose(
         self, space: SearchSpace, history: History, n: int, rng: np.random.Generator

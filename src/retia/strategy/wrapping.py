@@ -3,7 +3,7 @@
 from typing import Any
 
 from retia.errors import StudyError
-from retia.strategy.protocol import Prepared
+from retia.trial import strategy_capabilities_of
 
 __all__ = ["check_wrapped"]
 
@@ -19,7 +19,7 @@ def check_wrapped(wrapper: object, strategy: Any) -> None:
     if isinstance(strategy, type) or not hasattr(strategy, "propose"):
         msg = f"{name} wraps an object with a method propose, such as retia.Random(), got {strategy!r}."
         raise StudyError(msg)
-    if isinstance(strategy, Prepared):
+    if strategy_capabilities_of(strategy).prepare is not None:
         method = type(strategy).__name__
         msg = (
             f"{name} wraps strategies that only propose, and {method} prepares an evaluator first. "

@@ -1,25 +1,28 @@
 """What is found before anything is trained."""
 
 import inspect
+import warnings
 from collections.abc import Iterable
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from retia.errors import StudyError
 from retia.execute import check_count
 from retia.strategy import Strategy
-from retia.study.evaluator import (
-    ArchitectureEvaluator,
-    Budgeted,
-    CostEvaluator,
-    Evaluator,
-    ModelEvaluator,
-    Supplying,
-)
+from retia.study.architecture_function import ArchitectureEvaluator
 from retia.study.frozen import refuse_frozen
 from retia.study.kept_weights import KEEP_WEIGHTS
+from retia.study.model_function import ModelEvaluator
+from retia.study.signature import name_of
 from retia.study.stored_evaluator import StoredEvaluator
-from retia.trial import Constraint, Objective
+from retia.trial import (
+    Capabilities,
+    Constraint,
+    CostEvaluator,
+    Evaluator,
+    Objective,
+    strategy_capabilities_of,
+)
 
 if TYPE_CHECKING:
     from retia.study.study import Study
@@ -28,16 +31,16 @@ __all__ = ["check_metrics", "check_run"]
 
 
 def check_metrics(
-    evaluator: Evaluator, costs: CostEvaluator | None, wanted: Iterable[Objective | Constraint]
+    metrics: Iterable[str] | None, costs: CostEvaluator | None, wanted: Iterable[Objective | Constraint]
 ) -> None:
     """Refuse an objective or a constraint that no metric supplies, where the evaluator says what it returns.
 
     Raises:
         StudyError: If there is one.
     """
-    if not isinstance(evaluator, Supplying) or evaluator.metrics_supplied is None:
+    if metrics is None:
         return
-    supplied = {*evaluator.metrics_supplied, *(costs.metrics if costs is not None else ())}
+    supplied = {*metrics, *(costs.metrics if costs is not None else ())}
     for one in wanted:
         if one.metric not in supplied:
             kind = "objective" if isinstance(one, Objective) else "constraint"
@@ -105,18 +108,13 @@ def check_run(
     if isinstance(strategy, type) or not hasattr(strategy, "propose"):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
         msg = f"A strategy is an object with a method propose, such as retia.Random(), got {strategy!r}."
         raise StudyError(msg)
-    if (fidelities := _fidelities(strategy)) is not None:
-        _check_fidelities(type(strategy).__name__, fidelities, study.evaluator)
+    if fidelities := strategy_capabilities_of(strategy).fidelities:
+        _check_fidelities(type(strategy).__name__, fidelities, study.evaluator, study.capabilities)
 
 
-def _fidelities(strategy: Any) -> tuple[float, ...] | None:
-    """Return the fidelities of a strategy, or of what it wraps; None if it asks for all of it always."""
-    while strategy is not None and not hasattr(strategy, "fidelities"):
-        strategy = getattr(strategy, "strategy", None)
-    return None if strategy is None else tuple(strategy.fidelities)
-
-
-def _check_fidelities(name: str, fidelities: tuple[float, ...], evaluator: Evaluator) -> None:
+def _check_fidelities(
+    name: str, fidelities: tuple[float, ...], evaluator: Evaluator, capabilities: Capabilities
+) -> None:
     if (
         isinstance(evaluator, ModelEvaluator | ArchitectureEvaluator)
         and not evaluator.takes_run
@@ -129,7 +127,7 @@ def _check_fidelities(name: str, fidelities: tuple[float, ...], evaluator: Evalu
             "run) that reads run.fidelity, or take one such as retia.Classification."
         )
         raise StudyError(msg)
-    full = evaluator.full_fidelity if isinstance(evaluator, Budgeted) else None
+    full = capabilities.full_fidelity
     if full is not None and full != fidelities[-1]:
         msg = (
             f"The last of the fidelities of {name} is all that {type(evaluator).__name__} spends on a "
@@ -137,3 +135,16 @@ def _check_fidelities(name: str, fidelities: tuple[float, ...], evaluator: Evalu
             f"Let the fidelities end with {full:g}, or let the evaluator go up to {fidelities[-1]:g}."
         )
         raise StudyError(msg)
+    if capabilities.resumes is False:
+        msg = (
+            f"{name} promotes trials to higher fidelities, and {_shown(evaluator)} does not resume a "
+            "training: a promoted trial trains again from the first epoch, and the time for that counts. "
+            "Take the run as well, fit(model, run), and call run.resume(model, optimizer) before the first "
+            "epoch and run.save(model, optimizer, step=epoch) after each; or take one that resumes, such as "
+            "retia.Classification."
+        )
+        warnings.warn(msg, RuntimeWarning, stacklevel=4)
+
+
+def _shown(evaluator: Evaluator) -> str:
+    return name_of(evaluator.function) if isinstance(evaluator, ModelEvaluator) else type(evaluator).__name__

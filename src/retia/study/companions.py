@@ -8,9 +8,9 @@ from retia.rng import stream_seed
 from retia.space import Architecture
 from retia.storage import Database
 from retia.strategy import Listed, Random
-from retia.study.evaluator import Evaluator
 from retia.study.loop import TRIALS_DONE
 from retia.study.stored_evaluator import StoredEvaluator
+from retia.trial import Evaluator
 
 if TYPE_CHECKING:
     from retia.study.study import Study

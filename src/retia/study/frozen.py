@@ -3,9 +3,8 @@
 from collections.abc import Collection, Iterator
 from dataclasses import fields, is_dataclass
 from functools import partial
-from inspect import getattr_static
 from types import FunctionType
-from typing import Any, cast
+from typing import Any
 
 from retia.errors import RetiaError
 from retia.space import Categorical, Domain, Integer, Real, Subset, as_code, strays_in, strays_of
@@ -15,17 +14,18 @@ __all__ = ["refuse_frozen"]
 _DOMAINS = (Categorical, Integer, Real, Subset)
 
 
-def refuse_frozen(what: Any, error: type[RetiaError]) -> None:
+def refuse_frozen(what: Any, error: type[RetiaError], searched: Collection[str] = ()) -> None:
     """Refuse an evaluator or a strategy that holds a choice, or a domain that it does not search.
 
     Args:
         what: The evaluator or strategy; what it is made of is looked through as well.
         error: The class of the error.
+        searched: Names of the settings that are searched.
 
     Raises:
         RetiaError: If there is one, as an `error`; the message says where and what to write.
     """
-    for where, name, domain in _frozen(what):
+    for where, name, domain in _frozen(what, searched):
         remedy = "Give it a value."
         if isinstance(what, FunctionType | partial) or hasattr(what, "function"):
             key = name if name.isidentifier() else "setting"
@@ -60,9 +60,8 @@ def _frozen(what: Any, searched: Collection[str] = ()) -> Iterator[tuple[str, st
         )
     elif is_dataclass(what) and not isinstance(what, type):
         settings = {field.name: getattr(what, field.name) for field in fields(what) if field.init}
-        searched = cast("Any", what).parameters() if _searches(what) else searched
         own = {name: value for name, value in settings.items() if name != "function" and name not in searched}
-        yield from _in_settings(type(what).__name__, own, domains=not _searches(what))
+        yield from _in_settings(type(what).__name__, own, domains=True)
         for name, value in settings.items():
             for part in value if isinstance(value, tuple | list) else (value,):
                 if is_dataclass(part) or name == "function":
@@ -83,8 +82,3 @@ def _in_settings(owner: str, settings: dict[str, Any], *, domains: bool) -> Iter
             )
         if domains and isinstance(value, _DOMAINS):
             yield f"'{name}' of {owner}", name, value
-
-
-def _searches(what: Any) -> bool:
-    """Whether an evaluator searches settings of its own."""
-    return getattr_static(what, "parameters", None) is not None

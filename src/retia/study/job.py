@@ -11,10 +11,10 @@ from pathlib import Path
 from retia.errors import EvaluationError, InfeasibleArchitecture, TrainingDiverged
 from retia.execute import copies_ended, dumps
 from retia.space import Architecture, SearchSpace
-from retia.study.evaluator import COUNTED, SCORE, CostEvaluator, Evaluator, as_metrics
 from retia.study.kept_weights import KeepWeights
+from retia.study.metrics import COUNTED, SCORE, as_metrics
 from retia.study.watch import Watch
-from retia.trial import Limits, Parent, Progress, Run, TrialStopped, bounded
+from retia.trial import CostEvaluator, Evaluator, Limits, Parent, Progress, Run, TrialStopped, bounded
 
 __all__ = ["Job", "Outcome", "Task"]
 

@@ -7,18 +7,19 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from retia.errors import EvaluationError, InfeasibleArchitecture, StudyError, WorkerDied
 from retia.rng import stream, stream_seed
 from retia.space import Architecture, SearchSpace
 from retia.storage import MemoryRecord, StudyRecord
-from retia.strategy import Promoting, Strategy, promoting
-from retia.study.evaluator import ModelEvaluator, Releasing
+from retia.strategy import Strategy
 from retia.study.interrupts import Interrupts
 from retia.study.job import Job, Outcome, Task
 from retia.study.kept_weights import KeptWeights
-from retia.trial import History, Parent, Proposal, Run, Trial
+from retia.study.model_function import ModelEvaluator
+from retia.trial import History, Parent, Proposal, Run, StrategyCapabilities, Trial, capabilities_of
 
 __all__ = ["EXHAUSTED", "INTERRUPTED", "TRIALS_DONE", "Loop"]
 
@@ -60,6 +61,7 @@ class Loop:
         history: The study's trials, which the loop extends.
         record: Where they are stored.
         strategy: What proposes.
+        abilities: What the strategy can do beside proposing.
         job: What evaluates.
         seed: The study's seed.
         baseline: The architecture of trial 0.
@@ -78,6 +80,7 @@ class Loop:
     history: History
     record: StudyRecord
     strategy: Strategy
+    abilities: StrategyCapabilities
     job: Job
     seed: int
     baseline: Architecture
@@ -99,16 +102,13 @@ class Loop:
     _seen_costs: dict[str, tuple[float, float]] = field(
         default_factory=dict[str, tuple[float, float]], init=False
     )
-    _promoting: Promoting | None = field(init=False)
-    _releasing: Releasing | None = field(init=False)
+    _release_files: Callable[[Path], None] | None = field(init=False)
     _costs_bounded: bool = field(init=False)
     _weights: KeptWeights | None = field(init=False)
 
     def __post_init__(self) -> None:
-        # Asked once: a question to a runtime protocol takes as long as a short trial.
         self._claimed.extend(self.retried)
-        self._promoting = promoting(self.strategy)
-        self._releasing = self.job.evaluator if isinstance(self.job.evaluator, Releasing) else None
+        self._release_files = capabilities_of(self.job.evaluator).release
         judge = getattr(self.job.evaluator, "evaluator", self.job.evaluator)  # what Repeated repeats
         self._weights = (
             KeptWeights(self.job.keep_weights, self.history) if isinstance(judge, ModelEvaluator) else None
@@ -398,21 +398,21 @@ class Loop:
 
     def _release(self, ended: Trial) -> None:
         """Remove what trials have kept that none will go on from, and weights that are not to be kept."""
-        if self._releasing is None and self._weights is None:
+        if self._release_files is None and self._weights is None:
             return
         spent = {ended.number} if ended.state == "failed" else set[int]()
-        if self._promoting is not None:
+        if self.abilities.spent is not None:
             left = max(0, self.target - self.history.count("completed") - self.history.count("failed"))
-            spent.update(self._promoting.spent(self.history, left))
+            spent.update(self.abilities.spent(self.history, left))
         if self._weights is not None:
-            fidelities = getattr(self._promoting, "fidelities", ())
-            self._weights.settle(ended, self._running.values(), spent, below=max(fidelities, default=0.0))
-        if self._releasing is None:
+            below = max(self.abilities.fidelities, default=0.0)
+            self._weights.settle(ended, self._running.values(), spent, below=below)
+        if self._release_files is None:
             return
         for number in spent - self._released:
             self._released.add(number)
             if (directory := self.history[number].directory) is not None:
-                self._releasing.release(directory)
+                self._release_files(directory)
 
     # --- stopping
 

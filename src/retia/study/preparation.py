@@ -11,9 +11,8 @@ from typing import Any
 from retia.errors import InfeasibleArchitecture, StudyError
 from retia.rng import stream
 from retia.space import Architecture, SearchSpace
-from retia.strategy import Prepared, Strategy
-from retia.study.evaluator import CostEvaluator, Evaluator
-from retia.trial import Constraint, Run
+from retia.strategy import Strategy
+from retia.trial import Constraint, CostEvaluator, Evaluator, Run, StrategyCapabilities
 
 __all__ = [
     "PreparationStep",
@@ -45,7 +44,7 @@ class PreparationStep:
 
 
 def prepared(
-    strategy: Strategy,
+    abilities: StrategyCapabilities,
     evaluator: Evaluator,
     run: Run,
     costs: CostEvaluator | None,
@@ -57,9 +56,9 @@ def prepared(
     Raises:
         StudyError: If no architecture seems to meet the bounds.
     """
-    if not isinstance(strategy, Prepared):
+    if abilities.prepare is None:
         return evaluator
-    return strategy.prepare(evaluator, replace(run, space=affordable(run.space, costs, constraints)))
+    return abilities.prepare(evaluator, replace(run, space=affordable(run.space, costs, constraints)))
 
 
 def preparation_run(

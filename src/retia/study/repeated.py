@@ -2,7 +2,7 @@
 
 import shutil
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,16 +11,13 @@ from typing import Any
 from retia.errors import EvaluationError
 from retia.rng import stream_seed
 from retia.space import Architecture
-from retia.study.evaluator import Releasing, as_evaluator, describe
-from retia.trial import Run
+from retia.study.model_function import as_evaluator
+from retia.trial import Capabilities, Run, capabilities_of
 
 __all__ = ["Repeated"]
 
 _COSTS = ("params", "flops", "macs")
 """Metrics of the architecture, which have no spread."""
-
-_ABILITIES = ("parameters", "costs", "full_fidelity", "training")
-"""Optional abilities of an evaluator that are the same of a repeated one."""
 
 _FOLDER = "repeats"
 
@@ -65,18 +62,6 @@ class Repeated:
             )
             raise EvaluationError(msg)
         object.__setattr__(self, "evaluator", as_evaluator(self.evaluator))
-        # An ability is told by its name, so what the evaluator can't do must not be there.
-        for name in _ABILITIES:
-            if hasattr(self.evaluator, name):
-                object.__setattr__(self, name, getattr(self.evaluator, name))
-        if hasattr(self.evaluator, "release"):
-            object.__setattr__(self, "release", partial(_release, self.evaluator, self.seeds))
-        if (supplied := getattr(self.evaluator, "metrics_supplied", None)) is not None:
-            object.__setattr__(
-                self,
-                "metrics_supplied",
-                (*supplied, *(f"{name}_sd" for name in supplied if name not in _COSTS)),
-            )
 
     def __call__(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
         """Evaluate an architecture with each seed, and return means and spreads.
@@ -108,9 +93,20 @@ class Repeated:
             _keep(run.directory, self._median(values), all_of_them=run.fidelity is not None)
         return {**{name: statistics.fmean(of_one) for name, of_one in values.items()}, **spreads}
 
-    def describe(self) -> dict[str, Any]:
-        """Return the settings that results depend on as JSON."""
-        return {"type": type(self).__name__, "evaluator": describe(self.evaluator), "seeds": self.seeds}
+    def capabilities(self) -> Capabilities:
+        """Return those of the evaluator, with the spreads among the metrics."""
+        inner = capabilities_of(self.evaluator)
+        spreads = [f"{name}_sd" for name in inner.metrics or () if name not in _COSTS]
+        return replace(
+            inner,
+            metrics=None if inner.metrics is None else (*inner.metrics, *spreads),
+            release=None if inner.release is None else partial(_release, inner.release, self.seeds),
+            settings=self._settings,
+        )
+
+    def _settings(self) -> dict[str, Any]:
+        inner = capabilities_of(self.evaluator).settings
+        return {"type": "Repeated", "evaluator": inner and inner(), "seeds": self.seeds}
 
     def _evaluate(self, architecture: Architecture, run: Run, index: int) -> Mapping[str, float]:
         seed = stream_seed(run.seed, "repeat", index)
@@ -145,9 +141,9 @@ def _folder(directory: Path | None, index: int) -> Path | None:
     return None if directory is None else directory / _FOLDER / str(index)
 
 
-def _release(evaluator: Releasing, seeds: int, directory: Path) -> None:
+def _release(release: Callable[[Path], None], seeds: int, directory: Path) -> None:
     for folder in (directory, *(directory / _FOLDER / str(index) for index in range(seeds))):
-        evaluator.release(folder)
+        release(folder)
 
 
 def _keep(directory: Path, chosen: int, *, all_of_them: bool) -> None:

@@ -3,12 +3,13 @@
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
+from types import CodeType
 from typing import Any, cast
 
 from retia.errors import EvaluationError
 from retia.trial import Run
 
-__all__ = ["FORMS", "called", "check_settings", "is_function", "name_of", "needed_arguments"]
+__all__ = ["FORMS", "called", "check_settings", "is_function", "name_of", "needed_arguments", "uses"]
 
 FORMS = (
     " An evaluator is a function fit(model) or fit(model, run), which returns metrics or is a generator "
@@ -99,3 +100,20 @@ def called(function: Callable[..., Any], first: Any, run: Run | None, settings: 
 def name_of(function: Any) -> str:
     """Return the name of a function as an error shows it."""
     return f"{getattr(function, '__qualname__', None) or type(function).__qualname__}()"
+
+
+def uses(function: Callable[..., Any], *names: str) -> bool:
+    """Return whether the code of a function, or of a function inside it, uses one of the attributes; True
+    where there is no Python code to look at.
+    """
+    while isinstance(function, partial):
+        function = function.func
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None:  # an object with a method __call__
+        code = getattr(vars(type(function)).get("__call__"), "__code__", None)
+    return code is None or _names_in(code, names)
+
+
+def _names_in(code: CodeType, names: Collection[str]) -> bool:
+    inner = (one for one in code.co_consts if isinstance(one, CodeType))
+    return any(name in code.co_names for name in names) or any(_names_in(one, names) for one in inner)

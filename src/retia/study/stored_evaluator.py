@@ -5,7 +5,7 @@ from typing import Any
 
 from retia.errors import StudyError
 from retia.space import Architecture
-from retia.trial import Run
+from retia.trial import Capabilities, Run
 
 __all__ = ["StoredEvaluator"]
 
@@ -16,9 +16,9 @@ class StoredEvaluator:
     def __init__(self, description: Mapping[str, Any]) -> None:
         self._description = dict(description)
 
-    def describe(self) -> dict[str, Any]:
-        """Return what was stored."""
-        return self._description
+    def capabilities(self) -> Capabilities:
+        """Return the settings that were stored."""
+        return Capabilities(settings=lambda: self._description)
 
     def __call__(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
         """Raise, for there is no code.

@@ -13,18 +13,18 @@ from retia.execute import executor_for, let_go, slots_of
 from retia.rng import stream_seed
 from retia.space import SearchSpace, Value
 from retia.storage import Database, Header, MemoryRecord, StudyRecord
-from retia.strategy import Prepared, Strategy
+from retia.strategy import Strategy
 from retia.study.checks import check_metrics, check_run
 from retia.study.companions import CONTROL, RESCORED, RETRAINED, Companions, only_name
 from retia.study.definition import hand_over
 from retia.study.directory import temporary_directory
-from retia.study.evaluator import Costed, CostEvaluator, Evaluator, Searchable, as_evaluator, describe
 from retia.study.event import Event, Observer
 from retia.study.html import as_html
 from retia.study.interrupts import Interrupts
 from retia.study.job import Job
 from retia.study.kept_weights import KeepWeights
 from retia.study.loop import INTERRUPTED, Loop
+from retia.study.model_function import as_evaluator
 from retia.study.name import check_name
 from retia.study.no_result import no_result
 from retia.study.opening import arguments_of, check_complete, open_record
@@ -38,14 +38,18 @@ from retia.study.preparation import (
 from retia.study.retries import started_again
 from retia.trial import (
     ConstraintsLike,
+    CostEvaluator,
+    Evaluator,
     History,
     Trial,
+    capabilities_of,
     check_owner,
     constraints_from,
     hypervolume,
     objectives_from,
     pick,
     reference_point,
+    strategy_capabilities_of,
     take_folder,
 )
 
@@ -112,7 +116,8 @@ class Study:
                 "retia.ModelSpace(Net)."
             )
             raise StudyError(msg)
-        searches = isinstance(self.evaluator, Searchable) and self.evaluator.parameters()
+        self.capabilities = capabilities_of(self.evaluator)
+        searches = self.capabilities.parameters
         self.space = space.extend(searches) if searches else space
         self.objectives, self.constraints = objectives_from(maximize, minimize), constraints_from(constraints)
         self.storage = None if storage is None else os.fspath(storage)
@@ -120,16 +125,14 @@ class Study:
         self._database = None if self.storage is None else Database(self.storage)
         self.seed, self.device = seed, device
         self.keep_weights: KeepWeights = keep_weights
-        self.costs = (
-            costs if costs is not None or not isinstance(self.evaluator, Costed) else self.evaluator.costs()
-        )
-        check_metrics(self.evaluator, self.costs, (*self.objectives, *self.constraints))
+        self.costs = self.capabilities.costs if costs is None else costs
+        check_metrics(self.capabilities.metrics, self.costs, (*self.objectives, *self.constraints))
         self.given_directory = None if directory is None else Path(directory)
         self._force, self._companions = force, Companions(self)
         self._prepared_by: Mapping[str, Any] | None = None
         self._scored_by: Evaluator = self.evaluator
         self._stop_reason: str | None = None
-        own = {label: domain.default for label, domain in (searches or {}).items()}  # these need not be given
+        own = {label: domain.default for label, domain in searches.items()}  # these need not be given
         self.baseline = self.space.default() if baseline is None else self.space.validate({**own, **baseline})
 
     @classmethod
@@ -214,6 +217,7 @@ class Study:
             timeout=timeout,
             failures=failures,
         )
+        abilities = strategy_capabilities_of(strategy)
         record, history, self._stop_reason = self._opened(strategy), self.history, None
 
         def tell(kind: Any, trial: Trial | None = None, **more: Any) -> None:
@@ -231,7 +235,7 @@ class Study:
                 self.space, stream_seed(self.seed, "prepare"), self.device, self.directory, tell
             )
             evaluator = self._scored_by = prepared(
-                strategy, self.evaluator, run, self.costs, self.constraints
+                abilities, self.evaluator, run, self.costs, self.constraints
             )
             needed = tuple(dict.fromkeys(one.metric for one in (*self.objectives, *self.constraints)))
             loop = Loop(
@@ -239,6 +243,7 @@ class Study:
                 history=history,
                 record=record,
                 strategy=strategy,
+                abilities=abilities,
                 job=Job(self.space, evaluator, self.costs, needed, self.device, self.keep_weights),
                 seed=self.seed,
                 baseline=self.baseline,
@@ -447,7 +452,9 @@ class Study:
 
     def _bind(self, strategy: Strategy) -> None:
         """Note which preparation scores the trials: one study has but one, and another is a `StudyError`."""
-        if (by := strategy.describe() if isinstance(strategy, Prepared) else None) == self._prepared_by:
+        settings = strategy_capabilities_of(strategy).settings
+        by = None if settings is None else settings()
+        if by == self._prepared_by:
             return
         if "_record" in vars(self):
             if len(self.history):
@@ -460,9 +467,7 @@ class Study:
         header = Header(
             name=self.name,
             space=self.space.to_json(),
-            evaluator=describe(self.evaluator)
-            if self._prepared_by is None
-            else {**describe(self.evaluator), "prepared_by": self._prepared_by},
+            evaluator=self._settings(),
             objectives=self.objectives,
             constraints=self.constraints,
             seed=self.seed,
@@ -473,6 +478,10 @@ class Study:
             if self._database is None
             else open_record(self._database, header, force=self._force)
         )
+
+    def _settings(self) -> dict[str, Any]:
+        own = {} if self.capabilities.settings is None else self.capabilities.settings()
+        return {**own, **({} if self._prepared_by is None else {"prepared_by": self._prepared_by})}
 
     @cached_property
     def _history(self) -> History:

@@ -1,6 +1,14 @@
 """The records of a search: proposals, trials, objectives, constraints and the history that strategies see."""
 
 from retia.trial.attempt import Attempt, bounded
+from retia.trial.building import Buildable, WeightKeeping
+from retia.trial.capabilities import (
+    Capabilities,
+    StrategyCapabilities,
+    capabilities_of,
+    strategy_capabilities_of,
+)
+from retia.trial.evaluator import CostEvaluator, Evaluator
 from retia.trial.history import History
 from retia.trial.limits import Limits, TrialStopped
 from retia.trial.objective import (
@@ -24,6 +32,7 @@ from retia.trial.pareto import (
 from retia.trial.picking import pick
 from retia.trial.proposal import Proposal
 from retia.trial.run import CHECKPOINT, Parent, Run
+from retia.trial.settings import as_json, fields_as_json, function_as_json, qualified_name
 from retia.trial.trial import STOPPED_STEP, WEIGHTS, Progress, State, Trial
 
 __all__ = [
@@ -31,9 +40,13 @@ __all__ = [
     "STOPPED_STEP",
     "WEIGHTS",
     "Attempt",
+    "Buildable",
+    "Capabilities",
     "Constraint",
     "ConstraintsLike",
+    "CostEvaluator",
     "Direction",
+    "Evaluator",
     "History",
     "Limits",
     "Objective",
@@ -42,19 +55,27 @@ __all__ = [
     "Proposal",
     "Run",
     "State",
+    "StrategyCapabilities",
     "Trial",
     "TrialStopped",
+    "WeightKeeping",
+    "as_json",
     "bounded",
+    "capabilities_of",
     "check_owner",
     "constraints_from",
     "crowded_order",
     "crowding_distance",
     "dominates",
+    "fields_as_json",
+    "function_as_json",
     "hypervolume",
     "nondominated",
     "nondominated_ranks",
     "objectives_from",
     "pick",
+    "qualified_name",
     "reference_point",
+    "strategy_capabilities_of",
     "take_folder",
 ]

@@ -11,6 +11,7 @@ import numpy as np
 from retia.errors import EvaluationError
 from retia.rng import stream
 from retia.space import Architecture, SearchSpace
+from retia.trial.building import WeightKeeping
 
 __all__ = ["CHECKPOINT", "Parent", "Run"]
 
@@ -129,11 +130,10 @@ class Run:
 
     @cached_property
     def _resumption(self) -> Any:
-        if not hasattr(self.space, "resumption"):
+        if not isinstance(self.space, WeightKeeping):
             msg = (
                 "run.save and run.resume keep the states of models, but the space "
                 f"({type(self.space).__name__}) builds none. Search a ModelSpace."
             )
             raise EvaluationError(msg)
-        space: Any = self.space
-        return space.resumption(self, CHECKPOINT)
+        return self.space.resumption(self, CHECKPOINT)

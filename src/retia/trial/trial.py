@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 from retia.errors import StudyError
 from retia.space import Architecture, SearchSpace
 from retia.trial.attempt import Attempt, bounded
+from retia.trial.building import Buildable
 from retia.trial.limits import Limits
 from retia.trial.owner import check_owner
 
@@ -179,7 +180,7 @@ class Trial:
         return space.load(self.architecture, path, device=device)
 
     def _model_space(self, verb: str) -> Any:
-        if not hasattr(self.space, "build"):
+        if not isinstance(self.space, Buildable):
             msg = (
                 f"Trial {self.number} can't {verb} a model: its space ({type(self.space).__name__}) builds "
                 "none. "

@@ -1,0 +1,95 @@
+"""What an evaluator or a strategy can do beside its one method."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from retia.space import Domain
+from retia.trial.evaluator import CostEvaluator, Evaluator
+from retia.trial.history import History
+from retia.trial.run import Run
+from retia.trial.settings import fields_as_json
+
+__all__ = ["Capabilities", "StrategyCapabilities", "capabilities_of", "strategy_capabilities_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capabilities:
+    """What an evaluator can do beside judging, as its method `capabilities()` returns it.
+
+    A wrapper passes on what the inner evaluator can do:
+    `replace(capabilities_of(self.inner), settings=self.settings)`. An evaluator without the method has the
+    defaults, and its dataclass fields as settings.
+
+    Args:
+        metrics: Names of all metrics that the evaluator returns. None if it does not know them.
+        costs: Evaluator of what a model costs, which runs before training.
+        parameters: Domains of the evaluator's own settings that are searched along with the architecture, by
+            name.
+        full_fidelity: Budget of a trial without a fidelity, such as its epochs. None if it varies.
+        training: Function that returns the `Training` by which a one-shot method trains a supernet.
+        resumes: Whether a promoted trial continues the training of the trial that it was promoted from. None
+            if that is not known, or there is no training.
+        builds: Whether the evaluator needs a space that builds models.
+        example: Example inputs of a model, on which a dry run calls it.
+        release: Function that removes from a trial's folder what was kept for a promotion of the trial.
+        settings: Function that returns the settings that results depend on, as JSON. A resumed study
+            compares them.
+    """
+
+    metrics: tuple[str, ...] | None = None
+    costs: CostEvaluator | None = None
+    parameters: Mapping[str, Domain] = field(default_factory=dict[str, Domain])
+    full_fidelity: float | None = None
+    training: Callable[[], Any] | None = None
+    resumes: bool | None = None
+    builds: bool = False
+    example: Any = None
+    release: Callable[[Path], None] | None = None
+    settings: Callable[[], Mapping[str, Any]] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrategyCapabilities:
+    """What a strategy can do beside proposing, as its method `capabilities()` returns it.
+
+    A wrapper passes on what the inner strategy can do:
+    `replace(strategy_capabilities_of(self.strategy), wraps=self.strategy)`.
+
+    Args:
+        prepare: Function that works before the first proposal, such as training a supernet, and returns the
+            evaluator that scores the trials. It gets the study's evaluator, and a `Run` whose space is
+            restricted to the bounds on costs. Laws: it goes on from what is in `run.directory`; prepared
+            again, the strategy proposes the same.
+        settings: Function that returns the settings as JSON; needed where `prepare` is given, for all trials
+            of a study are scored by one preparation.
+        spent: Function of the history and of the number of trials left that returns the numbers of completed
+            trials that will not be promoted, or whose promotion has ended. Laws: a spent trial stays spent,
+            whatever trials end; trials at fidelities that the strategy does not use are not among them.
+        fidelities: Growing fidelities at which the strategy proposes, up to all; empty if it proposes at all
+            alone.
+        wraps: The strategy that it wraps.
+    """
+
+    prepare: Callable[[Evaluator, Run], Evaluator] | None = None
+    settings: Callable[[], Mapping[str, Any]] | None = None
+    spent: Callable[[History, int], Collection[int]] | None = None
+    fidelities: tuple[float, ...] = ()
+    wraps: Any = None
+
+
+def capabilities_of(evaluator: Any) -> Capabilities:
+    """Return what an evaluator says that it can do; without a method `capabilities`, the defaults."""
+    ask = getattr(evaluator, "capabilities", None)
+    found: Capabilities = Capabilities() if ask is None else ask()
+    if found.settings is None:
+        return replace(found, settings=partial(fields_as_json, evaluator))
+    return found
+
+
+def strategy_capabilities_of(strategy: Any) -> StrategyCapabilities:
+    """Return what a strategy says that it can do; without a method `capabilities`, the defaults."""
+    ask = getattr(strategy, "capabilities", None)
+    return StrategyCapabilities() if ask is None else ask()
