@@ -1,4 +1,4 @@
-"""What a model costs: parameters, FLOPs, MACs; and a dry run that costs nothing."""
+"""Costs of models: parameters, FLOPs and MACs; and dry runs on the `meta` device."""
 
 from retia.cost.costs import Costs
 from retia.cost.count import Count, count, count_parameters

@@ -1,4 +1,4 @@
-"""Building a model to look at it: on `meta`, or where that can't be, on the CPU."""
+"""Inspection of an architecture's model, built on `meta` or else on the CPU."""
 
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -15,34 +15,35 @@ __all__ = ["inspect_model"]
 T = TypeVar("T")
 
 
-def inspect_model(space: SearchSpace, architecture: Mapping[str, Value], judge: Callable[[nn.Module], T]) -> T:
-    """Return what `judge` says of the architecture's model, built on `meta`.
+def inspect_model(
+    space: SearchSpace, architecture: Mapping[str, Value], inspect: Callable[[nn.Module], T]
+) -> T:
+    """Return the result of `inspect` for the architecture's model, built on `meta`.
 
-    If building or judging fails there, as it does for a model that reads values, both are done on the CPU,
-    and what happens there counts.
+    If building or `inspect` fails there, as for a model that reads values, both run on the CPU.
 
     Raises:
-        EvaluationError: If the space builds no models.
-        ArchitectureError: If the architecture is not one of the space.
+        EvaluationError: If `space` does not build models.
+        ArchitectureError: If `architecture` is not in the space.
         InfeasibleArchitecture: If the model's shapes do not fit, or its constructor rejects the architecture.
-        SpaceError: If the model can't be built or judged for another reason.
+        SpaceError: If building or `inspect` fails for another reason.
     """
     if not isinstance(space, Buildable):
         msg = (
-            f"Costs are counted on models, but the space ({type(space).__name__}) builds none. "
-            "Search a ModelSpace, or leave costs out."
+            f"Costs are counted on models, but the space ({type(space).__name__}) does not build models. "
+            "Search a ModelSpace, or omit costs."
         )
         raise EvaluationError(msg)
     try:
-        return judge(space.build(architecture, device="meta"))
+        return inspect(space.build(architecture, device="meta"))
     except ArchitectureError as error:
-        if error.__cause__ is None:  # not what torch says of shapes, which may be of meta alone
+        if error.__cause__ is None:  # no error of torch, which may occur on meta only
             raise
-    except Exception:  # noqa: BLE001, S110  # whatever goes wrong on meta, the CPU decides whether it is an error
+    except Exception:  # noqa: BLE001, S110  # an error on meta counts only if the CPU raises one too
         pass
     model = space.build(architecture, device="cpu", seed=0)
     try:
-        return judge(model)
+        return inspect(model)
     except SpaceError as error:
         if is_shape_error(error.__cause__):
             raise InfeasibleArchitecture(str(error)) from error.__cause__

@@ -1,4 +1,4 @@
-"""Copies of models without memory."""
+"""Copies of models on the `meta` device, which have no memory."""
 
 import copy
 from typing import Any, TypeVar
@@ -14,10 +14,10 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def meta_copy(model: M) -> M:
-    """Return a copy of a model whose tensors are on `meta`; theirs are not copied."""
+    """Return a copy of a model on `meta`, without copying its tensors."""
     copies: dict[int, Any] = {}
     for module in model.modules():
-        for tensor in (*module._parameters.values(), *module._buffers.values(), *vars(module).values()):
+        for tensor in (*module._parameters.values(), *module._buffers.values(), *module.__dict__.values()):
             if isinstance(tensor, nn.Parameter):
                 copies[id(tensor)] = nn.Parameter(_without_memory(tensor), requires_grad=tensor.requires_grad)
             elif isinstance(tensor, Tensor):
@@ -27,6 +27,5 @@ def meta_copy(model: M) -> M:
 
 
 def _without_memory(tensor: Tensor) -> Tensor:
-    return torch.empty_strided(
-        tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta"
-    )  # sooner than empty_like
+    # This is faster than torch.empty_like.
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
