@@ -8,8 +8,7 @@ from torch import nn
 from retia.cost import Example, count, count_parameters
 from retia.errors import SpaceError
 from retia.hub.autoformer import BASE, PUBLISHED, SMALL, TINY, AutoFormer, TransformerSizes
-from retia.hub.relative_attention import RelativeAttention, RelativePosition
-from retia.hub.transformer_block import TransformerBlock
+from retia.hub.layers import RelativeAttention, RelativePosition, TransformerBlock
 from retia.nn import ModelSpace, seeded
 from retia.testing import SUPERNET_LAWS
 

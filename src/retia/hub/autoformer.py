@@ -7,9 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from retia.errors import SpaceError
-from retia.hub.choose import choose
+from retia.hub.layers import TransformerBlock, choose
 from retia.hub.published import Published
-from retia.hub.transformer_block import TransformerBlock
 from retia.nn import repeat
 from retia.space import Value
 

@@ -6,8 +6,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from retia.errors import SpaceError
-from retia.hub.darts_operations import FactorizedReduce, operations, relu_conv_norm
-from retia.hub.drop_path import DropPath
+from retia.hub.layers import DropPath, FactorizedReduce, operations, relu_conv_norm
 from retia.hub.published import Published
 from retia.nn import Candidates, cell
 

@@ -7,11 +7,14 @@ from typing import Any
 from torch import Tensor, nn
 
 from retia.errors import SpaceError
-from retia.hub.activation import ACTIVATIONS
-from retia.hub.choose import choose
-from retia.hub.inverted_residual import InvertedResidual, convolution
+from retia.hub.layers import (
+    ACTIVATIONS,
+    InvertedResidual,
+    choose,
+    convolution,
+    make_divisible,
+)
 from retia.hub.published import Published
-from retia.hub.rounding import make_divisible
 from retia.hub.stage import Stage
 from retia.nn import repeat
 from retia.space import Value, scope

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from retia.errors import SpaceError
-from retia.hub.activation import ACTIVATIONS, Activation
-from retia.hub.inverted_residual import SqueezeExcitation
+from retia.hub.layers import ACTIVATIONS, Activation, SqueezeExcitation
 
 __all__ = ["Stage"]
 
