@@ -7,14 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from retia.errors import SpaceError
-from retia.hub.layers import (
-    ACTIVATIONS,
-    InvertedResidual,
-    choose,
-    convolution,
-    make_divisible,
-    require_rate,
-)
+from retia.hub.layers import ACTIVATIONS, InvertedResidual, choose, convolution, make_divisible, require_rate
 from retia.hub.published import Published
 from retia.hub.stage import Stage
 from retia.nn import repeat

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from retia.errors import ArchitectureError
+from retia.hub.layers import relu_conv_norm
 from retia.nn import layer_choice
 from retia.space import Architecture, Value, scope
 
@@ -72,8 +73,8 @@ class _Cell(nn.Module):
         factories = {
             "none": _Zero,
             "skip_connect": nn.Identity,
-            "nor_conv_1x1": lambda: _relu_conv_norm(channels, channels, 1),
-            "nor_conv_3x3": lambda: _relu_conv_norm(channels, channels, 3),
+            "nor_conv_1x1": lambda: relu_conv_norm(channels, channels, 1),
+            "nor_conv_3x3": lambda: relu_conv_norm(channels, channels, 3),
             "avg_pool_3x3": lambda: nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False),
         }
         with scope("edge"):
@@ -107,21 +108,13 @@ class _Reduction(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            _relu_conv_norm(inputs, outputs, 3, stride=2), _relu_conv_norm(outputs, outputs, 3)
+            relu_conv_norm(inputs, outputs, 3, stride=2), relu_conv_norm(outputs, outputs, 3)
         )
         self.shortcut = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(inputs, outputs, 1, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, inputs, H, W) to (B, outputs, H/2, W/2)."""
         return self.body(x) + self.shortcut(x)
-
-
-def _relu_conv_norm(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.ReLU(),
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-    )
 
 
 def nasbench201_string(architecture: Mapping[str, Value]) -> str:

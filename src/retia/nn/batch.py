@@ -1,6 +1,6 @@
 """Batches: nests of tensors that are split, moved and passed to a model."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 import torch
@@ -53,11 +53,7 @@ def tensors_of(nest: Nest) -> Iterator[Tensor]:
     if isinstance(nest, Tensor):
         yield nest
     elif isinstance(nest, Mapping | tuple | list):
-        parts = (
-            cast("Mapping[str, Any]", nest).values()
-            if isinstance(nest, Mapping)
-            else cast("Sequence[Any]", nest)
-        )
+        parts: Iterable[Any] = nest.values() if isinstance(nest, Mapping) else nest
         for part in parts:
             yield from tensors_of(part)
 
@@ -91,7 +87,7 @@ def inputs_of(batch: Batch) -> Nest:
         return _pair(cast("Sequence[Any]", batch))[0]
     if isinstance(batch, Mapping):
         named = cast("Mapping[str, Any]", batch)
-        label = next((name for name in LABELS if name in named), None)
+        label = _label(named)
         return {name: value for name, value in named.items() if name != label}
     return batch
 
@@ -106,7 +102,7 @@ def targets_of(batch: Batch) -> Nest:
         return _pair(cast("Sequence[Any]", batch))[1]
     if isinstance(batch, Mapping):
         named = cast("Mapping[str, Any]", batch)
-        label = next((name for name in LABELS if name in named), None)
+        label = _label(named)
         if label is not None:
             return named[label]
         got = f"a mapping of {sorted(named)}"
@@ -171,6 +167,10 @@ def _map_leaves(function: Callable[..., Any], nest: Nest, *others: Nest) -> Nest
             return parts
         return type(nest)(*parts) if hasattr(nest, "_fields") else tuple(parts)  # pyright: ignore[reportUnknownVariableType]  # a named tuple
     return function(nest, *others)
+
+
+def _label(named: Mapping[str, Any]) -> str | None:
+    return next((name for name in LABELS if name in named), None)
 
 
 def _pair(batch: Sequence[Any]) -> Sequence[Any]:

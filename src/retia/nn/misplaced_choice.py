@@ -53,7 +53,7 @@ def reject_misplaced_choices(
 def declared_in_methods(model: nn.Module) -> str:
     """Return a sentence that names the first method, other than `__init__`, with a declaration; or ""."""
     for kind in dict.fromkeys(type(module) for module in model.modules()):
-        for function in vars(kind).values():
+        for function in kind.__dict__.values():
             if (
                 isinstance(function, FunctionType)
                 and function.__name__ != "__init__"
@@ -65,7 +65,7 @@ def declared_in_methods(model: nn.Module) -> str:
 
 def _of_attributes(modules: list[tuple[str, nn.Module]]) -> Iterator[tuple[str, Stray]]:
     for path, module in modules:
-        for name, value in vars(module).items():
+        for name, value in module.__dict__.items():
             if type(value) not in _PLAIN and not name.startswith("_") and symbolic(value):
                 for stray in strays_in(value):
                     yield f"in '{f'{path}.{name}'.lstrip('.')}' ({type(module).__name__})", stray

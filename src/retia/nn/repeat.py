@@ -100,18 +100,15 @@ def _declare_depth(full: str, label: str, depth: Depth) -> int:
 
 def _require_function_of_index(full: str, factory: object) -> None:
     remedy = f"Give a function of the index: repeat('{full.rpartition('/')[2]}', lambda i: "
-    if isinstance(factory, nn.Module) or not callable(factory):
-        msg = (
-            f"The blocks of '{full}' are made by a function of their index, got {factory!r}. "
-            f"{remedy}nn.Linear(8, 8), (1, 4))."
-        )
-        raise SpaceError(msg)
+    made = f"The blocks of '{full}' are made by a function of their index, got"
     if isinstance(factory, type):
         msg = (
-            f"The blocks of '{full}' are made by a function of their index, "
-            f"got the class {factory.__name__}. The index would become its first argument. "
+            f"{made} the class {factory.__name__}. The index would become its first argument. "
             f"{remedy}{factory.__name__}(...), (1, 4))."
         )
+        raise SpaceError(msg)
+    if isinstance(factory, nn.Module) or not callable(factory):
+        msg = f"{made} {factory!r}. {remedy}nn.Linear(8, 8), (1, 4))."
         raise SpaceError(msg)
     try:
         inspect.signature(factory).bind(0)

@@ -56,9 +56,10 @@ class FactorizedReduce(nn.Module):
         return self.norm(torch.cat([self.even(x), self.odd(shifted)], 1))
 
 
-def relu_conv_norm(inputs: int, outputs: int) -> nn.Sequential:
-    """Return a ReLU, a 1x1 convolution and a batch norm."""
-    return nn.Sequential(nn.ReLU(), nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+def relu_conv_norm(inputs: int, outputs: int, kernel: int = 1, stride: int = 1) -> nn.Sequential:
+    """Return a ReLU, a convolution with padding `kernel // 2`, and a batch norm."""
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+    return nn.Sequential(nn.ReLU(), conv, nn.BatchNorm2d(outputs))
 
 
 def _separable(channels: int, kernel: int, stride: int, drop_path: float) -> nn.Sequential:
