@@ -16,9 +16,9 @@ from retia.nn.batch import (
 from retia.nn.cell import Cell, Operations, cell
 from retia.nn.checkpoint import load_checkpoint, save_checkpoint
 from retia.nn.elastic_sequential import ElasticSequential
-from retia.nn.factory import Candidates, Factory
+from retia.nn.factory import Candidates
 from retia.nn.garbage_collection import gc_paused
-from retia.nn.input_choice import Reduction, SelectInputs, input_choice
+from retia.nn.input_choice import SelectInputs, input_choice
 from retia.nn.layer_choice import layer_choice
 from retia.nn.mixed_layer import MixedLayer
 from retia.nn.mixture import Mixture, WeightedSum, weighted, weighted_sum
@@ -38,14 +38,12 @@ __all__ = [
     "Depth",
     "ElasticNode",
     "ElasticSequential",
-    "Factory",
     "MixedLayer",
     "Mixture",
     "ModelSpace",
     "Nest",
     "Node",
     "Operations",
-    "Reduction",
     "SelectInputs",
     "Switch",
     "WeightedSum",

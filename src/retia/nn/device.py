@@ -65,10 +65,8 @@ def require_device(device: str | torch.device | None) -> None:
     except RuntimeError as error:
         msg = f"'device' must name a device of torch, such as 'cpu' or 'cuda:0', got {device!r}. {error}"
         raise EvaluationError(msg) from error
-    count = {"cuda": torch.cuda.device_count, "mps": lambda: int(torch.backends.mps.is_available())}.get(
-        place.type, lambda: 1
-    )()
-    if count <= (place.index or 0) and place.type in ("cuda", "mps"):
+    counts = {"cuda": torch.cuda.device_count, "mps": lambda: int(torch.backends.mps.is_available())}
+    if place.type in counts and (count := counts[place.type]()) <= (place.index or 0):
         msg = (
             f"The device '{device}' is not available: torch finds {count} of type '{place.type}'. "
             "Omit device, or install a build of torch that supports it."

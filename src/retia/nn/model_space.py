@@ -19,17 +19,7 @@ from retia.nn.resumption import Resumption
 from retia.nn.shape_error import is_shape_error
 from retia.nn.shared_parts import SharedParts
 from retia.nn.tensor_file import load_weights, write_weights
-from retia.space import (
-    Architecture,
-    Builder,
-    Domain,
-    Parameter,
-    Restriction,
-    SearchSpace,
-    Tracer,
-    Value,
-    fitting_trace,
-)
+from retia.space import Builder, Domain, Parameter, Restriction, SearchSpace, Tracer, Value, fitting_trace
 from retia.space import explore as explore_constructor
 
 __all__ = ["ModelSpace"]
@@ -324,7 +314,7 @@ def _require_matching_arguments(
         pass
 
 
-def _build_failure(name: str, architecture: Architecture, error: Exception) -> Exception:
+def _build_failure(name: str, architecture: Mapping[str, Value], error: Exception) -> Exception:
     """Return the error that `build` raises if the constructor fails with `error`."""
     misfit = is_shape_error(error.__cause__ if isinstance(error, SpaceError) else error)
     if isinstance(error, RetiaError) and not misfit:

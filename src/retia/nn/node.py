@@ -1,6 +1,8 @@
 """The nodes of a cell."""
 
-from collections.abc import Callable, Iterable, Sequence
+import operator
+from collections.abc import Callable, Sequence
+from functools import reduce
 
 from torch import Tensor, nn
 
@@ -32,7 +34,8 @@ class Node(nn.Module):
 
     def forward(self, states: Sequence[Tensor]) -> Tensor:
         """Sum the outputs of the operations, which have one shape."""
-        return _total(operation(states[i]) for operation, i in zip(self.operations, self.inputs, strict=True))
+        steps = zip(self.operations, self.inputs, strict=True)
+        return reduce(operator.add, (operation(states[i]) for operation, i in steps))
 
     def extra_repr(self) -> str:
         """Show the states that the operations are applied to."""
@@ -69,7 +72,8 @@ class ElasticNode(Switch):
             return weighted_sum(
                 self.weights, (edge(states[i]) for edge, i in zip(self.edges, self.sources, strict=True))
             )
-        return _total(self.edges[edge](states[i]) for edge, i in zip(self.used, self.inputs, strict=True))
+        steps = zip(self.used, self.inputs, strict=True)
+        return reduce(operator.add, (self.edges[edge](states[i]) for edge, i in steps))
 
     def present(self) -> list[tuple[str, nn.Module]]:
         """Return the operations in use, by their names in a `Node`."""
@@ -122,11 +126,3 @@ def node_of_free_inputs(
 def _edge(name: int, candidates: Candidates) -> nn.Module:
     with scope("op"):
         return layer_choice(str(name), candidates)
-
-
-def _total(outputs: Iterable[Tensor]) -> Tensor:
-    remaining = iter(outputs)
-    total = next(remaining)
-    for output in remaining:
-        total = total + output
-    return total
