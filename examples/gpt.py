@@ -107,7 +107,7 @@ def main(text, trials=24, epochs=9, supernet_epochs=27, scored=50, retrain=3, ch
 
     own = retia.evaluator(fit, train=train, valid=valid, epochs=epochs)
     evolution = retia.RegularizedEvolution(population=8, tournament=3)
-    asha = retia.ASHA(evolution, fidelities=(epochs // 9, epochs // 3, epochs))
+    asha = retia.strategy.ASHA(evolution, fidelities=(epochs // 9, epochs // 3, epochs))
     study = retia.search(space, own, asha, trials=trials, minimize="loss", progress=False)
     tell("your own loop under ASHA", study.best)
     spent = sum(trial.metrics["epochs_trained"] for trial in study.trials)
@@ -115,7 +115,7 @@ def main(text, trials=24, epochs=9, supernet_epochs=27, scored=50, retrain=3, ch
     print(f"  {len(study.trials)} trials, {spent:g} epochs; without run.resume they would take {again:g}")
 
     recipe = retia.LanguageModeling(train, valid, context=CONTEXT, bytes_per_token=1, epochs=epochs, lr=3e-3)
-    method = retia.SPOS(epochs=supernet_epochs)
+    method = retia.oneshot.SPOS(epochs=supernet_epochs)
     one_shot = retia.search(
         space, recipe, method, trials=scored, minimize="loss", retrain=retrain, control=True, progress=False
     )

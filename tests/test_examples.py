@@ -186,7 +186,6 @@ def test_gpt(capsys, shared_data):
 
 @pytest.mark.filterwarnings("ignore")  # of packages that are not ours
 def test_lightning_trainer(capsys, moves_generators):
-    pytest.importorskip("pytorch_lightning", reason="needs the package pytorch-lightning")
     study = loaded("lightning_trainer").main(trials=2)
     assert study.best.metrics["accuracy"] > 0.5
     assert "parameters: {'width': " in capsys.readouterr().out
@@ -194,9 +193,6 @@ def test_lightning_trainer(capsys, moves_generators):
 
 @pytest.mark.filterwarnings("ignore")  # of packages that are not ours
 def test_hugging_face_trainer(capsys, moves_generators):
-    pytest.importorskip(
-        "accelerate", reason="needs the package accelerate, which the Trainer of transformers imports"
-    )
     study = loaded("hugging_face_trainer").main(trials=2)
     assert study.best.metrics["accuracy"] > 0.6  # two classes
     assert "parameters: {'width': " in capsys.readouterr().out

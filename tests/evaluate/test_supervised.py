@@ -441,7 +441,7 @@ def test_joint_search_of_architecture_and_training():
     study = retia.search(
         DENSE,
         quick(lr=Categorical((1e-6, 1e-2)), epochs=6),
-        retia.GridSearch(),
+        retia.strategy.GridSearch(),
         trials=4,
         maximize="accuracy",
         progress=False,

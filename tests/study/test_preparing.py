@@ -7,7 +7,7 @@ import pytest
 from retia.errors import StudyError
 from retia.space import Integer, SearchSpace
 from retia.strategy import Listed, Random
-from retia.study import Study, architecture_evaluator
+from retia.study import Study, architecture_evaluator, run_control, run_retrained
 from retia.trial import Proposal, StrategyCapabilities
 
 SPACE = SearchSpace({"x": Integer(0, 9)})
@@ -153,7 +153,7 @@ def test_the_winners_are_judged_anew_by_the_studys_own_evaluator(tmp_path):
     one = study(storage=tmp_path / "s.db")
     one.run(Prepares(), trials=5)
     assert [trial.architecture["x"] for trial in one.top(3)] == [0, 6, 7]
-    retrained = one.run_retrained(3)
+    retrained = run_retrained(one, 3)
     assert retrained.name == "study/retrained"
     assert {trial.architecture["x"]: trial.metrics["score"] for trial in retrained.trials} == {
         0: 0,
@@ -168,7 +168,7 @@ def test_retraining_again_judges_the_winners_that_are_new(tmp_path):
     for trials in (3, 6):
         one = study(storage=tmp_path / "s.db", baseline={"x": 3})
         one.run(Prepares(), trials=trials)
-        one.run_retrained(2)
+        run_retrained(one, 2)
     assert [trial.architecture["x"] for trial in one.retrained.trials] == [
         3,
         8,
@@ -189,11 +189,11 @@ def test_random_search_spends_the_seconds_that_the_search_took():
     one.run(strategy, trials=4)
     with pytest.raises(
         StudyError,
-        match=r"no winner of 'study' has been trained. Call study.run_retrained\(5\) first, or give trials=",
+        match=r"no architecture was retrained.* Call run_retrained\(study, 5\) first, or give trials=",
     ):
-        one.run_control()
-    one.run_retrained(2)
-    control = one.run_control()
+        run_control(one)
+    run_retrained(one, 2)
+    control = run_control(one)
     spent = sum(step.seconds for step in one.preparation) + sum(
         trial.seconds for trial in (*one.trials, *one.retrained.trials)
     )
@@ -201,7 +201,7 @@ def test_random_search_spends_the_seconds_that_the_search_took():
     assert control.best.metrics["score"] == control.best.architecture["x"]
     rescored = {trial.architecture: trial.metrics["score"] for trial in one.rescored.trials}
     assert rescored == {trial.architecture: -trial.metrics["score"] for trial in control.trials}
-    assert one.run_control().trials == control.trials  # its seconds are spent
+    assert run_control(one).trials == control.trials  # its seconds are spent
 
 
 def test_what_the_preparation_reported_is_kept_with_its_seconds(tmp_path):
@@ -221,7 +221,7 @@ def test_what_the_preparation_reported_is_kept_with_its_seconds(tmp_path):
 
 def test_nothing_to_retrain_says_so():
     with pytest.raises(StudyError, match="has no completed trial yet"):
-        study().run_retrained(2)
+        run_retrained(study(), 2)
 
 
 def test_listed_architectures_come_in_their_order_once():

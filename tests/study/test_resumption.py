@@ -44,7 +44,7 @@ def fit(model, run):
         yield {"score": model.out_features}
 
 study = retia.Study(retia.ModelSpace(Net), fit, maximize="score", storage=Path(sys.argv[1]) / "a.db")
-study.run(retia.ASHA(retia.GridSearch(), fidelities=(1, 3, 9)), trials=12)
+study.run(retia.strategy.ASHA(retia.strategy.GridSearch(), fidelities=(1, 3, 9)), trials=12)
 for trial in study.trials:
     assert trial.progress[-1]["step"] == (trial.fidelity or 9), trial
 """

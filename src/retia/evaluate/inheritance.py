@@ -153,7 +153,7 @@ def inherit_from_parent(child: nn.Module, run: Run, example: Any) -> Inheritance
             f"A child of {dict(run.parent.architecture)} is larger and nowhere smaller, "
             "but does not compute the same: its outputs are off by "
             f"{told.deviation:.1%} of the greatest. What grew is {names}; "
-            "see retia.inherit for what can't be kept. It is trained from there all the same."
+            "see retia.evaluate.inherit for what can't be kept. It is trained from there all the same."
         )
         warnings.warn(msg, RuntimeWarning, stacklevel=2)
     return told

@@ -98,7 +98,7 @@ class Training:
         keep_weights: Whether the weights of the best epoch are kept in the trial's folder.
         keep_checkpoints: Whether the states from which trainings go on are kept for good.
         inherit_weights: Whether a model starts from the weights of the one that it was derived from (see
-            `retia.inherit`).
+            `retia.evaluate.inherit`).
         preset: Name in descriptions and errors.
 
     Raises:

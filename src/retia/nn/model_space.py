@@ -144,7 +144,7 @@ class ModelSpace(SearchSpace):
             SpaceError: If the constructor fails otherwise, or its choices differ from the traced ones.
         """
         architecture = self.validate(architecture)
-        builder = Builder(architecture, self._parameters)
+        builder = Builder(architecture, self.parameters)
         with builder.recording(), on_device(device), seeded(seed):
             try:
                 model = self._factory(*self._args, **self._kwargs)
@@ -192,7 +192,7 @@ class ModelSpace(SearchSpace):
     @property
     def labels(self) -> frozenset[str]:
         """Labels of the parameters that the constructor declares, without those added by `extend`."""
-        return frozenset(self._parameters) - self._beside
+        return frozenset(self.parameters) - self._beside
 
     def nothing_to_search(self) -> str:
         """Return the error message for a model without choices."""

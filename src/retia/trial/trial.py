@@ -134,6 +134,28 @@ class Trial:
             self.study,
         )
 
+    def placed(self, space: SearchSpace, study: str, directory: Path) -> "Trial":
+        """Return the trial with what is not stored: its space, the id of its study, and its folder below
+        `directory`.
+        """
+        return Trial(
+            self.number,
+            self.architecture,
+            self.state,
+            self.metrics,
+            self.fidelity,
+            self.parent,
+            self.error,
+            self.started,
+            self.ended,
+            self.progress,
+            self.limits,
+            self.attempts,
+            directory / f"{self.number:05d}",
+            space,
+            study,
+        )
+
     def again(self, error: str, *, at: float) -> "Trial":
         """Return the trial as it starts again, with the attempt that ended by an error among its attempts."""
         attempt = Attempt(bounded(error), self.started, at if self.ended is None else self.ended)

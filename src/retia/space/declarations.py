@@ -1,4 +1,4 @@
-"""Declarations: what a user writes in a plain constructor to say what may change."""
+"""Declarations: the calls in a plain constructor that say what may vary."""
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -9,28 +9,27 @@ from retia.space.categorical import Categorical
 from retia.space.domain import Domain
 from retia.space.expression import Call
 from retia.space.integer import Integer
-from retia.space.label import check_label, labelled
+from retia.space.label import labelled, valid_label
 from retia.space.real import Real
 from retia.space.recorder import active_recorder
 from retia.space.stray import refuse_in_forward, stray_value
 from retia.space.subset import Subset
 from retia.space.symbolic import concrete, expression_of, lift, symbolic
+from retia.space.value import UNSET
 
 __all__ = ["apply", "choice", "declare", "integer", "real", "scope", "subset"]
 
 T = TypeVar("T")
-_UNSET: Any = ...
 
 
 def declare(label: str, domain: Domain) -> Any:
     """Declare a parameter of any domain and return its value.
 
-    Outside a search it is the default. While a space is traced it is a symbolic value, which is an int, float
-    or str like any other; while a model is built, the plain value of the architecture.
+    The value is the default outside a search, a symbolic value (an int, float, str or tuple) while a space is
+    traced, and the plain value of the architecture while a model is built.
 
     Raises:
-        SpaceError: If the label is declared in the same scope with another domain, or while a model is
-            called.
+        SpaceError: If `label` is declared in the same scope with another domain, or while a model is called.
     """
     recorder = active_recorder()
     if recorder is None:
@@ -40,27 +39,27 @@ def declare(label: str, domain: Domain) -> Any:
 
 
 @labelled("choice('width', [16, 32])")
-def choice(label: str, values: Iterable[T] = _UNSET, *, default: T = _UNSET) -> T:
+def choice(label: str, values: Iterable[T] = UNSET, *, default: T = UNSET) -> T:
     """Choose one of several values.
 
     Args:
-        label: The parameter's name, unique in its scope. The same label with the same values is the same
-            choice. One that starts with "/" names the parameter of that full name, whatever the scope:
-            `choice("/width", ...)` in every block is one choice, shared by all.
+        label: Name of the parameter, unique in its scope. The same label with the same values is the same
+            choice. A label that starts with "/" is a full name in any scope: `choice("/width", ...)` in every
+            block is one shared choice.
         values: Distinct numbers, strings, bools, None, or tuples of these.
-        default: The value outside a search, and of the baseline; the first if not given.
+        default: Value outside a search, and in the baseline. Default: the first of `values`.
 
     Raises:
-        SpaceError: If there is no value, one stands twice, the default is not among them, or the label is in
-            use.
+        SpaceError: If `values` is empty, contains a value twice, or does not contain `default`; or if `label`
+            is declared with other values.
 
     >>> choice("width", [16, 32, 64])
     16
     """
-    if values is _UNSET or isinstance(values, Mapping | str):
+    if values is UNSET or isinstance(values, Mapping | str):
         msg = (
             f"The values of choice({label!r}, ...) are a list, such as [16, 32], "
-            f"got {'nothing' if values is _UNSET else repr(values)}. To choose between modules use "
+            f"got {'nothing' if values is UNSET else repr(values)}. To choose between modules use "
             f"layer_choice({label!r}, {{name: factory}}); to choose between other objects choose a name and "
             "look the object up."
         )
@@ -72,12 +71,12 @@ def choice(label: str, values: Iterable[T] = _UNSET, *, default: T = _UNSET) -> 
 
 @labelled("integer('depth', 1, 6)")
 def integer(
-    label: str, low: int, high: int, *, step: int = 1, log: bool = False, default: int = _UNSET
+    label: str, low: int, high: int, *, step: int = 1, log: bool = False, default: int = UNSET
 ) -> int:
-    """Choose a whole number between two bounds, both included.
+    """Choose a whole number between two bounds, both included (see `Integer`).
 
     Raises:
-        SpaceError: If the bounds don't fit, or the label is in use.
+        SpaceError: If the bounds are invalid, or `label` is declared with another domain.
     """
     with _labelled("integer", label):
         domain = Integer(low, high, step=step, log=log, default=default)
@@ -85,11 +84,11 @@ def integer(
 
 
 @labelled("real('rate', 0.0, 0.5)")
-def real(label: str, low: float, high: float, *, log: bool = False, default: float = _UNSET) -> float:
-    """Choose a number between two bounds.
+def real(label: str, low: float, high: float, *, log: bool = False, default: float = UNSET) -> float:
+    """Choose a number between two bounds (see `Real`).
 
     Raises:
-        SpaceError: If the bounds don't fit, or the label is in use.
+        SpaceError: If the bounds are invalid, or `label` is declared with another domain.
     """
     with _labelled("real", label):
         domain = Real(low, high, log=log, default=default)
@@ -98,12 +97,13 @@ def real(label: str, low: float, high: float, *, log: bool = False, default: flo
 
 @labelled("subset('inputs', [0, 1, 2])")
 def subset(
-    label: str, items: Iterable[T], *, least: int = 0, most: int = _UNSET, default: tuple[T, ...] = _UNSET
+    label: str, items: Iterable[T], *, least: int = 0, most: int = UNSET, default: tuple[T, ...] = UNSET
 ) -> tuple[T, ...]:
-    """Choose some of several items.
+    """Choose some of several items (see `Subset`).
 
     Raises:
-        SpaceError: If the items are not distinct, the bounds don't fit, or the label is in use.
+        SpaceError: If `items` are not distinct, the bounds are invalid, or `label` is declared with another
+            domain.
     """
     with _labelled("subset", label):
         domain = Subset(
@@ -113,11 +113,11 @@ def subset(
 
 
 def apply(function: Callable[..., T], *arguments: Any) -> T:
-    """Call a function so that the result still follows the choices among the arguments.
+    """Call a function and track its result if an argument is a choice.
 
-    Python's own `max`, `int` and `round`, a rounding to multiples of 8, a table look-up: whatever is no
-    arithmetic loses the trace of a choice unless it goes through here. Tuples and lists of choices are looked
-    into.
+    Python's `max`, `int` and `round`, a rounding to multiples of 8 and a table look-up return plain values,
+    which are no longer tracked as choices; through `apply` they are. Tuples and lists of choices are tracked
+    too.
 
     Raises:
         SpaceError: If the result is not a number, a string or a tuple of these, so that it can't be tracked.
@@ -140,15 +140,13 @@ def apply(function: Callable[..., T], *arguments: Any) -> T:
 
 
 def _value(label: str, domain: Domain) -> Any:
-    """Return what a declaration that gives a value returns; outside of everything, one that is marked as a
-    stray choice.
-    """
+    """Return the value of a declaration; without a recorder, one that is marked as a stray choice."""
     return stray_value(label, domain) if active_recorder() is None else declare(label, domain)
 
 
 @contextmanager
 def _labelled(kind: str, label: str) -> Generator[None]:
-    """Say in a domain's error which declaration it comes from."""
+    """Add the declaration to the message of a domain's error."""
     try:
         yield
     except SpaceError as error:
@@ -157,14 +155,14 @@ def _labelled(kind: str, label: str) -> Generator[None]:
 
 
 def scope(name: str) -> AbstractContextManager[None]:
-    """Put the labels declared inside below `name`: `stage1/width`.
+    """Prefix the labels declared inside with `name`: `stage1/width`.
 
-    A name that starts with "/" leaves the scopes around it: what is declared inside `scope("/cell")` is
-    `cell/...`, and so shared by all blocks that declare it.
+    A name that starts with "/" leaves the enclosing scopes. What is declared inside `scope("/cell")` is
+    called `cell/...`, and so shared by all blocks that declare it.
 
     Raises:
-        SpaceError: If the name is not a non-empty string, or holds a "/" without starting with one.
+        SpaceError: If `name` is not a non-empty string, or contains a "/" without starting with one.
     """
-    check_label(name)
+    valid_label(name)
     recorder = active_recorder()
     return nullcontext() if recorder is None else recorder.scope(name)

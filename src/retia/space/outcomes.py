@@ -1,4 +1,4 @@
-"""Which values of the parameters make an expression come out in a certain way."""
+"""The values that an expression can have, and the conditions under which it has them."""
 
 import math
 import operator
@@ -16,18 +16,18 @@ from retia.space.value import Value
 __all__ = ["condition_where", "possible_values", "values_of"]
 
 LIMIT = 100_000
-"""How many combinations of values are tried for one expression."""
+"""Maximal number of combinations of values that are computed for one expression."""
 _PAIRWISE: Mapping[Any, Callable[[Any, Any], Any]] = {max: max, min: min, sum: operator.add}
-"""Functions of many values that can be computed by taking two at a time."""
+"""Functions of many values that can be computed pairwise."""
 
 
 def values_of(
     expression: Expression, domains: Mapping[str, Domain]
 ) -> Iterator[tuple[dict[str, Value], Any]]:
-    """Yield every combination of the values of an expression's parameters, and what the expression is for it.
+    """Yield each combination of the values of an expression's parameters, with the expression's value.
 
     Raises:
-        SpaceError: If there are too many combinations, or infinitely many.
+        SpaceError: If there are more than 100,000 combinations.
     """
     labels = sorted(expression.labels)
     combinations = 1.0
@@ -49,7 +49,7 @@ def condition_where(
     depth in {3, 4}
 
     Raises:
-        SpaceError: If the expression's parameters have too many combinations of values.
+        SpaceError: If the expression's parameters have more than 100,000 combinations of values.
     """
     rows: dict[Conjunction, set[Value]] = {}
     last = max(expression.labels)
@@ -68,19 +68,18 @@ def condition_where(
 
 
 def possible_values(term: Any, domains: Mapping[str, Domain]) -> frozenset[Any]:
-    """Return every value that a term can have: an expression, a tuple or list that may hold some, or a
-    constant.
+    """Return every value of a term: an expression, a tuple or list that may hold some, or a constant.
 
-    A node that knows its values better returns them itself (`Expression.outcomes`). Parts that share no
-    parameter are combined by their values. Every combination of the parameters' values is tried only where
-    parts share a parameter.
+    A node that knows its values returns them itself (`Expression.outcomes`). Parts that share no parameter
+    are combined by their values. Combinations of the parameters' values are computed only for parts that
+    share a parameter.
 
     >>> from retia.space import Integer, Reference
     >>> sorted(possible_values(Operation("mul", (2, Reference("depth"))), {"depth": Integer(1, 3)}))
     [2, 4, 6]
 
     Raises:
-        SpaceError: If there are too many combinations, or infinitely many.
+        SpaceError: If there are more than 100,000 combinations.
     """
     if not isinstance(term, Expression):
         shared = _Several(tuple(term)) if isinstance(term, tuple | list) and not _independent(term) else None
@@ -123,9 +122,7 @@ def _folded(function: Callable[[Any, Any], Any], parts: Any, domains: Mapping[st
 
 
 def _choices(term: Any, domains: Mapping[str, Domain], within: Any = None) -> list[Any]:
-    """Return the values of a term whose parts share no parameter; a list or tuple of terms has lists or
-    tuples.
-    """
+    """Return the values of a term whose parts share no parameter; they keep the type of a list or tuple."""
     if isinstance(term, Expression):
         return list(possible_values(term, domains))
     if not isinstance(term, tuple | list):
@@ -136,7 +133,7 @@ def _choices(term: Any, domains: Mapping[str, Domain], within: Any = None) -> li
 
 
 def _independent(parts: Any) -> bool:
-    """Whether no two parts share a parameter."""
+    """Return whether no two parts share a parameter."""
     seen: set[str] = set()
     for part in parts:
         labels = labels_of(part)
@@ -154,7 +151,6 @@ def _refuse_many(combinations: float, expression: Any, labels: list[str]) -> Non
     if combinations > LIMIT:
         msg = (
             f"'{expression}' depends on {labels}, which have {combinations:,.0f} combinations of values; "
-            f"at most {LIMIT:,} can be "
-            f"looked through. Narrow the domains, or let it depend on fewer of them."
+            f"at most {LIMIT:,} can be computed. Narrow the domains, or let it depend on fewer choices."
         )
         raise SpaceError(msg)

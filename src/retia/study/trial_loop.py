@@ -1,6 +1,5 @@
 """The loop of a study: propose, check, evaluate, record, until there is a reason to stop."""
 
-import math
 import time
 import traceback
 from collections import deque
@@ -11,29 +10,27 @@ from pathlib import Path
 from typing import Literal
 
 from retia.errors import EvaluationError, InfeasibleArchitecture, StudyError, WorkerDied
-from retia.rng import stream, stream_seed
+from retia.rng import stream_seed
 from retia.space import Architecture, SearchSpace
 from retia.storage import MemoryRecord, StudyRecord
 from retia.strategy import Strategy
+from retia.study.feasibility import Feasibility
 from retia.study.interrupts import Interrupts
 from retia.study.job import Job, Outcome, Task
 from retia.study.kept_weights import KeptWeights
 from retia.study.model_function import ModelEvaluator
-from retia.trial import History, Parent, Proposal, Run, StrategyCapabilities, Trial, capabilities_of
+from retia.study.proposals import EXHAUSTED, REPEATING, next_proposal
+from retia.trial import History, Parent, Proposal, StrategyCapabilities, Trial, capabilities_of
 
-__all__ = ["EXHAUSTED", "INTERRUPTED", "TRIALS_DONE", "Loop"]
+__all__ = ["INTERRUPTED", "TRIALS_DONE", "TrialLoop"]
 
 TRIALS_DONE = "trials done"
 TIMED_OUT = "timeout"
-EXHAUSTED = "search space exhausted"
 INTERRUPTED = "interrupted"
 """The reason to stop of a run that the user ended with ctrl-C."""
 FAILURES = "too many failures"
-REPEATING = "the strategy repeats itself"
 INFEASIBLE = "no feasible architecture found"
 
-REPEATS = 100
-"""How many times in a row a strategy may propose what is known already."""
 REJECTIONS = 1_000
 """How many architectures in a row may miss the constraints."""
 POLL_S = 0.1
@@ -53,22 +50,22 @@ class _Begun:
 
 
 @dataclass
-class Loop:
-    """One run of a study.
+class TrialLoop:
+    """Proposes, evaluates and records trials until there is a reason to stop.
 
     Args:
         space: What is searched.
         history: The study's trials, which the loop extends.
         record: Where they are stored.
-        strategy: What proposes.
+        strategy: What proposes architectures.
         abilities: What the strategy can do beside proposing.
         job: What evaluates.
         seed: The study's seed.
         baseline: The architecture of trial 0.
         target: How many trials the study is to have, infeasible ones not counted.
         deadline: When to start no more trials, as of `time.monotonic`.
-        place: Adds to a trial what is not stored: its space and its directory.
-        tell: Hears when a trial starts or ends.
+        placed: Function that adds to a trial what is not stored: its space and its folder.
+        tell: Function that is called with "started" or "ended" and the trial.
         interrupts: Holds back ctrl-C while a trial is written to the record and the history.
         retried: Trials that failed in an earlier run and are started again, before any other.
         failures: Whether a baseline that fails ends the run ("raise"), or is recorded like any other trial
@@ -86,7 +83,7 @@ class Loop:
     baseline: Architecture
     target: int
     deadline: float
-    place: Callable[[Trial], Trial]
+    placed: Callable[[Trial], Trial]
     tell: Callable[[str, Trial], None]
     interrupts: Interrupts = field(default_factory=Interrupts)
     retried: Sequence[Trial] = ()
@@ -96,14 +93,9 @@ class Loop:
     _running: dict[Future[Outcome], Trial] = field(default_factory=dict[Future[Outcome], Trial], init=False)
     _ended_here: int = field(default=0, init=False)
     _failed_here: int = field(default=0, init=False)
-    _rejected: int = field(default=0, init=False)
-    _reason_of_last: str | None = field(default=None, init=False)
     _released: set[int] = field(default_factory=set[int], init=False)
-    _seen_costs: dict[str, tuple[float, float]] = field(
-        default_factory=dict[str, tuple[float, float]], init=False
-    )
     _release_files: Callable[[Path], None] | None = field(init=False)
-    _costs_bounded: bool = field(init=False)
+    _feasibility: Feasibility = field(init=False)
     _weights: KeptWeights | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -113,10 +105,7 @@ class Loop:
         self._weights = (
             KeptWeights(self.job.keep_weights, self.history) if isinstance(judge, ModelEvaluator) else None
         )
-        costs = self.job.costs
-        self._costs_bounded = costs is not None and any(
-            constraint.metric in costs.metrics for constraint in self.history.constraints
-        )
+        self._feasibility = Feasibility(self.space, self.history, self.job.costs)
 
     def run(self, executor: Executor, slots: int) -> str:
         """Run until there is a reason to stop, and return it.
@@ -140,12 +129,12 @@ class Loop:
         """Take up what other processes have begun and ended."""
         with self.interrupts:
             for trial in self.record.refresh():
-                self.history.record(self.place(trial))
+                self.history.record(self.placed(trial))
 
     def _claim(self) -> bool:
         """Take up the trials of processes that are gone."""
         with self.interrupts:
-            claimed = [self.place(trial) for trial in self.record.claim()]
+            claimed = [self.placed(trial) for trial in self.record.claim()]
             for trial in claimed:
                 self.history.record(trial)
             self._claimed.extend(claimed)
@@ -193,7 +182,7 @@ class Loop:
             return TIMED_OUT
         if sum(self.history.count(state) for state in ("completed", "failed", "running")) >= self.target:
             return TRIALS_DONE
-        if self._rejected >= REJECTIONS:
+        if self._feasibility.rejected >= REJECTIONS:
             return INFEASIBLE
         return None
 
@@ -204,7 +193,11 @@ class Loop:
         if self._claimed:
             return self._begin(self._claimed.popleft(), new=False), ""
         number = self.history.next_number
-        found = self._proposal(number) if number else (Proposal(self.baseline), self.baseline)
+        found = (
+            next_proposal(self.strategy, self.space, self.history, self.seed, number)
+            if number
+            else (Proposal(self.baseline), self.baseline)
+        )
         if isinstance(found, str):
             return None, found
         proposal, architecture = found
@@ -216,36 +209,16 @@ class Loop:
             limits=proposal.limits,
             started=time.time(),
         )
-        return self._begin(trial, new=True), ""
-
-    def _proposal(self, number: int) -> tuple[Proposal, Architecture] | str:
-        """Ask the strategy for one architecture that has not been evaluated, and return it as the space
-        spells it, or the reason why there is no such architecture.
-
-        A known proposal is answered by asking again. The randomness is that of the number of the trial, so
-        that it does not depend on how many trials run at once.
-        """
-        for attempt in range(REPEATS):
-            proposals = self.strategy.propose(
-                self.space, self.history, 1, stream(self.seed, "propose", number, attempt)
-            )
-            if not proposals:
-                return EXHAUSTED
-            for proposal in proposals:
-                architecture = self.space.validate(proposal.architecture)
-                if self.history.find(architecture, proposal.fidelity) is None:
-                    return proposal, architecture
-        return REPEATING
+        return self._begin(self.placed(trial), new=True), ""
 
     def _begin(self, trial: Trial, *, new: bool) -> "_Begun | None":
         """Record a trial as running, or as ended if its costs say so; None for one that has ended, or if
         another process took its number.
         """
-        begun = self._counted(trial) if self._costs_bounded else _Begun(trial)
+        begun = self._counted(trial) if self._feasibility.bounded else _Begun(trial)
         with self.interrupts:
             if new and not self.record.begin(begun.trial):
                 return None
-            self.place(begun.trial)
             if begun.trial.finished and not new:
                 self.record.finish(begun.trial)
             self.history.record(begun.trial)
@@ -262,9 +235,8 @@ class Loop:
             EvaluationError: If they can't be counted for any architecture of the space, or for the baseline.
             InfeasibleArchitecture: If the baseline is not a working model.
         """
-        assert self.job.costs is not None
         try:
-            costs = self.job.costs(trial.architecture, Run(self.space, fidelity=trial.fidelity))
+            costs = self._feasibility.count(trial.architecture, trial.fidelity)
         except InfeasibleArchitecture as error:
             if trial.number == 0:
                 raise
@@ -275,15 +247,8 @@ class Loop:
             if trial.number == 0 and self.failures == "raise":
                 raise EvaluationError(_of_baseline(trial, traceback.format_exc())) from error
             return _Begun(trial.end("failed", at=trial.started, error=traceback.format_exc()))
-        for name, value in costs.items():
-            low, high = self._seen_costs.get(name, (value, value))
-            self._seen_costs[name] = min(low, value), max(high, value)
-        holds = all(
-            constraint.holds(costs) for constraint in self.history.constraints if constraint.metric in costs
-        )
-        if (
-            holds or trial.number == 0
-        ):  # the baseline is evaluated whatever it costs: it is what the others are compared with
+        # The baseline is evaluated whatever it costs: the others are compared with it.
+        if trial.number == 0 or self._feasibility.holds(costs):
             return _Begun(trial, costs)
         return _Begun(trial.end("infeasible", at=trial.started, metrics=costs))
 
@@ -363,7 +328,7 @@ class Loop:
 
     def _try_again(self, trial: Trial, error: str) -> None:
         """Start a trial again whose worker was lost; its number and its seed stay, and it is next."""
-        again = self.place(trial.again(error, at=time.time()))
+        again = trial.again(error, at=time.time())
         with self.interrupts:
             if self.record.restart(again, was="running"):
                 self.history.record(again)
@@ -385,11 +350,8 @@ class Loop:
             InfeasibleArchitecture: If the architecture is not a working model, and the run is strict.
         """
         self._release(ended)
-        if ended.state == "infeasible":
-            self._rejected += 1
-            self._reason_of_last = ended.error
-        else:
-            self._rejected = 0
+        self._feasibility.record(ended)
+        if ended.state != "infeasible":
             self._ended_here += 1
             self._failed_here += ended.state == "failed"
         self.tell("ended", ended)
@@ -417,31 +379,15 @@ class Loop:
     # --- stopping
 
     def _stopped(self, reason: str) -> str:
-        """Return the reason, unless the study ends for want of a feasible architecture beside the
-        baseline.
+        """Return the reason.
+
+        Raises:
+            StudyError: If no architecture but the baseline is feasible.
         """
-        infeasible = self.history.count("infeasible")
         starved = self.history.best is None if reason in (EXHAUSTED, REPEATING) else reason == INFEASIBLE
-        if not starved or not infeasible or self.history.count("completed") > 1:
-            return reason
-        bounds = " and ".join(str(constraint) for constraint in self.history.constraints)
-        what = f"meets {bounds}" if bounds else "is a working model"
-        seen = ", ".join(
-            f"{name} from {low:,.6g} to {high:,.6g}"
-            for name, (low, high) in self._seen_costs.items()
-            if math.isfinite(low)
-        )
-        last = "" if self._reason_of_last is None else f" The last one: {self._reason_of_last}"
-        remedy = (
-            "Loosen the bound, or widen the space to where it can be met."
-            if bounds
-            else "Exclude what can't be built with space.where(...)."
-        )
-        msg = (
-            f"No architecture {what} ({infeasible} tried beside the baseline{seen and f', with {seen}'}). "
-            f"{remedy}{last}"
-        )
-        raise StudyError(msg)
+        if starved and self.history.count("infeasible") and self.history.count("completed") <= 1:
+            raise self._feasibility.error()
+        return reason
 
 
 def _of_baseline(trial: Trial, error: str) -> str:

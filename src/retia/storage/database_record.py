@@ -1,4 +1,4 @@
-"""A study's record in a database."""
+"""The record of a study in a database."""
 
 import weakref
 from collections.abc import Iterable
@@ -71,20 +71,20 @@ _CLAIMED = (
 
 
 class DatabaseRecord:
-    """Keep the trials of one study in SQLite or PostgreSQL; see `StudyRecord` for the laws.
+    """Keeps the trials of one study in SQLite or PostgreSQL; see `StudyRecord` for the laws.
 
-    Each statement is a transaction of its own, and may be executed twice. While the record writes, it holds a
-    connection and a row in `runs`, in which a thread notes every minute that the process lives: only a
-    process on another host needs to know, and takes five minutes of silence for the end. If a trial is taken
-    over from a process that was merely cut off, both finish it and the first counts.
+    Each statement is its own transaction, and may be executed twice. While the record writes, it holds a
+    connection and a row in `runs`, where a thread writes every minute that the process is alive. Only a
+    process on another host needs that: it takes over the trials after five minutes without a heartbeat. If
+    the first process was only disconnected, both finish the trial, and the first end counts.
 
     Args:
-        address: Where.
-        study: The study's number in the database.
-        uid: The study's own id.
-        header: The study's header, as stored.
-        connection: An open connection, which the record takes over.
-        writable: Whether it may write; a report's record may not.
+        address: Place of the storage.
+        study: Number of the study in the database.
+        uid: Unique id of the study.
+        header: Header of the study, as stored.
+        connection: Open connection, which the record takes over.
+        writable: Whether the record may write.
     """
 
     def __init__(
@@ -105,9 +105,8 @@ class DatabaseRecord:
         self._writable = writable
         self._run: int | None = None
         self._quiet: weakref.finalize[Any, Any] | None = None
-        self._mine: set[int] = set()  # what this run has begun or claimed, and not ended
-        # Every number up to _known has been seen, and so have those in _seen; of others' trials _watched were
-        # running.
+        self._mine: set[int] = set()  # running trials that this run has begun or claimed
+        # All numbers up to _known and in _seen have been seen; _watched are running trials of other records.
         self._known = -1
         self._fresh = True
         self._seen: set[int] = set()
@@ -115,7 +114,7 @@ class DatabaseRecord:
         self._changes: tuple[int, int] | None = None
 
     def begin(self, trial: Trial) -> bool:
-        """Write a new trial; False if its number is taken."""
+        """Write a new trial; return False if its number is taken."""
         values = {"study": self._study, "run": self._running(), **row_of(trial)}
         if self._connection.execute(_BEGIN[self._connection.dialect], values) != 1:
             # An earlier attempt may have written the row before the connection was lost.
@@ -130,11 +129,12 @@ class DatabaseRecord:
         return True
 
     def finish(self, trial: Trial) -> None:
-        """Write how a running trial ended; if another record has ended it, that end stands and comes with the
-        next `refresh`.
+        """Write the end of a running trial.
+
+        If another record has ended it, that end stands, and the next `refresh` returns it.
 
         Raises:
-            StorageError: If the trial has not ended, or never began.
+            StorageError: If the trial is still running, or has not begun.
         """
         if not trial.finished:
             raise StorageError(unfinished(trial))
@@ -151,7 +151,7 @@ class DatabaseRecord:
         self._changes = None
 
     def restart(self, trial: Trial, *, was: State) -> bool:
-        """Write that a trial starts again; False if another record has started it, or ended it otherwise."""
+        """Write that a trial runs again; return False if its state is not `was`."""
         of = {"of_study": self._study, "of_number": trial.number, "was": was, "run": self._running()}
         values = restart_of(trial)
         if self._connection.execute(_RESTART, {**of, **values}) != 1:
@@ -166,9 +166,7 @@ class DatabaseRecord:
         return True
 
     def refresh(self, *, everything: bool = False) -> list[Trial]:
-        """Return what other records have begun or ended since the last call, or everything; the first call
-        returns all there is.
-        """
+        """Return what other records have begun or ended since the last call, or all trials."""
         changes = self._connection.changes()
         if everything:
             self._known, self._fresh = -1, True
@@ -183,7 +181,7 @@ class DatabaseRecord:
             ended = self._trials(
                 self._connection.rows(_ENDED, {"of_study": self._study, "numbers": sorted(self._watched)})
             )
-        if self._fresh and new:  # numbers that are missing by now were deleted, and do not come
+        if self._fresh and new:  # numbers that are missing now were deleted
             self._known, self._fresh = new[-1].number, False
             self._seen = {number for number in self._seen if number > self._known}
         for trial in new:
@@ -209,7 +207,7 @@ class DatabaseRecord:
         return claimed
 
     def close(self, stop_reason: str | None) -> None:
-        """End this run of the study, and note why it stopped, if it did."""
+        """End this run of the study and close the storage; store the reason if the study has stopped."""
         try:
             if stop_reason is not None and self._writable:
                 self._running()
@@ -222,14 +220,14 @@ class DatabaseRecord:
                     sa.update(runs).where(runs.c.id == self._run).values(ended=self._connection.now())
                 )
         except StorageError:
-            if stop_reason is not None:  # else the run ends with an error already, which says more
+            if stop_reason is not None:  # without a reason, another error ends the run, which says more
                 raise
         finally:
             if self._quiet is not None:
-                self._quiet()  # to this process the run has ended, whatever the storage says
+                self._quiet()  # for this process the run has ended, even if the storage could not be written
             if self._held is not None:
                 self._held.close()
-            self._watched |= self._mine  # from now on another record may end them
+            self._watched |= self._mine  # another record may end them from now on
             self._mine.clear()
             self._held = self._run = self._quiet = self._changes = None
 
@@ -243,21 +241,19 @@ class DatabaseRecord:
                 held.close()
                 msg = (
                     f"Study '{self.header.name}' is no longer in {self._address}: the storage was replaced. "
-                    "Make the Study again to begin a new one."
+                    "Create the Study again to start a new one."
                 )
                 raise StorageError(msg)
             self._held = held
         return self._held
 
     def _running(self) -> int:
-        """Return this run's id; make it at the first write, so that a study that is only looked at has no
-        runs.
-        """
+        """Return this run's id; the first write creates it, so that reading a study creates no run."""
         if self._run is not None:
             return self._run
         if not self._writable:
             msg = (
-                f"Study '{self.header.name}' in {self._address} was opened to be read only. To write to it, "
+                f"Study '{self.header.name}' in {self._address} was opened for reading. To write to it, "
                 "use Database(...).open(header)."
             )
             raise StorageError(msg)
@@ -278,9 +274,7 @@ class DatabaseRecord:
         return run
 
     def _gone(self, row: sa.Row[Any], now: float, live: set[int]) -> bool:
-        """Whether a run has ended: it says so, its row was deleted, its process is gone, or this process runs
-        it no more.
-        """
+        """Return whether a run has ended: by its row, or because its process or heartbeat is gone."""
         if row.pid is None or row.ended is not None:
             return True
         try:
@@ -290,7 +284,7 @@ class DatabaseRecord:
             msg = (
                 f"Run {row.run} of {self._where} can't be read ({type(error).__name__}: {error}). "
                 "Another program changed its row in the table runs. "
-                f"Restore it, or delete the row: the trials that it ran are then evaluated again."
+                "Restore it, or delete the row: its running trials are then evaluated again."
             )
             raise StorageError(msg) from error
 

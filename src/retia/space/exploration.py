@@ -1,10 +1,10 @@
-"""Finding the conditions that Python's own control flow makes, by tracing a constructor for every value."""
+"""Conditions that Python's own control flow makes, found by tracing a constructor for every value."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from retia.errors import InfeasibleArchitecture, SpaceError
-from retia.space.condition import ALWAYS, Clause, Condition, Conjunction
+from retia.space.condition import Clause, Condition, Conjunction
 from retia.space.parameter import Parameter
 from retia.space.real import Real
 from retia.space.requirement import Requirement
@@ -15,7 +15,7 @@ from retia.space.value import Value
 __all__ = ["explore"]
 
 LIMIT = 10_000
-"""How many times a constructor may be traced."""
+"""Maximal number of traces of one constructor."""
 
 
 @dataclass
@@ -25,36 +25,35 @@ class _Node:
     trace: Tracer
     children: dict[str, dict[Value, "_Node"]] = field(default_factory=dict[str, "dict[Value, _Node]"])
 
+    def walk(self) -> Iterator["_Node"]:
+        """Yield this node and all nodes below it."""
+        yield self
+        for children in self.children.values():
+            for child in children.values():
+                yield from child.walk()
 
-def explore(trace: Callable[[Mapping[str, Value]], Tracer]) -> tuple[list[Parameter], list[Restriction]]:
-    """Return the parameters of a constructor that branches on choices, and what it requires.
 
-    The constructor is traced with the greatest values (or others, where these do not fit together), then with
-    every other value of each parameter, one at a time. Where that changes which labels or requirements there
-    are, the trace is taken as a new start: the parameters that appeared or were compared only there are
-    varied in turn. A label that needs two parameters to change together, whose comparisons both run
-    unconditionally, is not found; building such an architecture says so.
+class _Exploration:
+    """The tree of traces of one constructor."""
 
-    Args:
-        trace: Runs the constructor with some values fixed.
+    def __init__(self, trace: Callable[[Mapping[str, Value]], Tracer]) -> None:
+        self._trace = trace
+        self._traces = 0
+        self.root = self._node({})
+        self._grow(self.root, {}, None)
 
-    Raises:
-        SpaceError: If a label has two domains, or the constructor would have to be traced too often.
-    """
-    traces = 0
-
-    def run(fixed: Mapping[str, Value]) -> _Node:
-        nonlocal traces
-        traces += 1
-        if traces > LIMIT:
+    def _node(self, fixed: Mapping[str, Value]) -> _Node:
+        self._traces += 1
+        if self._traces > LIMIT:
             msg = (
                 f"explore=True traced the constructor {LIMIT:,} times without an end. "
                 "Use layer_choice and repeat instead of Python's if and range."
             )
             raise SpaceError(msg)
-        return _Node(trace(fixed))
+        return _Node(self._trace(fixed))
 
-    def visit(node: _Node, fixed: Mapping[str, Value], before: Tracer | None) -> None:
+    def _grow(self, node: _Node, fixed: Mapping[str, Value], before: Tracer | None) -> None:
+        """Vary each parameter of a node that `before`, the trace above it, has not varied already."""
         here = node.trace
         for label, parameter in here.parameters.items():
             varied_before = (
@@ -67,21 +66,36 @@ def explore(trace: Callable[[Mapping[str, Value]], Tracer]) -> tuple[list[Parame
             children: dict[Value, _Node] = {}
             for value in (value for value in parameter.domain.enumerate() if value != here.answers[label]):
                 try:
-                    children[value] = run({**fixed, label: value})
-                # the constructor rejects the value whatever the others are, so it has no labels of its own
+                    children[value] = self._node({**fixed, label: value})
+                # the constructor rejects the value for all values of the others, so it declares no labels
                 except InfeasibleArchitecture:
                     continue
             changed = {value: child for value, child in children.items() if child.trace.found != here.found}
             if changed:
                 node.children[label] = children
             for value, child in changed.items():
-                visit(child, {**fixed, label: value}, here)
+                self._grow(child, {**fixed, label: value}, here)
 
-    root = run({})
-    visit(root, {}, None)
+
+def explore(trace: Callable[[Mapping[str, Value]], Tracer]) -> tuple[list[Parameter], list[Restriction]]:
+    """Return the parameters and the restrictions of a constructor that branches on choices.
+
+    The constructor is traced with the greatest values (or others, if these do not fit together), then with
+    every other value of each parameter, one at a time. A value that changes the labels or the requirements
+    starts a new level: the parameters that are new there, or compared only there, are varied in turn. A label
+    that needs two parameters to change together, both compared unconditionally, is not found; building such
+    an architecture raises an error.
+
+    Args:
+        trace: Function that traces the constructor with some values fixed.
+
+    Raises:
+        SpaceError: If a label has two domains, or the constructor would be traced more than 10,000 times.
+    """
+    root = _Exploration(trace).root
     found: dict[str, Parameter] = {}
     required: dict[str, Restriction] = {}
-    for node in _walk(root):
+    for node in root.walk():
         for restriction in node.trace.restrictions:
             required.setdefault(restriction.description, restriction)
         for label, parameter in node.trace.parameters.items():
@@ -90,25 +104,18 @@ def explore(trace: Callable[[Mapping[str, Value]], Tracer]) -> tuple[list[Parame
                 msg = (
                     f"'{label}' has the domain {known.domain} or {parameter.domain}, "
                     "depending on another choice. "
-                    f"A domain must not depend on a choice: give the choice a label of its own in each case."
+                    "A domain must not depend on a choice: give the choice its own label in each case."
                 )
                 raise SpaceError(msg)
     parameters = [
-        Parameter(label, found[label].domain, _condition(label, found[label].condition, root))
-        for label in found
+        Parameter(label, known.domain, _condition(label, known.condition, root))
+        for label, known in found.items()
     ]
     return parameters, [_restricted(restriction, root) for restriction in required.values()]
 
 
-def _walk(node: _Node) -> Iterator[_Node]:
-    yield node
-    for children in node.children.values():
-        for child in children.values():
-            yield from _walk(child)
-
-
 def _restricted(restriction: Restriction, root: _Node) -> Restriction:
-    """Let a requirement hold where the control flow comes by it."""
+    """Return the restriction of a requirement that holds only where the control flow reaches it."""
     requirement = restriction.predicate
     assert isinstance(requirement, Requirement)
     requirement = Requirement(
@@ -119,19 +126,11 @@ def _restricted(restriction: Restriction, root: _Node) -> Restriction:
 
 def _condition(name: Hashable, condition: Condition, root: _Node) -> Condition:
     rows = list(_alternatives(name, root))
-    if () in rows:
-        return condition
-    branched = Condition(tuple(dict.fromkeys(rows)))
-    if condition == ALWAYS:
-        return branched
-    both = (tuple(dict.fromkeys((*a, *b))) for a in branched.alternatives for b in condition.alternatives)
-    return Condition(tuple(both))
+    return condition if () in rows else Condition(tuple(dict.fromkeys(rows))) & condition
 
 
 def _alternatives(name: Hashable, node: _Node) -> Iterator[Conjunction]:
-    """Yield the conjunctions of values, beyond those that the node fixes, under which a label is declared or
-    a condition required.
-    """
+    """Yield the conjunctions under which a name is declared, beyond the values that the node fixes."""
     here = name in node.trace.found
     if here:
         clauses: list[Clause] = []

@@ -308,7 +308,7 @@ def test_a_state_besides_tensors_is_refused():
             """Take none."""
 
     assert (
-        "has 'layer._extra_state', which is no tensor of 'layer' (Counting): "
+        "has 'layer._extra_state', which is not a tensor of 'layer' (Counting): "
         "get_extra_state or a hook adds it"
     ) in message_of(Net)
 

@@ -1,8 +1,8 @@
-"""Sizes that must divide each other for every architecture, such as heads a width."""
+"""Divisions: sizes that have to divide others for every architecture, such as heads a width."""
 
 import builtins
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from retia.errors import SpaceError, SupernetError
@@ -25,96 +25,89 @@ from retia.space import (
 )
 from retia.supernet.assembly import Division, where
 
-__all__ = ["check_divisions"]
+__all__ = ["require_even_divisions"]
 
 COMBINATIONS = 100_000
-"""How many combinations of values are looked through at most."""
+"""Largest number of combinations of values that are tried."""
 TRIES = 100
-"""How many architectures are sampled to find one with certain values, in a space with restrictions."""
+"""Number of architectures that are sampled to find certain values, in a space with restrictions."""
 LISTED = 50
-"""How many combinations of values a message lists at most, where a function of the user's has no name to call
-it by.
-"""
+"""Largest number of combinations of values that a message lists instead of calling an unnamed function."""
 
 
-def check_divisions(space: ModelSpace, divisions: Sequence[Division]) -> None:
-    """Refuse a space in which a size does not divide another for some architecture.
+def require_even_divisions(space: ModelSpace, divisions: Sequence[Division]) -> None:
+    """Reject a space in which a size does not divide another for some architecture.
 
     Raises:
-        SupernetError: If there is one; the message names the architecture, and the restriction that excludes
-            it. Or if the sizes depend on too many values to look through.
+        SupernetError: If a division leaves a remainder for an architecture, which the message names together
+            with the restriction that excludes it; or if the sizes depend on more than `COMBINATIONS`
+            combinations of values.
     """
     constraints: list[str] = []
-    first = called = ""
+    first = note = ""
     domains = {label: parameter.domain for label, parameter in space.parameters.items()}
     for division in divisions:
         if _always_even(division, domains):
             continue
-        _refuse_endless(space, division)
-        architecture = next(_uneven(space, division), None)
+        _require_few_combinations(space, division)
+        architecture = _uneven(space, division)
         if architecture is None:
             continue
         if not first:
-            values = evaluate(division.terms, architecture.unwrapped)
+            divisor, dividend = evaluate(division.terms, architecture.unwrapped)
             first = (
-                f"{where(division.path)} ({division.layer}) needs its {division.divisor} to divide its "
-                f"{division.dividend}, "
-                f"but they are {values[0]} and {values[1]} for {dict(architecture)}."
+                f"{_requirement(division)}, but they are {divisor} and {dividend} for {dict(architecture)}."
             )
         constraint = _as_constraint(space, division)
         if constraint not in constraints:
             constraints.append(constraint)
-            called = (
-                ", where f is the function given to retia.apply"
-                if "f(" in constraint and not _can_be_called(division.terms)
-                else called
-            )
+            if "f(" in constraint and not _can_be_called(division.terms):
+                note = ", where f is the function given to retia.apply"
     if first:
-        conjunction = (
-            " and ".join(f"({constraint})" for constraint in constraints)
-            if len(constraints) > 1
-            else constraints[0]
-        )
+        several = " and ".join(f"({constraint})" for constraint in constraints)
+        conjunction = several if len(constraints) > 1 else constraints[0]
         msg = (
-            f"{first} Exclude such architectures with space.where(lambda a: {conjunction}){called}, "
+            f"{first} Exclude such architectures with space.where(lambda a: {conjunction}){note}, "
             "or compute one size from the other."
         )
         raise SupernetError(msg)
 
 
+def _requirement(division: Division) -> str:
+    place = f"{where(division.path)} ({division.layer})"
+    return f"{place} needs its {division.divisor} to divide its {division.dividend}"
+
+
 def _always_even(division: Division, domains: Mapping[str, Domain]) -> bool:
-    """Whether a division comes out even for all values of its two sizes, as far as these can be looked
-    through.
-    """
+    """Return whether a division is even for all values of both sizes; False if these are too many to try."""
     try:
         return all(_divides(*sizes) for sizes in possible_values(division.terms, domains))
     except SpaceError:
         return False
 
 
-def _refuse_endless(space: ModelSpace, division: Division) -> None:
+def _require_few_combinations(space: ModelSpace, division: Division) -> None:
     labels = sorted(labels_of(division.terms))
     combinations = math.prod(space.parameters[label].domain.size for label in labels)
     if combinations > COMBINATIONS:
         msg = (
-            f"{where(division.path)} ({division.layer}) needs its {division.divisor} to divide its "
-            f"{division.dividend} for every architecture, but they "
+            f"{_requirement(division)} for every architecture, but they "
             f"depend on {labels}, which have {combinations:,.0f} combinations of values; "
-            f"at most {COMBINATIONS:,} can be looked through. "
-            f"Choose them from a list, or compute one size from the other, as in width = heads * head_width."
+            f"at most {COMBINATIONS:,} can be tried. "
+            "Choose them from a list, or compute one size from the other, as in width = heads * head_width."
         )
         raise SupernetError(msg)
 
 
-def _uneven(space: ModelSpace, division: Division) -> Iterator[Architecture]:
-    """Yield architectures for which a division leaves a remainder."""
-    for values, even in _combinations(space, division):
-        if not even:
-            yield from _architectures_with(space, values)
+def _uneven(space: ModelSpace, division: Division) -> Architecture | None:
+    """Return an architecture for which a division leaves a remainder; None if not found."""
+    rows = (values for values, even in _combinations(space, division) if not even)
+    found = (_architecture_with(space, values) for values in rows)
+    return next((architecture for architecture in found if architecture is not None), None)
 
 
 def _combinations(space: ModelSpace, division: Division) -> Iterator[tuple[dict[str, Value], bool]]:
-    """Yield every combination of the values that a division depends on, and whether it comes out even."""
+    """Yield every combination of the values that a division depends on, and whether it is even."""
     domains = {label: space.parameters[label].domain for label in labels_of(division.terms)}
     return values_of(Call(_divides, division.terms), domains)
 
@@ -123,23 +116,16 @@ def _divides(divisor: int, dividend: int) -> bool:
     return divisor != 0 and dividend % divisor == 0
 
 
-def _architectures_with(space: ModelSpace, values: Mapping[str, Value]) -> Iterator[Architecture]:
-    """Yield architectures of the space with certain values, if any turn up."""
-    rest: list[Mapping[str, Value]] = [
-        {label: greatest(parameter.domain) for label, parameter in space.parameters.items()},
-        {label: parameter.domain.default for label, parameter in space.parameters.items()},
-    ]
+def _architecture_with(space: ModelSpace, values: Mapping[str, Value]) -> Architecture | None:
+    """Return an architecture of the space with certain values; None if not found."""
     rng = stream(0, "divisions")
-    for i in range(len(rest) + (TRIES if space.restrictions else 0)):
-        others = (
-            rest[i]
-            if i < len(rest)
-            else {label: parameter.domain.sample(rng) for label, parameter in space.parameters.items()}
-        )
+    choices: list[Callable[[Domain], Value]] = [greatest, lambda domain: domain.default]
+    for choose in (*choices, *[lambda domain: domain.sample(rng)] * (TRIES if space.restrictions else 0)):
+        others = {label: choose(parameter.domain) for label, parameter in space.parameters.items()}
         architecture = space.canonical({**others, **values})
         if architecture.items() >= values.items() and architecture in space:
-            yield architecture
-            return
+            return architecture
+    return None
 
 
 def _as_constraint(space: ModelSpace, division: Division) -> str:
@@ -156,7 +142,7 @@ def _as_constraint(space: ModelSpace, division: Division) -> str:
 
 
 def _can_be_called(term: Any) -> bool:
-    """Whether all functions in a term go by their names everywhere, as `min` does and a lambda does not."""
+    """Return whether all functions in a term are builtins, such as `min`, which any code can call by name."""
     match term:
         case Call(function=function, arguments=arguments):
             return getattr(builtins, getattr(function, "__name__", ""), None) is function and all(
@@ -173,9 +159,7 @@ def _can_be_called(term: Any) -> bool:
 
 
 def _as_list(space: ModelSpace, division: Division) -> str | None:
-    """Return the condition as a list of the values that fit, or of those that don't, whichever is shorter;
-    None if both are long.
-    """
+    """Return the condition as a list of the even or the uneven values; None if both lists are long."""
     labels = sorted(labels_of(division.terms))
     rows: dict[bool, list[Any]] = {True: [], False: []}
     for values, even in _combinations(space, division):
@@ -188,7 +172,7 @@ def _as_list(space: ModelSpace, division: Division) -> str | None:
 
 
 def _as_code(term: Any) -> str:
-    """Return a term as Python would compute it from the architecture `a`."""
+    """Return a term as Python code that computes it from the architecture `a`."""
     match term:
         case Reference(label=label):
             return f"a[{label!r}]"
@@ -207,7 +191,7 @@ def _as_code(term: Any) -> str:
 
 
 class _Code(str):
-    """Code that stands in an expression as it is."""
+    """Code that is its own representation."""
 
     __slots__ = ()
     __repr__ = str.__str__

@@ -1,6 +1,4 @@
-"""Functions of torch that need not be computed again: on `meta`, where only shapes are, the same shapes give
-the same shapes.
-"""
+"""A cache of operations on `meta`, where the same shapes give the same shapes."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,19 +8,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["Remembering"]
+__all__ = ["ShapeCache"]
 
-_REMEMBERED: frozenset[Callable[..., Any]] = frozenset(
+_CACHED: frozenset[Callable[..., Any]] = frozenset(
     [functional.batch_norm, functional.relu, functional.hardswish, functional.hardsigmoid]
 )
-"""What torch computes on `meta` by a long way through Python, and what returns a tensor of its own."""
+"""Functions that are slow on `meta`, where they run as Python, and that return a new tensor."""
 
 
-class Remembering(TorchFunctionMode):
-    """Answers a few functions on `meta`, such as batch norm, from what they returned for tensors of the same
-    shapes.
+class ShapeCache(TorchFunctionMode):
+    """Mode that answers some functions on `meta` from their results for arguments of the same shapes.
 
-    Errors are not remembered, nor is a function that changes its argument (`inplace`).
+    Exceptions are not cached, nor are calls that change an argument (`inplace=True`).
     """
 
     def __init__(self) -> None:
@@ -37,7 +34,7 @@ class Remembering(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        key = _key(func, args, kwargs) if func in _REMEMBERED else None
+        key = _key(func, args, kwargs) if func in _CACHED else None
         if key is None:
             return func(*args, **kwargs)
         if key not in self._known:
@@ -50,7 +47,7 @@ class Remembering(TorchFunctionMode):
 
 
 def _key(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Return all that a call depends on; None if that is more than shapes and numbers."""
+    """Return what the shape of a result depends on; None if that is more than shapes and numbers."""
     described: list[Any] = [func, *kwargs]
     for value in (*args, *kwargs.values()):
         kind = type(value)

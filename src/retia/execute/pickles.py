@@ -1,4 +1,4 @@
-"""Pickles of what the user wrote, of which a traceback can still show the lines."""
+"""Pickles of users' functions and classes, with file names, so that tracebacks can show source lines."""
 
 from collections import ChainMap
 from collections.abc import Callable
@@ -15,9 +15,7 @@ _TABLE: ChainMap[type, Callable[[Any], Any]] = cast("Any", cloudpickle.Pickler).
 
 
 def dumps(value: object) -> bytes:
-    """Return the pickle of a value; functions and classes that can't be imported where it is read travel with
-    it.
-    """
+    """Return the pickle of a value, with the functions and classes that the reader can't import."""
     with BytesIO() as file:
         _Pickler(file).dump(value)
         return file.getvalue()
@@ -32,9 +30,7 @@ def _from_file(filename: str, make: Callable[..., CodeType], arguments: tuple[An
 
 
 def _reduce_cached(function: Any) -> str | tuple[Any, ...]:
-    """Send a cached function, whose results stay here, as cloudpickle sends functions; it knows none of these
-    itself.
-    """
+    """Reduce a `functools.lru_cache` without its cache, which cloudpickle does not support."""
     if function.__module__ != "__main__" and "<locals>" not in function.__qualname__:
         return cast("str", function.__reduce__())
     return _cached, (function.__wrapped__, *function.cache_parameters().values())
@@ -45,7 +41,7 @@ def _cached(function: Callable[..., Any], maxsize: int | None, typed: bool) -> C
 
 
 class _Pickler(cloudpickle.Pickler):
-    # cloudpickle 3.1.3 calls every file "<dynamic-code>", of which no traceback can show a line.
+    # cloudpickle 3.1.3 names every file "<dynamic-code>", so that tracebacks can't show source lines.
     dispatch_table: ClassVar[Any] = _TABLE.new_child(
         {CodeType: _reduce_code, type(lru_cache(len)): _reduce_cached}
     )

@@ -6,9 +6,10 @@ from torch.overrides import TorchFunctionMode
 
 from retia.nn import ModelSpace
 from retia.space import choice
-from retia.supernet import Supernet, self_check
-from retia.supernet.remembering import Remembering
-from retia.supernet.trying import architectures_to_try
+from retia.supernet import Supernet
+from retia.supernet.check import compare_structure
+from retia.supernet.check.architectures import architectures_to_try
+from retia.supernet.check.shape_cache import ShapeCache
 
 
 class Counting(TorchFunctionMode):
@@ -39,7 +40,7 @@ def test_a_function_is_asked_once_for_each_shape_layout_and_type():
         on_meta(2, 3, 4, 5).to(memory_format=torch.channels_last),
         on_meta(2, 3, 4, 5, dtype=torch.float64),
     ]
-    with Counting(functional.relu) as counting, Remembering():
+    with Counting(functional.relu) as counting, ShapeCache():
         for _ in range(3):
             for x in inputs:
                 returned = functional.relu(x)
@@ -55,14 +56,14 @@ def test_a_function_is_asked_once_for_each_shape_layout_and_type():
 
 def test_batch_norm_is_asked_again_for_another_mode():
     x = on_meta(1, 3, 1, 1)
-    with Remembering():
+    with ShapeCache():
         assert norm(x).shape == (1, 3, 1, 1)
         with pytest.raises(ValueError, match="more than 1 value per channel when training"):
             norm(x, training=True)
 
 
 def test_errors_are_raised_every_time():
-    with Remembering():
+    with ShapeCache():
         norm(on_meta(2, 3, 4, 4))
         for _ in range(2):
             with pytest.raises(RuntimeError, match="running_mean"):
@@ -72,7 +73,7 @@ def test_errors_are_raised_every_time():
 def test_what_has_values_or_is_changed_is_computed():
     x = torch.tensor([-1.0, 2.0])
     inside = on_meta(2)
-    with Counting(functional.relu) as counting, Remembering():
+    with Counting(functional.relu) as counting, ShapeCache():
         assert functional.relu(x).tolist() == [0, 2]
         assert functional.relu(-x).tolist() == [1, 0]
         assert functional.relu(inside, inplace=True) is inside
@@ -90,23 +91,21 @@ class Net(nn.Sequential):
 
 def test_the_check_asks_torch_once_for_equal_calls():
     with Counting(functional.batch_norm) as counting:
-        self_check.check_supernet(ModelSpace(Net), torch.zeros(2, 3, 6, 6))
+        compare_structure(ModelSpace(Net), torch.zeros(2, 3, 6, 6))
     assert counting.calls == 2  # one for each width, though each is run in the supernet and alone
 
 
 def test_the_check_builds_and_runs_the_first_architecture_once(monkeypatch):
     space = ModelSpace(Net)
     built, run = [], []
-    build, outcome = space.build, self_check.outcome_of
+    build, forward = space.build, Net.forward
     monkeypatch.setattr(
         space,
         "build",
         lambda architecture, **rest: built.append(architecture["width"]) or build(architecture, **rest),
     )
-    monkeypatch.setattr(
-        self_check, "outcome_of", lambda *args, **kwargs: run.append(args[0]) or outcome(*args, **kwargs)
-    )
-    self_check.check_supernet(space, torch.zeros(2, 3, 6, 6))
+    monkeypatch.setattr(Net, "forward", lambda self, x: run.append(self) or forward(self, x))
+    compare_structure(space, torch.zeros(2, 3, 6, 6))
     # Both alone; and another one after the last, for what the constructor leaves outside of the model.
     assert built == [4, 8, 4]
     assert len(run) == 4

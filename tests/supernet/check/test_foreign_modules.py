@@ -550,7 +550,7 @@ def test_a_stride_that_leaves_no_trace_in_the_shapes():
         "'conv' (Conv1d) has stride = (2,) in the supernet, but (1,) in the model of {'depth': "
         "1} built alone."
     )
-    assert "If forward does without it, give Supernet(..., example=...)" in message
+    assert "If forward does not need it, give Supernet(..., example=...)" in message
 
 
 class Initialised(nn.Module):

@@ -1,4 +1,4 @@
-"""Finding values with which a constructor runs, where the greatest of every choice do not fit together."""
+"""A trace with values that fit together, if the greatest values of all choices do not."""
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
@@ -15,37 +15,36 @@ from retia.space.value import Value
 __all__ = ["fitting_trace"]
 
 RANDOM = 8
-"""How many random combinations of values are tried, after the defaults and the least values."""
+"""Number of random combinations of values to try, after the defaults and the least values."""
 SINGLE = 32
-"""How many times a single value is tried beside the greatest of all other choices."""
+"""Number of attempts with one value that is not the greatest."""
 VALUES = 8
-"""How many values of one choice are tried at most."""
+"""Maximal number of values of one choice to try."""
 RAISED = 64
-"""How many choices are raised to their greatest values, where several had to be others."""
+"""Number of choices to raise to their greatest values, if several are below."""
 _NOT_OF_VALUES = (NameError, ImportError, OSError, MemoryError)
-"""Errors that no other values would mend."""
+"""Errors that do not depend on the values."""
 
 
 def fitting_trace(
     run: Callable[[Tracer], object], fixed: Mapping[str, Value], start: Mapping[str, Value]
 ) -> Tracer:
-    """Run a constructor with the greatest values or, where these do not fit together, with others that stay
-    as near to them as can be found.
+    """Run a constructor with the greatest values, or with values near them that fit together.
 
-    Which are tried is always the same: the greatest; then, to see whether any run at all, the defaults, the
-    least and some random ones; if so, the greatest with one choice at another value; at last those that run,
-    with one choice after the other raised to its greatest value.
+    The attempts are deterministic: the greatest values; then the defaults, the least and some random values,
+    until one attempt runs; then the greatest values with one choice at another value; finally the values that
+    ran, with one choice after the other raised to its greatest value.
 
     Args:
-        run: Runs the constructor with a tracer; raises an `InfeasibleArchitecture`, or a `SpaceError` with a
-            cause, if these values fail.
+        run: Function that runs the constructor with a tracer. It raises an `InfeasibleArchitecture`, or a
+            `SpaceError` with a cause, if the values do not fit.
         fixed: Values that must not change.
-        start: Values to take instead of the greatest at first, because they ran elsewhere.
+        start: Values that replace the greatest in the first attempt, because they fit elsewhere.
 
     Raises:
-        InfeasibleArchitecture: If the constructor rejects all that are tried.
-        SpaceError: If the constructor fails with all that are tried; the message is that of the first
-            failure, and says so. Or at once for errors that no other values would mend.
+        InfeasibleArchitecture: If the constructor rejects all attempts.
+        SpaceError: If all attempts fail, with the message of the first failure; or at once if the error does
+            not depend on the values.
     """
     first = Tracer({**start, **fixed})
     failure = _failure(run, first)
@@ -62,7 +61,7 @@ def fitting_trace(
 
 
 def _also(first: Tracer, tried: list[Tracer]) -> str:
-    """Say with which other values a constructor fails as well."""
+    """Return a sentence about the other values with which the constructor fails."""
     others = [dict(tracer.answers) for tracer in tried if tracer.answers != first.answers]
     distinct = len({tuple(answers.items()) for answers in others})
     return (
@@ -76,10 +75,10 @@ def _also(first: Tracer, tried: list[Tracer]) -> str:
 
 
 def _failure(run: Callable[[Tracer], object], tracer: Tracer) -> RetiaError | None:
-    """Return why a constructor can't run with a tracer's values, if it can't.
+    """Return the reason why the constructor can't run with a tracer's values, or None.
 
     Raises:
-        SpaceError: If it declares its choices wrongly, which has nothing to do with their values.
+        SpaceError: If the declarations are invalid, whatever the values.
     """
     try:
         run(tracer)
@@ -103,7 +102,7 @@ def _rules() -> Iterator[Callable[[Domain], Value]]:
 def _nearer(
     run: Callable[[Tracer], object], first: Tracer, working: Tracer, fixed: Mapping[str, Value]
 ) -> Tracer:
-    """Return a trace with fewer values that are not the greatest, if one is found."""
+    """Return a trace with fewer values below the greatest, if one is found."""
     for single in islice(_singles(first, fixed), SINGLE):
         tracer = Tracer({**fixed, **single})
         if _failure(run, tracer) is None:
@@ -122,9 +121,7 @@ def _nearer(
 
 
 def _singles(first: Tracer, fixed: Mapping[str, Value]) -> Iterator[dict[str, Value]]:
-    """Yield one choice at a value that is not the greatest; the choices that were made last before the
-    failure come first.
-    """
+    """Yield one choice at a value that is not the greatest, the last choice before the failure first."""
     for label in reversed(first.answers):
         if label not in fixed:
             largest = greatest(first.parameters[label].domain)
