@@ -205,3 +205,11 @@ def test_a_label_that_is_left_out():
         match=r"layer_choice\(\.\.\.\) takes a label first, the name of the parameter, got {'relu'",
     ):
         layer_choice({"relu": nn.ReLU})
+
+
+@pytest.mark.parametrize("names", [(0, 1), (False, True), (1, 0)])
+def test_equal_names_of_different_types_stay_apart(names):
+    space = space_of("act", dict.fromkeys(names, nn.ReLU))
+    values = space.parameters["act"].domain.values
+    assert values == names
+    assert [type(value) for value in values] == [type(name) for name in names]
