@@ -50,9 +50,17 @@ def main(epochs=20, trials=20, retrain=4):
         epochs=epochs, learning_rate=1e-2, penalties=retia.oneshot.Penalty("params", scale=0.1)
     )
     study = retia.search(
-        Net, evaluator, method, trials=trials, maximize="accuracy", retrain=retrain, control=True
+        Net,
+        evaluator,
+        method,
+        trials=trials,
+        maximize="accuracy",
+        constraints=["params <= 2e4"],
+        retrain=retrain,
+        control=True,
     )
     Console().print(summary(study))
+    print("DARTS' own choice:", dict(study.derived))
 
     space = retia.ModelSpace(Net)
     scored = retia.oneshot.SPOS(epochs=epochs).train(space, evaluator)  # a supernet is an evaluator ...

@@ -45,23 +45,21 @@ from retia.space import (
 )
 
 if TYPE_CHECKING:
-    from retia import (  # noqa: F401
-        benchmark,
-        cost,
-        datasets,
-        evaluate,
-        execute,
-        hub,
-        nn,
-        oneshot,
-        predictor,
-        report,
-        storage,
-        strategy,
-        study,
-        supernet,
-        trial,
-    )
+    from retia import benchmark as benchmark
+    from retia import cost as cost
+    from retia import datasets as datasets
+    from retia import evaluate as evaluate
+    from retia import execute as execute
+    from retia import hub as hub
+    from retia import nn as nn
+    from retia import oneshot as oneshot
+    from retia import predictor as predictor
+    from retia import report as report
+    from retia import storage as storage
+    from retia import strategy as strategy
+    from retia import study as study
+    from retia import supernet as supernet
+    from retia import trial as trial
     from retia.cost import Costs
     from retia.evaluate import Classification, LanguageModeling, Regression, Training, save_weights
     from retia.execute import InProcess, Processes

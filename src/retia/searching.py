@@ -69,8 +69,9 @@ def search(  # the one call that puts the parts together
             given.
         device: Where models are built and trained.
         directory: Where the evaluators' files go.
-        keep_weights: The trials of a function of the model that keep its weights: "none", "best", "front"
-            (the Pareto front and the trials that it was derived from), or "all".
+        keep_weights: The trials whose trained weights are kept, whatever evaluator trained them: "none",
+            "best", "front" (the Pareto front and the trials that it was derived from), or "all". With
+            `inherit_weights=True` of the evaluator, "best" and "front" keep those of all trials.
         retrain: How many of the best architectures of a one-shot method to train from scratch afterwards, as
             `study.retrained`.
         control: Whether to run random search at the same budget as well, as `study.control`.

@@ -20,7 +20,7 @@ CODE = """
 
     x = torch.linspace(-1, 1, 96).reshape(32, 3)
     y = (x.sum(1) > 0).long()
-    study = retia.Study(retia.ModelSpace(Net), retia.Classification((x, y), (x, y), epochs=1), maximize="accuracy", name="small")
+    study = retia.Study(retia.ModelSpace(Net), retia.Classification((x, y), (x, y), epochs=1), maximize="accuracy", name="small", keep_weights="all")
     strategy = retia.strategy.GridSearch()
     trials = 2
 """

@@ -130,10 +130,7 @@ def inherit_from_parent(child: nn.Module, run: Run, example: Any) -> Inheritance
     space: Any = run.space
     try:
         if not path.exists():
-            msg = (
-                f"There is no '{path}'. Set keep_weights=True of the evaluator, "
-                "or keep_weights='all' of the study for a function of the model."
-            )
+            msg = f"There is no '{path}'. Let the study keep weights, keep_weights='all'."
             raise StorageError(msg)  # noqa: TRY301  # told below like a file that is damaged
         parent: nn.Module = space.load(run.parent.architecture, path)
     except StorageError as error:

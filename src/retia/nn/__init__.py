@@ -14,7 +14,7 @@ from retia.nn.batch import (
     with_inputs,
 )
 from retia.nn.cell import Cell, Operations, cell
-from retia.nn.checkpoint import load_checkpoint, save_checkpoint
+from retia.nn.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
 from retia.nn.elastic_sequential import ElasticSequential
 from retia.nn.factory import Candidates
 from retia.nn.garbage_collection import gc_paused
@@ -26,6 +26,7 @@ from retia.nn.model_space import ModelSpace
 from retia.nn.node import ElasticNode, Node
 from retia.nn.random_state import seeded
 from retia.nn.repeat import Depth, repeat
+from retia.nn.resumption import Resumption, misfit_of, remove_unfinished
 from retia.nn.shape_error import is_shape_error
 from retia.nn.switch import Switch
 from retia.nn.tensor_file import read_tensors, write_tensors, write_weights
@@ -44,6 +45,7 @@ __all__ = [
     "Nest",
     "Node",
     "Operations",
+    "Resumption",
     "SelectInputs",
     "Switch",
     "WeightedSum",
@@ -56,8 +58,11 @@ __all__ = [
     "layer_choice",
     "load_checkpoint",
     "map_tensors",
+    "misfit_of",
     "move",
+    "read_checkpoint",
     "read_tensors",
+    "remove_unfinished",
     "repeat",
     "run_on",
     "sample_count",
