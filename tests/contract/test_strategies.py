@@ -8,7 +8,6 @@ import pytest
 from retia.space import Architecture
 from retia.strategy import (
     CMAES,
-    GP,
     NSGA2,
     TPE,
     Fallback,
@@ -16,6 +15,7 @@ from retia.strategy import (
     GridSearch,
     LocalSearch,
     NetworkMorphism,
+    OptunaGP,
     Prior,
     Random,
     RegularizedEvolution,
@@ -75,7 +75,7 @@ def test_gp(law: StrategyLaw) -> None:
     startup = {laws.running_trials_do_not_break_it: 60, laws.several_objectives_do_not_break_it: 36}.get(
         law, 25
     )
-    law(lambda: GP(startup=startup))
+    law(lambda: OptunaGP(startup=startup))
 
 
 # --- the suite itself finds what it looks for

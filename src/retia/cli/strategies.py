@@ -24,7 +24,7 @@ STRATEGIES: Mapping[str, Callable[[], "Strategy"]] = {
     "local": lambda: retia.strategy.LocalSearch(),
     "tpe": lambda: retia.strategy.TPE(),
     "cmaes": lambda: retia.strategy.CMAES(),
-    "gp": lambda: retia.strategy.GP(),
+    "optuna-gp": lambda: retia.strategy.OptunaGP(),
     "bananas": lambda: retia.predictor.BANANAS(),
     "predictor": lambda: retia.strategy.PredictorGuided(retia.predictor.GaussianProcess()),
     "reinforce": lambda: retia.predictor.Reinforce(),
