@@ -122,9 +122,13 @@ def test_the_same_label_is_the_same_choice():
 
 
 def test_no_candidate():
-    with pytest.raises(SpaceError, match=r"layer_choice\('act'\) needs at least one candidate. Give factories"):
+    with pytest.raises(
+        SpaceError, match=r"layer_choice\('act'\) needs at least one candidate. Give factories"
+    ):
         layer_choice("act", {})
-    with pytest.raises(SpaceError, match=r"layer_choice\('act'\) needs at least one candidate. Give factories"):
+    with pytest.raises(
+        SpaceError, match=r"layer_choice\('act'\) needs at least one candidate. Give factories"
+    ):
         layer_choice("act", [])
 
 
@@ -194,7 +198,7 @@ def test_other_candidates_under_one_label():
 def test_a_name_with_a_slash():
     with pytest.raises(
         SpaceError,
-        match="The name of candidate 'a/b' of 'act' contains '/', which separates scopes. Rename it.",
+        match="Candidate 'a/b' of 'act' contains '/' in its name, which separates scopes. Rename it.",
     ):
         layer_choice("act", {"a/b": nn.ReLU})
 

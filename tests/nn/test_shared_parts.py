@@ -17,7 +17,9 @@ from retia.errors import SpaceError
 from retia.nn import ModelSpace, layer_choice
 from retia.space import choice
 
-MADE_OUTSIDE = r"uses modules or tensors that its constructor doesn't make: .*Each model gets a copy.*copy.deepcopy"
+MADE_OUTSIDE = (
+    r"uses modules or tensors that its constructor doesn't make: .*Each model gets a copy.*copy.deepcopy"
+)
 
 
 def backbone():

@@ -13,7 +13,7 @@ from retia.nn.batch import (
     tensors_of,
     with_inputs,
 )
-from retia.nn.cell import Cell, Operations, cell
+from retia.nn.cell import Cell, cell
 from retia.nn.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
 from retia.nn.elastic_sequential import ElasticSequential
 from retia.nn.factory import Candidates
@@ -25,7 +25,7 @@ from retia.nn.mixture import Mixture, WeightedSum, weighted, weighted_sum
 from retia.nn.model_space import ModelSpace
 from retia.nn.node import ElasticNode, Node
 from retia.nn.random_state import seeded
-from retia.nn.repeat import Depth, repeat
+from retia.nn.repeat import repeat
 from retia.nn.resumption import Resumption, misfit_of, remove_unfinished
 from retia.nn.shape_error import is_shape_error
 from retia.nn.switch import Switch
@@ -36,7 +36,6 @@ __all__ = [
     "Batch",
     "Candidates",
     "Cell",
-    "Depth",
     "ElasticNode",
     "ElasticSequential",
     "MixedLayer",
@@ -44,7 +43,6 @@ __all__ = [
     "ModelSpace",
     "Nest",
     "Node",
-    "Operations",
     "Resumption",
     "SelectInputs",
     "Switch",
