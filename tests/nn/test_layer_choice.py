@@ -198,7 +198,7 @@ def test_other_candidates_under_one_label():
 def test_a_name_with_a_slash():
     with pytest.raises(
         SpaceError,
-        match="Candidate 'a/b' of 'act' contains '/' in its name, which separates scopes. Rename it.",
+        match="Candidate 'a/b' of 'act' has '/' in its name, which separates scopes. Rename it.",
     ):
         layer_choice("act", {"a/b": nn.ReLU})
 

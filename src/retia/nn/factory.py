@@ -39,7 +39,7 @@ def named(label: str, candidates: Candidates) -> dict[str | int, Factory]:
         raise SpaceError(msg)
     for name, factory in factories.items():
         if isinstance(name, str) and "/" in name:
-            msg = f"Candidate {name!r} of '{label}' contains '/' in its name, which separates scopes. Rename it."
+            msg = f"Candidate {name!r} of '{label}' has '/' in its name, which separates scopes. Rename it."
             raise SpaceError(msg)
         if not callable(factory):
             msg = (
