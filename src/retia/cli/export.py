@@ -1,14 +1,13 @@
-"""The command that exports a trained model."""
+"""`retia export`: export a trained model."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from retia.cli.options import DEFAULT_STORAGE, json_option, name_option, open_study
+from retia.cli.options import DEFAULT_STORAGE, default_storage, json_option, name_option, open_study
 from retia.cli.output import json_alone, print_json, say
-from retia.cli.running import configured, file_argument, parse_settings, set_option, study_of
+from retia.cli.run import configured, file_argument, parse_settings, set_option, study_of
 from retia.cli.user_code import UserFile, load_file, user_code
 from retia.errors import StudyError
 from retia.visible import visible
@@ -24,13 +23,13 @@ __all__ = ["export"]
 @click.option(
     "--storage",
     metavar="FILE|URL",
-    help=f"Where the study is; the file's own, else RETIA_STORAGE, else {DEFAULT_STORAGE}.",
+    help=f"Storage of the study. Default: that of the file, RETIA_STORAGE or {DEFAULT_STORAGE}.",
 )
 @name_option
-@click.option("--number", type=int, help="Which trial; the best if not given.")
+@click.option("--number", type=int, help="Number of the trial. Default: the best.")
 @set_option
 @click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder for the files."
+    "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the files."
 )
 @json_option
 def export(
@@ -44,19 +43,19 @@ def export(
 ) -> None:
     """Export a trained model.
 
-    FILE is the file that retia run took: it defines `study` or `main`, and may define `example`, an input of
-    the models with a batch dimension of two or more. Writes weights.safetensors, architecture.json and
-    program.pt2, a program that runs with torch alone.
+    FILE is the file of retia run: it defines `study` or `main`, and may define `example`, an input of the
+    models with a batch dimension of at least two. Writes weights.safetensors, architecture.json and
+    program.pt2, which runs with torch alone.
     """
     import retia
-    from retia.cli.listing import find
+    from retia.cli.listings import find
 
     with json_alone(as_json):
         loaded = load_file(file)
         defined = study_of(loaded, values=parse_settings(settings))
-        kept = storage or defined.storage or os.environ.get("RETIA_STORAGE", DEFAULT_STORAGE)
+        kept = storage or defined.storage or default_storage()
         study = configured(defined, {"storage": kept, **({"name": name} if name else {})}, {})
-        open_study(kept, study.name)  # one that is not there is an error, and is not made
+        open_study(kept, study.name)  # raises if it does not exist, instead of creating it
         trial = study.best if number is None else find(study, number)
         with user_code(loaded.path):
             folder = retia.evaluate.export(trial, out, _example(study, loaded))
@@ -69,7 +68,7 @@ def export(
 
 
 def _example(study: "Study", loaded: UserFile) -> Any:
-    """Return the example of the file, or what the study's costs know of the models' input."""
+    """Return the example of the file, or that of the study's costs."""
     from retia.searching import with_costs
     from retia.trial import capabilities_of
 
@@ -79,9 +78,9 @@ def _example(study: "Study", loaded: UserFile) -> Any:
     if example is None:
         msg = (
             "An export needs an example input, and the study's evaluator "
-            f"({type(study.spec.judge).__name__}) has no data to take one from. "
+            f"({type(study.spec.judge).__name__}) has no data to take it from. "
             f"Write example = torch.zeros(2, ...) in {loaded.path.name}, "
-            "or give the study costs=retia.Costs(input_shape)."
+            "or pass costs=retia.Costs(input_shape) to the study."
         )
         raise StudyError(msg)
     positional, named = example.on("cpu", batch=2)

@@ -1,9 +1,9 @@
-"""Compact tables: one npz file that is read at once."""
+"""Compact tables: one npz file that is fast to read."""
 
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +22,13 @@ from retia.benchmark.nats_archive import (
     trainings_of,
 )
 from retia.benchmark.npz import open_npz
-from retia.benchmark.records import Columns, no_epochs
+from retia.benchmark.records import ColumnRecords, no_epochs
 from retia.errors import EvaluationError
 
 __all__ = ["SPACES", "compact", "compact_columns", "compact_format"]
 
 FORMAT = "retia/natsbench-{}/1"
-"""What a compact table of NATS-Bench says it is, under "format"."""
+"""The value of "format" in a compact table of NATS-Bench."""
 
 _REMEDY = "Download it again, or make it with retia.benchmark.compact(folder, file)."
 
@@ -42,58 +42,57 @@ def compact(
     curves: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Convert a table from its authors' format into one npz file, which is read in a fraction of the time.
+    """Convert a table from its authors' format into one npz file, which is much faster to read.
 
     Args:
-        source: The folder or file of NATS-Bench (either space), or the tfrecord of NAS-Bench-101.
-        target: The npz file to write.
-        curves: Whether to keep every epoch of NATS-Bench, and not the last of each schedule alone.
-        progress: Hears how many architectures, or bytes of a tfrecord, are done, and of how many.
+        source: Folder or file of NATS-Bench (either space), or tfrecord of NAS-Bench-101.
+        target: Path of the npz file to write.
+        curves: Whether to keep every epoch of NATS-Bench instead of the last epoch of each schedule.
+        progress: Callback with the number of converted architectures (or bytes of a tfrecord) and the total.
 
     Returns:
-        The file that was written.
+        The path of the npz file.
 
     Raises:
-        EvaluationError: If the source is not there, or neither.
+        EvaluationError: If `source` does not exist, or is not in one of these formats.
     """
     source, target = Path(source), Path(target)
     if not source.exists():
         msg = (
-            f"There is no {source} to convert. Download the authors' table first; "
-            "the error of opening a benchmark without one says from where."
+            f"{source} does not exist. Download the authors' table first; "
+            "the error of opening a benchmark without its table says where."
         )
         raise EvaluationError(msg)
-    heard = progress if progress is not None else _nobody
+    report = progress if progress is not None else _ignore
     if source.name.endswith((".tfrecord", ".json", ".json.gz")):
         with reading(source):
-            arrays = compact_nasbench101(source, heard)
+            arrays = compact_nasbench101(source, report)
     elif source.is_dir() or source.name.endswith(".pickle.pbz2"):
         with reading(source):
-            arrays = _compact_natsbench(Archive(source), curves, heard)
+            arrays = _compact_natsbench(Archive(source), curves, report)
     else:
         msg = (
-            "A table to convert is a folder or .pickle.pbz2 file of NATS-Bench, "
-            f"or a .tfrecord or .json file of NAS-Bench-101, got {source}."
+            f"{source} has an unknown format. Give a folder or .pickle.pbz2 file of NATS-Bench, "
+            "or a .tfrecord or .json file of NAS-Bench-101."
         )
         raise EvaluationError(msg)
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("wb") as file:
-        np.savez_compressed(file, **cast("dict[str, Any]", arrays))
+        np.savez_compressed(file, allow_pickle=False, **arrays)
     return target
 
 
-def _nobody(done: int, total: int) -> None:
+def _ignore(done: int, total: int) -> None:
     del done, total
 
 
 def _compact_natsbench(
     archive: Archive, curves: bool, progress: Callable[[int, int], None]
-) -> dict[str, NDArray[Any]]:
+) -> dict[str, Any]:
     """Return the arrays of a compact table.
 
-    `choices` (N, P) are the architectures; `DATASET/params` and the like (N,) their costs;
-    `DATASET/SCHEDULE/seeds` (S,), `.../epochs` (E,), and `.../valid_accuracy` and the like (N, S, E), NaN
-    where there is nothing.
+    `choices` (N, P) are the architectures and `DATASET/params` etc. (N,) their costs. The results are
+    `DATASET/SCHEDULE/seeds` (S,), `.../epochs` (E,) and `.../valid_accuracy` etc. (N, S, E), NaN if unknown.
     """
     total = len(archive.strings)
     space = SIZES if ":" in archive.strings[0] else TOPOLOGIES
@@ -105,12 +104,12 @@ def _compact_natsbench(
         results = archive.results(row)
         for dataset in datasets_of(results):
             for schedule in map(int, results):
-                _take_up(arrays, total, row, dataset, schedule, results, curves)
+                _add_trainings(arrays, total, row, dataset, schedule, results, curves)
         progress(done, total)
     return arrays
 
 
-def _take_up(
+def _add_trainings(
     arrays: dict[str, NDArray[Any]],
     total: int,
     row: int,
@@ -119,9 +118,7 @@ def _take_up(
     results: Mapping[str, Any],
     curves: bool,
 ) -> None:
-    """Write the trainings of one row on one data set into the arrays, which grow by a seed where a new one
-    appears.
-    """
+    """Write the trainings of one row on one data set into the arrays; a new seed extends them."""
     place = f"{dataset}/{schedule}"
     epochs = arrays.setdefault(
         f"{place}/epochs", np.arange(1, schedule + 1) if curves else np.array([schedule])
@@ -145,10 +142,10 @@ def _take_up(
 
 
 def compact_format(path: Path) -> str | None:
-    """Return what a compact table says it is; None of any other npz file.
+    """Return the format of a compact table; None for any other npz file.
 
     Raises:
-        EvaluationError: If it is no npz file.
+        EvaluationError: If `path` is not an npz file.
     """
     with open_npz(path, _REMEDY) as table:
         return str(table["format"]) if "format" in table else None
@@ -156,17 +153,17 @@ def compact_format(path: Path) -> str | None:
 
 def compact_columns(
     path: Path, dataset: str, schedule: int | None, seed: int | None
-) -> tuple[NDArray[np.int8], Columns]:
-    """Read the architectures (N, P) of a compact table of NATS-Bench, and its records of one data set.
+) -> tuple[NDArray[np.int8], ColumnRecords]:
+    """Read the architectures (N, P) of a compact table of NATS-Bench, and the records of one data set.
 
     Args:
-        path: The file.
-        dataset: The data set.
-        schedule: The schedule whose every epoch is a fidelity; None for the ends of all schedules.
-        seed: The seed of the training; None for the mean over all seeds.
+        path: Path of the file.
+        dataset: Name of the data set.
+        schedule: Length of the schedule whose epochs are the fidelities; None for the ends of all schedules.
+        seed: Seed of the training; None for the mean over all seeds.
 
     Raises:
-        EvaluationError: If it has no such data set, schedule or seed.
+        EvaluationError: If the table does not have `dataset`, `schedule` or `seed`.
     """
     with open_npz(path, _REMEDY) as table:
         places = [key.removesuffix("/seeds") for key in table if key.endswith("/seeds")]
@@ -205,7 +202,7 @@ def compact_columns(
             )
             msg = (
                 f"The table has trainings on '{dataset}' with the seeds {seeds}, got seed={seed}. "
-                "Name one of these, or None for their mean."
+                "Name one of these, or pass None for their mean."
             )
             raise EvaluationError(msg)
         fixed = {
@@ -213,9 +210,9 @@ def compact_columns(
             for metric in COSTS
             if not np.isnan(table[f"{dataset}/{metric}"]).all()
         }
-        return table["choices"], Columns(trained, fixed)
+        return table["choices"], ColumnRecords(trained, fixed)
 
 
 def no_dataset(asked: str, there: list[str]) -> str:
-    """Say that the table has no such data set."""
+    """Return the error message for an unknown data set."""
     return f"The table has the data sets {there}, got {asked!r}. Name one of these as dataset=."

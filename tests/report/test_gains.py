@@ -1,7 +1,7 @@
 import pytest
 
 from retia.report import against_baseline, against_random
-from retia.report.comparison import spent
+from retia.report.gains import spent
 
 
 def gains(comparison):

@@ -1,34 +1,31 @@
-"""What a one-shot search was worth: whether the supernet's scores can be trusted, and whether chance would
-have done as well.
-"""
+"""The evidence for a one-shot search: rank correlation of the supernet, and comparison with random search."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from retia.report.comparison import Comparison, against_random, spent
+from retia.report.gains import Gains, against_random, spent
 from retia.report.number import duration
-from retia.study import Study
+from retia.study import StudyResults
 from retia.trial import Objective, Trial
 
-__all__ = ["Honesty", "RankCorrelation", "honesty", "rank_correlation"]
+__all__ = ["OneShotReport", "RankCorrelation", "one_shot_report", "rank_correlation"]
 
 PARAMETER_FREE = "parameter_free"
 LEAST = 5
-"""Of fewer pairs a rank correlation has no interval."""
+"""The minimum number of pairs for a confidence interval."""
 
 
 @dataclass(frozen=True)
 class RankCorrelation:
-    """How alike the supernet and training alone rank the same architectures.
+    """The rank correlation of the supernet's scores and of training alone.
 
     Attributes:
-        among: Which architectures.
-        pairs: For each of them the supernet's score and its own.
-        tau: Kendall's tau-b: 1 if they rank alike, 0 if they have nothing to do with each other; NaN if
-            either gives one score to all.
-        interval: Where tau lies with 95 % confidence; None of fewer than five pairs.
+        among: Description of the architectures.
+        pairs: Score by the supernet and score when trained alone, for each architecture.
+        tau: Kendall's tau-b, between -1 and 1; NaN if all scores of one side are equal.
+        interval: 95 % confidence interval of tau; None for fewer than five pairs.
     """
 
     among: str
@@ -38,7 +35,7 @@ class RankCorrelation:
 
     def __str__(self) -> str:
         if math.isnan(self.tau):
-            return f"not known among the {len(self.pairs)} {self.among}, which one side scores alike"
+            return f"unknown among the {len(self.pairs)} {self.among}, whose scores are equal on one side"
         known = (
             f" (95 %: {self.interval[0]:.2f} to {self.interval[1]:.2f})" if self.interval is not None else ""
         )
@@ -46,27 +43,27 @@ class RankCorrelation:
 
 
 @dataclass(frozen=True)
-class Honesty:
-    """What is known of a one-shot search.
+class OneShotReport:
+    """The evidence for a one-shot search.
 
     Attributes:
-        method: Its name.
-        objective: By which architectures are ranked.
-        correlations: Between the supernet's scores and those of models trained alone.
-        against_random: The retrained winners beside random search, if both were trained.
-        trained: How many models were retrained, and how many random search trained.
-        seconds: Of the preparation, the trials and the retraining together, and of random search.
-        parameter_free: Which share of the winner's layer choices has a candidate without parameters; None in
-            a space without layer choices.
-        parameter_free_at_random: The same on average over random search's architectures.
-        entropy: The mean entropy of the choices after some epochs, as a share of the greatest there could be;
-            nothing where the method learns no choices.
+        method: Name of the method.
+        objective: Objective of the ranks.
+        correlations: Rank correlations of the supernet's scores and of models trained alone.
+        against_random: Gains of the retrained winners over random search, if both were trained.
+        trained: Numbers of retrained models, and of models trained by random search.
+        seconds: Seconds of the whole search with retraining, and of random search.
+        parameter_free: Share of the winner's layer choices whose candidate has no parameters; None in a space
+            without layer choices.
+        parameter_free_at_random: Mean of this share over random architectures.
+        entropy: Mean entropy of the choices as a share of its maximum, by epoch; empty if the method does not
+            learn choices.
     """
 
     method: str
     objective: Objective
     correlations: tuple[RankCorrelation, ...]
-    against_random: Comparison | None
+    against_random: Gains | None
     trained: tuple[int, int]
     seconds: tuple[float, float]
     parameter_free: float | None
@@ -74,12 +71,12 @@ class Honesty:
     entropy: tuple[tuple[float, float], ...]
 
     def rows(self) -> list[tuple[str, str]]:
-        """Return questions and answers; where nothing is known, the answer says what to do."""
+        """Return questions and answers; an unknown answer says what to do."""
         rows = [("rank correlation", str(one)) for one in self.correlations] or [
-            ("rank correlation", "not measured: no model was trained alone (retrain=5, control=True)")
+            ("rank correlation", "not measured; pass retrain=5, control=True to train models alone")
         ]
         if self.against_random is None:
-            rows.append(("random search", "not compared (retrain=5, control=True)"))
+            rows.append(("random search", "not compared; pass retrain=5, control=True"))
         else:
             models, theirs = self.trained
             ours, random = map(duration, self.seconds)
@@ -129,8 +126,8 @@ class Honesty:
         }
 
 
-def honesty(study: Study) -> Honesty | None:
-    """Return what is known of a one-shot search; None if the study's trials were not scored by a supernet."""
+def one_shot_report(study: StudyResults) -> OneShotReport | None:
+    """Return the evidence for a one-shot search; None if no supernet scored the study's trials."""
     if study.prepared_by is None:
         return None
     objective = study.objectives[0]
@@ -141,7 +138,7 @@ def honesty(study: Study) -> Honesty | None:
     ]
     steps = study.preparation
     seconds = sum(step.seconds for step in steps) + _seconds(study) + _seconds(retrained)
-    return Honesty(
+    return OneShotReport(
         method=str(study.prepared_by.get("type")),
         objective=objective,
         correlations=tuple(one for one in correlations if one is not None),
@@ -160,13 +157,14 @@ def honesty(study: Study) -> Honesty | None:
 
 
 def rank_correlation(among: str, pairs: Sequence[tuple[float, float]]) -> RankCorrelation:
-    """Return how alike two scores rank the same things.
+    """Return Kendall's tau-b of two scores with its 95 % confidence interval.
+
+    The interval is tanh(artanh(tau) -+ 1.96 * sqrt(0.437 / (n - 4))) for n pairs.
 
     References:
         Kendall, The Treatment of Ties in Ranking Problems, Biometrika 1945 (tau-b).
-        Fieller, Hartley and Pearson, Tests for Rank Correlation Coefficients I, Biometrika 1957: the standard
-        error of artanh(tau) is about sqrt(0.437 / (n - 4)). Deviation: at a tau of 1 or -1, whose artanh is
-        infinite, one pair of architectures counts as half turned.
+        Fieller, Hartley and Pearson, Tests for Rank Correlation Coefficients I, Biometrika 1957 (interval).
+        Deviation: artanh is infinite at a tau of 1 or -1, so one of the pairs is counted as half discordant.
     """
     from scipy.stats import kendalltau
 
@@ -181,7 +179,7 @@ def rank_correlation(among: str, pairs: Sequence[tuple[float, float]]) -> RankCo
 
 
 def _correlation(
-    among: str, objective: Objective, supernet: Study | None, alone: Study | None
+    among: str, objective: Objective, supernet: StudyResults | None, alone: StudyResults | None
 ) -> RankCorrelation | None:
     if supernet is None or alone is None:
         return None
@@ -193,10 +191,8 @@ def _correlation(
     return rank_correlation(among, pairs) if len(pairs) > 1 else None
 
 
-def _winner(study: Study) -> Trial | None:
-    """Return the trial whose architecture is the best when it is trained alone; as long as none was, the
-    supernet's best.
-    """
+def _winner(study: StudyResults) -> Trial | None:
+    """Return the trial of the best retrained architecture, or the supernet's best if none was retrained."""
     retrained = study.retrained
     if retrained is not None and retrained.history.best is not None:
         return study.history.find(retrained.history.best.architecture, None)
@@ -211,5 +207,5 @@ def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _seconds(study: Study | None) -> float:
+def _seconds(study: StudyResults | None) -> float:
     return 0.0 if study is None else sum(trial.seconds or 0.0 for trial in study.trials)

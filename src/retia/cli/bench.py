@@ -1,4 +1,4 @@
-"""The command that compares strategies on a benchmark."""
+"""`retia bench`: compare strategies on a benchmark."""
 
 import inspect
 import os
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from retia.cli.benchmark_table import build
 from retia.cli.options import json_option
 from retia.cli.output import json_alone, print_json, say
 from retia.cli.strategies import MULTI_FIDELITY, STRATEGIES, strategies_named
-from retia.cli.table_building import build
 from retia.errors import EvaluationError, StudyError
 
 if TYPE_CHECKING:
@@ -28,22 +28,44 @@ __all__ = ["bench", "open_benchmark", "plot_comparison", "with_latencies"]
 LATENCY = "_latency_ms"
 
 
+def _names(_ctx: click.Context, _option: click.Parameter, stated: str | None) -> list[str]:
+    """Parse names separated by commas."""
+    return [name.strip() for name in (stated or "").split(",") if name.strip()]
+
+
+def _reference(ctx: click.Context, option: click.Parameter, stated: str | None) -> dict[str, float] | None:
+    """Parse METRIC=VALUE separated by commas."""
+    reference: dict[str, float] = {}
+    for part in _names(ctx, option, stated):
+        metric, _, value = part.partition("=")
+        try:
+            reference[metric.strip()] = float(value)
+        except ValueError:
+            msg = (
+                f"--reference must be METRIC=VALUE separated by commas, got {part!r}. "
+                "Write for example valid_accuracy=80,raspi4_latency_ms=60."
+            )
+            raise click.UsageError(msg) from None
+    return reference or None
+
+
 @click.group(invoke_without_command=True)
 @click.option(
     "--space",
     default="digits",
     show_default=True,
     metavar="NAME|FILE",
-    help="The benchmark, or a table that bench build has written.",
+    help="Name of a benchmark, or a table made by bench build.",
 )
 @click.option(
     "--strategies",
     default="random,evolution,local",
     show_default=True,
     metavar="NAMES",
+    callback=_names,
     help=(
-        f"What to compare, of {', '.join(STRATEGIES)}; with --hours also {', '.join(MULTI_FIDELITY)}, "
-        "and asha:evolution and the like."
+        f"Strategies to compare: {', '.join(STRATEGIES)}; with --hours also {', '.join(MULTI_FIDELITY)}, "
+        "which may wrap another one, as in asha:evolution."
     ),
 )
 @click.option(
@@ -51,91 +73,94 @@ LATENCY = "_latency_ms"
     type=click.IntRange(1),
     default=60,
     show_default=True,
-    help="With how many seeds each strategy runs.",
+    help="Number of seeds of each strategy.",
 )
 @click.option(
     "--budget",
     type=click.IntRange(1),
-    help="How many evaluations a run has; 200 if no hours are given either.",
+    help="Number of evaluations of a run. Default: 200, or unlimited with --hours.",
 )
 @click.option(
     "--hours",
     type=click.FloatRange(0, min_open=True),
-    help="How many simulated hours a run has; regrets are then compared by hours.",
+    help="Simulated hours of a run; the regret is then reported by hours.",
 )
 @click.option(
     "--workers",
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="How many evaluations run at once on the simulated clock.",
+    help="Number of evaluations that run at once on the simulated clock.",
 )
 @click.option(
     "--jobs",
     type=click.IntRange(1),
-    help="How many processes simulate, with one thread each; one for each processor if not given.",
+    default=lambda: os.cpu_count() or 1,
+    help="Number of processes, with one thread each. Default: one for each processor.",
 )
 @click.option(
     "--path",
     type=click.Path(exists=True, path_type=Path),
-    help="Where the table is; looked for in the folder RETIA_BENCHMARKS if not given.",
+    help="Path of the table. Default: searched for in the folder RETIA_BENCHMARKS.",
 )
-@click.option("--dataset", help="The data set, of a benchmark that has several.")
+@click.option("--dataset", help="Data set of a benchmark with several.")
 @click.option(
     "--epochs",
     type=click.IntRange(1),
-    help="How long a network is trained, of a benchmark that has several lengths.",
+    help="Number of training epochs, for a benchmark with several.",
 )
 @click.option(
     "--maximize",
     metavar="METRICS",
-    help="What to search for; the benchmark's own objective if nothing is named.",
+    callback=_names,
+    help="Metrics to maximize. Default: the benchmark's objective, unless --minimize is given.",
 )
 @click.option(
     "--minimize",
     metavar="METRICS",
-    help="What to search for, such as raspi4_latency_ms, for which the table of latencies is joined.",
+    callback=_names,
+    help="Metrics to minimize, such as raspi4_latency_ms, which is joined from the table of latencies.",
 )
 @click.option(
     "--reference",
     metavar="METRIC=VALUE,...",
-    help="Up to where the hypervolume is measured; the worst of the table if not given.",
+    callback=_reference,
+    help="Reference point of the hypervolume. Default: the worst values of the table.",
 )
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("retia-bench"),
     show_default=True,
-    help="The folder for the plot.",
+    help="Folder of the plot.",
 )
 @json_option
 @click.pass_context
 def bench(
     ctx: click.Context,
     space: str,
-    strategies: str,
+    strategies: list[str],
     seeds: int,
     budget: int | None,
     hours: float | None,
     workers: int,
-    jobs: int | None,
+    jobs: int,
     path: Path | None,
     dataset: str | None,
     epochs: int | None,
-    maximize: str | None,
-    minimize: str | None,
-    reference: str | None,
+    maximize: list[str],
+    minimize: list[str],
+    reference: dict[str, float] | None,
     out: Path,
     as_json: bool,
 ) -> None:
     """Compare strategies on a benchmark.
 
-    Every strategy runs with every seed on a simulated clock, on which an evaluation takes as long as the
-    table says it did. Prints regrets to the table's best, what it took to find it, and which strategies can
-    be told apart; draws regret.png. With several objectives regret is the share of the hypervolume of the
-    table's front that is lacking.
+    Runs each strategy with each seed on a simulated clock, on which an evaluation takes the time in the
+    table. Prints the regret, the cost of finding the optimum, and a test of the differences; draws
+    regret.png. With several objectives, the regret is the missing share of the hypervolume.
 
-    Benchmarks: digits, which comes with retia; nasbench201, natsbench-topology, natsbench-size, nasbench101,
+    Benchmarks: digits, which ships with retia; nasbench201, natsbench-topology, natsbench-size, nasbench101,
     nasbench-macro.
     """
     if ctx.invoked_subcommand is not None:
@@ -143,20 +168,13 @@ def bench(
     from retia.benchmark import compare
     from retia.execute import Processes
 
-    names = _listed(strategies)
     evaluations = 200 if budget is None and hours is None else budget
-    if hours is None and (stray := [name for name in names if name.partition(":")[0] in MULTI_FIDELITY]):
-        msg = (
-            f"'{stray[0]}' begins with short trainings, so that numbers of evaluations don't compare. "
-            "Give the simulated hours of a run: --hours 100."
-        )
-        raise StudyError(msg)
-    jobs = jobs or os.cpu_count() or 1
+    if hours is None:
+        _reject_short_trainings(strategies)
     with json_alone(as_json):
-        benchmark = with_latencies(
-            open_benchmark(space, path, dataset, epochs), [*_listed(maximize), *_listed(minimize)]
-        )
-        chosen = strategies_named(names, [one for one in benchmark.fidelities if one <= benchmark.epochs])
+        benchmark = with_latencies(open_benchmark(space, path, dataset, epochs), [*maximize, *minimize])
+        fidelities = [one for one in benchmark.fidelities if one <= benchmark.epochs]
+        chosen = strategies_named(strategies, fidelities)
         with Processes(jobs, threads=1) as executor:
             comparison = compare(
                 benchmark,
@@ -165,9 +183,9 @@ def bench(
                 hours=hours,
                 seeds=seeds,
                 workers=workers,
-                maximize=_listed(maximize),
-                minimize=_listed(minimize),
-                reference=_reference(reference),
+                maximize=maximize,
+                minimize=minimize,
+                reference=reference,
                 executor=executor,
                 progress=_Progress(evaluations, hours, seeds, len(chosen)),
             )
@@ -186,11 +204,11 @@ bench.add_command(build)
 def open_benchmark(
     name: str, path: Path | None = None, dataset: str | None = None, epochs: int | None = None
 ) -> "Benchmark":
-    """Open a benchmark by its name, or a file that `write_table` wrote.
+    """Open a benchmark by its name, or a file of `write_table`.
 
     Raises:
-        EvaluationError: If `name` is not a benchmark or a file, or the benchmark does not take `path`,
-            `dataset` or `epochs`.
+        EvaluationError: If `name` is not a benchmark or a file, or the benchmark does not have one of the
+            options `path`, `dataset` and `epochs`.
     """
     from retia import benchmark
 
@@ -204,8 +222,8 @@ def open_benchmark(
     }
     if name not in named and not Path(name).is_file():
         msg = (
-            f"'{name}' is not a benchmark, and not a file. Take one of {', '.join(named)}, "
-            "or a table that retia bench build has written."
+            f"'{name}' is neither a benchmark nor a file. Take one of {', '.join(named)}, "
+            "or a table made by retia bench build."
         )
         raise EvaluationError(msg)
     opened = named[name] if name in named else partial(benchmark.read_table, name)
@@ -215,13 +233,23 @@ def open_benchmark(
         if value is not None
     }
     if stray := [option for option in options if option not in inspect.signature(opened).parameters]:
-        msg = f"'{name}' takes no --{stray[0]}, got {str(options[stray[0]])!r}. Leave it out."
+        msg = f"'{name}' does not have the option --{stray[0]}, got {str(options[stray[0]])!r}. Leave it out."
         raise EvaluationError(msg)
     return opened(**options)
 
 
+def _reject_short_trainings(strategies: Sequence[str]) -> None:
+    """Raise `StudyError` for a multi-fidelity strategy, for which a number of evaluations is no budget."""
+    if stray := [name for name in strategies if name.partition(":")[0] in MULTI_FIDELITY]:
+        msg = (
+            f"'{stray[0]}' starts with short trainings, so its number of evaluations is not comparable. "
+            "Give the simulated hours of a run, for example --hours 100."
+        )
+        raise StudyError(msg)
+
+
 def with_latencies(benchmark: "Benchmark", metrics: Sequence[str]) -> "Benchmark":
-    """Join the latencies that are named, as `DEVICE_latency_ms`, and that the benchmark has not."""
+    """Join the latencies `DEVICE_latency_ms` in `metrics` that the benchmark lacks."""
     devices = [
         metric.removesuffix(LATENCY)
         for metric in metrics
@@ -231,16 +259,12 @@ def with_latencies(benchmark: "Benchmark", metrics: Sequence[str]) -> "Benchmark
 
 
 def plot_comparison(comparison: "Comparison") -> "Figure":
-    """Plot a comparison against evaluations, and against simulated hours if the table knows how long training
-    took.
-    """
+    """Plot a comparison against evaluations, and against simulated hours if the table has them."""
     import numpy as np
 
     from retia.report import RegretCurve, plot_regret
 
-    evaluations: dict[
-        str, RegretCurve
-    ] = {}  # left out where hours decide, for then trials may cost different amounts
+    evaluations: dict[str, RegretCurve] = {}  # only without hours, for then trials have equal costs
     hours: dict[str, RegretCurve] = {}
     for name, runs in comparison.runs.items():
         if comparison.hours is None:
@@ -255,31 +279,8 @@ def plot_comparison(comparison: "Comparison") -> "Figure":
     return plot_regret(title, comparison.metric, evaluations, hours)
 
 
-def _listed(names: str | None) -> list[str]:
-    """Return the names of an option that takes several, with commas between."""
-    return [name.strip() for name in (names or "").split(",") if name.strip()]
-
-
-def _reference(stated: str | None) -> dict[str, float] | None:
-    """Read METRIC=VALUE, with commas between."""
-    reference: dict[str, float] = {}
-    for part in _listed(stated):
-        metric, _, value = part.partition("=")
-        try:
-            reference[metric.strip()] = float(value)
-        except ValueError:
-            msg = (
-                "--reference takes METRIC=VALUE with commas between, such as "
-                f"valid_accuracy=80,raspi4_latency_ms=60, got {part!r}."
-            )
-            raise click.UsageError(msg) from None
-    return reference or None
-
-
 class _Progress:
-    """Says on standard error which strategy has run with all its seeds, and on a terminal how many runs there
-    are to go.
-    """
+    """Progress on standard error: each strategy that is done, and on a terminal the number of runs."""
 
     def __init__(self, evaluations: int | None, hours: float | None, seeds: int, strategies: int) -> None:
         self._evaluations, self._hours, self._seeds, self._strategies = evaluations, hours, seeds, strategies
@@ -293,19 +294,10 @@ class _Progress:
         )
         if len(regrets) == self._seeds:
             done = sum(len(others) == self._seeds for others in self._regrets.values())
-            spent_s = time.monotonic() - self._started_s
-            mean = sum(regrets) / self._seeds
-            after = (
-                f"{self._evaluations} evaluations"
-                if self._hours is None
-                else f"{self._hours:g} simulated hours"
-            )
-            say(
-                (
-                    f"[{done}/{self._strategies}] {run.strategy}: mean regret {mean:.3g} after {after}, "
-                    f"{spent_s:.0f} s"
-                ),
-                error=True,
-            )
+            mean, spent_s = sum(regrets) / self._seeds, time.monotonic() - self._started_s
+            evaluations, hours = f"{self._evaluations} evaluations", f"{self._hours or 0:g} simulated hours"
+            after = evaluations if self._hours is None else hours
+            head = f"[{done}/{self._strategies}] {run.strategy}"
+            say(f"{head}: mean regret {mean:.3g} after {after}, {spent_s:.0f} s", error=True)
         elif sys.stderr.isatty():
             click.echo(f"{ended}/{of} runs\r", nl=False, err=True)

@@ -1,4 +1,4 @@
-"""What a search gained: over its baseline, and over random search at the same budget."""
+"""The gains of a search over its baseline, and over random search with the same budget."""
 
 import math
 from collections.abc import Sequence
@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from retia.report.number import difference, logarithmic, number
-from retia.study import Study
+from retia.study import StudyResults
 from retia.trial import Objective, Trial, hypervolume
 
 __all__ = [
-    "Comparison",
     "Gain",
+    "Gains",
     "against_baseline",
     "against_random",
-    "farthest",
+    "at_highest_fidelity",
     "several_fidelities",
     "spent",
 ]
@@ -22,14 +22,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Gain:
-    """One objective, here and there.
+    """The gain in one objective.
 
     Args:
-        objective: The metric and its direction.
-        value: The metric of `trial`, the best that the search found.
-        trial: The number of that trial.
-        reference: The metric that it is compared with.
-        reference_trial: The number of the trial that has it.
+        objective: Metric and direction.
+        value: Best value of the search.
+        trial: Number of the trial with `value`.
+        reference: Value to compare with.
+        reference_trial: Number of the trial with `reference`.
     """
 
     objective: Objective
@@ -40,7 +40,7 @@ class Gain:
 
     @property
     def gained(self) -> float:
-        """By how much the value is better than the reference; negative if it is worse."""
+        """The improvement of `value` over `reference`; negative if it is worse."""
         sign = 1.0 if self.objective.direction == "maximize" else -1.0
         return sign * (self.value - self.reference)
 
@@ -58,20 +58,19 @@ class Gain:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A search beside something else.
+class Gains:
+    """The gains of a search over a reference: its baseline, or random search.
 
     Args:
-        against: What it is compared with.
-        gains: One for each objective for which there is something to compare.
-        budget: How many trials of either side count; None where the other side has one only.
-        volumes: With several objectives, the hypervolumes of the two fronts, this search's first, as shares
-            of the box between the best and the worst of each objective that either side has seen; an
-            objective whose values span more than a factor of 20 is measured by its logarithm, as it is drawn.
-        corner: The reference point of the hypervolumes: the worst value of each objective, by its metric.
-        logarithms: The metrics that the hypervolumes measure by their logarithm.
-        at_a_price: Against the baseline with several objectives: the best of each, whatever it costs in the
-            others.
+        against: Name of the reference.
+        gains: Gain in each objective.
+        budget: Number of trials of each side that are compared; None for the baseline.
+        volumes: Hypervolumes of the search and of the reference with several objectives, as shares of the box
+            between the best and the worst value of each objective. An objective whose values span more than
+            a factor of 20 is measured by its logarithm.
+        corner: Reference point of the hypervolumes: worst value of each objective, by metric.
+        logarithms: Metrics that are measured by their logarithm.
+        at_a_price: Gain over the baseline of the best trial in each objective, regardless of the others.
     """
 
     against: str
@@ -83,7 +82,7 @@ class Comparison:
     at_a_price: tuple[Gain, ...] = ()
 
     def lines(self) -> list[str]:
-        """Return the comparison in words, as plain about a loss as about a gain."""
+        """Return the gains in words; losses are reported, too."""
         return self._against_random() if self.budget is not None else self._against_baseline()
 
     def to_json(self) -> dict[str, Any]:
@@ -152,12 +151,10 @@ class Comparison:
         return lines
 
 
-def against_baseline(study: Study) -> Comparison | None:
-    """Compare with the baseline: for each objective, the best trial that is no worse than the baseline in the
-    others.
+def against_baseline(study: StudyResults) -> Gains | None:
+    """Return the gains over the baseline; None if the study has no completed baseline.
 
-    Returns:
-        None if the study has no completed baseline.
+    The gain in an objective is that of the best trial that is not worse than the baseline in the others.
     """
     baseline = study.baseline_trial
     if baseline is None or baseline.state != "completed":
@@ -166,48 +163,28 @@ def against_baseline(study: Study) -> Comparison | None:
     base = history.losses(baseline)
     gains: list[Gain] = []
     for m, objective in enumerate(study.objectives):
-        no_worse = [
-            trial
-            for trial in history.front
-            if all(
-                ours <= theirs
-                for i, (ours, theirs) in enumerate(zip(history.losses(trial), base, strict=True))
-                if i != m
-            )
-        ]
+        no_worse: list[Trial] = []
+        for trial in history.front:
+            pairs = enumerate(zip(history.losses(trial), base, strict=True))
+            if all(ours <= theirs for i, (ours, theirs) in pairs if i != m):
+                no_worse.append(trial)
         best = min(
             no_worse, key=lambda trial, m=m: (history.losses(trial)[m], trial.number), default=baseline
         )
-        gains.append(
-            Gain(
-                objective,
-                best.metrics[objective.metric],
-                best.number,
-                baseline.metrics[objective.metric],
-                baseline.number,
-            )
-        )
+        gains.append(_gain(objective, best, baseline))
+    several = len(gains) > 1 and history.front
     extremes = (
-        tuple(
-            _extreme_gain(objective, study.objectives, history.front, [baseline])
-            for objective in study.objectives
-        )
-        if len(gains) > 1 and history.front
-        else ()
+        _extreme_gain(one, study.objectives, history.front, [baseline]) for one in study.objectives if several
     )
-    return Comparison("the baseline", tuple(gains), at_a_price=extremes)
+    return Gains("the baseline", tuple(gains), at_a_price=tuple(extremes))
 
 
-def against_random(study: Study) -> Comparison | None:
-    """Compare with the random search that the study keeps as its control, each by its first trials, equally
-    many.
+def against_random(study: StudyResults) -> Gains | None:
+    """Return the gains over the study's random control; None without a control or without feasible trials.
 
-    Where a supernet scored the trials, those that were retrained are compared with all of the control's,
-    whose number follows from the seconds that the search took; where trials had different fidelities, those
-    that went the farthest.
-
-    Returns:
-        None if there is no control, or either side has no feasible trial.
+    The same number of trials of each side is compared. If a supernet scored the trials, the retrained ones
+    are compared with all trials of the control, which had the same time. If the trials have several
+    fidelities, those at the highest fidelity are compared.
     """
     control = study.control
     searched = study if study.prepared_by is None else study.retrained
@@ -216,7 +193,7 @@ def against_random(study: Study) -> Comparison | None:
     ours, theirs = spent(searched), spent(control)
     alike = searched is study and not several_fidelities(study)
     budget = min(len(ours), len(theirs)) if alike else len(theirs)
-    mine = farthest(
+    mine = at_highest_fidelity(
         [trial for trial in (ours[:budget] if alike else ours) if searched.history.feasible(trial)]
     )
     other = [trial for trial in theirs[:budget] if control.history.feasible(trial)]
@@ -224,50 +201,44 @@ def against_random(study: Study) -> Comparison | None:
         return None
     gains = tuple(_extreme_gain(objective, study.objectives, mine, other) for objective in study.objectives)
     if len(study.objectives) == 1:
-        return Comparison("random search", gains, budget=budget)
-    return _with_volumes(Comparison("random search", gains, budget=budget), mine, other)
+        return Gains("random search", gains, budget=budget)
+    return _with_volumes(Gains("random search", gains, budget=budget), mine, other)
 
 
-def several_fidelities(study: Study) -> bool:
-    """Whether some trials of a study had less than all fidelity."""
+def several_fidelities(study: StudyResults) -> bool:
+    """Whether some trials of a study have a fidelity."""
     return any(trial.fidelity is not None for trial in study.trials)
 
 
-def farthest(trials: Sequence[Trial]) -> list[Trial]:
-    """Return the trials that went the farthest, whose metrics compare."""
+def at_highest_fidelity(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the trials at the highest fidelity, whose metrics are comparable."""
     most = max((trial.reached for trial in trials), default=0.0)
     return [trial for trial in trials if trial.reached == most]
 
 
-def spent(study: Study) -> list[Trial]:
-    """Return the trials that used up budget, in order: the completed and the failed; an infeasible one was
-    not evaluated.
-    """
+def spent(study: StudyResults) -> list[Trial]:
+    """Return the trials that used budget: all completed and failed ones."""
     return [trial for trial in study.trials if trial.state in ("completed", "failed")]
 
 
 def _extreme_gain(
     objective: Objective, objectives: Sequence[Objective], mine: Sequence[Trial], other: Sequence[Trial]
 ) -> Gain:
-    """Compare the best trials by one objective; ties go to the other objectives, so that each is on its
-    side's front, and then to the earlier trial.
-    """
+    """Compare the best trials by one objective; ties are broken by the other objectives, then the number."""
 
     def order(trial: Trial) -> tuple[float, ...]:
         return *(one.loss(trial.metrics) for one in (objective, *objectives)), trial.number
 
-    best, theirs = (min(trials, key=order) for trials in (mine, other))
-    return Gain(
-        objective,
-        best.metrics[objective.metric],
-        best.number,
-        theirs.metrics[objective.metric],
-        theirs.number,
-    )
+    return _gain(objective, min(mine, key=order), min(other, key=order))
 
 
-def _with_volumes(comparison: Comparison, mine: Sequence[Trial], other: Sequence[Trial]) -> Comparison:
-    """Add both hypervolumes, as shares of the box between the worst and the best seen."""
+def _gain(objective: Objective, trial: Trial, reference: Trial) -> Gain:
+    value, compared = (one.metrics[objective.metric] for one in (trial, reference))
+    return Gain(objective, value, trial.number, compared, reference.number)
+
+
+def _with_volumes(comparison: Gains, mine: Sequence[Trial], other: Sequence[Trial]) -> Gains:
+    """Add both hypervolumes, as shares of the box between the worst and the best values."""
     everything = [*mine, *other]
     shares: list[list[float]] = []  # (M, N): 0 for the best value of an objective, 1 for the worst
     corner: list[tuple[str, float]] = []

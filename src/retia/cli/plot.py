@@ -1,4 +1,4 @@
-"""The command that draws a study."""
+"""`retia plot`: plot a study."""
 
 from pathlib import Path
 
@@ -19,13 +19,13 @@ __all__ = ["plot"]
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("retia-plots"),
     show_default=True,
-    help="The folder for the files.",
+    help="Folder of the files.",
 )
 @json_option
 def plot(storage: str, name: str | None, out: Path, as_json: bool) -> None:
-    """Draw a study as PNG files.
+    """Plot a study as PNG files.
 
-    progress.png, pareto.png with several objectives, and importance.png.
+    Writes progress.png, importance.png, and pareto.png with several objectives.
     """
     from retia.report import save_plots
 

@@ -57,7 +57,7 @@ def test_a_study_without_data_has_no_example(retia, write, toy):
     error = retia("export", toy, "--out", "model", code=1).stderr
     assert "An export needs an example input" in error
     assert (
-        "Write example = torch.zeros(2, ...) in toy.py, or give the study costs=retia.Costs(input_shape)."
+        "Write example = torch.zeros(2, ...) in toy.py, or pass costs=retia.Costs(input_shape) to the study."
         in error
     )
 

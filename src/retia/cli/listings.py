@@ -1,4 +1,4 @@
-"""The commands that read a storage: studies, trials, show, best. They never import torch."""
+"""`retia studies`, `trials`, `show` and `best`: read a storage, without importing torch."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ from retia.cli.output import columns, print_json, say, show
 from retia.visible import visible, visible_lines
 
 if TYPE_CHECKING:
-    from retia.study import Study
+    from retia.study import StudyResults
     from retia.trial import Trial
 
 __all__ = ["best", "show_trial", "studies", "trials"]
@@ -65,14 +65,14 @@ def studies(storage: str, as_json: bool) -> None:
 @click.option(
     "--state",
     type=click.Choice(["running", "completed", "failed", "infeasible"]),
-    help="Only the trials in that state.",
+    help="List only the trials in this state.",
 )
-@click.option("--last", type=click.IntRange(1), metavar="N", help="Only the last N trials.")
+@click.option("--last", type=click.IntRange(1), metavar="N", help="List only the last N trials.")
 @json_option
 def trials(name: str | None, storage: str, state: str | None, last: int | None, as_json: bool) -> None:
     """List the trials of a study.
 
-    A * marks those of the Pareto front; with one objective, the best.
+    A * marks the trials of the Pareto front; with one objective, the best trial.
     """
     from retia.report import record
 
@@ -93,7 +93,7 @@ def trials(name: str | None, storage: str, state: str | None, last: int | None, 
 def show_trial(number: int, storage: str, name: str | None, as_json: bool) -> None:
     """Show one trial in full.
 
-    Its architecture, metrics, progress and files, and the error if it failed.
+    Shows its architecture, metrics, progress, files and errors.
     """
     from retia.report import record
 
@@ -109,9 +109,9 @@ def show_trial(number: int, storage: str, name: str | None, as_json: bool) -> No
 @name_option
 @json_option
 def best(storage: str, name: str | None, as_json: bool) -> None:
-    """Show what came out of a study.
+    """Show the result of a study.
 
-    The Pareto front or the best trials, what was gained over the baseline and over random search, and the
+    Shows the Pareto front or the best trials, the gains over the baseline and over random search, and the
     best architecture.
     """
     from retia.report import overview, summary
@@ -125,11 +125,11 @@ def best(storage: str, name: str | None, as_json: bool) -> None:
         _show(study, study.history.best)
 
 
-def find(study: "Study", number: int) -> "Trial":
-    """Return the trial of a number.
+def find(study: "StudyResults", number: int) -> "Trial":
+    """Return a trial by its number.
 
     Raises:
-        StudyError: If the study has no trial of that number.
+        StudyError: If the study has no trial `number`.
     """
     from retia.errors import StudyError
 
@@ -145,8 +145,8 @@ def find(study: "Study", number: int) -> "Trial":
     raise StudyError(msg)
 
 
-def _lines(study: "Study", chosen: "list[Trial]") -> str:
-    from retia.report import compact, duration, metric_names, number
+def _lines(study: "StudyResults", chosen: "list[Trial]") -> str:
+    from retia.report import architecture_line, duration, metric_names, number
 
     if not chosen:
         return visible(
@@ -162,7 +162,7 @@ def _lines(study: "Study", chosen: "list[Trial]") -> str:
             trial.state,
             *(number(trial.metrics[name]) if name in trial.metrics else "" for name in names),
             "" if trial.seconds is None else duration(trial.seconds),
-            compact(trial.architecture),
+            architecture_line(trial.architecture),
         )
         for trial in chosen
     ]
@@ -171,7 +171,7 @@ def _lines(study: "Study", chosen: "list[Trial]") -> str:
     )
 
 
-def _show(study: "Study", trial: "Trial") -> None:
+def _show(study: "StudyResults", trial: "Trial") -> None:
     from rich.text import Text
 
     from retia.report import architecture_table, duration, number

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from retia.benchmark import read_table, table_of, write_table
-from retia.cli.benching import open_benchmark
+from retia.cli.bench import open_benchmark
 from retia.cli.strategies import STRATEGIES, rungs, strategies_named
 from retia.errors import EvaluationError, StudyError
 from retia.execute import InProcess
@@ -274,12 +274,12 @@ def test_a_benchmark_of_several_lengths_is_asked_for_one(retia, shared_data):
 
 def test_fidelities_need_hours_and_a_table_that_has_some(retia):
     assert (
-        "'asha' begins with short trainings, so that numbers of evaluations don't compare"
+        "'asha' starts with short trainings, so its number of evaluations is not comparable"
         in retia("bench", "--strategies", "random,asha", code=1).stderr
     )
     error = retia("bench", "--strategies", "hyperband:local", "--hours", 1, code=1).stderr
     assert (
-        "'hyperband:local' begins with short trainings, a third of the whole or less, "
+        "'hyperband:local' starts with trainings of at most a third of the epochs, "
         "and the table has results after 6 epochs."
     ) in error
     for name in ("bohb:random", "asha:asha", "asha:", "local:random"):
@@ -287,7 +287,7 @@ def test_fidelities_need_hours_and_a_table_that_has_some(retia):
             f"needs names of strategies, got '{name}'"
             in retia("bench", "--strategies", name, "--hours", 1, code=1).stderr
         )
-    assert "takes no --epochs, got '3'" in retia("bench", "--epochs", 3, code=1).stderr
+    assert "does not have the option --epochs, got '3'" in retia("bench", "--epochs", 3, code=1).stderr
     retia("bench", "--hours", 0, code=2)
 
 
@@ -316,12 +316,12 @@ def test_each_process_has_one_thread_also_where_it_is_alone(retia, monkeypatch):
 def test_unknown_names_are_answered_with_the_known(retia):
     names = ", ".join(STRATEGIES)
     assert (
-        f"got 'annealing'. Take some of {names}, with commas between; for several fidelities asha, "
+        f"got 'annealing'. Give {names}, separated by commas; with several fidelities also asha, "
         in retia("bench", "--strategies", "random,annealing", code=1).stderr
     )
-    assert "needs names of strategies, got none" in retia("bench", "--strategies", ",", code=1).stderr
+    assert "needs names of strategies, got no name" in retia("bench", "--strategies", ",", code=1).stderr
     assert (
-        "'nasbench' is not a benchmark, and not a file. Take one of digits, nasbench201, "
+        "'nasbench' is neither a benchmark nor a file. Take one of digits, nasbench201, "
         in retia("bench", "--space", "nasbench", code=1).stderr
     )
     retia("bench", "--space", "nasbench201", "--path", "absent.npz", code=2)
@@ -329,11 +329,13 @@ def test_unknown_names_are_answered_with_the_known(retia):
 
 
 def test_an_option_that_a_benchmark_does_not_take_is_an_error(folder):
-    with pytest.raises(EvaluationError, match="'digits' takes no --dataset, got 'cifar10'. Leave it out"):
+    with pytest.raises(
+        EvaluationError, match="'digits' does not have the option --dataset, got 'cifar10'. Leave it out"
+    ):
         open_benchmark("digits", dataset="cifar10")
-    with pytest.raises(EvaluationError, match="'nasbench101' takes no --dataset"):
+    with pytest.raises(EvaluationError, match="'nasbench101' does not have the option --dataset"):
         open_benchmark("nasbench101", dataset="cifar10")
-    with pytest.raises(EvaluationError, match="'digits' takes no --path"):
+    with pytest.raises(EvaluationError, match="'digits' does not have the option --path"):
         open_benchmark("digits", folder)
 
 
@@ -381,7 +383,7 @@ def test_a_table_of_the_whole_space_is_built(retia, climb):
 def test_an_interrupted_build_goes_on_where_it_was(retia, climb, folder):
     (folder / "interrupt").touch()
     result = retia("bench", "build", climb, "--quiet", code=130)
-    assert "interrupted; what has ended is in 'retia.db': the same command resumes." in result.stderr
+    assert "interrupted; finished trials are in 'retia.db'; the same command resumes." in result.stderr
     assert not (folder / "table.npz").exists()
     (folder / "interrupt").unlink()
     data = json.loads(retia("bench", "build", climb, "--quiet", "--json").stdout)
@@ -453,15 +455,15 @@ def test_a_table_of_part_of_a_space_is_refused(retia, write):
         "    return", '    if 0 < architecture["a"] < 4:\n        raise RuntimeError("it broke")\n    return'
     )
     error = retia("bench", "build", write("broken.py", broken), "--quiet", code=1).stderr
-    assert "A table holds a whole space, but" in error
-    assert "of 20 architectures were evaluated when the study stopped: too many failures" in error
+    assert "A table needs the whole space, but" in error
+    assert "of 20 architectures (too many failures)" in error
     real = CLIMB.replace("retia.Integer(0, 4)", "retia.Real(0.0, 4.0)")
     assert (
-        "at most 1,000,000 architectures, but that of real.py has inf"
+        "at most 1,000,000 architectures, and the space of real.py has inf"
         in retia("bench", "build", write("real.py", real), "--quiet", code=1).stderr
     )
     large = CLIMB.replace("retia.Integer(0, 4)", "retia.Integer(0, 400_000)")
     assert (
-        "that of large.py has 1,600,004"
+        "the space of large.py has 1,600,004"
         in retia("bench", "build", write("large.py", large), "--quiet", code=1).stderr
     )

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,37 @@ def test_options_replace_what_the_file_says(retia, toy, folder):
     assert not (folder / "retia.db").exists()
     data = json.loads(retia("best", "--storage", "other.db", "--json").stdout)
     assert (data["name"], data["seed"], data["trials"]["completed"]) == ("renamed", 7, 3)
+
+
+FILLED = """
+    import torch
+    from torch import nn
+
+    import retia
+
+
+    def fit(model):
+        return {"score": float(model.out_features)}
+
+
+    space = retia.ModelSpace(lambda: nn.Linear(2, retia.choice("width", [1, 2, 3])))
+    study = retia.Study(space, fit, maximize="score", name="filled")
+    strategy = retia.strategy.GridSearch()
+    trials = 3
+"""
+
+
+@pytest.mark.parametrize(("policy", "kept"), [(None, 1), ("none", 0), ("best", 1), ("all", 3)])
+def test_weights_are_kept_as_the_option_says(retia, write, policy, kept):
+    option = () if policy is None else ("--keep-weights", policy)
+    write("filled.py", FILLED)
+    assert json.loads(retia("run", "filled.py", *option, "--json").stdout)["trials"]["completed"] == 3
+    directories = [trial["directory"] for trial in json.loads(retia("trials", "--json").stdout)]
+    assert sum(Path(directory, "weights.safetensors").exists() for directory in directories) == kept
+
+
+def test_an_unknown_policy_of_weights_is_an_error(retia, toy):
+    assert "'none', 'best', 'front', 'all'" in retia("run", toy, "--keep-weights", "some", code=2).stderr
 
 
 def test_quiet_shows_no_progress(retia, toy):
@@ -95,7 +127,7 @@ def test_a_one_shot_search_retrains_its_winners_and_says_what_it_was_worth(retia
         "random architectures",
         "architectures that were retrained",
     }
-    assert "what SPOS was worth, by accuracy" in retia("run", "shot.py", "--quiet").stdout
+    assert "one-shot search with SPOS, by accuracy" in retia("run", "shot.py", "--quiet").stdout
     assert "train the winners too: retrain=5" in retia("run", "shot.py", "--control", code=1).stderr
 
 
@@ -105,7 +137,10 @@ def test_a_timeout_stops_the_study(retia, toy):
 
 def test_a_file_without_a_number_of_trials_needs_the_option(retia, write, toy):
     write("open.py", "from toy import study\n")
-    assert "open.py defines no `trials`: give --trials N" in retia("run", "open.py", code=1).stderr
+    assert (
+        "open.py defines no `trials`, the number of trials. Give --trials N"
+        in retia("run", "open.py", code=1).stderr
+    )
     assert "2 trials" in retia("run", "open.py", "--trials", 2).stdout
 
 
@@ -139,11 +174,11 @@ def test_set_replaces_fields_of_the_evaluator(retia, write):
 def test_set_of_an_unknown_field_lists_those_there_are(retia, write, toy):
     write("judged.py", JUDGE)
     assert (
-        "Judge has no field 'size'. Its fields are scale, word."
+        "Judge has no field 'size'. Set one of scale, word."
         in retia("run", "judged.py", "--set", "size=1", code=1).stderr
     )
     assert "replaces fields of a dataclass evaluator" in retia("run", toy, "--set", "size=1", code=1).stderr
-    assert "--set takes field=value, got 'size'" in retia("run", toy, "--set", "size", code=2).stderr
+    assert "--set must be field=value, got 'size'" in retia("run", toy, "--set", "size", code=2).stderr
 
 
 def test_classes_of_the_file_reach_the_workers(retia, write):
@@ -175,9 +210,9 @@ def test_main_is_called_with_the_options_that_are_given(retia, write, toy, folde
 def test_an_option_that_main_does_not_take_is_an_error(retia, write, toy):
     write("called.py", MAIN)
     error = retia("run", "called.py", "--seed", 3, code=1).stderr
-    assert "main() in called.py has no parameter 'seed' (it has: trials, storage, progress, width)." in error
+    assert "main() in called.py has no parameter 'seed'; it has trials, storage, progress, width." in error
     write("bare.py", "def main():\n    pass\n")
-    assert "(it has: none)" in retia("run", "bare.py", "--trials", 3, code=1).stderr
+    assert "it has no parameters" in retia("run", "bare.py", "--trials", 3, code=1).stderr
     write("any.py", "def main(**options):\n    print(sorted(options))\n")
     assert "['seed', 'trials']" in retia("run", "any.py", "--trials", 3, "--seed", 1).stdout
 
@@ -222,7 +257,7 @@ def test_check_says_what_it_checked(retia, toy, write):
     )
     write("bare.py", "def main():\n    pass\n")
     assert (
-        "main() in bare.py runs no study, which this command needs"
+        "main() in bare.py does not run a study, which this command needs"
         in retia("check", "bare.py", code=1).stderr
     )
     write("empty.py", "")

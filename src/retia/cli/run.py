@@ -1,4 +1,4 @@
-"""The commands that run a file of the user: run, check."""
+"""`retia run` and `retia check`: run or check a file of the user."""
 
 import dataclasses
 import json
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from retia.cli.options import json_option
+from retia.cli.options import default_storage, json_option
 from retia.cli.output import json_alone, print_json, say, show
-from retia.cli.user_code import UserFile, accepted, load_file, user_code
+from retia.cli.user_code import UserFile, load_file, require_parameters, user_code
 from retia.errors import EvaluationError, StudyError
 from retia.visible import visible
 
@@ -34,37 +34,42 @@ set_option = click.option(
 
 @click.command()
 @file_argument
-@click.option("--trials", type=click.IntRange(1), help="How many trials the study is to have in all.")
-@click.option("--workers", type=click.IntRange(1), help="How many processes evaluate.")
+@click.option("--trials", type=click.IntRange(1), help="Total number of trials of the study.")
+@click.option("--workers", type=click.IntRange(1), help="Number of worker processes.")
 @click.option(
     "--storage",
     metavar="FILE|URL",
-    help="Where the study is kept; the file's own, else RETIA_STORAGE, else retia.db.",
+    help="Storage of the study. Default: that of the file, RETIA_STORAGE or retia.db.",
 )
-@click.option("--name", help="The name of the study.")
-@click.option("--seed", type=int, help="Where the randomness comes from.")
-@click.option("--timeout", type=float, metavar="SECONDS", help="When to start no more trials.")
+@click.option("--name", help="Name of the study.")
+@click.option("--seed", type=int, help="Seed of the random numbers.")
+@click.option("--timeout", type=float, metavar="SECONDS", help="Time after which no trial starts.")
+@click.option(
+    "--keep-weights",
+    type=click.Choice(["none", "best", "front", "all"]),
+    help="Trials that keep the weights of their models. Default: front, the Pareto front and its parents.",
+)
 @set_option
 @click.option(
     "--retrain",
     type=click.IntRange(0),
     metavar="K",
-    help="Train the K best architectures of a one-shot method from scratch afterwards.",
+    help="Retrain the K best architectures of a one-shot method from scratch.",
 )
 @click.option(
-    "--control", is_flag=True, default=None, help="Run random search at the same budget as well, to compare."
+    "--control", is_flag=True, default=None, help="Also run random search with the same budget, to compare."
 )
 @click.option(
     "--retry-failed",
     is_flag=True,
     default=None,
-    help="Start the failed trials of the study again, before any other.",
+    help="Restart the failed trials of the study first.",
 )
 @click.option(
     "--force",
     is_flag=True,
     default=None,
-    help="Go on with a stored study though its space, evaluator or seed has changed.",
+    help="Continue a stored study whose space, evaluator or seed has changed.",
 )
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @json_option
@@ -74,8 +79,8 @@ def run(
 ) -> None:
     """Run the search that FILE defines.
 
-    FILE defines `study`, a retia.Study (and may define `strategy` and `trials`); or `main`, a function that
-    is called with those of the options that are given, under their names. The same command again resumes.
+    FILE defines `study`, a retia.Study, and optionally `strategy` and `trials`; or `main`, a function that
+    is called with the given options as keyword arguments. The same command again resumes.
     """
     given = {name: value for name, value in options.items() if value is not None}
     values = parse_settings(settings)
@@ -93,10 +98,10 @@ def run(
 @set_option
 @json_option
 def check(file: Path, settings: tuple[str, ...], as_json: bool) -> None:
-    """Try what FILE defines, without training.
+    """Check the search that FILE defines, without training.
 
-    Builds the baseline and a few random architectures, and runs them on torch's meta device, so that parts
-    that don't fit are found before a search is.
+    Builds the baseline and a few random architectures, and runs them on torch's meta device, to find parts
+    that do not fit before a search.
     """
     import retia
     from retia.searching import with_costs
@@ -113,12 +118,12 @@ def check(file: Path, settings: tuple[str, ...], as_json: bool) -> None:
 
 
 def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
-    """Read `--set field=value`: the value as JSON, or as text if it is not JSON."""
+    """Parse `--set field=value`: the value as JSON, or as text if it is not JSON."""
     values: dict[str, Any] = {}
     for setting in settings:
         field, sign, text = setting.partition("=")
         if not sign or not field.isidentifier():
-            msg = f"--set takes field=value, got {setting!r}."
+            msg = f"--set must be field=value, got {setting!r}. Write for example --set epochs=5."
             raise click.UsageError(msg)
         try:
             values[field] = json.loads(text)
@@ -130,24 +135,23 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
 def study_of(
     loaded: UserFile, *, given: Mapping[str, Any] | None = None, values: Mapping[str, Any] | None = None
 ) -> "Study":
-    """Return the study that a file defines, or that its `main` would run, with the options of the command
-    line instead of its own.
+    """Return the study of a file, or of its `main`, with the options of the command line.
 
     Raises:
-        StudyError: If the file defines no study and no `main` that runs one.
+        StudyError: If the file defines neither a study nor a `main` that runs one.
     """
     from retia.study import Study, defined_by
 
     study, options = loaded.get("study"), {**(values or {})}
     if study is None:
         main = main_of(loaded)
-        accepted(main, options, loaded.path)
+        require_parameters(main, options, loaded.path)
         with user_code(loaded.path):
             study = defined_by(lambda: main(**options))
         values = {}
         if study is None:
             msg = (
-                f"main() in {loaded.path.name} runs no study, which this command needs. "
+                f"main() in {loaded.path.name} does not run a study, which this command needs. "
                 "Call retia.search or Study.run in it, or define `study`, a retia.Study."
             )
             raise StudyError(msg)
@@ -161,10 +165,10 @@ def study_of(
 
 
 def main_of(loaded: UserFile) -> Callable[..., Any]:
-    """Return the function `main` of a file that defines no study.
+    """Return the function `main` of a file without a study.
 
     Raises:
-        StudyError: If there is no such function.
+        StudyError: If the file does not define `main`.
     """
     main = loaded.get("main")
     if not callable(main):
@@ -178,46 +182,40 @@ def main_of(loaded: UserFile) -> Callable[..., Any]:
 
 
 def configured(study: "Study", given: Mapping[str, Any], values: Mapping[str, Any]) -> "Study":
-    """Return the study with another storage, name, seed, or other fields of its evaluator.
+    """Return the study with the options `given`, and with the fields `values` of its evaluator.
 
     Raises:
-        EvaluationError: If the evaluator has no such field.
+        EvaluationError: If the evaluator is not a dataclass, or lacks a field of `values`.
     """
-    changes: dict[str, Any] = {
-        name: given[name] for name in ("storage", "name", "seed", "force") if name in given
-    }
+    replaced = ("storage", "name", "seed", "force", "keep_weights")
+    changes: dict[str, Any] = {name: given[name] for name in replaced if name in given}
     if values:
         evaluator = study.spec.judge
         if not dataclasses.is_dataclass(evaluator) or isinstance(evaluator, type):
             msg = (
-                "--set replaces fields of a dataclass evaluator such as Classification; "
-                f"this one is {evaluator!r}, which has no fields. Leave --set out."
+                "--set replaces fields of a dataclass evaluator such as Classification, "
+                f"got the evaluator {evaluator!r}. Leave --set out."
             )
             raise EvaluationError(msg)
         fields = [field.name for field in dataclasses.fields(evaluator) if field.init]
         if unknown := [name for name in values if name not in fields]:
-            msg = (
-                f"{type(evaluator).__name__} has no field '{unknown[0]}'. Its fields are {', '.join(fields)}."
-            )
+            msg = f"{type(evaluator).__name__} has no field '{unknown[0]}'. Set one of {', '.join(fields)}."
             raise EvaluationError(msg)
         changes["evaluator"] = dataclasses.replace(evaluator, **values)
     return study.replace(**changes) if changes else study
 
 
 def _run_study(loaded: UserFile, given: dict[str, Any], values: dict[str, Any], *, quiet: bool) -> "Study":
-    import os
-
-    from retia.cli.options import DEFAULT_STORAGE
     from retia.searching import run_search
     from retia.strategy import RegularizedEvolution
 
     defined = study_of(loaded)
     if defined.storage is None:
-        given.setdefault("storage", os.environ.get("RETIA_STORAGE", DEFAULT_STORAGE))
+        given.setdefault("storage", default_storage())
     trials = given.get("trials", loaded.get("trials"))
     if not isinstance(trials, int):
         msg = (
-            f"How many trials? {loaded.path.name} defines no `trials`: give --trials N, "
+            f"{loaded.path.name} defines no `trials`, the number of trials. Give --trials N, "
             "or write trials = 50 in it."
         )
         raise StudyError(msg)
@@ -242,7 +240,7 @@ def _run_study(loaded: UserFile, given: dict[str, Any], values: dict[str, Any], 
 
 def _run_main(loaded: UserFile, options: dict[str, Any]) -> Any:
     main = main_of(loaded)
-    accepted(main, options, loaded.path)
+    require_parameters(main, options, loaded.path)
     with user_code(loaded.path):
         return main(**options)
 
@@ -261,9 +259,9 @@ def _finish(ctx: click.Context, study: Any, *, as_json: bool) -> None:
         show(summary(study))
     if study.stop_reason == INTERRUPTED:
         where = (
-            f"what has ended is in '{study.storage}': the same command resumes"
+            f"finished trials are in '{study.storage}'; the same command resumes"
             if study.storage
-            else "it was in memory only: give --storage to keep one"
+            else "the study was in memory only; give --storage to keep the next one"
         )
         say(f"interrupted; {where}.", error=True, colour="yellow")
         ctx.exit(INTERRUPTED_CODE)

@@ -8,7 +8,15 @@ import pytest
 from rich.console import Console
 
 from retia.errors import StudyError
-from retia.report import honesty, honesty_table, overview, plot_honesty, rank_correlation, save_plots, summary
+from retia.report import (
+    one_shot_report,
+    one_shot_table,
+    overview,
+    plot_one_shot,
+    rank_correlation,
+    save_plots,
+    summary,
+)
 from retia.space import Integer, SearchSpace
 from retia.strategy import Random
 from retia.study import Study, architecture_evaluator, run_control, run_retrained
@@ -100,12 +108,12 @@ def test_perfect_agreement_of_a_few_is_no_certainty():
 def test_one_score_for_all_has_no_rank_correlation():
     one = rank_correlation("things", [(1.0, float(i)) for i in range(6)])
     assert math.isnan(one.tau)
-    assert "which one side scores alike" in str(one)
+    assert "whose scores are equal on one side" in str(one)
 
 
 def test_everything_that_is_known_of_a_search():
     study = searched()
-    found = honesty(study)
+    found = one_shot_report(study)
     assert found.method == "Method"
     at_random, winners = found.correlations
     drawn = [trial.architecture["x"] for trial in study.control.trials]
@@ -125,7 +133,7 @@ def test_everything_that_is_known_of_a_search():
 
 
 def test_the_table_answers_each_question():
-    text = text_of(honesty_table(searched()))
+    text = text_of(one_shot_table(searched()))
     assert "0.87 (95 %: " in text
     assert "among the 6 architectures that were retrained" in text
     assert "6 retrained after" in text
@@ -135,12 +143,12 @@ def test_the_table_answers_each_question():
 
 
 def test_what_was_not_measured_says_how_to_measure_it():
-    text = text_of(honesty_table(searched(retrain=0, control=0, method=OneShot([None, None]))))
-    assert "not measured: no model was trained alone (retrain=5, control=True)" in text
-    assert "not compared (retrain=5, control=True)" in text
+    text = text_of(one_shot_table(searched(retrain=0, control=0, method=OneShot([None, None]))))
+    assert "not measured; pass retrain=5, control=True to train models alone" in text
+    assert "not compared; pass retrain=5, control=True" in text
     assert "Method samples without preference" in text
     assert (
-        honesty(searched(retrain=0)).against_random is None
+        one_shot_report(searched(retrain=0)).against_random is None
     )  # the supernet's scores are no match for random search's
 
 
@@ -148,7 +156,7 @@ def test_it_is_part_of_every_report_of_a_stored_one_shot_search(tmp_path):
     searched(storage=tmp_path / "s.db")
     study = Study.open(tmp_path / "s.db")
     text = text_of(summary(study))
-    assert "what Method was worth, by score" in text
+    assert "one-shot search with Method, by score" in text
     assert "retrained" in text
     told = json.loads(json.dumps(overview(study)))["one_shot"]
     assert [one["among"] for one in told["rank_correlations"]] == [
@@ -160,22 +168,22 @@ def test_it_is_part_of_every_report_of_a_stored_one_shot_search(tmp_path):
 
 
 def test_the_plot_has_a_point_for_each_pair_and_the_entropy():
-    figure = plot_honesty(searched())
+    figure = plot_one_shot(searched())
     scores, entropy = figure.axes
     assert [len(points.get_offsets()) for points in scores.collections] == [12, 6]
     assert entropy.lines[0].get_ydata().tolist() == [1.0, 0.8, 0.25]
-    nothing = plot_honesty(searched(retrain=0, control=0, method=OneShot([])))
+    nothing = plot_one_shot(searched(retrain=0, control=0, method=OneShot([])))
     assert [text.get_text() for axes in nothing.axes for text in axes.texts] == [
         "no model was trained alone",
         "Method samples without preference",
     ]
 
 
-def test_a_study_of_trained_models_has_nothing_to_be_honest_about():
+def test_a_study_of_trained_models_has_no_one_shot_report():
     study = Study(SPACE, alone, maximize="score")
     study.run(Random(), trials=3)
-    assert honesty(study) is None
+    assert one_shot_report(study) is None
     assert overview(study)["one_shot"] is None
-    for asked in (honesty_table, plot_honesty):
+    for asked in (one_shot_table, plot_one_shot):
         with pytest.raises(StudyError, match="were not scored by a supernet"):
             asked(study)

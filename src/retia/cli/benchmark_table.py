@@ -1,14 +1,13 @@
-"""The command that makes a tabular benchmark of one's own."""
+"""`retia bench build`: make your own tabular benchmark."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from retia.cli.options import DEFAULT_STORAGE, json_option
+from retia.cli.options import default_storage, json_option
 from retia.cli.output import json_alone, print_json, say
-from retia.cli.running import study_of
+from retia.cli.run import INTERRUPTED_CODE, study_of
 from retia.cli.user_code import UserFile, load_file, user_code
 from retia.errors import StudyError
 
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["build"]
 
 MOST = 1_000_000
-"""How many architectures a table may have."""
-INTERRUPTED_CODE = 130
+"""The maximum number of architectures of a table."""
 
 
 @click.command()
@@ -30,18 +28,18 @@ INTERRUPTED_CODE = 130
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("table.npz"),
     show_default=True,
-    help="The table to write.",
+    help="Path of the table.",
 )
 @click.option(
     "--seeds",
     type=click.IntRange(2),
-    help="Evaluate every architecture so often: the table has the means, and spreads as _sd.",
+    help="Number of evaluations of each architecture; the table has means, and deviations as _sd.",
 )
-@click.option("--workers", type=click.IntRange(1), help="How many processes evaluate.")
+@click.option("--workers", type=click.IntRange(1), help="Number of worker processes.")
 @click.option(
     "--storage",
     metavar="FILE|URL",
-    help="Where the study is kept; the file's own, else RETIA_STORAGE, else retia.db.",
+    help="Storage of the study. Default: that of the file, RETIA_STORAGE or retia.db.",
 )
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @json_option
@@ -58,11 +56,9 @@ def build(
 ) -> None:
     """Make a benchmark of a whole space.
 
-    Evaluates every architecture of the space of the study that FILE defines.
-
-    FILE defines `study`, a retia.Study, and may define `epochs`, how long an evaluation trains, and
-    `reference`. The same command again resumes. Compare strategies on the table with: retia bench --space
-    table.npz.
+    FILE defines `study`, a retia.Study, and may define `epochs`, the number of training epochs of an
+    evaluation, and `reference`. Every architecture of the study's space is evaluated. The same command again
+    resumes. To compare strategies on the table, use retia bench --space table.npz.
     """
     from retia.benchmark import write_table
     from retia.study import INTERRUPTED
@@ -71,11 +67,8 @@ def build(
         loaded = load_file(file)
         study = _evaluated(loaded, storage, seeds, workers, quiet=quiet)
         if study.stop_reason == INTERRUPTED:
-            say(
-                f"interrupted; what has ended is in '{study.storage}': the same command resumes.",
-                error=True,
-                colour="yellow",
-            )
+            msg = f"interrupted; finished trials are in '{study.storage}'; the same command resumes."
+            say(msg, error=True, colour="yellow")
             ctx.exit(INTERRUPTED_CODE)
         failed = study.history.count("failed")
         benchmark = _table(study, loaded)
@@ -83,11 +76,8 @@ def build(
     if as_json:
         print_json({**benchmark.describe(), "failed": failed, "path": str(path)})
         return
-    note = (
-        f", without {failed} that failed (retia trials --storage {study.storage} --name {study.name})"
-        if failed
-        else ""
-    )
+    listing = f"retia trials --storage {study.storage} --name {study.name}"
+    note = f", without {failed} that failed ({listing})" if failed else ""
     say(
         f"{path}: {len(benchmark):,} architectures{note}; the best {benchmark.objective} is "
         f"{benchmark.optimum():.6g}."
@@ -97,7 +87,7 @@ def build(
 def _evaluated(
     loaded: UserFile, storage: str | None, seeds: int | None, workers: int | None, *, quiet: bool
 ) -> "Study":
-    """Return the study with the whole of its space evaluated, unless it was interrupted."""
+    """Return the study after every architecture was evaluated, or after an interrupt."""
     import retia
     from retia.report import Progress
     from retia.searching import with_costs
@@ -107,7 +97,7 @@ def _evaluated(
     study = study_of(loaded, given={} if storage is None else {"storage": storage})
     changes: dict[str, Any] = {}
     if study.storage is None:
-        changes["storage"] = os.environ.get("RETIA_STORAGE", DEFAULT_STORAGE)
+        changes["storage"] = default_storage()
     with user_code(loaded.path):
         if seeds is not None:
             changes["evaluator"] = Repeated(study.spec.judge, seeds)
@@ -115,9 +105,8 @@ def _evaluated(
         size = study.space.size()
         if size > MOST:
             msg = (
-                f"A table holds a whole space of at most {MOST:,} architectures, "
-                f"but that of {loaded.path.name} has {size:,}. Make it smaller; "
-                "of a real interval take a few values."
+                f"A table has at most {MOST:,} architectures, and the space of {loaded.path.name} has "
+                f"{size:,}. Make the space smaller; replace a real interval by a few values."
             )
             raise StudyError(msg)
         retia.check(study)
@@ -128,15 +117,15 @@ def _evaluated(
     ended = sum(study.history.count(state) for state in ("completed", "failed", "infeasible"))
     if ended < size and reason != INTERRUPTED:
         msg = (
-            f"A table holds a whole space, but {ended:,} of {size:,} architectures were evaluated when the "
-            f"study stopped: {reason}. Mend {loaded.path.name}, and run the command again."
+            f"A table needs the whole space, but the study stopped after {ended:,} of {size:,} architectures "
+            f"({reason}). Correct {loaded.path.name}, and run the command again."
         )
         raise StudyError(msg)
     return study
 
 
 def _table(study: "Study", loaded: UserFile) -> "Benchmark":
-    """Return the benchmark; what the file does not say of the training, the evaluator does."""
+    """Return the benchmark; defaults of the file's `epochs` and settings come from the evaluator."""
     from retia.benchmark import table_of
 
     epochs = loaded.get("epochs") or study.spec.capabilities.full_fidelity or 1
