@@ -53,7 +53,7 @@ def test_the_page_of_benchmarks(tmp_path, monkeypatch, capsys):
     assert (
         names["comparison"].standings["local"].final.mean < names["comparison"].standings["random"].final.mean
     )
-    assert "Friedman: p = " in capsys.readouterr().out
+    assert "Friedman test: p = " in capsys.readouterr().out
 
 
 def test_the_page_of_evaluators(tmp_path, monkeypatch, moves_generators):

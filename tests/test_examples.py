@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import retia
-from retia.testing import check_evaluator, check_one_shot, check_strategy, check_supernet
+from retia.testing import EVALUATOR_LAWS, ONE_SHOT_LAWS, STRATEGY_LAWS, SUPERNET_LAWS, assert_laws
 
 ROOT = Path(__file__).parents[1]
 
@@ -110,7 +110,7 @@ def test_one_shot(capsys):
     assert len(study.retrained.trials) >= 1
     assert len(evolved.trials) == 15
     out = capsys.readouterr().out
-    assert "what DARTS was worth, by accuracy" in out
+    assert "one-shot search with DARTS, by accuracy" in out
     assert "by evolution: {'width': " in out
 
 
@@ -158,7 +158,7 @@ def test_a_strategy_is_added():
     example = loaded("extend_strategy")
     found = [example.main(seed).best.architecture for seed in range(5)]
     assert found == [{"x": 9, "y": 2, "z": 14}] * 5  # random search finds it once in 12 seeds
-    check_strategy(example.Elite)
+    assert_laws(STRATEGY_LAWS, example.Elite)
 
 
 def test_an_elastic_layer_is_added():
@@ -170,14 +170,14 @@ def test_an_elastic_layer_is_added():
     values, gates = x @ supernet.model.full("weight")[:2].T, x @ supernet.model.full("weight")[3:5].T
     assert torch.allclose(supernet(x), values * gates.sigmoid())
     space = retia.ModelSpace(lambda: example.Gated(4, retia.choice("outputs", [2, 3, 5])))
-    check_supernet(space, torch.ones(5, 4))
+    assert_laws(SUPERNET_LAWS, space, torch.ones(5, 4))
 
 
 def test_a_one_shot_method_is_added():
     example = loaded("extend_one_shot")
     ranking = [architecture["dropout"] for architecture in example.main()]
     assert ranking == [0.0, 0.5, 0.9]  # the more dropout, the higher the held-out loss
-    check_one_shot(example.MeanLoss)
+    assert_laws(ONE_SHOT_LAWS, example.MeanLoss)
 
 
 def test_an_evaluator_is_added():
@@ -188,7 +188,7 @@ def test_an_evaluator_is_added():
     assert min(errors["identity"], errors["tanh"]) > 0.01
     x = torch.eye(3)
     space = retia.ModelSpace(example.net)
-    check_evaluator(lambda: example.LeastSquares(x, x[:, :1]), space)
+    assert_laws(EVALUATOR_LAWS, lambda: example.LeastSquares(x, x[:, :1]), space)
     identity = space.validate({"act": "identity"})
     x = torch.tensor([[1.0], [2.0], [3.0]])  # y = w x fits y = (1, 2, 2) best with w = 11 / 14
     error = example.LeastSquares(x, torch.tensor([[1.0], [2.0], [2.0]]))(identity, retia.Run(space))["error"]

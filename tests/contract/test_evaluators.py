@@ -13,7 +13,7 @@ from retia.nn import ModelSpace
 from retia.oneshot import SPOS
 from retia.space import Real, choice
 from retia.study import Repeated, architecture_evaluator, evaluator
-from retia.testing import EVALUATOR_LAWS, ConstantEvaluator, check_evaluator, example_space
+from retia.testing import EVALUATOR_LAWS, ConstantEvaluator, assert_laws, example_space
 from retia.testing import evaluators as laws
 from retia.trial import Capabilities
 
@@ -122,5 +122,5 @@ def test_a_wrong_evaluator_is_found(value, law, says, moves_generators):
 
 
 def test_the_message_names_the_law(moves_generators):
-    with pytest.raises(AssertionError, match="The evaluator breaks the law 'metrics_are_finite_numbers'"):
-        check_evaluator(lambda: Wrong(lambda _: {}), example_space())
+    with pytest.raises(AssertionError, match="The law 'metrics_are_finite_numbers' is broken"):
+        assert_laws(EVALUATOR_LAWS, lambda: Wrong(lambda _: {}), example_space())

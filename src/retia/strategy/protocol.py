@@ -16,7 +16,7 @@ class Strategy(Protocol):
 
     An optional method `capabilities() -> StrategyCapabilities` returns what else the strategy can do.
 
-    Laws, which `retia.testing.check_strategy` checks:
+    Laws (`retia.testing.STRATEGY_LAWS`):
 
     - Every proposal is an architecture of the space.
     - A strategy keeps only caches: a fresh instance with the same arguments returns the same proposals. So a

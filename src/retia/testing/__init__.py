@@ -1,6 +1,6 @@
-"""Laws that every implementation of a protocol must pass, and fakes that misbehave."""
+"""Laws for the implementations of retia's protocols, and fakes that misbehave, for your tests."""
 
-from retia.testing.evaluators import EVALUATOR_LAWS, EvaluatorLaw, MakeEvaluator, check_evaluator
+from retia.testing.evaluators import EVALUATOR_LAWS, EvaluatorLaw, MakeEvaluator
 from retia.testing.executors import EXECUTOR_LAWS, ExecutorLaw, MakeExecutor
 from retia.testing.fakes import (
     ConstantEvaluator,
@@ -10,7 +10,8 @@ from retia.testing.fakes import (
     RepeatingStrategy,
     ReturningEvaluator,
 )
-from retia.testing.one_shot import ONE_SHOT_LAWS, MakeOneShot, OneShotLaw, check_one_shot
+from retia.testing.laws import assert_laws
+from retia.testing.one_shot import ONE_SHOT_LAWS, MakeOneShot, OneShotLaw
 from retia.testing.storage import (
     RECORD_LAWS,
     SHARED_RECORD_LAWS,
@@ -19,8 +20,8 @@ from retia.testing.storage import (
     example_header,
     example_trial,
 )
-from retia.testing.strategies import STRATEGY_LAWS, MakeStrategy, StrategyLaw, check_strategy, example_space
-from retia.testing.supernets import SUPERNET_LAWS, SupernetLaw, check_supernet
+from retia.testing.strategies import STRATEGY_LAWS, MakeStrategy, StrategyLaw, example_space
+from retia.testing.supernets import SUPERNET_LAWS, SupernetLaw
 
 __all__ = [
     "EVALUATOR_LAWS",
@@ -47,10 +48,7 @@ __all__ = [
     "ReturningEvaluator",
     "StrategyLaw",
     "SupernetLaw",
-    "check_evaluator",
-    "check_one_shot",
-    "check_strategy",
-    "check_supernet",
+    "assert_laws",
     "example_header",
     "example_space",
     "example_trial",

@@ -7,7 +7,7 @@ of a space that the evaluator can judge:
     def test_evaluator(law):
         law(lambda: MyEvaluator(epochs=1), ModelSpace(Net))
 
-`check_evaluator(make_evaluator, space)` checks all of them. A function such as `fit(model)` is adapted.
+`assert_laws(EVALUATOR_LAWS, make_evaluator, space)` checks all. A function such as `fit(model)` is adapted.
 """
 
 import json
@@ -21,10 +21,9 @@ from retia.rng import stream
 from retia.space import Architecture, SearchSpace
 from retia.strategy import Random
 from retia.study import Study, as_evaluator
-from retia.testing.laws import check_laws
 from retia.trial import Evaluator, Run, capabilities_of
 
-__all__ = ["EVALUATOR_LAWS", "EvaluatorLaw", "MakeEvaluator", "check_evaluator"]
+__all__ = ["EVALUATOR_LAWS", "EvaluatorLaw", "MakeEvaluator"]
 
 MakeEvaluator: TypeAlias = Callable[[], Any]
 """Makes a new evaluator, or returns a function that is adapted as one."""
@@ -107,19 +106,6 @@ EVALUATOR_LAWS: tuple[EvaluatorLaw, ...] = (
     a_study_of_it_ends,
 )
 """What holds for every evaluator."""
-
-
-def check_evaluator(make_evaluator: MakeEvaluator, space: SearchSpace) -> None:
-    """Check an evaluator against every law.
-
-    Args:
-        make_evaluator: Makes a new instance with the same arguments each time.
-        space: Space of architectures that the evaluator can judge, none of them infeasible.
-
-    Raises:
-        AssertionError: If a law is broken. The message names the law.
-    """
-    check_laws("evaluator", EVALUATOR_LAWS, make_evaluator, space)
 
 
 def _architectures(make_evaluator: MakeEvaluator, space: SearchSpace) -> list[Architecture]:

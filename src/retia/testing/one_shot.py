@@ -6,7 +6,8 @@ Each law is a function of `make_method`, which makes a new instance with the sam
     def test_method(law):
         law(lambda: MyMethod(paths=2))
 
-`check_one_shot(make_method)` checks all of them. They train small supernets for a few epochs.
+`assert_laws(ONE_SHOT_LAWS, make_method)` checks all of them. They train small supernets for a few epochs,
+so `epochs` of the method must be None.
 """
 
 import json
@@ -26,10 +27,10 @@ from retia.oneshot import OneShot, Penalty, SupernetEvaluator
 from retia.rng import stream
 from retia.space import Architecture
 from retia.study import Study
-from retia.testing.laws import check_laws, unmoved_generators
+from retia.testing.generators import unmoved_generators
 from retia.trial import History, Objective, Run, Trial
 
-__all__ = ["ONE_SHOT_LAWS", "MakeOneShot", "OneShotLaw", "check_one_shot"]
+__all__ = ["ONE_SHOT_LAWS", "MakeOneShot", "OneShotLaw"]
 
 MakeOneShot: TypeAlias = Callable[[], OneShot]
 """Makes a new method, with the same arguments each time."""
@@ -147,18 +148,6 @@ ONE_SHOT_LAWS: tuple[OneShotLaw, ...] = (
     a_search_exhausts_a_small_space,
 )
 """What holds for every one-shot method."""
-
-
-def check_one_shot(make_method: MakeOneShot) -> None:
-    """Check a one-shot method against every law.
-
-    Args:
-        make_method: Makes a new method, with the same arguments each time. Its `epochs` must be None.
-
-    Raises:
-        AssertionError: If a law is broken. The message names the law.
-    """
-    check_laws("one-shot method", ONE_SHOT_LAWS, make_method)
 
 
 class _Absolute(nn.Module):
