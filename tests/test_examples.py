@@ -29,7 +29,7 @@ README = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encod
 
 def test_the_search_of_the_readme(tmp_path):
     block = README[0]
-    assert len([line for line in block.splitlines() if line.strip()]) < 15
+    assert len([line for line in block.splitlines() if line.strip()]) < 18
     short = block.replace("trials=20", "trials=3").replace("epochs=5", "epochs=1")
     assert short != block
     (tmp_path / "readme.py").write_text(
