@@ -217,6 +217,7 @@ class OneShot(ABC):
             path=None if run.directory is None else run.directory / "supernet.safetensors",
             report=run.report,
         ).run()
+        supernet.activate(supernet.architecture)  # this ends the mixture of the last training step
         # What it keeps is a cache: whoever prepares again gets the same from the checkpoint.
         object.__setattr__(self, "_session", session)
         object.__setattr__(self, "_ranking", _Ranking(session.ranked()))

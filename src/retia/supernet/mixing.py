@@ -88,7 +88,6 @@ class Mixing:
                 self._layers.setdefault(module.label, []).append(module)
         self._targets = [target for slot in slots.all for target in _targets(slot, domains)]
         self._tables: dict[tuple[int, Any], tuple[Tensor, list[bool]]] = {}
-        self._mixed = False
 
     def obstacle(self, label: str) -> str | None:
         """Return why a parameter can't be mixed, as what is said of it; None if it can."""
@@ -110,7 +109,7 @@ class Mixing:
         return int(self._domains[label].size)
 
     def apply(self, mixtures: Mapping[str, Mixture], values: Mapping[str, Value]) -> None:
-        """Mix the choices of some labels, for which there is no obstacle.
+        """Mix the choices of some labels, for which there is no obstacle, in a model without a mixture.
 
         Args:
             mixtures: The mixtures by label.
@@ -119,8 +118,6 @@ class Mixing:
         Raises:
             SupernetError: If a size is not largest at the greatest values.
         """
-        self.clear()
-        self._mixed = True
         # Everything runs at its greatest; what lies under a choice has a value, whichever way the choice
         # goes.
         filled: dict[str, Value] = {label: domain.default for label, domain in self._domains.items()}
@@ -141,9 +138,7 @@ class Mixing:
                 target.receive(expected[key], possible)
 
     def clear(self) -> None:
-        """Mix nothing any more."""
-        if not self._mixed:
-            return
+        """Remove the mixture from the model."""
         for module in self._model.modules():
             if isinstance(module, MixedLayer):
                 module.mixture = None
@@ -151,7 +146,6 @@ class Mixing:
                 module.weights = None
             elif isinstance(module, Elastic):
                 module.masks = {}
-        self._mixed = False
 
     def _table(
         self, target: _Target, mixed: tuple[str, ...], filled: Mapping[str, Value]

@@ -86,6 +86,7 @@ class Supernet(nn.Module):
         self.space = space
         checked = check_supernet(space, example, kernel_transform=kernel_transform)
         self._surplus = checked.surplus
+        self._mixed = False
         with uncollected():  # nothing that a collection could free
             assembly = assemble(space, device, seed, kernel_transform=kernel_transform, orders=checked.orders)
             if checked.constants:
@@ -146,6 +147,8 @@ class Supernet(nn.Module):
                     f"got {tuple(given[label].weights.shape)}."
                 )
                 raise SupernetError(msg)
+        self._unmix()
+        self._mixed = True
         self.mixing.apply(given, self.architecture.unwrapped)
 
     @cached_property
@@ -243,10 +246,14 @@ class Supernet(nn.Module):
             self._fill()
 
     def __getstate__(self) -> dict[str, Any]:
-        # What can be mixed is found again in a copy, among modules of its own.
+        # A copy finds again what can be mixed, in its own modules. A mixture is part of the copy.
         return {name: value for name, value in vars(self).items() if name != "mixing"}
 
     def _fill(self) -> None:
-        if "mixing" in vars(self):
-            self.mixing.clear()
+        self._unmix()
         self.slots.fill(self.architecture.unwrapped)
+
+    def _unmix(self) -> None:
+        if self._mixed:
+            self.mixing.clear()
+            self._mixed = False
