@@ -115,16 +115,15 @@ class Loop:
         found: dict[str, float] = {}
         batches: list[Batch] = []
         step = (epoch - 1) * steps
-        with self.curriculum.train.rewound():
-            for batch in self.curriculum.epoch(epoch):
-                batches.append(batch)
-                if len(batches) == per_step:
-                    found = {**found, **self._step(step, epoch, batches, scaler)}
-                    if "loss" in found:
-                        losses.append(found.pop("loss"))
-                    for schedule in schedules:
-                        schedule.step()
-                    batches, step = [], step + 1
+        for batch in self.curriculum.epoch(epoch):
+            batches.append(batch)
+            if len(batches) == per_step:
+                found = {**found, **self._step(step, epoch, batches, scaler)}
+                if "loss" in found:
+                    losses.append(found.pop("loss"))
+                for schedule in schedules:
+                    schedule.step()
+                batches, step = [], step + 1
         if not losses:
             msg = (
                 f"No target of the training data counts in epoch {epoch}, so there is no loss. "
