@@ -18,9 +18,11 @@ import retia
 from retia.errors import EvaluationError, SpaceError, StorageError, StudyError, TrainingDiverged
 from retia.evaluate import Classification
 from retia.nn import ModelSpace
-from retia.oneshot import DARTS, SPOS, FairNAS, Penalty
+from retia.oneshot import DARTS, ENAS, SPOS, FairNAS, Penalty, Sandwich
+from retia.rng import stream_seed
 from retia.strategy import RegularizedEvolution
 from retia.study import Study
+from retia.supernet import Supernet
 from retia.trial import Capabilities, Run
 
 
@@ -140,7 +142,7 @@ def test_an_interrupted_training_goes_on_to_the_same_losses(tmp_path):
 
 def test_adam_and_accumulation_go_on_too(tmp_path):
     settings = {"optimizer": "adamw", "schedule": "cosine", "clip_norm": 1.0}
-    method = SPOS(lessons_per_step=2)
+    method = SPOS(batches_per_step=2)
     whole, _ = trained(method, evaluator(**settings))
 
     def stop(metrics, step):
@@ -161,7 +163,7 @@ from retia.nn import ModelSpace
 from retia.oneshot import SPOS
 from retia.trial import Run
 told = []
-scored = SPOS(lessons_per_step=2).prepare(evaluator(), Run(ModelSpace(Net), seed=3, listener=lambda metrics, step: told.append(metrics["supernet_loss"])))
+scored = SPOS(batches_per_step=2).prepare(evaluator(), Run(ModelSpace(Net), seed=3, listener=lambda metrics, step: told.append(metrics["supernet_loss"])))
 if torch.distributed.get_rank() == 0:
     print(json.dumps([told, [float(p.double().sum()) for p in scored.supernet.parameters()]]))
 torch.distributed.destroy_process_group()
@@ -169,7 +171,7 @@ torch.distributed.destroy_process_group()
 
 
 def test_two_processes_train_as_one_does(tmp_path):
-    told, scored = trained(SPOS(lessons_per_step=2))
+    told, scored = trained(SPOS(batches_per_step=2))
     (tmp_path / "train.py").write_text(textwrap.dedent(SCRIPT).format(folder=os.path.dirname(__file__)))
     command = [
         sys.executable,
@@ -288,8 +290,6 @@ def test_what_can_not_be_trained_is_refused_before_training():
         EvaluationError, match=r"A batch of 500 is larger than the training data with 64 samples"
     ):
         SPOS().train(ModelSpace(Net), evaluator(batch_size=500))
-    with pytest.raises(EvaluationError, match=r"A step takes 8 batches of 16, and the training data has 4"):
-        SPOS(lessons_per_step=8).train(ModelSpace(Net), evaluator())
     with pytest.raises(SpaceError, match=r"the space \(SearchSpace\) builds no models"):
         SPOS().train(retia.SearchSpace({"x": retia.Integer(0, 1)}), evaluator())
     with pytest.raises(EvaluationError, match=r"The model returns 1 scores|score for each class"):
@@ -425,12 +425,52 @@ def trained_tagger(method, data, **settings):
 )
 def test_batches_of_uneven_counts_give_the_gradients_of_all_together(counted):
     (whole, one), (parts, several) = (
-        trained_tagger(SPOS(lessons_per_step=16 // size), tagged(counted), batch_size=size)
+        trained_tagger(SPOS(batches_per_step=16 // size), tagged(counted), batch_size=size)
         for size in (16, 2)
     )
     assert parts[0]["supernet_loss"] == pytest.approx(whole[0]["supernet_loss"], rel=1e-5)
     for a, b in zip(one.supernet.parameters(), several.supernet.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_steps_accumulate_gradients_as_the_training_says():
+    x, y = tagged([5] * 16)
+    batches = [(x[i : i + 2], y[i : i + 2]) for i in range(0, 14, 2)]
+    told, scored = trained_tagger(
+        SPOS(), batches, accumulate=3, epochs=2, momentum=0.0, weight_decay=0.0, lr=0.1
+    )
+    space = ModelSpace(Tagger)
+    model = Supernet(space, seed=stream_seed(3, "weights")).subnet(space.default())
+    losses = []
+    for step in [(0, 6), (6, 12), (12, 14)] * 2:
+        part = slice(*step)
+        loss = nn.functional.cross_entropy(model(x[part]).flatten(0, 1), y[part].flatten())
+        losses.append(float(loss.detach()))
+        gradients = torch.autograd.grad(loss, list(model.parameters()))
+        with torch.no_grad():
+            for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+                parameter -= 0.1 * gradient
+    found = [epoch["supernet_loss"] for epoch in told]
+    assert found == pytest.approx([sum(losses[:3]) / 3, sum(losses[3:]) / 3], rel=1e-5)
+    for name, tensor in scored.supernet.extract(space.default()).items():
+        torch.testing.assert_close(tensor, model.state_dict()[name])
+
+
+@pytest.mark.parametrize(
+    "method", [SPOS(), FairNAS(), Sandwich(), DARTS(), ENAS()], ids=lambda one: type(one).__name__
+)
+def test_accumulation_of_the_training_is_the_default_of_every_method(method):
+    by_training, by_method, without = (
+        trained(dataclasses.replace(method, batches_per_step=own), evaluator(accumulate=accumulate))
+        for own, accumulate in ((None, 2), (2, 1), (None, 1))
+    )
+    assert by_training[0] == by_method[0] != without[0]
+
+
+def test_patience_has_no_effect_and_gives_a_warning():
+    with pytest.warns(UserWarning, match=r"SPOS trains the supernet for all of its 2 epochs.*patience=1 has"):
+        told, _ = trained(SPOS(), evaluator(epochs=2, patience=1))
+    assert len(told) == 2
 
 
 @pytest.mark.parametrize("method", [SPOS(), DARTS(), FairNAS()], ids=lambda method: type(method).__name__)

@@ -27,21 +27,26 @@ class Curriculum:
         held_out: What architecture weights are trained on.
         batch_size: Of both.
         seed: Where the order comes from.
-        lessons_per_step: How many batches make up a step.
-        steps_per_epoch: How many steps an epoch has; what is left over is dropped.
+        batches_per_step: Number of batches whose gradients make up one step.
+        batches_per_epoch: Number of batches in an epoch; its last step may have fewer than the others.
     """
 
     train: TensorData | LoadedData
     held_out: TensorData | LoadedData
     batch_size: int
     seed: int
-    lessons_per_step: int
-    steps_per_epoch: int
+    batches_per_step: int
+    batches_per_epoch: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The number of steps in an epoch."""
+        return -(-self.batches_per_epoch // self.batches_per_step)
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """Yield the batches of an epoch, counted from 1, in an order of its own."""
         batches = _drawn(self.train, self.batch_size, stream_seed(self.seed, "order", number))
-        return islice(batches, self.steps_per_epoch * self.lessons_per_step)
+        return islice(batches, self.batches_per_epoch)
 
     def held_out_batch(self, number: int) -> Batch:
         """Return the held-out batch of a step: the steps go through the data pass after pass."""
@@ -113,18 +118,21 @@ def _steps(data: TensorData | LoadedData, size: int) -> int:
         return data.steps(size)
 
 
-def curriculum_of(training: Training, *, seed: int, lessons_per_step: int, held_out: float) -> Curriculum:
+def curriculum_of(
+    training: Training, *, seed: int, batches_per_step: int | None, held_out: float
+) -> Curriculum:
     """Divide the data of a training into lessons.
 
     Args:
         training: The training.
         seed: Where the order comes from.
-        lessons_per_step: How many batches make up a step.
+        batches_per_step: Number of batches whose gradients make up one step. Default: `accumulate` of the
+            training.
         held_out: The share of training tensors on which architecture weights are trained; 0 takes the
             validation data, as always where training data comes from a loader, which can't be divided.
 
     Raises:
-        EvaluationError: If the data is not enough for one step.
+        EvaluationError: If a batch is larger than the training tensors.
     """
     train, other, batch_size = (
         training.data("train"),
@@ -145,14 +153,8 @@ def curriculum_of(training: Training, *, seed: int, lessons_per_step: int, held_
             "Give a smaller batch_size."
         )
         raise EvaluationError(msg)
-    available = _steps(train, batch_size)
-    steps = available // lessons_per_step
+    together = batches_per_step or cast("int", training.accumulate)
+    batches = _steps(train, batch_size)
     if training.steps_per_epoch is not None:
-        steps = min(steps, training.steps_per_epoch)
-    if not steps:
-        msg = (
-            f"A step takes {lessons_per_step} batches of {batch_size}, and the training data has "
-            f"{available}. Give smaller batches, or fewer in a step."
-        )
-        raise EvaluationError(msg)
-    return Curriculum(train, other, batch_size, seed, lessons_per_step, steps)
+        batches = min(batches, training.steps_per_epoch * together)
+    return Curriculum(train, other, batch_size, seed, together, batches)
