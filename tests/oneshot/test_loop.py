@@ -16,9 +16,9 @@ from torch import nn
 
 import retia
 from retia.errors import EvaluationError, SpaceError, StorageError, StudyError, TrainingDiverged
-from retia.evaluate import Classification
+from retia.evaluate import Classification, Training
 from retia.nn import ModelSpace
-from retia.oneshot import DARTS, ENAS, SPOS, FairNAS, Penalty, Sandwich
+from retia.oneshot import DARTS, ENAS, SPOS, FairNAS, OnceForAll, Penalty, Sandwich
 from retia.rng import stream_seed
 from retia.strategy import RegularizedEvolution
 from retia.study import Study
@@ -294,6 +294,30 @@ def test_what_can_not_be_trained_is_refused_before_training():
         SPOS().train(retia.SearchSpace({"x": retia.Integer(0, 1)}), evaluator())
     with pytest.raises(EvaluationError, match=r"The model returns 1 scores|score for each class"):
         SPOS().train(ModelSpace(lambda: nn.Linear(4, 1 + 0 * retia.choice("x", [1, 2]))), evaluator())
+
+
+@pytest.mark.parametrize(
+    ("method", "without"),
+    [(Sandwich(), Sandwich(distill=False)), (OnceForAll(), OnceForAll(distillation=0))],
+    ids=["sandwich", "once for all"],
+)
+def test_a_teacher_that_the_training_can_not_use_is_refused_before_training(method, without):
+    losses = []
+
+    def loss(outputs, batch):
+        losses.append(nn.functional.cross_entropy(outputs, batch[1]))
+        return losses[-1]
+
+    training = Training(data(), data(seed=1), loss=loss, epochs=2, batch_size=16, device="cpu")
+    with pytest.raises(
+        EvaluationError,
+        match=rf"^{type(method).__name__} trains subnets on .* but 'distill' of Training is not given\. "
+        rf"Give it distill=.*, or use {type(method).__name__}\(distill",
+    ):
+        method.train(ModelSpace(Net), training)
+    assert not losses
+    without.train(ModelSpace(Net), training)
+    assert losses
 
 
 @pytest.mark.parametrize(
