@@ -86,7 +86,8 @@ class _Session(RelaxedSession):
             if label in architecture:
                 one, other = pairs[label]
                 hard = torch.zeros_like(weights).index_fill_(0, torch.tensor(one, device=weights.device), 1.0)
-                gates[label] = BinaryGates(hard.requires_grad_(), one, other, label)
+                values = self.relaxation.values(label)
+                gates[label] = BinaryGates(hard.requires_grad_(), one, other, label, values)
         return gates
 
     def search(self, lesson: Lesson) -> Mapping[str, float]:
