@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import textwrap
 
 import numpy as np
 import pytest
@@ -18,7 +17,19 @@ import retia
 from retia.errors import EvaluationError, SpaceError, StorageError, StudyError, TrainingDiverged
 from retia.evaluate import Classification, Training
 from retia.nn import ModelSpace
-from retia.oneshot import DARTS, ENAS, SPOS, FairNAS, OnceForAll, Penalty, Sandwich
+from retia.oneshot import (
+    DARTS,
+    ENAS,
+    GDAS,
+    SPOS,
+    DrNAS,
+    FairNAS,
+    FBNet,
+    OnceForAll,
+    Penalty,
+    ProxylessNAS,
+    Sandwich,
+)
 from retia.rng import stream_seed
 from retia.strategy import RegularizedEvolution
 from retia.study import Study
@@ -158,33 +169,30 @@ SCRIPT = """
 import json, sys, torch
 torch.set_num_threads(1)
 sys.path.insert(0, {folder!r})
-from test_loop import Net, evaluator
-from retia.nn import ModelSpace
-from retia.oneshot import SPOS
-from retia.trial import Run
-told = []
-scored = SPOS(batches_per_step=2).prepare(evaluator(), Run(ModelSpace(Net), seed=3, listener=lambda metrics, step: told.append(metrics["supernet_loss"])))
+from test_loop import *
+found = []
+for told, scored in ({runs}):
+    sums = [float(p.detach().double().sum()) for p in scored.supernet.parameters()]
+    found.append([[metrics["supernet_loss"] for metrics in told], sums, summary(told)])
 if torch.distributed.get_rank() == 0:
-    print(json.dumps([told, [float(p.double().sum()) for p in scored.supernet.parameters()]]))
+    print(json.dumps(found))
 torch.distributed.destroy_process_group()
 """
 
 
-def test_two_processes_train_as_one_does(tmp_path):
-    told, scored = trained(SPOS(batches_per_step=2))
-    (tmp_path / "train.py").write_text(textwrap.dedent(SCRIPT).format(folder=os.path.dirname(__file__)))
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-        "train.py",
-    ]
+def summary(told):
+    """Return what was reported of choices in the last epoch."""
+    return {name: told[-1][name] for name in ("search_loss", "entropy") if name in told[-1]}
+
+
+def same_in_two_processes(folder, runs):
+    """Run expressions that give what was reported and the supernet in two processes, and compare."""
+    script = SCRIPT.format(folder=os.path.dirname(__file__), runs=", ".join(runs) + ",")
+    (folder / "train.py").write_text(script)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     done = subprocess.run(
-        command,
-        cwd=tmp_path,
+        [*command, "--nproc-per-node", "2", "train.py"],
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
@@ -192,11 +200,28 @@ def test_two_processes_train_as_one_does(tmp_path):
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    losses, sums = json.loads(done.stdout.strip().splitlines()[-1])
-    assert losses == pytest.approx([metrics["supernet_loss"] for metrics in told], rel=1e-5)
-    assert sums == pytest.approx(
-        [float(p.detach().double().sum()) for p in scored.supernet.parameters()], rel=1e-4, abs=1e-5
-    )
+    found = json.loads(done.stdout.strip().splitlines()[-1])
+    for run, (losses, sums, choices) in zip(runs, found, strict=True):
+        told, scored = eval(run)  # the same code as in the processes
+        assert losses == pytest.approx([metrics["supernet_loss"] for metrics in told], rel=1e-5)
+        expected = [float(p.detach().double().sum()) for p in scored.supernet.parameters()]
+        assert sums == pytest.approx(expected, rel=1e-4, abs=1e-5)
+        assert choices == pytest.approx(summary(told), rel=1e-5)
+
+
+def test_two_processes_train_as_one_does(tmp_path):
+    same_in_two_processes(tmp_path, ["trained(SPOS(batches_per_step=2))"])
+
+
+@pytest.mark.slow
+def test_two_processes_with_uneven_counts_of_targets_train_as_one_does(tmp_path):
+    """Eight shuffled batches make up steps of three, three and two."""
+    counted = [0, 0, 1, 0, 5, 5, 0, 2, 3, 3, 0, 0, 4, 5, 5, 0]
+    runs = [
+        f"trained_tagger({method}, tagged({counted}), batch_size=2, epochs=2, accumulate=3)"
+        for method in ("SPOS()", "FairNAS()", "DARTS(learning_rate=0.1)")
+    ]
+    same_in_two_processes(tmp_path, runs)
 
 
 @pytest.mark.parametrize(
@@ -506,6 +531,25 @@ def test_batches_without_a_target_that_counts_are_passed_over(method):
     )
     assert told[0]["supernet_loss"] == pytest.approx(alone["supernet_loss"], rel=1e-5)
     assert all(parameter.isfinite().all() for parameter in scored.supernet.parameters())
+
+
+@pytest.mark.parametrize(
+    "method",
+    [DARTS(), DARTS(unrolled=True), GDAS(), DrNAS(), ProxylessNAS(), FBNet(warmup_epochs=0), ENAS()],
+    ids=lambda method: type(method).__name__,
+)
+def test_a_held_out_batch_without_a_target_that_counts_is_passed_over(method):
+    """The first of two steps has such a batch: it is as if choices were not trained in it."""
+    ignored, counting = tagged([0] * 16), tagged([5] * 16)
+    evaluator = Classification(
+        [counting], [ignored, counting], epochs=2, lr=0.5, optimizer="sgd", device="cpu"
+    )
+    told, scored = trained(method, evaluator, space=ModelSpace(Tagger))
+    after, same = trained(dataclasses.replace(method, warmup_epochs=1), evaluator, space=ModelSpace(Tagger))
+    assert told == after
+    assert "search_loss" in told[1] or "reward" in told[1]
+    for a, b in zip(scored.supernet.parameters(), same.supernet.parameters(), strict=True):
+        assert torch.equal(a, b)
 
 
 def test_data_without_a_target_that_counts_is_an_error():

@@ -152,6 +152,8 @@ class RelaxedSession(Session, ABC):
 
     def search(self, lesson: Lesson) -> Mapping[str, float]:
         """Take a step of the architecture weights, on held-out data."""
+        if not self.counts(self.search_batch(lesson)):
+            return {}
         self.mix(lesson, "search")
         loss = self.search_loss(lesson)
         self.step(self.gradients(lesson, self.penalized(loss, lesson)))

@@ -132,6 +132,10 @@ class Session(ABC):
     def teach(self, lesson: Lesson) -> float:
         """Add the gradients of a lesson to those of the supernet's weights, and return the loss."""
 
+    def counts(self, *batches: Batch) -> bool:
+        """Return whether each batch has a target that counts, without which its loss is not a number."""
+        return all(self.setting.training.weight(batch) for batch in batches)
+
     def search(self, lesson: Lesson) -> Mapping[str, float]:
         """Take a step of what chooses architectures, before the weights are taught; return what is worth
         telling.

@@ -92,6 +92,8 @@ class _Session(RelaxedSession):
 
     def search(self, lesson: Lesson) -> Mapping[str, float]:
         """Take a step of two weights of each parameter, on held-out data."""
+        if not self.counts(self.search_batch(lesson)):
+            return {}
         gates = self.mixtures(lesson, generator_of(lesson, "search"))
         self.supernet.mix(gates)  # edges of cells stay activated
         loss = self.search_loss(lesson)
