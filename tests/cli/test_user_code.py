@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from retia.cli.user_code import UserCodeError, accepted, load_file, user_code
+from retia.cli.user_code import UserCodeError, load_file, require_parameters, user_code
 from retia.errors import SpaceError, StudyError
 
 
@@ -35,7 +35,7 @@ def test_an_error_of_retia_is_one_message_with_the_line_that_led_to_it(retia, wr
     write("broken.py", "import retia\n\nspace = retia.SearchSpace({'a': retia.Categorical(())})\n")
     error = retia("check", "broken.py", code=1).stderr
     assert error == (
-        "SpaceError: A choice needs at least one value, got none. Give it values: [16, "
+        "SpaceError: A choice needs at least one value, but the list is empty. Give it values: [16, "
         "32].\n(from broken.py, line 3)\n"
     )
 
@@ -86,6 +86,6 @@ def test_options_are_checked_against_the_signature(tmp_path):
     def function(positional, /, named, *rest, only=1):
         del positional, named, rest, only
 
-    accepted(function, {"named": 1, "only": 2}, tmp_path)
-    with pytest.raises(StudyError, match=r"no parameter 'positional' \(it has: named, only\)"):
-        accepted(function, {"positional": 1}, tmp_path)
+    require_parameters(function, {"named": 1, "only": 2}, tmp_path)
+    with pytest.raises(StudyError, match=r"no parameter 'positional'; it has named, only"):
+        require_parameters(function, {"positional": 1}, tmp_path)
