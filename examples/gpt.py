@@ -54,7 +54,9 @@ class GPT(nn.Module):
         super().__init__()
         width = retia.choice("width", [32, 48, 64])
         self.tokens = nn.Embedding(vocabulary, width)
-        self.positions = retia.parameter((1, CONTEXT, width), init=lambda x: nn.init.normal_(x, std=0.02))
+        self.positions = retia.tensor_parameter(
+            (1, CONTEXT, width), init=lambda x: nn.init.normal_(x, std=0.02)
+        )
         self.blocks = retia.repeat("blocks", lambda i: Block(width), (1, 4))
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, vocabulary))
 

@@ -164,7 +164,7 @@ class Parameters(nn.Module):
         super().__init__()
         width = retia.choice("width", [8, 4])
         self.embed = nn.Linear(4, width)
-        self.token = retia.parameter((1, width), init=nn.init.ones_)
+        self.token = retia.tensor_parameter((1, width), init=nn.init.ones_)
         self.position = nn.Parameter(torch.zeros(width).unsqueeze(0))
         self.gates = nn.ParameterList([torch.ones(width) for _ in range(2)])
         self.register_buffer("mean", torch.zeros(width))

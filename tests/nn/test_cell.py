@@ -381,7 +381,7 @@ def test_a_cell_is_called_with_its_inputs_one_by_one(inputs):
     model = cell("cell", {"skip": nn.Identity}, nodes=1)
     with pytest.raises(
         SpaceError,
-        match=r"is called with its inputs one by one, 2 of them, got .*Write cell\(a, b\), not cell\(\[\.\.\.\]\)",
+        match=r"is called with 2 tensors as separate arguments, got .*Write cell\(a, b\), not cell\(\[\.\.\.\]\)",
     ):
         model(*inputs(number(1)))
 

@@ -1,6 +1,6 @@
-"""A batch: any nest of tensors. This module splits it, moves it, and passes it to a model."""
+"""Batches: nests of tensors that are split, moved and passed to a model."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 import torch
@@ -23,20 +23,22 @@ __all__ = [
 ]
 
 Nest: TypeAlias = Any
-"""A tensor; a tuple, list or mapping of nests; or an object with a method `to`, such as a graph. Other values
-are kept as they are.
+"""A tensor; a tuple, list or mapping of nests; or an object with a method `to`, such as a graph.
+
+Other values are left unchanged.
 """
 
 Batch: TypeAlias = Nest
-"""What data yields: a pair (inputs, targets), a mapping with "labels", or an object with an attribute `y`."""
+"""A pair (inputs, targets), a mapping with a key "labels", or an object with an attribute `y`."""
 
 LABELS = ("labels", "label", "targets", "target")
-"""The keys under which a mapping holds its targets; the first that is present counts."""
+"""Keys of the targets of a mapping; the first that is present counts."""
 
 
 def map_tensors(function: Callable[..., Any], nest: Nest, *others: Nest) -> Nest:
-    """Return a nest with a function applied to each tensor, and to those in its place in other nests of the
-    same structure; a mapping becomes a dictionary.
+    """Apply a function to each tensor of a nest, and to its counterparts in `others`.
+
+    The nests have the same structure. Mappings become dictionaries.
 
     >>> map_tensors(lambda x: x + 1, {"a": torch.tensor(1), "b": (torch.tensor(2), "text")})
     {'a': tensor(2), 'b': (tensor(3), 'text')}
@@ -51,11 +53,7 @@ def tensors_of(nest: Nest) -> Iterator[Tensor]:
     if isinstance(nest, Tensor):
         yield nest
     elif isinstance(nest, Mapping | tuple | list):
-        parts = (
-            cast("Mapping[str, Any]", nest).values()
-            if isinstance(nest, Mapping)
-            else cast("Sequence[Any]", nest)
-        )
+        parts: Iterable[Any] = nest.values() if isinstance(nest, Mapping) else nest
         for part in parts:
             yield from tensors_of(part)
 
@@ -63,9 +61,9 @@ def tensors_of(nest: Nest) -> Iterator[Tensor]:
 def move(
     nest: Nest, device: torch.device | str, memory_format: torch.memory_format = torch.preserve_format
 ) -> Nest:
-    """Return a nest on a device: float64 as float32, images (B, C, H, W) in the memory format.
+    """Return a nest on a device; float64 becomes float32, and (B, C, H, W) takes the memory format.
 
-    An object that is not a container of tensors, such as a graph, is moved by its own method `to`.
+    Other objects that have a method `to`, such as a graph, are moved by it.
     """
 
     def moved(leaf: Any) -> Any:
@@ -80,32 +78,31 @@ def move(
 
 
 def inputs_of(batch: Batch) -> Nest:
-    """Return the inputs of a batch: the first of a pair, a mapping without its labels, or the object itself.
+    """Return the inputs of a batch: the first of a pair, a mapping without its labels, or the object.
 
     Raises:
-        EvaluationError: If the batch is a tuple or list that is not a pair.
+        EvaluationError: If `batch` is a tuple or list that is not a pair.
     """
     if isinstance(batch, tuple | list):
         return _pair(cast("Sequence[Any]", batch))[0]
     if isinstance(batch, Mapping):
         named = cast("Mapping[str, Any]", batch)
-        label = next((name for name in LABELS if name in named), None)
+        label = _label(named)
         return {name: value for name, value in named.items() if name != label}
     return batch
 
 
 def targets_of(batch: Batch) -> Nest:
-    """Return the targets of a batch: the second of a pair, the labels of a mapping, or the attribute `y` of
-    an object.
+    """Return the targets of a batch: the second of a pair, the labels of a mapping, or the attribute `y`.
 
     Raises:
-        EvaluationError: If the batch has no targets in any of these places.
+        EvaluationError: If `batch` has no targets in these places.
     """
     if isinstance(batch, tuple | list):
         return _pair(cast("Sequence[Any]", batch))[1]
     if isinstance(batch, Mapping):
         named = cast("Mapping[str, Any]", batch)
-        label = next((name for name in LABELS if name in named), None)
+        label = _label(named)
         if label is not None:
             return named[label]
         got = f"a mapping of {sorted(named)}"
@@ -115,22 +112,23 @@ def targets_of(batch: Batch) -> Nest:
         got = f"a {type(batch).__name__}"
     msg = (
         "The targets of a batch are the second of a pair, the labels of a mapping "
-        f"({', '.join(map(repr, LABELS))}), or the attribute 'y' "
-        f"of an object, got {got}. Say where they are: targets=lambda batch: ..."
+        f"({', '.join(map(repr, LABELS))}), or the attribute 'y' of an object, got {got}. "
+        "Say where they are: targets=lambda batch: ..."
     )
     raise EvaluationError(msg)
 
 
 def with_inputs(batch: Batch, inputs: Nest) -> Batch:
-    """Return a batch with other inputs, in the place from which `inputs_of` takes them."""
+    """Return a batch in which `inputs` replace what `inputs_of` returns."""
     if isinstance(batch, tuple | list):
         return inputs, _pair(cast("Sequence[Any]", batch))[1]
     return {**cast("Mapping[str, Any]", batch), **inputs} if isinstance(batch, Mapping) else inputs
 
 
 def arguments(inputs: Nest) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return inputs as the arguments of `forward`: a tuple or list by position, a mapping by name, anything
-    else alone.
+    """Return inputs as positional and keyword arguments of `forward`.
+
+    A tuple or list gives positional arguments, a mapping keyword arguments, anything else one argument.
 
     >>> arguments((1, 2)), arguments({"ids": 3}), arguments(4)
     (((1, 2), {}), ((), {'ids': 3}), ((4,), {}))
@@ -141,15 +139,13 @@ def arguments(inputs: Nest) -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 
 def run_on(model: nn.Module, inputs: Nest) -> Any:
-    """Return what a model gives for inputs."""
+    """Return the output of a model for inputs."""
     args, kwargs = arguments(inputs)
     return model(*args, **kwargs)
 
 
 def sample_count(batch: Batch) -> int:
-    """Return the number of samples in a batch: the length of its first tensor, or 1 for a batch without one,
-    such as a graph.
-    """
+    """Return the number of samples in a batch: the length of its first tensor; 1 without a tensor."""
     first = next((tensor for tensor in tensors_of(batch) if tensor.ndim), None)
     return 1 if first is None else len(first)
 
@@ -173,12 +169,16 @@ def _map_leaves(function: Callable[..., Any], nest: Nest, *others: Nest) -> Nest
     return function(nest, *others)
 
 
+def _label(named: Mapping[str, Any]) -> str | None:
+    return next((name for name in LABELS if name in named), None)
+
+
 def _pair(batch: Sequence[Any]) -> Sequence[Any]:
     if len(batch) != 2:
         msg = (
             f"A batch that is a {type(batch).__name__} must be a pair (inputs, targets), "
             f"got {len(batch)} parts. "
-            f"Say which are which: inputs=lambda batch: ..., targets=lambda batch: ..."
+            "Say which are which: inputs=lambda batch: ..., targets=lambda batch: ..."
         )
         raise EvaluationError(msg)
     return batch

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from retia.cost import Example, count, flops_by_module, on_meta
+from retia.cost import Example, count, flops_by_module, meta_copy
 from retia.nn import seeded
 
 
@@ -28,7 +28,7 @@ class Block(nn.Module):
 
 def test_each_modules_own_operations():
     block = Block()
-    model = on_meta(nn.Sequential(block, nn.ReLU(), nn.Linear(3, 2)))
+    model = meta_copy(nn.Sequential(block, nn.ReLU(), nn.Linear(3, 2)))
     with flops_by_module(model) as run:
         flops = run(torch.zeros(1, 3, 4, device="meta"))
         assert flops == {model[0].layer: 2 * 3 * 4 * 4, model[0]: 2 * 3 * 4 * 3, model[2]: 2 * 3 * 3 * 2}
@@ -42,7 +42,7 @@ def test_each_modules_own_operations():
 
 def test_a_module_that_is_called_twice_counts_twice():
     layer = nn.Linear(4, 4)
-    model = on_meta(nn.Sequential(layer, layer, nn.Sequential(layer)))
+    model = meta_copy(nn.Sequential(layer, layer, nn.Sequential(layer)))
     with flops_by_module(model, lambda _: 0) as run:
         assert run(torch.zeros(1, 4, device="meta")) == {model[0]: 3 * 2 * 4 * 4}
 
@@ -64,7 +64,7 @@ class Scaled(nn.Module):
 
 
 def test_a_module_runs_again_only_for_another_state_or_shape():
-    model = on_meta(Scaled())
+    model = meta_copy(Scaled())
     with flops_by_module(model, lambda module: getattr(module, "times", None)) as run:
         for times, batch, calls in [(1, 1, 1), (1, 1, 1), (2, 1, 2), (1, 1, 2), (1, 3, 3), (2, 1, 3)]:
             model.times = times
@@ -88,14 +88,14 @@ def test_a_module_that_is_given_a_list_runs_each_time():
             self.collect(x, states)
             return self.layer(states[0])
 
-    model = on_meta(Net())
+    model = meta_copy(Net())
     with flops_by_module(model, lambda module: 0 if module is not model else object()) as run:
         for _ in range(2):
             assert run(torch.zeros(1, 4, device="meta")) == {model.layer: 32}
 
 
 def test_a_forward_of_an_instances_own_is_put_back_also_after_an_error():
-    model = on_meta(nn.Sequential(nn.Linear(4, 4)))
+    model = meta_copy(nn.Sequential(nn.Linear(4, 4)))
     own = model[0].forward
     model[0].forward = own
     with flops_by_module(model) as run, pytest.raises(RuntimeError):
@@ -107,7 +107,7 @@ def test_a_copy_on_meta_keeps_what_is_shared_and_shares_nothing_with_the_model()
     model = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Linear(3, 3).requires_grad_(False))
     model[2].weight = model[0].weight
     model.scale = torch.ones(2)
-    copy = on_meta(model)
+    copy = meta_copy(model)
     assert all(tensor.device.type == "meta" for tensor in (*copy.parameters(), *copy.buffers(), copy.scale))
     assert copy[2].weight is copy[0].weight and copy[2].weight is not model[0].weight
     assert isinstance(copy[0].weight, nn.Parameter) and not copy[2].bias.requires_grad

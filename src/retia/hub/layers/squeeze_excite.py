@@ -1,19 +1,18 @@
-"""Squeeze-and-excitation: weighing the channels of an image by its content."""
+"""Squeeze-and-excitation: weights of channels that depend on the image."""
 
 from torch import Tensor, nn
 
-from retia.hub.rounding import make_divisible
+from retia.hub.layers.divisible_width import make_divisible
 from retia.space import apply
 
 __all__ = ["SqueezeExcite"]
 
 
 class SqueezeExcite(nn.Module):
-    """Multiply each channel with a weight in [0, 1] that all channels decide on: x (B, C, H, W) to (B, C, H,
-    W).
+    """Multiply each channel of (B, C, H, W) by a weight in [0, 1] computed from all channels.
 
     Args:
-        width: The number of channels C; a quarter of them, rounded by `make_divisible`, lies between.
+        width: Number C of channels. The bottleneck has a quarter of them, rounded by `make_divisible`.
 
     Reference:
         Hu et al., Squeeze-and-Excitation Networks, CVPR 2018, section 3. Deviation: the gate is a hard
@@ -30,7 +29,7 @@ class SqueezeExcite(nn.Module):
         self.gate = nn.Hardsigmoid()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return x with its channels weighed."""
+        """Return x with weighted channels, of the same shape."""
         squeezed = x.mean((2, 3), keepdim=True)  # (B, C, 1, 1)
         weights = self.gate(self.expand(self.activation(self.reduce(squeezed))))  # (B, C, 1, 1)
         return x * weights

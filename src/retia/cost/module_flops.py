@@ -1,4 +1,4 @@
-"""What each module of a model computes."""
+"""The FLOPs of each module of a model."""
 
 from collections.abc import Callable, Generator, Hashable, Mapping
 from contextlib import contextmanager, suppress
@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from retia.cost.operators import FlopCounter
-from retia.cost.shapes import NotAShapeError, described, made
+from retia.cost.flop_counter import FlopCounter
+from retia.cost.shapes import NotAShapeError, describe, from_description
 
 __all__ = ["flops_by_module"]
 
@@ -17,16 +17,16 @@ __all__ = ["flops_by_module"]
 def flops_by_module(
     model: nn.Module, state: Callable[[nn.Module], Hashable] | None = None
 ) -> Generator[Callable[..., Mapping[nn.Module, int]]]:
-    """Give a function that runs a model, and returns the floating-point operations of each module's own code;
-    a multiply-add is two.
+    """Yield a function that runs a model and returns the FLOPs of each module's own code.
 
-    What a module calls counts as the called module's. Modules that compute nothing are left out.
+    A multiply-add counts as two. The FLOPs of a submodule are not those of the module that calls it. Modules
+    without FLOPs are omitted.
 
     Args:
-        model: The model, on `meta`.
-        state: All that the computation of a module, with what it calls, depends on besides the shapes that it
-            is given. If it is known, a module is not run again for the same state and shapes, so that runs of
-            a model that hardly changes are quick.
+        model: Model on `meta`.
+        state: Function that returns everything, apart from the shapes of its inputs, that the computation of
+            a module and its submodules depends on. Results are then cached by state and shapes. Default: no
+            cache.
 
     >>> model = nn.Sequential(nn.Linear(10, 5), nn.ReLU(), nn.Linear(5, 2, bias=False)).to("meta")
     >>> with flops_by_module(model) as run:
@@ -36,44 +36,44 @@ def flops_by_module(
     """
     counting = _Counting(state)
     modules = list(model.modules())
-    before = [vars(module).get("forward") for module in modules]
+    before = [module.__dict__.get("forward") for module in modules]
     for module in modules:
-        vars(module)["forward"] = counting.around(module, module.forward)
+        module.forward = counting.around(module, module.forward)
     try:
         yield lambda *args, **kwargs: counting.run(model, args, kwargs)
     finally:
         for module, forward in zip(modules, before, strict=True):
             if forward is None:
-                del vars(module)["forward"]
+                del module.forward
             else:
-                vars(module)["forward"] = forward
+                module.forward = forward
 
 
 class _Counting:
-    """Counts what modules compute while they run one inside of the other."""
+    """Counts the FLOPs of modules that call each other."""
 
     def __init__(self, state: Callable[[nn.Module], Hashable] | None) -> None:
         self._state = state
         self._known: dict[Any, tuple[Any, Mapping[nn.Module, int]]] = {}
         self._counter = FlopCounter()
-        self._flops: dict[nn.Module, int] = {}  # of what has run inside the module that is running
+        self._flops: dict[nn.Module, int] = {}  # of the submodules of the running module
 
     def run(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mapping[nn.Module, int]:
-        """Run a model and return what its modules compute."""
+        """Run a model and return the FLOPs of its modules."""
         self._flops, self._counter = {}, FlopCounter()
         with torch.no_grad(), self._counter:
             model(*args, **kwargs)
         return {module: flops for module, flops in self._flops.items() if flops}
 
     def around(self, module: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the `forward` of a module, counted."""
+        """Return a `forward` that counts its FLOPs."""
 
         def counted(*args: Any, **kwargs: Any) -> Any:
             key = self._key(module, args, kwargs)
             outside = self._flops
             if key in self._known:
                 returned, inside = self._known[key]
-                returned = made(returned)
+                returned = from_description(returned)
             else:
                 self._flops = {}
                 start = self._counter.flops
@@ -81,7 +81,7 @@ class _Counting:
                 inside = self._flops
                 inside[module] = inside.get(module, 0) + self._counter.flops - start
                 self._counter.flops = start
-                self._remember(key, returned, inside)
+                self._store(key, returned, inside)
             for inner, flops in inside.items():
                 outside[inner] = outside.get(inner, 0) + flops
             self._flops = outside
@@ -90,18 +90,18 @@ class _Counting:
         return counted
 
     def _key(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Return all that a call of a module depends on; None if that is not known."""
-        if self._state is None or _holds_list((*args, *kwargs.values())):  # which may come back longer
+        """Return the cache key of a call; None if the result can't be cached."""
+        if self._state is None or _holds_list((*args, *kwargs.values())):  # lists may be mutated
             return None
         try:
-            return module, self._state(module), described(args), described(tuple(kwargs.items()))
+            return module, self._state(module), describe(args), describe(tuple(kwargs.items()))
         except NotAShapeError:
             return None
 
-    def _remember(self, key: Any, returned: Any, inside: Mapping[nn.Module, int]) -> None:
+    def _store(self, key: Any, returned: Any, inside: Mapping[nn.Module, int]) -> None:
         if key is not None:
             with suppress(NotAShapeError):
-                self._known[key] = described(returned), inside
+                self._known[key] = describe(returned), inside
 
 
 def _holds_list(value: Any) -> bool:

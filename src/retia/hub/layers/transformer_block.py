@@ -1,25 +1,27 @@
-"""The block of vision transformers: attention, then a feed-forward network."""
+"""Blocks of vision transformers."""
 
 from torch import Tensor, nn
 
-from retia.hub.drop_path import DropPath
-from retia.hub.relative_attention import RelativeAttention
+from retia.hub.layers.drop_path import DropPath
+from retia.hub.layers.relative_attention import RelativeAttention
 from retia.space import apply
 
 __all__ = ["TransformerBlock"]
 
 
 class TransformerBlock(nn.Module):
-    """Attention with relative positions and a feed-forward network, each after a layer norm and on top of its
-    input: x (B, T, D) to (B, T, D).
+    """Attention with relative positions and a feed-forward network: (B, T, D) to (B, T, D).
+
+    Both are residual branches that start with a layer norm.
 
     Args:
-        width: The number of features D of a token.
-        heads: The number of heads of attention.
-        mlp_ratio: Times `width`, rounded down, is the number of features inside the feed-forward network.
-        head_width: The number of features of a head.
-        side: The number of patches in a row of the image, which with a class token are the T tokens.
-        drop_path: The rate at which each of the two branches is left out in training.
+        width: Number D of features of a token.
+        heads: Number of attention heads.
+        mlp_ratio: Ratio of the hidden features of the feed-forward network to `width`; the product is
+            rounded down.
+        head_width: Number of features of a head. Default 64.
+        side: Number of patches in a row of the image: T = 1 + side². Default 14.
+        drop_path: Drop-path rate of each branch in training, in [0, 1). Default 0.
 
     Reference:
         Chen et al., AutoFormer: Searching Transformers for Visual Recognition, ICCV 2021; pre-norm, as in the
@@ -45,6 +47,6 @@ class TransformerBlock(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the tokens after attention and feed-forward network."""
+        """Return the tokens after both branches."""
         x = x + self.drop_path(self.attention(self.attention_norm(x)))
         return x + self.drop_path(self.mlp(self.mlp_norm(x)))

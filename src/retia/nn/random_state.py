@@ -1,4 +1,4 @@
-"""The one place that touches torch's global generator, and puts it back."""
+"""The only module that changes torch's global generator; it restores the generator afterwards."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ __all__ = ["preserved", "seeded"]
 
 @contextmanager
 def seeded(seed: int | None) -> Generator[None]:
-    """Seed torch inside, and restore its generators afterwards; do nothing for None."""
+    """Seed torch's generators inside, and restore them afterwards; do nothing if `seed` is None."""
     if seed is None:
         yield
         return
@@ -22,9 +22,9 @@ def seeded(seed: int | None) -> Generator[None]:
 
 @contextmanager
 def preserved() -> Generator[None]:
-    """Put torch's generator back afterwards, if anything moved it.
+    """Restore torch's CPU generator afterwards if it has changed.
 
-    Nothing is seeded, so that threads which draw nothing don't disturb each other.
+    A generator that has not changed is left alone, so that threads without random numbers do not interfere.
     """
     before = torch.get_rng_state()
     try:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from retia.cost.operators import FlopCounter
+from retia.cost.flop_counter import FlopCounter
 
 
 def meta(*sizes, dtype=torch.float32):

@@ -1,4 +1,4 @@
-"""A choice, where there is something to choose."""
+"""Choices that are omitted if there is a single value."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def choose(label: str, values: Sequence[T]) -> T:
-    """Choose one of several values; a single value is no choice, and declares none.
+    """Choose one of several values; return a single value without declaring a choice.
 
     >>> choose("kernel", [5])
     5

@@ -90,7 +90,7 @@ class Both(Forward):
 def test_a_choice_made_when_its_line_was_run(model, place, where):
     with pytest.raises(
         SpaceError,
-        match=rf"'width' made at .*test_misplaced.py:\d+(, {place})? is used {where}.* stays (8|True): no search sees it\. Declare it within __init__",
+        match=rf"'width' made at .*test_misplaced_choice.py:\d+(, {place})? is used {where}.* stays (8|True): no search sees it\. Declare it in __init__",
     ):
         ModelSpace(model)
 
@@ -111,7 +111,7 @@ def test_an_argument_of_the_space():
 def test_a_choice_in_forward():
     with pytest.raises(
         SpaceError,
-        match=r"The choice 'factor' is declared while the model is called, at .*test_misplaced\.py:\d+, in Forward\.forward.*Declare it in __init__.*self\.factor",
+        match=r"The choice 'factor' is declared while the model is called, at .*test_misplaced_choice\.py:\d+, in Forward\.forward.*Declare it in __init__.*self\.factor",
     ):
         with torch.device("meta"):
             Both()(torch.zeros(1, 4))
@@ -141,7 +141,7 @@ def test_a_choice_in_forward_beside_others_is_found_before_training():
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        (Forward, r"choice\(\.\.\.\) is called in .*test_misplaced\.py:\d+, in Forward\.forward"),
+        (Forward, r"choice\(\.\.\.\) is called in .*test_misplaced_choice\.py:\d+, in Forward\.forward"),
         (nn.ReLU, "ReLU"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The activations of mobile networks."""
+"""Activations of mobile networks."""
 
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
@@ -8,11 +8,11 @@ from torch import nn
 __all__ = ["ACTIVATIONS", "Activation"]
 
 Activation: TypeAlias = Literal["relu", "hswish", "swish"]
-"""The name of an activation."""
+"""Name of an activation."""
 
 ACTIVATIONS: Mapping[Activation, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
     "hswish": nn.Hardswish,
     "swish": nn.SiLU,
 }
-"""The activations by name."""
+"""Activations by name."""

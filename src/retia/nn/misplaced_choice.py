@@ -1,6 +1,4 @@
-"""Choices that a constructor uses and no search can see: made in a default argument, at module level, or as
-an argument of the space.
-"""
+"""Choices made outside of a constructor, which a search can't see."""
 
 from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType
@@ -11,29 +9,29 @@ from torch import nn
 from retia.errors import SpaceError
 from retia.space import Place, Stray, strays_in, strays_of, symbolic
 
-__all__ = ["declared_in_methods", "refuse_misplaced"]
+__all__ = ["declared_in_methods", "reject_misplaced_choices"]
 
 
-def refuse_misplaced(
+def reject_misplaced_choices(
     name: str, factory: Callable[..., nn.Module], arguments: Mapping[str, Any], model: nn.Module
 ) -> None:
-    """Refuse a model that holds the default of a choice made outside of its constructor.
+    """Reject a model that uses a choice made at module level, in a default argument, or for the space.
 
     Args:
-        name: What makes the model, for the error.
-        factory: The same.
-        arguments: What it is called with, by name or position.
-        model: The model, traced.
+        name: Name of `factory`, for the error.
+        factory: Constructor of the model.
+        arguments: Arguments of the constructor, by name or position.
+        model: The traced model.
 
     Raises:
-        SpaceError: If there is such a choice; the message says where it was made and what to write.
+        SpaceError: If the model uses such a choice.
     """
     for argument, value in arguments.items():
         for stray in strays_in(value):
             msg = (
                 f"The choice '{stray.label}' made at {stray.place} is an argument of the ModelSpace "
-                f"({argument}), so it stays {stray.domain.default!r}: no search "
-                f"sees it. Declare it in the constructor of {name}, or in a function that makes the model: "
+                f"({argument}), so it stays {stray.domain.default!r}: no search sees it. "
+                f"Declare it in the constructor of {name}, or in a function that makes the model: "
                 f"ModelSpace(lambda: {name}(retia.choice(...)))."
             )
             raise SpaceError(msg)
@@ -45,19 +43,17 @@ def refuse_misplaced(
         *_of_attributes(modules),
     ):
         msg = (
-            f"The choice '{stray.label}' made at {stray.place} is used {where}, but was made once, "
-            "when that line was run, so it stays "
-            f"{stray.domain.default!r}: no search sees it. Declare it within __init__ instead."
+            f"The choice '{stray.label}' made at {stray.place} is used {where}. "
+            f"It was made once, when that line ran, so it stays {stray.domain.default!r}: no search sees it. "
+            "Declare it in __init__ instead."
         )
         raise SpaceError(msg)
 
 
 def declared_in_methods(model: nn.Module) -> str:
-    """Say which methods of a model's classes, other than constructors, call a declaration; empty if there is
-    no such method.
-    """
+    """Return a sentence that names the first method, other than `__init__`, with a declaration; or ""."""
     for kind in dict.fromkeys(type(module) for module in model.modules()):
-        for function in vars(kind).values():
+        for function in kind.__dict__.values():
             if (
                 isinstance(function, FunctionType)
                 and function.__name__ != "__init__"
@@ -69,16 +65,14 @@ def declared_in_methods(model: nn.Module) -> str:
 
 def _of_attributes(modules: list[tuple[str, nn.Module]]) -> Iterator[tuple[str, Stray]]:
     for path, module in modules:
-        for name, value in vars(module).items():
+        for name, value in module.__dict__.items():
             if type(value) not in _PLAIN and not name.startswith("_") and symbolic(value):
                 for stray in strays_in(value):
                     yield f"in '{f'{path}.{name}'.lstrip('.')}' ({type(module).__name__})", stray
 
 
 def _declaration_in(function: FunctionType) -> str | None:
-    """Return the declaration that a function calls, as it is written, if it calls one by its name or that of
-    its package.
-    """
+    """Return the first declaration that a function calls, as it is written; None without one."""
     names = function.__code__.co_names
     for name in names:
         known = function.__globals__.get(name)

@@ -17,7 +17,9 @@ from retia.errors import SpaceError
 from retia.nn import ModelSpace, layer_choice
 from retia.space import choice
 
-MADE_OUTSIDE = r"uses what its constructor doesn't make: .*Each model gets a copy.*copy.deepcopy"
+MADE_OUTSIDE = (
+    r"uses modules or tensors that its constructor doesn't make: .*Each model gets a copy.*copy.deepcopy"
+)
 
 
 def backbone():
@@ -236,7 +238,7 @@ def test_what_the_constructor_keeps_from_its_trace_is_an_error():
         space = ModelSpace(lambda: nn.Sequential(cached(), nn.Linear(8, choice("width", [2, 3]))))
     with pytest.raises(
         SpaceError,
-        match=r"'0.weight' was made while the constructor was traced.*functools.cache.*Make it before the space",
+        match=r"'0.weight' was made on the meta device while.*functools.cache.*Make it before the space",
     ):
         space.build({"width": 2})
 
@@ -248,15 +250,15 @@ def test_what_can_not_be_copied_is_an_error():
         space = by_closure(part)
     with pytest.raises(
         SpaceError,
-        match=r"Sequential, which was made outside .* can't be copied for each model: TypeError.*Make it inside",
+        match=r"Sequential, which was made outside .* can't be copied for each model: TypeError.*Make it in the",
     ):
         space.build({"width": 2})
 
 
-def test_an_ordinary_space_has_no_originals():
+def test_an_ordinary_space_has_no_shared_parts():
     space = ModelSpace(lambda: nn.Sequential(nn.Linear(4, choice("width", [2, 3])), nn.BatchNorm1d(3)))
-    assert not space._originals
-    assert not cloudpickle.loads(cloudpickle.dumps(space))._originals
+    assert not space._shared_parts
+    assert not cloudpickle.loads(cloudpickle.dumps(space))._shared_parts
 
 
 def test_one_worker_and_two_agree():

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from retia.nn import ModelSpace, parameter, seeded
+from retia.nn import ModelSpace, seeded, tensor_parameter
 from retia.space import choice
 
 DEVICE = "meta"
@@ -55,7 +55,7 @@ def test_without_a_device_the_one_in_force_holds():
 def test_filling_by_a_user_function_works_on_every_device():
     space = ModelSpace(
         lambda: nn.ParameterList(
-            [parameter(choice("width", [2, 3]), init=lambda tensor: tensor.uniform_(1, 2))]
+            [tensor_parameter(choice("width", [2, 3]), init=lambda tensor: tensor.uniform_(1, 2))]
         )
     )
     with seeded(0):

@@ -1,37 +1,36 @@
-"""The block of mobile networks: narrow, wide, narrow."""
+"""Inverted residuals, the blocks of mobile networks."""
 
 from typing import Literal, TypeAlias
 
 from torch import Tensor, nn
 
-from retia.hub.activation import ACTIVATIONS, Activation
-from retia.hub.rounding import make_divisible
-from retia.hub.squeeze_excite import SqueezeExcite
+from retia.hub.layers.activation import ACTIVATIONS, Activation
+from retia.hub.layers.divisible_width import make_divisible
+from retia.hub.layers.squeeze_excite import SqueezeExcite
 from retia.nn import layer_choice
 from retia.space import apply
 
 __all__ = ["InvertedResidual", "SqueezeExcitation", "convolution"]
 
 SqueezeExcitation: TypeAlias = Literal["none", "optional", "force"]
-"""Whether a block has squeeze-and-excitation; "optional" makes it a choice."""
+"""Whether a block has squeeze-and-excitation: never, as a choice, or always."""
 
 
 class InvertedResidual(nn.Module):
-    """Expand by a 1×1 convolution, filter each channel, and project: x (B, C, H, W) to (B, C', H', W').
+    """Expand by a 1x1 convolution, filter each channel, and project: (B, C, H, W) to (B, C', H', W').
 
     Args:
-        width_in: The number of input channels.
-        width_out: The number of output channels.
-        kernel: The size of the depthwise kernel, odd.
-        expansion: Times `width_in` is the number of channels between, rounded by `make_divisible`. None:
-            `width_in` channels and no expanding convolution; the block is then a depthwise separable
-            convolution.
-        stride: The stride of the depthwise convolution.
-        residual: Whether the input is added to the output. Stride 1 and `width_in` channels out are then up
-            to the caller; a comparison of two searched widths here would be lost to the search.
-        activation: Of the first two convolutions; the last is linear.
-        squeeze_excite: After the depthwise convolution; "optional" is a choice with the label
-            `squeeze_excite`.
+        width_in: Number C of input channels.
+        width_out: Number C' of output channels.
+        kernel: Size of the depthwise kernel, odd. Default 3.
+        expansion: Ratio of the hidden channels to `width_in`; the product is rounded by `make_divisible`.
+            None omits the expanding convolution, which makes a depthwise separable convolution. Default 6.
+        stride: Stride of the depthwise convolution. Default 1.
+        residual: Whether the input is added to the output, which requires stride 1 and C' = C. The caller
+            decides, because a search can't follow a comparison of two searched widths. Default False.
+        activation: Activation of the first two convolutions; the last one is linear. Default "relu".
+        squeeze_excite: Squeeze-and-excitation after the depthwise convolution; "optional" declares a choice
+            labelled `squeeze_excite`. Default "none".
 
     Reference:
         Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018, section 3.3; with
@@ -64,7 +63,7 @@ class InvertedResidual(nn.Module):
         self.project = convolution(hidden, width_out, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what the block makes of x, on top of x where it is residual."""
+        """Return the output of the block, plus x if it is residual."""
         out = self.expand(x)  # (B, hidden, H, W)
         out = self.gate(self.depthwise(out))  # (B, hidden, H', W')
         out = self.project(out)  # (B, C', H', W')
@@ -80,9 +79,7 @@ def convolution(
     groups: int = 1,
     activation: Activation | None = None,
 ) -> nn.Sequential:
-    """Return a convolution that keeps the size at stride 1, with batch norm, and an activation where one is
-    named.
-    """
+    """Return a convolution that keeps the size at stride 1, a batch norm, and the activation if given."""
     layers: list[nn.Module] = [
         nn.Conv2d(width_in, width_out, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(width_out),

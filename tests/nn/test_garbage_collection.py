@@ -4,15 +4,15 @@ import weakref
 import pytest
 from torch import nn
 
-from retia.nn import ModelSpace, uncollected
+from retia.nn import ModelSpace, gc_paused
 from retia.space import choice
 
 
 def test_collection_is_off_inside_and_as_it_was_afterwards():
     assert gc.isenabled()
-    with uncollected():
+    with gc_paused():
         assert not gc.isenabled()
-        with uncollected():
+        with gc_paused():
             assert not gc.isenabled()
         assert not gc.isenabled()
     assert gc.isenabled()
@@ -21,7 +21,7 @@ def test_collection_is_off_inside_and_as_it_was_afterwards():
 def test_collection_that_was_off_stays_off():
     gc.disable()
     try:
-        with uncollected():
+        with gc_paused():
             pass
         assert not gc.isenabled()
     finally:
@@ -29,7 +29,7 @@ def test_collection_that_was_off_stays_off():
 
 
 def test_an_error_turns_it_on_again():
-    with pytest.raises(KeyError), uncollected():
+    with pytest.raises(KeyError), gc_paused():
         raise KeyError
     assert gc.isenabled()
 
@@ -56,7 +56,7 @@ def test_cycles_go_once_it_is_on_again():
     node = Node()
     node.itself = node
     reference = weakref.ref(node)
-    with uncollected():
+    with gc_paused():
         del node
         assert reference() is not None
     gc.collect()

@@ -1,11 +1,10 @@
-"""Rounding of widths to multiples that hardware likes."""
+"""Widths rounded to multiples that are efficient on hardware."""
 
 __all__ = ["make_divisible"]
 
 
 def make_divisible(width: float, divisor: int = 8) -> int:
-    """Return the multiple of `divisor` nearest to `width`: at least one divisor, and no less than 90 % of the
-    width.
+    """Return the multiple of `divisor` nearest to `width`, at least `divisor` and 90 % of `width`.
 
     Reference:
         Howard et al., Searching for MobileNetV3, ICCV 2019, `make_divisible` of the authors' code.

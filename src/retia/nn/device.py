@@ -1,4 +1,4 @@
-"""Where a model's tensors are made while it is built."""
+"""The device on which the tensors of a model are made while it is built."""
 
 from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from retia.errors import EvaluationError
 
-__all__ = ["check_device", "placed"]
+__all__ = ["on_device", "require_device"]
 
 _FILLING: frozenset[Callable[..., Any]] = frozenset(
     [
@@ -25,7 +25,7 @@ _FILLING: frozenset[Callable[..., Any]] = frozenset(
 
 
 class _Unfilled(TorchFunctionMode):
-    """Skips what fills a tensor on `meta`, which has nothing to fill."""
+    """Skips functions that fill tensors on `meta`, which have no memory."""
 
     def __torch_function__(
         self,
@@ -41,10 +41,10 @@ class _Unfilled(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def placed(device: str | torch.device | None) -> AbstractContextManager[Any]:
-    """Make tensors on a device inside; on `meta` without initialising them.
+def on_device(device: str | torch.device | None) -> AbstractContextManager[Any]:
+    """Make tensors on a device inside; on `meta` skip the functions that initialize them.
 
-    None leaves torch as it is, at no cost: any device slows every call of torch inside.
+    None leaves torch unchanged, because a device slows down every call of torch inside.
     """
     if device is None:
         return nullcontext()
@@ -52,11 +52,11 @@ def placed(device: str | torch.device | None) -> AbstractContextManager[Any]:
     return _on_meta(device) if device.type == "meta" else device
 
 
-def check_device(device: str | torch.device | None) -> None:
-    """Check that tensors can be made on a device, without making any.
+def require_device(device: str | torch.device | None) -> None:
+    """Raise if tensors can't be made on a device.
 
     Raises:
-        EvaluationError: If torch does not know the device, or this machine does not have it.
+        EvaluationError: If `device` is not a device of torch, or is not available.
     """
     if device is None:
         return
@@ -65,13 +65,11 @@ def check_device(device: str | torch.device | None) -> None:
     except RuntimeError as error:
         msg = f"'device' must name a device of torch, such as 'cpu' or 'cuda:0', got {device!r}. {error}"
         raise EvaluationError(msg) from error
-    count = {"cuda": torch.cuda.device_count, "mps": lambda: int(torch.backends.mps.is_available())}.get(
-        place.type, lambda: 1
-    )()
-    if count <= (place.index or 0) and place.type in ("cuda", "mps"):
+    counts = {"cuda": torch.cuda.device_count, "mps": lambda: int(torch.backends.mps.is_available())}
+    if place.type in counts and (count := counts[place.type]()) <= (place.index or 0):
         msg = (
             f"The device '{device}' is not available: torch finds {count} of type '{place.type}'. "
-            "Leave device out, or install a torch that supports it."
+            "Omit device, or install a build of torch that supports it."
         )
         raise EvaluationError(msg)
 

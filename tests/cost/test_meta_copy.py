@@ -4,7 +4,7 @@ import gc
 import torch
 from torch import nn
 
-from retia.cost import on_meta
+from retia.cost import meta_copy
 from retia.nn import seeded
 
 
@@ -27,7 +27,7 @@ def test_a_copy_has_the_shapes_and_ties_but_no_memory():
         model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3), nn.BatchNorm1d(3))
     model[1].weight = model[0].weight
     model[0].bias.requires_grad_(False)
-    twin = on_meta(model)
+    twin = meta_copy(model)
     assert {tensor.device.type for tensor in (*twin.parameters(), *twin.buffers())} == {"meta"}
     assert {tensor.device.type for tensor in (*model.parameters(), *model.buffers())} == {"cpu"}
     assert [(name, tensor.shape) for name, tensor in twin.state_dict().items()] == [
@@ -40,7 +40,7 @@ def test_a_copy_has_the_shapes_and_ties_but_no_memory():
 
 def test_copying_puts_garbage_collection_off():
     model = nn.Sequential(Noting())
-    on_meta(model)
+    meta_copy(model)
     copy.deepcopy(model)
     assert model[0].seen == [False, True]
     assert gc.isenabled()

@@ -1,4 +1,4 @@
-"""The operations of the DARTS space."""
+"""Operations of the DARTS space."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -7,18 +7,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from retia.hub.drop_path import DropPath
+from retia.hub.layers.drop_path import DropPath
 
 __all__ = ["FactorizedReduce", "operations", "relu_conv_norm"]
 
 
 def operations(channels: int, stride: int, drop_path: float) -> Mapping[str, Callable[[], nn.Module]]:
-    """Return the seven candidates of an edge, in the paper's order and by its code's names.
+    """Return the seven candidates of an edge, in the order of the paper and by the names of its code.
 
     Args:
-        channels: The channels of the input and of the output.
+        channels: Number of channels of input and output.
         stride: 1, or 2 to halve height and width.
-        drop_path: The rate at which every operation but the identity is dropped.
+        drop_path: Drop-path rate of all operations except the identity, in [0, 1).
     """
     return {
         "sep_conv_3x3": partial(_separable, channels, 3, stride, drop_path),
@@ -36,12 +36,11 @@ def operations(channels: int, stride: int, drop_path: float) -> Mapping[str, Cal
 
 
 class FactorizedReduce(nn.Module):
-    """Halve height and width without losing pixels: two 1x1 convolutions of stride 2, one of which starts a
-    pixel further.
+    """Halve height and width by two 1x1 convolutions of stride 2, one of them shifted by one pixel.
 
     Args:
-        inputs: The channels of the input.
-        outputs: The channels of the output, half of which come from each convolution.
+        inputs: Number of input channels.
+        outputs: Number of output channels; each convolution makes half of them.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -57,9 +56,10 @@ class FactorizedReduce(nn.Module):
         return self.norm(torch.cat([self.even(x), self.odd(shifted)], 1))
 
 
-def relu_conv_norm(inputs: int, outputs: int) -> nn.Sequential:
-    """Return a 1x1 convolution between a ReLU and a batch norm."""
-    return nn.Sequential(nn.ReLU(), nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+def relu_conv_norm(inputs: int, outputs: int, kernel: int = 1, stride: int = 1) -> nn.Sequential:
+    """Return a ReLU, a convolution with padding `kernel // 2`, and a batch norm."""
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+    return nn.Sequential(nn.ReLU(), conv, nn.BatchNorm2d(outputs))
 
 
 def _separable(channels: int, kernel: int, stride: int, drop_path: float) -> nn.Sequential:

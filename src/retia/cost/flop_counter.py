@@ -1,4 +1,4 @@
-"""What operators compute: their FLOPs, added up while a model runs."""
+"""A counter that adds up the FLOPs of operators while a model runs."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
@@ -10,12 +10,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_any
 
 from retia.cost.formulas import formulas
-from retia.cost.shapes import NotAShapeError, described, made
+from retia.cost.shapes import NotAShapeError, describe, from_description
 
 __all__ = ["FlopCounter"]
 
-REMEMBERED = 20_000
-"""Of how many operators, on tensors of some shapes, it is remembered what they return on `meta`."""
+CACHED = 20_000
+"""Number of cached results of operators on `meta`, for given shapes."""
 
 _WORDS = """
 _reshape_copy _to_copy _unsafe_view cat clone contiguous copy_ detach embedding empty_like
@@ -25,18 +25,18 @@ pixel_shuffle rand_like randn_like repeat roll stack unsafe_split
 unsafe_split_with_sizes zero_ zeros_like
 """
 _MOVES = frozenset(f"aten.{name}" for name in _WORDS.split())
-"""Operators that only make or move numbers."""
+"""Operators that only create or move numbers."""
 
 
 class FlopCounter(TorchDispatchMode):
-    """Adds up the formulas of the operators that run inside; an operator made of others is counted by these.
+    """Add up the formulas of the operators that run inside; composite operators are decomposed.
 
-    On `meta` an operator runs once on tensors of the same shapes, and is remembered from then on: some of
-    torch's take a millisecond to find the shape of what they return.
+    Results on `meta` are cached by operator and shapes, because some operators of torch need a millisecond to
+    infer the shape of their result.
 
     Attributes:
-        flops: Floating-point operations so far; a multiply-add is two.
-        uncounted: The operators that have no formula and do more than make or move numbers.
+        flops: Floating-point operations so far; a multiply-add counts as two.
+        uncounted: Operators that have no formula and do more than create or move numbers.
     """
 
     def __init__(self) -> None:
@@ -51,19 +51,19 @@ class FlopCounter(TorchDispatchMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Run an operator, or remember what it returned, and count it."""
+        """Run an operator, or return its cached result, and count it."""
         del types
         kwargs = kwargs or {}
         if _follows_from_shapes(func):
             try:
-                known = described(tuple(args)), described(tuple(kwargs.items()))
+                known = describe(tuple(args)), describe(tuple(kwargs.items()))
             except NotAShapeError:
                 pass
             else:
                 outcome = _outcome(func, *known, torch.get_default_dtype())
                 self.flops += outcome.flops
                 self.uncounted |= outcome.uncounted
-                return made(outcome.returned)
+                return from_description(outcome.returned)
         return self.run(func, args, kwargs)
 
     def run(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -88,7 +88,7 @@ class FlopCounter(TorchDispatchMode):
 
 
 class _Outcome(NamedTuple):
-    """What an operator returns, described, and computes."""
+    """Description of an operator's result, and its FLOPs."""
 
     returned: Any
     flops: int
@@ -97,7 +97,7 @@ class _Outcome(NamedTuple):
 
 @cache
 def _follows_from_shapes(func: Any) -> bool:
-    """Whether an operator makes new tensors of given ones and of scalars, and does nothing else."""
+    """Whether an operator returns new tensors without mutating or aliasing its arguments."""
     schema = func._schema
     takes_tensors = any("Tensor" in str(argument.type) for argument in schema.arguments)
     returns = {str(returned.type) for returned in schema.returns}
@@ -110,10 +110,10 @@ def _follows_from_shapes(func: Any) -> bool:
     )
 
 
-@lru_cache(maxsize=REMEMBERED)
+@lru_cache(maxsize=CACHED)
 def _outcome(func: Any, args: Any, kwargs: Any, default_dtype: torch.dtype) -> _Outcome:
-    """Return what an operator does with arguments of which these are the descriptions."""
-    del default_dtype  # the classes of results may depend on it
+    """Return the outcome of an operator on arguments with these descriptions."""
+    del default_dtype  # part of the cache key, because dtypes of results may depend on it
     counter = FlopCounter()
-    returned = counter.run(func, made(args), dict(made(kwargs)))
-    return _Outcome(described(returned), counter.flops, frozenset(counter.uncounted))
+    returned = counter.run(func, from_description(args), dict(from_description(kwargs)))
+    return _Outcome(describe(returned), counter.flops, frozenset(counter.uncounted))
