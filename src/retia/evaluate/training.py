@@ -88,7 +88,8 @@ class Training:
         select: Metric of the best epoch (and of the reward of ENAS), and "max" or "min".
         check: Function `(outputs, batch)` that raises an error if the first outputs do not fit the targets.
         epochs: Number of passes over the training data.
-        steps_per_epoch: Number of training steps after which an epoch ends. Default: all the training data.
+        steps_per_epoch: Number of training steps after which an epoch ends. Each epoch begins with the first
+            batch again, so shuffle a loader; a list gives the same batches always. Default: all the data.
         batch_size: Number of samples, for data that does not come in batches.
         lr: Learning rate.
         optimizer: "adamw", "sgd", or a function `(parameters, lr) -> Optimizer` or several, each for

@@ -61,8 +61,11 @@ class Sandwich(OneShot):
         """Start a training.
 
         Raises:
+            EvaluationError: If `distill` of the training is not given, and that of the method is True.
             StudyError: If no architecture meets the bounds.
         """
+        if self.distill:
+            setting.require_distillation("Sandwich", "Sandwich(distill=False)")
         return _Session(setting, self.random, distill=self.distill)
 
 

@@ -81,6 +81,7 @@ class Supernet(nn.Module):
             raise SupernetError(msg)
         self.space = space
         self._mixing: Mixing | None = None
+        self._mixed = False
         found = compare_structure(space, example, kernel_transform=kernel_transform)
         self._surplus = found.surplus
         with gc_paused():  # there is nothing that a collection could free
@@ -143,6 +144,8 @@ class Supernet(nn.Module):
                     f"got {tuple(given[label].weights.shape)}. Give one weight for each value."
                 )
                 raise SupernetError(msg)
+        self._end_mixture()
+        self._mixed = True
         self.mixing.apply(given, self.architecture.unwrapped)
 
     @property
@@ -240,6 +243,10 @@ class Supernet(nn.Module):
         return {**self.__dict__, "_mixing": None}  # a copy finds the choices again in its own modules
 
     def _fill(self) -> None:
-        if self._mixing is not None:
-            self._mixing.clear()
+        self._end_mixture()
         self.slots.fill(self.architecture.unwrapped)
+
+    def _end_mixture(self) -> None:
+        if self._mixed:
+            self.mixing.clear()
+            self._mixed = False
