@@ -49,9 +49,10 @@ class Measurement:
         self._total += float(self._loss(outputs, batch)) * weight if weight else 0.0
         self._count += weight
         if self._metrics:
-            targets = self._targets(batch)
+            # Torchmetrics flattens by `view`, which fails on channels-last images and on slices.
+            dense = [map_tensors(Tensor.contiguous, nest) for nest in (outputs, self._targets(batch))]
             for metric in self._metrics.values():
-                metric.update(outputs, targets)
+                metric.update(*dense)
 
     def compute(self) -> dict[str, float]:
         """Return the metrics by name, and the mean loss."""
