@@ -230,6 +230,44 @@ def tagged(outputs_last):
     return ModelSpace(Tagger)
 
 
+@pytest.mark.parametrize("ignored", [255, -1])
+def test_an_ignored_class_number_is_no_class(ignored):
+    """The usual one of a segmentation is 255, with a head for the true classes alone."""
+    images = torch.randn(8, 1, 5, 7, generator=torch.Generator().manual_seed(0))
+    classes = (images[:, 0] > 0).long()
+    classes[:, :2] = ignored
+    space = ModelSpace(lambda: nn.Conv2d(1, 2, retia.choice("kernel", [1])))
+    training = Classification(
+        *[(images, classes)] * 2, ignore_index=ignored, class_weights=[1.0, 3.0], epochs=1, device="cpu"
+    )
+    model, counted = space.build(space.default(), seed=0), classes != ignored
+    with torch.no_grad():
+        scores = model(images)
+    expected = nn.functional.cross_entropy(
+        scores, classes, weight=torch.tensor([1.0, 3.0]), ignore_index=ignored
+    )
+    found = training.measure(model)
+    assert found["loss"] == pytest.approx(float(expected), rel=1e-5)
+    right = (scores.argmax(1) == classes)[counted]
+    assert found["accuracy"] == pytest.approx(float(right.float().mean()))
+    assert training.weight((images, classes)) == float((1 + 2 * classes[counted]).sum())
+    assert evaluated(training, space)["accuracy"] <= 1
+
+
+@pytest.mark.parametrize("late", [3, -2])
+@pytest.mark.parametrize("loaded", [True, False])
+def test_a_class_number_that_comes_late(late, loaded):
+    """A first batch does not show it; a loader is not run through before training."""
+    x, y = data(16, classes=2)
+    batches = [(x[:8], y[:8]), (x[8:], y[8:] * 0 + late)]
+    given = torch.utils.data.DataLoader(batches, batch_size=None) if loaded else batches
+    said = "the targets go up to 3, so there are at least 4 classes" if late > 0 else "from 0, got -2"
+    space = ModelSpace(lambda: nn.Linear(4, 2, bias=retia.choice("bias", [True])))
+    for train, valid in ((given, (x, y)), ((x, y), given)):
+        with pytest.raises(EvaluationError, match=said):
+            evaluated(Classification(train, valid, epochs=1, device="cpu"), space)
+
+
 @pytest.mark.parametrize("outputs_last", [True, False])
 def test_a_class_for_each_token_with_some_that_do_not_count(outputs_last):
     tokens = torch.randint(5, (40, 7), generator=torch.Generator().manual_seed(0))

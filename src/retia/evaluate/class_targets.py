@@ -65,12 +65,21 @@ class ClassTargets:
                 f"Convert them (y.long(); y.argmax(1) for one-hot rows), or use Regression for real numbers."
             )
             raise EvaluationError(msg)
-        counted = y[y != self.ignore_index]
-        if counted.numel() and int(counted.min()) < 0:
+        return self.class_count(y, f"The targets of '{name}'")
+
+    def class_count(self, targets: Tensor, words: str = "The targets") -> int:
+        """Return the number of classes that class numbers need: the greatest that counts, plus 1; at least 2.
+
+        Raises:
+            EvaluationError: If a class number that counts is negative; `words` name the targets.
+        """
+        if not targets.numel():
+            return 2
+        least, greatest = torch.where(targets == self.ignore_index, 0, targets).aminmax()
+        if int(least) < 0:
             msg = (
-                f"The targets of '{name}' are class numbers from 0, got {int(counted.min())}. "
-                "Number the classes 0, 1, ...; "
+                f"{words} are class numbers from 0, got {int(least)}. Number the classes 0, 1, ...; "
                 f"a number that does not count is ignore_index, {self.ignore_index}."
             )
             raise EvaluationError(msg)
-        return int(counted.max()) + 1 if counted.numel() else 2
+        return max(2, int(greatest) + 1)

@@ -168,6 +168,8 @@ class CrossEntropy:
                 else targets.to(outputs.dtype)
             )
             return binary_cross_entropy_with_logits(outputs, soft, pos_weight=weights)
+        # A loader may come to a greater class number late; on a GPU torch would abort the process.
+        _check_scores(outputs, self.labels.class_count(targets))
         return cross_entropy(
             outputs, targets, weight=weights, ignore_index=self.labels.ignore_index, label_smoothing=smoothing
         )
@@ -254,11 +256,16 @@ class _Check:
                 f"Is the classification head missing?"
             )
             raise EvaluationError(msg)
-        needed = max(self.classes, int(targets.max()) + 1)
-        if not self.labels.multilabel and outputs.shape[1] < needed:
-            msg = (
-                f"The model returns {outputs.shape[1]} scores, but the targets go up to {needed - 1}, "
-                f"so there are at least {needed} classes. "
-                f"Give its head {needed} outputs, or number the classes from 0."
-            )
-            raise EvaluationError(msg)
+        if not self.labels.multilabel:
+            _check_scores(outputs, max(self.classes, self.labels.class_count(targets)))
+
+
+def _check_scores(outputs: Tensor, classes: int) -> None:
+    """Check that there are scores (B, classes, ...) for a number of classes."""
+    if outputs.shape[1] < classes:
+        msg = (
+            f"The model returns {outputs.shape[1]} scores, but the targets go up to {classes - 1}, "
+            f"so there are at least {classes} classes. "
+            f"Give its head {classes} outputs, or number the classes from 0."
+        )
+        raise EvaluationError(msg)
