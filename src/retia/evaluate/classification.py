@@ -10,9 +10,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torchmetrics import Metric
 
 from retia.errors import EvaluationError
-from retia.evaluate.checks import check_inputs
+from retia.evaluate.checks import check_inputs, check_weights
 from retia.evaluate.class_targets import ClassTargets
-from retia.evaluate.data import Data, TensorData, as_data
+from retia.evaluate.data import Data, as_data
 from retia.evaluate.outputs import TensorOutputs
 from retia.evaluate.settings import Searched
 from retia.evaluate.training import Loss, Training
@@ -81,9 +81,12 @@ def Classification(  # noqa: N802  # a preset reads like the class that it makes
         check_inputs(name, inputs(one.first()))
     labels = ClassTargets(targets, ignore_index=ignore_index, multilabel=multilabel)
     classes = max(
-        labels.checked(name, one.tensors if isinstance(one, TensorData) else one.first())
-        for name, one in data.items()
+        labels.checked(name, batch) for name, one in data.items() for batch in one.in_memory or [one.first()]
     )
+    weights = None if class_weights is None else tuple(torch.as_tensor(class_weights).tolist())
+    trained = CrossEntropy(labels, label_smoothing=label_smoothing, class_weights=weights)
+    for name, one in data.items():
+        check_weights(name, one, trained.weight)
     more = dict(metrics or {})
     if "accuracy" in more:
         msg = (
@@ -91,8 +94,6 @@ def Classification(  # noqa: N802  # a preset reads like the class that it makes
             "Rename it."
         )
         raise EvaluationError(msg)
-    weights = None if class_weights is None else tuple(torch.as_tensor(class_weights).tolist())
-    trained = CrossEntropy(labels, label_smoothing=label_smoothing, class_weights=weights)
     own: dict[str, Any] = {
         "loss": loss or trained,
         "valid_loss": loss or replace(trained, label_smoothing=0.0),

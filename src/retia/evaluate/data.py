@@ -62,6 +62,11 @@ class TensorData:
         """Return the first batch, of up to two samples."""
         return self.taken(slice(2))
 
+    @property
+    def in_memory(self) -> Sequence[Batch]:
+        """All the data, as one batch."""
+        return [self.tensors]
+
     def steps(self, size: int) -> int:
         """Return the number of batches in random order."""
         return -(-len(self) // size) - _leaves_one(len(self), size)
@@ -116,6 +121,11 @@ class LoadedData:
         """Return a first batch: of one sample where the data can be indexed."""
         with seeded(0), self.rewound():
             return move(self._first(), "cpu")
+
+    @property
+    def in_memory(self) -> Sequence[Batch]:
+        """The batches of a list; nothing for what has to be loaded."""
+        return self.source if isinstance(self.source, list) else []
 
     def steps(self, size: int) -> int:
         """Return the number of batches in random order; a stream of unknown length is counted by running

@@ -21,6 +21,9 @@ class Measurement:
         targets: Function `batch -> targets`.
         metrics: Metrics by name, updated by outputs and targets: an instance is cloned, a function is called.
         derive: Function that computes further metrics from these.
+
+    Attributes:
+        count: Number of terms that have been averaged.
     """
 
     def __init__(
@@ -38,16 +41,16 @@ class Measurement:
             name: (metric.clone() if isinstance(metric, Metric) else metric()).to(device)
             for name, metric in metrics.items()
         }
-        self._total = self._count = 0.0
+        self._total = self.count = 0.0
 
     def update(self, outputs: Any, batch: Batch) -> None:
         """Take up a model's outputs for a batch, in single precision."""
         outputs = map_tensors(
             lambda tensor: tensor.float() if tensor.is_floating_point() else tensor, outputs
         )
-        weight = float(self._weight(batch))
+        weight = self._weight(batch)
         self._total += float(self._loss(outputs, batch)) * weight if weight else 0.0
-        self._count += weight
+        self.count += weight
         if self._metrics:
             # Torchmetrics flattens by `view`, which fails on channels-last images and on slices.
             dense = [map_tensors(Tensor.contiguous, nest) for nest in (outputs, self._targets(batch))]
@@ -58,6 +61,6 @@ class Measurement:
         """Return the metrics by name, and the mean loss."""
         found = {
             **{name: float(metric.compute()) for name, metric in self._metrics.items()},
-            "loss": self._total / self._count if self._count else float("nan"),
+            "loss": self._total / self.count if self.count else float("nan"),
         }
         return found if self._derive is None else {**found, **self._derive(found)}

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from retia.errors import TrainingDiverged
+from retia.errors import EvaluationError, TrainingDiverged
 from retia.evaluate.going_on import Checkpoints, Parts, advance
 from retia.evaluate.training import Training, memory_format_of
 
@@ -166,35 +166,51 @@ class Trainer:
     def _epoch(self, steps: _Steps, epoch: int) -> None:
         training = self.training
         self.model.train()
+        counted = False
         batches = training.data("train").batches(cast("int", training.batch_size), generator=self._generator)
         for step in range(1, steps.per_epoch + 1):
             together = list(islice(batches, cast("int", training.accumulate)))
             if not together:
-                return
+                break
             for optimizer in steps.optimizers:
                 optimizer.zero_grad(set_to_none=True)
-            weights = [1.0] if len(together) == 1 else [float(training.weight(batch)) for batch in together]
+            weights = [training.weigh(batch) for batch in together]
             for batch, weight in zip(together, weights, strict=True):
                 if not weight:
                     continue  # no target counts, so there is no mean loss
                 outputs = training.outputs(self.model, batch)
-                if epoch == step == 1 and training.check is not None:
+                if epoch == 1 and not counted and training.check is not None:
                     training.check(outputs, batch)
-                loss = training.loss(outputs, batch)
+                counted = True
+                loss = training.loss_of(outputs, batch)
                 value = loss.item()
                 if not math.isfinite(value):
                     msg = f"The loss became {value} in epoch {epoch}, step {step}. {self._remedy()}"
                     raise TrainingDiverged(msg)
-                self._scaler.scale(loss if len(together) == 1 else loss * (weight / sum(weights))).backward()
-            if training.clip_norm is not None:
+                self._scaler.scale(loss * (weight / sum(weights))).backward()
+            if any(weights):
+                self._step(steps.optimizers)
+            else:
                 for optimizer in steps.optimizers:
-                    self._scaler.unscale_(optimizer)
-                nn.utils.clip_grad_norm_(self.model.parameters(), cast("float", training.clip_norm))
-            for optimizer in steps.optimizers:
-                self._scaler.step(optimizer)
-            self._scaler.update()
+                    optimizer.step()  # without gradients; a learning-rate schedule follows it
             for schedule in steps.schedules:
                 schedule.step()
+        if not counted:
+            msg = (
+                f"No target of the training data counts in epoch {epoch}, so there is no loss. "
+                "Give data whose targets are not all ignored."
+            )
+            raise EvaluationError(msg)
+
+    def _step(self, optimizers: Sequence[Optimizer]) -> None:
+        """Clip the gradients, and let the optimizers follow them."""
+        if self.training.clip_norm is not None:
+            for optimizer in optimizers:
+                self._scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), cast("float", self.training.clip_norm))
+        for optimizer in optimizers:
+            self._scaler.step(optimizer)
+        self._scaler.update()
 
     def _remedy(self) -> str:
         lr = cast("float", self.training.lr)

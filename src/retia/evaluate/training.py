@@ -14,7 +14,13 @@ from torchmetrics import Metric
 
 from retia.cost import Costs, Example
 from retia.errors import ArchitectureError, EvaluationError
-from retia.evaluate.checks import check_inputs
+from retia.evaluate.checks import (
+    check_functions,
+    check_inputs,
+    check_scalar,
+    check_weights,
+    judged_metrics,
+)
 from retia.evaluate.data import Data, LoadedData, TensorData, as_data, describe_data
 from retia.evaluate.going_on import CHECKPOINT, Checkpoints, remove_unfinished
 from retia.evaluate.inheritance import inherit_from_parent
@@ -67,7 +73,8 @@ class Training:
         forward: Function `(model, batch) -> outputs`. Default: the model called with the inputs.
         valid_loss: Function like `loss` that is reported. Default: `loss`.
         weight: Function `batch -> number` of terms over which `loss` averages, by which batches are averaged.
-            Default: the number of samples.
+            Default: the number of samples, which is the length of the targets, or else an attribute
+            `num_graphs` or `batch_size` of the batch, or else the first dimension of its tensors.
         judge: Function `(model, batches) -> metrics` that replaces the measurement by `valid_loss` and
             `metrics`.
         metrics: Further torchmetrics by name, updated by outputs and targets: a metric (a copy is taken) or a
@@ -113,7 +120,7 @@ class Training:
     targets: Callable[[Batch], Nest] = targets_of
     forward: Callable[[nn.Module, Batch], Any] | None = None
     valid_loss: Loss | None = None
-    weight: Callable[[Batch], float] = sample_count
+    weight: Callable[[Batch], float] | None = None
     judge: Callable[[nn.Module, Iterable[Batch]], Mapping[str, float]] | None = None
     metrics: Mapping[str, Metric | Callable[..., Metric]] = field(default_factory=dict[str, Any])
     derive: Callable[[Mapping[str, float]], Mapping[str, float]] | None = None
@@ -153,6 +160,7 @@ class Training:
                 "batch[1])."
             )
             raise EvaluationError(msg)
+        check_functions(self.preset, self._settings())
         if self.warmup_epochs != 0 and callable(self.schedule):
             msg = (
                 "'warmup_epochs' is part of 'cosine' and 'constant', but 'schedule' is a function, "
@@ -180,7 +188,10 @@ class Training:
             if (data == "test" and given is None) or isinstance(given, TensorData | LoadedData):
                 continue
             object.__setattr__(self, data, made := as_data(data, given))
-            check_inputs(data, self.inputs(made.first()))
+            first = made.first()
+            check_inputs(data, self.inputs(first))
+            self.weigh(first)
+            check_weights(data, made, self.weigh)
 
     def __repr__(self) -> str:
         shown = {name: getattr(self, name) for name in _DATA if getattr(self, name) is not None}
@@ -202,20 +213,53 @@ class Training:
         with self._autocast():
             return run_on(model, self.inputs(batch)) if self.forward is None else self.forward(model, batch)
 
+    def weigh(self, batch: Batch) -> float:
+        """Return the number of terms over which the loss of a batch averages.
+
+        Raises:
+            EvaluationError: If `weight` is not given, and nothing tells the number of samples.
+        """
+        return float(sample_count(batch, self.targets) if self.weight is None else self.weight(batch))
+
+    def loss_of(self, outputs: Any, batch: Batch) -> Tensor:
+        """Return the loss of a model's outputs for a batch, from which gradients are taken.
+
+        Raises:
+            EvaluationError: If `loss` does not return a scalar that depends on the model's weights.
+        """
+        loss = self.loss(outputs, batch)
+        check_scalar(self.preset, "loss", loss)
+        if not loss.requires_grad and torch.is_grad_enabled():
+            msg = (
+                f"'loss' of {self.preset} returns a number without a gradient: it does not depend on the "
+                "model's weights. Compute it from the outputs, without detach(), item() or no_grad()."
+            )
+            raise EvaluationError(msg)
+        return loss
+
     def measure(self, model: nn.Module, data: "TensorData | LoadedData | None" = None) -> dict[str, float]:
-        """Return the metrics of a model as it is, in evaluation mode, on the validation data or other
-        data.
+        """Return the metrics of a model as it is, in evaluation mode, on the validation data or other data.
+
+        Raises:
+            EvaluationError: If no target of the data counts.
         """
         model.eval()
+        own = data is None
         data = self.data("valid") if data is None else data
         batches = data.placed(self.place, memory_format_of(model)).batches(4 * cast("int", self.batch_size))
         with torch.no_grad(), data.rewound():
             if self.judge is not None:
                 with self._autocast():
-                    return {name: float(value) for name, value in self.judge(model, batches).items()}
+                    return judged_metrics(self.preset, self.select[0], self.judge(model, batches))
             measurement = self._measurement()
             for batch in batches:
                 measurement.update(self.outputs(model, batch), batch)
+        if not measurement.count:
+            msg = (
+                f"No target of the {'validation ' if own else ''}data counts, so there is no loss. "
+                "Give data whose targets are not all ignored."
+            )
+            raise EvaluationError(msg)
         return measurement.compute()
 
     def reward(self, model: nn.Module, batch: Batch) -> float:
@@ -226,7 +270,7 @@ class Training:
         with torch.no_grad():
             if self.judge is not None:
                 with self._autocast():
-                    value = float(self.judge(model, [batch])[name])
+                    value = judged_metrics(self.preset, name, self.judge(model, [batch]))[name]
             else:
                 measurement = self._measurement()
                 measurement.update(self.outputs(model, batch), batch)
@@ -442,7 +486,7 @@ class Training:
     def _measurement(self) -> Measurement:
         return Measurement(
             loss=self.valid_loss or self.loss,
-            weight=self.weight,
+            weight=self.weigh,
             targets=self.targets,
             metrics=self.metrics,
             derive=self.derive,

@@ -1,6 +1,7 @@
 """A batch: any nest of tensors. This module splits it, moves it, and passes it to a model."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from copy import copy
 from typing import Any, TypeAlias, cast
 
 import torch
@@ -31,12 +32,12 @@ Batch: TypeAlias = Nest
 """What data yields: a pair (inputs, targets), a mapping with "labels", or an object with an attribute `y`."""
 
 LABELS = ("labels", "label", "targets", "target")
-"""The keys under which a mapping holds its targets; the first that is present counts."""
+"""The keys under which a mapping holds its targets."""
 
 
 def map_tensors(function: Callable[..., Any], nest: Nest, *others: Nest) -> Nest:
     """Return a nest with a function applied to each tensor, and to those in its place in other nests of the
-    same structure; a mapping becomes a dictionary.
+    same structure; a mapping keeps its type where it can be filled.
 
     >>> map_tensors(lambda x: x + 1, {"a": torch.tensor(1), "b": (torch.tensor(2), "text")})
     {'a': tensor(2), 'b': (tensor(3), 'text')}
@@ -83,13 +84,13 @@ def inputs_of(batch: Batch) -> Nest:
     """Return the inputs of a batch: the first of a pair, a mapping without its labels, or the object itself.
 
     Raises:
-        EvaluationError: If the batch is a tuple or list that is not a pair.
+        EvaluationError: If the batch is a tuple or list that is not a pair, or a mapping with several labels.
     """
     if isinstance(batch, tuple | list):
         return _pair(cast("Sequence[Any]", batch))[0]
     if isinstance(batch, Mapping):
         named = cast("Mapping[str, Any]", batch)
-        label = next((name for name in LABELS if name in named), None)
+        label = _label(named)
         return {name: value for name, value in named.items() if name != label}
     return batch
 
@@ -99,13 +100,13 @@ def targets_of(batch: Batch) -> Nest:
     an object.
 
     Raises:
-        EvaluationError: If the batch has no targets in any of these places.
+        EvaluationError: If the batch has no targets in any of these places, or a mapping has several labels.
     """
     if isinstance(batch, tuple | list):
         return _pair(cast("Sequence[Any]", batch))[1]
     if isinstance(batch, Mapping):
         named = cast("Mapping[str, Any]", batch)
-        label = next((name for name in LABELS if name in named), None)
+        label = _label(named)
         if label is not None:
             return named[label]
         got = f"a mapping of {sorted(named)}"
@@ -146,22 +147,68 @@ def run_on(model: nn.Module, inputs: Nest) -> Any:
     return model(*args, **kwargs)
 
 
-def sample_count(batch: Batch) -> int:
-    """Return the number of samples in a batch: the length of its first tensor, or 1 for a batch without one,
-    such as a graph.
+def sample_count(batch: Batch, targets: Callable[[Batch], Nest] = targets_of) -> int:
+    """Return the number of samples in a batch.
+
+    It is the length of the targets, or else an attribute `num_graphs` or `batch_size` of the batch, or else
+    the first dimension of its tensors, if they all agree in it.
+
+    Args:
+        batch: The batch.
+        targets: Function `batch -> targets`. A batch without targets in the place where `targets_of` looks
+            for them is counted by the rest.
+
+    Raises:
+        EvaluationError: If nothing tells the number.
+
+    >>> sample_count({"edges": torch.zeros(2, 9), "x": torch.zeros(3, 4), "labels": torch.zeros(3)})
+    3
     """
-    first = next((tensor for tensor in tensors_of(batch) if tensor.ndim), None)
-    return 1 if first is None else len(first)
+    try:
+        found = _target_count(targets(batch))
+    except EvaluationError:
+        found = None
+    for name in ("num_graphs", "batch_size"):
+        if found is None and isinstance(count := getattr(batch, name, None), int):
+            found = count
+    if found is None and (found := _length(batch)) is None:
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors_of(batch))
+        msg = (
+            f"The number of samples of a batch is not known: a {type(batch).__name__}"
+            f"{f' of tensors of shapes {shapes}' if shapes else ''}. Its targets tell it, or an attribute "
+            "'num_graphs' or 'batch_size', or tensors of one length. "
+            "Give the number over which the loss averages: weight=lambda batch: ..."
+        )
+        raise EvaluationError(msg)
+    return found
+
+
+def _target_count(targets: Nest) -> int | None:
+    """Return the length of targets; a list may hold a text, a number or a mapping for each sample."""
+    if isinstance(targets, tuple | list):
+        fields = Tensor | tuple | list if isinstance(targets, list) else Tensor | tuple | list | Mapping
+        parts = cast("Sequence[Any]", targets)
+        if parts and not any(isinstance(part, fields) for part in parts):
+            return len(parts)
+    return _length(targets)
+
+
+def _length(nest: Nest) -> int | None:
+    """Return the first dimension of the tensors of a nest, if they all agree in it."""
+    lengths = {len(tensor) for tensor in tensors_of(nest) if tensor.ndim}
+    return lengths.pop() if len(lengths) == 1 else None
 
 
 def _map_leaves(function: Callable[..., Any], nest: Nest, *others: Nest) -> Nest:
     if isinstance(nest, Tensor):
         return function(nest, *others)
     if isinstance(nest, Mapping):
-        return {
+        named = cast("Mapping[str, Any]", nest)
+        mapped = {
             name: _map_leaves(function, part, *(other[name] for other in others))
-            for name, part in cast("Mapping[str, Any]", nest).items()
+            for name, part in named.items()
         }
+        return _like(named, mapped)
     if isinstance(nest, tuple | list):
         parts = [
             _map_leaves(function, *several)
@@ -171,6 +218,33 @@ def _map_leaves(function: Callable[..., Any], nest: Nest, *others: Nest) -> Nest
             return parts
         return type(nest)(*parts) if hasattr(nest, "_fields") else tuple(parts)  # pyright: ignore[reportUnknownVariableType]  # a named tuple
     return function(nest, *others)
+
+
+def _like(nest: Mapping[str, Any], parts: dict[str, Any]) -> Mapping[str, Any]:
+    """Return a mapping of the same type with other parts, such as the outputs of a model of Hugging Face with
+    their attributes. A type that can't be filled stays if no part changes, and else becomes a dictionary.
+    """
+    if type(nest) is dict:
+        return parts
+    if isinstance(nest, MutableMapping):
+        made = copy(cast("MutableMapping[str, Any]", nest))
+        for name, part in parts.items():
+            made[name] = part
+        return made
+    return nest if all(nest[name] is part for name, part in parts.items()) else parts
+
+
+def _label(batch: Mapping[str, Any]) -> str | None:
+    """Return the key of a mapping's targets."""
+    found = [name for name in LABELS if name in batch]
+    if len(found) > 1:
+        msg = (
+            f"A batch has several keys that may hold its targets: {found}. "
+            f"Say which are the targets, and what the model gets: "
+            f"targets=lambda batch: batch[{found[0]!r}], inputs=lambda batch: ..."
+        )
+        raise EvaluationError(msg)
+    return found[0] if found else None
 
 
 def _pair(batch: Sequence[Any]) -> Sequence[Any]:

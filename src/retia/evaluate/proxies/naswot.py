@@ -55,7 +55,7 @@ def naswot(probe: Probe) -> float:
         sees modules alone; ReLU6, leaky and parametric ReLU, ELU, GELU, SiLU, Mish and hard swish are read by
         the sign of their inputs as well, where the paper has ReLU only.
     """
-    batch = sample_count(probe.batch)
+    batch = sample_count(probe.batch, probe.training.targets)
     agreements: list[Tensor] = []
 
     def listen(operation: Any, args: tuple[Any, ...]) -> None:

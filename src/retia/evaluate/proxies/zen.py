@@ -103,7 +103,7 @@ def _features(probe: Probe, x: Any) -> Tensor:
         if (
             isinstance(result, Tensor)
             and result.ndim >= 4
-            and len(result) == sample_count(probe.batch)
+            and len(result) == sample_count(probe.batch, probe.training.targets)
             and math.prod(result.shape[2:]) > 1
         ):
             found[:] = [result]
