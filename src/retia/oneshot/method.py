@@ -63,7 +63,7 @@ class Setting:
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the training loss of the supernet as it is."""
-        return self.training.loss(self.outputs(batch), batch)
+        return self.training.loss_of(self.outputs(batch), batch)
 
 
 @dataclass(frozen=True, eq=False)

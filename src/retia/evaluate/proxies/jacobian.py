@@ -21,6 +21,7 @@ def input_gradients(probe: Probe) -> tuple[Tensor, int]:
     Raises:
         EvaluationError: If no input is a float.
     """
+    probe.require_outputs()
     leaves: list[Tensor] = []
 
     def attach(x: Tensor) -> Tensor:

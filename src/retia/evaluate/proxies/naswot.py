@@ -65,7 +65,7 @@ def naswot(probe: Probe) -> float:
                 agreements.append(_agreements(x))
 
     with torch.no_grad(), Watched(before=listen):
-        probe.outputs()
+        probe.run()
     if not agreements:
         msg = (
             "naswot compares which rectifiers are on, but the model computes none (ReLU and its kin) with a "

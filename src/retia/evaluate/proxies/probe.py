@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from retia.errors import EvaluationError
+from retia.evaluate.checks import check_scalar
 from retia.evaluate.training import Training
 from retia.nn import Batch, Nest, inputs_of, with_inputs
 
@@ -48,7 +49,8 @@ class Probe:
         """Return the model's outputs for the batch, or for other inputs in it.
 
         Raises:
-            EvaluationError: If the outputs are not a tensor, or other inputs can't be put into the batch.
+            EvaluationError: If the outputs are not a tensor with a dimension, or other inputs can't be put
+                into the batch.
         """
         batch = self.batch
         if inputs is not None:
@@ -60,21 +62,50 @@ class Probe:
                 )
                 raise EvaluationError(msg)
             batch = with_inputs(batch, inputs)
-        outputs = self.training.outputs(self.model, batch)
+        outputs = self.run(batch)
         if not isinstance(outputs, Tensor):
             msg = (
                 f"The model returns a {type(outputs).__name__}, but a proxy needs a tensor of outputs. "
                 f"Take it out in the training: forward=lambda model, batch: model(...)[...]."
             )
             raise EvaluationError(msg)
+        if not outputs.ndim:
+            msg = (
+                f"This proxy looks at the outputs of each sample, but {self.training.preset} has only a "
+                "scalar: it lacks a 'forward' that returns the model's outputs. Give it "
+                "forward=lambda model, batch: model(...) and compute the scalar in 'loss', "
+                "or take proxies that need no outputs: grad_norm, snip, grasp, fisher, naswot."
+            )
+            raise EvaluationError(msg)
         return outputs
 
+    def require_outputs(self) -> None:
+        """Look at the outputs for the batch as it is, before a proxy runs the model on inputs of its own.
+
+        Raises:
+            EvaluationError: If the outputs are not a tensor with a dimension.
+        """
+        self.model.eval()
+        with torch.no_grad():
+            self.outputs()
+        self.model.train()
+
+    def run(self, batch: Batch | None = None) -> Any:
+        """Return whatever `forward` of the training returns, for the batch or another one."""
+        return self.training.outputs(self.model, self.batch if batch is None else batch)
+
     def loss(self) -> Tensor:
-        """Return the training loss of the batch."""
-        outputs = self.outputs()
+        """Return the training loss of the batch.
+
+        Raises:
+            EvaluationError: If it is not a scalar.
+        """
+        outputs = self.run()
         if self.training.check is not None:
             self.training.check(outputs, self.batch)
-        return self.training.loss(outputs, self.batch)
+        loss = self.training.loss(outputs, self.batch)
+        check_scalar(self.training.preset, "loss", loss)
+        return loss
 
     def weights(self) -> list[nn.Parameter]:
         """Return the trainable parameters of two or more dimensions: the weights of convolutions and linear

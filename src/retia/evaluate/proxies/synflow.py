@@ -27,6 +27,7 @@ def synflow(probe: Probe) -> float:
         undo what flows; dropout is off; every parameter of two or more dimensions is a weight. Inputs that
         are indices are 1 as well.
     """
+    probe.require_outputs()
     model = probe.model.double().eval()
     with torch.no_grad():
         for tensor in (*model.parameters(), *model.buffers()):

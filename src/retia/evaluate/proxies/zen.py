@@ -37,6 +37,7 @@ def zen(probe: Probe) -> float:
         batch and the norm is Euclidean, as in the paper, where the authors' code reads running averages and
         sums absolute values; x is drawn once, where that code averages 32 draws.
     """
+    probe.require_outputs()
     model = probe.model
     _draw_weights(model, probe.generator)
 
