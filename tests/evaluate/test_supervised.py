@@ -637,7 +637,7 @@ def test_parts_that_do_not_fit_are_named_before_training():
     ("settings", "said"),
     [
         ({"epochs": 0}, "'epochs' of Classification must be a whole number of at least 1"),
-        ({"optimizer": "adam"}, "'optimizer' of Classification is 'adamw', 'sgd' or a function"),
+        ({"optimizer": "adam"}, "'optimizer' of Classification must be one of 'adamw', 'sgd' or a function"),
         (
             {"warmup_epochs": 1, "schedule": lambda optimizer, steps: None},
             r"'warmup_epochs' is part of 'cosine' and 'constant', but 'schedule' is a function",

@@ -1,6 +1,7 @@
 """Checks of a recipe's data and functions."""
 
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from inspect import signature
 from typing import Any
 
@@ -11,7 +12,14 @@ from retia.errors import EvaluationError
 from retia.evaluate.data import LoadedData, TensorData
 from retia.nn import Batch, Nest, tensors_of
 
-__all__ = ["check_functions", "check_inputs", "check_scalar", "check_weights", "judged_metrics"]
+__all__ = [
+    "check_functions",
+    "check_inputs",
+    "check_names",
+    "check_scalar",
+    "check_weights",
+    "judged_metrics",
+]
 
 _ARGUMENTS = {
     "loss": ("outputs", "batch"),
@@ -84,6 +92,21 @@ def check_functions(owner: str, functions: Mapping[str, Any]) -> None:
                 f"Give {name}=lambda {', '.join(taken)}: ..."
             )
             raise EvaluationError(msg) from error
+
+
+def check_names(preset: str, settings: Mapping[str, Any], *makers: Callable[..., Any]) -> None:
+    """Check the names of a preset's further settings against the arguments of what takes them.
+
+    Raises:
+        EvaluationError: If one is not known; the message names a similar one.
+    """
+    known = sorted({name for maker in makers for name in signature(maker).parameters} - {"settings"})
+    for name in settings:
+        if name not in known:
+            similar = get_close_matches(name, known, 1)
+            remedy = f"Did you mean {similar[0]!r}?" if similar else f"Take one of {', '.join(known)}."
+            msg = f"{preset} has no setting {name!r}. {remedy}"
+            raise EvaluationError(msg)
 
 
 def check_scalar(owner: str, name: str, value: Any) -> None:

@@ -60,9 +60,14 @@ class ClassTargets:
                 raise EvaluationError(msg)
             return y.shape[1]
         if not isinstance(y, Tensor) or y.dtype not in _INTEGERS:
+            remedy = (
+                "Convert them (y.long(); y.argmax(1) for one-hot rows), or use Regression for real numbers."
+            )
+            if isinstance(y, Tensor) and y.dtype == torch.bool:
+                remedy = "Convert them with y.long(); for several labels a sample set multilabel=True."
             msg = (
                 f"The targets of '{name}' are class numbers 0, 1, ..., a tensor of integers, got {got}. "
-                f"Convert them (y.long(); y.argmax(1) for one-hot rows), or use Regression for real numbers."
+                f"{remedy}"
             )
             raise EvaluationError(msg)
         return self.class_count(y, f"The targets of '{name}'")

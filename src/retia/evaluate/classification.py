@@ -10,7 +10,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torchmetrics import Metric
 
 from retia.errors import EvaluationError
-from retia.evaluate.checks import check_inputs, check_weights
+from retia.evaluate.checks import check_inputs, check_names, check_weights
 from retia.evaluate.class_targets import ClassTargets
 from retia.evaluate.data import Data, as_data
 from retia.evaluate.outputs import TensorOutputs
@@ -19,6 +19,8 @@ from retia.evaluate.training import Loss, Training
 from retia.nn import Batch, Nest, inputs_of, targets_of
 
 __all__ = ["Accuracy", "ClassScores", "Classification", "CrossEntropy"]
+
+_COLUMN = "Give the targets without their dimension of length 1: y.squeeze(1)."
 
 
 def Classification(  # noqa: N802  # a preset reads like the class that it makes
@@ -54,7 +56,7 @@ def Classification(  # noqa: N802  # a preset reads like the class that it makes
         ignore_index: Class number of targets that do not count. Default -100.
         class_dim: Dimension of the scores of classes, 1 or -1. Default: found by the shapes.
         multilabel: Whether a sample has any number of labels: targets are then 0 or 1, of the shape of the
-            outputs.
+            outputs, (N, labels, ...).
         loss: Function `(outputs, batch) -> Tensor` instead of the cross-entropy; outputs have their classes
             in dimension 1.
         inputs: Function `batch -> inputs`.
@@ -66,6 +68,14 @@ def Classification(  # noqa: N802  # a preset reads like the class that it makes
     Raises:
         EvaluationError: If a setting or the data is not valid.
     """
+    check_names(settings.get("preset", "Classification"), settings, Classification, Training)
+    if class_dim not in (None, 1, -1) or (class_dim is not None and multilabel):
+        msg = (
+            f"'class_dim' is the dimension of the classes in the scores, 1 or -1, got {class_dim!r}"
+            f"{' with multilabel=True, whose labels are in dimension 1' if multilabel else ''}. "
+            "Give one of these, or leave it out."
+        )
+        raise EvaluationError(msg)
     if loss is not None and label_smoothing != 0:
         msg = (
             f"'label_smoothing' is of the cross-entropy, but 'loss' is {loss!r}. Smooth in that function, "
@@ -84,6 +94,12 @@ def Classification(  # noqa: N802  # a preset reads like the class that it makes
         labels.checked(name, batch) for name, one in data.items() for batch in one.in_memory or [one.first()]
     )
     weights = None if class_weights is None else tuple(torch.as_tensor(class_weights).tolist())
+    if weights is not None and len(weights) < classes:
+        msg = (
+            f"'class_weights' has {len(weights)} weights, but the targets need at least {classes} classes. "
+            "Give a weight for each class."
+        )
+        raise EvaluationError(msg)
     trained = CrossEntropy(labels, label_smoothing=label_smoothing, class_weights=weights)
     for name, one in data.items():
         check_weights(name, one, trained.weight)
@@ -100,7 +116,7 @@ def Classification(  # noqa: N802  # a preset reads like the class that it makes
         "weight": trained.weight,
         "distill": trained.distilled,
         "select": ("accuracy", "max"),
-        "check": _Check(labels, classes),
+        "check": _Check(labels, classes, weights),
         "preset": "Classification",
     }
     return Training(
@@ -118,7 +134,7 @@ class ClassScores:
     """The outputs of a classifier with the classes in dimension 1.
 
     Raises:
-        EvaluationError: When called, if the classes may be in two dimensions.
+        EvaluationError: When called, if the classes may be in two dimensions, or are not in `class_dim`.
     """
 
     outputs: TensorOutputs
@@ -130,9 +146,18 @@ class ClassScores:
         scores = self.outputs(model, batch)
         if self.labels.multilabel or scores.ndim <= 2:
             return scores
-        if self.class_dim is not None:
-            return scores.movedim(self.class_dim, 1)
         shape = self.labels(batch).shape
+        if self.class_dim is not None:
+            moved = scores.movedim(self.class_dim, 1)
+            if (*moved.shape[:1], *moved.shape[2:]) != shape:
+                form = "(B, classes, ...)" if self.class_dim == 1 else "(B, ..., classes)"
+                msg = (
+                    f"With class_dim={self.class_dim} scores are {form} for targets (B, ...), "
+                    f"got {tuple(scores.shape)} for targets of shape {tuple(shape)}. "
+                    "Return such scores, (B, T, vocabulary) for a language model, or set class_dim."
+                )
+                raise EvaluationError(msg)
+            return moved
         second, last = (*scores.shape[:1], *scores.shape[2:]) == shape, scores.shape[:-1] == shape
         if second and last:
             msg = (
@@ -168,6 +193,8 @@ class CrossEntropy:
                 if smoothing
                 else targets.to(outputs.dtype)
             )
+            # Torch spreads weights over the last dimension; the labels are in the second.
+            weights = None if weights is None else weights.view(-1, *[1] * (outputs.ndim - 2))
             return binary_cross_entropy_with_logits(outputs, soft, pos_weight=weights)
         # A loader may come to a greater class number late; on a GPU torch would abort the process.
         _check_scores(outputs, self.labels.class_count(targets))
@@ -239,26 +266,35 @@ class _Check:
 
     labels: ClassTargets
     classes: int
+    class_weights: tuple[float, ...] | None = None
 
     def __call__(self, outputs: Tensor, batch: Batch) -> None:
         targets = self.labels(batch)
-        expected = targets.shape if self.labels.multilabel else (*outputs.shape[:1], *outputs.shape[2:])
-        if (outputs.shape if self.labels.multilabel else targets.shape) != expected or (
-            not self.labels.multilabel and outputs.shape[1:2] < (2,)
+        multilabel = self.labels.multilabel
+        expected = targets.shape if multilabel else (*outputs.shape[:1], *outputs.shape[2:])
+        if (outputs.shape if multilabel else targets.shape) != expected or (
+            not multilabel and outputs.shape[1:2] < (2,)
         ):
             shape = (
                 "of the shape of the targets"
-                if self.labels.multilabel
+                if multilabel
                 else "of shape (B, classes, ...) for targets (B, ...)"
             )
+            column = targets.ndim == outputs.ndim and targets.shape[1:2] == (1,) and not multilabel
             msg = (
                 f"A classifier returns a score for each class, {shape}, got {tuple(outputs.shape)} for "
                 f"targets of shape {tuple(targets.shape)}. "
-                f"Is the classification head missing?"
+                f"{_COLUMN if column else 'Is the classification head missing?'}"
             )
             raise EvaluationError(msg)
-        if not self.labels.multilabel:
+        if not multilabel:
             _check_scores(outputs, max(self.classes, self.labels.class_count(targets)))
+        if self.class_weights is not None and len(self.class_weights) != outputs.shape[1]:
+            msg = (
+                f"'class_weights' has {len(self.class_weights)} weights, but the model returns "
+                f"{outputs.shape[1]} scores. Give a weight for each class."
+            )
+            raise EvaluationError(msg)
 
 
 def _check_scores(outputs: Tensor, classes: int) -> None:

@@ -22,6 +22,12 @@ iterated again.
 """
 
 
+_ONE_BATCH = (
+    " A list of tensors is read as all the data, [inputs, targets]. "
+    "Give batches as pairs, [(x, y), ...]; or batches of one tensor as DataLoader(list, batch_size=None)."
+)
+
+
 @dataclass(frozen=True, eq=False)
 class TensorData:
     """Data that fits in memory: batches are taken by index, without any Python for each sample.
@@ -258,7 +264,7 @@ def _tensor_data(name: str, data: Any) -> TensorData:
         shapes = " and ".join(str(tuple(tensor.shape)) for tensor in found)
         msg = (
             f"The tensors of '{name}' need the same number of samples in their first dimension, "
-            f"at least one, got the shapes {shapes or 'of no tensor'}."
+            f"at least one, got the shapes {shapes or 'of no tensor'}.{_ONE_BATCH * isinstance(data, list)}"
         )
         raise EvaluationError(msg)
     for tensor in found:

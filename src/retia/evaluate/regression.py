@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, Metric, R2Score
 
 from retia.errors import EvaluationError
-from retia.evaluate.checks import check_inputs
+from retia.evaluate.checks import check_inputs, check_names
 from retia.evaluate.data import Data, as_data
 from retia.evaluate.outputs import TensorOutputs
 from retia.evaluate.training import Loss, Training
@@ -48,6 +48,7 @@ def Regression(  # noqa: N802  # a preset reads like the class that it makes
     Raises:
         EvaluationError: If a setting or the data is not valid.
     """
+    check_names("Regression", settings, Regression, Training)
     data = {
         name: as_data(name, one)
         for name, one in (("train", train), ("valid", valid), ("test", test))

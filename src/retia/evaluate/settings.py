@@ -80,7 +80,7 @@ def check_settings(owner: str, settings: Mapping[str, Any]) -> None:
                 names, otherwise = _NAMES[name]
                 if value not in names and not (otherwise and callable(value)):
                     msg = (
-                        f"'{name}' of {owner} is {', '.join(map(repr, names))}{otherwise}, "
+                        f"'{name}' of {owner} must be one of {', '.join(map(repr, names))}{otherwise}, "
                         f"got {value!r}{_origin(setting)}."
                     )
                     raise EvaluationError(msg)

@@ -28,7 +28,7 @@ from retia.evaluate.measurement import Measurement
 from retia.evaluate.optimization import OptimizerLike, ScheduleLike, make_optimizers, make_schedule
 from retia.evaluate.settings import Searched, check_settings, is_domain
 from retia.evaluate.weights import save_weights
-from retia.nn import Batch, Nest, inputs_of, run_on, sample_count, seeded, targets_of
+from retia.nn import Batch, Nest, inputs_of, run_on, sample_count, seeded, targets_of, tensors_of
 from retia.space import Architecture, Domain
 from retia.trial import Buildable, Capabilities, Run, as_json
 
@@ -192,6 +192,18 @@ class Training:
             check_inputs(data, self.inputs(first))
             self.weigh(first)
             check_weights(data, made, self.weigh)
+        self._check_example()
+
+    def _check_example(self) -> None:
+        inputs = self.example_inputs
+        tensors = list(tensors_of(inputs))
+        if self.example is None and not (tensors and all(tensor.ndim for tensor in tensors)):
+            msg = (
+                f"The inputs of a batch of 'train' are a {type(inputs).__name__}, which can't be cut to one "
+                f"sample to count costs. Give {self.preset} what the model takes, with all its dimensions, "
+                "as example=(tensor, ...); or set 'inputs' to a function that returns such tensors."
+            )
+            raise EvaluationError(msg)
 
     def __repr__(self) -> str:
         shown = {name: getattr(self, name) for name in _DATA if getattr(self, name) is not None}
@@ -211,7 +223,18 @@ class Training:
     def outputs(self, model: nn.Module, batch: Batch) -> Any:
         """Return what a model gives for a batch, in the precision of the training."""
         with self._autocast():
-            return run_on(model, self.inputs(batch)) if self.forward is None else self.forward(model, batch)
+            try:
+                return (
+                    run_on(model, self.inputs(batch)) if self.forward is None else self.forward(model, batch)
+                )
+            except ValueError as error:
+                if "Expected more than 1 value per channel" not in str(error):
+                    raise
+                msg = (
+                    "Batch normalization can't train on a batch of one sample, which the training data has. "
+                    f"Leave such a last batch out: DataLoader(..., drop_last=True). {error}"
+                )
+                raise EvaluationError(msg) from error
 
     def weigh(self, batch: Batch) -> float:
         """Return the number of terms over which the loss of a batch averages.
@@ -485,13 +508,19 @@ class Training:
 
     def _measurement(self) -> Measurement:
         return Measurement(
-            loss=self.valid_loss or self.loss,
+            loss=self._measured_loss,
             weight=self.weigh,
             targets=self.targets,
             metrics=self.metrics,
             derive=self.derive,
             device=self.place,
         )
+
+    def _measured_loss(self, outputs: Any, batch: Batch) -> Tensor:
+        loss = (self.valid_loss or self.loss)(outputs, batch)
+        if not isinstance(loss, float):
+            check_scalar(self.preset, "loss" if self.valid_loss is None else "valid_loss", loss)
+        return loss
 
     def _described_settings(self) -> dict[str, Any]:
         return {name: as_json(value) for name, value in self._settings().items() if name not in _UNDESCRIBED}

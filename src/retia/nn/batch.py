@@ -186,8 +186,8 @@ def sample_count(batch: Batch, targets: Callable[[Batch], Nest] = targets_of) ->
 def _target_count(targets: Nest) -> int | None:
     """Return the length of targets; a list may hold a text, a number or a mapping for each sample."""
     if isinstance(targets, tuple | list):
-        fields = Tensor | tuple | list if isinstance(targets, list) else Tensor | tuple | list | Mapping
         parts = cast("Sequence[Any]", targets)
+        fields = (Tensor, tuple, list) if isinstance(targets, list) else (Tensor, tuple, list, Mapping)
         if parts and not any(isinstance(part, fields) for part in parts):
             return len(parts)
     return _length(targets)
@@ -227,7 +227,7 @@ def _like(nest: Mapping[str, Any], parts: dict[str, Any]) -> Mapping[str, Any]:
     if type(nest) is dict:
         return parts
     if isinstance(nest, MutableMapping):
-        made = copy(cast("MutableMapping[str, Any]", nest))
+        made = copy(nest)
         for name, part in parts.items():
             made[name] = part
         return made
@@ -252,7 +252,8 @@ def _pair(batch: Sequence[Any]) -> Sequence[Any]:
         msg = (
             f"A batch that is a {type(batch).__name__} must be a pair (inputs, targets), "
             f"got {len(batch)} parts. "
-            f"Say which are which: inputs=lambda batch: ..., targets=lambda batch: ..."
+            "Say which are which: inputs=lambda batch: ..., targets=lambda batch: ... "
+            "A list of tensors is read as one such batch; give several batches as pairs, [(x, y), ...]."
         )
         raise EvaluationError(msg)
     return batch
