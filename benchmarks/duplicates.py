@@ -29,12 +29,14 @@ EVALUATIONS = 200
 FIDELITIES = (12, 200)
 OURS: Mapping[str, Callable[[], Strategy]] = {
     **STRATEGIES,
-    "GridSearch": retia.GridSearch,
-    "ASHA(Random())": lambda: retia.ASHA(retia.Random(), fidelities=FIDELITIES),
-    "SuccessiveHalving(Random())": lambda: retia.SuccessiveHalving(retia.Random(), fidelities=FIDELITIES),
-    "Hyperband(Random())": lambda: retia.Hyperband(retia.Random(), fidelities=FIDELITIES),
-    "BOHB": lambda: retia.BOHB(fidelities=FIDELITIES),
-    "GP": retia.GP,
+    "GridSearch": retia.strategy.GridSearch,
+    "ASHA(Random())": lambda: retia.strategy.ASHA(retia.Random(), fidelities=FIDELITIES),
+    "SuccessiveHalving(Random())": lambda: retia.strategy.SuccessiveHalving(
+        retia.Random(), fidelities=FIDELITIES
+    ),
+    "Hyperband(Random())": lambda: retia.strategy.Hyperband(retia.Random(), fidelities=FIDELITIES),
+    "BOHB": lambda: retia.strategy.BOHB(fidelities=FIDELITIES),
+    "GP": retia.strategy.GP,
 }
 THEIRS: Mapping[str, Callable[[int], optuna.samplers.BaseSampler]] = {
     "Optuna RandomSampler": lambda seed: optuna.samplers.RandomSampler(seed=seed),

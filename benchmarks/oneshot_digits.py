@@ -54,7 +54,7 @@ from retia.oneshot import (
 from retia.rng import stream
 from retia.space import Architecture
 from retia.strategy import Listed
-from retia.study import Study
+from retia.study import Study, run_retrained
 from retia.trial import Run
 
 SPACE = space()
@@ -207,8 +207,8 @@ def study_of(judge: object, strategy: object, trials: int, seed: int) -> Study:
 
 def by_supernet(method: OneShot, scale: Scale, seed: int) -> Study:
     if isinstance(method, Differentiable):  # it knows its winners itself; the baseline is trained as well
-        return study_of(scale.judge, method, WINNERS + 1, seed).run_retrained(WINNERS + 1)
-    return study_of(scale.judge, method, scale.scored, seed).run_retrained(WINNERS)
+        return run_retrained(study_of(scale.judge, method, WINNERS + 1, seed), WINNERS + 1)
+    return run_retrained(study_of(scale.judge, method, scale.scored, seed), WINNERS)
 
 
 def by_evolution_in_supernet(scale: Scale, seed: int) -> Study:

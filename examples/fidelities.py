@@ -37,7 +37,7 @@ class Net(nn.Module):
 
 def epochs_of(study):
     """Return how many epochs the study has trained: a promoted trial goes on where its parent has ended."""
-    full = study.evaluator.epochs
+    full = study.spec.judge.epochs
     longest = {}
     for trial in study.trials:
         longest[trial.architecture] = max(longest.get(trial.architecture, 0), trial.fidelity or full)
@@ -47,7 +47,7 @@ def epochs_of(study):
 def main(trials=40, epochs=8):
     judge = retia.Classification(data.train, data.valid, epochs=epochs, lr=1e-2)
     evolution = retia.RegularizedEvolution(population=10, tournament=3)
-    strategy = retia.ASHA(evolution, fidelities=(epochs // 4, epochs))
+    strategy = retia.strategy.ASHA(evolution, fidelities=(epochs // 4, epochs))
     study = retia.search(Net, judge, strategy, trials=trials, maximize="accuracy", progress=False)
     short = [trial for trial in study.trials if trial.fidelity is not None]
     spent = epochs_of(study)

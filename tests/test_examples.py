@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import math
 import re
 import subprocess
 import sys
@@ -150,21 +151,41 @@ def test_two_inputs(capsys):
     assert "valid 0." in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_gpt(capsys, shared_data):
     text = shared_data / "tinyshakespeare" / "input.txt.gz"
     if not text.exists():
         pytest.skip(f"{text} is absent")
-    study = loaded("gpt").main(text, trials=6, characters_used=20_000)
-    promoted = [trial for trial in study.trials if trial.parent is not None and trial.fidelity != 1]
-    assert promoted
-    assert all(study.trials[trial.parent].architecture == trial.architecture for trial in promoted)
-    assert study.best.metrics["loss"] < 3.5  # 4.17 is a uniform guess among 65 characters
-    assert "bits a character" in capsys.readouterr().out
+    example = loaded("gpt")
+    study, one_shot = example.main(
+        text, trials=14, epochs=9, supernet_epochs=18, scored=3, retrain=1, characters_used=6_000
+    )
+    own, guess = study.best.metrics["loss"], math.log(65)  # of 65 characters; squared errors lead no further
+
+    longest = {}
+    for trial in study.trials:
+        longest[trial.architecture] = max(longest.get(trial.architecture, 0), trial.fidelity or 9)
+    assert sum(trial.metrics["epochs_trained"] for trial in study.trials) == sum(longest.values())
+    promoted = [trial for trial in study.trials if trial.fidelity != 1 and trial.number]
+    assert {trial.fidelity for trial in promoted} == {3, None}
+    assert all(trial.architecture == study.trials[trial.parent].architecture for trial in promoted)
+    assert {trial.metrics["epochs_trained"] for trial in promoted} == {3 - 1, 9 - 3}
+
+    assert own < guess - 0.5
+    assert all(trial.metrics["loss"] < guess - 0.5 for trial in one_shot.trials)  # all by one set of weights
+    assert one_shot.retrained.best.metrics["loss"] < guess - 0.5
+    tokens, _ = example.characters(text)
+    with torch.no_grad():
+        loss = example.loss_of(study.best.load().eval(), example.windows(tokens[5_400:6_000]))
+    assert float(loss) == pytest.approx(own, abs=1e-5)
+    out = capsys.readouterr().out
+    assert f"your own loop under ASHA: {own:.3f} nats, {own / math.log(2):.3f} bits a character" in out
+    assert f"{sum(longest.values())} epochs; without run.resume they would take" in out
+    assert "random search for as long" in out
 
 
 @pytest.mark.filterwarnings("ignore")  # of packages that are not ours
 def test_lightning_trainer(capsys, moves_generators):
-    pytest.importorskip("pytorch_lightning", reason="needs the package pytorch-lightning")
     study = loaded("lightning_trainer").main(trials=2)
     assert study.best.metrics["accuracy"] > 0.5
     assert "parameters: {'width': " in capsys.readouterr().out
@@ -172,9 +193,6 @@ def test_lightning_trainer(capsys, moves_generators):
 
 @pytest.mark.filterwarnings("ignore")  # of packages that are not ours
 def test_hugging_face_trainer(capsys, moves_generators):
-    pytest.importorskip(
-        "accelerate", reason="needs the package accelerate, which the Trainer of transformers imports"
-    )
     study = loaded("hugging_face_trainer").main(trials=2)
     assert study.best.metrics["accuracy"] > 0.6  # two classes
     assert "parameters: {'width': " in capsys.readouterr().out

@@ -85,7 +85,12 @@ def test_what_is_given_arrives(tmp_path):
         directory=tmp_path / "files",
         progress=False,
     )
-    assert (study.name, study.seed, study.device, study.directory) == ("mine", 4, "cpu", tmp_path / "files")
+    assert (study.name, study.seed, study.spec.device, study.directory) == (
+        "mine",
+        4,
+        "cpu",
+        tmp_path / "files",
+    )
     assert set(study.trials[0].architecture.values()) == {"b"}
     assert study.trials[1].parent == 0
     assert [str(one) for one in study.constraints] == ["score <= 2"]

@@ -1,26 +1,26 @@
-"""The errors that retia raises, each of which says what must hold, what did not, and what to do.
+"""The errors that retia raises; each message says what is wrong, where, and what to do.
 
 RetiaError
-├── SpaceError          (ValueError)    a search space that can't be: a label, a domain, a candidate
-├── ArchitectureError   (ValueError)    an architecture that is not one of its space
-│   └── InfeasibleArchitecture          an architecture that is not a working model: shapes don't fit, or it
-was rejected ├── SupernetError       (ValueError)    a model that can't be a supernet: a choice that its code
-hides ├── EvaluationError     (RuntimeError)  an evaluator that can't judge: its data, its result
+├── SpaceError          (ValueError)    an invalid search space: a label, a domain, a candidate
+├── ArchitectureError   (ValueError)    an architecture that does not belong to its space
+│   └── InfeasibleArchitecture          an architecture that is not a working model
+├── SupernetError       (ValueError)    a model that can't become a supernet
+├── EvaluationError     (RuntimeError)  an evaluator that can't evaluate: its data, its result
 │   ├── TrainingDiverged                the loss became NaN or infinite
-│   ├── WorkerDied                      the process that ran it is gone
-│   └── TimeLimitExceeded               it took longer than it may
-├── ExecutorError       (ValueError)    an executor that can't be: no workers, a limit that it can't keep
-├── StudyError          (RuntimeError)  a study that can't go on: its objectives, a changed space, nothing
-feasible └── StorageError        (RuntimeError)  a storage that can't be read or written
+│   ├── WorkerDied                      the worker process died
+│   └── TimeLimitExceeded               the call exceeded its time limit
+├── ExecutorError       (ValueError)    invalid arguments of an executor
+├── StudyError          (RuntimeError)  a study that can't start or continue
+└── StorageError        (RuntimeError)  a storage that can't be read or written
 """
 
 
 class RetiaError(Exception):
-    """Any error that retia raises on purpose."""
+    """Base class of all errors that retia raises on purpose."""
 
 
 class SpaceError(RetiaError, ValueError):
-    """A search space is declared in a way that can't be searched."""
+    """The declaration of a search space is invalid."""
 
 
 class ArchitectureError(RetiaError, ValueError):
@@ -28,23 +28,23 @@ class ArchitectureError(RetiaError, ValueError):
 
 
 class InfeasibleArchitecture(ArchitectureError):
-    """An architecture of the space is not a working model: its shapes do not fit, or its constructor rejects
-    it.
+    """An architecture of the space is not a working model.
 
-    A study records such an architecture as infeasible, at no cost, so that the strategy learns to avoid it.
+    Its shapes do not fit, or the constructor rejects it. A study records it as infeasible, at no cost, so
+    that the strategy learns to avoid it.
     """
 
 
 class SupernetError(RetiaError, ValueError):
-    """A model space can't be a supernet, or a supernet is asked for what it doesn't hold."""
+    """A model space can't become a supernet, or a supernet does not hold what is requested."""
 
 
 class EvaluationError(RetiaError, RuntimeError):
-    """An evaluator can't judge a model, or returned what is no result."""
+    """An evaluator can't evaluate a model, or its result is invalid."""
 
 
 class StudyError(RetiaError, RuntimeError):
-    """A study can't start or go on."""
+    """A study can't start or continue."""
 
 
 class StorageError(RetiaError, RuntimeError):
@@ -52,16 +52,16 @@ class StorageError(RetiaError, RuntimeError):
 
 
 class ExecutorError(RetiaError, ValueError):
-    """An executor is asked for what it can't do."""
+    """An argument of an executor is invalid."""
 
 
 class TrainingDiverged(EvaluationError):
-    """The loss of a training became NaN or infinite: the trial's own failure, not the evaluator's."""
+    """The loss became NaN or infinite: the trial failed, the evaluator works."""
 
 
 class WorkerDied(EvaluationError):
-    """The worker process that ran a call died; the call is lost, the executor goes on."""
+    """The worker process died during a call; the call is lost, and the executor continues."""
 
 
 class TimeLimitExceeded(EvaluationError):
-    """A call ran longer than its time limit, and its worker was killed."""
+    """A call exceeded its time limit, and its worker was killed."""

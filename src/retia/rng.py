@@ -1,4 +1,4 @@
-"""Seeds as coordinates: every random number follows from a seed and a place, and no generator is stored."""
+"""Seeds as coordinates: every random number follows from a seed and a place; no generator is stored."""
 
 import hashlib
 from typing import Any
@@ -11,10 +11,10 @@ __all__ = ["stream", "stream_seed"]
 
 
 def stream(seed: int, *coordinates: str | int) -> np.random.Generator:
-    """Return the generator that belongs to a place in a study.
+    """Return the random number generator of a place in a study.
 
-    The same seed and coordinates give the same numbers in any process, in any order; other coordinates give
-    independent ones.
+    The same seed and coordinates give the same numbers in any process, in any order. Different coordinates
+    give independent numbers.
 
     >>> stream(0, "propose", 17).random() == stream(0, "propose", 17).random()
     True
@@ -23,14 +23,12 @@ def stream(seed: int, *coordinates: str | int) -> np.random.Generator:
 
 
 def stream_seed(seed: int, *coordinates: str | int) -> int:
-    """Return a seed of 63 bits for the place, for a library that wants a number and not a generator."""
+    """Return a seed of 63 bits for the place, for libraries that take a number."""
     return int.from_bytes(_digest(seed, coordinates)[:8], "little") >> 1
 
 
 class _Digest(ISeedSequence):
-    """Seeds a PCG64, which asks for four words of 64 bits, from a hash: a `SeedSequence` takes three times as
-    long to mix them.
-    """
+    """Seed of a PCG64 from a hash, which takes a third of the time of a `SeedSequence`."""
 
     def __init__(self, digest: bytes) -> None:
         self._digest = digest
@@ -44,7 +42,6 @@ _WORD = np.dtype("<u8")
 
 
 def _digest(seed: int, coordinates: tuple[str | int, ...]) -> bytes:
-    # The repr tells a string from a number and where each ends; int() makes numpy's integers read like
-    # Python's.
+    # repr() separates the coordinates, and strings from numbers; int() gives numpy's integers Python's repr
     place = [int(seed), *(one if isinstance(one, str) else int(one) for one in coordinates)]
     return hashlib.blake2b(repr(place).encode(), digest_size=32).digest()

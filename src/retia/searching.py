@@ -9,13 +9,13 @@ from retia.errors import InfeasibleArchitecture, RetiaError, StudyError
 from retia.rng import stream
 from retia.space import SearchSpace, Value
 from retia.strategy import RegularizedEvolution, Strategy
-from retia.study import INTERRUPTED, Study
+from retia.study import INTERRUPTED, Study, run_control, run_retrained
 from retia.trial import Buildable, ConstraintsLike, CostEvaluator, capabilities_of, strategy_capabilities_of
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["check", "check_companions", "run_companions", "search", "with_costs"]
+__all__ = ["check", "run_search", "search", "with_costs"]
 
 
 def search(  # the one call that puts the parts together
@@ -69,8 +69,9 @@ def search(  # the one call that puts the parts together
             given.
         device: Where models are built and trained.
         directory: Where the evaluators' files go.
-        keep_weights: The trials of a function of the model that keep its weights: "none", "best", "front"
-            (the Pareto front and the trials that it was derived from), or "all".
+        keep_weights: The trials whose trained weights are kept, whatever evaluator trained them: "none",
+            "best", "front" (the Pareto front and the trials that it was derived from), or "all". With
+            `inherit_weights=True` of the evaluator, "best" and "front" keep those of all trials.
         retrain: How many of the best architectures of a one-shot method to train from scratch afterwards, as
             `study.retrained`.
         control: Whether to run random search at the same budget as well, as `study.control`.
@@ -107,38 +108,66 @@ def search(  # the one call that puts the parts together
         keep_weights=keep_weights,
         force=force,
     )
-    study = with_costs(study)
-    strategy = RegularizedEvolution() if strategy is None else strategy
-    check_companions(strategy, retrain=retrain, control=control)
-    check(study, strict=strict)
+    return run_search(
+        study,
+        RegularizedEvolution() if strategy is None else strategy,
+        retrain=retrain,
+        control=control,
+        progress=progress,
+        trials=trials,
+        workers=workers,
+        executor=executor,
+        timeout=timeout,
+        retry_failed=retry_failed,
+        failures=failures,
+        strict=strict,
+    )
+
+
+def run_search(
+    study: Study,
+    strategy: Strategy,
+    *,
+    retrain: int,
+    control: bool,
+    progress: bool,
+    checked: Callable[[list[str]], None] = lambda lines: None,
+    **options: Any,
+) -> Study:
+    """Check a study, run it and the studies that it is compared with, and return it.
+
+    Args:
+        study: The study; costs are added to it if it has no evaluator of costs and builds models.
+        strategy: What proposes architectures.
+        retrain: Number of the best architectures that are retrained, after a one-shot method.
+        control: Whether to run random search at the same budget.
+        progress: Whether to show progress.
+        checked: Function that is called with what the dry run checked, a line each.
+        options: As in `Study.run`.
+
+    Raises:
+        RetiaError: As `Study.run` and `check` do.
+        StudyError: If `retrain` or `control` does not fit the strategy.
+    """
     from retia.report import Progress
 
+    study = with_costs(study)
+    _check_comparison(strategy, retrain=retrain, control=control)
+    checked(check(study, strict=options.get("strict", False)))
     with Progress() as display:
-        observer = display if progress else None
-        study.run(
-            strategy,
-            trials=trials,
-            workers=workers,
-            executor=executor,
-            timeout=timeout,
-            observer=observer,
-            retry_failed=retry_failed,
-            failures=failures,
-            strict=strict,
-        )
-        run_companions(
-            study, retrain=retrain, control=control, workers=workers, executor=executor, observer=observer
-        )
+        where: dict[str, Any] = {name: options[name] for name in ("workers", "executor") if name in options}
+        where["observer"] = display if progress else None
+        study.run(strategy, **{**options, **where})
+        if retrain and study.stop_reason != INTERRUPTED:
+            run_retrained(study, retrain, **where)
+        retrained = study.retrained
+        if control and INTERRUPTED not in (study.stop_reason, retrained and retrained.stop_reason):
+            run_control(study, **where)
     return study
 
 
-def check_companions(strategy: Strategy, *, retrain: int, control: bool) -> None:
-    """Refuse what would compare nothing.
-
-    Raises:
-        StudyError: If models are to be retrained that a strategy trains anyway, or scores of a supernet
-            compared with those of trained models.
-    """
+def _check_comparison(strategy: Strategy, *, retrain: int, control: bool) -> None:
+    """Reject combinations of `retrain` and `control` that compare nothing."""
     one_shot = strategy_capabilities_of(strategy).prepare is not None
     name = type(strategy).__name__
     if retrain < 0 or (retrain and not one_shot):
@@ -153,18 +182,6 @@ def check_companions(strategy: Strategy, *, retrain: int, control: bool) -> None
             "To compare, train the winners too: retrain=5."
         )
         raise StudyError(msg)
-
-
-def run_companions(study: Study, *, retrain: int, control: bool, **how: Any) -> None:
-    """Run what a study is compared with, unless it was interrupted."""
-    if retrain and study.stop_reason != INTERRUPTED:
-        study.run_retrained(retrain, **how)
-    if (
-        control
-        and study.stop_reason != INTERRUPTED
-        and (not retrain or (study.retrained is not None and study.retrained.stop_reason != INTERRUPTED))
-    ):
-        study.run_control(**how)
 
 
 def check(study: Study, *, architectures: int = 3, strict: bool = False) -> list[str]:
@@ -189,20 +206,24 @@ def check(study: Study, *, architectures: int = 3, strict: bool = False) -> list
             is tried.
     """
     rng = stream(study.seed, "check")
-    drawn = list(dict.fromkeys([study.baseline, *(study.space.sample(rng) for _ in range(architectures))]))
+    drawn = list(
+        dict.fromkeys(
+            [study.spec.first_architecture, *(study.space.sample(rng) for _ in range(architectures))]
+        )
+    )
     lines = [f"space: {len(study.space)} parameters", f"objectives: {', '.join(map(str, study.objectives))}"]
     if not isinstance(study.space, Buildable):
         return [*lines, "no models to build: the evaluator judges architectures"]
     from retia.cost import dry_run
 
-    example = capabilities_of(study.costs).example
+    example = capabilities_of(study.spec.counts).example
     infeasible: list[RetiaError] = []
     failed: list[RetiaError] = []
     for architecture in drawn:
         try:
             dry_run(study.space, architecture, example)
         except RetiaError as error:
-            if strict or architecture == study.baseline:
+            if strict or architecture == study.spec.first_architecture:
                 raise
             (infeasible if isinstance(error, InfeasibleArchitecture) else failed).append(error)
     done = (
@@ -247,7 +268,7 @@ def with_costs(study: Study) -> Study:
     """Return the study with its models' parameters counted, if it builds models and its evaluator counts
     nothing itself.
     """
-    if study.costs is not None or not isinstance(study.space, Buildable):
+    if study.spec.counts is not None or not isinstance(study.space, Buildable):
         return study
     from retia.cost import Costs
 

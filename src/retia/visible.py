@@ -1,6 +1,4 @@
-"""Text of users and of storages as it may be shown: what would move the cursor, reverse the reading direction
-or not be seen is escaped.
-"""
+"""Text from users and storages, made safe to show on a terminal or a page."""
 
 import re
 
@@ -9,16 +7,14 @@ __all__ = ["visible", "visible_lines"]
 UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-"""What Python calls printable and Unicode default-ignorable: it takes no space, or changes what stands before
-it.
-"""
+"""Characters that are printable in Python, but default-ignorable in Unicode, and so invisible."""
 
 
 def visible(text: str) -> str:
-    r"""Return a text on one line, with escapes for control characters, direction marks, characters of no
-    width and lone surrogates.
+    r"""Return a text on one line, with escapes for characters that are invisible or move the cursor.
 
-    It is for reading, not for reading back: a backslash stays as it is.
+    These are control characters, direction marks, characters of no width and lone surrogates. The result
+    can't be parsed back: a backslash stays as it is.
 
     >>> visible("width=16 naïve"), visible("a\x1b[2Jb\nc\u202e")
     ('width=16 naïve', 'a\\x1b[2Jb\\nc\\u202e')

@@ -102,7 +102,12 @@ def test_the_evaluator_survives_a_pickle(tiny):
 def test_a_search_runs_on_a_benchmark_as_on_anything_else(tiny):
     space = tiny.space.where(lambda one: dict(one) != {"a": "z", "b": "z"}, "known")
     study = retia.search(
-        space, tiny.evaluator, retia.GridSearch(), trials=8, maximize="valid_accuracy", progress=False
+        space,
+        tiny.evaluator,
+        retia.strategy.GridSearch(),
+        trials=8,
+        maximize="valid_accuracy",
+        progress=False,
     )
     assert study.best.architecture == tiny.best().architecture
     assert study.best.metrics["valid_accuracy"] == tiny.optimum()
@@ -110,7 +115,7 @@ def test_a_search_runs_on_a_benchmark_as_on_anything_else(tiny):
 
 def test_a_bound_on_a_cost_is_checked_before_training(tiny):
     study = Study(tiny.space, tiny.evaluator, maximize="valid_accuracy", constraints=["params <= 4"])
-    study.run(retia.GridSearch(), trials=20)
+    study.run(retia.strategy.GridSearch(), trials=20)
     assert study.best.metrics["params"] == 4
     assert study.history.count("completed") == 4
     assert study.history.count("infeasible") == 5

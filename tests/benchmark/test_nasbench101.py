@@ -174,7 +174,7 @@ def test_a_search_stays_in_what_the_table_has(modules):
     study = retia.search(
         modules.space,
         modules.evaluator,
-        retia.Listed(known),
+        retia.strategy.Listed(known),
         trials=30,
         maximize="valid_accuracy",
         baseline=known[0],

@@ -20,8 +20,8 @@ CODE = """
 
     x = torch.linspace(-1, 1, 96).reshape(32, 3)
     y = (x.sum(1) > 0).long()
-    study = retia.Study(retia.ModelSpace(Net), retia.Classification((x, y), (x, y), epochs=1), maximize="accuracy", name="small")
-    strategy = retia.GridSearch()
+    study = retia.Study(retia.ModelSpace(Net), retia.Classification((x, y), (x, y), epochs=1), maximize="accuracy", name="small", keep_weights="all")
+    strategy = retia.strategy.GridSearch()
     trials = 2
 """
 
@@ -70,7 +70,7 @@ def test_what_main_searches_is_exported_without_searching_again(retia, write, fo
         print("main was called")
         evaluator = retia.Classification((x, y), (x, y), epochs=epochs)
         try:
-            study = retia.search(Net, evaluator, retia.GridSearch(), trials=trials, storage=storage, maximize="accuracy", progress=False)
+            study = retia.search(Net, evaluator, retia.strategy.GridSearch(), trials=trials, storage=storage, maximize="accuracy", progress=False)
         except Exception:
             print("the search was interrupted")
         print("it ended")

@@ -105,7 +105,10 @@ def test_a_study_without_a_result_is_told(retia, write, toy):
 
 def test_several_studies_need_a_name(retia, two):
     for command in (["trials"], ["show", 0], ["best"], ["plot"]):
-        assert "holds 2 studies: toy, other. Say which with --name" in retia(*command, code=1).stderr
+        assert (
+            "holds 2 studies: toy, other. Name one: name='toy', or --name toy."
+            in retia(*command, code=1).stderr
+        )
     assert len(retia("trials", "other").stdout.splitlines()) == 3
     assert "trial 0 of study 'other'" in retia("show", 0, "--name", "other").stdout
 
@@ -157,7 +160,7 @@ def test_a_missing_storage_is_an_error_and_is_not_made(retia, toy, folder):
     [
         ("text.db", "is not an SQLite database"),
         ("folder", "is a directory"),
-        ("far/x.db", "must lie in a directory"),
+        ("far/x.db", "must be in an existing directory"),
     ],
 )
 def test_what_is_no_storage_is_one_message_of_every_command(retia, toy, folder, command, storage, error):
@@ -202,7 +205,7 @@ def test_an_empty_storage_is_told(retia, folder):
     connection.close()
     assert "no study in 'retia.db'" in retia("studies").stdout
     assert (
-        "The storage 'retia.db' holds no study. Run one with retia run FILE.py"
+        "The storage 'retia.db' holds no study. Run one with storage='retia.db', or with retia run FILE.py"
         in retia("trials", code=1).stderr
     )
 

@@ -84,7 +84,7 @@ SLOW = """
 
 
     study = retia.Study(retia.SearchSpace({"a": retia.Integer(1, 9)}), judge, maximize="accuracy", name="slow")
-    strategy = retia.GridSearch()
+    strategy = retia.strategy.GridSearch()
     trials = 9
 """
 

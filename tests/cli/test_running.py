@@ -80,7 +80,7 @@ ONE_SHOT = """
 
     data = retia.datasets.digits()
     study = retia.Study(retia.ModelSpace(Net), retia.Classification(data.train, data.valid, epochs=1, device="cpu"), maximize="accuracy", name="shot")
-    strategy = retia.SPOS()
+    strategy = retia.oneshot.SPOS()
     trials = 4
 """
 
@@ -125,7 +125,7 @@ JUDGE = """
 
 
     study = retia.Study(retia.SearchSpace({"a": retia.Integer(1, 9)}), Judge(), maximize="accuracy", name="judged")
-    strategy = retia.GridSearch()
+    strategy = retia.strategy.GridSearch()
     trials = 3
 """
 

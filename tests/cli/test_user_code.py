@@ -35,7 +35,7 @@ def test_an_error_of_retia_is_one_message_with_the_line_that_led_to_it(retia, wr
     write("broken.py", "import retia\n\nspace = retia.SearchSpace({'a': retia.Categorical(())})\n")
     error = retia("check", "broken.py", code=1).stderr
     assert error == (
-        "SpaceError: A choice needs at least one value, got none. Give it values: [16, "
+        "SpaceError: A choice needs at least one value, but the list is empty. Give it values: [16, "
         "32].\n(from broken.py, line 3)\n"
     )
 

@@ -204,7 +204,7 @@ def test_an_error_of_ours_in_forward_passes_unchanged():
     space = ModelSpace(lambda: Late(4, retia.choice("outputs", [2, 3])))
     with pytest.raises(
         SpaceError,
-        match=r"^The choice 'late' is met while the model is called, at .*test_dry_run.py:\d+, in .*forward",
+        match=r"^The choice 'late' is declared while the model is called, at .*test_dry_run.py:\d+, in .*forward",
     ) as caught:
         dry_run(space, space.default(), Example.of((4,)))
     assert "Make the sizes" not in str(caught.value)

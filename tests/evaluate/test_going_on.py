@@ -14,15 +14,14 @@ from torch.utils.data import DataLoader, TensorDataset
 import retia
 from retia.errors import StudyError
 from retia.evaluate import Classification, Regression, load_checkpoint, load_optimizer, save_checkpoint
-from retia.evaluate.going_on import CHECKPOINT
 from retia.nn import ModelSpace
 from retia.rng import stream_seed
 from retia.strategy import Random
 from retia.strategy.asha import ASHA
 from retia.strategy.median_stop import MedianStop
 from retia.strategy.successive_halving import SuccessiveHalving
-from retia.study import Study
-from retia.trial import STOPPED_STEP, WEIGHTS, Run
+from retia.study import Study, run_retrained
+from retia.trial import CHECKPOINT, STOPPED_STEP, WEIGHTS, Run
 
 
 class Conv(nn.Sequential):
@@ -289,7 +288,9 @@ def test_a_promoted_trial_scores_as_if_it_had_been_trained_in_one_go(tmp_path):
     promoted = next(trial for trial in study.trials if trial.parent is not None)
     low = study.history[promoted.parent]
     assert (low.architecture, low.fidelity, promoted.fidelity) == (promoted.architecture, 3, None)
-    whole = study.evaluator(promoted.architecture, Run(study.space, seed=stream_seed(1, "train", low.number)))
+    whole = study.spec.judge(
+        promoted.architecture, Run(study.space, seed=stream_seed(1, "train", low.number))
+    )
     assert {**whole, "train_seconds": 0} == {**promoted.metrics, "train_seconds": 0}
     assert study.best.fidelity is None
 
@@ -322,7 +323,7 @@ def test_the_winners_are_listed_at_full_fidelity(tmp_path):
     study = searched(ASHA(Random(), fidelities=(1, 3, 9)), tmp_path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        retrained = study.run_retrained(2)
+        retrained = run_retrained(study, 2)
     assert {trial.architecture for trial in retrained.trials} == {
         study.baseline,
         *(trial.architecture for trial in study.top(2)),

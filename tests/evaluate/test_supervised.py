@@ -261,7 +261,7 @@ def test_weights_are_kept_where_there_is_a_folder_and_only_if_wanted(tmp_path):
         load_file(tmp_path / "kept" / WEIGHTS).keys()
         == DENSE.build(DENSE.default(), seed=0).state_dict().keys()
     )
-    evaluated(quick(keep_weights=False), directory=tmp_path / "left")
+    evaluated(quick(), directory=tmp_path / "left", keep_weights=False)
     assert not (tmp_path / "left").exists()
 
 
@@ -461,7 +461,7 @@ def test_joint_search_of_architecture_and_training():
     study = retia.search(
         DENSE,
         quick(lr=Categorical((1e-6, 1e-2)), epochs=6),
-        retia.GridSearch(),
+        retia.strategy.GridSearch(),
         trials=4,
         maximize="accuracy",
         progress=False,
@@ -506,7 +506,7 @@ def test_the_description_is_json_and_changes_with_what_matters():
         {"loss": quick().loss},
     ):
         assert replace(evaluator, **changed).describe() != description
-    assert replace(evaluator, device="meta", keep_weights=False).describe() == description
+    assert replace(evaluator, device="meta", keep_checkpoints=True).describe() == description
 
 
 def test_two_evaluators_compare_and_print_without_their_data():

@@ -21,7 +21,7 @@ def pool() -> Iterator[Processes]:
 
 @pytest.fixture
 def start_script(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start a Python program of its own, in a session of its own, as a terminal does."""
+    """Start a Python program in its own session, as a terminal does."""
     started: list[subprocess.Popen[str]] = []
 
     def start(text: str, *options: str, name: str = "script.py") -> subprocess.Popen[str]:
@@ -47,7 +47,7 @@ def start_script(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]
 
 @pytest.fixture
 def gone() -> Callable[[int], bool]:
-    """Wait, for ten seconds at most, until a process is no more; a zombie whom nobody has reaped is none."""
+    """Wait, at most ten seconds, until a process has ended; an unreaped zombie has ended."""
 
     def wait(pid: int) -> bool:
         end = time.monotonic() + 10

@@ -1,4 +1,4 @@
-"""What becomes of calls whose worker dies, hangs, or never starts."""
+"""The outcomes of calls whose worker dies, hangs, or never starts."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ def die(how):
         (signal.SIGTERM, r"it was killed by SIGTERM\."),
     ],
 )
-def test_the_call_is_told_how_its_worker_died(how, words):
+def test_the_error_of_the_call_says_how_its_worker_died(how, words):
     with Processes(1) as executor:
         with pytest.raises(WorkerDied, match=f"died while it ran this call: {words}.*workers=1"):
             executor.submit(die(how)).result()
@@ -120,7 +120,7 @@ def test_a_call_over_the_time_limit_is_killed(tmp_path, gone):
         hanging = executor.submit(hang, tmp_path / "pids")
         assert executor.submit(abs, -1).result() == 1
         with pytest.raises(
-            TimeLimitExceeded, match=r"longer than its time limit of 0.4 s.*Raise time_limit_s"
+            TimeLimitExceeded, match=r"longer than its time limit of 0.4 s.*Increase time_limit_s"
         ):
             hanging.result()
         assert [executor.submit(abs, -i).result() for i in range(4)] == [0, 1, 2, 3]
@@ -161,7 +161,7 @@ def test_workers_that_never_start_end_every_call(monkeypatch, program, capfd):
         for future in futures:
             with pytest.raises(
                 WorkerDied,
-                match=f"could not start: it exited with status {status}. What it printed says more",
+                match=f"could not start: it exited with status {status}. Read what it printed",
             ):
                 future.result()
 
@@ -246,7 +246,7 @@ def test_a_broken_executor_takes_no_calls(monkeypatch):
     monkeypatch.setattr(dispatcher, "wait", refuse)
     assert isinstance(executor.submit(abs, -1).exception(timeout=20), OSError)
     with pytest.raises(
-        RuntimeError, match="broke and takes no more calls: OSError.*out of descriptors.*Make a new one"
+        RuntimeError, match="failed and takes no more calls: OSError.*out of descriptors.*Create a new one"
     ):
         executor.submit(abs, -1)
     executor.shutdown()

@@ -1,6 +1,4 @@
-"""What becomes of the copies that os.fork() makes of a process, and of the processes that a worker leaves
-behind.
-"""
+"""Copies that os.fork() makes of a process, and processes that a worker leaves behind."""
 
 import json
 import os
@@ -25,7 +23,7 @@ def fork_and_return(i):
     return 1000 + i
 
 
-def test_a_copy_of_a_worker_that_returns_is_not_heard(capfd):
+def test_a_copy_of_a_worker_that_returns_sends_nothing(capfd):
     with Processes(1) as executor:
         futures = [executor.submit(fork_and_return, i) for i in range(4)]
         futures.append(executor.submit(abs, -7))
@@ -33,7 +31,7 @@ def test_a_copy_of_a_worker_that_returns_is_not_heard(capfd):
     assert capfd.readouterr().err.count("is a copy of process") == 4
 
 
-def test_a_copy_of_a_worker_that_raises_or_emits_is_not_heard(capfd):
+def test_a_copy_of_a_worker_that_raises_or_emits_sends_nothing(capfd):
     def fork_and(act):
         child = os.fork()
         if child:
@@ -120,7 +118,7 @@ import json, os, sys, concurrent.futures
 import retia
 
 how = sys.argv[2]
-space = retia.SearchSpace([retia.Parameter("x", retia.Integer(0, 19))])
+space = retia.SearchSpace([retia.space.Parameter("x", retia.Integer(0, 19))])
 
 @retia.architecture_evaluator
 def forked(architecture):
@@ -143,7 +141,7 @@ print(json.dumps([[trial.architecture["x"], trial.metrics.get("score"), trial.er
 
 @pytest.mark.parametrize("how", ["return", "raise", "exit"])
 @pytest.mark.parametrize("executor", ["in process", "threads", "processes"])
-def test_a_study_whose_evaluator_forks_goes_on_once(tmp_path, executor, how):
+def test_a_study_whose_evaluator_forks_continues_once(tmp_path, executor, how):
     (tmp_path / "script.py").write_text(STUDY)
     command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path), how, executor]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

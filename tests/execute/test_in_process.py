@@ -46,7 +46,7 @@ def test_no_call_after_shutdown():
     with InProcess() as executor:
         pass
     with pytest.raises(
-        RuntimeError, match=r"was shut down and takes no more calls. Make a new one: InProcess\(\)"
+        RuntimeError, match=r"was shut down and takes no more calls. Create a new one: InProcess\(\)"
     ):
         executor.submit(abs, -1)
 

@@ -165,7 +165,7 @@ def test_a_result_that_can_not_be_read_back(pool):
             raise ArithmeticError("not here")
 
     with pytest.raises(
-        EvaluationError, match="can't be read back from its worker process: ArithmeticError: not here"
+        EvaluationError, match="can't be unpickled from its worker process: ArithmeticError: not here"
     ):
         pool.submit(OneWay).result()
 
@@ -174,7 +174,7 @@ def test_a_function_that_can_not_be_sent(pool):
     lock = threading.Lock()
     with pytest.raises(
         EvaluationError,
-        match=r"(?s)The function can't be sent to a worker process: .*hold.*TypeError.*make them inside the call",
+        match=r"(?s)The function can't be sent to a worker process: .*hold.*TypeError.*Create them inside the call",
     ):
 
         def hold():
@@ -187,7 +187,7 @@ def test_a_function_that_can_not_be_sent(pool):
 def test_arguments_that_can_not_be_sent(pool):
     with pytest.raises(
         EvaluationError,
-        match=r"(?s)The arguments of a call can't be sent to a worker process: \(<unlocked.*make them inside",
+        match=r"(?s)The arguments of a call can't be sent to a worker process: \(<unlocked.*Create them inside",
     ):
         pool.submit(repr, threading.Lock())
     assert pool.submit(abs, -1).result() == 1
@@ -292,7 +292,7 @@ def test_a_cancelled_call_does_not_run(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_cancelling_tells_those_who_wait():
+def test_cancelling_notifies_waiters():
     executor = Processes(1)
     futures = [executor.submit(time.sleep, 0.05) for _ in range(10)]
     executor.shutdown(wait=False, cancel_futures=True)
@@ -325,7 +325,7 @@ def test_no_call_after_shutdown():
     with Processes(2) as executor:
         assert executor.submit(abs, -1).result() == 1
     with pytest.raises(
-        RuntimeError, match=r"was shut down and takes no more calls. Make a new one: Processes\(2\)"
+        RuntimeError, match=r"was shut down and takes no more calls. Create a new one: Processes\(2\)"
     ):
         executor.submit(abs, -1)
 
@@ -355,7 +355,7 @@ def test_a_time_limit_is_positive(limit):
         Processes(1, time_limit_s=limit)
 
 
-def test_windows_is_told_what_to_use(monkeypatch):
+def test_the_error_on_windows_names_alternatives(monkeypatch):
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(
         ExecutorError, match=r"needs Linux or macOS, got Windows. Use workers=1, or .*ProcessPoolExecutor"

@@ -111,7 +111,7 @@ def test_an_argument_of_the_space():
 def test_a_choice_in_forward():
     with pytest.raises(
         SpaceError,
-        match=r"The choice 'factor' is met while the model is called, at .*test_misplaced\.py:\d+, in Forward\.forward.*Declare it in __init__.*self\.factor",
+        match=r"The choice 'factor' is declared while the model is called, at .*test_misplaced\.py:\d+, in Forward\.forward.*Declare it in __init__.*self\.factor",
     ):
         with torch.device("meta"):
             Both()(torch.zeros(1, 4))
@@ -123,7 +123,7 @@ def test_a_layer_choice_in_forward():
             return retia.layer_choice("act", [nn.ReLU])(x)
 
     with pytest.raises(
-        SpaceError, match=r"The choice 'act' is met while the model is called, at .*Lazy\.forward"
+        SpaceError, match=r"The choice 'act' is declared while the model is called, at .*Lazy\.forward"
     ):
         Lazy()(torch.zeros(1))
 
@@ -134,7 +134,7 @@ def _score(model):
 
 def test_a_choice_in_forward_beside_others_is_found_before_training():
     data = (torch.zeros(8, 4), torch.zeros(8, dtype=torch.long))
-    with pytest.raises(SpaceError, match=r"The choice 'factor' is met while the model is called"):
+    with pytest.raises(SpaceError, match=r"The choice 'factor' is declared while the model is called"):
         retia.search(Both, retia.Classification(data, data), trials=2, maximize="accuracy", progress=False)
 
 
@@ -152,7 +152,7 @@ def test_no_choice_at_all(model, words):
 
 def test_a_plain_space_without_parameters():
     score = retia.architecture_evaluator(lambda architecture: 1.0)
-    with pytest.raises(StudyError, match="nothing to search: it has no parameters"):
+    with pytest.raises(StudyError, match="nothing to search: the space has no parameters"):
         retia.Study(retia.SearchSpace({}), score, maximize="score").run(retia.Random(), trials=1)
 
 

@@ -234,10 +234,10 @@ def test_a_restriction_on_a_parameter_that_is_not_always_active():
     space = ModelSpace(factory).where(lambda a: a["b/2/bias"], "biased")
     with pytest.raises(
         SpaceError,
-        match=r"The restriction 'biased' asks for 'b/2/bias', which is not active in .*: it exists only while b=3\. .*'b/2/bias' not in a or",
+        match=r"The restriction 'biased' reads 'b/2/bias', which is not active in .*: it exists only while b=3\. .*'b/2/bias' not in a or",
     ):
         space.default()
-    with pytest.raises(SpaceError, match="asks for 'c', which is not one of the labels"):
+    with pytest.raises(SpaceError, match="reads 'c', which is not one of the labels"):
         ModelSpace(factory).where(lambda a: a["c"]).default()
     assert ModelSpace(factory).where(lambda a: "b/2/bias" not in a or a["b/2/bias"]).size() == 2 + 4 + 4
 
@@ -269,7 +269,7 @@ def test_extending_twice():
 
 
 def test_extending_by_a_label_that_exists():
-    with pytest.raises(SpaceError, match="The space has a parameter 'width' already"):
+    with pytest.raises(SpaceError, match="The space already has a parameter 'width'"):
         ModelSpace(Small).extend({"width": Real(0.0, 1.0)})
 
 

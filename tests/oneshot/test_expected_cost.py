@@ -83,7 +83,7 @@ def bound(space, metric="params", example=None, **options):
     return Penalty(metric, **options).bind(Supernet(space, seed=0), example=example)
 
 
-@pytest.mark.filterwarnings("ignore:It can't be told how sizes")  # the cost is the same for any order
+@pytest.mark.filterwarnings("ignore:The layout of sizes")  # the cost is the same for any order
 @pytest.mark.parametrize("name", SPACES)
 def test_one_hot_probabilities_cost_what_the_model_alone_costs(name):
     make, x = SPACES[name]
@@ -102,7 +102,7 @@ def test_one_hot_probabilities_cost_what_the_model_alone_costs(name):
             assert penalty.cost(architecture) == getattr(counted, metric)
 
 
-@pytest.mark.filterwarnings("ignore:It can't be told how sizes")  # the cost is the same for any order
+@pytest.mark.filterwarnings("ignore:The layout of sizes")  # the cost is the same for any order
 @pytest.mark.parametrize(
     "name", ["widths", "convolutions", "layers", "shared", "inputs", "parameters", "attention"]
 )

@@ -20,7 +20,7 @@ from retia.evaluate import Classification
 from retia.nn import ModelSpace
 from retia.oneshot import DARTS, SPOS, FairNAS, Penalty
 from retia.strategy import RegularizedEvolution
-from retia.study import Study
+from retia.study import Study, run_retrained
 from retia.trial import Capabilities, Run
 
 
@@ -345,7 +345,7 @@ def test_search_trains_ranks_bounds_and_retrains(tmp_path):
     assert study.stop_reason in ("trials done", "search space exhausted")
     assert all(trial.metrics["params"] <= 100 for trial in study.trials[1:])
     assert len({trial.architecture for trial in study.trials}) == len(study.trials)
-    retrained = study.run_retrained(2)
+    retrained = run_retrained(study, 2)
     assert len(retrained.trials) == 3  # and the baseline
     assert {trial.architecture for trial in retrained.trials} == {
         study.baseline,

@@ -242,7 +242,7 @@ def test_a_damaged_column_is_an_error_of_ours_or_does_no_harm(data, whole, tmp_p
         ),
         (
             "UPDATE trials SET state = 'resting' WHERE number = 3",
-            r"Trial 3 of study 'study' in .*study\.db can't be read .*'resting'.*restore it or delete the row",
+            r"Trial 3 of study 'study' in .*study\.db can't be read .*'resting'.*Restore or delete the row",
         ),
         (
             "UPDATE trials SET architecture = '[]' WHERE number = 3",
@@ -256,7 +256,7 @@ def test_a_damaged_column_is_an_error_of_ours_or_does_no_harm(data, whole, tmp_p
             "UPDATE trials SET metrics = '{\"score\": [1]}' WHERE number = 3",
             r"Trial 3 of .*\[1\], which is not a number",
         ),
-        ("UPDATE trials SET number = 'x' WHERE number = 3", r"Trial 'x' of .*numbers are whole"),
+        ("UPDATE trials SET number = 'x' WHERE number = 3", r"Trial 'x' of .*a number is a whole number"),
         (
             "UPDATE trials SET error = CAST(x'ff' AS TEXT) WHERE number = 3",
             r"The storage .*study\.db can't be used",

@@ -31,7 +31,7 @@ def searched():
         study = Study(SPACE, architecture_evaluator(measure), **options)
         study.run(run(), trials=trials or len(points), failures="ignore")
         if against is not None:
-            study._companions.set(CONTROL, search(against, **{**options, "name": "known/random"}))
+            study.companions[CONTROL] = search(against, **{**options, "name": "known/random"})
         return study
 
     return search

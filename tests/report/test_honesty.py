@@ -11,7 +11,7 @@ from retia.errors import StudyError
 from retia.report import honesty, honesty_table, overview, plot_honesty, rank_correlation, save_plots, summary
 from retia.space import Integer, SearchSpace
 from retia.strategy import Random
-from retia.study import Study, architecture_evaluator
+from retia.study import Study, architecture_evaluator, run_control, run_retrained
 from retia.trial import Proposal, StrategyCapabilities
 
 SPACE = SearchSpace({"x": Integer(0, 19)})
@@ -53,9 +53,9 @@ def searched(*, retrain=5, control=12, method=None, **more):
     study = Study(SPACE, alone, maximize="score", **more)
     study.run(method or OneShot(), trials=8)
     if retrain:
-        study.run_retrained(retrain)
+        run_retrained(study, retrain)
     if control:
-        study.run_control(trials=control)
+        run_control(study, trials=control)
     return study
 
 

@@ -100,7 +100,7 @@ def test_values_of_too_many():
         list(values_of(Operation("add", (Reference("a"), Reference("b"))), domains))
 
 
-def test_a_parameter_comes_after_what_its_condition_asks_about():
+def test_a_parameter_comes_after_the_labels_of_its_condition():
     space = SearchSpace(
         [
             Parameter("c", Integer(1, 2), when("b", 1)),
@@ -115,11 +115,11 @@ def test_a_parameter_comes_after_what_its_condition_asks_about():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ([Parameter("a", Integer(1, 2)), Parameter("a", Integer(1, 3))], "The label 'a' stands twice"),
-        ([Parameter("a", Integer(1, 2), when("b", 1))], "'a' asks about 'b', which is no parameter"),
+        ([Parameter("a", Integer(1, 2)), Parameter("a", Integer(1, 3))], "The label 'a' occurs twice"),
+        ([Parameter("a", Integer(1, 2), when("b", 1))], "'a' refers to 'b', which is not a parameter"),
         (
             [Parameter("b", Integer(1, 2)), Parameter("a", Integer(1, 2), when("b", 3))],
-            r"'a' asks whether 'b' is 3, which is not in 1\.\.2",
+            r"'a' compares 'b' with 3, which is not in 1\.\.2",
         ),
         (
             [Parameter("a", Integer(1, 2), when("b", 1)), Parameter("b", Integer(1, 2), when("a", 1))],

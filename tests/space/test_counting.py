@@ -1,4 +1,4 @@
-"""Sizes that are known from a formula, for spaces far too large to list."""
+"""Sizes that a formula gives, for spaces that are far too large to enumerate."""
 
 import math
 

@@ -180,11 +180,11 @@ def test_a_slash_separates_scopes(label):
         lambda: _in(label, lambda: 1),
     ):
         with pytest.raises(
-            SpaceError, match="holds a '/', which separates scopes|A label is a non-empty string"
+            SpaceError, match="contains a '/', which separates scopes|A label is a non-empty string"
         ):
             declaration()
         with pytest.raises(
-            SpaceError, match="holds a '/', which separates scopes|A label is a non-empty string"
+            SpaceError, match="contains a '/', which separates scopes|A label is a non-empty string"
         ):
             traced(declaration)
 

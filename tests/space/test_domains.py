@@ -1,4 +1,4 @@
-"""The four domains: what they hold, how they are drawn from, moved in, measured, and written down."""
+"""The four domains: membership, sampling, mutation, distance and JSON."""
 
 import json
 import math
@@ -218,7 +218,7 @@ def test_prints_short(domain, text):
         (lambda: Subset((1, 1)), "distinct items"),
         (lambda: Subset((1, 2), least=2, most=1), "0 <= least <= most <= 2, got least=2, most=1"),
         (lambda: Subset((1, 2), most=3), "0 <= least <= most <= 2, got least=0, most=3"),
-        (lambda: Subset((1, 2), default=(3,)), r"default must hold 0 to 2 of \[1, 2\], got \(3,\)"),
+        (lambda: Subset((1, 2), default=(3,)), r"default must contain 0 to 2 of \[1, 2\], got \(3,\)"),
         (lambda: domain_from_json({"type": "graph"}), "got 'graph'. Was it written by a newer version"),
     ],
 )

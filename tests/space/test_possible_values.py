@@ -1,6 +1,4 @@
-"""The values that an expression can have, without looking through every combination where parts share no
-parameter.
-"""
+"""The values of an expression, without trying combinations of parts that share no parameter."""
 
 import re
 
@@ -43,7 +41,7 @@ def second(first, *others):
         Item(Reference("pair"), 1),
     ],
 )  # fmt: skip
-def test_they_are_those_of_all_combinations(term):
+def test_possible_values_equal_those_of_all_combinations(term):
     assert possible_values(term, DOMAINS) == {value for _, value in values_of(term, DOMAINS)}
 
 
@@ -59,7 +57,7 @@ def test_containers_and_constants():
     assert possible_values(3, DOMAINS) == {3}
 
 
-def test_too_many_combinations_are_refused_in_words():
+def test_too_many_combinations_are_rejected():
     term = Call(second, (tuple(Reference(f"w{i}") for i in range(20)),))
     with pytest.raises(
         SpaceError, match=re.escape("'second((w0, w1, ") + r".*have 3,486,784,401 combinations of values"

@@ -134,7 +134,7 @@ def _over_several_lines(a, b):
         _over_several_lines,
     ],
 )
-def test_a_condition_whose_truth_was_used_before_is_refused(wrong):
+def test_a_condition_whose_truth_was_used_before_is_rejected(wrong):
     tracer = Tracer()
     with (
         tracer.recording(),
@@ -168,7 +168,7 @@ def test_a_condition_that_follows_no_choice_is_checked_by_the_build():
         ),
     ):
         constructor()
-    with pytest.raises(InfeasibleArchitecture, match=r"requires what does not hold, at "):
+    with pytest.raises(InfeasibleArchitecture, match=r"A requirement of the constructor does not hold, at "):
         constructor()
 
 

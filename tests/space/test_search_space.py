@@ -289,11 +289,11 @@ def test_restrictions_that_nothing_meets(space):
     nothing = space.where(lambda one: False, "impossible")
     rng = np.random.default_rng(0)
     assert nothing.size() == 0
-    with pytest.raises(SpaceError, match="None of 10,000 sampled architectures met 'impossible'"):
+    with pytest.raises(SpaceError, match="No sampled architecture met 'impossible' in 10,000 tries"):
         nothing.sample(rng)
-    with pytest.raises(SpaceError, match="None of 10,000 mutants of .* met the restrictions"):
+    with pytest.raises(SpaceError, match="No mutant of .* met .* in 10,000 tries"):
         nothing.mutate(space.default(), rng)
-    with pytest.raises(SpaceError, match="None of 10,000 children of two architectures met"):
+    with pytest.raises(SpaceError, match="No child of .* and .* met"):
         nothing.crossover(space.default(), space.default(), rng)
 
 
@@ -313,7 +313,7 @@ def test_extend(space):
     assert list(wider.parameters)[-1] == "lr"
     assert wider.sample(np.random.default_rng(0))["lr"] in (0.1, 0.01)
     assert space.size() == 8
-    with pytest.raises(SpaceError, match="The space has a parameter 'width' already"):
+    with pytest.raises(SpaceError, match="The space already has a parameter 'width'"):
         space.extend({"width": Integer(1, 2)})
 
 
@@ -336,7 +336,7 @@ def test_discretize():
 
 def test_discretize_a_value_that_is_asked_about():
     space = SearchSpace([Parameter("x", Real(0, 1)), Parameter("y", Integer(1, 2), when("x", 0.3))])
-    with pytest.raises(SpaceError, match="'y' asks whether 'x' is 0.3, which is not in"):
+    with pytest.raises(SpaceError, match="'y' compares 'x' with 0.3, which is not in"):
         space.discretize(3)
 
 

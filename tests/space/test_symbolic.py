@@ -81,7 +81,7 @@ def test_unary_operators_follow_the_choice(width, function):
     assert concrete(function(width)) == function(64)
 
 
-def test_other_operands_are_refused_as_usual(width):
+def test_other_operands_are_rejected_as_usual(width):
     with pytest.raises(TypeError, match="unsupported operand"):
         width + None
     assert width + 1j == 64 + 1j

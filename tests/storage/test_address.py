@@ -1,4 +1,4 @@
-"""Where a storage is."""
+"""The address of a storage."""
 
 import os
 import sys
@@ -38,13 +38,13 @@ def test_a_password_is_not_shown() -> None:
 
 
 @pytest.mark.parametrize("url", ["mysql://me:secret@host/db", "postgresql+asyncpg://host/db", "http://host"])
-def test_an_unknown_scheme_is_refused(url: str) -> None:
+def test_an_unknown_scheme_is_rejected(url: str) -> None:
     with pytest.raises(StorageError, match=r"starts with 'sqlite:///' or 'postgresql://', got ") as caught:
         Database(url)
     assert "secret" not in str(caught.value)
 
 
-def test_a_missing_slash_is_told() -> None:
+def test_a_missing_slash_is_reported() -> None:
     with pytest.raises(
         StorageError,
         match=r"three slashes before a path, got 'sqlite://study.db'. Write 'sqlite:///study.db'",
@@ -53,24 +53,24 @@ def test_a_missing_slash_is_told() -> None:
 
 
 @pytest.mark.parametrize("storage", ["sqlite://", "sqlite:///", "sqlite:///:memory:", ":memory:", ""])
-def test_memory_is_no_storage(storage: str) -> None:
-    with pytest.raises(StorageError, match=r"must be a file or a PostgreSQL URL, got .* leave storage out"):
+def test_a_database_in_memory_is_rejected(storage: str) -> None:
+    with pytest.raises(StorageError, match=r"must be a file or a PostgreSQL URL, got .* leave out storage"):
         Database(storage)
 
 
 def test_the_directory_must_exist(tmp_path: Path) -> None:
     with pytest.raises(
-        StorageError, match=r"study.db must lie in a directory that exists, and .*missing is not a directory"
+        StorageError, match=r"study.db must be in an existing directory, but .*missing is not a directory"
     ):
         Database(tmp_path / "missing" / "study.db").open(example_header())
 
 
-def test_a_directory_is_no_storage(tmp_path: Path) -> None:
+def test_a_directory_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"is a directory. Name a file in it: .*study.db"):
         Database(tmp_path).open(example_header())
 
 
-def test_reading_makes_no_file(tmp_path: Path) -> None:
+def test_reading_creates_no_file(tmp_path: Path) -> None:
     path = tmp_path / "study.db"
     for read in (Database(path).names, Database(path).studies, lambda: Database(path).load("example")):
         with pytest.raises(StorageError, match=r"There is no storage .*study.db"):
@@ -81,7 +81,7 @@ def test_reading_makes_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("locked", ["directory", "file"])
-def test_a_place_without_rights_is_refused(
+def test_a_path_without_permission_is_rejected(
     locked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "study.db"
@@ -91,21 +91,23 @@ def test_a_place_without_rights_is_refused(
     monkeypatch.setattr(
         os, "access", lambda place, mode, **kwargs: Path(place) != forbidden and access(place, mode, **kwargs)
     )
-    with pytest.raises(StorageError, match=f"can't be written: no right to write {forbidden}\\. "):
+    with pytest.raises(
+        StorageError, match=f"can't be written: there is no permission to write {forbidden}\\. "
+    ):
         Database(path).open(example_header())
     assert Database(path).names() == ["example"]
 
 
-def test_a_missing_driver_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_driver_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(
         StorageError,
-        match=r"needs the PostgreSQL driver psycopg, which is missing. Install it: pip install 'retia\[postgresql\]'",
+        match=r"needs the PostgreSQL driver psycopg, which is not installed. Install it: pip install 'retia\[postgresql\]'",
     ):
         Database("postgresql://localhost/db").names()
 
 
-def test_a_server_that_is_not_there_is_told() -> None:
+def test_a_server_that_is_not_there_is_reported() -> None:
     pytest.importorskip("psycopg", reason="needs the PostgreSQL driver")
     with pytest.raises(StorageError, match=r"can't be used \(.*Check that the server runs") as caught:
         Database("postgresql://me:secret@127.0.0.1:1/db").names()

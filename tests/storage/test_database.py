@@ -31,7 +31,7 @@ def sql(path: Path, statement: str) -> list[tuple[object, ...]]:
         return connection.execute(statement).fetchall()
 
 
-def test_studies_are_told_at_a_glance(path: Path, record: StudyRecord) -> None:
+def test_the_summaries_of_studies(path: Path, record: StudyRecord) -> None:
     for number in range(5):
         record.begin(example_trial(number))
     for number in range(3):
@@ -50,7 +50,7 @@ def test_studies_are_told_at_a_glance(path: Path, record: StudyRecord) -> None:
     assert Database(path).names() == ["example", "empty"]
 
 
-def test_why_a_study_stopped_is_kept_until_it_goes_on(path: Path, record: StudyRecord) -> None:
+def test_why_a_study_stopped_is_kept_until_it_continues(path: Path, record: StudyRecord) -> None:
     record.begin(example_trial(0))
     record.close("trials done")
     assert Database(path).studies()[0].stop_reason == "trials done"
@@ -88,7 +88,7 @@ def test_a_loaded_study_is_read_only(path: Path, record: StudyRecord) -> None:
     record.begin(example_trial(0))
     reader = Database(path).load("example")
     assert reader.refresh() == [example_trial(0)]
-    refused = r"Study 'example' in .*study.db was opened to be read only"
+    refused = r"Study 'example' in .*study.db was opened for reading"
     with pytest.raises(StorageError, match=refused):
         reader.begin(example_trial(1))
     with pytest.raises(StorageError, match=refused):
@@ -101,7 +101,7 @@ def test_a_loaded_study_is_read_only(path: Path, record: StudyRecord) -> None:
 
 
 @pytest.mark.usefixtures("record")
-def test_an_unknown_study_is_told_with_those_there_are(path: Path) -> None:
+def test_the_error_for_an_unknown_study_lists_the_studies(path: Path) -> None:
     unknown = r"There is no study 'exmaple' in .*study.db. Name one of \['example'\]"
     with pytest.raises(StorageError, match=unknown):
         Database(path).load("exmaple")
@@ -110,7 +110,7 @@ def test_an_unknown_study_is_told_with_those_there_are(path: Path) -> None:
 
 
 @pytest.mark.usefixtures("record")
-def test_a_newer_storage_is_refused(path: Path) -> None:
+def test_a_newer_storage_is_rejected(path: Path) -> None:
     sql(path, "UPDATE retia_schema SET version = 3")
     newer = r"study.db has schema version 3, and this retia reads version 2. Upgrade retia"
     for use in (Database(path).names, lambda: Database(path).open(example_header())):
@@ -118,18 +118,18 @@ def test_a_newer_storage_is_refused(path: Path) -> None:
             use()
 
 
-def test_another_programs_database_is_refused_and_left_alone(path: Path) -> None:
+def test_another_programs_database_is_rejected_and_left_alone(path: Path) -> None:
     sql(path, "CREATE TABLE bookmarks (url TEXT)")
     before = path.read_bytes()
     for use in (Database(path).names, lambda: Database(path).open(example_header())):
         with pytest.raises(
-            StorageError, match=r"is of another program: it has the tables bookmarks but no retia_schema"
+            StorageError, match=r"belongs to another program: it has the tables bookmarks but no retia_schema"
         ):
             use()
     assert path.read_bytes() == before
 
 
-def test_another_kind_of_file_is_refused_and_left_alone(path: Path) -> None:
+def test_another_kind_of_file_is_rejected_and_left_alone(path: Path) -> None:
     path.write_text("This is my diary. " * 100)
     with pytest.raises(StorageError, match=r"study.db is not an SQLite database. Choose another file"):
         Database(path).open(example_header())
@@ -138,14 +138,14 @@ def test_another_kind_of_file_is_refused_and_left_alone(path: Path) -> None:
 
 def test_an_empty_database_can_be_filled_but_not_read(path: Path) -> None:
     path.touch()
-    with pytest.raises(StorageError, match=r"study.db holds no study yet"):
+    with pytest.raises(StorageError, match=r"study.db contains no study yet"):
         Database(path).names()
     Database(path).open(example_header()).close(None)
     assert Database(path).names() == ["example"]
 
 
 @pytest.mark.usefixtures("record")
-def test_a_lock_that_stays_is_told(path: Path) -> None:
+def test_a_lock_that_stays_is_reported(path: Path) -> None:
     with closing(sqlite3.connect(path)) as holder:
         holder.execute("BEGIN IMMEDIATE")
         impatient = Database(path, timeout_s=0.05).open(example_header())
@@ -156,14 +156,14 @@ def test_a_lock_that_stays_is_told(path: Path) -> None:
         impatient.close(None)
 
 
-def test_a_new_file_that_stays_locked_is_told(path: Path) -> None:
+def test_a_new_file_that_stays_locked_is_reported(path: Path) -> None:
     with closing(sqlite3.connect(path)) as holder:
         holder.execute("BEGIN EXCLUSIVE")
         with pytest.raises(StorageError, match=r"study.db stayed locked by another process for 0.05 s"):
             Database(path, timeout_s=0.05).open(example_header())
 
 
-def test_a_broken_file_is_told(path: Path, record: StudyRecord) -> None:
+def test_a_broken_file_is_reported(path: Path, record: StudyRecord) -> None:
     record.close(None)
     sql(path, "DROP TABLE trials")
     with pytest.raises(
@@ -172,7 +172,7 @@ def test_a_broken_file_is_told(path: Path, record: StudyRecord) -> None:
         record.refresh()
 
 
-def test_a_replaced_file_is_told(path: Path, record: StudyRecord) -> None:
+def test_a_replaced_file_is_reported(path: Path, record: StudyRecord) -> None:
     record.close(None)
     path.unlink()
     Database(path).open(example_header("another")).close(None)

@@ -1,4 +1,4 @@
-"""What makes a study, and in what two studies differ."""
+"""The header of a study, and the differences between two headers."""
 
 import json
 from typing import Any
@@ -28,7 +28,7 @@ def test_equal_headers_do_not_differ() -> None:
     assert example_header().differences(example_header("another name")) == []
 
 
-def test_a_changed_space_is_told_label_by_label() -> None:
+def test_a_changed_space_is_reported_by_label() -> None:
     when = Condition(((Clause("act", frozenset({"relu"})),),))
     old = space_of(
         Parameter("act", Categorical(("relu", "gelu"))),
@@ -51,20 +51,20 @@ def test_a_changed_space_is_told_label_by_label() -> None:
     ]
 
 
-def test_a_changed_order_of_parameters_is_told() -> None:
+def test_a_changed_order_of_parameters_is_reported() -> None:
     a, b = Parameter("a", Integer(1, 3)), Parameter("b", Integer(1, 3))
     old, new = example_header(space=space_of(a, b)), example_header(space=space_of(b, a))
     assert old.differences(new) == ["space: the order of the parameters was ['a', 'b'], is ['b', 'a']"]
 
 
-def test_a_changed_restriction_is_told() -> None:
+def test_a_changed_restriction_is_reported() -> None:
     old, new = ({"parameters": {}, "restrictions": [text]} for text in ("a < b", "a > b"))
     assert example_header(space=old).differences(example_header(space=new)) == [
         'space: \'restrictions\' was ["a < b"], is ["a > b"]'
     ]
 
 
-def test_a_changed_evaluator_is_told_field_by_field() -> None:
+def test_a_changed_evaluator_is_reported_by_field() -> None:
     new = example_header(
         evaluator={"type": "Classification", "epochs": 9, "optimizer": {"lr": 0.01}, "mixed": True}
     )
@@ -75,7 +75,7 @@ def test_a_changed_evaluator_is_told_field_by_field() -> None:
     ]
 
 
-def test_the_rest_is_told_too() -> None:
+def test_other_changes_are_reported() -> None:
     new = example_header(objectives=(Objective("loss", "minimize"),), constraints=(), seed=0, baseline=None)
     assert example_header().differences(new) == [
         "objectives: was maximize accuracy, minimize params, is minimize loss",
@@ -92,7 +92,7 @@ def test_constraints_keep_both_bounds() -> None:
 
 @pytest.mark.parametrize("name", ["", "a\0b"])
 def test_a_name_is_text(name: str) -> None:
-    with pytest.raises(StorageError, match=r"name must be text that is not empty, got "):
+    with pytest.raises(StorageError, match=r"name must be a non-empty string, got "):
         example_header(name)
 
 
@@ -104,6 +104,6 @@ def test_only_json_is_kept() -> None:
         example_header(evaluator={"f": object()})
 
 
-def test_what_is_no_header_is_refused() -> None:
+def test_an_invalid_header_is_rejected() -> None:
     with pytest.raises(StorageError, match=r"needs name, space, evaluator, objectives.*KeyError: 'space'"):
         Header.from_json({"name": "x"})

@@ -1,4 +1,4 @@
-"""Several processes at one study, some of which are killed."""
+"""Several processes that run one study, some of which are killed."""
 
 import os
 import random
@@ -186,7 +186,7 @@ def test_a_run_gives_signs_of_life(path: Path, beat: Callable[[Path], Heartbeat]
     record.close(None)
 
 
-def test_a_sign_of_life_that_fails_is_logged_and_makes_no_file(
+def test_a_heartbeat_that_fails_is_logged_and_creates_no_file(
     path: Path, beat: Callable[[Path], Heartbeat], caplog: pytest.LogCaptureFixture
 ) -> None:
     thread = beat(path)
@@ -195,7 +195,5 @@ def test_a_sign_of_life_that_fails_is_logged_and_makes_no_file(
         time.sleep(0.01)
     thread.stopped.set()
     thread.join(10)
-    assert (
-        "No sign of life could be written; after 300 s of silence another host may take over" in caplog.text
-    )
+    assert "No heartbeat could be written; after 300 s without one, another host may take over" in caplog.text
     assert not path.exists()

@@ -49,7 +49,7 @@ def test_nested_tuples_come_back() -> None:
     assert there_and_back(trial) == trial
 
 
-def test_limits_come_back_also_those_that_are_not_finite() -> None:
+def test_limits_survive_a_round_trip_also_if_not_finite() -> None:
     limits = Limits(
         Objective("loss", "minimize"), ((np.int64(1), np.float64(0.5)), (2.0, math.inf)), best=math.inf
     )  # type: ignore[arg-type]
@@ -72,7 +72,7 @@ def test_an_odd_error_is_stored_readably() -> None:
         ("state", "failed", "StudyError: Trial 0 can't have failed without an error"),
     ],
 )
-def test_a_row_that_makes_no_trial_is_refused(column: str, value: str, reason: str) -> None:
+def test_an_invalid_row_is_rejected(column: str, value: str, reason: str) -> None:
     row = {**row_of(example_trial(0)), column: value}
     with pytest.raises(StorageError, match=f"Trial 0 of study 's' in s.db can't be read \\({reason}"):
         trial_of([row[name] for name in COLUMNS], "study 's' in s.db")

@@ -70,7 +70,7 @@ def test_one_instance_serves_two_spaces():
 
 
 def test_a_predicate_that_never_holds():
-    with pytest.raises(SpaceError, match="None of 10,000 sampled architectures met"):
+    with pytest.raises(SpaceError, match="No sampled architecture met"):
         Filtered(Random(), lambda architecture: False).propose(
             SPACE, History([Objective("total", "maximize")]), 1, stream(0)
         )

@@ -109,7 +109,7 @@ def test_processes_do_not_read_all_rows_again_because_of_a_gap(tmp_path):
     one, two = made(path), made(path)
     assert len(one.trials) == len(two.trials) == 11
     one.run(Random(), trials=12)
-    assert [trial.number for trial in two._record.refresh()] == [12]
+    assert [trial.number for trial in two._opened_record().refresh()] == [12]
 
 
 def test_a_trial_whose_run_was_deleted_is_taken_up(tmp_path):

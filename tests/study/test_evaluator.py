@@ -26,6 +26,7 @@ from retia.study.metrics import as_metrics
 from retia.trial import Capabilities, Run, capabilities_of
 
 SPACE = SearchSpace({"width": Categorical((4, 8))})
+MODELS = ModelSpace(lambda: nn.Linear(1, choice("width", [4, 8])))
 WIDE = Architecture({"width": 8})
 
 
@@ -175,7 +176,7 @@ def test_settings_that_are_searched_are_handed_over():
 
 def test_an_evaluator_with_settings_reaches_workers():
     study = retia.Study(ModelSpace(net), retia.evaluator(fit, lr=Categorical((0.1, 0.2))), maximize="score")
-    study.run(retia.GridSearch(), trials=4, workers=2)
+    study.run(retia.strategy.GridSearch(), trials=4, workers=2)
     assert study.best.metrics["score"] == 0.2 * 8
 
 
@@ -462,3 +463,49 @@ def test_a_dataclass_is_described_by_its_fields():
         "other": {"type": "builtins.object"},
     }
     assert settings(Scaled(4)) == settings(Scaled(4)) != settings(Scaled(5))
+
+
+async def waits(model):
+    return 1.0
+
+
+async def waits_and_yields(model):
+    yield 1.0
+
+
+@pytest.mark.parametrize("function", [waits, waits_and_yields, functools.partial(waits)])
+def test_an_asynchronous_function_is_refused(function):
+    with pytest.raises(
+        EvaluationError, match="is asynchronous, and no event loop runs it. Write a plain def"
+    ):
+        as_evaluator(function)
+
+
+def run_by_default(model, run=None):
+    return run.fidelity
+
+
+def run_by_keyword(model, *, run=None):
+    return run.fidelity
+
+
+def run_by_annotation(model, trial: Run):
+    return trial.fidelity
+
+
+@pytest.mark.parametrize("function", [run_by_default, run_by_keyword, run_by_annotation])
+def test_a_parameter_named_run_gets_the_run(function):
+    with MODELS.seeded(0):
+        assert as_evaluator(function)(MODELS.default(), Run(MODELS, fidelity=3.0))["score"] == 3.0
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        (lambda model, lr: 1.0, r"needs 'lr' beside 'model'.* retia\.evaluator\(fit, lr=\.\.\.\)"),
+        (lambda run, model: 1.0, "takes the run first.* Put the model first"),
+    ],
+)
+def test_arguments_that_are_taken_for_something_else_are_refused(function, says):
+    with pytest.raises(EvaluationError, match=says):
+        as_evaluator(function)

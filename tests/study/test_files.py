@@ -8,7 +8,7 @@ from retia.errors import StorageError, StudyError
 from retia.space import Integer, SearchSpace
 from retia.storage import Database
 from retia.strategy import Random
-from retia.study import Study, architecture_evaluator
+from retia.study import Study, architecture_evaluator, run_control
 from retia.trial import WEIGHTS
 
 
@@ -45,7 +45,7 @@ def keeping(tag):
 
 
 def searched(tag, **options):
-    study = Study(SPACE, keeping(tag), maximize="score", **options)
+    study = Study(SPACE, keeping(tag), maximize="score", keep_weights="all", **options)
     study.run(Random(), trials=3)
     return study
 
@@ -128,7 +128,7 @@ def test_a_given_folder_is_one_studys(tmp_path):
 
 def test_studies_and_companions_of_one_storage_have_folders_of_their_own(tmp_path):
     study = searched("s", storage=tmp_path / "study.db")
-    study.run_control(trials=3)
+    run_control(study, trials=3)
     other = searched("o", storage=tmp_path / "study.db", name="other")
     folders = [one.directory for one in (study, study.control, other)]
     assert len({(folder / "study-id").read_text() for folder in folders}) == 3

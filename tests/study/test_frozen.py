@@ -108,7 +108,7 @@ def test_a_function_of_the_model(evaluator, where):
     [
         lambda: Mine(retia.choice("lr", [0.1, 0.2])),
         lambda: Yours(retia.Categorical([0.1, 0.2])),
-        lambda: retia.Repeated(Yours(retia.Categorical([0.1, 0.2])), 2),
+        lambda: retia.study.Repeated(Yours(retia.Categorical([0.1, 0.2])), 2),
         lambda: Yours((1, RATE)),
     ],
 )
@@ -128,7 +128,7 @@ def test_costs():
     "strategy",
     [
         lambda: retia.RegularizedEvolution(population=retia.choice("population", [5, 10])),
-        lambda: retia.ASHA(
+        lambda: retia.strategy.ASHA(
             retia.RegularizedEvolution(population=retia.choice("population", [5, 10])), fidelities=(1, 2)
         ),
         lambda: retia.RegularizedEvolution(population=retia.Categorical([5, 10])),
@@ -158,7 +158,7 @@ def test_what_the_remedy_says_works():
     found = retia.Study(
         retia.ModelSpace(Net), retia.evaluator(evaluate, lr=retia.Categorical([0.1, 0.2])), maximize="score"
     )
-    found.run(retia.GridSearch(), trials=4)
+    found.run(retia.strategy.GridSearch(), trials=4)
     assert found.best.architecture == {"width": 3, "lr": 0.2}
 
 
@@ -169,5 +169,50 @@ def test_plain_settings_and_searched_settings_pass():
         SPACE, retia.Classification(DATA, DATA, lr=retia.Real(1e-4, 1e-1)), maximize="accuracy"
     ).space
     assert list(space.parameters) == ["depth", "lr"]
-    repeated = retia.Repeated(retia.Classification(DATA, DATA, lr=retia.Real(1e-4, 1e-1)), 2)
+    repeated = retia.study.Repeated(retia.Classification(DATA, DATA, lr=retia.Real(1e-4, 1e-1)), 2)
     assert list(retia.Study(SPACE, repeated, maximize="accuracy").space.parameters) == ["depth", "lr"]
+
+
+def of_closure():
+    lr = retia.Real(0.1, 0.2)
+
+    def train(model):
+        return {"score": lr}
+
+    return train
+
+
+class Bound:
+    def __init__(self, lr):
+        self.lr = lr
+
+    def fit(self, model):
+        return {"score": self.lr}
+
+
+@pytest.mark.parametrize(
+    "evaluator",
+    [
+        partial(fit, lr={"adam": [retia.Real(0.1, 0.2)]}),
+        Mine(retia.Real(0.1, 0.2)),
+        Mine({"lr": retia.Real(0.1, 0.2)}),
+        Bound(retia.Real(0.1, 0.2)).fit,
+        of_closure(),
+    ],
+    ids=["nest", "attribute", "nested attribute", "bound method", "closure"],
+)
+def test_a_domain_that_no_search_sees_is_refused_wherever_it_is(evaluator):
+    with pytest.raises(EvaluationError, match=r"is \[0\.1, 0\.2\], which no search sees"):
+        study(evaluator)
+
+
+def test_a_nested_domain_is_not_a_searched_setting():
+    with pytest.raises(EvaluationError, match="which no search sees"):
+        retia.evaluator(fit, lr={"adam": retia.Real(0.1, 0.2)})
+
+
+def test_the_remedy_names_the_setting():
+    with pytest.raises(
+        EvaluationError, match=r"retia\.evaluator\(fit, lr=retia\.Real\(0\.0001, 0\.1, log=True\)\)"
+    ):
+        retia.evaluator(fit, lr=RATE)

@@ -111,7 +111,7 @@ SCRIPT = """
         thread.start()
         try:
             study = Study(space, score, maximize="score", storage=sys.argv[1])
-            study.run(retia.GridSearch(), trials=400, observer=lambda event: ready.set())
+            study.run(retia.strategy.GridSearch(), trials=400, observer=lambda event: ready.set())
             thread.join()
         except KeyboardInterrupt:
             pass
@@ -119,7 +119,7 @@ SCRIPT = """
         left = [(trial.number, trial.state) for trial in study.trials]
         stored = [(trial.number, trial.state) for trial in Study.open(sys.argv[1]).trials]
         assert left == stored, (left[-3:], stored[-3:])
-    print(study.run(retia.GridSearch(), trials=400), study.history.count("completed"))
+    print(study.run(retia.strategy.GridSearch(), trials=400), study.history.count("completed"))
 """
 
 
@@ -168,17 +168,17 @@ def test_a_forgotten_run_of_this_process_is_taken_up(tmp_path):
     path = tmp_path / "study.db"
     study = made(path)
     study.run(GridSearch(), trials=2)
-    record = study._record
+    record = study._opened_record()
     begun = study.trials[0].architecture
     from retia.trial import Trial
 
     assert record.begin(Trial(2, begun, started=1.0))
     alive = made(path)
-    assert alive._record.claim() == [], "the trial of a run that goes on was taken away"
+    assert alive._opened_record().claim() == [], "the trial of a run that goes on was taken away"
     del record
-    vars(study).clear()
-    assert [trial.number for trial in alive._record.claim()] == [2]
-    alive._record.close(None)
+    study._record = None
+    assert [trial.number for trial in alive._opened_record().claim()] == [2]
+    alive._opened_record().close(None)
 
 
 # --- a PostgreSQL server that is lost

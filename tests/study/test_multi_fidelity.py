@@ -66,7 +66,7 @@ def test_a_low_fidelity_never_beats_all_of_it():
 def test_a_promoted_trial_is_told_where_to_go_on_and_has_the_seed_of_the_first():
     study = Study(SPACE, Growing(), maximize="y", seed=4)
     study.run(SuccessiveHalving(Random(), fidelities=(1, 3, 9)), trials=1 + 9 + 3 + 1)
-    for trial, run in zip(study.trials, study.evaluator.seen, strict=True):
+    for trial, run in zip(study.trials, study.spec.judge.seen, strict=True):
         first = before = None if trial.parent is None else study.trials[trial.parent]
         while first is not None and first.parent is not None:
             first = study.trials[first.parent]
@@ -85,7 +85,7 @@ def test_a_child_of_another_architecture_begins_anew():
             return [Proposal(space.validate({"x": 2}), 3.0, 0), Proposal(space.validate({"x": 1}), 3.0, 0)]
 
     study.run(Child(), trials=3)
-    assert [run.resume_from for run in study.evaluator.seen] == [None] * 3
+    assert [run.resume_from for run in study.spec.judge.seen] == [None] * 3
 
 
 STRATEGIES = {

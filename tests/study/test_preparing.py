@@ -1,13 +1,15 @@
 """A strategy that works before its first proposal, and judges otherwise afterwards."""
 
 import time
+import warnings
+from dataclasses import replace
 
 import pytest
 
-from retia.errors import StudyError
+from retia.errors import StorageError, StudyError
 from retia.space import Integer, SearchSpace
 from retia.strategy import Listed, Random
-from retia.study import Study, architecture_evaluator
+from retia.study import Study, architecture_evaluator, run_control, run_retrained
 from retia.trial import Proposal, StrategyCapabilities
 
 SPACE = SearchSpace({"x": Integer(0, 9)})
@@ -153,7 +155,7 @@ def test_the_winners_are_judged_anew_by_the_studys_own_evaluator(tmp_path):
     one = study(storage=tmp_path / "s.db")
     one.run(Prepares(), trials=5)
     assert [trial.architecture["x"] for trial in one.top(3)] == [0, 6, 7]
-    retrained = one.run_retrained(3)
+    retrained = run_retrained(one, 3)
     assert retrained.name == "study/retrained"
     assert {trial.architecture["x"]: trial.metrics["score"] for trial in retrained.trials} == {
         0: 0,
@@ -168,7 +170,7 @@ def test_retraining_again_judges_the_winners_that_are_new(tmp_path):
     for trials in (3, 6):
         one = study(storage=tmp_path / "s.db", baseline={"x": 3})
         one.run(Prepares(), trials=trials)
-        one.run_retrained(2)
+        run_retrained(one, 2)
     assert [trial.architecture["x"] for trial in one.retrained.trials] == [
         3,
         8,
@@ -189,11 +191,11 @@ def test_random_search_spends_the_seconds_that_the_search_took():
     one.run(strategy, trials=4)
     with pytest.raises(
         StudyError,
-        match=r"no winner of 'study' has been trained. Call study.run_retrained\(5\) first, or give trials=",
+        match=r"no architecture was retrained.* Call run_retrained\(study, 5\) first, or give trials=",
     ):
-        one.run_control()
-    one.run_retrained(2)
-    control = one.run_control()
+        run_control(one)
+    run_retrained(one, 2)
+    control = run_control(one)
     spent = sum(step.seconds for step in one.preparation) + sum(
         trial.seconds for trial in (*one.trials, *one.retrained.trials)
     )
@@ -201,7 +203,7 @@ def test_random_search_spends_the_seconds_that_the_search_took():
     assert control.best.metrics["score"] == control.best.architecture["x"]
     rescored = {trial.architecture: trial.metrics["score"] for trial in one.rescored.trials}
     assert rescored == {trial.architecture: -trial.metrics["score"] for trial in control.trials}
-    assert one.run_control().trials == control.trials  # its seconds are spent
+    assert run_control(one).trials == control.trials  # its seconds are spent
 
 
 def test_what_the_preparation_reported_is_kept_with_its_seconds(tmp_path):
@@ -221,10 +223,71 @@ def test_what_the_preparation_reported_is_kept_with_its_seconds(tmp_path):
 
 def test_nothing_to_retrain_says_so():
     with pytest.raises(StudyError, match="has no completed trial yet"):
-        study().run_retrained(2)
+        run_retrained(study(), 2)
 
 
 def test_listed_architectures_come_in_their_order_once():
     one = study(baseline={"x": 5})
     assert one.run(Listed([{"x": 7}, {"x": 5}, {"x": 7}, {"x": 1}]), trials=10) == "search space exhausted"
     assert [trial.architecture["x"] for trial in one.trials] == [5, 7, 1]
+
+
+# --- the first choice
+
+
+@pytest.mark.parametrize("constraints", [None, ["size <= 4"]])
+def test_the_first_choice_is_stored_and_the_objectives_alone_decide_the_best(constraints, tmp_path):
+    one = study(constraints=constraints, costs=Costs(), storage=tmp_path / "a.db")
+    assert one.derived is None
+    one.run(Prepares(), trials=3)
+    assert dict(one.derived) == {"x": 9 if constraints is None else 4}
+    assert one.best.architecture["x"] == 0
+    assert one.history.find(one.derived).number == 1
+    opened = Study.open(tmp_path / "a.db")
+    assert opened.derived == one.derived
+    one.run(Prepares(), trials=5)
+    assert opened.derived == one.derived
+
+
+def test_a_study_that_nothing_prepared_has_no_first_choice():
+    one = study()
+    one.run(Random(), trials=2)
+    assert one.derived is None
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"x": {}}'])
+def test_a_damaged_first_choice_is_an_error(text, tmp_path):
+    one = study(storage=tmp_path / "a.db")
+    one.run(Prepares(), trials=1)
+    (one.prepared_directory / "derived.json").write_text(text)
+    with pytest.raises(
+        StorageError, match=r"derived.json' should hold an architecture, .*Remove it, and run"
+    ):
+        _ = one.derived
+
+
+class Penalized(Prepares):
+    def capabilities(self):
+        return replace(super().capabilities(), penalizes=("size", "size"))
+
+
+@pytest.mark.parametrize("more", [{"minimize": "size"}, {"constraints": ["size <= 7"]}])
+def test_a_penalty_on_what_the_study_judges_by_gives_no_warning(more):
+    study(costs=Costs(), **more).run(Penalized(), trials=2)
+
+
+def test_a_penalty_on_another_metric_gives_one_warning_before_the_work():
+    strategy = Penalized()
+    with pytest.warns(RuntimeWarning, match=r"Penalized penalizes 'size', which") as caught:
+        study().run(strategy, trials=2)
+    (warning,) = caught
+    assert "study.best is the best by score alone. Take study.derived" in str(warning.message)
+    assert "add minimize='size', or constraints=['size <= ...']" in str(warning.message)
+    assert warning.filename == __file__
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        strategy = Penalized()
+        with pytest.raises(RuntimeWarning):
+            study().run(strategy, trials=2)
+    assert not strategy.runs

@@ -84,8 +84,8 @@ def test_a_finished_study_on_a_read_only_mount_is_read_and_does_not_run(read, tm
     assert first == f"{scores} trials done"
     assert second == str(scores)
     assert refusal == (
-        f"The storage {tmp_path}/study.db can't be written: no right to write {tmp_path}. "
-        "Change the rights, or choose another place."
+        f"The storage {tmp_path}/study.db can't be written: there is no permission to write {tmp_path}. "
+        "Change the permissions, or choose another path."
     )
     assert sorted(os.listdir(tmp_path)) == before
 
@@ -105,5 +105,5 @@ def test_a_log_that_can_not_be_merged_is_told_and_not_passed_over(read, tmp_path
         f"The storage {tmp_path}/copy/study.db can't be read: the last writes are in "
         f"{tmp_path}/copy/study.db-wal"
     )
-    assert said.endswith("Copy both files to a directory that can be written, and open the copy.")
+    assert said.endswith("Copy both files to a writable directory, and open the copy.")
     assert Study.open(tmp_path / "copy" / "study.db").stop_reason == "in the log alone"

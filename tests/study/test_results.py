@@ -8,7 +8,7 @@ import pytest
 from retia.errors import StudyError
 from retia.space import Categorical, Integer, SearchSpace
 from retia.strategy import GridSearch, Random
-from retia.study import Study, architecture_evaluator
+from retia.study import Study, architecture_evaluator, run_control
 from retia.testing import FailingEvaluator, HashCosts
 
 POINTS = {
@@ -120,7 +120,7 @@ def test_the_control_is_random_search_at_the_same_budget():
     )
     study.run(Random(), trials=10)
     assert study.control is None
-    control = study.run_control(trials=10)
+    control = run_control(study, trials=10)
     assert study.control is control
     assert control.name == "study/random"
     assert len(control.trials) == 10
@@ -132,7 +132,7 @@ def test_the_control_is_random_search_at_the_same_budget():
 
 def test_the_control_is_found_again(tmp_path):
     study = searched(storage=tmp_path / "study.db")
-    study.run_control(trials=4)
+    run_control(study, trials=4)
     assert [trial.architecture for trial in searched(storage=tmp_path / "study.db").control.trials] == [
         trial.architecture for trial in study.control.trials
     ]
@@ -143,7 +143,7 @@ def test_the_control_is_found_again(tmp_path):
 def test_the_control_has_files_of_its_own(tmp_path):
     for options in ({"directory": tmp_path / "files"}, {"storage": tmp_path / "study.db"}, {}):
         study = searched(**options)
-        study.run_control(trials=3)
+        run_control(study, trials=3)
         folders = [trial.directory for trial in (*study.trials, *study.control.trials)]
         assert len(set(folders)) == 8
 
@@ -212,5 +212,5 @@ def test_a_notebook_shows_the_best_trials():
 def test_a_study_with_other_arguments(tmp_path):
     study = Study(SPACE, measured, maximize="accuracy", seed=3)
     other = study.replace(costs=HashCosts(), name="other")
-    assert (other.seed, other.name, other.costs) == (3, "other", HashCosts())
-    assert (study.name, study.costs) == ("study", None)
+    assert (other.seed, other.name, other.spec.counts) == (3, "other", HashCosts())
+    assert (study.name, study.spec.counts) == ("study", None)

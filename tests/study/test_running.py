@@ -82,7 +82,7 @@ def test_the_same_seed_is_the_same_study_and_another_another():
         study = Study(SPACE, Counting(), maximize="score", seed=seed)
         study.run(RegularizedEvolution(5, 2), trials=15)
         return [(trial.architecture, trial.parent, trial.metrics) for trial in study.trials], [
-            run.seed for _, run in study.evaluator.seen
+            run.seed for _, run in study.spec.judge.seen
         ]
 
     assert told(1) == told(1)
@@ -240,9 +240,9 @@ def test_a_searchable_evaluator_extends_the_space():
 
 def test_a_costed_evaluator_brings_its_costs():
     study = Study(SPACE, Tuned(), maximize="score", minimize="params")
-    assert isinstance(study.costs, HashCosts)
+    assert isinstance(study.spec.counts, HashCosts)
     other = HashCosts(metric="flops")
-    assert Study(SPACE, Tuned(), maximize="score", costs=other).costs is other
+    assert Study(SPACE, Tuned(), maximize="score", costs=other).spec.counts is other
 
 
 @pytest.mark.parametrize(

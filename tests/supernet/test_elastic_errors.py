@@ -30,7 +30,7 @@ def test_a_layer_of_torch_without_an_elastic_version():
     with pytest.raises(
         SupernetError,
         match=r"'loss' \(CrossEntropyLoss\) has a searchable 'weight' \(label 'classes'\), but CrossEntropyLoss has no elastic version\..*"
-        r"register one with @retia.elastic\(nn.CrossEntropyLoss\)",
+        r"register one with @retia.supernet.elastic\(nn.CrossEntropyLoss\)",
     ):
         supernet(make)
 
@@ -38,7 +38,7 @@ def test_a_layer_of_torch_without_an_elastic_version():
 def test_a_subclass_of_a_layer_is_not_replaced_unasked():
     with pytest.raises(
         SupernetError,
-        match=r"'0' \(Scaled\) has a searchable 'out_features' \(label 'w'\)\. Scaled derives from Linear and may compute something else.*@retia.elastic\(Scaled\)",
+        match=r"'0' \(Scaled\) has a searchable 'out_features' \(label 'w'\)\. Scaled derives from Linear and may compute something else.*@retia.supernet.elastic\(Scaled\)",
     ):
         supernet(lambda: nn.Sequential(Scaled(3, choice("w", [2, 4]))))
 
@@ -234,7 +234,7 @@ def test_a_choice_that_only_an_if_of_torch_reads_names_the_line():
 
 
 def test_a_slow_constructor_is_told_of_load_pretrained(monkeypatch):
-    monkeypatch.setattr("retia.supernet.self_check.SLOW", 0.0)
+    monkeypatch.setattr("retia.supernet.check.structure.SLOW_S", 0.0)
     with pytest.warns(
         UserWarning, match=r"The constructor of <lambda> takes 0\.\d s, .* retia\.supernet\.load_pretrained\("
     ):
@@ -265,3 +265,14 @@ def test_a_transformation_of_no_kernel_is_refused():
         SupernetError, match="nothing to transform: no convolution of <lambda> has a searchable kernel"
     ):
         Supernet(ModelSpace(lambda: nn.Conv2d(3, choice("width", [8, 16]), 3)), kernel_transform=True)
+
+
+def test_an_error_names_a_users_class_in_full():
+    class ElasticBlock(nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(int(width)))
+            self.rows = width
+
+    with pytest.raises(SupernetError, match=r"'0.weight' of '0' \(ElasticBlock\) has the shape"):
+        Supernet(ModelSpace(lambda: nn.Sequential(ElasticBlock(choice("width", [2, 4])))))

@@ -230,7 +230,7 @@ elastic(Last)(Blocks)
 def test_without_a_run_the_layout_is_said_to_be_unknown():
     with pytest.warns(
         UserWarning,
-        match=r"It can't be told .* in 'qkv.weight' \(Linear, 3 \* width\), .* Give Supernet\(\.\.\., example=\.\.\.\)",
+        match=r"The layout of .* is not known in 'qkv.weight' \(Linear, 3 \* width\), .* Give Supernet\(\.\.\., example=\.\.\.\)",
     ) as caught:
         supernet = Supernet(ModelSpace(Fused, "chunk", False), seed=0)
     assert len(caught) == 1
@@ -272,7 +272,7 @@ def test_a_run_that_no_order_explains_is_said_to_be_so():
 
     with pytest.warns(
         UserWarning,
-        match=r"It can't be told .* 'qkv.weight' \(Linear, 3 \* width\).*To say it, derive a class",
+        match=r"The layout of .* 'qkv.weight' \(Linear, 3 \* width\).*To declare it, derive a class",
     ):
         Supernet(ModelSpace(Net), example=X, seed=0)
 

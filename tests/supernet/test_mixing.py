@@ -197,15 +197,15 @@ def unmixable():
 @pytest.mark.parametrize(
     ("label", "reason"),
     [
-        ("drop", r"is 'p' of 'drop' \(Dropout\), of which there is no weighted mean"),
+        ("drop", r"is 'p' of 'drop' \(Dropout\), which has no weighted mean"),
         ("rate", "is a real interval"),
-        ("stride", r"is 'stride' of 'conv' \(Conv2d\), of which there is no weighted mean"),
+        ("stride", r"is 'stride' of 'conv' \(Conv2d\), which has no weighted mean"),
         ("joined", "chooses inputs that are joined by 'concat', not by a sum"),
         ("heads", r"sizes 'attention' \(MultiheadAttention\), whose tensors are stacks of blocks"),
-        ("scale", r"is 'scale' of '' \(Odd\), which is no size"),
-        ("pool", r"is '\w+' of 'pool' \(MaxPool2d\), of which there is no weighted mean"),
-        ("groups", r"is 'groups' of 'grouped' \(Conv2d\), of which there is no weighted mean"),
-        ("other", "is no parameter of the space"),
+        ("scale", r"is 'scale' of '' \(Odd\), which is not a size"),
+        ("pool", r"is '\w+' of 'pool' \(MaxPool2d\), which has no weighted mean"),
+        ("groups", r"is 'groups' of 'grouped' \(Conv2d\), which has no weighted mean"),
+        ("other", "is not a parameter of the space"),
     ],
 )
 def test_what_can_not_be_weighed_is_refused(label, reason):

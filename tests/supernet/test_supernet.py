@@ -214,7 +214,7 @@ def test_copy_into_a_model_of_another_architecture_or_space_is_refused(supernet,
     before = copy.deepcopy(model.state_dict())
     with pytest.raises(SupernetError, match=r"'stem.weight' has the shape \(8, 3\) instead of \(4, 3\)"):
         supernet.copy_into(model, {**LARGE, "width": 4})
-    with pytest.raises(SupernetError, match=r"'act.weight' is in no such model"):
+    with pytest.raises(SupernetError, match=r"'act.weight' is not in such a model"):
         supernet.copy_into(model, {**LARGE, "act": "relu"})
     with pytest.raises(SupernetError, match=r"'body.1.0.weight' is missing"):
         supernet.copy_into(space.build({**LARGE, "body": 1}, seed=5), LARGE)

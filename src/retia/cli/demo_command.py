@@ -55,7 +55,7 @@ def demo(directory: Path, trials: int, workers: int, epochs: int, seed: int, as_
     study = main(directory, trials=trials, workers=workers, epochs=epochs, seed=seed)
     plots = save_plots(study, directory / "plots")
     chosen = study.best
-    exported = retia.export(chosen, directory / "best", retia.datasets.digits().test[0][:2])
+    exported = retia.evaluate.export(chosen, directory / "best", retia.datasets.digits().test[0][:2])
     if as_json:
         print_json(
             {

@@ -59,7 +59,7 @@ def export(
         open_study(kept, study.name)  # one that is not there is an error, and is not made
         trial = study.best if number is None else find(study, number)
         with user_code(loaded.path):
-            folder = retia.export(trial, out, _example(study, loaded))
+            folder = retia.evaluate.export(trial, out, _example(study, loaded))
     files = sorted(str(path) for path in folder.iterdir())
     if as_json:
         print_json({"trial": trial.number, "files": files})
@@ -71,14 +71,15 @@ def export(
 def _example(study: "Study", loaded: UserFile) -> Any:
     """Return the example of the file, or what the study's costs know of the models' input."""
     from retia.searching import with_costs
+    from retia.trial import capabilities_of
 
     if (given := loaded.get("example")) is not None:
         return given
-    example = getattr(with_costs(study).costs, "example", None)
+    example = capabilities_of(with_costs(study).spec.counts).example
     if example is None:
         msg = (
             "An export needs an example input, and the study's evaluator "
-            f"({type(study.evaluator).__name__}) has no data to take one from. "
+            f"({type(study.spec.judge).__name__}) has no data to take one from. "
             f"Write example = torch.zeros(2, ...) in {loaded.path.name}, "
             "or give the study costs=retia.Costs(input_shape)."
         )

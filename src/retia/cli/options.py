@@ -5,10 +5,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from retia.errors import StudyError
-
 if TYPE_CHECKING:
-    from retia.study import Study
+    from retia.study import StoredStudy
 
 __all__ = ["DEFAULT_STORAGE", "json_option", "name_option", "open_study", "storage_option"]
 
@@ -40,28 +38,13 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")(command)
 
 
-def open_study(storage: str, name: str | None) -> "Study":
-    """Open a stored study: the named one, or the only one there is (random controls apart).
+def open_study(storage: str, name: str | None) -> "StoredStudy":
+    """Open a stored study: the named one, or the only one that is not a companion of another.
 
     Raises:
-        StudyError: If no name is given and there are several, or none.
+        StudyError: If no name is given and there is not exactly one study.
         StorageError: If the storage can't be read, or has no study of that name.
     """
     from retia.study import Study
 
-    return Study.open(storage, only_name(storage) if name is None else name)
-
-
-def only_name(storage: str) -> str:
-    """Return the name of the only study in a storage."""
-    from retia.storage import Database
-    from retia.study import own_names
-
-    own = own_names(Database(storage).names())
-    if not own:
-        msg = f"The storage '{storage}' holds no study. Run one with retia run FILE.py --storage {storage}."
-        raise StudyError(msg)
-    if len(own) > 1:
-        msg = f"The storage '{storage}' holds {len(own)} studies: {', '.join(own)}. Say which with --name."
-        raise StudyError(msg)
-    return own[0]
+    return Study.open(storage, name)

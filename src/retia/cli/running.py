@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["check", "configured", "run", "study_of"]
 
 INTERRUPTED_CODE = 130
+_OF_RUN = ("workers", "timeout", "retry_failed")
 
 file_argument = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 set_option = click.option(
@@ -186,7 +187,7 @@ def configured(study: "Study", given: Mapping[str, Any], values: Mapping[str, An
         name: given[name] for name in ("storage", "name", "seed", "force") if name in given
     }
     if values:
-        evaluator = study.evaluator
+        evaluator = study.spec.judge
         if not dataclasses.is_dataclass(evaluator) or isinstance(evaluator, type):
             msg = (
                 "--set replaces fields of a dataclass evaluator such as Classification; "
@@ -206,10 +207,8 @@ def configured(study: "Study", given: Mapping[str, Any], values: Mapping[str, An
 def _run_study(loaded: UserFile, given: dict[str, Any], values: dict[str, Any], *, quiet: bool) -> "Study":
     import os
 
-    import retia
     from retia.cli.options import DEFAULT_STORAGE
-    from retia.report import Progress
-    from retia.searching import check_companions, run_companions, with_costs
+    from retia.searching import run_search
     from retia.strategy import RegularizedEvolution
 
     defined = study_of(loaded)
@@ -223,27 +222,22 @@ def _run_study(loaded: UserFile, given: dict[str, Any], values: dict[str, Any], 
         )
         raise StudyError(msg)
     strategy = loaded.get("strategy") or RegularizedEvolution()
-    retrain, control = given.get("retrain", 0), given.get("control", False)
-    check_companions(strategy, retrain=retrain, control=control)
-    with user_code(loaded.path):
-        study = with_costs(configured(defined, given, values))
-        checked = retia.check(study)
+
+    def show_checked(lines: list[str]) -> None:
         if not quiet:
-            say("\n".join(visible(f"checked: {line}") for line in checked), error=True)
-        with Progress() as progress:
-            observer = None if quiet else progress
-            study.run(
-                strategy,
-                trials=trials,
-                workers=given.get("workers"),
-                timeout=given.get("timeout"),
-                observer=observer,
-                retry_failed=given.get("retry_failed", False),
-            )
-            run_companions(
-                study, retrain=retrain, control=control, workers=given.get("workers"), observer=observer
-            )
-    return study
+            say("\n".join(visible(f"checked: {line}") for line in lines), error=True)
+
+    with user_code(loaded.path):
+        return run_search(
+            configured(defined, given, values),
+            strategy,
+            trials=trials,
+            progress=not quiet,
+            checked=show_checked,
+            retrain=given.get("retrain", 0),
+            control=given.get("control", False),
+            **{name: given[name] for name in _OF_RUN if name in given},
+        )
 
 
 def _run_main(loaded: UserFile, options: dict[str, Any]) -> Any:

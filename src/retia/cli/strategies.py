@@ -21,23 +21,23 @@ LEAST_GROWTH = 3.0
 STRATEGIES: Mapping[str, Callable[[], "Strategy"]] = {
     "random": lambda: retia.Random(),
     "evolution": lambda: retia.RegularizedEvolution(population=50, tournament=10),
-    "local": lambda: retia.LocalSearch(),
-    "tpe": lambda: retia.TPE(),
-    "cmaes": lambda: retia.CMAES(),
-    "gp": lambda: retia.GP(),
-    "bananas": lambda: retia.BANANAS(),
-    "predictor": lambda: retia.PredictorGuided(retia.GaussianProcess()),
-    "reinforce": lambda: retia.Reinforce(),
-    "ppo": lambda: retia.PPO(),
-    "nsga2": lambda: retia.NSGA2(),
-    "grid": lambda: retia.GridSearch(),
+    "local": lambda: retia.strategy.LocalSearch(),
+    "tpe": lambda: retia.strategy.TPE(),
+    "cmaes": lambda: retia.strategy.CMAES(),
+    "gp": lambda: retia.strategy.GP(),
+    "bananas": lambda: retia.predictor.BANANAS(),
+    "predictor": lambda: retia.strategy.PredictorGuided(retia.predictor.GaussianProcess()),
+    "reinforce": lambda: retia.predictor.Reinforce(),
+    "ppo": lambda: retia.predictor.PPO(),
+    "nsga2": lambda: retia.strategy.NSGA2(),
+    "grid": lambda: retia.strategy.GridSearch(),
 }
 """What makes a fresh strategy, by its name. Settings that are not said are the strategy's own."""
 
 AROUND: Mapping[str, Callable[["Strategy", Sequence[float]], "Strategy"]] = {
-    "asha": lambda strategy, fidelities: retia.ASHA(strategy, fidelities=fidelities),
-    "halving": lambda strategy, fidelities: retia.SuccessiveHalving(strategy, fidelities=fidelities),
-    "hyperband": lambda strategy, fidelities: retia.Hyperband(strategy, fidelities=fidelities),
+    "asha": lambda strategy, fidelities: retia.strategy.ASHA(strategy, fidelities=fidelities),
+    "halving": lambda strategy, fidelities: retia.strategy.SuccessiveHalving(strategy, fidelities=fidelities),
+    "hyperband": lambda strategy, fidelities: retia.strategy.Hyperband(strategy, fidelities=fidelities),
 }
 MULTI_FIDELITY = (*AROUND, "bohb")
 """The strategies that begin with short trainings; all but the last wrap another: `asha:evolution`, and random
@@ -93,7 +93,7 @@ def _factory(name: str, fidelities: Sequence[float]) -> Callable[[], "Strategy"]
         )
         raise StudyError(msg)
     if around not in AROUND:
-        return lambda: retia.BOHB(fidelities=chosen)
+        return lambda: retia.strategy.BOHB(fidelities=chosen)
     wrap, make = AROUND[around], STRATEGIES[within or "random"]
     return lambda: wrap(make(), chosen)
 

@@ -110,7 +110,7 @@ def _evaluated(
         changes["storage"] = os.environ.get("RETIA_STORAGE", DEFAULT_STORAGE)
     with user_code(loaded.path):
         if seeds is not None:
-            changes["evaluator"] = Repeated(study.evaluator, seeds)
+            changes["evaluator"] = Repeated(study.spec.judge, seeds)
         study = with_costs(study.replace(**changes) if changes else study)
         size = study.space.size()
         if size > MOST:
@@ -139,8 +139,8 @@ def _table(study: "Study", loaded: UserFile) -> "Benchmark":
     """Return the benchmark; what the file does not say of the training, the evaluator does."""
     from retia.benchmark import table_of
 
-    epochs = loaded.get("epochs") or study.capabilities.full_fidelity or 1
-    settings = {"evaluator": study.capabilities.settings()} if study.capabilities.settings else {}
+    epochs = loaded.get("epochs") or study.spec.capabilities.full_fidelity or 1
+    settings = {"evaluator": study.spec.capabilities.settings()} if study.spec.capabilities.settings else {}
     return table_of(
         study.space,
         study.trials,

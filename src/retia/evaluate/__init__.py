@@ -3,9 +3,9 @@
 from retia.evaluate.classification import Classification
 from retia.evaluate.data import LoadedData, TensorData, as_data
 from retia.evaluate.export import export
-from retia.evaluate.going_on import load_optimizer
 from retia.evaluate.inheritance import Inheritance, inherit
 from retia.evaluate.language_modeling import LanguageModeling
+from retia.evaluate.parts import load_optimizer
 from retia.evaluate.proxies import PROXIES, Probe, Proxy
 from retia.evaluate.regression import Regression
 from retia.evaluate.trainer import Trainer

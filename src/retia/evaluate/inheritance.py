@@ -130,10 +130,7 @@ def inherit_from_parent(child: nn.Module, run: Run, example: Any) -> Inheritance
     space: Any = run.space
     try:
         if not path.exists():
-            msg = (
-                f"There is no '{path}'. Set keep_weights=True of the evaluator, "
-                "or keep_weights='all' of the study for a function of the model."
-            )
+            msg = f"There is no '{path}'. Let the study keep weights, keep_weights='all'."
             raise StorageError(msg)  # noqa: TRY301  # told below like a file that is damaged
         parent: nn.Module = space.load(run.parent.architecture, path)
     except StorageError as error:
@@ -153,7 +150,7 @@ def inherit_from_parent(child: nn.Module, run: Run, example: Any) -> Inheritance
             f"A child of {dict(run.parent.architecture)} is larger and nowhere smaller, "
             "but does not compute the same: its outputs are off by "
             f"{told.deviation:.1%} of the greatest. What grew is {names}; "
-            "see retia.inherit for what can't be kept. It is trained from there all the same."
+            "see retia.evaluate.inherit for what can't be kept. It is trained from there all the same."
         )
         warnings.warn(msg, RuntimeWarning, stacklevel=2)
     return told

@@ -13,8 +13,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from retia.errors import EvaluationError, TrainingDiverged
-from retia.evaluate.going_on import Checkpoints, Parts, advance
+from retia.evaluate.parts import Parts, advance
 from retia.evaluate.training import Training, memory_format_of
+from retia.nn import Resumption
 
 __all__ = ["Trainer"]
 
@@ -75,7 +76,7 @@ class Trainer:
         *,
         fidelity: float | None = None,
         state: Mapping[str, Any] | None = None,
-        checkpoints: Checkpoints | None = None,
+        resumption: Resumption | None = None,
     ) -> dict[str, float]:
         """Train, keep the weights of the best epoch, and return its metrics on the validation data.
 
@@ -85,7 +86,7 @@ class Trainer:
                 schedule is in any case.
             state: State in which another training by this recipe has ended, or this one was cut off; it goes
                 on from there to the same result. What this one had reported is reported again.
-            checkpoints: Keeps the state after epochs, and that in which the training ends.
+            resumption: Keeps the state after epochs, and that in which the training ends.
 
         Raises:
             EvaluationError: If the model has no parameters to train, or its outputs do not fit the targets.
@@ -122,11 +123,11 @@ class Trainer:
                 return {**vars(progress), "parts": parts.state(), "seconds": self.seconds}
 
             for _ in self._epochs(epochs, steps, progress, report):
-                if checkpoints is not None and progress.epoch < epochs:
-                    checkpoints.after_epoch(present)
+                if resumption is not None and progress.epoch < epochs:
+                    resumption.keep_sparingly(present)
             ended = present()
-            if checkpoints is not None:
-                checkpoints.at_end(ended)
+            if resumption is not None:
+                resumption.keep({**ended, "told": []}, ended=True)  # what was reported is this trial's alone
         self.model.load_state_dict(progress.weights)
         return progress.best
 

@@ -22,15 +22,26 @@ from retia.evaluate.checks import (
     judged_metrics,
 )
 from retia.evaluate.data import Data, LoadedData, TensorData, as_data, describe_data
-from retia.evaluate.going_on import CHECKPOINT, Checkpoints, remove_unfinished
 from retia.evaluate.inheritance import inherit_from_parent
 from retia.evaluate.measurement import Measurement
 from retia.evaluate.optimization import OptimizerLike, ScheduleLike, make_optimizers, make_schedule
 from retia.evaluate.settings import Searched, check_settings, is_domain
 from retia.evaluate.weights import save_weights
-from retia.nn import Batch, Nest, inputs_of, run_on, sample_count, seeded, targets_of, tensors_of
+from retia.nn import (
+    Batch,
+    Nest,
+    Resumption,
+    inputs_of,
+    misfit_of,
+    remove_unfinished,
+    run_on,
+    sample_count,
+    seeded,
+    targets_of,
+    tensors_of,
+)
 from retia.space import Architecture, Domain
-from retia.trial import Buildable, Capabilities, Run, as_json
+from retia.trial import CHECKPOINT, Buildable, Capabilities, Run, TrialStopped, as_json
 
 __all__ = ["Loss", "Training", "memory_format_of"]
 
@@ -38,7 +49,7 @@ Loss: TypeAlias = Callable[[Any, Batch], Tensor]
 """Of a model's outputs and the batch, a number to minimize."""
 
 _DATA = ("train", "valid", "test")
-_UNDESCRIBED = ("device", "keep_weights", "keep_checkpoints", *_DATA)
+_UNDESCRIBED = ("device", "keep_checkpoints", *_DATA)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -102,10 +113,9 @@ class Training:
         example: Inputs with all their dimensions, for costs and checks, where the batch can't be cut to one
             sample, as for a graph.
         device: Where to train. Default: a GPU if there is one.
-        keep_weights: Whether the weights of the best epoch are kept in the trial's folder.
         keep_checkpoints: Whether the states from which trainings go on are kept for good.
         inherit_weights: Whether a model starts from the weights of the one that it was derived from (see
-            `retia.inherit`).
+            `retia.evaluate.inherit`).
         preset: Name in descriptions and errors.
 
     Raises:
@@ -142,7 +152,6 @@ class Training:
     patience: int | None = None
     example: Nest | None = None
     device: str | None = None
-    keep_weights: bool = True
     keep_checkpoints: bool = False
     inherit_weights: bool = False
     preset: str = "Training"
@@ -398,6 +407,7 @@ class Training:
             full_fidelity=None if is_domain(self.epochs) else float(cast("int", self.epochs)),
             training=self.training,
             resumes=True,
+            inherits=self.inherit_weights,
             builds=True,
             example=costs.example,
             release=self.release,
@@ -482,24 +492,23 @@ class Training:
             )
             raise EvaluationError(msg)
         costs = self.costs()(architecture, run)
-        checkpoints = Checkpoints(
-            run, {"architecture": dict(architecture), "training": self._described_settings()}
+        resumption = Resumption(
+            run, CHECKPOINT, {"architecture": dict(architecture), "training": self._described_settings()}
         )
-        with checkpoints.settled():
+        with resumption.settled(TrialStopped):
             with seeded(run.seed):
                 model: nn.Module = space.build(architecture)
-                state = checkpoints.found(model)
+                state = resumption.found(lambda state: misfit_of(model, state["parts"]["model"]))
                 if self.inherit_weights and state is None and run.resume_from is None:
                     inherit_from_parent(model, run, self.example_inputs)
                 trainer = Trainer(model, replace(self, device=run.device or self.device), seed=run.seed)
-                metrics = trainer.fit(run.report, fidelity=run.fidelity, state=state, checkpoints=checkpoints)
+                metrics = trainer.fit(run.report, fidelity=run.fidelity, state=state, resumption=resumption)
                 if self.test is not None:
                     metrics |= {
                         f"test_{name}": value
                         for name, value in self.measure(trainer.model, trainer.training.data("test")).items()
                     }
-            if self.keep_weights:
-                save_weights(trainer.model, run)
+            save_weights(trainer.model, run)
         return {**metrics, "train_seconds": trainer.seconds, **costs}
 
     def _autocast(self) -> torch.autocast:

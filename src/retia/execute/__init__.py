@@ -1,11 +1,9 @@
-"""Where trials run: anything with the interface of `concurrent.futures.Executor`; here, in process and in
-worker processes.
-"""
+"""Where trials run: in this process, in worker processes, or on any `concurrent.futures.Executor`."""
 
-from retia.execute.executor_for import executor_for, let_go, slots_of
+from retia.execute.executor import executor_for, let_go, slots_of
 from retia.execute.fork import copies_ended
 from retia.execute.in_process import InProcess
-from retia.execute.pickling import dumps
+from retia.execute.pickles import dumps
 from retia.execute.processes import Processes, check_count
 from retia.execute.progress import emit
 

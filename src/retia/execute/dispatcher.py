@@ -1,4 +1,4 @@
-"""The thread that hands calls to worker processes and their outcomes to the futures."""
+"""The thread that gives calls to worker processes and outcomes to futures."""
 
 import pickle
 from collections import deque
@@ -19,14 +19,13 @@ GRACE_S: Final = 5.0
 
 
 class Dispatcher:
-    """Owns the workers. All that happens to them happens in its one thread, which sleeps until something
-    does.
+    """Owns the workers; all their state changes in its one thread, which sleeps until there is an event.
 
     Args:
-        workers: The most processes at once; they are started when calls wait for them.
-        time_limit_s: How long a call may run once its function is loaded.
-        environment: The environment variables of the processes.
-        on_message: Hears, with the call's future, what calls emit.
+        workers: Maximal number of processes, which are started while calls wait for them.
+        time_limit_s: Seconds that a call may run once its function is loaded; None for no limit.
+        environment: Environment variables of the processes.
+        on_message: Callback for emitted messages, with the call's future.
     """
 
     def __init__(
@@ -45,7 +44,7 @@ class Dispatcher:
         self._pending: deque[Call] = deque()
         self._closing = self._killing = self._woken = False
         self._error: Exception | None = None
-        self._lock = Lock()  # over _pending, the flags and _error; never held while a future is touched
+        self._lock = Lock()  # for _pending, the flags and _error; never held while a future is touched
         self._bell, self._ringer = Pipe(duplex=False)
         self._thread = Thread(target=self._main, name="retia-dispatcher", daemon=True)
         self._thread.start()
@@ -54,17 +53,17 @@ class Dispatcher:
         """Queue a call.
 
         Raises:
-            RuntimeError: If the thread ended by an error, which is the cause.
+            RuntimeError: If the thread ended with an error, which is the cause.
         """
         with self._lock:
             if self._error is not None:
-                msg = f"The executor broke and takes no more calls: {self._error!r}. Make a new one."
+                msg = f"The executor failed and takes no more calls: {self._error!r}. Create a new one."
                 raise RuntimeError(msg) from self._error
             self._pending.append(call)
         self._wake()
 
     def close(self, *, cancel_futures: bool = False, kill: bool = False) -> None:
-        """End when the calls are done; with `cancel_futures` only those that run; with `kill` at once."""
+        """End after all calls; with `cancel_futures` after the running calls; with `kill` at once."""
         with self._lock:
             self._closing = True
             self._killing = self._killing or kill
@@ -77,7 +76,7 @@ class Dispatcher:
         self._wake()
 
     def join(self) -> None:
-        """Wait for the end, unless called by a future's callback, in this very thread."""
+        """Wait for the end, unless called in this thread, by a future's callback."""
         if current_thread() is not self._thread:
             self._thread.join()
 
@@ -90,27 +89,25 @@ class Dispatcher:
     def _main(self) -> None:
         try:
             while self._assign():
-                self._await()
-        except Exception as error:  # noqa: BLE001 - nobody waits for this thread, but somebody does for the futures
+                self._wait()
+        except Exception as error:  # noqa: BLE001 - the futures must end, whatever fails here
             self._break(error)
         with self._lock:
             self._ringer.close()
             self._bell.close()
 
     def _assign(self) -> bool:
-        """Give calls to idle workers, start and stop workers; say whether there is anything left to wait
-        for.
-        """
+        """Give calls to idle workers, start and stop workers; return whether there is more to wait for."""
         for worker in self._workers:
             if worker.idle and (call := self._next()) is not None:
-                self._start(worker, call)
-        while self._short_of_workers() and (self._hire() or not self._workers):
+                self._start_call(worker, call)
+        while self._short_of_workers() and (self._start_worker() or not self._workers):
             pass
         with self._lock:
             waiting, closing, killing = len(self._pending), self._closing, self._killing
         if closing and not waiting:
             for worker in self._workers:
-                self._dismiss(worker, kill=killing)
+                self._stop_worker(worker, kill=killing)
         return bool(self._workers or not closing or waiting)
 
     def _next(self) -> Call | None:
@@ -122,11 +119,11 @@ class Dispatcher:
             if call.future.set_running_or_notify_cancel():
                 return call
 
-    def _start(self, worker: WorkerProcess, call: Call) -> None:
+    def _start_call(self, worker: WorkerProcess, call: Call) -> None:
         try:
             loading = worker.start(call)
         except OSError:
-            worker.lost = True  # it is dead, and its reaper says so soon
+            worker.lost = True  # the process is dead; its reaper reports that soon
             worker.kill()
             return
         if not loading:
@@ -143,28 +140,26 @@ class Dispatcher:
             not worker.ready for worker in self._workers
         )
 
-    def _hire(self) -> bool:
+    def _start_worker(self) -> bool:
         try:
             self._workers.append(WorkerProcess(self._environment, self._wake))
         except OSError as error:
-            self._charge_start(f"the system refused: {error}")
+            self._fail_oldest(f"the system refused: {error}")
             return False
         return True
 
-    def _charge_start(self, reason: str) -> None:
-        """Let the oldest call pay for a worker that didn't start, so that the queue ends even if none ever
-        does.
-        """
+    def _fail_oldest(self, reason: str) -> None:
+        """Fail the oldest call for a worker that did not start, so that the queue ends in any case."""
         if (call := self._next()) is not None:
             msg = (
-                f"A worker process could not start: {reason}. What it printed says more; "
-                "workers=1 needs no process."
+                f"A worker process could not start: {reason}. Read what it printed, "
+                "or use workers=1, which needs no process."
             )
             call.future.set_exception(WorkerDied(msg))
 
-    def _dismiss(self, worker: WorkerProcess, *, kill: bool) -> None:
+    def _stop_worker(self, worker: WorkerProcess, *, kill: bool) -> None:
         if kill:
-            worker.fate = worker.fate or WorkerDied(
+            worker.failure = worker.failure or WorkerDied(
                 f"The worker process {worker.pid} was killed by kill_workers() while it ran this call."
             )
             worker.kill()
@@ -172,8 +167,8 @@ class Dispatcher:
             worker.stop()
             worker.deadline = monotonic() + GRACE_S
 
-    def _await(self) -> None:
-        """Sleep until a worker speaks, dies or exceeds its limit, or somebody rings; see to it."""
+    def _wait(self) -> None:
+        """Wait for a frame, the end of a worker, a deadline or the bell, and handle it."""
         deadlines = [worker.deadline for worker in self._workers if worker.deadline is not None]
         timeout = max(0.0, min(deadlines) - monotonic()) if deadlines else None
         sources: list[Connection] = [
@@ -187,63 +182,63 @@ class Dispatcher:
                 self._woken = False
         for worker in list(self._workers):
             if worker.connection in spoke:
-                self._hear(worker)
+                self._receive(worker)
             if worker.exited:
-                self._bury(worker)
+                self._remove(worker)
             elif worker.deadline is not None and monotonic() >= worker.deadline:
                 self._expire(worker)
 
-    def _hear(self, worker: WorkerProcess) -> None:
+    def _receive(self, worker: WorkerProcess) -> None:
         try:
             kind, function, call, body = unpack(worker.connection.recv_bytes())
         except (EOFError, OSError):
             worker.lost = True
-            worker.kill()  # it can't be reached, so let it not live on
+            worker.kill()  # it can't be reached any more
             return
         if kind == READY:
             worker.ready = True
-        elif worker.call is None or worker.fate is not None:
-            return  # a thread that the call left behind, or a word too late
+        elif worker.call is None or worker.failure is not None:
+            return  # from a thread that the call left behind, or too late
         elif kind == LOADED:
             if function == worker.call.function.number:
                 self._set_deadline(worker)
         elif call != worker.call.number:
-            return  # a thread that an earlier call left behind
+            return  # from a thread that an earlier call left behind
         elif kind == MESSAGE:
-            self._pass_on(worker, worker.call, body)
+            self._forward(worker, worker.call, body)
         else:
             future, worker.call, worker.deadline = worker.call.future, None, None
             _settle(future, kind, body)
 
-    def _pass_on(self, worker: WorkerProcess, call: Call, body: memoryview) -> None:
+    def _forward(self, worker: WorkerProcess, call: Call, body: memoryview) -> None:
         try:
             self._on_message(call.future, pickle.loads(body))
-        except Exception as error:  # noqa: BLE001 - it ends the call, as it does in process
-            worker.fate = error
+        except Exception as error:  # noqa: BLE001 - it ends the call, as with InProcess
+            worker.failure = error
             worker.kill()
 
     def _expire(self, worker: WorkerProcess) -> None:
         if worker.call is not None:
-            worker.fate = TimeLimitExceeded(
+            worker.failure = TimeLimitExceeded(
                 f"The call ran longer than its time limit of {self._time_limit_s} s, "
                 f"and its worker process {worker.pid} was killed. "
-                f"Raise time_limit_s, or make the call do less (fewer epochs, a smaller model)."
+                "Increase time_limit_s, or make the call shorter (fewer epochs, a smaller model)."
             )
         worker.deadline = None
         worker.kill()
 
-    def _bury(self, worker: WorkerProcess) -> None:
+    def _remove(self, worker: WorkerProcess) -> None:
         while not worker.lost and worker.connection.poll():
-            self._hear(worker)
+            self._receive(worker)
         worker.connection.close()
         self._workers.remove(worker)
         if worker.call is not None:
-            worker.call.future.set_exception(worker.fate or WorkerDied(_obituary(worker)))
+            worker.call.future.set_exception(worker.failure or WorkerDied(_death_message(worker)))
         elif not worker.ready and not worker.stopping:
-            self._charge_start(worker.ending)
+            self._fail_oldest(worker.ending)
 
     def _break(self, error: Exception) -> None:
-        """Tell every call about an error of this thread's own, so that nobody waits for ever."""
+        """End every call with an error of this thread."""
         with self._lock:
             self._error = error
         for worker in self._workers:
@@ -258,11 +253,10 @@ class Dispatcher:
 def _settle(future: Future[Any], kind: bytes, body: memoryview) -> None:
     try:
         outcome = pickle.loads(body)
-    except Exception as error:  # noqa: BLE001 - unpickling runs code of the user's
+    except Exception as error:  # noqa: BLE001 - unpickling runs users' code
         msg = (
-            f"The result of a call can't be read back from its worker process: {type(error).__name__}: "
-            f"{error}. "
-            f"Return numbers, strings, arrays and containers of them."
+            f"The result of a call can't be unpickled from its worker process: {type(error).__name__}: "
+            f"{error}. Return numbers, strings, arrays and containers of them."
         )
         kind, outcome = ERROR, (EvaluationError(msg), msg)
     if kind == RESULT:
@@ -280,10 +274,9 @@ class RemoteTraceback(Exception):
         return f'\n"""\n{self.args[0]}"""'
 
 
-def _obituary(worker: WorkerProcess) -> str:
+def _death_message(worker: WorkerProcess) -> str:
     return (
         f"The worker process {worker.pid} died while it ran this call: {worker.ending}. "
-        "The other calls go on. "
-        "Run the call in this process (workers=1) to see why; where memory ran out, "
-        "use fewer workers or smaller models."
+        "The other calls continue. Run the call in this process (workers=1) to see why. "
+        "If memory ran out, use fewer workers or smaller models."
     )

@@ -14,13 +14,14 @@ T = TypeVar("T")
 
 
 class InProcess(Executor):
-    """Runs each call where it is submitted, before `submit` returns.
+    """Runs each call when it is submitted, before `submit` returns.
 
-    An exception is kept in the future; what is none, such as KeyboardInterrupt, leaves `submit`.
+    The future keeps an exception of the call. A BaseException that is not an Exception, such as
+    KeyboardInterrupt, is raised by `submit`.
 
     Attributes:
         max_workers: 1.
-        on_message: Hears, with the call's future, what the call emits; what it raises is raised in the call.
+        on_message: Callback for emitted messages, with the call's future. Its errors are raised in the call.
     """
 
     def __init__(self) -> None:
@@ -35,26 +36,25 @@ class InProcess(Executor):
             RuntimeError: If the executor was shut down.
         """
         if self._closed:
-            msg = "The executor was shut down and takes no more calls. Make a new one: InProcess()."
+            msg = "The executor was shut down and takes no more calls. Create a new one: InProcess()."
             raise RuntimeError(msg)
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()
         with emitting_to(partial(self._tell, future)):
             try:
                 result = fn(*args, **kwargs)
-            except Exception as error:  # noqa: BLE001 - whatever a call raises is its outcome
+            except Exception as error:  # noqa: BLE001 - any error of a call is its outcome
                 future.set_exception(error)
             else:
                 future.set_result(result)
         try:
             return future
         finally:
-            # an exception refers to this frame: with the future in it, the two would keep the call's model
-            # alive
+            # an exception refers to this frame; a reference back to the future would keep the model alive
             del future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more calls; none is left to wait for."""
+        """Reject further calls; there are no running calls to wait for."""
         del wait, cancel_futures
         self._closed = True
 

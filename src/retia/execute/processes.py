@@ -1,4 +1,4 @@
-"""An executor of processes that stay alive."""
+"""An executor of worker processes that stay alive."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from retia.errors import EvaluationError, ExecutorError
 from retia.execute.dispatcher import Dispatcher
-from retia.execute.pickling import dumps
+from retia.execute.pickles import dumps
 from retia.execute.wire import FUNCTION, pack
 from retia.execute.worker_process import KEPT_FUNCTIONS, Call, Function, threads_environment
 
@@ -23,30 +23,31 @@ T = TypeVar("T")
 
 
 class Processes(Executor):
-    """Runs calls in processes that are started once and stay alive until `shutdown`, or until this process
-    ends.
+    """Runs calls in processes that stay alive until `shutdown`, or until this process ends.
 
-    A function is sent to a worker once, as it is when it is first submitted, however large; from then on only
-    arguments and results travel. Scripts need no `if __name__ == "__main__"`: what a script or a notebook
-    defines travels whole, and what a module defines is imported.
+    A function is sent to a worker once, in its state at the first submission; after that, only arguments and
+    results are sent. Scripts need no `if __name__ == "__main__"`: definitions of a script or a notebook are
+    sent as a whole, and definitions of a module are imported.
 
-    A worker that dies costs the call that it ran (`WorkerDied`), and so does one that is killed for a call
-    that takes too long (`TimeLimitExceeded`); another takes its place. An exception from a call carries the
-    worker's traceback as its cause.
+    A worker that dies loses only its running call (`WorkerDied`), as does one that is killed because its call
+    exceeds the time limit (`TimeLimitExceeded`); a new worker replaces it. The cause of an exception from a
+    call is the worker's traceback.
 
     Args:
-        workers: The most calls at once. Processes are started as calls come.
-        time_limit_s: How long a call may run, not counting the time to load its function.
-        threads: How many threads the numeric libraries use in a worker; if None, the processors are shared
-            out.
+        workers: Maximal number of calls at once. Processes are started on demand.
+        time_limit_s: Seconds that a call may run, without the time to load its function. Default None, for no
+            limit.
+        threads: Number of threads of the numeric libraries in each worker. Default: the number of processors
+            divided by `workers`.
 
     Attributes:
-        max_workers: The most calls at once.
-        on_message: Hears, with the call's future, what a call emits, in a thread of the executor's; what it
-            raises ends the call.
+        max_workers: Maximal number of calls at once.
+        on_message: Callback for emitted messages, with the call's future, called in a thread of the executor.
+            Its errors end the call.
 
     Raises:
-        ExecutorError: If an argument is not positive, or the system is Windows.
+        ExecutorError: If `workers` or `threads` is not a whole number of at least 1, `time_limit_s` is not
+            positive, or the system is Windows.
     """
 
     def __init__(
@@ -75,10 +76,10 @@ class Processes(Executor):
         self._functions: OrderedDict[Hashable, tuple[Function, Callable[..., Any]]] = OrderedDict()
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Queue a call. The arguments travel as they are now.
+        """Queue a call, with the arguments in their present state.
 
         Raises:
-            EvaluationError: If the function or an argument can't be pickled, not even by cloudpickle.
+            EvaluationError: If cloudpickle can't pickle the function or an argument.
             RuntimeError: If the executor was shut down.
         """
         future: Future[T] = Future()
@@ -86,7 +87,7 @@ class Processes(Executor):
         with self._lock:
             if self._closed:
                 msg = (
-                    "The executor was shut down and takes no more calls. Make a new one: "
+                    "The executor was shut down and takes no more calls. Create a new one: "
                     f"Processes({self.max_workers})."
                 )
                 raise RuntimeError(msg)
@@ -102,19 +103,17 @@ class Processes(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more calls, and end each worker when there is nothing left for it."""
+        """Reject further calls, and end the workers after the queued calls."""
         self._close(wait=wait, cancel_futures=cancel_futures)
 
     def kill_workers(self) -> None:
-        """Take no more calls, cancel those that wait, kill those that run, and return when the workers are
-        gone.
-        """
+        """Reject further calls, cancel waiting calls, kill running calls, and wait for the workers' end."""
         self._close(wait=True, cancel_futures=True, kill=True)
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Wait for the calls; after ctrl-C kill them."""
+        """Wait for the calls; after an interrupt, kill them."""
         if kind is None or issubclass(kind, Exception):
             self.shutdown()
         else:
@@ -135,16 +134,12 @@ class Processes(Executor):
             self.on_message(future, message)
 
     def _function(self, fn: Callable[..., Any]) -> Function:
-        # By identity, not equality, which may cost as much as sending; a bound method is made anew at each
-        # access.
+        # By identity, because equality may cost as much as sending. Each access creates a new bound method.
         key = (id(fn.__self__), id(fn.__func__)) if isinstance(fn, MethodType) else id(fn)
         if key not in self._functions:
             number = next(self._numbers)
             frame = pack(FUNCTION, _pickled(fn, "The function", fn), function=number)
-            self._functions[key] = (
-                Function(number, frame),
-                fn,
-            )  # holding fn keeps its id from being used again
+            self._functions[key] = (Function(number, frame), fn)  # fn is kept so that its id is not reused
             if len(self._functions) > KEPT_FUNCTIONS:
                 self._functions.popitem(last=False)
         self._functions.move_to_end(key)
@@ -157,17 +152,17 @@ def _pickled(value: object, what: str, shown: object) -> bytes:
     except Exception as error:
         msg = (
             f"{what} can't be sent to a worker process: {shown!r:.200}: {type(error).__name__}: {error}. "
-            "Open files, locks, connections and generators don't travel: make them inside the call, "
+            "Open files, locks, connections and generators can't be pickled. Create them inside the call, "
             "or use workers=1."
         )
         raise EvaluationError(msg) from error
 
 
 def check_count(name: str, value: int) -> None:
-    """Check a number of workers or threads.
+    """Raise if a number of workers or threads is invalid.
 
     Raises:
-        ExecutorError: If it is not a whole number of at least 1.
+        ExecutorError: If `value` is not a whole number of at least 1.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
         msg = f"'{name}' must be a whole number of at least 1, got {value!r}."

@@ -1,4 +1,4 @@
-"""Progress: what a call says while it runs."""
+"""Messages from a running call to its executor."""
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -11,11 +11,9 @@ _sink: ContextVar[Callable[[Any], None] | None] = ContextVar("sink", default=Non
 
 
 def emit(message: Any) -> None:
-    """Send a message from the running call to the `on_message` of its executor; outside of a call, do
-    nothing.
+    """Send a message from the running call to the `on_message` of its executor; outside a call, do nothing.
 
-    Call it in the thread that runs the call: another thread has a context of its own, in which there is no
-    call.
+    Call it in the thread that runs the call: another thread has its own context, in which there is no call.
     """
     sink = _sink.get()
     if sink is not None:
@@ -24,7 +22,7 @@ def emit(message: Any) -> None:
 
 @contextmanager
 def emitting_to(sink: Callable[[Any], None]) -> Generator[None]:
-    """Lead what is emitted within the block to `sink`."""
+    """Send the messages emitted within the block to `sink`."""
     token = _sink.set(sink)
     try:
         yield

@@ -1,4 +1,4 @@
-"""A worker process, from the inside: it loads functions, calls them, and sends back what comes of it."""
+"""The main program of a worker process: it loads functions, calls them, and sends the outcomes."""
 
 import os
 import pickle
@@ -15,7 +15,7 @@ from typing import Any
 
 from retia.errors import EvaluationError
 from retia.execute.fork import end_copy
-from retia.execute.pickling import dumps
+from retia.execute.pickles import dumps
 from retia.execute.progress import emitting_to
 from retia.execute.wire import (
     CALL,
@@ -35,11 +35,11 @@ __all__ = ["main"]
 
 
 def main(descriptor: int) -> None:
-    """Serve the parent at the other end of the socket until it says stop, or is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is the parent's to handle
+    """Serve the parent at the other end of the socket until it sends a stop, or is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles ctrl-C
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(line_buffering=True)  # nothing printed is lost when the process is killed
+            stream.reconfigure(line_buffering=True)  # no printed line is lost when the process is killed
     connection = Connection(descriptor)
     inbox: SimpleQueue[bytes] = SimpleQueue()
     Thread(target=_read, args=(connection, inbox), name="retia-parent", daemon=True).start()
@@ -47,7 +47,7 @@ def main(descriptor: int) -> None:
 
 
 class _Parent:
-    """The way back, for calls that may emit from several threads."""
+    """The connection to the parent, for calls that may emit from several threads."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -56,7 +56,7 @@ class _Parent:
 
     def send(self, frame: bytes) -> None:
         if os.getpid() != self._pid:
-            end_copy(self._pid)  # before the lock, which another thread may have held when the copy was made
+            end_copy(self._pid)  # before the lock, which another thread may have held at the fork
         with self._lock:
             self._connection.send_bytes(frame)
 
@@ -65,12 +65,12 @@ class _Parent:
 
 
 def _read(connection: Connection, inbox: SimpleQueue[bytes]) -> None:
-    """Pass on what the parent sends, and end the process, busy or not, when the parent is gone."""
+    """Queue the parent's frames, and kill this process group when the parent is gone."""
     try:
         while True:
             inbox.put(connection.recv_bytes())
     except (EOFError, OSError):
-        os.killpg(0, signal.SIGKILL)  # with whatever processes the call has started
+        os.killpg(0, signal.SIGKILL)  # including the processes that the call has started
 
 
 def _serve(inbox: SimpleQueue[bytes], parent: _Parent) -> None:
@@ -87,7 +87,7 @@ def _serve(inbox: SimpleQueue[bytes], parent: _Parent) -> None:
             parent.send(pack(*_outcome(functions[number], body, partial(parent.tell, call)), call=call))
         elif kind == STOP:
             return
-        del body  # a large function is not kept twice
+        del body  # or a large function would be kept twice
 
 
 def _outcome(
@@ -97,7 +97,7 @@ def _outcome(
         args, kwargs = pickle.loads(arguments)
         with emitting_to(tell):
             result = function(*args, **kwargs)
-    except Exception as error:  # noqa: BLE001 - whatever a call raises is its outcome
+    except Exception as error:  # noqa: BLE001 - any error of a call is its outcome
         return ERROR, _dumped_error(error)
     try:
         return RESULT, _dumped(result, "result of a call")
@@ -108,12 +108,11 @@ def _outcome(
 def _load(body: memoryview) -> Callable[..., Any]:
     try:
         return pickle.loads(body)
-    except Exception as error:  # noqa: BLE001 - unpickling runs code of the user's
+    except Exception as error:  # noqa: BLE001 - unpickling runs users' code
         text = (
             f"A worker process can't load the function: {type(error).__name__}: {error}. "
-            "Workers import by the parent's sys.path; "
-            "put what the function needs in a module found there, or define it in the script or notebook "
-            "itself."
+            "Workers import through the parent's sys.path. Put what the function needs in a module on it, "
+            "or define it in the script or notebook itself."
         )
 
     def unloadable(*_: object, **__: object) -> None:
@@ -129,20 +128,18 @@ def _dumped(value: Any, what: str) -> bytes:
         msg = (
             f"The {what} can't be sent from its worker process: {type(value).__name__}: "
             f"{type(error).__name__}: {error}. "
-            f"Use numbers, strings, arrays and containers of them, and write larger things to files."
+            "Use numbers, strings, arrays and containers of them, and write larger data to files."
         )
         raise EvaluationError(msg) from error
 
 
 def _dumped_error(error: Exception) -> bytes:
-    """Return the error and its traceback as text, or what can be said of an error that doesn't survive a
-    pickle.
-    """
+    """Return the pickle of the error and its traceback as text; if that fails, of the error's message."""
     traceback = error.__traceback__
     text = "".join(format_exception(type(error), error, traceback and traceback.tb_next))
     try:
         body = dumps((error, text))
         pickle.loads(body)
-    except Exception:  # noqa: BLE001 - pickling runs code of the user's
+    except Exception:  # noqa: BLE001 - pickling runs users' code
         body = dumps((EvaluationError(f"{type(error).__qualname__}: {error}"), text))
     return body

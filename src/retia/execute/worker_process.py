@@ -34,7 +34,7 @@ _SIGNALS: Final = {
 
 @dataclass(frozen=True, eq=False)
 class Function:
-    """A function that workers keep: its number, and the frame that brings it to them."""
+    """A function that workers keep: its number, and the frame that sends it."""
 
     number: int
     frame: bytes
@@ -51,21 +51,21 @@ class Call:
 
 
 class WorkerProcess:
-    """A process that runs one call at a time, and the connection to it.
+    """A process that runs one call at a time, with the connection to it.
 
-    It is no child of `multiprocessing`, which would run the user's script again: an interpreter of its own,
-    with this one's sys.path, in a session of its own, so that ctrl-C in the terminal doesn't reach it.
+    It is not a child of `multiprocessing`, which would run the user's script again. It is a new interpreter
+    with this one's `sys.path`, in its own session, so that ctrl-C in the terminal does not reach it.
 
     Args:
-        environment: Its environment variables.
-        on_exit: Called, in a thread, when the process has ended.
+        environment: Environment variables of the process.
+        on_exit: Callback for the end of the process, called in a thread.
 
     Attributes:
-        ready: Whether the process is up, so that it reads what it is sent.
-        call: What it runs.
-        deadline: When to kill it, by `time.monotonic`.
-        fate: Why it is being killed, to be told to the call.
-        lost: Whether the connection is at its end.
+        ready: Whether the process is up, so that it reads its frames.
+        call: The running call, or None.
+        deadline: Time at which to kill the process, by `time.monotonic`; None for no limit.
+        failure: Error for the running call once the process is to be killed, or None.
+        lost: Whether the connection is closed.
     """
 
     def __init__(self, environment: Mapping[str, str], on_exit: Callable[[], None]) -> None:
@@ -73,7 +73,7 @@ class WorkerProcess:
         self.ready = False
         self.call: Call | None = None
         self.deadline: float | None = None
-        self.fate: Exception | None = None
+        self.failure: Exception | None = None
         self.lost = False
         self.stopping = False
         self._functions: dict[int, None] = {}
@@ -94,7 +94,7 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
-        """The number of the process."""
+        """The process id."""
         return self._process.pid
 
     @property
@@ -105,13 +105,11 @@ class WorkerProcess:
     @property
     def idle(self) -> bool:
         """Whether the process waits for a call."""
-        return (
-            self.ready and self.call is None and not (self.stopping or self.lost or self.exited or self.fate)
-        )
+        return self.ready and not (self.call or self.stopping or self.lost or self.exited or self.failure)
 
     @property
     def ending(self) -> str:
-        """How the process ended, in words."""
+        """A phrase that says how the process ended."""
         code = self._process.returncode
         if code >= 0:
             return f"it exited with status {code}"
@@ -119,7 +117,7 @@ class WorkerProcess:
         return f"it was killed by {name}{_SIGNALS.get(name, '')}"
 
     def start(self, call: Call) -> bool:
-        """Send a call, and say whether its function is new to the process, which tells when it has loaded it.
+        """Send a call; return whether its function is new to the process, which reports when it is loaded.
 
         Raises:
             OSError: If the process is gone.
@@ -135,34 +133,33 @@ class WorkerProcess:
             self.connection.send_bytes(call.function.frame)
         else:
             del self._functions[number]
-        self._functions[number] = None  # the last is the latest used
+        self._functions[number] = None  # the last entry is the most recently used
         self.connection.send_bytes(pack(CALL, call.arguments, function=number, call=call.number))
         return new
 
     def stop(self) -> None:
-        """Let the process end; it must be idle, or not up yet."""
+        """Ask the process to end; it must be idle, or not up yet."""
         self.stopping = True
         if not self.ready:
             self.kill()
             return
-        with suppress(OSError):  # it is gone already
+        with suppress(OSError):  # the process is gone already
             self.connection.send_bytes(pack(STOP))
 
     def kill(self) -> None:
-        """End the process, and whatever processes it has started, at once."""
+        """Kill the process, and all processes that it has started, at once."""
         if not self.exited:
             self._kill_group()
 
     def _kill_group(self) -> None:
-        with suppress(ProcessLookupError, PermissionError):  # nothing is left of it
+        with suppress(ProcessLookupError, PermissionError):  # the group is gone already
             os.killpg(self.pid, signal.SIGKILL)
 
     def _reap(self, on_exit: Callable[[], None]) -> None:
-        """Wait for the process to end, and end whatever it has left behind."""
+        """Wait for the process to end, and kill the processes that it has left behind."""
         if sys.platform == "linux":
-            os.waitid(
-                os.P_PID, self.pid, os.WEXITED | os.WNOWAIT
-            )  # so that its number is not another's before the group is gone
+            # WNOWAIT keeps the number from being used again before the group is gone
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
             self._kill_group()
             self._process.wait()
         else:
@@ -172,7 +169,7 @@ class WorkerProcess:
 
 
 def threads_environment(threads: int) -> dict[str, str]:
-    """Return this process's environment variables, with the numeric libraries told to use so many threads."""
+    """Return this process's environment variables, with the thread count of the numeric libraries set."""
     return {**os.environ, **dict.fromkeys(_THREADS, str(threads))}
 
 

@@ -16,7 +16,7 @@ from retia.nn.batch import (
     with_inputs,
 )
 from retia.nn.cell import Cell, ElasticNode, Node, Operations, cell
-from retia.nn.checkpoint import load_checkpoint, save_checkpoint
+from retia.nn.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
 from retia.nn.collection import uncollected
 from retia.nn.elastic_sequential import ElasticSequential
 from retia.nn.factory import Candidates, Factory
@@ -28,6 +28,7 @@ from retia.nn.mixture import Mixture, WeightedSum, weighted, weighted_sum
 from retia.nn.model_space import ModelSpace
 from retia.nn.parameter import parameter
 from retia.nn.repeat import Depth, repeat
+from retia.nn.resumption import Resumption, misfit_of, remove_unfinished
 from retia.nn.seeding import seeded
 from retia.nn.switch import Switch
 from retia.nn.tensor_file import read_tensors, write_tensors, write_weights
@@ -47,6 +48,7 @@ __all__ = [
     "Node",
     "Operations",
     "Reduction",
+    "Resumption",
     "SelectInputs",
     "Switch",
     "WeightedSum",
@@ -58,9 +60,12 @@ __all__ = [
     "layer_choice",
     "load_checkpoint",
     "map_tensors",
+    "misfit_of",
     "move",
     "parameter",
+    "read_checkpoint",
     "read_tensors",
+    "remove_unfinished",
     "repeat",
     "run_on",
     "sample_count",

@@ -151,7 +151,7 @@ class ModelSpace(SearchSpace):
             SpaceError: If the constructor fails otherwise, or its choices are not those that were traced.
         """
         architecture = self.validate(architecture)
-        builder = Builder(architecture, self._parameters)
+        builder = Builder(architecture, self.parameters)
         with builder.recording(), placed(device), seeded(seed):
             try:
                 model = self._factory(*self._args, **self._kwargs)
@@ -215,7 +215,7 @@ class ModelSpace(SearchSpace):
     @property
     def labels(self) -> frozenset[str]:
         """The parameters that the constructor asks for: all but those that `extend` has added."""
-        return frozenset(self._parameters) - self._beside
+        return frozenset(self.parameters) - self._beside
 
     def nothing_to_search(self) -> str:
         """Say what to do about a model without choices, for the error of a study."""

@@ -16,6 +16,7 @@ from retia.oneshot.proxylessnas import ProxylessNAS
 from retia.oneshot.sandwich import Sandwich
 from retia.oneshot.snas import SNAS
 from retia.oneshot.spos import SPOS
+from retia.oneshot.stored_supernet import load_supernet
 from retia.oneshot.supernet_evaluator import SupernetEvaluator
 
 __all__ = [
@@ -40,4 +41,5 @@ __all__ = [
     "Session",
     "Setting",
     "SupernetEvaluator",
+    "load_supernet",
 ]

@@ -18,6 +18,7 @@ from retia.nn import Batch, seeded
 from retia.oneshot.lessons import Curriculum
 from retia.oneshot.method import Lesson, Session
 from retia.oneshot.ranks import Ranks
+from retia.oneshot.stored_supernet import storable
 from retia.rng import stream_seed
 
 __all__ = ["Loop"]
@@ -80,13 +81,14 @@ class Loop:
             told.append(self._epoch(epoch, schedules, scaler))
             self.ranks.mean_buffers(supernet.buffers())
             if self.path is not None and self.ranks.rank == 0:
-                parts = {
+                parts: dict[str, Any] = {
                     "optimizers": [optimizer.state_dict() for optimizer in optimizers],
                     "scaler": scaler.state_dict(),
                     "supernet": supernet.state_dict(),
                 }
+                parts |= {"session": self.session.state_dict(), "told": told}
                 save_checkpoint(
-                    self.path, {**parts, "session": self.session.state_dict(), "told": told}, self.identity
+                    self.path, {**parts, "example": storable(training.example_inputs)}, self.identity
                 )
             self.report(told[-1], epoch)
         self.ranks.wait()

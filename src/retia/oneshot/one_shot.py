@@ -20,6 +20,7 @@ from retia.oneshot.loop import Loop
 from retia.oneshot.method import Session, Setting
 from retia.oneshot.penalty import Penalty
 from retia.oneshot.ranks import join
+from retia.oneshot.stored_supernet import SUPERNET
 from retia.oneshot.supernet_evaluator import SupernetEvaluator
 from retia.rng import stream_seed
 from retia.space import Architecture, SearchSpace
@@ -185,7 +186,6 @@ class OneShot(ABC):
         curriculum = curriculum_of(
             training, seed=order, lessons_per_step=self.lessons_per_step, held_out=self.held_out
         )
-        penalties = [self.penalties] if isinstance(self.penalties, Penalty) else self.penalties
         setting = Setting(
             supernet=supernet,
             training=training,
@@ -193,7 +193,9 @@ class OneShot(ABC):
             steps_per_epoch=curriculum.steps_per_epoch,
             seed=stream_seed(run.seed, "lessons"),
             allows=lambda architecture: architecture in space,
-            penalties=[penalty.bind(supernet, example=training.costs().example) for penalty in penalties],
+            penalties=[
+                penalty.bind(supernet, example=training.costs().example) for penalty in self._penalties
+            ],
         )
         session = self.session(setting)
         first = curriculum.train.first()
@@ -214,7 +216,7 @@ class OneShot(ABC):
                 "epochs": epochs,
                 "seed": run.seed,
             },
-            path=None if run.directory is None else run.directory / "supernet.safetensors",
+            path=None if run.directory is None else run.directory / SUPERNET,
             report=run.report,
         ).run()
         # What it keeps is a cache: whoever prepares again gets the same from the checkpoint.
@@ -257,13 +259,18 @@ class OneShot(ABC):
         """
         return self._trained().probabilities()
 
+    @property
+    def _penalties(self) -> Sequence[Penalty]:
+        return [self.penalties] if isinstance(self.penalties, Penalty) else self.penalties
+
     def describe(self) -> dict[str, Any]:
         """Return the method and its settings as JSON."""
         return {**fields_as_json(self), "type": type(self).__name__}
 
     def capabilities(self) -> StrategyCapabilities:
         """Return the training of a supernet as the preparation."""
-        return StrategyCapabilities(prepare=self.prepare, settings=self.describe)
+        penalized = tuple(penalty.metric for penalty in self._penalties)
+        return StrategyCapabilities(prepare=self.prepare, settings=self.describe, penalizes=penalized)
 
     def _trained(self) -> Session:
         session = self.__dict__.get("_session")

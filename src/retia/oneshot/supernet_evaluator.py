@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 
 from retia.errors import EvaluationError
-from retia.evaluate import Training, memory_format_of
+from retia.evaluate import Training, memory_format_of, save_weights
 from retia.oneshot.parameter_free import PARAMETER_FREE, parameter_free_values, share_parameter_free
 from retia.space import Architecture, Value
 from retia.supernet import Supernet, recalibrate
@@ -61,6 +61,7 @@ class SupernetEvaluator:
         judged = training.measure(self.supernet)
         if self._parameter_free:
             judged[PARAMETER_FREE] = share_parameter_free(architecture, self._parameter_free)
+        save_weights(self.supernet.extract(), run)
         return judged
 
     def capabilities(self) -> Capabilities:

@@ -1,12 +1,11 @@
-"""What may vary: domains, architectures, expressions, declarations, search spaces. Knows no torch."""
+"""What may vary: domains, architectures, expressions, declarations, search spaces. No torch."""
 
 from retia.space.architecture import Architecture
 from retia.space.categorical import Categorical
 from retia.space.condition import ALWAYS, Clause, Condition
-from retia.space.deciding import condition_where, possible_values, values_of
-from retia.space.declare import apply, choice, declare, integer, real, scope, subset
+from retia.space.declarations import apply, choice, declare, integer, real, scope, subset
 from retia.space.domain import Domain, domain_from_json
-from retia.space.explore import explore
+from retia.space.exploration import explore
 from retia.space.expression import (
     Call,
     Expression,
@@ -18,10 +17,11 @@ from retia.space.expression import (
     labels_of,
 )
 from retia.space.extremes import greatest, least
-from retia.space.fitting import fitting_trace
+from retia.space.fitting_trace import fitting_trace
 from retia.space.integer import Integer
 from retia.space.label import labelled
 from retia.space.neighbours import Neighbours
+from retia.space.outcomes import condition_where, possible_values, values_of
 from retia.space.parameter import Parameter
 from retia.space.place import Place
 from retia.space.ranking import cheapest

@@ -13,9 +13,9 @@ __all__ = ["Architecture"]
 
 
 class Architecture(Mapping[str, Value]):
-    """A label -> value mapping that never changes.
+    """An immutable mapping from labels to values.
 
-    Two architectures are equal if they hold the same values, whatever the order.
+    Two architectures are equal if they hold the same values, in any order.
 
     >>> a = Architecture({"width": 16, "kernel": 3})
     >>> a == Architecture({"kernel": 3, "width": 16}), a["width"]
@@ -26,7 +26,7 @@ class Architecture(Mapping[str, Value]):
     '4c9fba9cbc4c5893'
 
     Raises:
-        SpaceError: If a value is no JSON scalar or tuple of them.
+        SpaceError: If a value is not a JSON scalar or a tuple of JSON scalars.
     """
 
     __slots__ = ("_hash", "_key", "_values")
@@ -38,7 +38,7 @@ class Architecture(Mapping[str, Value]):
 
     @classmethod
     def trusted(cls, values: dict[str, Value]) -> Self:
-        """Wrap values that are known to be frozen, without a copy; the caller gives the dictionary away."""
+        """Wrap frozen values without a copy; the caller must not use the dictionary again."""
         architecture = cls.__new__(cls)
         architecture._values = values
         architecture._hash = None
@@ -47,12 +47,12 @@ class Architecture(Mapping[str, Value]):
 
     @property
     def unwrapped(self) -> Mapping[str, Value]:
-        """The dictionary behind it, several times as quick to read. Not to be changed."""
+        """The dictionary of the values, several times as fast to read. Do not change it."""
         return self._values
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what `to_json` wrote."""
+        """Read the text that `to_json` wrote."""
         return cls(json.loads(text))
 
     def to_json(self) -> str:
@@ -61,7 +61,7 @@ class Architecture(Mapping[str, Value]):
 
     @property
     def key(self) -> str:
-        """A hash of the canonical JSON, 16 hexadecimal digits, stable over processes and versions."""
+        """A hash of the canonical JSON: 16 hexadecimal digits, stable across processes and versions."""
         if self._key is None:
             self._key = hashlib.blake2b(self.to_json().encode(), digest_size=8).hexdigest()
         return self._key
@@ -78,7 +78,7 @@ class Architecture(Mapping[str, Value]):
     def __contains__(self, label: object) -> bool:
         return label in self._values
 
-    # The dictionary's own views are several times as quick as those of Mapping.
+    # The views of a dictionary are several times as fast as those of Mapping.
     def keys(self) -> KeysView[str]:
         """The labels."""
         return self._values.keys()

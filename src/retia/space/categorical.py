@@ -1,38 +1,38 @@
-"""The domain of a choice between values that have no order."""
+"""The domain of a choice between unordered values."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from retia.errors import SpaceError
 from retia.space.neighbours import Neighbours, all_but
-from retia.space.value import Value, freeze, jsonable
+from retia.space.value import UNSET, Value, freeze, jsonable
 
 __all__ = ["Categorical"]
 
 
 @dataclass(frozen=True)
 class Categorical:
-    """One of several values, in no order.
+    """One of several unordered values.
 
     Args:
-        values: The values, distinct; numbers, strings, bools, None, or tuples of these.
-        default: The value of the default architecture; the first of `values` if not given.
+        values: Distinct numbers, strings, bools, None, or tuples of these.
+        default: Value in the default architecture. Default: the first of `values`.
 
     Raises:
-        SpaceError: If there is no value, a value stands twice, or the default is not among them.
+        SpaceError: If `values` is empty, contains a value twice, or does not contain `default`.
     """
 
     values: tuple[Value, ...]
-    default: Value = field(default=cast("Any", ...), kw_only=True)
+    default: Value = field(default=UNSET, kw_only=True)
 
     def __post_init__(self) -> None:
         values = tuple(freeze(value) for value in self.values)
         if not values:
-            msg = "A choice needs at least one value, got none. Give it values: [16, 32]."
+            msg = "A choice needs at least one value, but the list is empty. Give it values: [16, 32]."
             raise SpaceError(msg)
         if len(set(values)) < len(values):
             twice = next(value for i, value in enumerate(values) if value in values[:i])
@@ -41,7 +41,7 @@ class Categorical:
                 "Remove one (1, 1.0 and True are equal)."
             )
             raise SpaceError(msg)
-        default = values[0] if self.default is ... else freeze(self.default)
+        default = values[0] if self.default is UNSET else freeze(self.default)
         if default not in values:
             msg = f"The default must be one of {list(values)}, got {default!r}."
             raise SpaceError(msg)
@@ -63,17 +63,17 @@ class Categorical:
         return len(self.values)
 
     def contains(self, value: object) -> bool:
-        """Whether `value` is legal."""
+        """Return whether `value` is legal."""
         try:
             return value in self._index
-        except TypeError:  # it can't be hashed: a list, which stands for a tuple
+        except TypeError:  # not hashable: a list, which stands for a tuple
             return any(jsonable(legal) == value for legal in self.values)
 
     def normalize(self, value: Value) -> Value:
-        """Return the domain's own spelling of a legal `value`: 3 for 3.0."""
+        """Return a legal `value` as the domain spells it: 3 for 3.0."""
         try:
             return self.values[self._index[value]]
-        except TypeError:  # it can't be hashed: a list, which stands for a tuple
+        except TypeError:  # not hashable: a list, which stands for a tuple
             return self.values[self._index[freeze(value)]]
 
     def from_unit(self, unit: float) -> Value:
@@ -85,7 +85,7 @@ class Categorical:
         return self.from_unit(rng.random())
 
     def mutate(self, value: Value, rng: np.random.Generator) -> Value:
-        """Draw another value than `value` uniformly."""
+        """Draw a value that differs from `value`, uniformly."""
         index = int(rng.random() * (len(self.values) - 1))
         return self.values[index + (index >= self._index[value])]
 
@@ -94,17 +94,17 @@ class Categorical:
         return iter(self.values)
 
     def neighbours(self, value: Value) -> Neighbours[Value]:
-        """Return every other value."""
+        """Return all values except `value`."""
         return all_but(self.values, self.size, self._index[value])
 
     def encode(self, value: Value) -> list[float]:
-        """One-hot."""
+        """Return the one-hot encoding of `value`."""
         encoded = [0.0] * len(self.values)
         encoded[self._index[value]] = 1.0
         return encoded
 
     def distance(self, a: Value, b: Value) -> float:
-        """0 if equal, else 1."""
+        """Return 0 if the values are equal, else 1."""
         return float(a != b)
 
     def to_json(self) -> dict[str, Any]:

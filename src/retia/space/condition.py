@@ -11,7 +11,7 @@ __all__ = ["ALWAYS", "Clause", "Condition", "Conjunction"]
 
 @dataclass(frozen=True)
 class Clause:
-    """Holds while the parameter `label` is active and has one of `values`."""
+    """A statement that holds while the parameter `label` is active and has one of `values`."""
 
     label: str
     values: frozenset[Value]
@@ -30,7 +30,7 @@ Conjunction: TypeAlias = tuple[Clause, ...]
 
 @dataclass(frozen=True)
 class Condition:
-    """Holds if all clauses of at least one alternative hold: a disjunctive normal form.
+    """A disjunctive normal form: it holds if all clauses of at least one alternative hold.
 
     The condition with one empty alternative always holds.
     """
@@ -44,11 +44,11 @@ class Condition:
 
     @property
     def labels(self) -> frozenset[str]:
-        """The parameters that the condition asks about."""
+        """The labels of the parameters to which the condition refers."""
         return frozenset(clause.label for conjunction in self.alternatives for clause in conjunction)
 
     def holds(self, values: Mapping[str, Value]) -> bool:
-        """Whether the condition holds, given the values of the active parameters before it."""
+        """Return whether the condition holds for the values of the active parameters before it."""
         for conjunction in self.alternatives:
             for clause in conjunction:
                 if clause.label not in values or values[clause.label] not in clause.values:
@@ -58,16 +58,25 @@ class Condition:
         return False
 
     def __or__(self, other: "Condition") -> "Condition":
-        """Return the condition that holds where either does."""
+        """Return the condition that holds where at least one of the two holds."""
         if self.always or other.always:
             return ALWAYS
-        # What holds only where another alternative does adds nothing: of blocks that share a parameter, the
-        # first one says when it is active.
+        # An alternative that implies another one adds nothing: for blocks that share a parameter, the
+        # condition of the first block is enough.
         more = [
             row for row in other.alternatives if not any(_implies(row, mine) for mine in self.alternatives)
         ]
         kept = [row for row in self.alternatives if not any(_implies(row, further) for further in more)]
         return Condition((*kept, *more))
+
+    def __and__(self, other: "Condition") -> "Condition":
+        """Return the condition that holds where both do."""
+        rows = (
+            tuple(dict.fromkeys((*mine, *theirs)))
+            for mine in self.alternatives
+            for theirs in other.alternatives
+        )
+        return Condition(tuple(dict.fromkeys(rows)))
 
     def to_json(self) -> list[list[list[Any]]]:
         """Return a JSON array that `from_json` reads."""
@@ -81,7 +90,7 @@ class Condition:
 
     @classmethod
     def from_json(cls, data: Sequence[Sequence[Sequence[Any]]]) -> "Condition":
-        """Read what `to_json` wrote."""
+        """Read the array that `to_json` wrote."""
         return cls(
             tuple(
                 tuple(Clause(label, frozenset(freeze(value) for value in values)) for label, values in row)
@@ -98,7 +107,7 @@ class Condition:
 
 
 def _implies(row: Conjunction, other: Conjunction) -> bool:
-    """Whether all clauses of the other conjunction hold where those of `row` do."""
+    """Return whether all clauses of `other` hold where those of `row` hold."""
     return all(
         any(mine.label == clause.label and mine.values <= clause.values for mine in row) for clause in other
     )

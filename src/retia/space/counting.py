@@ -1,9 +1,8 @@
-"""Counting the architectures of a conditional space without listing them, and drawing one uniformly.
+"""The number of architectures of a conditional space without enumeration, and uniform draws from it.
 
-The parameters that are not decided yet form a problem. It falls into components that share no condition, and
-the number of its architectures is the product of theirs. A component is counted by deciding its first
-parameter: the values that switch the same conditions count alike, so they are taken together. Equal
-components are counted once.
+The undecided parameters form a problem. It splits into components that share no condition, and its number of
+architectures is the product of theirs. A component is counted by deciding its first parameter. Values that
+meet the same conditions count alike, so they are grouped. Equal components are counted once.
 """
 
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from retia.space.architecture import Architecture
 from retia.space.domain import Domain
 from retia.space.integer import Integer
 from retia.space.parameter import Parameter
@@ -21,13 +21,12 @@ from retia.space.value import Value
 
 __all__ = ["Counting"]
 
-Group: TypeAlias = tuple[
-    list[Value], int
-]  # some values that switch the same conditions, and how many there are
+Group: TypeAlias = tuple[list[Value], int]
+"""Some of the values that meet the same conditions, and the number of such values."""
 
 
 class Counting:
-    """Counts the architectures of finite parameters, given in order."""
+    """Counter of the architectures of finite parameters, given in order."""
 
     def __init__(self, parameters: Sequence[Parameter]) -> None:
         self._parameters = list(parameters)
@@ -37,8 +36,8 @@ class Counting:
         """Return the number of architectures."""
         return self._count(self._whole)
 
-    def sample(self, rng: np.random.Generator) -> dict[str, Value]:
-        """Draw the values of an architecture, each architecture with the same probability."""
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """Draw an architecture, each with the same probability."""
         problem, values = self._whole, dict[str, Value]()
         while problem:
             (index, _), rest = problem[0], problem[1:]
@@ -50,7 +49,7 @@ class Counting:
             chosen = _pick(weights, rng)
             values[self._parameters[index].label] = self._draw(index, groups, chosen, rng)
             problem = after[chosen]
-        return values
+        return Architecture.trusted(values)
 
     @cached_property
     def _whole(self) -> Problem:
@@ -71,7 +70,7 @@ class Counting:
         return self._counted[component]
 
     def _groups(self, index: int, rest: Problem) -> list[Group]:
-        """Split the parameter's values by which of the open conditions they meet."""
+        """Group the parameter's values by the undecided conditions that they meet."""
         asked = list(
             {values for _, alternatives in rest for row in alternatives for i, values in row if i == index}
         )
@@ -99,7 +98,7 @@ class Counting:
 
 
 def _values(domain: Domain) -> Sequence[Value]:
-    """Return the values of a finite domain, without a list of them where they are a range."""
+    """Return the values of a finite domain, as a range where possible."""
     return (
         range(domain.low, domain.high + 1, domain.step)
         if isinstance(domain, Integer)
@@ -108,7 +107,7 @@ def _values(domain: Domain) -> Sequence[Value]:
 
 
 def _pick(weights: Sequence[int], rng: np.random.Generator) -> int:
-    """Draw an index with the given integer weights, exact for weights of any size."""
+    """Draw an index with the given integer weights; exact for weights of any size."""
     total = sum(weights)
     bits = total.bit_length()
     while (drawn := int.from_bytes(rng.bytes((bits + 7) // 8), "little") & ((1 << bits) - 1)) >= total:

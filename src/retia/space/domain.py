@@ -24,14 +24,14 @@ _KINDS: dict[str, type[Domain]] = {
 
 
 def domain_from_json(data: Mapping[str, Any]) -> Domain:
-    """Read what a domain's `to_json` wrote.
+    """Read the object that a domain's `to_json` wrote.
 
     >>> stored = {"type": "integer", "low": 1, "high": 9, "step": 2, "log": False, "default": 3}
     >>> print(domain_from_json(stored))
     1..9 step 2
 
     Raises:
-        SpaceError: If it is of a kind that this version does not know.
+        SpaceError: If this version does not know its type.
     """
     kind = _KINDS.get(data["type"])
     if kind is None:

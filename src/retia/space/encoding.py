@@ -1,4 +1,4 @@
-"""Architectures as numbers, for predictors and for measuring how far apart two are."""
+"""Architectures as numbers, for predictors and for distances."""
 
 from collections.abc import Iterable, Mapping
 
@@ -37,7 +37,7 @@ def feature_labels(parameters: Iterable[Parameter]) -> list[str]:
 
 
 def distance(parameters: Iterable[Parameter], a: Mapping[str, Value], b: Mapping[str, Value]) -> float:
-    """Return the sum of the parameters' distances, each at most 1; a parameter that only one has counts 1."""
+    """Return the sum of the parameters' distances, each at most 1; one that only `a` or `b` has counts 1."""
     total = 0.0
     for parameter in parameters:
         label = parameter.label
@@ -49,7 +49,5 @@ def distance(parameters: Iterable[Parameter], a: Mapping[str, Value], b: Mapping
 
 
 def _flagged(parameter: Parameter) -> bool:
-    """Whether a feature of its own says that the parameter is active, since its value's features may all be
-    0.
-    """
+    """Return whether an extra feature says that the parameter is active, as its value may be all zeros."""
     return not parameter.condition.always and not isinstance(parameter.domain, Categorical)

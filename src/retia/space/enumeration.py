@@ -1,4 +1,4 @@
-"""Listing the architectures of a conditional space one by one."""
+"""All architectures of a conditional space, one by one."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,11 +11,9 @@ _END = object()
 
 
 def enumerate_values(parameters: Sequence[Parameter]) -> Iterator[dict[str, Value]]:
-    """Yield the values of every architecture, like an odometer whose wheels come and go with their
-    conditions.
-    """
+    """Yield the values of every architecture, like an odometer with wheels that come and go."""
     values: dict[str, Value] = {}
-    wheels: list[Iterator[Value] | None] = []  # one a parameter; None while it is not active
+    wheels: list[Iterator[Value] | None] = []  # one per parameter; None while it is not active
     while True:
         for parameter in parameters[len(wheels) :]:
             wheel = parameter.domain.enumerate() if parameter.condition.holds(values) else None

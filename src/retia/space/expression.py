@@ -4,12 +4,10 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from retia.space.condition import ALWAYS, Condition
-
-if TYPE_CHECKING:
-    from retia.space.domain import Domain
+from retia.space.domain import Domain
 
 __all__ = [
     "Call",
@@ -30,27 +28,27 @@ class Expression(ABC):
     @property
     @abstractmethod
     def labels(self) -> frozenset[str]:
-        """The parameters it depends on."""
+        """The labels of the parameters on which it depends."""
 
     @abstractmethod
     def evaluate(self, values: Mapping[str, Any]) -> Any:
-        """Compute it from the values of the parameters."""
+        """Compute the value from the values of the parameters."""
 
-    def outcomes(self, domains: "Mapping[str, Domain]") -> Collection[Any] | None:
-        """Return every value that it can have, where it need not try combinations; None otherwise."""
+    def outcomes(self, domains: Mapping[str, Domain]) -> Collection[Any] | None:
+        """Return all its values if it knows them without trying combinations; None otherwise."""
         del domains
         return None
 
 
 def evaluate(term: Any, values: Mapping[str, Any]) -> Any:
-    """Compute a term, which is an expression, a tuple, list or dict that may hold some, or a constant."""
+    """Compute a term: an expression, a tuple, list or dict that may hold some, or a constant."""
     if isinstance(term, Expression):
         return term.evaluate(values)
     return rebuilt(term, lambda item: evaluate(item, values))
 
 
 def labels_of(term: Any) -> frozenset[str]:
-    """Return the parameters that a term depends on."""
+    """Return the labels of the parameters on which a term depends."""
     if isinstance(term, Expression):
         return term.labels
     if isinstance(term, dict):
@@ -61,9 +59,7 @@ def labels_of(term: Any) -> frozenset[str]:
 
 
 def computable(term: Any, values: Mapping[str, Any]) -> bool:
-    """Whether a term can be computed from the values of the active parameters: whether all are active that it
-    can't do without.
-    """
+    """Return whether the active parameters' values are enough to compute a term."""
     if isinstance(term, Call):
         optional = frozenset(term.optional)
         here = not optional or term.condition.holds(values)
@@ -84,7 +80,7 @@ def computable(term: Any, values: Mapping[str, Any]) -> bool:
 
 
 def _items(term: Any) -> Iterator[Any]:
-    """Yield a term, or what is in it if it is a tuple, list or dict."""
+    """Yield a term, or its items if it is a tuple, list or dict."""
     if isinstance(term, tuple | list | dict):
         for item in term.values() if isinstance(term, dict) else term:  # pyright: ignore[reportUnknownVariableType]
             yield from _items(item)
@@ -93,7 +89,7 @@ def _items(term: Any) -> Iterator[Any]:
 
 
 def _without(term: Any, absent: Collection[str]) -> Any:
-    """Return a tuple or list without the items that need one of certain parameters."""
+    """Return a tuple or list without the items that depend on an absent parameter."""
     if not isinstance(term, tuple | list):
         return term
     kept = (
@@ -105,7 +101,7 @@ def _without(term: Any, absent: Collection[str]) -> Any:
 
 
 def rebuilt(container: Any, function: Callable[[Any], Any]) -> Any:
-    """Return a tuple, list or dict with `function` applied to its items; anything else as it is."""
+    """Return a tuple, list or dict with `function` applied to its items; anything else unchanged."""
     if isinstance(container, dict):
         return {key: function(item) for key, item in container.items()}  # pyright: ignore[reportUnknownVariableType]
     if isinstance(container, list):
@@ -124,7 +120,7 @@ def _shown(term: Any) -> str:
 
 
 _FEW = 100_000
-"""How many values of one parameter are listed."""
+"""Maximal number of values of one parameter that are enumerated."""
 
 
 @dataclass(frozen=True)
@@ -135,15 +131,15 @@ class Reference(Expression):
 
     @property
     def labels(self) -> frozenset[str]:
-        """The parameters it depends on."""
+        """The labels of the parameters on which it depends."""
         return frozenset({self.label})
 
     def evaluate(self, values: Mapping[str, Any]) -> Any:
-        """Look the parameter up."""
+        """Return the value of the parameter."""
         return values[self.label]
 
-    def outcomes(self, domains: "Mapping[str, Domain]") -> Collection[Any] | None:
-        """Return the values of a small domain."""
+    def outcomes(self, domains: Mapping[str, Domain]) -> Collection[Any] | None:
+        """Return the values of the domain if it is small."""
         domain = domains[self.label]
         return list(domain.enumerate()) if domain.size <= _FEW else None
 
@@ -161,14 +157,14 @@ _SIGNS = {
 
 @dataclass(frozen=True)
 class Operation(Expression):
-    """An operator of Python, by its name in the `operator` module, and its operands."""
+    """An operator of Python, by its name in the `operator` module, with its operands."""
 
     name: str
     operands: tuple[Any, ...]
 
     @property
     def labels(self) -> frozenset[str]:
-        """The parameters it depends on."""
+        """The labels of the parameters on which it depends."""
         return labels_of(self.operands)
 
     def evaluate(self, values: Mapping[str, Any]) -> Any:
@@ -191,15 +187,15 @@ class Operation(Expression):
 
 @dataclass(frozen=True)
 class Call(Expression):
-    """A function of the user's, by reference, and its arguments.
+    """A user's function, by reference, with its arguments.
 
     Attributes:
-        function: The function.
-        arguments: Its arguments: terms.
-        optional: The parameters among them that can be inactive where the function is called, as those of the
-            blocks of a `repeat` are after it. The arguments, and the items of lists and tuples among them,
-            that need an inactive one are left out, as the constructor would not have them.
-        condition: When the constructor calls the function.
+        function: Function to call.
+        arguments: Terms as its arguments.
+        optional: Parameters of the arguments that may be inactive at the call, such as those of the blocks of
+            a `repeat` before it. Arguments, and items of lists and tuples, that depend on an inactive
+            parameter are left out, because the constructor does not have them.
+        condition: Condition under which the constructor calls the function.
     """
 
     function: Callable[..., Any]
@@ -209,7 +205,7 @@ class Call(Expression):
 
     @property
     def labels(self) -> frozenset[str]:
-        """The parameters it depends on."""
+        """The labels of the parameters on which it depends."""
         return labels_of(self.arguments)
 
     def evaluate(self, values: Mapping[str, Any]) -> Any:
@@ -218,7 +214,7 @@ class Call(Expression):
         return self.compute(evaluate(_without(self.arguments, absent) if absent else self.arguments, values))
 
     def without(self, absent: Collection[str]) -> "Call":
-        """Return the call that the constructor makes while some of the optional parameters are inactive."""
+        """Return the call that the constructor makes while some optional parameters are inactive."""
         return replace(
             self,
             arguments=_without(self.arguments, absent),
@@ -230,7 +226,7 @@ class Call(Expression):
         return self.function(*arguments)
 
     def __str__(self) -> str:
-        function = getattr(self.function, "func", self.function)  # what a functools.partial calls
+        function = getattr(self.function, "func", self.function)  # the function of a functools.partial
         name = getattr(function, "__name__", type(function).__name__)
         return f"{name}({', '.join(map(_shown, self.arguments))})"
 
@@ -244,11 +240,11 @@ class Item(Expression):
 
     @property
     def labels(self) -> frozenset[str]:
-        """The parameters it depends on."""
+        """The labels of the parameters on which it depends."""
         return self.of.labels
 
     def evaluate(self, values: Mapping[str, Any]) -> Any:
-        """Take the item of the tuple."""
+        """Return the item of the tuple."""
         return self.of.evaluate(values)[self.index]
 
     def __str__(self) -> str:

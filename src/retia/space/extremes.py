@@ -9,9 +9,7 @@ __all__ = ["greatest", "least"]
 
 
 def greatest(domain: Domain) -> Value:
-    """Return the greatest value of a domain: the one that needs the most room; the first where values have no
-    order.
-    """
+    """Return the greatest value, which needs the most memory; the first of unordered values."""
     match domain:
         case Categorical(values=values):
             if all(isinstance(value, int | float) for value in values):
@@ -24,9 +22,7 @@ def greatest(domain: Domain) -> Value:
 
 
 def least(domain: Domain) -> Value:
-    """Return the least value of a domain: the one that needs the least room; the last where values have no
-    order.
-    """
+    """Return the least value, which needs the least memory; the last of unordered values."""
     match domain:
         case Categorical(values=values):
             if all(isinstance(value, int | float) for value in values):

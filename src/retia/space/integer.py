@@ -10,7 +10,7 @@ import numpy as np
 from retia.errors import SpaceError
 from retia.space.neighbours import Neighbours, all_but
 from retia.space.scale import position
-from retia.space.value import Value
+from retia.space.value import UNSET, Value
 
 __all__ = ["Integer"]
 
@@ -20,24 +20,26 @@ class Integer:
     """A whole number in [low, high], both included.
 
     Args:
-        low: The least value.
-        high: The greatest value; `high - low` is a multiple of `step`.
-        step: The distance between two values.
-        log: Whether to sample and measure distance on a logarithmic scale; needs `low >= 1`.
-        default: The value of the default architecture; `low` if not given.
+        low: Least value.
+        high: Greatest value; `high - low` is a multiple of `step`.
+        step: Distance between two values. Default 1.
+        log: Whether to sample and to measure distance on a logarithmic scale, which needs `low >= 1`. Default
+            False.
+        default: Value in the default architecture. Default: `low`.
 
     Raises:
-        SpaceError: If the bounds, the step or the default don't fit.
+        SpaceError: If an argument is not a whole number, `low > high`, `step` does not divide `high - low`,
+            `log` is set with `low < 1`, or `default` is not a value.
     """
 
     low: int
     high: int
     step: int = field(default=1, kw_only=True)
     log: bool = field(default=False, kw_only=True)
-    default: int = field(default=cast("Any", ...), kw_only=True)
+    default: int = field(default=UNSET, kw_only=True)
 
     def __post_init__(self) -> None:
-        if self.default is ...:
+        if self.default is UNSET:
             object.__setattr__(self, "default", self.low)
         for name in ("low", "high", "step", "default"):
             value = getattr(self, name)
@@ -72,7 +74,7 @@ class Integer:
         return 1
 
     def contains(self, value: object) -> bool:
-        """Whether `value` is legal."""
+        """Return whether `value` is legal."""
         if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
             return False
         return bool(self.low <= value <= self.high and (value - self.low) % self.step == 0)
@@ -85,10 +87,8 @@ class Integer:
         """Map a number in [0, 1) to a value, uniformly (in the logarithm if `log`)."""
         if not self.log:
             return self.low + self.step * int(unit * self.size)
-        low, high = (
-            math.log(self.low),
-            math.log(self.high + self.step),
-        )  # each value owns [value, value + step)
+        # each value owns [value, value + step)
+        low, high = math.log(self.low), math.log(self.high + self.step)
         index = int((math.exp(low + unit * (high - low)) - self.low) / self.step)
         return self.low + self.step * min(index, self.size - 1)
 
@@ -97,7 +97,7 @@ class Integer:
         return self.from_unit(rng.random())
 
     def mutate(self, value: Value, rng: np.random.Generator) -> int:
-        """Draw another value than `value`, as `sample` does."""
+        """Draw a value that differs from `value`, with the distribution of `sample`."""
         while (other := self.from_unit(rng.random())) == value:
             pass
         return other
@@ -107,16 +107,16 @@ class Integer:
         return iter(range(self.low, self.high + 1, self.step))
 
     def neighbours(self, value: Value) -> Neighbours[int]:
-        """Return every other value."""
+        """Return all values except `value`."""
         own = (cast("int", value) - self.low) // self.step
         return all_but(range(self.low, self.high + self.step, self.step), self.size, own)
 
     def encode(self, value: Value) -> list[float]:
-        """The position between low (0) and high (1), on the domain's scale."""
+        """Return the position between `low` (0) and `high` (1), on the domain's scale."""
         return [position(cast("int", value), self.low, self.high, log=self.log)]
 
     def distance(self, a: Value, b: Value) -> float:
-        """The difference of the encoded values."""
+        """Return the difference of the encoded values."""
         return abs(self.encode(a)[0] - self.encode(b)[0])
 
     def to_json(self) -> dict[str, Any]:

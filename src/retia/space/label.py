@@ -1,4 +1,4 @@
-"""Labels: what declarations call the parameters, and where in the scopes these are."""
+"""Labels: the names of parameters, and the scopes in front of them."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -6,17 +6,17 @@ from typing import ParamSpec, TypeVar
 
 from retia.errors import SpaceError
 
-__all__ = ["check_label", "labelled", "qualified"]
+__all__ = ["labelled", "qualified", "valid_label"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def check_label(label: object) -> str:
-    """Return a label or the name of a scope, if it is one.
+def valid_label(label: object) -> str:
+    """Return a valid label or name of a scope unchanged.
 
     Raises:
-        SpaceError: If it is not a non-empty string, or holds a "/" without starting with one.
+        SpaceError: If `label` is not a non-empty string, or contains a "/" without starting with one.
     """
     if not isinstance(label, str) or not label.removeprefix("/"):
         msg = (
@@ -27,7 +27,7 @@ def check_label(label: object) -> str:
     if "" in parts or (len(parts) > 1 and not label.startswith("/")):
         absolute = "/" + "/".join(filter(None, parts))
         msg = (
-            f"The label {label!r} holds a '/', which separates scopes. Rename it, "
+            f"The label {label!r} contains a '/', which separates scopes. Rename it, "
             f"put the declaration in `with retia.scope({parts[0] or parts[-1]!r}):`, "
             f"or write {absolute!r} for the parameter of that full name, wherever it is declared."
         )
@@ -36,15 +36,15 @@ def check_label(label: object) -> str:
 
 
 def qualified(scopes: tuple[str, ...], label: str) -> tuple[str, ...]:
-    """Return a label below its scopes; one that starts with "/" leaves them all."""
+    """Return a label below its scopes; one that starts with "/" is outside all scopes."""
     return (label.removeprefix("/"),) if label.startswith("/") else (*scopes, label)
 
 
 def labelled(example: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Check the label of a declaration, its first argument, before anything else of the call.
+    """Return a decorator that validates a declaration's first argument, its label, before the call.
 
     Args:
-        example: A call as it should be, for the error.
+        example: Valid call, for the error message.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -57,7 +57,7 @@ def labelled(example: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                     f"got {label!r}. A label is a non-empty string: {example}."
                 )
                 raise SpaceError(msg)
-            check_label(label)
+            valid_label(label)
             return function(*args, **kwargs)
 
         return declared

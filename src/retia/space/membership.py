@@ -1,4 +1,4 @@
-"""Whether an architecture is one of its space, and what is wrong if it is not."""
+"""Whether an architecture belongs to its space, and what is wrong if it does not."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -43,10 +43,10 @@ def canonical(plan: Iterable[Step], architecture: Mapping[str, Value]) -> Archit
 def refuse_superfluous(
     parameters: Mapping[str, Parameter], given: Mapping[str, Value], active: Mapping[str, Value]
 ) -> None:
-    """Raise if an architecture has a label that is not active in it.
+    """Raise if an architecture contains a label that is not active in it.
 
     Raises:
-        ArchitectureError: If a label is unknown, or not active.
+        ArchitectureError: If a label is unknown or not active.
     """
     if len(given) == len(active):
         return
@@ -54,7 +54,7 @@ def refuse_superfluous(
     label = next(label for label in given if label not in active)
     msg = (
         f"'{label}' is not active in this architecture: it exists only while {parameters[label].condition}. "
-        f"Remove it, or let space.canonical(architecture) do so."
+        f"Remove it, or call space.canonical(architecture)."
     )
     raise ArchitectureError(msg)
 

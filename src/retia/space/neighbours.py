@@ -1,4 +1,4 @@
-"""What is one decision away, made one by one."""
+"""Neighbours of a value or an architecture, made lazily."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
@@ -16,13 +16,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class Neighbours(Generic[T]):
-    """The neighbours of a value or an architecture, each made when it is asked for: neither order lists them.
+    """The neighbours of a value or an architecture, each made on demand: neither order lists them.
 
     Args:
-        count: Number of neighbours, those that are not allowed among them.
-        at: Function that returns the neighbour of an index below `count`; other indices give other
-            neighbours.
-        allows: Predicate for what is left out; nothing is left out if not given.
+        count: Number of neighbours, including those that `allows` rejects.
+        at: Function from an index below `count` to the neighbour of that index.
+        allows: Predicate that a neighbour must meet. Default: no restriction.
 
     >>> from retia.space import Integer
     >>> around = Integer(1, 10**30).neighbours(7)
@@ -41,7 +40,7 @@ class Neighbours(Generic[T]):
         return self._allowed(range(self.count))
 
     def shuffled(self, rng: np.random.Generator) -> Iterator[T]:
-        """Yield each neighbour once, in random order: all orders are equally likely."""
+        """Yield each neighbour once, in random order; all orders are equally likely."""
         return self._allowed(_shuffled(self.count, rng))
 
     def _allowed(self, indices: Sequence[int] | Iterator[int]) -> Iterator[T]:
@@ -50,9 +49,7 @@ class Neighbours(Generic[T]):
 
 
 def all_but(values: Sequence[T], size: int, index: int) -> Neighbours[T]:
-    """Return all of `size` values but that at an index, in order; a range may have more than `len` can
-    count.
-    """
+    """Return all of `size` values except that at `index`; `values` may be a range too long for `len`."""
     return Neighbours(size - 1, partial(_skipping, values, index))
 
 
@@ -61,9 +58,7 @@ def joined(
     change: Callable[[str, Any], T],
     allows: Callable[[T], bool] | None,
 ) -> Neighbours[T]:
-    """Return what comes of changing one parameter, given by its label, to one of its neighbours; for all
-    parameters, one after the other.
-    """
+    """Return the results of `change(label, value)` for every neighbour of every parameter's value."""
     ends = list(accumulate(values.count for _, values in around))
     return Neighbours(ends[-1] if ends else 0, partial(_changed, around, ends, change), allows)
 
@@ -84,9 +79,7 @@ def _skipping(values: Sequence[T], left_out: int, index: int) -> T:
 
 
 def _shuffled(count: int, rng: np.random.Generator) -> Iterator[int]:
-    """Yield the numbers below `count` as the shuffle of Fisher and Yates orders them; it remembers only the
-    places that it has moved.
-    """
+    """Yield the numbers below `count` in the order of a Fisher-Yates shuffle that stores only its swaps."""
     moved: dict[int, int] = {}
     for i in range(count):
         drawn = i + int(rng.random() * (count - i))

@@ -1,4 +1,4 @@
-"""A parameter: a labelled thing that varies."""
+"""A parameter: a label, its domain, and the condition under which it is active."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,16 +26,14 @@ class Parameter:
 
 
 Step: TypeAlias = tuple[str, Parameter, Condition | None]
-"""Label, parameter, and its condition where it is not always active: what a walk over the parameters
-needs.
-"""
+"""Label, parameter, and its condition, or None if it is always active."""
 
 
 def in_order(parameters: Iterable[Parameter]) -> dict[str, Parameter]:
-    """Return the parameters by label, each after those that its condition asks about, otherwise as they came.
+    """Return the parameters by label, each after those in its condition, otherwise in the given order.
 
     Raises:
-        SpaceError: If a label stands twice, a condition asks about an unknown label or value, or conditions
+        SpaceError: If a label occurs twice, a condition refers to an unknown label or value, or conditions
             form a circle.
     """
     given = list(parameters)
@@ -43,23 +41,23 @@ def in_order(parameters: Iterable[Parameter]) -> dict[str, Parameter]:
     if len(known) < len(given):
         twice = next(p.label for i, p in enumerate(given) if any(p.label == q.label for q in given[:i]))
         msg = (
-            f"The label {twice!r} stands twice. A label names one parameter: rename one, "
-            "or put it in a scope of its own."
+            f"The label {twice!r} occurs twice. A label names one parameter: rename one, "
+            "or put it in its own scope."
         )
         raise SpaceError(msg)
     for parameter in given:
         for clause in (clause for conjunction in parameter.condition.alternatives for clause in conjunction):
             if clause.label not in known:
                 msg = (
-                    f"The condition of '{parameter.label}' asks about '{clause.label}', "
-                    "which is no parameter of the space."
+                    f"The condition of '{parameter.label}' refers to '{clause.label}', "
+                    "which is not a parameter of the space. Add the parameter, or change the condition."
                 )
                 raise SpaceError(msg)
             domain = known[clause.label].domain
             if foreign := [value for value in clause.values if not domain.contains(value)]:
                 msg = (
-                    f"The condition of '{parameter.label}' asks whether '{clause.label}' is {foreign[0]!r}, "
-                    f"which is not in {domain}."
+                    f"The condition of '{parameter.label}' compares '{clause.label}' with {foreign[0]!r}, "
+                    f"which is not in {domain}. Use values of the domain."
                 )
                 raise SpaceError(msg)
     ordered: dict[str, Parameter] = {}
@@ -74,7 +72,7 @@ def in_order(parameters: Iterable[Parameter]) -> dict[str, Parameter]:
         if len(later) == len(waiting):
             msg = (
                 f"The conditions of {[parameter.label for parameter in later]} depend on each other in a "
-                "circle."
+                "circle. Remove one of them."
             )
             raise SpaceError(msg)
         waiting = later

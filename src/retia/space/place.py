@@ -1,4 +1,4 @@
-"""Places: where in the code something happened."""
+"""Places: instructions in the running code."""
 
 from dataclasses import dataclass
 from itertools import islice
@@ -9,33 +9,29 @@ __all__ = ["Place"]
 
 @dataclass(frozen=True)
 class Place:
-    """An instruction of some code that runs."""
+    """An instruction of a code object."""
 
     code: CodeType
     instruction: int
 
     @classmethod
     def of(cls, frame: FrameType) -> "Place":
-        """Return where a frame is."""
+        """Return the present instruction of a frame."""
         return cls(frame.f_code, frame.f_lasti)
 
     @property
     def line(self) -> int:
-        """The number of the line."""
+        """The line number."""
         return self._span()[0] or self.code.co_firstlineno
 
     def within(self, other: "Place") -> bool:
-        """Whether the source of this instruction is part of that of the other one, as an argument is of a
-        call.
-        """
+        """Return whether this instruction's source is part of the other's, as an argument is of a call."""
         if self.code != other.code:
             return False
-        (first, last, start, end), (outer_first, outer_last, outer_start, outer_end) = (
-            self._span(),
-            other._span(),
-        )
+        first, last, start, end = self._span()
+        outer_first, outer_last, outer_start, outer_end = other._span()
         if None in (first, last, start, end, outer_first, outer_last, outer_start, outer_end):
-            return False  # Python runs without positions
+            return False  # Python runs without code positions
         return (outer_first, outer_start) <= (first, start) and (last, end) <= (outer_last, outer_end)  # pyright: ignore[reportOperatorIssue]
 
     def _span(self) -> tuple[int | None, int | None, int | None, int | None]:

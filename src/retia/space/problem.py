@@ -1,4 +1,4 @@
-"""What is not decided yet of an architecture: parameters with what is open of their conditions."""
+"""The undecided part of an architecture: parameters with the undecided rest of their conditions."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -8,16 +8,14 @@ from retia.space.value import Value
 
 __all__ = ["Problem", "components", "decide", "whole_problem"]
 
-Clauses: TypeAlias = tuple[tuple[int, frozenset[Value]], ...]  # all of (parameter, values that it must be in)
-Open: TypeAlias = tuple[int, tuple[Clauses, ...]]  # a parameter, and what of its condition is not decided
+Clauses: TypeAlias = tuple[tuple[int, frozenset[Value]], ...]  # pairs of a parameter and its required values
+Open: TypeAlias = tuple[int, tuple[Clauses, ...]]  # a parameter, and the undecided rest of its condition
 Problem: TypeAlias = tuple[Open, ...]
-"""The undecided parameters by their place in the space, in its order."""
+"""The undecided parameters by their index in the space, in its order."""
 
 
 def whole_problem(parameters: Sequence[Parameter]) -> Problem:
-    """Return the problem of which nothing is decided, without the parameters that can't become active,
-    whatever is.
-    """
+    """Return the problem in which nothing is decided, without parameters that can never become active."""
     place = {parameter.label: i for i, parameter in enumerate(parameters)}
     problem: list[Open] = []
     never: set[int] = set()
@@ -35,7 +33,7 @@ def whole_problem(parameters: Sequence[Parameter]) -> Problem:
 
 
 def decide(problem: Problem, index: int, value: Value) -> Problem:
-    """Return what is open after the parameter at `index` has got `value`."""
+    """Return the problem that remains after the parameter at `index` takes `value`."""
     inactive: set[int] = set()
     decided: list[Open] = []
     for i, alternatives in problem:

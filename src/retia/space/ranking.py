@@ -1,10 +1,8 @@
-"""The architectures of a conditional space in order of a sum of costs, one for the value of each active
-parameter.
+"""The architectures of a conditional space, ordered by a sum of costs of their values.
 
-The parameters that are not decided yet form a problem. It falls into components that share no condition; its
-solutions are combinations of theirs. A component is solved by deciding its first parameter, whose values
-leave smaller problems. Each problem keeps the solutions that it has found, in order, and finds the next one
-when asked.
+The undecided parameters form a problem. It splits into components that share no condition; its solutions are
+combinations of theirs. A component is solved by deciding its first parameter, whose values leave smaller
+problems. Each problem stores the solutions found so far, in order, and computes the next one on demand.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,21 +20,19 @@ from retia.space.value import Value
 
 __all__ = ["cheapest"]
 
-Solution: TypeAlias = tuple[
-    float, Any
-]  # its cost, and a decision (parameter, position), a pair of parts, or None
+Solution: TypeAlias = tuple[float, Any]
+"""Its cost, and a decision (parameter, position), a pair of parts, or None."""
 
 
 def cheapest(space: SearchSpace, costs: Mapping[str, np.ndarray[Any, Any]]) -> Iterator[Architecture]:
-    """Yield every architecture of a space once, without regard to its restrictions, the cheapest first.
+    """Yield every architecture of a space once, ignoring its restrictions, the cheapest first.
 
-    The next one takes time that does not grow with the size of the space, but with the number of its
-    parameters.
+    The time for the next architecture depends on the number of parameters, not on the size of the space.
 
     Args:
-        space: A space without real intervals.
-        costs: Finite costs of each parameter's values in the order of its domain, shape (K,), by label. An
-            architecture costs the sum over the parameters that are active in it.
+        space: Search space without real intervals.
+        costs: Finite costs of each parameter's values in the order of its domain, shape (K,), by label. The
+            cost of an architecture is the sum over its active parameters.
 
     >>> from retia.space import Categorical, SearchSpace
     >>> two = SearchSpace({"a": Categorical((1, 2)), "b": Categorical((1, 2))})
@@ -52,14 +48,14 @@ def cheapest(space: SearchSpace, costs: Mapping[str, np.ndarray[Any, Any]]) -> I
 
 
 class _Stream:
-    """The solutions of a problem, cheapest first, found when they are asked for."""
+    """The solutions of a problem, cheapest first, computed on demand."""
 
     def __init__(self, source: Iterator[Solution]) -> None:
         self._source = source
         self._found: list[Solution] = []
 
     def get(self, i: int) -> Solution | None:
-        """Return the solution number `i`; None if there are not so many."""
+        """Return solution number `i`, or None if there are fewer."""
         while len(self._found) <= i:
             solution = next(self._source, None)
             if solution is None:
@@ -104,7 +100,7 @@ class _Ranking:
         """Return the solutions of a problem."""
         if problem not in self._streams:
             streams = [self._solve_component(component) for component in components(problem)]
-            while len(streams) > 1:  # in a balanced tree, so that it is not deep
+            while len(streams) > 1:  # in a balanced tree, to limit its depth
                 pairs = [streams[i : i + 2] for i in range(0, len(streams), 2)]
                 streams = [_Stream(_both(*pair)) if len(pair) == 2 else pair[0] for pair in pairs]
             self._streams[problem] = streams[0] if streams else _Stream(iter([(0.0, None)]))
@@ -129,7 +125,7 @@ class _Ranking:
 
 
 def _either(choices: Sequence[_Choice]) -> Iterator[Solution]:
-    """Merge the solutions under each of several choices."""
+    """Merge the solutions of several choices."""
     sources = [_pairs(choice.values.__getitem__, len(choice.values), choice.rest) for choice in choices]
     heap = [
         (first[0], i, first) for i, source in enumerate(sources) if (first := next(source, None)) is not None
@@ -148,9 +144,7 @@ def _both(one: _Stream, other: _Stream) -> Iterator[Solution]:
 
 
 def _pairs(first: Any, size: int | None, second: _Stream) -> Iterator[Solution]:
-    """Yield the pairs of two ordered sequences by the sum of their costs; `size` is how many the first has,
-    if that is known.
-    """
+    """Yield the pairs of two ordered sequences by total cost; `size` is the length of the first, if known."""
 
     def pair(i: int, j: int) -> tuple[float, int, int, Any] | None:
         a = first(i) if size is None or i < size else None

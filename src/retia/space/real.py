@@ -11,7 +11,7 @@ from retia.errors import SpaceError
 from retia.space.categorical import Categorical
 from retia.space.neighbours import Neighbours
 from retia.space.scale import position
-from retia.space.value import Value
+from retia.space.value import UNSET, Value
 
 __all__ = ["Real"]
 
@@ -21,19 +21,21 @@ class Real:
     """A number in [low, high].
 
     Args:
-        low: The least value.
-        high: The greatest value.
-        log: Whether to sample and measure distance on a logarithmic scale; needs `low > 0`.
-        default: The value of the default architecture; the middle (of the scale) if not given.
+        low: Least value.
+        high: Greatest value.
+        log: Whether to sample and to measure distance on a logarithmic scale, which needs `low > 0`. Default
+            False.
+        default: Value in the default architecture. Default: the middle of the scale.
 
     Raises:
-        SpaceError: If the bounds or the default don't fit.
+        SpaceError: If a bound is not finite, `low >= high`, `log` is set with `low <= 0`, or `default` is
+            outside the interval.
     """
 
     low: float
     high: float
     log: bool = field(default=False, kw_only=True)
-    default: float = field(default=cast("Any", ...), kw_only=True)
+    default: float = field(default=UNSET, kw_only=True)
 
     def __post_init__(self) -> None:
         for name in ("low", "high"):
@@ -52,7 +54,7 @@ class Real:
         if self.log and self.low <= 0:
             msg = f"A logarithmic Real needs low > 0, got {self.low}."
             raise SpaceError(msg)
-        if self.default is ...:
+        if self.default is UNSET:
             object.__setattr__(self, "default", self.from_unit(0.5))
         if not self.contains(self.default):
             msg = f"The default must be in [{self.low}, {self.high}], got {self.default!r}."
@@ -70,7 +72,7 @@ class Real:
         return 1
 
     def contains(self, value: object) -> bool:
-        """Whether `value` is legal."""
+        """Return whether `value` is legal."""
         if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
             return False
         return bool(self.low <= value <= self.high)
@@ -100,7 +102,7 @@ class Real:
         return moved if moved != value else self.sample(rng)
 
     def enumerate(self) -> Iterator[float]:
-        """Raise, for the values can't be counted.
+        """Raise an error, because the values of an interval can't be enumerated.
 
         Raises:
             SpaceError: Always.
@@ -112,17 +114,16 @@ class Real:
         raise SpaceError(msg)
 
     def neighbours(self, value: Value) -> Neighbours[float]:
-        """Return the values a tenth of the scale below and above, where they lie in the interval."""
+        """Return the values a tenth of the scale below and above, if they are in the interval."""
         unit = self.encode(value)[0]
         values = [self.from_unit(near) for near in (unit - 0.1, unit + 0.1) if 0 <= near <= 1]
         return Neighbours(len(values), values.__getitem__)
 
     def discretize(self, points: int) -> Categorical:
-        """Return `points` values, evenly spaced on the scale; the default is the one nearest to the
-        interval's own.
+        """Return `points` values, evenly spaced on the scale, with the one nearest to the default as default.
 
         Raises:
-            SpaceError: If there is no point.
+            SpaceError: If `points` is less than 1.
         """
         if points < 1:
             msg = f"An interval needs at least one point, got points={points}."
@@ -132,11 +133,11 @@ class Real:
         return Categorical(values, default=min(values, key=lambda value: self.distance(value, self.default)))
 
     def encode(self, value: Value) -> list[float]:
-        """The position between low (0) and high (1), on the domain's scale."""
+        """Return the position between `low` (0) and `high` (1), on the domain's scale."""
         return [position(cast("float", value), self.low, self.high, log=self.log)]
 
     def distance(self, a: Value, b: Value) -> float:
-        """The difference of the encoded values."""
+        """Return the difference of the encoded values."""
         return abs(self.encode(a)[0] - self.encode(b)[0])
 
     def to_json(self) -> dict[str, Any]:

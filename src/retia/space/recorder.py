@@ -1,4 +1,4 @@
-"""Who listens while a constructor runs: the recorder decides what a declaration returns."""
+"""Recorders: what a declaration returns depends on the recorder that is active while a constructor runs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Generator, Mapping
@@ -10,7 +10,7 @@ from retia.errors import SpaceError
 from retia.space.condition import Condition
 from retia.space.domain import Domain
 from retia.space.expression import Call, Expression
-from retia.space.label import check_label, qualified
+from retia.space.label import qualified, valid_label
 from retia.space.place import Place
 from retia.space.value import Value
 
@@ -20,7 +20,7 @@ _active: ContextVar["Recorder | None"] = ContextVar("recorder", default=None)
 
 
 def active_recorder() -> "Recorder | None":
-    """Return the recorder of this thread (or task), if a constructor is being traced or built."""
+    """Return the recorder of this thread (or task), or None if no constructor is traced or built."""
     return _active.get()
 
 
@@ -32,7 +32,7 @@ class Recorder(ABC):
 
     @contextmanager
     def recording(self) -> Generator[None]:
-        """Be the active recorder of this thread."""
+        """Make this the active recorder of the thread within the block."""
         token = _active.set(self)
         try:
             yield
@@ -41,7 +41,7 @@ class Recorder(ABC):
 
     @contextmanager
     def scope(self, name: str) -> Generator[None]:
-        """Put the labels declared inside below `name`; one that starts with "/" leaves the present scopes."""
+        """Prefix the labels declared inside with `name`; a leading "/" leaves the enclosing scopes."""
         outer = self._scopes
         self._scopes = qualified(outer, name)
         try:
@@ -50,39 +50,35 @@ class Recorder(ABC):
             self._scopes = outer
 
     def qualify(self, label: str) -> str:
-        """Return the full name of a label in the present scope; of one that starts with "/", what follows.
+        """Return the full name of a label in the present scope; a label that starts with "/" is a full name.
 
         Raises:
-            SpaceError: If the label is not a non-empty string, or holds a "/" without starting with one.
+            SpaceError: If `label` is not a non-empty string, or contains a "/" without starting with one.
         """
-        return "/".join(qualified(self._scopes, check_label(label)))
+        return "/".join(qualified(self._scopes, valid_label(label)))
 
     @contextmanager
     def given(self, condition: Condition) -> Generator[None]:
-        """Declare inside what exists only while the condition holds."""
+        """Make the declarations inside the block conditional."""
         del condition
         yield
 
     def note_branch(self, labels: Collection[str]) -> None:
-        """Take note that the constructor used the truth of a comparison of these parameters, two frames
-        up.
-        """
+        """Record that the caller's caller used the truth of a comparison of these parameters."""
         del labels
 
     def used_within(self, place: Place) -> Collection[str]:
-        """Return the parameters whose truth was used last, if that was within the source of the instruction
-        at `place`.
-        """
+        """Return the parameters whose truth was used last, if in the source of the instruction at `place`."""
         del place
         return ()
 
     def require(self, condition: Expression) -> bool:
-        """Take note of a condition that the space is to meet; return whether it can be."""
+        """Record a condition that the space must meet; return whether it can be recorded."""
         del condition
         return False
 
     def note_plain(self, labels: Collection[str], how: str) -> None:
-        """Take note that the constructor made a plain value of one that depends on these parameters."""
+        """Record that the constructor turned a value that depends on these parameters into a plain value."""
         del labels, how
 
     def call(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Call:
@@ -91,7 +87,7 @@ class Recorder(ABC):
 
     @abstractmethod
     def declare(self, label: str, domain: Domain) -> Any:
-        """Answer the declaration of a parameter, by its full name."""
+        """Return the value of a parameter that is declared with its full name."""
 
 
 class Builder(Recorder):
@@ -107,7 +103,7 @@ class Builder(Recorder):
         """Return the architecture's value.
 
         Raises:
-            SpaceError: If tracing did not see the label, or not with this domain.
+            SpaceError: If tracing did not find the label, or found it with another domain.
         """
         if label not in self.architecture:
             seen = (
@@ -117,10 +113,9 @@ class Builder(Recorder):
             )
             msg = (
                 f"The constructor asks for '{label}', which {seen}: {dict(self.architecture)}. "
-                "Python's own control flow (if, range) over another "
-                "choice decides whether it is declared, and tracing can't see through that. "
-                "Use layer_choice or repeat, "
-                f"or let ModelSpace(..., explore=True) trace the constructor for every value."
+                "Python's own control flow (if, range) over another choice decides whether it is declared, "
+                "and tracing can't see through that. Use layer_choice or repeat, "
+                "or let ModelSpace(..., explore=True) trace the constructor for every value."
             )
             raise SpaceError(msg)
         self.asked.add(label)
@@ -128,8 +123,7 @@ class Builder(Recorder):
         if not domain.contains(value):
             msg = (
                 f"'{label}' is {value!r} in this architecture, but the constructor now offers {domain}. "
-                "A domain must not depend on another "
-                f"choice: give the choice a label of its own in each case."
+                "A domain must not depend on another choice: give the choice its own label in each case."
             )
             raise SpaceError(msg)
         return value

@@ -39,7 +39,7 @@ def as_html(title: str, parameters: Iterable[Parameter], restrictions: Sequence[
 
 
 def size_in_words(size: float, *, restricted: bool = False) -> str:
-    """Return a number of architectures as a person reads it.
+    """Return a number of architectures as readable text.
 
     >>> size_in_words(15_625), size_in_words(3**40), size_in_words(6, restricted=True)
     ('15,625', 'about 1.21e19', 'at most 6')

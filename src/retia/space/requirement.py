@@ -1,4 +1,4 @@
-"""Requirements: what a constructor itself asks of its architectures."""
+"""Requirements: conditions that a constructor itself sets for its architectures."""
 
 import linecache
 import sys
@@ -19,20 +19,19 @@ __all__ = ["Requirement", "reject", "require"]
 
 @dataclass(frozen=True)
 class Requirement:
-    """The predicate of a restriction that `require` adds: an expression that is true, while all that it
-    depends on is active.
+    """The predicate of a restriction that `require` adds.
 
     Attributes:
-        expression: What must be true.
-        condition: When the constructor comes by the call: a call within a layer candidate or a block counts
-            only while that is part of the model.
+        expression: Expression that must be true while all its parameters are active.
+        condition: Condition under which the constructor reaches the call: a call within a layer candidate or
+            a block counts only while that is part of the model.
     """
 
     expression: Expression
     condition: Condition = ALWAYS
 
     def __call__(self, architecture: Mapping[str, Value]) -> bool:
-        """Whether an architecture meets it."""
+        """Return whether an architecture meets the requirement."""
         if not self.expression.labels <= architecture.keys() or not self.condition.holds(architecture):
             return True
         return bool(self.expression.evaluate(architecture))
@@ -42,14 +41,14 @@ class Requirement:
 
 
 def reject(reason: str) -> NoReturn:
-    """Say, inside a constructor, that an architecture is not a working model.
+    """Declare, inside a constructor, that the architecture is not a working model.
 
-    A study records it as infeasible with this reason, at no cost. While a space is traced, other values are
-    tried. Where a comparison of choices says the same, use `require`: the space then knows, and proposes no
-    such architecture.
+    A study records the architecture as infeasible with this reason, at no cost. While a space is traced,
+    other values are tried. If a comparison of choices expresses the reason, use `require`: the space then
+    knows it, and proposes no such architecture.
 
     Args:
-        reason: Why, in the model's own words.
+        reason: Text that says why, in terms of the model.
 
     Raises:
         InfeasibleArchitecture: Always.
@@ -63,19 +62,19 @@ def reject(reason: str) -> NoReturn:
 
 
 def require(condition: Any) -> None:
-    """Demand, inside a constructor, a condition of every architecture, as `space.where` does from outside.
+    """Set, in a constructor, a condition that every architecture must meet; `space.where` does it outside.
 
-    The condition is a comparison of choices, `&`, `|` and `~` of comparisons, or what `apply` returns; it
-    counts while the choices that it compares are active. Write a call for each condition of an `and`. A
-    condition that follows no choice, such as one of a plain `int(...)`, is checked when a model is built.
+    The condition is a comparison of choices, `&`, `|` and `~` of comparisons, or a result of `apply`. It
+    applies while the choices in it are active. Instead of `and`, call `require` once per condition. A
+    condition that tracks no choice, such as one of a plain `int(...)`, is checked when a model is built.
 
     Args:
-        condition: What must be true.
+        condition: Expression that must be true.
 
     Raises:
         InfeasibleArchitecture: If it is false while a model is built, or outside a search.
-        SpaceError: If `and`, `or`, `not`, `in` or a function has used the truth of a comparison in the call
-            while the space is traced.
+        SpaceError: If `and`, `or`, `not`, `in` or a function uses the truth of a comparison in the call while
+            the space is traced.
 
     >>> from retia.space import choice
     >>> require(choice("width", [32, 64]) % choice("heads", [2, 4]) == 0)
@@ -85,10 +84,9 @@ def require(condition: Any) -> None:
     if recorder is not None and (used := recorder.used_within(place)):
         msg = (
             f"require(...) at {place} can't see its whole condition: `and`, `or`, `not`, `in`, "
-            "a chain such as 1 < a < 9 or a function has used the truth of a "
-            f"comparison of {sorted(used)} before. Write one require(...) for each condition of an `and`, "
-            "`(a > 1) | (b > 1)` for an `or`, `~` for a "
-            f"`not`, and retia.apply(function, ...) for a function."
+            f"a chain such as 1 < a < 9 or a function has already used the truth of a comparison of "
+            f"{sorted(used)}. Write one require(...) for each condition of an `and`, "
+            "`(a > 1) | (b > 1)` for an `or`, `~` for a `not`, and retia.apply(function, ...) for a function."
         )
         raise SpaceError(msg)
     if recorder is not None and symbolic(condition) and recorder.require(expression_of(condition)):
@@ -97,7 +95,7 @@ def require(condition: Any) -> None:
         source = linecache.getline(place.code.co_filename, place.line).strip()
         values = f" with {dict(recorder.architecture)}" if isinstance(recorder, Builder) else ""
         msg = (
-            f"The constructor requires what does not hold{values}, at "
+            f"A requirement of the constructor does not hold{values}, at "
             f"{place}{f': {source}' if source else ''}"
         )
         raise InfeasibleArchitecture(msg)

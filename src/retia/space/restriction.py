@@ -1,4 +1,4 @@
-"""Restrictions: what every architecture of a space must meet."""
+"""Restrictions: conditions that every architecture of a space must meet."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ __all__ = ["Restriction"]
 
 @dataclass(frozen=True)
 class Restriction:
-    """A predicate that every architecture of the space meets, and what it is called."""
+    """A predicate that every architecture of the space meets, and its description."""
 
     predicate: Callable[[Architecture], bool]
     description: str
 
     def holds(self, architecture: Architecture, parameters: Mapping[str, Parameter]) -> bool:
-        """Whether an architecture meets it.
+        """Return whether an architecture meets the restriction.
 
         Args:
-            architecture: The architecture.
-            parameters: Those of the space, by label.
+            architecture: Architecture with legal values.
+            parameters: Parameters of the space, by label.
 
         Raises:
-            SpaceError: If the predicate asks for a parameter that is not active, or is not one of the space.
+            SpaceError: If the predicate reads a parameter that is not active, or is not in the space.
         """
         try:
             return bool(self.predicate(architecture))
@@ -35,14 +35,14 @@ class Restriction:
                 raise
             if label not in parameters:
                 msg = (
-                    f"The restriction '{self.description}' asks for {label!r}, "
+                    f"The restriction '{self.description}' reads {label!r}, "
                     f"which is not one of the labels {list(parameters)}. Correct it."
                 )
                 raise SpaceError(msg) from error
             msg = (
-                f"The restriction '{self.description}' asks for '{label}', "
+                f"The restriction '{self.description}' reads '{label}', "
                 f"which is not active in {dict(architecture)}: it exists only while "
-                f"{parameters[label].condition}. Ask for it only there: lambda a: "
+                f"{parameters[label].condition}. Read it only while it is active: lambda a: "
                 f"{label!r} not in a or ..., with a[{label!r}] in the rest."
             )
             raise SpaceError(msg) from error

@@ -1,4 +1,4 @@
-"""Scales: where a number lies between two bounds."""
+"""Scales: the position of a number between two bounds."""
 
 import math
 
@@ -6,7 +6,7 @@ __all__ = ["position"]
 
 
 def position(value: float, low: float, high: float, *, log: bool) -> float:
-    """Return how far `value` is on the way from `low` (0) to `high` (1); 0 if the bounds are equal.
+    """Return the position of `value` between `low` (0) and `high` (1); 0 if the bounds are equal.
 
     >>> position(10, 1, 100, log=True)
     0.5

@@ -1,4 +1,4 @@
-"""Stray choices: declared where no search can see them, so that they are frozen at their defaults."""
+"""Stray choices: declared outside every constructor, so that no search varies them."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -24,9 +24,7 @@ __all__ = ["Stray", "as_code", "refuse_in_forward", "stray_value", "strays_in", 
 
 @dataclass(frozen=True)
 class Stray(Expression):
-    """The origin of a value that was chosen outside of every constructor: it stays the default, whatever is
-    searched.
-    """
+    """The origin of a value that was chosen outside every constructor: it is always the default."""
 
     label: str
     domain: Domain
@@ -34,7 +32,7 @@ class Stray(Expression):
 
     @property
     def labels(self) -> frozenset[str]:
-        """No parameter of a space."""
+        """The empty set: it depends on no parameter of a space."""
         return frozenset()
 
     def evaluate(self, values: Mapping[str, Any]) -> Value:
@@ -47,11 +45,11 @@ class Stray(Expression):
 
 
 def stray_value(label: str, domain: Domain) -> Any:
-    """Return the default of a choice that no recorder hears.
+    """Return the default of a choice that is declared without a recorder.
 
-    In a constructor, such as that of a plain `Net()`, it is a plain value. Elsewhere it is marked as a stray,
-    so that what it must not be given to, such as an evaluator, can tell. None can't be marked; a bool within
-    a function is not, for torch refuses what is no real bool.
+    In a constructor, such as that of a plain `Net()`, the value is plain. Elsewhere it is marked as a stray,
+    so that an evaluator, for example, can reject it. None can't be marked, and a bool within a function is
+    not marked, because torch accepts only real bools.
 
     Raises:
         SpaceError: If a module is being called: a choice belongs to the constructor.
@@ -59,7 +57,7 @@ def stray_value(label: str, domain: Domain) -> Any:
     refuse_in_forward(label)
     value = domain.default
     frames = list(_frames(sys._getframe(1)))
-    in_function = bool(frames[0].f_code.co_flags & CO_OPTIMIZED)  # and not at the level of a module or class
+    in_function = bool(frames[0].f_code.co_flags & CO_OPTIMIZED)  # False at the level of a module or class
     if (isinstance(value, bool) and in_function) or any(
         frame.f_code.co_name == "__init__" for frame in frames
     ):
@@ -68,10 +66,10 @@ def stray_value(label: str, domain: Domain) -> Any:
 
 
 def refuse_in_forward(label: str) -> None:
-    """Refuse a declaration while a module is being called.
+    """Raise if a module is being called.
 
     Raises:
-        SpaceError: If one is; the message says where.
+        SpaceError: If a module is being called; the message says where.
     """
     frames = list(_frames(sys._getframe(1)))
     if any(
@@ -79,18 +77,16 @@ def refuse_in_forward(label: str) -> None:
         for frame in frames
     ):
         msg = (
-            f"The choice '{label}' is met while the model is called, at {Place.of(frames[0])}, "
+            f"The choice '{label}' is declared while the model is called, at {Place.of(frames[0])}, "
             "where no search can see it. "
             f"Declare it in __init__, keep it in an attribute (self.{label.rpartition('/')[2]} = ...), "
-            "and read that in forward."
+            "and read the attribute in forward."
         )
         raise SpaceError(msg)
 
 
 def strays_in(value: Any) -> Iterator[Stray]:
-    """Yield the stray choices that a value was computed from, also inside tuples, lists, dicts and partial
-    calls.
-    """
+    """Yield the stray choices in a value, also inside tuples, lists, dicts and partial calls."""
     term = expression_of(value)
     match term:
         case Stray():
@@ -111,9 +107,7 @@ def strays_in(value: Any) -> Iterator[Stray]:
 
 
 def strays_of(function: object) -> Iterator[tuple[str, Stray]]:
-    """Yield the stray choices that a function has as default arguments, or takes from its module, each with a
-    phrase of where.
-    """
+    """Yield the stray choices in a function's defaults and globals, each with a phrase that says where."""
     if not isinstance(function, FunctionType):
         return
     for defaults in filter(None, (function.__defaults__, function.__kwdefaults__)):
@@ -128,7 +122,7 @@ def strays_of(function: object) -> Iterator[tuple[str, Stray]]:
 
 
 def as_code(domain: Domain) -> str:
-    """Return a domain as it is written.
+    """Return the Python expression of a domain.
 
     >>> as_code(Real(1e-4, 1e-1, log=True)), as_code(Categorical((16, 32)))
     ('retia.Real(0.0001, 0.1, log=True)', 'retia.Categorical([16, 32])')
@@ -146,7 +140,7 @@ def as_code(domain: Domain) -> str:
 
 
 def _frames(frame: FrameType | None) -> Iterator[FrameType]:
-    """Yield the frames from the user's own, which made the declaration, outwards."""
+    """Yield the frames outwards from the user's frame that made the declaration."""
     while frame is not None and frame.f_globals.get("__name__", "").startswith(("retia.space.", "retia.nn.")):
         frame = frame.f_back
     while frame is not None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from retia.errors import SpaceError
 from retia.space.neighbours import Neighbours
-from retia.space.value import Value, freeze, jsonable
+from retia.space.value import UNSET, Value, freeze, jsonable
 
 __all__ = ["Subset"]
 
@@ -21,27 +21,28 @@ class Subset:
     """Some of several items, in the items' order.
 
     Args:
-        items: What may be taken, distinct.
-        least: The fewest items that may be taken.
-        most: The most items that may be taken; all of them if not given.
-        default: The value of the default architecture; the first `least` items (at least one, where one may
-            be taken) if not given.
+        items: Distinct items.
+        least: Least number of items to take. Default 0.
+        most: Greatest number of items to take. Default: all of them.
+        default: Value in the default architecture. Default: the first `least` items, but at least one if
+            `most` allows it.
 
     Raises:
-        SpaceError: If the items are not distinct, or the bounds or the default don't fit.
+        SpaceError: If `items` are empty or not distinct, the bounds are not in order, or `default` is not a
+            legal subset.
     """
 
     items: tuple[Value, ...]
     least: int = field(default=0, kw_only=True)
-    most: int = field(default=cast("Any", ...), kw_only=True)
-    default: tuple[Value, ...] = field(default=cast("Any", ...), kw_only=True)
+    most: int = field(default=UNSET, kw_only=True)
+    default: tuple[Value, ...] = field(default=UNSET, kw_only=True)
 
     def __post_init__(self) -> None:
         items = tuple(freeze(item) for item in self.items)
         if not items or len(set(items)) < len(items):
             msg = f"A subset needs distinct items, at least one, got {list(items)}."
             raise SpaceError(msg)
-        most = len(items) if self.most is ... else self.most
+        most = len(items) if self.most is UNSET else self.most
         if not 0 <= self.least <= most <= len(items):
             msg = (
                 f"A subset of {len(items)} items needs 0 <= least <= most <= {len(items)}, "
@@ -51,10 +52,10 @@ class Subset:
         object.__setattr__(self, "items", items)
         object.__setattr__(self, "most", most)
         default = (
-            items[: min(max(self.least, 1), most)] if self.default is ... else freeze(list(self.default))
+            items[: min(max(self.least, 1), most)] if self.default is UNSET else freeze(list(self.default))
         )
         if not self.contains(default):
-            msg = f"The default must hold {self.least} to {most} of {list(items)}, got {default!r}."
+            msg = f"The default must contain {self.least} to {most} of {list(items)}, got {default!r}."
             raise SpaceError(msg)
         object.__setattr__(self, "default", self.normalize(default))
 
@@ -81,7 +82,7 @@ class Subset:
         return len(self.items)
 
     def contains(self, value: object) -> bool:
-        """Whether `value` is legal; its order does not matter."""
+        """Return whether `value` is legal, in any order."""
         if not isinstance(value, tuple | list):
             return False
         try:
@@ -138,12 +139,12 @@ class Subset:
         return kept if instead < fewer else self.normalize((*kept, others[instead - fewer]))
 
     def encode(self, value: Value) -> list[float]:
-        """One number an item: 1 if it is taken."""
+        """Return one number per item: 1 if it is taken, else 0."""
         chosen = cast("tuple[Value, ...]", value)
         return [float(item in chosen) for item in self.items]
 
     def distance(self, a: Value, b: Value) -> float:
-        """The share of the items on which the two differ."""
+        """Return the fraction of the items in which the two differ."""
         differing = set(cast("tuple[Value, ...]", a)) ^ set(cast("tuple[Value, ...]", b))
         return len(differing) / len(self.items)
 

@@ -1,15 +1,14 @@
-"""Symbolic values: numbers, strings and tuples that are the real thing and remember the expression they came
-from.
+"""Symbolic values: numbers, strings and tuples that carry the expression that computes them.
 
-A `SymbolicInt` is an `int`, so any constructor takes it, and `width * 2` is again a symbolic int. What leaves
-the types (`int(width * 0.75)`, `max(a, b)`, `range(depth)`) is a plain value that has forgotten where it came
-from; `apply` keeps it. A comparison gives a symbolic truth; the recorder takes note where that is used, as
-`if`, `and` and `not` do.
+A `SymbolicInt` is an `int`, so any constructor takes it, and `width * 2` is again a symbolic int. A
+conversion or a function (`int(width * 0.75)`, `max(a, b)`, `range(depth)`) returns a plain value without an
+expression; `apply` keeps the expression. A comparison returns a symbolic truth value. The recorder notes
+where its truth is used, as `if`, `and` and `not` do.
 """
 
 import operator
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Self
 
 from retia.space.expression import Expression, Item, Operation, rebuilt
 from retia.space.recorder import active_recorder
@@ -28,17 +27,15 @@ __all__ = [
 
 
 def expression_of(value: Any) -> Any:
-    """Return the expression behind a symbolic value, also inside tuples, lists and dicts; anything else as it
-    is.
-    """
-    if isinstance(value, SymbolicInt | SymbolicFloat | SymbolicStr | SymbolicTuple):
+    """Return the expression of a symbolic value, also inside tuples, lists and dicts; others unchanged."""
+    if isinstance(value, _Symbolic):
         return value.expression
     return rebuilt(value, expression_of)
 
 
 def symbolic(value: Any) -> bool:
-    """Whether the value is symbolic, or a tuple, list or dict that holds a symbolic value."""
-    if isinstance(value, SymbolicInt | SymbolicFloat | SymbolicStr | SymbolicTuple):
+    """Return whether the value is symbolic, or a tuple, list or dict that contains a symbolic value."""
+    if isinstance(value, _Symbolic):
         return True
     if isinstance(value, tuple | list):
         return any(map(symbolic, value))  # pyright: ignore[reportUnknownArgumentType]
@@ -46,10 +43,8 @@ def symbolic(value: Any) -> bool:
 
 
 def concrete(value: Any) -> Any:
-    """Return the plain value of a symbolic one, also inside tuples, lists and dicts; anything else as it
-    is.
-    """
-    match value:  # past the methods that note a conversion, or the use of a truth
+    """Return the plain value of a symbolic one, also inside tuples, lists and dicts; others unchanged."""
+    match value:  # by the base types' methods, which do not note a conversion or the use of a truth
         case SymbolicBool():
             return bool(int.__int__(value))
         case SymbolicInt():
@@ -64,7 +59,7 @@ def concrete(value: Any) -> Any:
 
 
 def lift(value: Any, expression: Expression) -> Any:
-    """Return `value` as a symbolic value with the expression, where its type has one; else as it is.
+    """Return `value` as a symbolic value with the expression, if its type has a symbolic one; else unchanged.
 
     The items of a tuple are symbolic too.
     """
@@ -129,35 +124,38 @@ def _conversion(name: str, base: type) -> Callable[..., Any]:
     return method
 
 
-def _rebuild(kind: type, value: Any, expression: Expression) -> Any:
-    return kind(value, expression)
+class _Symbolic:
+    """What the symbolic types share: the expression, and copies and pickles that keep it."""
 
-
-class SymbolicInt(int):
-    """An int that remembers the expression it came from."""
-
+    __slots__ = ()
     expression: Expression
 
-    def __new__(cls, value: int, expression: Expression) -> "SymbolicInt":
-        """Make the plain value, and let it remember the expression."""
-        self = int.__new__(cls, value)
+    def __new__(cls, value: Any, expression: Expression) -> Self:
+        """Return the plain value, with the expression as an attribute."""
+        self = super().__new__(cls, value)  # pyright: ignore[reportCallIssue]  # of the number, string or tuple
         self.expression = expression
         return self
 
-    __hash__ = int.__hash__
-
-    def __copy__(self) -> "SymbolicInt":
+    def __copy__(self) -> Self:
         return self
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "SymbolicInt":
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
 
     def __reduce__(self) -> Any:
-        return _rebuild, (type(self), int(self), self.expression)
+        # the items of a tuple stay symbolic
+        plain = tuple(self) if isinstance(self, SymbolicTuple) else concrete(self)
+        return type(self), (plain, self.expression)
+
+
+class SymbolicInt(_Symbolic, int):
+    """An int with the expression that computes it."""
+
+    __hash__ = int.__hash__
 
 
 class SymbolicBool(SymbolicInt):
-    """A truth value that remembers the comparison it came from; an int, for bool can't be subclassed."""
+    """A truth value with the comparison that computes it; an int, because bool can't be subclassed."""
 
     def __repr__(self) -> str:
         return repr(concrete(self))
@@ -166,76 +164,23 @@ class SymbolicBool(SymbolicInt):
         return _operation("not_", (self,))
 
 
-class SymbolicFloat(float):
-    """A float that remembers the expression it came from."""
-
-    expression: Expression
-
-    def __new__(cls, value: float, expression: Expression) -> "SymbolicFloat":
-        """Make the plain value, and let it remember the expression."""
-        self = float.__new__(cls, value)
-        self.expression = expression
-        return self
+class SymbolicFloat(_Symbolic, float):
+    """A float with the expression that computes it."""
 
     __hash__ = float.__hash__
 
-    def __copy__(self) -> "SymbolicFloat":
-        return self
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "SymbolicFloat":
-        return self
+class SymbolicStr(_Symbolic, str):
+    """A string with the expression that computes it."""
 
-    def __reduce__(self) -> Any:
-        return _rebuild, (type(self), float(self), self.expression)
-
-
-class SymbolicStr(str):
-    """A string that remembers the expression it came from."""
-
-    expression: Expression
     __slots__ = ("expression",)
-
-    def __new__(cls, value: str, expression: Expression) -> "SymbolicStr":
-        """Make the plain value, and let it remember the expression."""
-        self = str.__new__(cls, value)
-        self.expression = expression
-        return self
-
     __hash__ = str.__hash__
 
-    def __copy__(self) -> "SymbolicStr":
-        return self
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "SymbolicStr":
-        return self
-
-    def __reduce__(self) -> Any:
-        return _rebuild, (type(self), str(self), self.expression)
-
-
-class SymbolicTuple(tuple[Any, ...]):  # noqa: SLOT001  # a tuple's subclass can have none
-    """A tuple that remembers the expression it came from, and so also how long it is for another
-    architecture.
-    """
-
-    expression: Expression
-
-    def __new__(cls, items: Iterable[Any], expression: Expression) -> "SymbolicTuple":
-        """Make the tuple, and let it remember the expression."""
-        self = tuple.__new__(cls, items)
-        self.expression = expression
-        return self
+class SymbolicTuple(_Symbolic, tuple[Any, ...]):  # noqa: SLOT001  # a subclass of tuple can have no slots
+    """A tuple with the expression that computes it, and so its length for each architecture."""
 
     __hash__ = tuple.__hash__
-
-    def __copy__(self) -> "SymbolicTuple":
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "SymbolicTuple":
-        return self
-
-    def __reduce__(self) -> Any:
-        return _rebuild, (type(self), tuple(self), self.expression)
 
 
 def _equip(
@@ -254,28 +199,20 @@ def _equip(
 
 
 _ARITHMETIC = "add sub mul truediv floordiv mod pow"
-_BITWISE, _CONVERSIONS, _NUMBERS = (
-    "lshift rshift and_ or_ xor",
-    "int float round trunc floor ceil hash",
-    (int, float),
-)
-_equip(
-    SymbolicInt,
-    int,
-    binary=f"{_ARITHMETIC} {_BITWISE}",
-    unary="neg pos invert abs",
-    compared_with=_NUMBERS,
-    conversions=_CONVERSIONS,
-)
-_equip(
-    SymbolicFloat,
-    float,
-    binary=_ARITHMETIC,
-    unary="neg pos abs",
-    compared_with=_NUMBERS,
-    conversions=_CONVERSIONS,
-)
-_equip(SymbolicStr, str, binary="", unary="", compared_with=(str,), conversions="hash")
-_equip(SymbolicTuple, tuple, binary="", unary="", compared_with=(tuple,), conversions="hash")
-for _number in (SymbolicInt, SymbolicFloat):
-    _number.__bool__ = _truth
+_BITWISE = "lshift rshift and_ or_ xor"
+_CONVERSIONS = "int float round trunc floor ceil hash"
+for _kind, _base, _binary_names, _unary_names in (
+    (SymbolicInt, int, f"{_ARITHMETIC} {_BITWISE}", "neg pos invert abs"),
+    (SymbolicFloat, float, _ARITHMETIC, "neg pos abs"),
+):
+    _equip(
+        _kind,
+        _base,
+        binary=_binary_names,
+        unary=_unary_names,
+        compared_with=(int, float),
+        conversions=_CONVERSIONS,
+    )
+    _kind.__bool__ = _truth
+for _kind, _base in ((SymbolicStr, str), (SymbolicTuple, tuple)):
+    _equip(_kind, _base, binary="", unary="", compared_with=(_base,), conversions="hash")

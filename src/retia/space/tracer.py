@@ -1,4 +1,4 @@
-"""Finding the parameters of a constructor by running it once."""
+"""The tracer: it finds the parameters of a constructor by running it once."""
 
 import sys
 from collections.abc import Callable, Collection, Generator, Hashable, Mapping
@@ -22,18 +22,17 @@ __all__ = ["Tracer"]
 
 
 class Tracer(Recorder):
-    """Answers with symbolic values, the greatest of each domain, and keeps the parameters with their
-    conditions.
+    """Answers with symbolic values, by default the greatest, and records the parameters and their conditions.
 
     Args:
-        overrides: Values to answer with instead, by label.
-        otherwise: What it answers with where there is no such value, by the domain.
+        overrides: Values to answer with, by label.
+        otherwise: Function from a domain to the answer for a label that is not in `overrides`.
 
     Attributes:
         parameters: The parameters by label.
-        answers: What it has answered, by label.
-        restrictions: What the constructor requires.
-        compared: The parameters of which the truth of a comparison was used.
+        answers: The answers by label.
+        restrictions: The requirements of the constructor.
+        compared: The parameters of comparisons whose truth was used.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class Tracer(Recorder):
         """Record the parameter and return a symbolic value.
 
         Raises:
-            SpaceError: If the label has been declared with another domain.
+            SpaceError: If `label` has been declared with another domain.
         """
         known = self.parameters.get(label)
         if known is not None and known.domain != domain:
@@ -74,18 +73,16 @@ class Tracer(Recorder):
         return lift(self.answers[label], Reference(label))
 
     def note_branch(self, labels: Collection[str]) -> None:
-        """Remember the parameters, and where the truth was used."""
+        """Record the parameters, and the place where the truth was used."""
         self.compared.update(labels)
         self._used = Place.of(sys._getframe(2)), labels
 
     def used_within(self, place: Place) -> Collection[str]:
-        """Return the parameters whose truth was used last, if that was within the source of the instruction
-        at `place`.
-        """
+        """Return the parameters whose truth was used last, if in the source of the instruction at `place`."""
         return self._used[1] if self._used is not None and self._used[0].within(place) else ()
 
     def require(self, condition: Expression) -> bool:
-        """Keep it as a restriction, if it depends on a parameter."""
+        """Record the condition as a restriction, if it depends on a parameter."""
         requirement = Requirement(condition, self._condition)
         restriction = Restriction(requirement, str(requirement))
         if condition.labels and restriction not in self.restrictions:
@@ -93,9 +90,7 @@ class Tracer(Recorder):
         return bool(condition.labels)
 
     def call(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Call:
-        """Return the expression of a function that is called here, which knows what of its arguments can be
-        absent.
-        """
+        """Return the expression of a function that is called here, with its optional arguments."""
         labels = labels_of(arguments)
         optional = tuple(
             label
@@ -105,14 +100,14 @@ class Tracer(Recorder):
         return Call(function, arguments, optional, self._condition)
 
     def _implied(self, condition: Condition) -> bool:
-        """Whether a condition holds wherever the present one does."""
+        """Return whether a condition holds wherever the present condition does."""
         return condition.always or all(
             any(all(self._follows(clause, row) for clause in other) for other in condition.alternatives)
             for row in self._condition.alternatives
         )
 
     def _follows(self, clause: Clause, row: Conjunction) -> bool:
-        # A clause holds only while its parameter is active, and so while what activates that holds.
+        # A clause holds only while its parameter is active, and so while the parameter's condition holds.
         return any(
             (known.label == clause.label and known.values <= clause.values)
             or any(
@@ -125,7 +120,7 @@ class Tracer(Recorder):
 
     @contextmanager
     def given(self, condition: Condition) -> Generator[None]:
-        """Declare inside what exists only while the condition holds."""
+        """Make the declarations inside the block conditional."""
         outer = self._condition
         self._condition = self._both(outer, condition)
         try:
@@ -134,14 +129,10 @@ class Tracer(Recorder):
             self._condition = outer
 
     def _both(self, outer: Condition, inner: Condition) -> Condition:
-        if inner.always:
-            return outer
         asked = [self.parameters[label].condition for label in inner.labels]
-        if outer.always or (asked and all(condition == outer for condition in asked)):
-            # a clause holds only while its parameter is active, which says all that the outer condition does
-            return inner
-        rows = (tuple(dict.fromkeys((*a, *b))) for a in outer.alternatives for b in inner.alternatives)
-        return Condition(tuple(dict.fromkeys(rows)))
+        if asked and all(condition == outer for condition in asked):
+            return inner  # a clause holds only while its parameter is active, which implies `outer`
+        return outer & inner
 
 
 def _declared_twice(label: str, known: Domain, domain: Domain) -> str:
@@ -153,6 +144,6 @@ def _declared_twice(label: str, known: Domain, domain: Domain) -> str:
         )
     return (
         f"The label '{label}' is declared twice with different domains: {known} and {domain}. "
-        "Rename one, put it in a scope of its own (with retia.scope('name'):), "
+        "Rename one, put it in its own scope (with retia.scope('name'):), "
         "or give both the same values to share the choice."
     )

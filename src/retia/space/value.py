@@ -8,20 +8,23 @@ import numpy as np
 
 from retia.errors import SpaceError
 
-__all__ = ["Value", "freeze", "jsonable"]
+__all__ = ["UNSET", "Value", "freeze", "jsonable"]
 
 Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | None"
-"""What a parameter may hold: a JSON scalar, or a tuple of them."""
+"""A value of a parameter: a JSON scalar, or a tuple of values."""
+
+UNSET: Any = ...
+"""The value of an argument that was not given, since None is a value."""
 
 
 def freeze(value: object) -> Value:
-    """Return `value` as a JSON scalar, or as a tuple for a list of them.
+    """Return `value` as a JSON scalar, or as a tuple for a list.
 
     >>> freeze([1, "same", [None, 0.5]])
     (1, 'same', (None, 0.5))
 
     Raises:
-        SpaceError: If `value` is neither, or an infinite number or none.
+        SpaceError: If `value` is not finite, or not a JSON scalar, list or tuple.
     """
     kind = type(value)
     if kind is int or kind is str or kind is bool or value is None:
@@ -29,8 +32,8 @@ def freeze(value: object) -> Value:
     if isinstance(value, float):
         if not math.isfinite(value):
             msg = (
-                f"A parameter holds finite numbers, which can be stored as JSON, got {value!r}. Take None, "
-                "or a string, and look the number up."
+                f"A parameter holds finite numbers, which can be stored as JSON, got {value!r}. "
+                "Choose None or a string instead, and look the number up."
             )
             raise SpaceError(msg)
         return float(value)
@@ -50,5 +53,5 @@ def freeze(value: object) -> Value:
 
 
 def jsonable(value: Value) -> Any:
-    """Return the value as JSON has it, with lists for tuples: the inverse of `freeze`."""
+    """Return the value as JSON has it, with lists instead of tuples: the inverse of `freeze`."""
     return [jsonable(item) for item in value] if isinstance(value, tuple) else value

@@ -1,8 +1,8 @@
-"""The record of a study: what it is and what became of each trial, in memory, SQLite or PostgreSQL."""
+"""The record of a study, its header and its trials, in memory, SQLite or PostgreSQL."""
 
 from retia.storage.database import Database, StudySummary
 from retia.storage.header import Header
 from retia.storage.memory import MemoryRecord
-from retia.storage.record import StudyRecord
+from retia.storage.record import StudyReader, StudyRecord, TrialWriter
 
-__all__ = ["Database", "Header", "MemoryRecord", "StudyRecord", "StudySummary"]
+__all__ = ["Database", "Header", "MemoryRecord", "StudyReader", "StudyRecord", "StudySummary", "TrialWriter"]

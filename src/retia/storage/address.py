@@ -1,4 +1,4 @@
-"""Where a storage is: a path or a URL, told apart before any database is touched."""
+"""The place of a storage: a path or a URL, parsed before any database is opened."""
 
 import os
 import re
@@ -21,9 +21,9 @@ class Address:
     """The place of a database.
 
     Args:
-        path: The file, for SQLite.
-        url: The URL, for PostgreSQL.
-        timeout_s: How long to wait for another process's lock, or for a server that restarts.
+        path: Absolute path of the SQLite file; None for PostgreSQL.
+        url: URL of the PostgreSQL database; empty for SQLite.
+        timeout_s: Seconds to wait for another process's lock, or for a server that restarts.
     """
 
     path: Path | None
@@ -32,10 +32,10 @@ class Address:
 
     @classmethod
     def parse(cls, storage: str | Path, timeout_s: float) -> "Address":
-        """Read `"study.db"`, a path, `"sqlite:///study.db"` or `"postgresql://user:password@host/database"`.
+        """Parse `"study.db"`, a path, `"sqlite:///study.db"` or `"postgresql://user:password@host/database"`.
 
         Raises:
-            StorageError: If it is neither, or names an SQLite database in memory.
+            StorageError: If `storage` is another kind of URL, or an SQLite database in memory.
         """
         if isinstance(storage, str) and "://" in storage:
             scheme, rest = storage.split("://", 1)
@@ -45,7 +45,7 @@ class Address:
                 msg = (
                     "A storage is a file or a URL that starts with 'sqlite:///' or 'postgresql://', "
                     f"got {_without_password(storage)!r}. "
-                    f"For SQLite the file's path alone will do: storage='study.db'."
+                    "For SQLite, give the path of the file: storage='study.db'."
                 )
                 raise StorageError(msg)
             if rest and not rest.startswith("/"):
@@ -58,15 +58,14 @@ class Address:
         if str(storage) in ("", ":memory:"):
             msg = (
                 f"A storage must be a file or a PostgreSQL URL, got {str(storage)!r}. "
-                "For a study in memory leave storage out."
+                "For a study in memory, leave out storage."
             )
             raise StorageError(msg)
         return cls(Path(storage).expanduser().absolute(), "", timeout_s)
 
     @property
     def files(self) -> Path:
-        """The folder of the studies' files: beside an SQLite file, or for a PostgreSQL database below the
-        working directory.
+        """The folder of the studies' files: beside an SQLite file; for PostgreSQL, in the working directory.
 
         >>> Address.parse("/data/exp-0.1.db", 1.0).files.as_posix()
         '/data/exp-0.1.db.files'
@@ -87,46 +86,44 @@ class Address:
         )
         return Path("retia-files").absolute() / "+".join(quote(part, safe="") for part in parts)
 
-    def check(self, mode: Mode) -> None:
-        """Look whether a file's place can be used at all.
+    def require(self, mode: Mode) -> None:
+        """Raise if the file can't be used in this mode.
 
         Raises:
-            StorageError: If its directory is missing, it is no file, or it is missing or may not be written
-                where `mode` needs it.
+            StorageError: If its directory does not exist, the path is a directory, the file is missing and
+                `mode` is not "create", or the file can't be written and `mode` is not "read".
         """
         if self.path is None:
             return
         parent = self.path.parent
         if not parent.is_dir():
             msg = (
-                f"The storage {self} must lie in a directory that exists, and {parent} is not a directory. "
-                "Make it, or choose another place."
+                f"The storage {self} must be in an existing directory, but {parent} is not a directory. "
+                "Create it, or choose another path."
             )
             raise StorageError(msg)
         if self.path.is_dir():
             msg = (
-                f"A storage is a file, and {self} is a directory. Name a file in it: {self.path / 'study.db'}"
+                f"A storage is a file, but {self} is a directory. Name a file in it: {self.path / 'study.db'}"
             )
             raise StorageError(msg)
         if mode != "create" and not self.path.exists():
-            msg = f"There is no storage {self}. Check the path; a study with storage='{self}' makes it."
+            msg = f"There is no storage {self}. Check the path; a study with storage='{self}' creates it."
             raise StorageError(msg)
         if mode != "read" and (place := self._protected()) is not None:
             msg = (
-                f"The storage {self} can't be written: no right to write {place}. Change the rights, "
-                "or choose another place."
+                f"The storage {self} can't be written: there is no permission to write {place}. "
+                "Change the permissions, or choose another path."
             )
             raise StorageError(msg)
 
     @property
     def writable(self) -> bool:
-        """Whether the storage can be written: False for a file that exists and may only be read."""
+        """Whether the storage can be written: False for an existing file without write permission."""
         return self.path is None or not self.path.exists() or self._protected() is None
 
     def _protected(self) -> Path | None:
-        """Return the place that may not be written: the file, or its directory, for SQLite puts its log
-        beside the file.
-        """
+        """Return the read-only path: the file, or its directory, where SQLite puts its log."""
         places = () if self.path is None else (self.path.parent, self.path)
         return next((place for place in places if place.exists() and not os.access(place, os.W_OK)), None)
 

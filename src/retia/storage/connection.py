@@ -1,6 +1,4 @@
-"""One held connection to a storage; each statement is a transaction of its own unless a block makes several
-one.
-"""
+"""One held connection to a storage, on which each statement is its own transaction."""
 
 import os
 import sqlite3
@@ -20,7 +18,7 @@ from retia.storage.schema import belongs, create_tables
 
 __all__ = ["Connection"]
 
-_CREATION_LOCK = 7_238_946  # any number that every retia takes for this purpose
+_CREATION_LOCK = 7_238_946  # an arbitrary number, the same in every version
 _RETRY_S = 0.02
 _RECONNECT_S = 0.5
 _SERVER_TIME = sa.select(sa.extract("epoch", sa.func.clock_timestamp()))
@@ -29,27 +27,29 @@ T = TypeVar("T")
 
 
 class Connection:
-    """A connection to the storage at `address`, whose tables are there once it is made.
+    """A connection to the storage at `address`, whose tables exist once it is made.
 
-    SQLite runs in WAL mode with `synchronous=NORMAL`: what is committed survives the death of any process at
-    any moment. A power cut may cost the transactions of the last seconds, never the consistency. Where a file
-    system has no WAL, every commit is flushed instead, which is slower and as safe.
+    SQLite runs in WAL mode with `synchronous=NORMAL`: committed transactions survive the death of any
+    process. A power failure may lose the transactions of the last seconds, but not the consistency. On a file
+    system without WAL, every commit is flushed, which is slower and as safe.
 
-    A connection that an interrupt or the server broke is thrown away, and the next statement opens another
-    one. A statement that met a lost server is sent again until the server answers or `timeout_s` has passed.
-    It may have been executed the first time, so every statement must give the same result when it is executed
-    twice.
+    A connection that an interrupt or the server broke is closed, and the next statement opens a new one. A
+    statement that met a lost server is sent again until the server answers or `timeout_s` has passed. The
+    server may have executed it the first time, so every statement must have the same result when it is
+    executed twice.
 
     Args:
-        address: Where.
-        mode: "create" makes the storage if it is missing; "write" and "read" need one, and "read" only looks.
+        address: Place of the storage.
+        mode: "create" creates a missing storage; "write" and "read" require an existing one, and "read" does
+            not change it.
 
     Raises:
-        StorageError: If it can't be opened, is no storage of retia, or is missing where `mode` needs it.
+        StorageError: If it can't be opened, is not a storage of retia, or is missing and `mode` is not
+            "create".
     """
 
     def __init__(self, address: Address, mode: Mode) -> None:
-        address.check(mode)
+        address.require(mode)
         self.address = address
         self.sqlite = address.path is not None
         engine = _sqlite_engine(address, mode) if self.sqlite else _postgresql_engine(address)
@@ -66,24 +66,24 @@ class Connection:
                 self.close()
                 raise
         if mode == "create" and self.sqlite:
-            self._engine = _sqlite_engine(address, "write")  # a file that is removed later is not made again
+            self._engine = _sqlite_engine(address, "write")  # a file that is removed later is not recreated
 
     def execute(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> int:
-        """Run a statement that returns no rows, and return how many rows it changed.
+        """Execute a statement that returns no rows, and return the number of rows it changed.
 
         Raises:
-            StorageError: If the database refuses, or the server stays away for `timeout_s`.
+            StorageError: If the database rejects it, or the server does not answer for `timeout_s`.
         """
         return self._sent(lambda connection: connection.execute(statement, parameters).rowcount)
 
     def insert(self, table: sa.Table, values: Mapping[str, Any]) -> int:
-        """Insert a row and return the number that the database gave it.
+        """Insert a row and return its primary key.
 
         Raises:
             StorageError: As `execute`.
         """
-        # Not by RETURNING: SQLite would keep the file locked until its row is fetched, and an interrupt may
-        # come before.
+        # without RETURNING, for which SQLite keeps the file locked until the row is fetched, and an interrupt
+        # may come before that
         key = self._sent(lambda connection: connection.execute(sa.insert(table), values).inserted_primary_key)
         assert key is not None
         return key[0]
@@ -91,7 +91,7 @@ class Connection:
     def rows(
         self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None
     ) -> Sequence[sa.Row[Any]]:
-        """Run a statement and return its rows.
+        """Execute a statement and return its rows.
 
         Raises:
             StorageError: As `execute`; or if a row can't be read.
@@ -99,29 +99,25 @@ class Connection:
         return self._sent(lambda connection: connection.execute(statement, parameters).all())
 
     def changes(self) -> tuple[int, int] | None:
-        """Return numbers that differ whenever another connection has changed the file; None where there are
-        no such numbers.
-        """
+        """Return numbers that change whenever another connection writes to the file; None for PostgreSQL."""
         if not self.sqlite:
             return None
         version = self._sent(
             lambda connection: connection.exec_driver_sql("PRAGMA data_version").scalar_one()
         )
-        return self._opened, version  # SQLite's number counts for one connection only
+        return self._opened, version  # SQLite's number is valid for one connection only
 
     def now(self) -> float:
-        """Return the seconds since 1970 by a clock that all processes share: the host's, or the database
-        server's.
-        """
+        """Return the seconds since 1970 by a shared clock: the host's for SQLite, or the server's."""
         if self.sqlite:
             return time.time()
         return float(self.rows(_SERVER_TIME)[0][0])
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the connection; the next statement opens a new one."""
         held, self._open = self._open, None
         if held is not None:
-            with suppress(SQLAlchemyError):  # what is broken can't be closed in order
+            with suppress(SQLAlchemyError):  # a broken connection may fail to close
                 held.close()
 
     @property
@@ -146,10 +142,10 @@ class Connection:
                 if deadline is None:
                     deadline = time.monotonic() + (0.0 if self._waited else self.address.timeout_s)
                 if time.monotonic() >= deadline:
-                    self._waited = True  # what is written in the end must not wait as long again
+                    self._waited = True  # the last writes of the study do not wait again
                     raise self._explain(error, lost=True) from error
                 time.sleep(_RECONNECT_S)
-            except BaseException:  # an interrupt in the middle: nobody knows what state the connection is in
+            except BaseException:  # after an interrupt, the state of the connection is unknown
                 self.close()
                 raise
             else:
@@ -161,18 +157,17 @@ class Connection:
             return
         if mode != "create":
             msg = (
-                f"The storage {self.address} holds no study yet. Check where it is; "
-                f"a study with storage='{self.address}' fills it."
+                f"The storage {self.address} contains no study yet. Check the path; "
+                f"a study with storage='{self.address}' creates its tables."
             )
             raise StorageError(msg)
         if self.sqlite:
             self._write_ahead()
-        self._connection.exec_driver_sql(
-            "BEGIN IMMEDIATE" if self.sqlite else "BEGIN"
-        )  # what fails is undone when the connection closes
+        # a failure is rolled back when the connection closes
+        self._connection.exec_driver_sql("BEGIN IMMEDIATE" if self.sqlite else "BEGIN")
         if not self.sqlite:
             self._connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_CREATION_LOCK})")
-        if not belongs(self._connection, self.address):  # another process may have been quicker
+        if not belongs(self._connection, self.address):  # another process may have been faster
             create_tables(self._connection)
         self._connection.exec_driver_sql("COMMIT")
 
@@ -181,7 +176,7 @@ class Connection:
         self._connection.exec_driver_sql(f"PRAGMA synchronous={'NORMAL' if wal else 'FULL'}")
 
     def _write_ahead(self) -> None:
-        # SQLite does not wait for a lock here when two processes make the same new file at once.
+        # SQLite does not wait for a lock here if two processes create the same file at once.
         deadline = time.monotonic() + self.address.timeout_s
         while True:
             try:
@@ -214,20 +209,20 @@ class Connection:
             msg = (
                 f"The storage {self.address} stayed locked by another process for "
                 f"{self.address.timeout_s:g} s. "
-                "Look who holds it (a database browser with an open transaction?), then run again: "
-                "the study resumes."
+                "Close the program that holds the lock (a database browser with an open transaction?), "
+                "then run again: the study resumes."
             )
         elif self._read_only and "unable to open" in reason:
             path = self.address.path
             msg = (
                 f"The storage {path} can't be read: the last writes are in {path}-wal, "
                 "and its directory can't be written. "
-                f"Copy both files to a directory that can be written, and open the copy."
+                "Copy both files to a writable directory, and open the copy."
             )
         elif "not a database" in reason:
             msg = (
-                f"The file {self.address} is not an SQLite database. Choose another file for the study; "
-                "this one is left as it is."
+                f"The file {self.address} is not an SQLite database. Choose another file for the study. "
+                "This file was not changed."
             )
         elif self.sqlite:
             msg = (
@@ -261,8 +256,8 @@ def _access(path: Path, mode: Mode) -> str:
     if mode == "create":
         return "mode=rwc"
     if mode == "read" and not os.access(path.parent, os.W_OK):
-        # To read a file in WAL mode SQLite makes files beside it. Without a log nothing is being written
-        # here, and the file alone is all there is.
+        # To read a file in WAL mode, SQLite creates files beside it. If there is no log, no process is
+        # writing, and the file alone is complete.
         return "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
     return "mode=rw"
 
@@ -277,7 +272,7 @@ def _postgresql_engine(address: Address) -> sa.Engine:
         )
     except ImportError:
         msg = (
-            f"The storage {address} needs the PostgreSQL driver psycopg, which is missing. Install it: "
-            "pip install 'retia[postgresql]'"
+            f"The storage {address} needs the PostgreSQL driver psycopg, which is not installed. "
+            "Install it: pip install 'retia[postgresql]'"
         )
         raise StorageError(msg) from None

@@ -29,11 +29,11 @@ class StudySummary:
     """A study at a glance.
 
     Args:
-        name: The study's name.
-        created: When it was first opened, in seconds since 1970.
-        trials: How many trials are in each state; a state without trials is not there.
-        stop_reason: Why it stopped; None while it runs, and if its process died.
-        objectives: What it improves.
+        name: Name of the study.
+        created: Time of the first opening, in seconds since 1970.
+        trials: Number of trials in each state; states without trials are left out.
+        stop_reason: Reason why the study stopped; None while it runs, and if its process died.
+        objectives: Objectives of the study.
     """
 
     name: str
@@ -46,28 +46,28 @@ class StudySummary:
 class Database:
     """The studies of one storage.
 
-    Several processes may open it at once, and one study of it, too. Nothing is connected, and SQLAlchemy not
-    imported, before a study is opened or asked for.
+    Several processes may open a storage, and one study, at once. Nothing is connected, and SQLAlchemy is not
+    imported, before a method needs it.
 
     >>> str(Database("postgresql://me:secret@host/studies"))
     'postgresql+psycopg://me:***@host/studies'
 
     Args:
-        storage: A file's path, `"sqlite:///study.db"`, or `"postgresql://user:password@host/database"`.
-        timeout_s: How long to wait for another process's lock on an SQLite file, or for a PostgreSQL server
-            that was lost, in seconds. Default 60.
+        storage: Path of a file, `"sqlite:///study.db"`, or `"postgresql://user:password@host/database"`.
+        timeout_s: Seconds to wait for another process's lock on an SQLite file, or for a PostgreSQL server
+            that was lost. Default 60.
 
     Raises:
-        StorageError: If `storage` is none of these.
+        StorageError: If `storage` is not a valid path or URL.
     """
 
     def __init__(self, storage: str | Path, *, timeout_s: float = 60.0) -> None:
         self._address = Address.parse(storage, timeout_s)
 
     def open(self, header: Header) -> StudyRecord:
-        """Open the study of the header's name, and make it if there is none.
+        """Open the study with the header's name, and create it if it does not exist.
 
-        An existing study keeps its own header; compare it: `record.header.differences(header)`.
+        An existing study keeps its own header. To compare: `record.header.differences(header)`.
 
         Raises:
             StorageError: If the storage can't be read and written.
@@ -75,8 +75,8 @@ class Database:
         import sqlalchemy as sa
 
         from retia.storage.connection import Connection
+        from retia.storage.database_record import insert_new
         from retia.storage.schema import studies
-        from retia.storage.stored import insert_new
 
         connection = Connection(self._address, "create")
         try:
@@ -95,7 +95,7 @@ class Database:
             raise
 
     def load(self, name: str) -> StudyRecord:
-        """Open a study to look at it: the record refuses to write.
+        """Open a study to read it; writing to the record raises an error.
 
         Raises:
             StorageError: If there is no study of that name, or the storage can't be read.
@@ -110,7 +110,7 @@ class Database:
             raise
 
     def amend(self, header: Header) -> None:
-        """Replace the header of the study of that name: its trials stay, and go on under the new one.
+        """Replace the header of the study with the header's name; its trials are kept.
 
         Raises:
             StorageError: If there is no study of that name, or the storage can't be written.
@@ -133,7 +133,7 @@ class Database:
             connection.close()
 
     def names(self) -> list[str]:
-        """Return the studies' names, the oldest first.
+        """Return the names of the studies, the oldest first.
 
         Raises:
             StorageError: If the storage is missing or can't be read.
@@ -142,7 +142,7 @@ class Database:
             return _names(connection)
 
     def studies(self) -> list[StudySummary]:
-        """Return every study at a glance, the oldest first.
+        """Return a summary of every study, the oldest first.
 
         Raises:
             StorageError: If the storage is missing or can't be read.
@@ -164,22 +164,20 @@ class Database:
 
     @property
     def files(self) -> Path:
-        """The folder of the studies' files: beside an SQLite file, or for a PostgreSQL database below the
-        working directory.
-        """
+        """The folder of the studies' files: beside an SQLite file, or in the current directory."""
         return self._address.files
 
     def check_writable(self) -> None:
-        """Check that a study can be written.
+        """Raise if a study can't be written.
 
         Raises:
-            StorageError: If its directory is missing, or a file can't be written.
+            StorageError: If the directory does not exist, or a file can't be written.
         """
-        self._address.check("create")
+        self._address.require("create")
 
     @property
     def writable(self) -> bool:
-        """Whether a study can be written: False for a file that exists and may only be read."""
+        """Whether a study can be written: False for an existing file without write permission."""
         return self._address.writable
 
     def __str__(self) -> str:
@@ -191,8 +189,8 @@ class Database:
     def _record(self, connection: "Connection", name: str, *, writable: bool) -> StudyRecord:
         import sqlalchemy as sa
 
+        from retia.storage.database_record import DatabaseRecord
         from retia.storage.schema import studies
-        from retia.storage.stored import DatabaseRecord
 
         rows = connection.rows(
             sa.select(studies.c.id, studies.c.uid, studies.c.header).where(studies.c.name == name)
@@ -215,7 +213,7 @@ class Database:
         except UNREADABLE as error:
             msg = (
                 f"The header of study '{name}' in {self} can't be read: {error} Another program changed it. "
-                f"Restore the storage from a copy, or give the study another name= to begin a new one."
+                "Restore the storage from a copy, or give the study another name= to start a new one."
             )
             raise StorageError(msg) from error
 

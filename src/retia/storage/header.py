@@ -1,4 +1,4 @@
-"""The header of a study: what makes it the study it is."""
+"""The header of a study: space, evaluator, objectives, constraints, seed and baseline, as data."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,25 +12,24 @@ from retia.trial import Constraint, Direction, Objective
 __all__ = ["UNREADABLE", "Header"]
 
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, RetiaError, TypeError, ValueError)
-"""What reading data raises that another program has changed."""
+"""Errors of reading data that another program has changed."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a study searches, how it judges, and from which seed: data only, the same before and after a trip
-    through JSON.
+    """The data that identify a study, equal before and after a round trip through JSON.
 
     Args:
-        name: The study's name, unique in its storage.
-        space: The search space as JSON: `SearchSpace.to_json()`.
-        evaluator: The evaluator as JSON, its name and its fields.
-        objectives: What the study improves.
-        constraints: What an architecture must meet.
-        seed: From where every random number of the study follows.
-        baseline: The architecture that trial 0 evaluates; None where there is no baseline.
+        name: Name of the study, unique in its storage.
+        space: Search space as JSON: `SearchSpace.to_json()`.
+        evaluator: Evaluator as JSON: its name and its fields.
+        objectives: Objectives of the study.
+        constraints: Constraints that an architecture must meet.
+        seed: Seed from which every random number of the study follows. Default 0.
+        baseline: Architecture that trial 0 evaluates. Default None, for no baseline.
 
     Raises:
-        StorageError: If the name is empty, or the space, the evaluator or the baseline is no JSON.
+        StorageError: If `name` is empty, or `space`, `evaluator` or `baseline` can't be written as JSON.
     """
 
     name: str
@@ -44,7 +43,7 @@ class Header:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name or "\0" in self.name:  # pyright: ignore[reportUnnecessaryIsInstance]  # read back
             msg = (
-                f"A study's name must be text that is not empty, got {self.name!r}. Name it: Study(..., "
+                f"A study's name must be a non-empty string, got {self.name!r}. Name it: Study(..., "
                 "name='mine')."
             )
             raise StorageError(msg)
@@ -76,10 +75,10 @@ class Header:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Header":
-        """Read what `to_json` wrote.
+        """Read the object that `to_json` wrote.
 
         Raises:
-            StorageError: If it is something else.
+            StorageError: If `data` is not a valid header.
         """
         try:
             header = cls(
@@ -111,10 +110,9 @@ class Header:
             return header
 
     def differences(self, other: "Header") -> list[str]:
-        r"""Return in words what `other` has that this header has not, one line a difference; nothing if they
-        mean the same study.
+        r"""Return the differences between two headers, one line each; empty if they describe the same study.
 
-        The names are not compared: a study is found by its name.
+        The names are not compared, because a study is found by its name.
 
         >>> objectives = (Objective("accuracy", "maximize"),)
         >>> domains = ({"type": "integer", "low": 1, "high": high} for high in (4, 8))
@@ -164,7 +162,7 @@ def _space_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterat
 
 
 def _parameters(space: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Return each label's domain and condition, as text."""
+    """Return the domain and the condition of each label, as text."""
     shown: dict[str, tuple[str, str]] = {}
     for label, parameter in cast("dict[str, dict[str, Any]]", space.get("parameters", {})).items():
         kind, *values = parameter["domain"].items()

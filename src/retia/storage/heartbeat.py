@@ -1,4 +1,4 @@
-"""The sign of life of a run."""
+"""The heartbeat of a run."""
 
 import logging
 import threading
@@ -17,11 +17,10 @@ _log = logging.getLogger(__name__)
 
 
 class Heartbeat(threading.Thread):
-    """A thread that notes every minute that a run lives, until `stopped` is set.
+    """A thread that writes every minute that a run is alive, until `stopped` is set.
 
-    A thread, because a trial that trains for hours in this process would keep the study from writing
-    anything. It opens a connection for each note, so that it never waits for the study's own, nor the study
-    for it.
+    It is a thread because a trial that trains for hours in this process does not write to the study. It opens
+    a connection for each write, so that it and the study never wait for each other.
     """
 
     def __init__(self, address: Address, study: str, run: int, *, every_s: float = HEARTBEAT_S) -> None:
@@ -33,7 +32,7 @@ class Heartbeat(threading.Thread):
         self._every_s = every_s
 
     def run(self) -> None:
-        """Note it, again and again."""
+        """Write the time until `stopped` is set."""
         while not self.stopped.wait(self._every_s):
             try:
                 connection = Connection(self._address, "write")
@@ -45,18 +44,15 @@ class Heartbeat(threading.Thread):
                     connection.close()
             except StorageError as error:
                 _log.warning(
-                    (
-                        "No sign of life could be written; after %g s of silence another host may take over "
-                        "the "
-                        "trials: %s"
-                    ),
+                    "No heartbeat could be written; after %g s without one, another host may take over the "
+                    "trials: %s",
                     GONE_AFTER_S,
                     error,
                 )
 
 
 def beating(study: str) -> set[int]:
-    """Return those runs of a study that this process runs at the moment."""
+    """Return the runs of a study that this process runs at the moment."""
     return {
         one.run_id
         for one in threading.enumerate()

@@ -1,4 +1,4 @@
-"""A study's record in memory: for a study that needs no storage, and for tests."""
+"""The record of a study in memory, for studies without a storage and for tests."""
 
 import uuid
 
@@ -11,10 +11,10 @@ __all__ = ["MemoryRecord"]
 
 
 class MemoryRecord:
-    """Keep the trials of one study in this process; see `StudyRecord` for the laws.
+    """Keeps the trials of one study in this process; see `StudyRecord` for the laws.
 
-    No other record shares it, so `refresh` has nothing to tell unless it is asked for everything; `claim`
-    returns what was running when the record was closed.
+    No other record shares it, so `refresh` returns no trials unless `everything` is set. `claim` returns the
+    trials that were running when the record was closed.
     """
 
     def __init__(self, header: Header) -> None:
@@ -25,7 +25,7 @@ class MemoryRecord:
         self._left: set[int] = set()
 
     def begin(self, trial: Trial) -> bool:
-        """Write a new trial; False if its number is taken."""
+        """Write a new trial; return False if its number is taken."""
         if trial.number in self._trials:
             return self._trials[trial.number] == trial
         self.stop_reason = None
@@ -33,10 +33,10 @@ class MemoryRecord:
         return True
 
     def finish(self, trial: Trial) -> None:
-        """Write how a running trial ended.
+        """Write the end of a running trial.
 
         Raises:
-            StorageError: If the trial has not ended, or never began.
+            StorageError: If the trial is still running, or has not begun.
         """
         if not trial.finished:
             raise StorageError(unfinished(trial))
@@ -47,14 +47,14 @@ class MemoryRecord:
             self._left.discard(trial.number)
 
     def restart(self, trial: Trial, *, was: State) -> bool:
-        """Write that a trial starts again; False if it is not in the state that it was in."""
+        """Write that a trial runs again; return False if its state is not `was`."""
         if self._trials[trial.number].state != was:
             return False
         self._trials[trial.number] = trial
         return True
 
     def refresh(self, *, everything: bool = False) -> list[Trial]:
-        """Return nothing, for whatever is here came from this record; or everything."""
+        """Return an empty list, because every trial came from this record; or all trials."""
         return [self._trials[number] for number in sorted(self._trials)] if everything else []
 
     def claim(self) -> list[Trial]:
@@ -64,6 +64,6 @@ class MemoryRecord:
         return [self._trials[number] for number in claimed]
 
     def close(self, stop_reason: str | None) -> None:
-        """End this run of the study, and note why it stopped, if it did."""
+        """End this run of the study; store the reason if the study has stopped."""
         self._left = {number for number, trial in self._trials.items() if not trial.finished}
         self.stop_reason = stop_reason or self.stop_reason

@@ -1,4 +1,4 @@
-"""Who runs a study: a process, and whether it is gone."""
+"""The process that runs a study, and whether it has ended."""
 
 import os
 import socket
@@ -13,19 +13,17 @@ __all__ = ["GONE_AFTER_S", "HEARTBEAT_S", "Process"]
 HEARTBEAT_S = 60.0
 GONE_AFTER_S = 300.0
 
-_SAME_START_S = (
-    2.0  # the start time is computed from the clock, which may be corrected while the process lives
-)
+_SAME_START_S = 2.0  # the start time follows the clock, which may be corrected while the process lives
 
 
 @dataclass(frozen=True)
 class Process:
-    """A process, told apart from every other by its host, its id and its start.
+    """A process, identified by its host, its id and its start.
 
     Args:
-        host: The host's name and, in a container, the name of the container's own numbering of processes.
-        pid: The process id.
-        started: When the process started, in seconds since 1970.
+        host: Name of the host and, in a container, of the container's process namespace.
+        pid: Process id.
+        started: Start of the process, in seconds since 1970.
     """
 
     host: str
@@ -39,14 +37,14 @@ class Process:
 
     @property
     def is_current(self) -> bool:
-        """Whether it has this process's host and id."""
+        """Whether the process has this process's host and id."""
         return self.host == _host() and self.pid == os.getpid()
 
     def gone(self, silent_s: float) -> bool:
-        """Whether the process has ended, given how long ago its last heartbeat was.
+        """Return whether the process has ended, given the seconds since its last heartbeat.
 
-        On this host the process is looked up: it is gone if the id is free or has passed to a process with
-        another start. On another host it is gone after `GONE_AFTER_S` without a heartbeat.
+        A process on this host has ended if its id is free, or belongs to a process with another start. A
+        process on another host counts as ended after `GONE_AFTER_S` without a heartbeat.
         """
         if self.host != _host():
             return silent_s > GONE_AFTER_S
@@ -63,9 +61,8 @@ class Process:
 
 
 def _host() -> str:
-    # Containers may share a host name but not their process ids: Linux names the numbering that a process id
-    # belongs to.
-    numbering = ""
+    # Containers may share a host name but not their process ids; Linux names the namespace of an id.
+    namespace = ""
     with suppress(OSError):
-        numbering = str(Path("/proc/self/ns/pid").readlink())
-    return f"{socket.gethostname()} {numbering}".rstrip()
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    return f"{socket.gethostname()} {namespace}".rstrip()

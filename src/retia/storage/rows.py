@@ -27,17 +27,17 @@ COLUMNS = (
     "limits",
     "attempts",
 )
-"""What `trial_of` reads, in its order."""
+"""The columns that `trial_of` reads, in order."""
 
 
 _STATES: dict[str, State] = {state: state for state in get_args(State)}
 
 
 def row_of(trial: Trial) -> dict[str, Any]:
-    """Return the columns of a trial, less the study and the run."""
+    """Return the columns of a trial, except the study and the run."""
     return {
         "number": trial.number,
-        # Not the canonical JSON: the labels keep their order, on which a strategy may depend.
+        # Not the canonical JSON: the labels keep their order, because a strategy may depend on it.
         "architecture": json.dumps(dict(trial.architecture.items())),
         "key": trial.architecture.key,
         "fidelity": trial.fidelity,
@@ -71,19 +71,19 @@ def trial_of(row: Sequence[Any], where: str) -> Trial:
     """Read the `COLUMNS` that `row_of` wrote.
 
     Args:
-        row: Their values.
-        where: The study and the storage, for errors.
+        row: Values of the columns.
+        where: Study and storage, for error messages.
 
     Raises:
-        StorageError: If they are not a trial.
+        StorageError: If the values are not a valid trial.
     """
     try:
         return _trial(row)
     except UNREADABLE as cause:
         reason = f"{type(cause).__name__}: {cause}"
         msg = (
-            f"Trial {row[0]!r} of {where} can't be read ({reason}). Another program changed its row; "
-            "restore it or delete the row."
+            f"Trial {row[0]!r} of {where} can't be read ({reason}). Another program changed its row. "
+            "Restore or delete the row."
         )
         raise StorageError(msg) from cause
 
@@ -110,12 +110,12 @@ def _trial(row: Sequence[Any]) -> Trial:
         or (parent is not None and (type(parent) is not int or parent >= number))
     ):
         msg = (
-            f"trial {number!r} with the parent {parent!r}; numbers are whole, "
+            f"trial {number!r} with the parent {parent!r}; a number is a whole number, "
             "and a parent is an earlier trial"
         )
         raise ValueError(msg)
     if error is not None and type(error) is not str:
-        msg = f"the error {error!r} is not text"
+        msg = f"the error {error!r} is not a string"
         raise TypeError(msg)
     return Trial(
         number,
@@ -136,7 +136,7 @@ def _trial(row: Sequence[Any]) -> Trial:
 def _attempt(values: Any) -> Attempt:
     error, started, ended = values
     if type(error) is not str:
-        msg = f"the error {error!r} of an attempt is not text"
+        msg = f"the error {error!r} of an attempt is not a string"
         raise TypeError(msg)
     return Attempt(error, float(started), float(ended))
 
@@ -178,9 +178,7 @@ def _limits(stored: Mapping[str, Any]) -> Limits:
 
 
 def _numbers_to_json(numbers: Mapping[str, float]) -> str:
-    """Write numbers as JSON; one that is not finite, which JSON has no word for, as the string that `float`
-    reads.
-    """
+    """Write numbers as JSON, with numbers that are not finite as strings that `float` reads."""
     return json.dumps({name: _finite(value) for name, value in numbers.items()}, default=float)
 
 
@@ -198,6 +196,5 @@ def _numbers(stored: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _storable(text: str) -> str:
-    # PostgreSQL stores no zero character, and neither database half of a surrogate pair; both occur in
-    # tracebacks of odd data.
+    # PostgreSQL can't store a zero character, and neither database can store half a surrogate pair.
     return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""The tables of a storage, and the check that a database has them."""
+"""The tables of a storage."""
 
 from sqlalchemy import (
     Column,
@@ -71,15 +71,15 @@ trials = Table(
     PrimaryKeyConstraint("study", "number"),
 )
 
-# Answers "what runs, and whose is it" and "how many in each state" without reading the trials.
+# Finds the running trials with their runs, and counts the trials in each state, without reading the trials.
 Index("trials_by_state", trials.c.study, trials.c.state, trials.c.run)
 
 
 def belongs(connection: Connection, address: Address) -> bool:
-    """Whether the database holds a storage of retia that this version reads; False if it holds nothing yet.
+    """Return whether the database is a storage of this version of retia; False if it has no tables yet.
 
     Raises:
-        StorageError: If it is another program's, or of another version of retia.
+        StorageError: If it belongs to another program, or to another version of retia.
     """
     names = set(inspect(connection).get_table_names())
     if schema.name in names:
@@ -92,19 +92,19 @@ def belongs(connection: Connection, address: Address) -> bool:
             )
             raise StorageError(msg)
         return True
-    # A PostgreSQL database may hold more than retia; an SQLite file is one program's.
+    # A PostgreSQL database may contain other tables; an SQLite file belongs to one program.
     strangers = names if address.path is not None else names & set(_metadata.tables)
     if strangers:
         msg = (
-            f"The database {address} is of another program: it has the tables "
+            f"The database {address} belongs to another program: it has the tables "
             f"{', '.join(sorted(strangers)[:5])} but no {schema.name}. "
-            f"Choose another file or database for the study."
+            "Choose another file or database for the study."
         )
         raise StorageError(msg)
     return False
 
 
 def create_tables(connection: Connection) -> None:
-    """Make the tables; within a transaction, so that they are all there or none."""
+    """Create the tables, within a transaction, so that all of them exist or no table does."""
     _metadata.create_all(connection, checkfirst=False)
     connection.execute(insert(schema).values(version=VERSION))

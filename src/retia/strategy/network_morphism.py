@@ -37,7 +37,7 @@ class NetworkMorphism:
         Elsken et al., Simple and Efficient Architecture Search for Convolutional Neural Networks, 2017
         (NASH): algorithm 1. Deviations: the parent is not trained further beside its children; what a
         morphism is follows from the space; a child that has been tried is drawn again. Chen et al., Net2Net,
-        ICLR 2016, and `retia.inherit`, for the weights.
+        ICLR 2016, and `retia.evaluate.inherit`, for the weights.
     """
 
     children: int = 8

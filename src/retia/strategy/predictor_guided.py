@@ -213,7 +213,7 @@ def check_predictor(owner: object, predictor: Any) -> None:
     name = type(owner).__name__
     if isinstance(predictor, type) or not hasattr(predictor, "fit"):
         msg = (
-            f"{name} is guided by an object with a method fit, such as retia.GaussianProcess(), "
+            f"{name} is guided by an object with a method fit, such as retia.predictor.GaussianProcess(), "
             f"got {predictor!r}."
         )
         raise StudyError(msg)

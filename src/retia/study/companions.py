@@ -1,156 +1,132 @@
-"""Studies that stand beside another one and say what it was worth."""
+"""Studies that a study is compared with: random search, its winners retrained, random architectures rescored.
 
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+They stand in the same storage as `name/random`, `name/retrained` and `name/rescored`, and are read as
+`study.control`, `study.retrained` and `study.rescored`.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from retia.errors import StudyError
 from retia.rng import stream_seed
 from retia.space import Architecture
-from retia.storage import Database
 from retia.strategy import Listed, Random
-from retia.study.loop import TRIALS_DONE
-from retia.study.stored_evaluator import StoredEvaluator
-from retia.trial import Evaluator
+from retia.study.name import CONTROL, RESCORED, RETRAINED
+from retia.study.no_result import no_result
+from retia.study.results import StudyResults
+from retia.study.study import Study
+from retia.study.trial_loop import TRIALS_DONE
 
-if TYPE_CHECKING:
-    from retia.study.study import Study
-
-__all__ = ["COMPANIONS", "CONTROL", "RESCORED", "RETRAINED", "Companions", "only_name", "own_names"]
-
-CONTROL = "random"
-"""Random search with the study's own evaluator."""
-RETRAINED = "retrained"
-"""The study's best architectures, judged by its own evaluator."""
-RESCORED = "rescored"
-"""The architectures of the control, judged as the study's trials are."""
-COMPANIONS = (CONTROL, RETRAINED, RESCORED)
+__all__ = ["run_control", "run_retrained"]
 
 
-def own_names(names: Collection[str]) -> list[str]:
-    """Return those of the names in a storage that are no companion of another there.
+def run_control(study: Study, *, trials: int | None = None, **how: Any) -> Study:
+    """Run random search at the same budget as a study, as `study.control`.
 
-    >>> own_names(["study", "study/random", "tree/random"])
-    ['study', 'tree/random']
-    """
-    return [
-        name
-        for name in names
-        if not any(
-            name.endswith(f"/{kind}") and name.removesuffix(f"/{kind}") in names for kind in COMPANIONS
-        )
-    ]
+    It has the same baseline as trial 0, and random numbers of its own. If a supernet scored the study's
+    trials, the supernet scores the random architectures as well, as `study.rescored`.
 
-
-def only_name(database: Database, storage: str) -> str:
-    """Return the name of the only study in a storage.
+    Args:
+        study: The study.
+        trials: Number of trials. Default: that of the study; if a supernet scored its trials, or some were
+            at a lower fidelity, as many as take the seconds of its preparation, trials and retraining.
+        how: `workers`, `executor` and `observer` as in `Study.run`.
 
     Raises:
-        StudyError: If there are several, or none.
+        StudyError: As `Study.run`; or if the seconds are to be those of a retraining, and no architecture was
+            retrained.
     """
-    names = own_names(database.names())
-    if len(names) != 1:
-        msg = f"The storage '{storage}' holds {len(names)} studies: {names}. Say which: name=..."
+    seconds = _seconds(study) if trials is None else None
+    how["failures"] = _failures(study)
+    control = _made(study, CONTROL, seed=stream_seed(study.seed, "control"))
+    if seconds is None:
+        control.run(Random(), trials=trials or _count(study), **how)
+    else:
+        _spend(seconds, control, study.retrained, **how)
+    known = [trial.architecture for trial in control.trials if trial.state == "completed"]
+    if study.scored_by is not study.spec.judge and known:
+        _rejudge(study, RESCORED, known, evaluator=study.scored_by, observer=how.get("observer"))
+    return control
+
+
+def run_retrained(study: Study, k: int, **how: Any) -> Study:
+    """Judge the `k` best architectures of a study again by its own evaluator, as `study.retrained`.
+
+    After a one-shot search this trains them from scratch; both scores are kept. The baseline is trial 0 there
+    too.
+
+    Args:
+        study: The study.
+        k: Number of architectures.
+        how: `workers`, `executor` and `observer` as in `Study.run`.
+
+    Raises:
+        StudyError: If the study has no feasible trial, or as `Study.run`.
+    """
+    if not (winners := [trial.architecture for trial in study.top(k)]):
+        raise StudyError(no_result(study.name, study.history))
+    return _rejudge(study, RETRAINED, winners, **how)
+
+
+def _rejudge(study: Study, kind: str, architectures: Sequence[Architecture], **how: Any) -> Study:
+    """Judge the baseline and known architectures, by the study's own evaluator or `how["evaluator"]`."""
+    changes = {"evaluator": how.pop("evaluator")} if "evaluator" in how else {}
+    companion = _made(study, kind, **changes)
+    everything = {companion.baseline, *architectures, *companion.history.architectures}
+    how["failures"] = _failures(study)
+    companion.run(Listed(architectures), trials=len(everything), **how)
+    return companion
+
+
+def _made(study: Study, kind: str, **changes: Any) -> Study:
+    known = study.companions.get(kind)
+    if isinstance(known, Study):
+        return known
+    directory = None if study.spec.directory is None else study.spec.directory / kind
+    made = study.replace(name=f"{study.name}/{kind}", directory=directory, **changes)
+    study.companions[kind] = made
+    return made
+
+
+def _failures(study: Study) -> Literal["raise", "ignore"]:
+    """Return "ignore" if the study went on after the failure of its own baseline."""
+    baseline = study.baseline_trial
+    return "ignore" if baseline is not None and baseline.state == "failed" else "raise"
+
+
+def _seconds(study: Study) -> float | None:
+    """Return the seconds of a search whose trials differ from random search's: of the preparation, the
+    trials and the retraining. None if a number of trials can be compared.
+    """
+    if study.prepared_by is None:
+        return _spent(study) if any(trial.fidelity is not None for trial in study.trials) else None
+    if study.retrained is None or not _spent(study.retrained):
+        msg = (
+            f"Can't match the budget of '{study.name}': no architecture was retrained, so it is not known "
+            "how long the search and the training of its winners take. Call run_retrained(study, 5) first, "
+            "or give trials=."
+        )
         raise StudyError(msg)
-    return names[0]
+    return sum(step.seconds for step in study.preparation) + _spent(study) + _spent(study.retrained)
 
 
-class Companions:
-    """The companions of a study."""
+def _spend(seconds: float, control: Study, timed: StudyResults | None, **how: Any) -> None:
+    """Run random search for a time.
 
-    def __init__(self, study: "Study") -> None:
-        self._study = study
-        self._known: dict[str, Study] = {}
-
-    def get(self, kind: str) -> "Study | None":
-        """Return a companion, from the storage if it is not known; None if there is none."""
-        name, storage = f"{self._study.name}/{kind}", self._study.storage
-        if kind not in self._known and storage is not None and name in Database(storage).names():
-            self._known[kind] = type(self._study).open(storage, name)
-        return self._known.get(kind)
-
-    def set(self, kind: str, companion: "Study") -> "Study":
-        """Take up a companion."""
-        self._known[kind] = companion
-        return companion
-
-    def run_control(self, scored_by: Evaluator, trials: int | None, **how: Any) -> "Study":
-        """Run random search, and let the evaluator that scored the study's trials score what it tried, if
-        that is another.
-        """
-        study = self._study
-        seconds = self._seconds() if trials is None else None
-        how["failures"] = self._failures()
-        control = self._made(CONTROL, seed=stream_seed(study.seed, "control"))
-        if seconds is None:
-            control.run(Random(), trials=trials or _count(study), **how)
-        else:
-            self._spend(seconds, control, **how)
-        known = [trial.architecture for trial in control.trials if trial.state == "completed"]
-        if scored_by is not study.evaluator and known:
-            self.rejudge(RESCORED, known, evaluator=scored_by, observer=how.get("observer"))
-        return control
-
-    def rejudge(
-        self,
-        kind: str,
-        architectures: Sequence[Architecture],
-        *,
-        evaluator: Evaluator | None = None,
-        **how: Any,
-    ) -> "Study":
-        """Judge the baseline and known architectures, by the study's own evaluator or another one."""
-        companion = self._made(kind, **({} if evaluator is None else {"evaluator": evaluator}))
-        everything = {companion.baseline, *architectures, *companion.history.architectures}
-        how["failures"] = self._failures()
-        companion.run(Listed(architectures), trials=len(everything), **how)
-        return companion
-
-    def _made(self, kind: str, **changes: Any) -> "Study":
-        if (known := self._known.get(kind)) is not None and not isinstance(known.evaluator, StoredEvaluator):
-            return known
-        study = self._study
-        directory = None if study.given_directory is None else study.given_directory / kind
-        return self.set(kind, study.replace(name=f"{study.name}/{kind}", directory=directory, **changes))
-
-    def _failures(self) -> Literal["raise", "ignore"]:
-        """Return what the failure of a companion's baseline does: nothing if the study went on after that of
-        its own.
-        """
-        baseline = self._study.baseline_trial
-        return "ignore" if baseline is not None and baseline.state == "failed" else "raise"
-
-    def _seconds(self) -> float | None:
-        """Return how long a search took whose trials are not alike random search's: the preparation, the
-        trials and the retraining.
-        """
-        study, retrained = self._study, self.get(RETRAINED)
-        if study.prepared_by is None:
-            return _spent(study) if any(trial.fidelity is not None for trial in study.trials) else None
-        if retrained is None or not _spent(retrained):
-            msg = (
-                "Random search is to train models for as long as the search and the training of its "
-                f"winners took, but no winner of '{study.name}' "
-                f"has been trained. Call study.run_retrained(5) first, or give trials=."
-            )
-            raise StudyError(msg)
-        return sum(step.seconds for step in study.preparation) + _spent(study) + _spent(retrained)
-
-    def _spend(self, seconds: float, control: "Study", **how: Any) -> None:
-        """Run random search for a time: as many trials as it allows by what a retrained one took, and then by
-        what its own take.
-        """
-        timed = self.get(RETRAINED)
-        while _spent(control) < seconds:
-            each = 0.0 if timed is None else _spent(timed) / _count(timed)
-            target = max(_count(control) + 1, round(seconds / each) if each else 0)
-            if control.run(Random(), trials=target, **how) != TRIALS_DONE:
-                break
-            timed = control
+    The number of trials follows from the mean seconds of a trial: first of those of `timed`, of which half
+    are run, and then of its own.
+    """
+    rate, share = (0.0, 1.0) if timed is None else (_spent(timed) / _count(timed), 0.5)
+    while (left := seconds - _spent(control)) > 0:
+        more = max(1, round(share * left / rate)) if rate else 1
+        if control.run(Random(), trials=_count(control) + more, **how) != TRIALS_DONE:
+            break
+        rate, share = _spent(control) / _count(control), 1.0
 
 
-def _count(study: "Study") -> int:
+def _count(study: StudyResults) -> int:
     return study.history.count("completed") + study.history.count("failed")
 
 
-def _spent(study: "Study") -> float:
+def _spent(study: StudyResults) -> float:
     return sum(trial.seconds or 0.0 for trial in study.trials)

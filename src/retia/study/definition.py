@@ -2,10 +2,8 @@
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from retia.study.study import Study
+from retia.study.results import StudyResults
 
 __all__ = ["defined_by", "hand_over"]
 
@@ -15,11 +13,11 @@ _WANTED: ContextVar[bool] = ContextVar("a study is wanted and not its run", defa
 class _Defined(BaseException):
     """Leaves the code at its first `Study.run`; not an Exception, so that the code does not catch it."""
 
-    def __init__(self, study: "Study") -> None:
+    def __init__(self, study: StudyResults) -> None:
         self.study = study
 
 
-def defined_by(code: Callable[[], object]) -> "Study | None":
+def defined_by(code: Callable[[], object]) -> StudyResults | None:
     """Call a function up to where it first runs a study, and return that study, which has not run; None if it
     runs no study.
     """
@@ -33,7 +31,7 @@ def defined_by(code: Callable[[], object]) -> "Study | None":
     return None
 
 
-def hand_over(study: "Study") -> None:
+def hand_over(study: StudyResults) -> None:
     """Leave the running code with the study, if `defined_by` called it."""
     if _WANTED.get():
         raise _Defined(study)

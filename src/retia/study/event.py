@@ -2,12 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
+from retia.study.results import StudyResults
 from retia.trial import Trial
-
-if TYPE_CHECKING:
-    from retia.study.study import Study
 
 __all__ = ["Event", "Observer"]
 
@@ -27,7 +25,7 @@ class Event:
     """
 
     kind: Literal["resumed", "opened", "prepared", "started", "ended", "stopped"]
-    study: "Study"
+    study: StudyResults
     trial: Trial | None
     target: int
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])

@@ -1,10 +1,12 @@
-"""Which trials keep the weights of their models."""
+"""Which trials keep the weights of their models, whatever evaluator has saved them."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
 
-from retia.trial import WEIGHTS, History, Trial
+from retia.space import SearchSpace
+from retia.study.architecture_function import ArchitectureEvaluator
+from retia.trial import WEIGHTS, Buildable, Evaluator, History, Trial, capabilities_of
 
 __all__ = ["KEEP_WEIGHTS", "KeepWeights", "KeptWeights"]
 
@@ -20,8 +22,7 @@ class KeptWeights:
 
     Args:
         policy: "best" keeps the weights of the best trial, "front" those of the Pareto front and of what its
-            trials were derived from; "none" and "all" remove nothing. The weights that a trial under way may
-            start from are kept as well.
+            trials were derived from. The weights that a trial under way may start from are kept as well.
         history: The study's trials.
     """
 
@@ -30,7 +31,19 @@ class KeptWeights:
     _present: set[int] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._present = {trial.number for trial in self.history if trial.state == "completed"}
+        self._present = {trial.number for trial in self.history if trial.state in ("completed", "failed")}
+
+    @classmethod
+    def of(
+        cls, evaluator: Evaluator, space: SearchSpace, policy: KeepWeights, history: History
+    ) -> Self | None:
+        """Return what removes weights; None if nothing is to be removed.
+
+        Where models inherit weights, all are kept: a strategy may derive an architecture from any trial.
+        """
+        models = isinstance(space, Buildable) and not isinstance(evaluator, ArchitectureEvaluator)
+        kept = policy in ("none", "all") or capabilities_of(evaluator).inherits
+        return None if kept or not models else cls(policy, history)
 
     def settle(self, ended: Trial, running: Iterable[Trial], spent: Collection[int], *, below: float) -> None:
         """Take up a trial that has ended, and remove the weights of trials that are not to keep them.
@@ -41,9 +54,7 @@ class KeptWeights:
             spent: The numbers of trials that a strategy promotes no longer.
             below: The fidelity below which it promotes other trials; 0 if it promotes no trials.
         """
-        if self.policy not in ("best", "front"):
-            return
-        if ended.state == "completed":
+        if ended.state in ("completed", "failed"):
             self._present.add(ended.number)
         best = self.history.best
         front = list(self.history.front) if self.policy == "front" else [] if best is None else [best]

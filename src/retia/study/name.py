@@ -1,9 +1,18 @@
-"""What a study may be called."""
+"""Names of studies."""
+
+from collections.abc import Collection
 
 from retia.errors import StudyError
-from retia.study.companions import COMPANIONS
 
-__all__ = ["check_name"]
+__all__ = ["COMPANIONS", "CONTROL", "RESCORED", "RETRAINED", "check_name", "only_name", "own_names"]
+
+CONTROL = "random"
+"""Name of the companion with random search by the study's own evaluator."""
+RETRAINED = "retrained"
+"""Name of the companion with the study's best architectures, judged by its own evaluator."""
+RESCORED = "rescored"
+"""Name of the companion with the architectures of the random search, judged as the study's trials are."""
+COMPANIONS = (CONTROL, RETRAINED, RESCORED)
 
 LONGEST = 200
 """How many bytes of UTF-8 a name may have: a folder is named after the study, and file systems allow 255."""
@@ -48,3 +57,35 @@ def _own(name: str) -> str:
     while (parts := name.rpartition("/"))[2] in COMPANIONS and parts[0]:
         name = parts[0]
     return name
+
+
+def own_names(names: Collection[str]) -> list[str]:
+    """Return the names of the studies in a storage that are not a companion of another study there.
+
+    >>> own_names(["study", "study/random", "tree/random"])
+    ['study', 'tree/random']
+    """
+    companions = {f"{name}/{kind}" for name in names for kind in COMPANIONS}
+    return [name for name in names if name not in companions]
+
+
+def only_name(names: Collection[str], storage: str) -> str:
+    """Return the name of the only study in a storage.
+
+    Raises:
+        StudyError: If there is not exactly one.
+    """
+    own = own_names(names)
+    if not own:
+        msg = (
+            f"The storage '{storage}' holds no study. Run one with storage={storage!r}, "
+            f"or with retia run FILE.py --storage {storage}."
+        )
+        raise StudyError(msg)
+    if len(own) > 1:
+        msg = (
+            f"The storage '{storage}' holds {len(own)} studies: {', '.join(own)}. "
+            f"Name one: name={own[0]!r}, or --name {own[0]}."
+        )
+        raise StudyError(msg)
+    return own[0]

@@ -1,15 +1,11 @@
 """How a study finds its trials in a storage."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from retia.errors import RetiaError, StorageError, StudyError
-from retia.space import SearchSpace
+from retia.errors import StudyError
 from retia.storage import Database, Header, StudyRecord
-from retia.study.stored_evaluator import StoredEvaluator
-from retia.trial import Constraint, Objective, Trial, objectives_from
 
-__all__ = ["arguments_of", "check_complete", "open_record"]
+__all__ = ["open_record"]
 
 
 def open_record(database: Database, header: Header, *, force: bool) -> StudyRecord:
@@ -35,54 +31,6 @@ def open_record(database: Database, header: Header, *, force: bool) -> StudyReco
         if database.writable:
             database.amend(header)
     return record
-
-
-def arguments_of(record: StudyRecord, database: Database) -> dict[str, Any]:
-    """Return the arguments of a stored study, without its code.
-
-    Raises:
-        StorageError: If they are not valid: another program has changed the header.
-    """
-    header = record.header
-    maximize = [one.metric for one in header.objectives if one.direction == "maximize"]
-    minimize = [one.metric for one in header.objectives if one.direction == "minimize"]
-    try:
-        objectives_from(maximize, minimize)
-        space = SearchSpace.from_json(header.space)
-        baseline = header.baseline and space.validate(header.baseline)
-    except RetiaError as error:
-        record.close(None)
-        msg = (
-            f"The header of study '{header.name}' in {database} contradicts itself: "
-            f"{error} Another program changed it. Restore the storage from a copy."
-        )
-        raise StorageError(msg) from error
-    return {
-        "space": space,
-        "evaluator": StoredEvaluator(header.evaluator),
-        "maximize": maximize,
-        "minimize": minimize,
-        "constraints": header.constraints,
-        "seed": header.seed,
-        "baseline": baseline,
-    }
-
-
-def check_complete(trial: Trial, needed: Sequence[Objective | Constraint], study: str) -> None:
-    """Check that a completed trial has the metrics that the study needs.
-
-    Raises:
-        StorageError: If one is missing.
-    """
-    for one in needed:
-        if one.metric not in trial.metrics:
-            msg = (
-                f"Trial {trial.number} of study {study} has no metric '{one.metric}', "
-                f"which the study needs; it has {sorted(trial.metrics)}. "
-                "Restore its row in the storage, delete the row, or give the study another name= to begin "
-                "a new one."
-            )
-            raise StorageError(msg)
 
 
 def _mended(database: Database, name: str, differences: Sequence[str]) -> bool:

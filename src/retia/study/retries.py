@@ -1,17 +1,14 @@
 """Failed trials that are started again."""
 
 import time
-from collections.abc import Callable
 
-from retia.storage import StudyRecord
+from retia.storage import TrialWriter
 from retia.trial import History, Trial
 
 __all__ = ["started_again"]
 
 
-def started_again(
-    history: History, record: StudyRecord, place: Callable[[Trial], Trial]
-) -> tuple[list[Trial], History]:
+def started_again(history: History, record: TrialWriter) -> tuple[list[Trial], History]:
     """Start the failed trials of a study again, but those that another process has started.
 
     Returns:
@@ -19,9 +16,7 @@ def started_again(
         history only grows.
     """
     now = time.time()
-    again = [
-        place(trial.again(trial.error or "", at=now)) for trial in history.unusable if trial.state == "failed"
-    ]
+    again = [trial.again(trial.error or "", at=now) for trial in history.unusable if trial.state == "failed"]
     again = [trial for trial in again if record.restart(trial, was="failed")]
     changed = {trial.number: trial for trial in again}
     return again, History(

@@ -43,6 +43,7 @@ def needed_arguments(function: Callable[..., Any], beside: Collection[str] = ())
     Raises:
         EvaluationError: If it needs more or fewer.
     """
+    _refuse_async(function)
     parameters = _signature(function)
     if parameters is None:
         return ["model"]
@@ -50,17 +51,41 @@ def needed_arguments(function: Callable[..., Any], beside: Collection[str] = ())
     needed = [
         one
         for one in parameters
-        if one.kind not in variable and one.default is one.empty and one.name not in beside
+        if one.kind not in variable and one.name not in beside and (one.default is one.empty or _is_run(one))
     ]
+    names = [one.name for one in needed]
     named = [one.name for one in needed if one.kind is one.KEYWORD_ONLY and one.name != "run"]
     if len(needed) not in (1, 2) or named or needed[0].kind is inspect.Parameter.KEYWORD_ONLY:
-        names = [one.name for one in needed]
         msg = (
             f"{name_of(function)} needs {len(names)} arguments, {names}. "
             f"Give the others to retia.evaluator or functools.partial, as keywords.{FORMS}"
         )
         raise EvaluationError(msg)
-    return [one.name for one in needed]
+    if _is_run(needed[0]):
+        msg = f"{name_of(function)} takes the run first, {names}. Put the model first.{FORMS}"
+        raise EvaluationError(msg)
+    if len(needed) == 2 and not _is_run(needed[1]):
+        msg = (
+            f"{name_of(function)} needs '{names[1]}' beside '{names[0]}'. Name it 'run' if it is the trial's "
+            f"Run. If it is a setting, give its value: retia.evaluator(fit, {names[1]}=...).{FORMS}"
+        )
+        raise EvaluationError(msg)
+    return names
+
+
+def _is_run(parameter: inspect.Parameter) -> bool:
+    """Whether a parameter takes the trial's `Run`: by its name or annotation; one that is not used, such as
+    "_", may take it.
+    """
+    annotation = getattr(parameter.annotation, "__name__", parameter.annotation)
+    return parameter.name == "run" or parameter.name.startswith("_") or annotation in ("Run", "retia.Run")
+
+
+def _refuse_async(function: Callable[..., Any]) -> None:
+    for one in (function, getattr(function, "__call__", None)):  # noqa: B004  # its type is looked at
+        if inspect.iscoroutinefunction(one) or inspect.isasyncgenfunction(one):
+            msg = f"{name_of(function)} is asynchronous, and no event loop runs it. Write a plain def.{FORMS}"
+            raise EvaluationError(msg)
 
 
 def check_settings(function: Callable[..., Any], settings: Mapping[str, Any]) -> None:

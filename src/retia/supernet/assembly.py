@@ -1,6 +1,4 @@
-"""Assembling a supernet's model: constructed once with symbolic values, its layers made elastic, its slots
-found.
-"""
+"""Assembly of a supernet's model: symbolic construction, conversion to elastic layers, search for slots."""
 
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,7 +13,7 @@ from retia.errors import SupernetError
 from retia.nn import ModelSpace
 from retia.space import expression_of, labels_of, symbolic
 from retia.supernet.convolution import ElasticConvolution
-from retia.supernet.elastic import Elastic, behaviour_of, elastic_version
+from retia.supernet.elastic import Elastic, behaviour_of, elastic_version, layer_class
 from retia.supernet.layout import Orders, Product, lay_out, products_of
 from retia.supernet.sizes import RecordedSizes
 from retia.supernet.slots import Slot, Slots, find_slots
@@ -27,7 +25,7 @@ _CONTAINERS = (nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.Parame
 
 @dataclass(frozen=True)
 class Division:
-    """What must come out even for every architecture: an attribute of a layer divides another."""
+    """Two attributes of a layer, the first of which has to divide the second for every architecture."""
 
     path: str
     layer: str
@@ -38,7 +36,7 @@ class Division:
 
     @property
     def terms(self) -> tuple[Any, Any]:
-        """What the divisor and the dividend are computed from."""
+        """The terms of the divisor and the dividend."""
         return self.divisor_term, self.dividend_term
 
 
@@ -49,8 +47,8 @@ class Assembly:
     Attributes:
         model: The model.
         slots: Its slots.
-        divisions: What must come out even in its layers.
-        products: The sizes of its tensors that are products.
+        divisions: Divisions in its layers.
+        products: Sizes of its tensors that are products.
     """
 
     model: nn.Module
@@ -70,16 +68,16 @@ def assemble(
     """Construct the model of all architectures.
 
     Args:
-        space: The space of the models.
-        device: Where its tensors are made.
-        seed: Seeds them; None draws from torch's generator.
-        kernel_transform: Whether smaller kernels are learnt linear maps of larger ones.
-        orders: The orders in which the factors of sizes are laid out, where they are not as they are written.
+        space: Space of the models.
+        device: Device of the tensors. Default None: torch's default device.
+        seed: Seed of the weights. Default None: they are drawn from torch's generator.
+        kernel_transform: Whether smaller kernels are learnt linear maps of larger ones. Default False.
+        orders: Orders in which the factors of sizes are laid out. Default: the order of the code.
 
     Raises:
         SpaceError: If the constructor fails.
-        SupernetError: If a layer with a searchable tensor has no elastic version, or a function hides a
-            choice.
+        SupernetError: If a layer with a searchable tensor has no elastic version, a function hides a choice,
+            or `kernel_transform` is True and no kernel is searched.
     """
     domains = {label: parameter.domain for label, parameter in space.parameters.items()}
     with RecordedSizes(domains) as sizes:
@@ -106,7 +104,7 @@ def assemble(
     if kernel_transform and not transformed:
         msg = (
             f"kernel_transform=True has nothing to transform: no convolution of {space.name} has a "
-            "searchable kernel. Leave it out, or search one."
+            "searchable kernel. Leave it out, or search a kernel_size."
         )
         raise SupernetError(msg)
     return Assembly(model, Slots(found), tuple(divisions), tuple(products))
@@ -128,17 +126,17 @@ def _make_elastic(path: str, module: nn.Module, sizes: RecordedSizes, slots: lis
     behaviour = behaviour_of(layer)
     if not searchable and (behaviour is None or not slots or not tensors):
         return
+    searched = _searched(slots, searchable)
     if is_parametrized(module):
-        name, labels = _searched(slots, searchable)
         msg = (
-            f"{where(path)} ({layer.__name__.removeprefix('Parametrized')}) has a searchable '{name}' "
-            f"(label {labels}) and a parametrization, such as "
-            "weight_norm, which computes a tensor from others. Parametrize the models that subnet() "
+            f"{where(path)} ({layer.__name__.removeprefix('Parametrized')}) {searched} and a "
+            "parametrization, such as weight_norm, which computes a tensor from others. "
+            "Parametrize the models that subnet() "
             "returns instead, give the layer a constant size, or use a multi-trial strategy."
         )
         raise SupernetError(msg)
     if behaviour is None:
-        _refuse_torchs_own(path, layer, slots, searchable)
+        _refuse_torchs_own(layer, f"{where(path)} ({layer.__name__}) {searched}")
         behaviour = Elastic
     module.__class__ = elastic_version(behaviour, layer)
     assert isinstance(module, Elastic)
@@ -146,36 +144,30 @@ def _make_elastic(path: str, module: nn.Module, sizes: RecordedSizes, slots: lis
     try:
         module.prepare()
     except SupernetError as error:
-        name, labels = _searched(slots, searchable)
-        msg = f"{where(path)} ({layer.__name__}) has a searchable '{name}' (label {labels}), but {error}"
+        msg = f"{where(path)} ({layer.__name__}) {searched}, but {error}"
         raise SupernetError(msg) from error
 
 
-def _refuse_torchs_own(
-    path: str, layer: type[nn.Module], slots: list[Slot], searchable: dict[str, tuple[int, ...]]
-) -> None:
-    """Refuse a layer of torch's, or one derived from it: what it does with a part of its tensors is not for
-    us to guess.
-    """
+def _refuse_torchs_own(layer: type[nn.Module], what: str) -> None:
+    """Reject a layer of torch or a class derived from one, whose use of its tensors is not known."""
     torchs = next(
         (base for base in layer.__mro__ if base.__module__.startswith("torch.") and base not in _CONTAINERS),
         None,
     )
     if torchs is None or not issubclass(torchs, nn.Module):
         return
-    name, labels = _searched(slots, searchable)
-    what = f"{where(path)} ({layer.__name__}) has a searchable '{name}' (label {labels})"
     if layer is torchs:
         msg = (
             f"{what}, but {layer.__name__} has no elastic version. Fix it before the search, "
             "give it a constant size, "
-            f"register one with @retia.elastic(nn.{layer.__name__}), or use a multi-trial strategy."
+            f"register one with @retia.supernet.elastic(nn.{layer.__name__}), or use a multi-trial strategy."
         )
     else:
         msg = (
             f"{what}. {layer.__name__} derives from {torchs.__name__} and may compute something else, "
-            "so it is not replaced unasked. "
-            f"{_as_torchs(layer, torchs)} register how it is elastic with @retia.elastic({layer.__name__}), "
+            "so it has no elastic version. "
+            f"{_as_torchs(layer, torchs)} register how it is elastic with "
+            f"@retia.supernet.elastic({layer.__name__}), "
             "give it a constant size, or use a multi-trial strategy."
         )
     raise SupernetError(msg)
@@ -185,40 +177,38 @@ def _as_torchs(layer: type[nn.Module], torchs: type[nn.Module]) -> str:
     behaviour = behaviour_of(torchs)
     if behaviour is None:
         return "To search it,"
-    register = f"retia.elastic({layer.__name__})(retia.supernet.{behaviour.__name__})"
+    register = f"retia.supernet.elastic({layer.__name__})(retia.supernet.{behaviour.__name__})"
     return (
         f"If it reads its tensors as {torchs.__name__} does, write {register} before the search. Otherwise,"
     )
 
 
 def where(path: str) -> str:
-    """Return a module's path as a sentence has it; that of the whole model is empty."""
+    """Return a module's path as the subject of a sentence; "" is the path of the whole model."""
     return f"'{path}'" if path else "The model itself"
 
 
 def named(path: str, module: nn.Module) -> str:
-    """Return a module's path and class, as they stand within a sentence."""
-    return f"{where(path) if path else 'the model itself'} ({type(module).__name__.removeprefix('Elastic')})"
+    """Return a module's path and class for use within a sentence."""
+    return f"{where(path) if path else 'the model itself'} ({layer_class(module).__name__})"
 
 
-def _searched(slots: list[Slot], searchable: dict[str, tuple[int, ...]]) -> tuple[str, str]:
+def _searched(slots: list[Slot], searchable: dict[str, tuple[int, ...]]) -> str:
+    """Return the predicate that a layer has a searchable attribute or tensor, with its labels."""
     if slots:
         name, labels = slots[0].name, slots[0].labels
     else:
         name, shape = next(iter(searchable.items()))
         labels = labels_of(expression_of(shape))
-    return name, ", ".join(f"'{label}'" for label in sorted(labels))
+    return f"has a searchable '{name}' (label {', '.join(map(repr, sorted(labels)))})"
 
 
 def _divisions(path: str, module: nn.Module) -> list[Division]:
     found: list[Division] = []
-    # A layer without tensors, such as a normalization without weights, is not elastic, and its sizes have to
-    # divide all the same.
+    # The sizes of a layer without tensors, such as a normalization without weights, have to divide as well.
     behaviour = type(module) if isinstance(module, Elastic) else behaviour_of(type(module))
     for divisor, dividend in behaviour.divides if behaviour is not None else ():
         terms = expression_of(getattr(module, divisor)), expression_of(getattr(module, dividend))
         if labels_of(terms):
-            found.append(
-                Division(path, type(module).__name__.removeprefix("Elastic"), divisor, dividend, *terms)
-            )
+            found.append(Division(path, layer_class(module).__name__, divisor, dividend, *terms))
     return found

@@ -16,11 +16,10 @@ _SEPARATE = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
 
 @elastic(nn.MultiheadAttention)
 class ElasticAttention(Elastic):
-    """Attention that uses the first features of the projections of queries, keys and values, split among its
-    present heads.
+    """Attention that uses the first features of the projections of queries, keys and values.
 
-    Torch keeps the three projections in one tensor where keys and values are as wide as queries, and in three
-    where they are not. If that depends on the architecture, the supernet keeps three.
+    The active heads share these features. Torch keeps the three projections in one tensor if keys and values
+    are as wide as queries, else in three. If that depends on the architecture, the supernet keeps three.
     """
 
     divides = (("num_heads", "embed_dim"),)
@@ -31,9 +30,7 @@ class ElasticAttention(Elastic):
     vdim: int
 
     def prepare(self) -> None:
-        """Keep the projections apart if keys or values may be wider or narrower than queries for some
-        architecture.
-        """
+        """Separate the projections if keys or values differ in width from queries for some architecture."""
         stacked = self._parameters[_STACKED]
         queries, keys, values = (expression_of(width) for width in (self.embed_dim, self.kdim, self.vdim))
         if stacked is None or queries == keys == values:
@@ -49,13 +46,11 @@ class ElasticAttention(Elastic):
         }
 
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """Return the shapes of the tensors, with the projections in one or in three as torch would have
-        them.
-        """
+        """Return the shapes of the tensors, with the projections in one or three tensors, as in torch."""
         if _STACKED in self.elastic_sizes:
             return self.elastic_sizes
         if not self._qkv_same_embed_dim:
-            # No larger than what there is: the self-check sees the rest.
+            # Not larger than the full tensors: verification finds the mismatch.
             return {
                 name: tuple(map(min, shape, self.full(name).shape))
                 for name, shape in self.elastic_sizes.items()
@@ -70,7 +65,7 @@ class ElasticAttention(Elastic):
         return [self.cut(name, shape)]
 
     def part(self, name: str) -> Tensor:
-        """Return the part of a tensor; during `forward`, which reads it several times, the same one."""
+        """Return the part of a tensor; the same object during `forward`, which reads it several times."""
         taken: dict[str, Tensor] | None = self.__dict__.get("_read")
         if taken is None:
             return super().part(name)
@@ -88,9 +83,7 @@ class ElasticAttention(Elastic):
 
     @property
     def _qkv_same_embed_dim(self) -> bool:
-        """Whether torch would have the projections in one tensor: what it decided once, in the
-        constructor.
-        """
+        """Whether torch would keep the projections in one tensor, which its constructor decides."""
         return self.embed_dim == self.kdim == self.vdim
 
     def __getattr__(self, name: str) -> Any:

@@ -22,8 +22,8 @@ class ElasticConvolution(Elastic):
     The weight has the shape (out, in / groups, *kernel).
 
     Attributes:
-        kernels: The sizes between which kernels are transformed, the largest first; none if the centre is
-            used as it is.
+        kernels: Sizes between which kernels are transformed, the largest first; empty if the plain centre is
+            used.
 
     Reference:
         Cai et al., Once-for-All, ICLR 2020, section 3.3 (elastic kernel size, elastic width).
@@ -37,21 +37,21 @@ class ElasticConvolution(Elastic):
     kernels: tuple[tuple[int, ...], ...] = ()
 
     def transform_kernels(self, domains: Mapping[str, Domain]) -> None:
-        """Let each smaller kernel be a learnt linear map of the centre of the next larger one, the identity
-        at first.
+        """Make each smaller kernel a learnt linear map of the centre of the next larger kernel.
 
-        A map is a matrix of the shape (k * k, k * k) for a kernel of k * k, a parameter of the supernet's
-        layer that all channels share and no subnet has.
+        `w_small = M @ centre(w_large)` for flattened kernels, with a matrix `M` of the shape (k * k, k * k)
+        for a kernel of k * k. `M` starts as the identity; it is a parameter of the supernet's layer that all
+        channels share, and no subnet has it.
 
         Args:
-            domains: The domains of the parameters, by label.
+            domains: Domains of the parameters, by label.
 
         Raises:
-            SupernetError: If of two kernels neither holds the other, as 3 x 5 and 5 x 3.
+            SupernetError: If one of two kernels does not contain the other, such as 3 x 5 and 5 x 3.
 
         Reference:
             Cai et al., Once-for-All, ICLR 2020, section 3.3 (elastic kernel size). Deviation: kernels may
-            have one to three dimensions, be oblong, and have channels in groups or not; theirs are square and
+            have one to three dimensions, be oblong, and have any number of groups; theirs are square and
             depthwise.
         """
         term = expression_of(self.kernel_size)
@@ -60,10 +60,9 @@ class ElasticConvolution(Elastic):
         for larger, smaller in pairwise(sizes):
             if any(a < b for a, b in zip(larger, smaller, strict=True)):
                 msg = (
-                    "A kernel is made from the centre of the next larger one, "
-                    f"but of {larger} and {smaller}, which the choice of {sorted(labels_of(term))} "
-                    "gives, neither holds the other. Choose kernels that do, such as 3, 5 and 7, "
-                    "or leave kernel_transform off."
+                    "kernel_transform makes a kernel from the centre of the next larger one, but the choice "
+                    f"of {sorted(labels_of(term))} gives {larger} and {smaller}, neither of which contains "
+                    "the other. Choose kernels such as 3, 5 and 7, or leave out kernel_transform."
                 )
                 raise SupernetError(msg)
             matrix = torch.eye(math.prod(smaller), dtype=weight.dtype, device=weight.device)
@@ -76,17 +75,13 @@ class ElasticConvolution(Elastic):
         return [self.cut(name, shape, (*(0 for _ in shape[:2]), *_starts(full.shape[2:], shape[2:])))]
 
     def part(self, name: str) -> Tensor:
-        """Return the part of a tensor that the present architecture uses; of the weight, its kernels
-        transformed if they are to be.
-        """
+        """Return the part of a tensor that the active architecture uses, with transformed kernels."""
         if name == "weight" and self.kernels:
             return self._transformed(self.shapes()[name])
         return super().part(name)
 
     def is_transformed(self, kernel: tuple[int, ...]) -> bool:
-        """Whether a kernel of a size is more than the centre of the full one: some matrix on the way to it is
-        no longer the identity.
-        """
+        """Return whether a matrix on the way to a kernel of a size is no longer the identity."""
         steps = [
             _name(larger, smaller)
             for larger, smaller in pairwise(self.kernels)
@@ -112,21 +107,20 @@ class ElasticConvolution(Elastic):
             centre = window(weight, (0, 0, *starts), (*shape[:2], *smaller))
             matrix = self._parameters[_name(larger, smaller)]
             assert matrix is not None
-            weight = linear(centre.flatten(2), matrix).unflatten(
-                2, smaller
-            )  # (out, in / groups, k * k), then with the kernel's own shape
+            flat = linear(centre.flatten(2), matrix)  # (out, in / groups, k * k)
+            weight = flat.unflatten(2, smaller)  # (out, in / groups, *kernel)
         return weight
 
 
 @elastic(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 class ElasticTransposedConvolution(ElasticConvolution):
-    """A transposed convolution, which differs in its weight: (in, out / groups, *kernel)."""
+    """A transposed convolution, whose weight has the shape (in, out / groups, *kernel)."""
 
     outputs = 1
 
 
 def _starts(full: Sequence[int], size: Sequence[int]) -> list[int]:
-    """Return where in a full kernel the centre of a size begins."""
+    """Return the position in a full kernel at which its centre of a size begins."""
     return [(whole - extent) // 2 for whole, extent in zip(full, size, strict=True)]
 
 

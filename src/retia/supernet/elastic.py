@@ -1,4 +1,4 @@
-"""Elastic layers: one set of tensors, of which each architecture uses a part."""
+"""Elastic layers: one set of tensors, parts of which the architectures use."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -9,31 +9,29 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Elastic", "behaviour_of", "elastic", "elastic_version", "prefix", "window"]
+__all__ = ["Elastic", "behaviour_of", "elastic", "elastic_version", "layer_class", "prefix", "window"]
 
 
 class Elastic(nn.Module):
-    """What makes a layer elastic: whoever reads its tensors, the layer's own `forward` above all, gets the
-    part in use.
+    """Base class of elastic layers: reading a tensor, as `forward` does, returns the part in use.
 
-    The full tensors stay registered as they were, so optimizers, `state_dict` and `.to` see them, and
-    gradients reach them. A subclass says how a kind of layer differs from the rule, which is that the part is
-    a tensor's first entries along each dimension; of a size that is a product, the first of each factor. It
-    may override up to three methods, and is registered with `@elastic(Layer)`.
+    The full tensors stay registered, so optimizers, `state_dict` and `.to` see them, and gradients reach
+    them. By default a part is the first entries along each dimension; for a size that is a product, the first
+    entries of each factor. A subclass may override `prepare`, `shapes` and `pieces`, and is registered with
+    `@elastic(Layer)`.
 
     Attributes:
-        elastic_sizes: The shape of each of the layer's tensors for the present architecture.
-        factors: For tensors of which a size is a product, the factors of each size for the present
-            architecture, the outermost first: ((3, 16), (8,)).
-        full_factors: The same of the full tensors.
-        masks: While sizes are mixed, what entries of a tensor are multiplied by: for each tensor pairs of a
-            dimension and a mask along it.
+        elastic_sizes: Shape of each of the layer's tensors for the active architecture.
+        factors: Factors of each size for the active architecture, the outermost first, of tensors with a size
+            that is a product: ((3, 16), (8,)).
+        full_factors: The same factors of the full tensors.
+        masks: Pairs of a dimension and a mask along it, which multiply a tensor while sizes are mixed.
         divides: Pairs of attributes, the first of which must divide the second for every architecture.
-        outputs: Which dimension of a weight its outputs lie along; None if that is true of all.
-        stacked: Whether the layer's own code says in which order the factors of its sizes are, as attention's
-            does for queries, keys and values.
-        kernel: From which dimension on a weight has the extents of a kernel, of which the centre is used;
-            None if it has none.
+        outputs: Dimension of a weight along which the outputs lie; None if all dimensions are outputs.
+        stacked: Whether the layer's own code fixes the order of the factors of its sizes, as attention does
+            for queries, keys and values.
+        kernel: First dimension of a weight that is an extent of a kernel, whose centre is used; None if the
+            layer has no kernel.
     """
 
     elastic_sizes: dict[str, tuple[int, ...]]
@@ -46,25 +44,27 @@ class Elastic(nn.Module):
     kernel: ClassVar[int | None] = None
 
     def prepare(self) -> None:
-        """Rearrange the full tensors once, after the layer has been constructed with symbolic attributes."""
+        """Rearrange the full tensors, once, after construction with symbolic attributes."""
 
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """Return the shape of every tensor that the layer has when it is built alone, given its present
-        attributes.
-        """
+        """Return the shape of each tensor that the layer has when it is built alone with its attributes."""
         return self.elastic_sizes
 
     def pieces(self, name: str, shape: tuple[int, ...]) -> Sequence[Tensor]:
-        """Return views of the full tensors which, concatenated along the first dimension, are the part of
-        tensor `name`.
+        """Return views of full tensors that are the part of a tensor when concatenated along dimension 0.
 
-        A view may have a dimension of the part in several, one for each factor, as `cut` returns it.
+        A view may have a dimension for each factor of a size, as `cut` returns it.
+
+        Args:
+            name: Name of the tensor.
+            shape: Shape of the part.
         """
         return [self.cut(name, shape)]
 
     def cut(self, name: str, shape: Sequence[int], starts: Sequence[int] | None = None) -> Tensor:
-        """Return a view of a full tensor that has `shape` entries from `starts` on; of a dimension with
-        factors, the first of each, in dimensions of their own.
+        """Return a view of `shape` entries of a full tensor from `starts` on.
+
+        A dimension with factors becomes several, and has the first entries of each factor.
         """
         full = self.full(name)
         starts = (0,) * len(shape) if starts is None else starts
@@ -86,7 +86,7 @@ class Elastic(nn.Module):
         return self._tensors(name)[name]  # pyright: ignore[reportReturnType]  # no tensor of an elastic layer is None
 
     def part(self, name: str) -> Tensor:
-        """Return the part of a tensor that the present architecture uses."""
+        """Return the part of a tensor that the active architecture uses."""
         if name in (taken := self.__dict__.get("_taken", ())):
             return taken[name]
         shape = self.shapes()[name]
@@ -99,17 +99,15 @@ class Elastic(nn.Module):
 
     @torch.no_grad()
     def write(self, name: str, values: Tensor) -> None:
-        """Copy values into the part of a tensor that the present architecture uses."""
+        """Copy values into the part of a tensor that the active architecture uses."""
         pieces = self.pieces(name, self.shapes()[name])
         rows = [piece.numel() // max(1, math.prod(values.shape[1:])) for piece in pieces]
         for piece, own in zip(pieces, values.split(rows) if len(pieces) > 1 else [values], strict=True):
             piece.copy_(own.reshape(piece.shape))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the layer; the parts of buffers that are not views, which it may change, are written back."""
-        buffers = (
-            [name for name in self.factors if self._buffers.get(name) is not None] if self.factors else ()
-        )
+        """Run the layer, and write parts of buffers back that are copies, for it may have changed them."""
+        buffers = [name for name in self.factors if self._buffers.get(name) is not None]
         if not buffers:
             return super().__call__(*args, **kwargs)
         taken = self.__dict__["_taken"] = {name: self.part(name) for name in buffers}
@@ -133,8 +131,8 @@ class Elastic(nn.Module):
         return super().__getattr__(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # A forward that assigns to a buffer, as in a moving average, means the part; load_state_dict(...,
-        # assign=True) the full one.
+        # A forward that assigns to a buffer, as for a moving average, assigns the part;
+        # load_state_dict(..., assign=True) assigns the full buffer.
         full = (
             self._buffers.get(name)
             if isinstance(value, Tensor) and name in self.__dict__.get("elastic_sizes", ())
@@ -159,11 +157,11 @@ class Elastic(nn.Module):
 L = TypeVar("L", bound=type[Elastic])
 
 _BEHAVIOURS: dict[type[nn.Module], type[Elastic]] = {}
-"""How each kind of layer is elastic: filled by `elastic`, where the classes are defined."""
+"""The elastic behaviour of each class of layers, filled by `elastic` where the behaviours are defined."""
 
 
 def elastic(*layers: type[nn.Module]) -> Callable[[L], L]:
-    """Register how layers of a class, and of exactly this class, are elastic.
+    """Register a class as the elastic behaviour of layers, whose subclasses are not included.
 
     >>> class Scale(nn.Module):
     ...     def __init__(self, channels):
@@ -175,7 +173,7 @@ def elastic(*layers: type[nn.Module]) -> Callable[[L], L]:
     ...         return [self.full(name)[-shape[0] :]]
 
     Raises:
-        TypeError: If what is registered is no subclass of `Elastic`, or a layer is no class of modules.
+        TypeError: If the class is not a subclass of `Elastic`, or a layer is not a class of modules.
     """
     for layer in layers:
         if not (isinstance(layer, type) and issubclass(layer, nn.Module)):
@@ -194,18 +192,23 @@ def elastic(*layers: type[nn.Module]) -> Callable[[L], L]:
 
 
 def behaviour_of(layer: type[nn.Module]) -> type[Elastic] | None:
-    """Return how layers of exactly this class are elastic, if that is known."""
+    """Return the elastic behaviour of layers of exactly this class; None if it is not registered."""
     return _BEHAVIOURS.get(layer)
 
 
 @cache
 def elastic_version(behaviour: type[Elastic], layer: type[nn.Module]) -> type[Elastic]:
-    """Return the class of a layer's elastic version, which is a subclass of the layer's own."""
+    """Return the class of a layer's elastic version, a subclass of the layer's class."""
     return type(
         f"Elastic{layer.__name__}",
         (behaviour, layer),
         {"__module__": behaviour.__module__, "__doc__": layer.__doc__},
     )
+
+
+def layer_class(value: Any) -> type:
+    """Return the class of an object; for an elastic layer, the class of the layer itself."""
+    return type(value).__bases__[1] if isinstance(value, Elastic) else type(value)
 
 
 def prefix(tensor: Tensor, shape: Sequence[int]) -> Tensor:
@@ -219,7 +222,7 @@ def prefix(tensor: Tensor, shape: Sequence[int]) -> Tensor:
 
 
 def window(tensor: Tensor, starts: Sequence[int], shape: Sequence[int]) -> Tensor:
-    """Return a view of `shape` entries of a tensor, from an entry in each dimension on.
+    """Return a view of `shape` entries of a tensor, from the entry `starts` on.
 
     >>> window(torch.arange(9).view(3, 3), (1, 0), (2, 2))
     tensor([[3, 4],
@@ -230,7 +233,7 @@ def window(tensor: Tensor, starts: Sequence[int], shape: Sequence[int]) -> Tenso
         return tensor
     if len(cut) == 1:
         return tensor.narrow(cut[0], starts[cut[0]], shape[cut[0]])
-    # One view for all dimensions: the gradient is put into its place once, not once for each dimension.
+    # With one view for all dimensions, the backward pass writes the gradient once, not once a dimension.
     strides = tensor.stride()
     offset = tensor.storage_offset() + sum(
         start * stride for start, stride in zip(starts, strides, strict=True)
@@ -239,7 +242,7 @@ def window(tensor: Tensor, starts: Sequence[int], shape: Sequence[int]) -> Tenso
 
 
 def _joined(view: Tensor, shape: Sequence[int]) -> Tensor:
-    """Return a view whose dimensions may be divided by factors in the dimensions of the part."""
+    """Return a view, whose dimensions may be divided by factors, in the shape of the part."""
     return view if view.ndim == len(shape) else view.reshape(tuple(shape))
 
 

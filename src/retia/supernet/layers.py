@@ -1,4 +1,4 @@
-"""How torch's own layers are elastic, where it is by their first entries or by a crop."""
+"""Elastic versions of torch's layers that use the first entries of their tensors."""
 
 from torch import nn
 
@@ -22,8 +22,7 @@ from retia.supernet.elastic import Elastic, elastic
     nn.PReLU,
 )
 class ElasticPrefix(Elastic):
-    """A layer of which an architecture uses the first channels, features or rows: channels are shared between
-    widths.
+    """A layer that uses its first channels, features or rows, which all widths share.
 
     Reference:
         Yu et al., Slimmable Neural Networks, ICLR 2019, section 3.
@@ -34,17 +33,17 @@ class ElasticPrefix(Elastic):
 
 @elastic(nn.Embedding, nn.EmbeddingBag)
 class ElasticEmbedding(Elastic):
-    """A table of which an architecture uses the first rows and features."""
+    """A table that uses its first rows and features."""
 
     outputs = 1
 
     sparse: bool
 
     def prepare(self) -> None:
-        """Refuse gradients that only a whole table can have.
+        """Reject sparse gradients, which only a whole table can have.
 
         Raises:
-            SupernetError: If gradients are sparse.
+            SupernetError: If `sparse` is True.
         """
         if self.sparse:
             msg = (
@@ -56,7 +55,7 @@ class ElasticEmbedding(Elastic):
 
 @elastic(nn.ParameterList, nn.ParameterDict)
 class ElasticParameters(Elastic):
-    """Plain parameters, each of which an architecture uses by its first entries."""
+    """Plain parameters that use their first entries."""
 
 
 @elastic(nn.GroupNorm)

@@ -1,4 +1,4 @@
-"""The weights of a model built alone, in the part of the supernet that its architecture uses."""
+"""Weights of a model built alone, loaded into the part of a supernet that its architecture uses."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,20 +21,21 @@ def load_pretrained(
     model: nn.Module | Mapping[str, Tensor],
     architecture: Mapping[str, Value] | None = None,
 ) -> None:
-    """Fill the part of a supernet that an architecture uses with the weights of its model.
+    """Load the weights of an architecture's model into the part of a supernet that the architecture uses.
 
-    Everything else stays as it is. Once-for-all starts so: the largest model is trained alone, and the
-    smaller ones inherit from it.
+    All other weights keep their values. Once-for-all begins with this step: the largest model is trained
+    alone, and the smaller ones inherit its weights.
 
     Args:
-        supernet: The supernet.
-        model: A model of one of its architectures, or its `state_dict`.
-        architecture: Which one; the activated one if not given. Which one is activated stays as it was.
+        supernet: Supernet that is changed.
+        model: Model of one of its architectures, or its `state_dict`.
+        architecture: Architecture of the model. Default None: the activated one. The activated architecture
+            does not change.
 
     Raises:
         SupernetError: If the names or shapes are not those of the architecture, or a kernel is computed from
             a larger one by trained matrices.
-        ArchitectureError: If the architecture is not one of the space.
+        ArchitectureError: If `architecture` is not in the space.
 
     Reference:
         Cai et al., Once-for-All: Train One Network and Specialize it for Efficient Deployment, ICLR 2020,
@@ -53,7 +54,7 @@ def load_pretrained(
                 msg = (
                     f"'{name}' is computed from a larger kernel by matrices that have been trained "
                     "(kernel_transform), so it can't be set by itself. "
-                    f"Load the weights before training, or those of an architecture with the largest kernels."
+                    "Load the weights before training, or those of an architecture with the largest kernels."
                 )
                 raise SupernetError(msg)
         for name, use in parts.items():

@@ -1,4 +1,4 @@
-"""Batch-norm statistics of a subnet, taken anew before it is judged."""
+"""Recalibration of batch-norm statistics before a subnet is evaluated."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -20,20 +20,17 @@ def recalibrate(
 ) -> None:
     """Replace the running statistics of normalization layers by those of some batches.
 
-    While a supernet is trained, its statistics mix those of all architectures, and are those of none. Before
-    an architecture is judged, they have to be its own. The weights stay as they are, and every module its
-    mode.
+    During training, the statistics of a supernet average over all architectures. Before an architecture is
+    evaluated, they have to be computed for it alone. Weights and modes do not change.
 
     Args:
-        model: A supernet, of which the activated architecture is meant, and what it does not use keeps its
-            statistics; or any model.
-        batches: Batches of training data: inputs alone, pairs (inputs, targets), or mappings. They are moved
-            to the model's device. The statistics are the average over the batches, each of which counts
-            alike.
+        model: Supernet, in which only statistics that the activated architecture uses change; or any model.
+        batches: Batches of training data: inputs, pairs (inputs, targets), or mappings. They are moved to the
+            model's device. The statistics are the unweighted average over the batches.
         forward: Function `(model, batch) -> outputs`. Default: the model called with the batch's inputs.
 
     Raises:
-        SupernetError: If there is no batch.
+        SupernetError: If `batches` is empty.
 
     Reference:
         Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, ECCV 2020, section
@@ -70,7 +67,7 @@ def recalibrate(
             module.training = mode
     if not seen:
         msg = (
-            "recalibrate(...) needs at least one batch to take statistics from, got none. "
-            "Has the iterator been used up?"
+            "recalibrate(...) needs at least one batch to compute statistics, got 0. "
+            "Give batches, and a new iterator if it was used before."
         )
         raise SupernetError(msg)

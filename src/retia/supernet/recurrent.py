@@ -21,8 +21,7 @@ class ElasticCell(Elastic):
 
 @elastic(nn.LSTM, nn.GRU, nn.RNN)
 class ElasticRecurrent(Elastic):
-    """A recurrent layer that uses the first hidden units of each gate, the first of its stacked layers, and
-    one direction or both.
+    """A recurrent layer that uses the first units of each gate, the first layers, and one or both directions.
 
     A layer above a bidirectional one uses the first columns of its weight for the outputs of both directions,
     one after the other.
@@ -39,7 +38,7 @@ class ElasticRecurrent(Elastic):
     bidirectional: bool
 
     def prepare(self) -> None:
-        """Forget the lists that torch keeps beside the parameters, of what the largest architecture has."""
+        """Delete the lists of all parameters that torch keeps, which the properties below replace."""
         for name in ("_flat_weights", "_flat_weights_names", "_all_weights"):
             del self.__dict__[name]
         self._flat_weight_refs: list[Any] = []
@@ -47,8 +46,8 @@ class ElasticRecurrent(Elastic):
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
         """Return the shapes of the tensors of the layers and directions in use, in torch's order."""
         gates, directions = _GATES[self.mode] * self.hidden_size, 2 if self.bidirectional else 1
-        # No larger than what there is, which is too little where 0 is one of the sizes of the projection: the
-        # self-check sees that.
+        # Not larger than the full tensor, which is too small if a size of the projection is 0: verification
+        # finds the mismatch.
         outputs = min(self.proj_size or self.hidden_size, self.full("weight_hh_l0").shape[1])
         shapes: dict[str, tuple[int, ...]] = {}
         for layer in range(self.num_layers):
@@ -66,7 +65,7 @@ class ElasticRecurrent(Elastic):
         return {name: shape for name, shape in shapes.items() if name in self._parameters}
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the layer's own `forward`; the list of weights, which it reads several times, is made once."""
+        """Run the layer's own `forward`, with one list of weights, which it reads several times."""
         self.__dict__["_read"] = self._flat_weights
         try:
             return super().forward(*args, **kwargs)
@@ -74,17 +73,17 @@ class ElasticRecurrent(Elastic):
             self.__dict__.pop("_read", None)
 
     def flatten_parameters(self) -> None:
-        """Do nothing: the parts do not lie in memory one after the other."""
+        """Do nothing, for the parts are not contiguous in memory."""
 
     @property
     def _flat_weights(self) -> list[Tensor]:
-        """The parts of all weights in torch's order, which torch's `forward` passes on."""
+        """The parts of all weights in torch's order, which torch's `forward` reads."""
         taken: list[Tensor] | None = self.__dict__.get("_read")
         return [self.part(name) for name in self.shapes()] if taken is None else taken
 
     @_flat_weights.setter
     def _flat_weights(self, weights: list[Tensor]) -> None:
-        """Ignore what torch keeps in step with the parameters."""
+        """Ignore the list that torch sets."""
 
     @property
     def _flat_weights_names(self) -> list[str]:
@@ -92,7 +91,7 @@ class ElasticRecurrent(Elastic):
 
     @_flat_weights_names.setter
     def _flat_weights_names(self, names: list[str]) -> None:
-        """Ignore what torch keeps in step with the parameters."""
+        """Ignore the list that torch sets."""
 
     @property
     def _all_weights(self) -> list[list[str]]:
@@ -101,7 +100,7 @@ class ElasticRecurrent(Elastic):
         return [names[i : i + each] for i in range(0, len(names), each)]
 
     def _update_flat_weights(self) -> None:
-        """Do nothing: the list is made anew for every `forward`."""
+        """Do nothing, for every `forward` makes a new list."""
 
     def __getattr__(self, name: str) -> Any:
         if name in self.__dict__.get("elastic_sizes", ()) and name not in self.shapes():

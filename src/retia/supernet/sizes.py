@@ -1,4 +1,4 @@
-"""The symbolic sizes of tensors, taken down where the tensors are made."""
+"""The symbolic sizes of tensors, recorded where the tensors are made."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,20 +24,19 @@ _BY_SIZE: frozenset[Callable[..., Any]] = frozenset(
         Tensor.new_ones,
     ]
 )
-"""What makes a tensor of a size, given as one argument or as several."""
+"""Functions that make a tensor of a size, given as one argument or as several."""
 _WITH_VALUE: frozenset[Callable[..., Any]] = frozenset([torch.full, Tensor.new_full])
-"""What makes a tensor of a size, its first argument, filled with a value."""
+"""Functions that make a tensor of a size, their first argument, filled with a value."""
 
 
 class RecordedSizes(TorchFunctionMode):
-    """Notes, while a constructor runs, which tensors are made with symbolic sizes, and makes them as large as
-    any architecture needs.
+    """Mode that records symbolic sizes of tensors, and makes each as large as any architecture needs.
 
-    A size such as `64 // groups` is largest where the choice is smallest, so the tensor is not always the one
-    that the greatest values would give. A tensor computed from one of these, of the same shape, follows it.
+    A size such as `64 // groups` is largest for the smallest choice, so it is not always the size at the
+    greatest values. A tensor that is computed from a recorded one and has its shape gets its sizes.
 
     Args:
-        domains: The domains of the parameters, by label.
+        domains: Domains of the parameters, by label.
     """
 
     def __init__(self, domains: Mapping[str, Domain]) -> None:
@@ -70,18 +69,16 @@ class RecordedSizes(TorchFunctionMode):
         return result
 
     def of(self, tensor: Tensor) -> tuple[int, ...] | None:
-        """Return the symbolic sizes of a tensor, or of one that shares its memory; None if none are known."""
+        """Return the symbolic sizes of a tensor or of one that shares its memory; None if not recorded."""
         noted = self._noted.get(_address(tensor))
         if noted is None:
             return None
         made, sizes = noted
         if made.shape == tensor.shape:
             return sizes
-        # The same but for dimensions of size 1, as unsqueeze makes them.
+        # The shapes may differ by dimensions of size 1, as unsqueeze makes them.
         kept = [size for size, extent in zip(sizes, made.shape, strict=True) if extent != 1]
-        if [extent for extent in made.shape if extent != 1] != [
-            extent for extent in tensor.shape if extent != 1
-        ]:
+        if [e for e in made.shape if e != 1] != [e for e in tensor.shape if e != 1]:
             return None
         remaining = iter(kept)
         return tuple(1 if extent == 1 else next(remaining) for extent in tensor.shape)
@@ -104,7 +101,7 @@ class RecordedSizes(TorchFunctionMode):
         return tensor
 
     def _count(self, end: int, step: int, kwargs: dict[str, Any]) -> Tensor:
-        """Count from 0 as far as any architecture does: one that counts less far has the beginning of it."""
+        """Count from 0 to the largest end of any architecture; smaller ranges are the first entries."""
         size = -(-end // step)
         rest = {name: value for name, value in kwargs.items() if name not in ("start", "end", "step")}
         tensor = torch.arange(0, self._extent(size) * step, step, **rest)
@@ -112,9 +109,7 @@ class RecordedSizes(TorchFunctionMode):
         return tensor
 
     def _extent(self, size: int) -> int:
-        """Return the largest that a size can be; the greatest values' own where a real interval has too many
-        to look through.
-        """
+        """Return the largest value of a size; its value at the greatest choices for intervals."""
         if not symbolic(size):
             return size
         expression = expression_of(size)
@@ -123,12 +118,12 @@ class RecordedSizes(TorchFunctionMode):
         return max(possible_values(expression, self._domains))
 
     def _note(self, tensor: Tensor, sizes: tuple[int, ...]) -> None:
-        # The tensor is kept, so that its address stays its own.
+        # The tensor is kept alive, so that its address is not reused.
         self._noted[_address(tensor)] = (tensor, sizes)
 
 
 def _bounds(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return the start, end and step that an `arange` is called with."""
+    """Return the start, end and step of a call of `torch.arange`."""
     names = ("end",) if len(args) == 1 else ("start", "end", "step")
     return {"start": 0, "end": None, "step": 1, **dict(zip(names, args, strict=False)), **kwargs}
 

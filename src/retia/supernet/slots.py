@@ -1,4 +1,4 @@
-"""Slots: the attributes of a model that hold symbolic values, and that an architecture fills."""
+"""Slots: attributes of a model with symbolic values, which an architecture's values replace."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from retia.space import Value, computable, evaluate, expression_of, labels_of, s
 __all__ = ["DEPTH", "Slot", "Slots", "attributes_of", "captured", "find_slots", "members_of", "objects_in"]
 
 _TORCHS_OWN = frozenset(vars(nn.Module())) - {"_forward_hooks", "_forward_pre_hooks"}
-"""The attributes that every module has for its parameters and children; hooks may hold choices."""
+"""The attributes of every module for its parameters and children. Hooks may hold choices."""
 _INERT = frozenset({int, bool, str, float, type(None), torch.dtype, torch.device})
-"""The classes of most attributes, which hold nothing."""
+"""The classes of most attributes, which hold no choice."""
 _NOT_PLAIN = (nn.Module, Tensor, type, ModuleType, FunctionType, MethodType, partial, Enum, int, float, str)
 DEPTH = 3
-"""How deep objects in objects are looked into."""
+"""Depth to which objects in objects are searched."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,9 +30,9 @@ class Slot:
 
     Attributes:
         owner: The module or object.
-        name: The attribute.
-        term: What its value is computed from: an expression, or a tuple, list or dict of some.
-        path: The module's path in the model.
+        name: Name of the attribute.
+        term: Term of its value: an expression, or a tuple, list or dict with expressions.
+        path: Path of the module in the model.
     """
 
     owner: Any
@@ -42,19 +42,19 @@ class Slot:
 
     @property
     def labels(self) -> frozenset[str]:
-        """The parameters that it depends on."""
+        """The parameters that the value depends on."""
         return labels_of(self.term)
 
 
 class Slots:
-    """The slots of a model, grouped by what they are computed from: each term is evaluated once."""
+    """The slots of a model, grouped by their terms, so that each term is evaluated once."""
 
     def __init__(self, slots: list[Slot]) -> None:
         self.all = slots
         self._groups: list[tuple[Any, frozenset[str], list[Slot]]] = []
         groups: dict[str, list[list[Slot]]] = {}
         for slot in slots:
-            # Terms that are equal print alike; those that print alike need not be equal.
+            # Equal terms have equal text; terms with equal text may differ.
             alike = groups.setdefault(str(slot.term), [])
             same = next((group for group in alike if group[0].term == slot.term), None)
             if same is None:
@@ -70,9 +70,7 @@ class Slots:
         return frozenset[str]().union(*(labels for _, labels, _ in self._groups))
 
     def fill(self, values: Mapping[str, Value]) -> None:
-        """Write into each slot what it is for an architecture; one that needs a parameter which is not active
-        stays as it is.
-        """
+        """Write the values for an architecture; a slot that needs an inactive parameter keeps its value."""
         for term, labels, slots in self._groups:
             if labels <= values.keys() or computable(term, values):
                 value = evaluate(term, values)
@@ -84,8 +82,8 @@ def find_slots(model: nn.Module) -> list[Slot]:
     """Return the slots of all modules of a model.
 
     Raises:
-        SupernetError: If a symbolic value is where it can't be set: captured by a function in an attribute or
-            by a method, or in a class.
+        SupernetError: If a symbolic value can't be set, because a function or method has captured it, a class
+            holds it, or a module that holds it is not registered.
     """
     seen: set[int] = set()
     registered = {id(module) for module in model.modules()}
@@ -101,8 +99,8 @@ def find_slots(model: nn.Module) -> list[Slot]:
 
 
 def _set(owner: Any, name: str, value: Any) -> None:
-    # Past __setattr__, which looks for parameters and modules, or refuses: a slot is neither a parameter nor
-    # a module.
+    # This bypasses __setattr__, which searches for parameters and modules, or rejects changes of frozen
+    # objects; a slot is neither a parameter nor a module.
     if name in getattr(owner, "__dict__", ()):
         vars(owner)[name] = value
     else:
@@ -110,17 +108,16 @@ def _set(owner: Any, name: str, value: Any) -> None:
 
 
 def attributes_of(value: Any) -> Mapping[str, Any]:
-    """Return the attributes of an object's own, also of one with `__slots__`."""
+    """Return the attributes of an object, without those of its class; `__slots__` are included."""
     names = [name for kind in type(value).__mro__ for name in _names_of_slots(kind) if name != "__dict__"]
     own = getattr(value, "__dict__", {})
     return {**{name: getattr(value, name) for name in names if hasattr(value, name)}, **own} if names else own
 
 
 def members_of(kind: type) -> dict[str, Any]:
-    """Return the methods and attributes of a class that was made within a function, whose methods may have
-    captured what is there.
+    """Return the methods and attributes of a class that was defined in a function, and may capture variables.
 
-    Its `__init__` is left out, which has what it captures from where the choices are made.
+    `__init__` is left out, for it runs where the choices are made.
     """
     found: dict[str, Any] = {}
     for base in reversed(kind.__mro__):
@@ -135,9 +132,9 @@ def members_of(kind: type) -> dict[str, Any]:
 
 
 def objects_in(value: Any) -> Iterator[Any]:
-    """Yield the plain objects in a value, which have attributes and are no modules, tensors or functions.
+    """Yield the objects with attributes in a value that are not modules, tensors or functions.
 
-    They are the value itself, what tuples, lists and dicts hold, and what functions have captured.
+    They are the value itself, items of tuples, lists and dicts, and objects that functions have captured.
     """
     for item in _items(value):
         if isinstance(item, FunctionType | partial | MethodType):
@@ -147,9 +144,7 @@ def objects_in(value: Any) -> Iterator[Any]:
 
 
 def captured(function: Any) -> list[Any]:
-    """Return what a function has captured: in its closure, as defaults, or as the arguments of a partial
-    call.
-    """
+    """Return the values in a function's closure and defaults, or the arguments of a partial function."""
     if isinstance(function, partial):
         return [*function.args, *function.keywords.values()]
     code = getattr(function, "__func__", function)
@@ -158,9 +153,7 @@ def captured(function: Any) -> list[Any]:
 
 
 def _captured_along(function: Any) -> Iterator[Any]:
-    """Yield what a function has captured, and what the functions among that have, each once; functions
-    themselves are left out.
-    """
+    """Yield the values, other than functions, that a function and the functions it captured have captured."""
     waiting, seen = [function], {id(function)}
     while waiting:
         for value in captured(waiting.pop()):
@@ -172,7 +165,7 @@ def _captured_along(function: Any) -> Iterator[Any]:
 
 
 def _items(value: Any) -> Iterator[Any]:
-    """Yield a value, or what is in it if it is a tuple, list or dict."""
+    """Yield a value, or the items of a tuple, list or dict."""
     if isinstance(value, tuple | list | dict):
         for item in value.values() if isinstance(value, dict) else value:  # pyright: ignore[reportUnknownVariableType]
             yield from _items(item)
@@ -231,29 +224,21 @@ def _slots_of_class(kind: type, path: str, seen: set[int]) -> Iterator[Slot]:
 
 
 def _refuse_unregistered(module: nn.Module, path: str, registered: set[int]) -> None:
-    """Refuse a module that holds choices and is in a plain list or dict, where PyTorch does not look for
-    it.
-    """
+    """Reject a module with choices in a plain list or dict, where PyTorch does not find it."""
     for name, value in attributes_of(module).items():
-        if isinstance(value, tuple | list | dict) and name not in _TORCHS_OWN:
-            for item in _items(value):
-                if isinstance(item, nn.Module) and id(item) not in registered:
-                    labels = sorted(
-                        {
-                            label
-                            for one in item.modules()
-                            for value in attributes_of(one).values()
-                            for label in labels_of(expression_of(value))
-                        }
-                    )
-                    if labels:
-                        msg = (
-                            f"'{f'{path}.{name}'.lstrip('.')}' holds a {type(item).__name__} with the "
-                            f"choice of {labels} in a plain {type(value).__name__}, "
-                            "where neither PyTorch nor a supernet finds it. Use nn.ModuleList or "
-                            "nn.ModuleDict."
-                        )
-                        raise SupernetError(msg)
+        if not isinstance(value, tuple | list | dict) or name in _TORCHS_OWN:
+            continue
+        for item in _items(value):
+            if not isinstance(item, nn.Module) or id(item) in registered:
+                continue
+            attributes = [list(attributes_of(one).values()) for one in item.modules()]
+            if labels := sorted(labels_of(expression_of(attributes))):
+                msg = (
+                    f"'{f'{path}.{name}'.lstrip('.')}' holds a {type(item).__name__} with the "
+                    f"choice of {labels} in a plain {type(value).__name__}, "
+                    "where neither PyTorch nor a supernet finds it. Use nn.ModuleList or nn.ModuleDict."
+                )
+                raise SupernetError(msg)
 
 
 def _refuse_captured(function: Any, where: str) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -11,50 +10,47 @@ from torch import Tensor, nn
 from retia.errors import SupernetError
 from retia.nn import Mixture, ModelSpace, WeightedSum, uncollected
 from retia.space import Architecture, Value
-from retia.supernet.agreement import check_agreement
 from retia.supernet.assembly import assemble
-from retia.supernet.constants import check_constants
+from retia.supernet.check import compare_constants, compare_outputs, compare_structure, starting_architecture
 from retia.supernet.mixing import Mixing
-from retia.supernet.self_check import check_supernet
-from retia.supernet.trying import starting_architecture
 from retia.supernet.usage import Use, refuse_mismatch, tensors_in_use
 
 __all__ = ["Supernet"]
 
 
 class Supernet(nn.Module):
-    """All architectures of a model space in one module, which share their weights.
+    """All architectures of a model space in one module, with shared weights.
 
-    It is made by the constructor that `build` calls, and computes, for the architecture that is activated,
-    what the model built alone computes with the weights that `extract` gives. It checks itself for that, for
-    the most part before it allocates anything.
+    For the activated architecture, the supernet computes what the model that `build` returns computes with
+    the weights that `extract` returns. The constructor verifies this for some architectures, mostly before it
+    allocates memory.
 
     Args:
-        space: The space of the models.
-        example: What `forward` is called with: a tensor, a tuple of arguments, or a mapping of keyword
-            arguments. With it the check also runs the supernet and the models, on the `meta` device, and
-            compares what they return; a few of them with numbers too.
-        device: Where the weights are made.
-        seed: Seeds them, and leaves torch's generator as it was; None draws from it, as torch does.
-        kernel_transform: Whether a smaller kernel is the centre of the larger one after a learnt linear map,
-            the identity at first, instead of the centre itself. Its matrices belong to the supernet alone.
+        space: Space of the models.
+        example: Arguments of `forward`: a tensor, a tuple of arguments, or a mapping of keyword arguments.
+            With it, verification also runs the supernet and the models on the `meta` device, and a few of
+            them on `device`, and compares what they return. Default None: verification runs nothing.
+        device: Device of the weights. Default None: torch's default device.
+        seed: Seed of the weights, which leaves torch's generator unchanged. Default None: the weights are
+            drawn from torch's generator.
+        kernel_transform: Whether a smaller kernel is a learnt linear map of the centre of the larger one,
+            initially the identity, instead of the centre. Only the supernet has the matrices. Default False.
 
     Attributes:
         space: The space.
-        model: The module with the weights of all architectures.
-        architecture: The one that is activated; at first the default.
+        model: Module with the weights of all architectures.
+        architecture: The activated architecture, initially the default.
 
     Raises:
-        SupernetError: If some architecture would not compute what its model built alone does: a layer without
-            an elastic version, a choice that the model's own code hides, sizes that do not divide. The
-            message names the module, the label and the remedy.
-        SpaceError: If the constructor fails for some architecture.
+        SupernetError: If an architecture would not compute what its model built alone computes: a layer has
+            no elastic version, the model's code hides a choice, or sizes do not divide. The message names the
+            module, the label and the remedy.
+        SpaceError: If the constructor fails for an architecture.
 
     References:
         Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, ECCV 2020, section
         3. Cai et al., Once-for-All: Train One Network and Specialize it for Efficient Deployment, ICLR 2020,
-            section 3.3, for
-        elastic depth, width and kernels, and the kernel transformation.
+        section 3.3, for elastic depth, width and kernels, and the kernel transformation.
 
     >>> import retia
     >>> class Net(nn.Sequential):
@@ -81,48 +77,49 @@ class Supernet(nn.Module):
     ) -> None:
         super().__init__()
         if not isinstance(space, ModelSpace):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
-            msg = f"A supernet is made of a ModelSpace, got {space!r}. Give ModelSpace(Net)."
+            msg = f"A supernet is made from a ModelSpace, got {space!r}. Give ModelSpace(Net)."
             raise SupernetError(msg)
         self.space = space
-        checked = check_supernet(space, example, kernel_transform=kernel_transform)
-        self._surplus = checked.surplus
-        with uncollected():  # nothing that a collection could free
-            assembly = assemble(space, device, seed, kernel_transform=kernel_transform, orders=checked.orders)
-            if checked.constants:
-                check_constants(space, assembly)
+        self._mixing: Mixing | None = None
+        found = compare_structure(space, example, kernel_transform=kernel_transform)
+        self._surplus = found.surplus
+        with uncollected():  # there is nothing that a collection could free
+            assembly = assemble(space, device, seed, kernel_transform=kernel_transform, orders=found.orders)
+            if found.constants:
+                compare_constants(space, assembly)
             self.model = assembly.model
             self.slots = assembly.slots
             self.activate(starting_architecture(space))
             if example is not None:
-                check_agreement(self, example)
+                compare_outputs(self, example)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the activated architecture."""
         return self.model(*args, **kwargs)
 
     def activate(self, architecture: Mapping[str, Value]) -> None:
-        """Let the supernet compute what the architecture does, from now on.
+        """Make the supernet compute what an architecture computes.
 
         Raises:
-            ArchitectureError: If it is not one of the space.
+            ArchitectureError: If `architecture` is not in the space.
         """
         self.architecture = self.space.validate(architecture)
         self._fill()
 
     def mix(self, mixtures: Mapping[str, Mixture | Tensor]) -> None:
-        """Let choices be weighed, as differentiable search does, where activation takes one value of each.
+        """Weigh the values of choices, as in differentiable search, instead of activating one value of each.
 
         A layer choice sums its candidates, a stack (`repeat`) the outputs of its depths, an input choice its
-        inputs; a width or kernel runs at its greatest value with the weights multiplied by how likely each
-        entry is in use. `activate` ends all mixtures.
+        inputs. A width or kernel runs at its greatest value, with each entry of the weights multiplied by the
+        probability that it is in use. `activate` ends all mixtures.
 
         Args:
-            mixtures: For each label weights of its values, in the order of its domain, shape (K,); or a
-                `Mixture`, which also says how a layer choice's candidates are combined. The other choices
-                keep the values that are activated, or their defaults.
+            mixtures: Weights of each label's values in the order of its domain, shape (K,); or a `Mixture`,
+                which also combines a layer choice's candidates. The other choices keep their activated
+                values, or their defaults.
 
         Raises:
-            SupernetError: If a choice can't be weighed, or there is not one weight for each value.
+            SupernetError: If a choice can't be weighed, or its number of weights is not its number of values.
 
         References:
             Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019, section 2.2.
@@ -135,7 +132,7 @@ class Supernet(nn.Module):
             if obstacle := self.mixing.obstacle(label):
                 msg = (
                     f"'{label}' {obstacle}, so it can't be mixed. Search it by a method that samples paths, "
-                    "or give it a constant."
+                    "or replace it by a constant."
                 )
                 raise SupernetError(msg)
             given[label] = WeightedSum(mixture) if isinstance(mixture, Tensor) else mixture
@@ -143,46 +140,44 @@ class Supernet(nn.Module):
             if tuple(given[label].weights.shape) != (values,):
                 msg = (
                     f"'{label}' has {values} values and needs weights of the shape ({values},), "
-                    f"got {tuple(given[label].weights.shape)}."
+                    f"got {tuple(given[label].weights.shape)}. Give one weight for each value."
                 )
                 raise SupernetError(msg)
         self.mixing.apply(given, self.architecture.unwrapped)
 
-    @cached_property
+    @property
     def mixing(self) -> Mixing:
-        """What can be mixed, and how."""
-        domains = {
-            label: parameter.domain
-            for label, parameter in self.space.parameters.items()
-            if label in self.space.labels
-        }
-        return Mixing(self.model, self.slots, domains)
+        """The choices that can be mixed."""
+        if self._mixing is None:
+            parameters = self.space.parameters.items()
+            domains = {label: one.domain for label, one in parameters if label in self.space.labels}
+            self._mixing = Mixing(self.model, self.slots, domains)
+        return self._mixing
 
     def extract(self, architecture: Mapping[str, Value] | None = None) -> dict[str, Tensor]:
-        """Return the weights of an architecture, with the names and shapes of the `state_dict` of its model:
-        copies.
+        """Return copies of the weights of an architecture, as the `state_dict` of its model built alone.
 
         Args:
-            architecture: One of the space; the activated one if not given. Which one is activated stays as it
-                was.
+            architecture: An architecture of the space. Default None: the activated one. The activated
+                architecture does not change.
 
         Raises:
-            ArchitectureError: If it is not one of the space.
+            ArchitectureError: If `architecture` is not in the space.
         """
         with torch.no_grad(), self.activated(architecture):
             return {use.name: use.part.detach().clone() for use in self.parts()}
 
     def copy_into(self, model: nn.Module, architecture: Mapping[str, Value] | None = None) -> None:
-        """Copy the weights of an architecture into a model of it, which must have been built from it.
+        """Copy the weights of an architecture into its model.
 
         Args:
-            model: The model.
-            architecture: One of the space; the activated one if not given. Which one is activated stays as it
-                was.
+            model: Model that was built from the architecture.
+            architecture: An architecture of the space. Default None: the activated one. The activated
+                architecture does not change.
 
         Raises:
-            ArchitectureError: If it is not one of the space.
-            SupernetError: If the model is not of that architecture; nothing is copied then.
+            ArchitectureError: If `architecture` is not in the space.
+            SupernetError: If `model` has another architecture; nothing is copied then.
         """
         targets = model.state_dict()
         with torch.no_grad(), self.activated(architecture):
@@ -192,16 +187,15 @@ class Supernet(nn.Module):
                 targets[name].copy_(use.part)
 
     def subnet(self, architecture: Mapping[str, Value] | None = None) -> nn.Module:
-        """Return the plain model of an architecture with its weights: no trace of the supernet, and no memory
-        shared with it.
+        """Return the plain model of an architecture with a copy of its weights.
 
-        It is on the supernet's device, of its types, and in its mode of training or evaluation.
+        The model has the supernet's device, data types, and mode (training or evaluation).
 
         Args:
-            architecture: One of the space; the activated one if not given.
+            architecture: An architecture of the space. Default None: the activated one.
 
         Raises:
-            ArchitectureError: If it is not one of the space.
+            ArchitectureError: If `architecture` is not in the space.
         """
         chosen = self.architecture if architecture is None else self.space.validate(architecture)
         weights = self.extract(chosen)
@@ -216,23 +210,23 @@ class Supernet(nn.Module):
         return model.train(self.training)
 
     def parts(self) -> Iterator[Use]:
-        """Yield what the activated architecture uses of each tensor, by its name in the `state_dict` of its
-        model.
-        """
+        """Yield the parts of tensors that the activated architecture's `state_dict` consists of."""
         uses = (use for use in tensors_in_use(self.model) if use.persistent)
         if not self._surplus:
             return uses
-        # Modules that the model's own code makes in a plain loop, and skips in forward: only its constructor
-        # knows which.
+        # Only the constructor knows which modules of a plain loop it makes for this architecture.
         names = self.space.build(self.architecture, device=self.space.traced_on, seed=0).state_dict().keys()
         return (use for use in uses if use.name in names)
 
     @contextmanager
     def activated(self, architecture: Mapping[str, Value] | None = None) -> Generator[None]:
-        """Activate an architecture inside, and the one before afterwards; this ends mixtures.
+        """Activate an architecture inside the context, and the previous one afterwards; this ends mixtures.
+
+        Args:
+            architecture: An architecture of the space. Default None: the activated one.
 
         Raises:
-            ArchitectureError: If it is not one of the space.
+            ArchitectureError: If `architecture` is not in the space.
         """
         before = self.architecture
         self.activate(before if architecture is None else architecture)
@@ -243,10 +237,9 @@ class Supernet(nn.Module):
             self._fill()
 
     def __getstate__(self) -> dict[str, Any]:
-        # What can be mixed is found again in a copy, among modules of its own.
-        return {name: value for name, value in vars(self).items() if name != "mixing"}
+        return {**self.__dict__, "_mixing": None}  # a copy finds the choices again in its own modules
 
     def _fill(self) -> None:
-        if "mixing" in vars(self):
-            self.mixing.clear()
+        if self._mixing is not None:
+            self._mixing.clear()
         self.slots.fill(self.architecture.unwrapped)

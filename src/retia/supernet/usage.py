@@ -1,6 +1,4 @@
-"""Which modules and tensors of a supernet the present architecture uses, by their names in the model built
-alone.
-"""
+"""The modules and tensors of a supernet that are in use, by their names in the model built alone."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,13 +15,13 @@ __all__ = ["Use", "modules_in_use", "refuse_mismatch", "switches_in_use", "tenso
 
 @dataclass(frozen=True, eq=False)
 class Use:
-    """A tensor that the present architecture uses.
+    """A tensor that the active architecture uses.
 
     Attributes:
-        name: Its name in the model built alone, as in its `state_dict`.
-        module: The module that holds it.
-        tensor: Its name in the module.
-        persistent: Whether it is part of a `state_dict`.
+        name: Name of the tensor in the `state_dict` of the model built alone.
+        module: Module that holds it.
+        tensor: Name of the tensor in the module.
+        persistent: Whether a `state_dict` contains it.
     """
 
     name: str
@@ -33,19 +31,17 @@ class Use:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Its shape in the model built alone."""
+        """The shape of the tensor in the model built alone."""
         if isinstance(self.module, Elastic):
             return tuple(self.module.shapes()[self.tensor])
         return tuple(self.part.shape)
 
     @property
     def part(self) -> Tensor:
-        """The part of the full tensor that is used."""
-        return (
-            self.module.part(self.tensor)
-            if isinstance(self.module, Elastic)
-            else getattr(self.module, self.tensor)
-        )
+        """The part of the full tensor that is in use."""
+        if isinstance(self.module, Elastic):
+            return self.module.part(self.tensor)
+        return getattr(self.module, self.tensor)
 
     def write(self, values: Tensor) -> None:
         """Copy values into the part of the full tensor."""
@@ -56,9 +52,7 @@ class Use:
 
 
 def modules_in_use(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Yield the modules that the present architecture uses, each with its name in the model built alone;
-    switches themselves are left out.
-    """
+    """Yield name and module, without switches, of the modules that the active architecture uses."""
     if isinstance(module, Switch):
         for name, child in module.present():
             yield from modules_in_use(child, f"{prefix}.{name}".strip("."))
@@ -70,9 +64,7 @@ def modules_in_use(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, n
 
 
 def switches_in_use(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, Switch]]:
-    """Yield the switches among, and around, the modules that the present architecture uses, each with its
-    name in the model built alone.
-    """
+    """Yield name and module of the switches on the paths of modules that the active architecture uses."""
     children = module.present() if isinstance(module, Switch) else module._modules.items()
     if isinstance(module, Switch):
         yield prefix, module
@@ -82,45 +74,35 @@ def switches_in_use(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, 
 
 
 def tensors_in_use(module: nn.Module) -> Iterator[Use]:
-    """Yield the tensors that the present architecture uses, each with its name in the model built alone."""
+    """Yield the tensors that the active architecture uses."""
     for path, holder in modules_in_use(module):
         own = [*holder._parameters.items(), *holder._buffers.items()]
-        names = (
-            list(holder.shapes())
-            if isinstance(holder, Elastic)
-            else [name for name, tensor in own if tensor is not None]
-        )
-        for name in names:
-            yield Use(
-                f"{path}.{name}".strip("."),
-                holder,
-                name,
-                persistent=name not in holder._non_persistent_buffers_set,
-            )
+        present = [name for name, tensor in own if tensor is not None]
+        for name in holder.shapes() if isinstance(holder, Elastic) else present:
+            saved = name not in holder._non_persistent_buffers_set
+            yield Use(f"{path}.{name}".strip("."), holder, name, persistent=saved)
 
 
 def refuse_mismatch(
     parts: Mapping[str, Use], weights: Mapping[str, Tensor], architecture: Architecture
 ) -> None:
-    """Refuse tensors of other names or shapes than those that an architecture uses.
+    """Reject tensors whose names or shapes are not those that an architecture uses.
 
     Raises:
         SupernetError: If a name or a shape differs.
     """
-    shown = dict(architecture)
-    odd = next((name for name in (*parts, *weights) if (name in parts) != (name in weights)), None)
-    if odd is not None:
-        where = "is missing" if odd in parts else "is in no such model"
+    reasons = {
+        **{name: "is missing" for name in parts if name not in weights},
+        **{name: "is not in such a model" for name in weights if name not in parts},
+    }
+    reasons = reasons or {
+        name: f"has the shape {tuple(weights[name].shape)} instead of {use.shape}"
+        for name, use in parts.items()
+        if tuple(weights[name].shape) != use.shape
+    }
+    for name, reason in reasons.items():
         msg = (
-            f"These are not the weights of a model of {shown}: '{odd}' {where}. "
+            f"These are not the weights of a model of {dict(architecture)}: '{name}' {reason}. "
             "Give the architecture that the model was built from."
         )
         raise SupernetError(msg)
-    for name, use in parts.items():
-        if tuple(weights[name].shape) != use.shape:
-            msg = (
-                f"These are not the weights of a model of {shown}: '{name}' has the shape "
-                f"{tuple(weights[name].shape)} instead of {use.shape}. "
-                f"Give the architecture that the model was built from."
-            )
-            raise SupernetError(msg)

@@ -59,7 +59,8 @@ class Run:
             up again after its process has died, so that an evaluator can tell what it kept of this very
             trial.
         listener: Who hears what is reported.
-        keep_weights: Whether the weights of the model are kept, where the study decides it.
+        keep_weights: Whether to save the weights of the model; the study then removes those that it does not
+            keep.
     """
 
     space: SearchSpace

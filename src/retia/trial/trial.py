@@ -134,6 +134,28 @@ class Trial:
             self.study,
         )
 
+    def placed(self, space: SearchSpace, study: str, directory: Path) -> "Trial":
+        """Return the trial with what is not stored: its space, the id of its study, and its folder below
+        `directory`.
+        """
+        return Trial(
+            self.number,
+            self.architecture,
+            self.state,
+            self.metrics,
+            self.fidelity,
+            self.parent,
+            self.error,
+            self.started,
+            self.ended,
+            self.progress,
+            self.limits,
+            self.attempts,
+            directory / f"{self.number:05d}",
+            space,
+            study,
+        )
+
     def again(self, error: str, *, at: float) -> "Trial":
         """Return the trial as it starts again, with the attempt that ended by an error among its attempts."""
         attempt = Attempt(bounded(error), self.started, at if self.ended is None else self.ended)
@@ -161,7 +183,7 @@ class Trial:
         """Build the trial's model with its trained weights, in evaluation mode.
 
         Raises:
-            StudyError: If the study was opened without its space, the evaluator kept no weights, or the
+            StudyError: If the study was opened without its space, it kept no weights, or the
                 folder holds another study's files.
             StorageError: If the file of the weights can't be read or is damaged.
         """
@@ -172,9 +194,9 @@ class Trial:
         if path is None or not path.exists():
             msg = (
                 f"Trial {self.number} has no trained weights (looked for {path}). "
-                "A study keeps those of its Pareto front; "
-                "keep_weights='all' keeps those of all trials, and an evaluator object can with "
-                "retia.save_weights(model, run). Otherwise build() the model and train it."
+                "A study keeps those of its Pareto front, keep_weights='all' those of all trials. "
+                "An evaluator object saves them by retia.save_weights(model, run). "
+                "Otherwise build() the model and train it."
             )
             raise StudyError(msg)
         return space.load(self.architecture, path, device=device)
