@@ -14,8 +14,9 @@ from retia.evaluate.checks import check_inputs, check_names, check_weights
 from retia.evaluate.class_targets import ClassTargets
 from retia.evaluate.data import Data, as_data
 from retia.evaluate.outputs import TensorOutputs
+from retia.evaluate.recipe import Loss
 from retia.evaluate.settings import Searched
-from retia.evaluate.training import Loss, Training
+from retia.evaluate.training import Training
 from retia.nn import Batch, Nest, inputs_of, targets_of
 
 __all__ = ["Accuracy", "ClassScores", "Classification", "CrossEntropy"]

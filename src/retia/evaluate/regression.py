@@ -12,7 +12,8 @@ from retia.errors import EvaluationError
 from retia.evaluate.checks import check_inputs, check_names
 from retia.evaluate.data import Data, as_data
 from retia.evaluate.outputs import TensorOutputs
-from retia.evaluate.training import Loss, Training
+from retia.evaluate.recipe import Loss
+from retia.evaluate.training import Training
 from retia.nn import Batch, Nest, inputs_of, targets_of
 
 __all__ = ["Regression"]

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from retia.errors import EvaluationError, TrainingDiverged
 from retia.evaluate.parts import Parts, advance
-from retia.evaluate.training import Training, memory_format_of
+from retia.evaluate.recipe import Recipe, memory_format_of
 from retia.nn import Resumption
 
 __all__ = ["Trainer"]
@@ -60,7 +60,7 @@ class Trainer:
         seconds: The time that the training took, with that of the trainings that it goes on from.
     """
 
-    def __init__(self, model: nn.Module, training: Training, *, seed: int) -> None:
+    def __init__(self, model: nn.Module, training: Recipe, *, seed: int) -> None:
         layout = memory_format_of(model)
         self.model = model.to(training.place)
         if layout is torch.channels_last:
