@@ -644,7 +644,7 @@ def test_parts_that_do_not_fit_are_named_before_training():
         ),
         (
             {"label_smoothing": 0.1, "loss": squared},
-            r"'label_smoothing' is of the cross-entropy, but 'loss' is <function squared",
+            r"'label_smoothing' is a setting of the cross-entropy, but 'loss' is <function squared",
         ),
         (
             {"metrics": {"accuracy": torchmetrics.MeanMetric}},

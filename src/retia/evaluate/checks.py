@@ -38,11 +38,10 @@ _NO_INPUTS = (torch.uint8, torch.int8, torch.int16)
 
 
 def check_inputs(name: str, inputs: Nest) -> None:
-    """Check that inputs are what a model takes: floats, the indices of an embedding, or, beside others, a
-    mask.
+    """Check that the inputs of a model are floats or indices, or, beside others, a mask.
 
     Raises:
-        EvaluationError: If they are of another type, such as the bytes of an image.
+        EvaluationError: If they have another type, such as the bytes of an image.
     """
     tensors = list(tensors_of(inputs))
     for tensor in tensors:

@@ -17,7 +17,7 @@ _INTEGERS = (torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8)
 
 @dataclass(frozen=True)
 class ClassTargets:
-    """Takes class numbers out of a batch, as int64.
+    """Take the class numbers of a batch, as int64.
 
     Args:
         targets: Function `batch -> targets`.
@@ -36,7 +36,7 @@ class ClassTargets:
 
     @property
     def ignores(self) -> bool:
-        """Whether targets may not count, so that batches differ in how many do."""
+        """Whether some targets may not count."""
         return not self.multilabel
 
     def checked(self, name: str, batch: Any) -> int:

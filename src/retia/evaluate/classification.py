@@ -1,4 +1,4 @@
-"""The preset that trains a model to tell classes apart."""
+"""The preset for classification."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -45,12 +45,12 @@ def Classification(  # noqa: N802  # a preset reads like the class that it makes
 
     Targets are class numbers of any shape: one for a sample (N,), for a token (N, T), for a pixel (N, H, W).
     The scores have one dimension more, which is the second, (N, classes, ...), or the last, (N, ...,
-    classes). It supplies `accuracy` and `loss` (cross-entropy), of the epoch with the best accuracy.
+    classes). Metrics are `accuracy` and `loss` (cross-entropy), of the epoch with the best accuracy.
 
     Args:
         train: Training data, as `Training` takes it.
         valid: Validation data.
-        test: Data for measuring only.
+        test: Test data.
         label_smoothing: Label smoothing of the cross-entropy that is trained on, in [0, 1). Default 0.
         class_weights: Weight of each class in the loss; for `multilabel` the weight of each label's positive
             samples.
@@ -79,8 +79,8 @@ def Classification(  # noqa: N802  # a preset reads like the class that it makes
         raise EvaluationError(msg)
     if loss is not None and label_smoothing != 0:
         msg = (
-            f"'label_smoothing' is of the cross-entropy, but 'loss' is {loss!r}. Smooth in that function, "
-            "with label_smoothing=0."
+            f"'label_smoothing' is a setting of the cross-entropy, but 'loss' is {loss!r}. "
+            "Smooth the labels in that function, with label_smoothing=0."
         )
         raise EvaluationError(msg)
     data = {
@@ -216,9 +216,7 @@ class CrossEntropy:
         )
 
     def distilled(self, outputs: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
-        """Return the cross-entropy with the teacher's probabilities, averaged over the targets that count; no
-        gradient reaches the teacher.
-        """
+        """Return the cross-entropy with the teacher's probabilities, without a gradient of the teacher."""
         teacher = teacher.detach()
         if self.labels.multilabel:
             return binary_cross_entropy_with_logits(outputs, teacher.sigmoid())
@@ -235,7 +233,7 @@ class CrossEntropy:
 
 
 class Accuracy(Metric):
-    """The share of targets that the greatest score names, or of labels whose score has the right sign."""
+    """The share of targets with the greatest score, or of labels whose score has the right sign."""
 
     full_state_update = False
     right: Tensor
@@ -263,7 +261,7 @@ class Accuracy(Metric):
 
 @dataclass(frozen=True)
 class _Check:
-    """Checks that there is a score for each class and target."""
+    """Check that there is a score for each class and each target."""
 
     labels: ClassTargets
     classes: int

@@ -1,4 +1,4 @@
-"""The preset that trains a model to predict the next token."""
+"""The preset for language modeling."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -29,18 +29,18 @@ def LanguageModeling(  # noqa: N802  # a preset reads like the class that it mak
     derive: Callable[[Mapping[str, float]], Mapping[str, float]] | None = None,
     **settings: Any,
 ) -> Training:
-    """Return a `Training` of language models, which map tokens (B, T) to scores of the next one (B, T,
-    vocabulary).
+    """Return a `Training` of language models.
 
-    A model may return them as the attribute `logits`, as causal models of Hugging Face do. The tokens are cut
-    into windows of `context`, side by side. It supplies `loss` (cross-entropy in nats a token), `perplexity`,
-    `accuracy`, and, given `bytes_per_token`, `bits_per_byte`, of the epoch with the least loss.
+    A model maps tokens (B, T) to scores of the next token (B, T, vocabulary), which may be the attribute
+    `logits` of its output, as in causal models of Hugging Face. The tokens are cut into adjacent windows of
+    `context` tokens. Metrics are `loss` (cross-entropy in nats per token), `perplexity`, `accuracy`, and,
+    given `bytes_per_token`, `bits_per_byte`, of the epoch with the lowest loss.
 
     Args:
-        train_tokens: Tokens to train on, integers of shape (N,).
-        valid_tokens: Tokens to measure on.
+        train_tokens: Training data, integers of shape (N,).
+        valid_tokens: Validation data, integers of shape (N,).
         context: Number of tokens of a window, T.
-        test_tokens: Tokens for measuring only.
+        test_tokens: Test data, integers of shape (N,).
         bytes_per_token: Mean number of bytes of a token in the data: 1 for characters of ASCII.
         forward: Function `(model, batch) -> outputs`.
         metrics: Further torchmetrics by name, updated by scores (B, vocabulary, T) and tokens (B, T).
@@ -84,9 +84,7 @@ class _Derived:
 
 
 def _windows(name: str, tokens: Any, context: int) -> tuple[Tensor, Tensor]:
-    """Return inputs and targets, each of shape (windows, context); what is left over at the end is
-    dropped.
-    """
+    """Return inputs and targets, each (windows, context), without the remainder at the end."""
     try:
         found = torch.as_tensor(tokens)
     except (TypeError, ValueError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""What is measured of a model's outputs: a mean loss, and metrics."""
+"""The mean loss and the metrics of a model's outputs."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,7 +13,7 @@ __all__ = ["Measurement"]
 
 
 class Measurement:
-    """Collects what is measured over batches.
+    """Average the loss and update metrics over batches.
 
     Args:
         loss: Function of outputs and batch; its mean is reported as `loss`.
@@ -21,6 +21,7 @@ class Measurement:
         targets: Function `batch -> targets`.
         metrics: Metrics by name, updated by outputs and targets: an instance is cloned, a function is called.
         derive: Function that computes further metrics from these.
+        device: Device of the metrics.
 
     Attributes:
         count: Number of terms that have been averaged.
@@ -44,7 +45,7 @@ class Measurement:
         self._total = self.count = 0.0
 
     def update(self, outputs: Any, batch: Batch) -> None:
-        """Take up a model's outputs for a batch, in single precision."""
+        """Add a model's outputs for a batch, converted to single precision."""
         outputs = map_tensors(
             lambda tensor: tensor.float() if tensor.is_floating_point() else tensor, outputs
         )

@@ -33,20 +33,19 @@ def make_optimizers(
     momentum: float,
     partial: bool = False,
 ) -> tuple[Optimizer, ...]:
-    """Make the optimizers, mostly one; biases and normalization weights (of one dimension or none) are not
-    decayed.
+    """Make the optimizers of a model's weights; those of fewer than two dimensions are not decayed.
 
     Args:
-        kind: Which.
-        model: Whose weights it trains.
-        lr: The learning rate.
-        weight_decay: Of weights of two or more dimensions.
-        momentum: Of "sgd".
+        kind: Name, or function that makes the optimizers.
+        model: Model to train.
+        lr: Learning rate.
+        weight_decay: Weight decay of weights with two or more dimensions.
+        momentum: Nesterov momentum of "sgd".
         partial: Whether a step may leave weights without gradients, as in a supernet.
 
     Raises:
-        EvaluationError: If the model has nothing to train, or the function makes an optimizer whose step
-            takes a closure, such as LBFGS.
+        EvaluationError: If no parameter of the model requires a gradient, or the function makes an optimizer
+            whose step takes a closure, such as LBFGS.
     """
     weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not weights:
@@ -70,12 +69,14 @@ def make_optimizers(
     fused = all(weight.is_floating_point() and weight.device.type in ("cpu", "cuda") for weight in weights)
     if kind == "adamw":
         return (AdamW(groups, lr=lr, fused=fused),)
-    # Torch's fused step takes all momenta to be there, or none.
+    # Torch's fused step expects momenta for either all weights or no weight.
     return (SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0, fused=fused and not partial),)
 
 
 def make_schedule(kind: ScheduleLike, optimizer: Optimizer, *, steps: int, warmup: int) -> LRScheduler:
-    """Make the schedule: a linear rise over `warmup` steps, then constant, or half a cosine down to 0 at
+    """Make the learning-rate schedule of an optimizer.
+
+    The rate rises linearly over `warmup` steps. After that it is constant, or a half cosine that reaches 0 at
     `steps`.
 
     Raises:

@@ -33,8 +33,9 @@ DATA = ("train", "valid", "test")
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Recipe(ABC):
-    """The fields of `Training`, and what every consumer of them takes: the training of one model, one-shot
-    methods, proxies and recalibration.
+    """The fields of `Training`, which documents them, and the operations that all consumers share.
+
+    Consumers are the trainer of one model, one-shot methods, proxies and recalibration.
     """
 
     train: Data = field(kw_only=False)
@@ -141,8 +142,10 @@ class Recipe(ABC):
         return measurement.compute()
 
     def reward(self, model: nn.Module, batch: Batch) -> float:
-        """Return how good a model in its present mode is on a batch: the metric of `select`, or exp(-metric)
-        where less of it is better.
+        """Return the reward of a model in its present mode on a batch.
+
+        It is the metric m of `select`; if m is minimized, it is exp(-m) for m >= 0 and 1 - m otherwise. It is
+        0 if m is not finite.
         """
         name, direction = self.select
         with torch.no_grad():
@@ -163,7 +166,7 @@ class Recipe(ABC):
         """Return the loss of learning from a teacher's outputs.
 
         Raises:
-            EvaluationError: If the training does not say how.
+            EvaluationError: If `distill` is not given.
         """
         if self.distill is None:
             msg = (
@@ -174,8 +177,11 @@ class Recipe(ABC):
         return self.distill(outputs, teacher, batch)
 
     def optimizers(self, model: nn.Module, *, partial: bool = False) -> tuple[Optimizer, ...]:
-        """Make the optimizers of a model's parameters; `partial` says that a step may leave some without a
-        gradient, as in a supernet.
+        """Make the optimizers of a model's parameters.
+
+        Args:
+            model: Model to train.
+            partial: Whether a step may leave parameters without a gradient, as in a supernet.
         """
         return make_optimizers(
             cast("OptimizerLike", self.optimizer),
@@ -187,8 +193,12 @@ class Recipe(ABC):
         )
 
     def schedules(self, optimizers: Sequence[Optimizer], steps: int, *, epochs: int) -> list[LRScheduler]:
-        """Make the learning-rate schedules of optimizers for a number of steps in so many epochs; each is
-        stepped after each step.
+        """Make the learning-rate schedule of each optimizer, to be stepped after each training step.
+
+        Args:
+            optimizers: The optimizers.
+            steps: Number of training steps in all.
+            epochs: Number of epochs in which these steps are taken.
         """
         warmup = round(steps * cast("int", self.warmup_epochs) / epochs)
         return [
@@ -234,7 +244,7 @@ class Recipe(ABC):
 
     @property
     def metric_names(self) -> tuple[str, ...] | None:
-        """The names of what is measured on data; None where `judge` alone knows."""
+        """The names of the metrics of data; None if they are only known to `judge`."""
         if self.judge is not None:
             return None
         names = (*self.metrics, "loss")
@@ -262,8 +272,6 @@ class Recipe(ABC):
 
 
 def memory_format_of(model: nn.Module) -> torch.memory_format:
-    """Return the memory format in which a model's convolutions run fastest: up to half again as fast on the
-    CPU, and on tensor cores.
-    """
+    """Return channels last for a model with 2D convolutions, which run up to 1.5 times as fast in it."""
     convolves = any(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in model.modules())
     return torch.channels_last if convolves else torch.preserve_format

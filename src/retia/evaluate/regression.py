@@ -1,4 +1,4 @@
-"""The preset that trains a model to return numbers."""
+"""The preset for regression."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,14 +31,14 @@ def Regression(  # noqa: N802  # a preset reads like the class that it makes
     metrics: Mapping[str, Metric | Callable[[], Metric]] | None = None,
     **settings: Any,
 ) -> Training:
-    """Return a `Training` of models that return numbers of the shape of the targets.
+    """Return a `Training` of models whose outputs are real numbers of the shape of the targets.
 
-    It supplies `loss` (mean squared error), `mae` and `r2`, of the epoch with the least loss.
+    Metrics are `loss` (mean squared error), `mae` and `r2`, of the epoch with the lowest loss.
 
     Args:
         train: Training data, as `Training` takes it.
         valid: Validation data.
-        test: Data for measuring only.
+        test: Test data.
         loss: Function `(outputs, batch) -> Tensor` instead of the mean squared error.
         inputs: Function `batch -> inputs`.
         targets: Function `batch -> targets`, real numbers.
@@ -137,7 +137,7 @@ def _distilled(outputs: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
 
 
 class _Determination(R2Score):
-    """The coefficient of determination, also of dense outputs: then of all numbers together."""
+    """The coefficient of determination; for dense outputs that of all numbers together."""
 
     def update(self, preds: Tensor, target: Tensor) -> None:
         """Take up outputs and targets."""

@@ -22,14 +22,14 @@ __all__ = ["Trainer"]
 
 @dataclass
 class _Progress:
-    """How far a training has come.
+    """The progress of a training.
 
     Attributes:
-        epoch: The last epoch.
-        best: The metrics of the best epoch.
-        weights: The weights of the best epoch.
-        waited: The number of epochs since the best one.
-        told: The metrics that were reported, and the epoch of each.
+        epoch: Number of the last epoch.
+        best: Metrics of the best epoch.
+        weights: Weights of the best epoch.
+        waited: Number of epochs since the best one.
+        told: Reported metrics, each with its epoch.
     """
 
     epoch: int = 0
@@ -41,7 +41,7 @@ class _Progress:
 
 @dataclass(frozen=True)
 class _Steps:
-    """What a training step steps: the optimizers and their schedules; and how many steps an epoch has."""
+    """The optimizers and schedules of a training, and the number of steps of an epoch."""
 
     optimizers: Sequence[Optimizer]
     schedules: Sequence[LRScheduler]
@@ -49,15 +49,15 @@ class _Steps:
 
 
 class Trainer:
-    """Trains one model by a recipe.
+    """Train one model by a recipe.
 
     Args:
-        model: The model; it is moved to the device of the training.
-        training: The recipe. None of its settings is a domain any more.
-        seed: Seeds the order of the data.
+        model: Model to train; it is moved to the device of the training.
+        training: Recipe whose settings are values, not domains.
+        seed: Seed of the order of the data.
 
     Attributes:
-        seconds: The time that the training took, with that of the trainings that it goes on from.
+        seconds: Duration of the training in seconds, including the trainings that it resumes.
     """
 
     def __init__(self, model: nn.Module, training: Recipe, *, seed: int) -> None:
@@ -204,7 +204,7 @@ class Trainer:
             raise EvaluationError(msg)
 
     def _step(self, optimizers: Sequence[Optimizer]) -> None:
-        """Clip the gradients, and let the optimizers follow them."""
+        """Clip the gradients, and step the optimizers."""
         if self.training.clip_norm is not None:
             for optimizer in optimizers:
                 self._scaler.unscale_(optimizer)

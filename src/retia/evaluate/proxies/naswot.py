@@ -40,11 +40,11 @@ _CLIPPED = frozenset({_ATEN.hardtanh, _ATEN.hardtanh_})
 
 
 def naswot(probe: Probe) -> float:
-    """Return log |det K|, where K holds for every two samples of the batch how many rectifiers are on for
-    both or off for both.
+    """Return log |det K|, with the kernel K of the activation patterns of the samples.
 
-    A rectifier is on where its input is positive. The model is in training mode. -inf if two samples have the
-    same pattern.
+    K_ij is the number of rectifiers that are on for both samples i and j, or off for both. A rectifier is on
+    where its input is positive. The model is in training mode. The score is -inf if two samples have the same
+    pattern.
 
     Raises:
         EvaluationError: If the model has no rectifier whose input has a row for each sample.

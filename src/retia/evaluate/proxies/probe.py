@@ -1,4 +1,4 @@
-"""What a proxy looks at: an untrained model, a training and a batch."""
+"""The input of a proxy: an untrained model, a training and a batch."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,15 +19,13 @@ T = TypeVar("T", bound=Tensor)
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """What a proxy looks at.
+    """The input of a proxy.
 
     Args:
-        model: An untrained model, in training mode, which is the proxy's own: it may change the weights, and
-            is not used afterwards.
-        training: How the model would be trained: its outputs and its loss.
-        batch: A batch of training data, on the model's device.
-        generator: Random numbers for what is drawn; on the CPU, so that they are the same for a model on any
-            device.
+        model: Untrained model in training mode. The proxy may change its weights: it is not used afterwards.
+        training: Recipe that gives the outputs and the loss.
+        batch: Batch of training data on the model's device.
+        generator: Random generator on the CPU, so that its numbers do not depend on the device.
     """
 
     model: nn.Module
@@ -80,7 +78,7 @@ class Probe:
         return outputs
 
     def require_outputs(self) -> None:
-        """Look at the outputs for the batch as it is, before a proxy runs the model on inputs of its own.
+        """Check the outputs for the batch, before a proxy runs the model on other inputs.
 
         Raises:
             EvaluationError: If the outputs are not a tensor with a dimension.
@@ -108,9 +106,7 @@ class Probe:
         return loss
 
     def weights(self) -> list[nn.Parameter]:
-        """Return the trainable parameters of two or more dimensions: the weights of convolutions and linear
-        layers, and the like.
-        """
+        """Return the trainable parameters of two or more dimensions, such as those of convolutions."""
         return [
             parameter
             for parameter in self.model.parameters()
@@ -127,17 +123,17 @@ class Probe:
 
 
 Proxy: TypeAlias = Callable[[Probe], float]
-"""Tells from a probe how good the trained network will be: the more the better."""
+"""Function of a probe that predicts how good the trained network will be; a higher score is better."""
 
 
 def derivatives(
     value: Tensor, tensors: Sequence[T], *, differentiable: bool = False
 ) -> list[tuple[T, Tensor]]:
-    """Return each of the tensors that a number depends on, with the number's derivative by it.
+    """Return each of the tensors that `value` depends on, with the derivative of `value` by it.
 
     Args:
-        value: The number.
-        tensors: What to differentiate by.
+        value: Scalar to differentiate.
+        tensors: Tensors to differentiate by.
         differentiable: Whether the derivatives can be differentiated again.
     """
     if not tensors or not value.requires_grad:
