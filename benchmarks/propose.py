@@ -75,7 +75,7 @@ def on_their_own(known: Sequence[Architecture] = ()) -> Mapping[str, Callable[[]
 
 AFTER_EVOLUTION: Mapping[str, Callable[[], Strategy]] = {
     "TPE": retia.strategy.TPE,
-    "GP": retia.strategy.GP,
+    "OptunaGP": retia.strategy.OptunaGP,
     "PredictorGuided(GaussianProcess())": lambda: retia.strategy.PredictorGuided(
         retia.predictor.GaussianProcess()
     ),

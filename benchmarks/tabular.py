@@ -35,9 +35,7 @@ STRATEGIES: Mapping[str, Callable[[], Strategy]] = {
         retia.predictor.GaussianProcess(OneHot())
     ),
 }
-"""What makes a fresh strategy of one fidelity, by what the tables call it. GP, a run of which takes a while,
-is left out.
-"""
+"""Factories of strategies of one fidelity, by their names in the tables, without OptunaGP, which is slow."""
 
 
 def arguments(

@@ -107,7 +107,7 @@ def test_one_shot(capsys):
     assert len(study.retrained.trials) >= 1
     assert len(evolved.trials) == 15
     out = capsys.readouterr().out
-    assert "what DARTS was worth, by accuracy" in out
+    assert "one-shot search with DARTS, by accuracy" in out
     assert "by evolution: {'width': " in out
 
 

@@ -196,6 +196,20 @@ def test_exported_names_are_documented(door):
     assert [name for name in exported(door) if not documented(name, getattr(module, name))] == []
 
 
+def test_the_page_of_names_lists_what_is_exported():
+    top, _, packages = (ROOT / "docs/api.md").read_text(encoding="utf-8").partition("## By package")
+    assert sorted(re.findall(r"^\| `(\w+)` \|", top, re.MULTILINE)) == sorted(retia.__all__)
+    listed = {}
+    for paragraph in packages.strip().split("\n\n"):
+        door, *names = re.findall(r"`([\w.]+)`", paragraph)
+        listed[door] = sorted(names)
+    assert listed == {
+        door: sorted(exported(door))
+        for door in FRONT_DOORS
+        if door not in ("retia", "retia.cli", "retia.searching", "retia.visible")
+    }
+
+
 def test_no_file_is_over_400_lines():
     lengths = {str(file.relative_to(ROOT)): len(file.read_text().splitlines()) for file in FILES}
     assert {file: length for file, length in lengths.items() if length > 400} == {}

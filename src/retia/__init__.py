@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from retia.cost import Costs
     from retia.evaluate import Classification, LanguageModeling, Regression, Training, save_weights
     from retia.execute import InProcess, Processes
-    from retia.nn import ModelSpace, cell, input_choice, layer_choice, parameter, repeat
+    from retia.nn import ModelSpace, cell, input_choice, layer_choice, repeat, tensor_parameter
     from retia.searching import check, search
     from retia.strategy import Random, RegularizedEvolution
     from retia.study import Study, architecture_evaluator, evaluator
@@ -117,7 +117,6 @@ __all__ = [
     "input_choice",
     "integer",
     "layer_choice",
-    "parameter",
     "real",
     "reject",
     "repeat",
@@ -126,6 +125,7 @@ __all__ = [
     "scope",
     "search",
     "subset",
+    "tensor_parameter",
 ]
 
 _PACKAGES = (
@@ -136,7 +136,7 @@ _HOMES = {
     "retia.cost": "Costs",
     "retia.evaluate": "Classification LanguageModeling Regression Training save_weights",
     "retia.execute": "InProcess Processes",
-    "retia.nn": "ModelSpace cell input_choice layer_choice parameter repeat",
+    "retia.nn": "ModelSpace cell input_choice layer_choice repeat tensor_parameter",
     "retia.searching": "check search",
     "retia.strategy": "Random RegularizedEvolution",
     "retia.study": "Study architecture_evaluator evaluator",

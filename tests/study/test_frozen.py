@@ -120,7 +120,7 @@ def test_an_evaluator_object(evaluator):
 
 
 def test_costs():
-    with pytest.raises(EvaluationError, match="The input of Costs holds the choice 'size' made at"):
+    with pytest.raises(EvaluationError, match="The input of Costs contains the choice 'size' made at"):
         retia.Costs((3, retia.choice("size", [32, 64]), 32))
 
 

@@ -88,7 +88,8 @@ def inherit(
     if not shared:
         msg = (
             f"A {type(child).__name__} inherits weights by name, but it shares no name with the "
-            f"{type(parent).__name__}: {_some(own)} against {_some(known)}."
+            f"{type(parent).__name__}: {_some(own)} against {_some(known)}. "
+            "Inherit from a model whose layers have the same names."
         )
         raise EvaluationError(msg)
     with torch.no_grad():

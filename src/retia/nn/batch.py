@@ -1,6 +1,6 @@
-"""A batch: any nest of tensors. This module splits it, moves it, and passes it to a model."""
+"""Batches: nests of tensors that are split, moved and passed to a model."""
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from copy import copy
 from typing import Any, TypeAlias, cast
 
@@ -24,20 +24,22 @@ __all__ = [
 ]
 
 Nest: TypeAlias = Any
-"""A tensor; a tuple, list or mapping of nests; or an object with a method `to`, such as a graph. Other values
-are kept as they are.
+"""A tensor; a tuple, list or mapping of nests; or an object with a method `to`, such as a graph.
+
+Other values are left unchanged.
 """
 
 Batch: TypeAlias = Nest
-"""What data yields: a pair (inputs, targets), a mapping with "labels", or an object with an attribute `y`."""
+"""A pair (inputs, targets), a mapping with a key "labels", or an object with an attribute `y`."""
 
 LABELS = ("labels", "label", "targets", "target")
-"""The keys under which a mapping holds its targets."""
+"""Keys of the targets of a mapping, which has only one of them."""
 
 
 def map_tensors(function: Callable[..., Any], nest: Nest, *others: Nest) -> Nest:
-    """Return a nest with a function applied to each tensor, and to those in its place in other nests of the
-    same structure; a mapping keeps its type where it can be filled.
+    """Apply a function to each tensor of a nest, and to its counterparts in `others`.
+
+    The nests have the same structure. A mapping keeps its type if items can be assigned to a copy.
 
     >>> map_tensors(lambda x: x + 1, {"a": torch.tensor(1), "b": (torch.tensor(2), "text")})
     {'a': tensor(2), 'b': (tensor(3), 'text')}
@@ -52,11 +54,7 @@ def tensors_of(nest: Nest) -> Iterator[Tensor]:
     if isinstance(nest, Tensor):
         yield nest
     elif isinstance(nest, Mapping | tuple | list):
-        parts = (
-            cast("Mapping[str, Any]", nest).values()
-            if isinstance(nest, Mapping)
-            else cast("Sequence[Any]", nest)
-        )
+        parts: Iterable[Any] = nest.values() if isinstance(nest, Mapping) else nest
         for part in parts:
             yield from tensors_of(part)
 
@@ -64,9 +62,9 @@ def tensors_of(nest: Nest) -> Iterator[Tensor]:
 def move(
     nest: Nest, device: torch.device | str, memory_format: torch.memory_format = torch.preserve_format
 ) -> Nest:
-    """Return a nest on a device: float64 as float32, images (B, C, H, W) in the memory format.
+    """Return a nest on a device; float64 becomes float32, and (B, C, H, W) takes the memory format.
 
-    An object that is not a container of tensors, such as a graph, is moved by its own method `to`.
+    Other objects that have a method `to`, such as a graph, are moved by it.
     """
 
     def moved(leaf: Any) -> Any:
@@ -81,10 +79,10 @@ def move(
 
 
 def inputs_of(batch: Batch) -> Nest:
-    """Return the inputs of a batch: the first of a pair, a mapping without its labels, or the object itself.
+    """Return the inputs of a batch: the first of a pair, a mapping without its labels, or the object.
 
     Raises:
-        EvaluationError: If the batch is a tuple or list that is not a pair, or a mapping with several labels.
+        EvaluationError: If `batch` is a tuple or list that is not a pair, or a mapping with several labels.
     """
     if isinstance(batch, tuple | list):
         return _pair(cast("Sequence[Any]", batch))[0]
@@ -96,11 +94,10 @@ def inputs_of(batch: Batch) -> Nest:
 
 
 def targets_of(batch: Batch) -> Nest:
-    """Return the targets of a batch: the second of a pair, the labels of a mapping, or the attribute `y` of
-    an object.
+    """Return the targets of a batch: the second of a pair, the labels of a mapping, or the attribute `y`.
 
     Raises:
-        EvaluationError: If the batch has no targets in any of these places, or a mapping has several labels.
+        EvaluationError: If `batch` has no targets in these places, or is a mapping with several labels.
     """
     if isinstance(batch, tuple | list):
         return _pair(cast("Sequence[Any]", batch))[1]
@@ -116,22 +113,23 @@ def targets_of(batch: Batch) -> Nest:
         got = f"a {type(batch).__name__}"
     msg = (
         "The targets of a batch are the second of a pair, the labels of a mapping "
-        f"({', '.join(map(repr, LABELS))}), or the attribute 'y' "
-        f"of an object, got {got}. Say where they are: targets=lambda batch: ..."
+        f"({', '.join(map(repr, LABELS))}), or the attribute 'y' of an object, got {got}. "
+        "Say where they are: targets=lambda batch: ..."
     )
     raise EvaluationError(msg)
 
 
 def with_inputs(batch: Batch, inputs: Nest) -> Batch:
-    """Return a batch with other inputs, in the place from which `inputs_of` takes them."""
+    """Return a batch in which `inputs` replace what `inputs_of` returns."""
     if isinstance(batch, tuple | list):
         return inputs, _pair(cast("Sequence[Any]", batch))[1]
     return {**cast("Mapping[str, Any]", batch), **inputs} if isinstance(batch, Mapping) else inputs
 
 
 def arguments(inputs: Nest) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return inputs as the arguments of `forward`: a tuple or list by position, a mapping by name, anything
-    else alone.
+    """Return inputs as positional and keyword arguments of `forward`.
+
+    A tuple or list gives positional arguments, a mapping keyword arguments, anything else one argument.
 
     >>> arguments((1, 2)), arguments({"ids": 3}), arguments(4)
     (((1, 2), {}), ((), {'ids': 3}), ((4,), {}))
@@ -142,7 +140,7 @@ def arguments(inputs: Nest) -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 
 def run_on(model: nn.Module, inputs: Nest) -> Any:
-    """Return what a model gives for inputs."""
+    """Return the output of a model for inputs."""
     args, kwargs = arguments(inputs)
     return model(*args, **kwargs)
 
@@ -150,16 +148,15 @@ def run_on(model: nn.Module, inputs: Nest) -> Any:
 def sample_count(batch: Batch, targets: Callable[[Batch], Nest] = targets_of) -> int:
     """Return the number of samples in a batch.
 
-    It is the length of the targets, or else an attribute `num_graphs` or `batch_size` of the batch, or else
-    the first dimension of its tensors, if they all agree in it.
+    It is the length of the targets; without targets an attribute `num_graphs` or `batch_size` of the batch;
+    without these the first dimension of its tensors, if it is the same for all.
 
     Args:
         batch: The batch.
-        targets: Function `batch -> targets`. A batch without targets in the place where `targets_of` looks
-            for them is counted by the rest.
+        targets: Function `batch -> targets`. Default: `targets_of`.
 
     Raises:
-        EvaluationError: If nothing tells the number.
+        EvaluationError: If the number can't be determined in any of these ways.
 
     >>> sample_count({"edges": torch.zeros(2, 9), "x": torch.zeros(3, 4), "labels": torch.zeros(3)})
     3
@@ -221,8 +218,9 @@ def _map_leaves(function: Callable[..., Any], nest: Nest, *others: Nest) -> Nest
 
 
 def _like(nest: Mapping[str, Any], parts: dict[str, Any]) -> Mapping[str, Any]:
-    """Return a mapping of the same type with other parts, such as the outputs of a model of Hugging Face with
-    their attributes. A type that can't be filled stays if no part changes, and else becomes a dictionary.
+    """Return a mapping of the same type with other parts, such as an output of a Hugging Face model.
+
+    A mapping without assignment is returned itself if no part has changed, and else as a dictionary.
     """
     if type(nest) is dict:
         return parts

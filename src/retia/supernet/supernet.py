@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from retia.errors import SupernetError
-from retia.nn import Mixture, ModelSpace, WeightedSum, uncollected
+from retia.nn import Mixture, ModelSpace, WeightedSum, gc_paused
 from retia.space import Architecture, Value
 from retia.supernet.assembly import assemble
 from retia.supernet.check import compare_constants, compare_outputs, compare_structure, starting_architecture
@@ -83,7 +83,7 @@ class Supernet(nn.Module):
         self._mixing: Mixing | None = None
         found = compare_structure(space, example, kernel_transform=kernel_transform)
         self._surplus = found.surplus
-        with uncollected():  # there is nothing that a collection could free
+        with gc_paused():  # there is nothing that a collection could free
             assembly = assemble(space, device, seed, kernel_transform=kernel_transform, orders=found.orders)
             if found.constants:
                 compare_constants(space, assembly)

@@ -1,6 +1,4 @@
-"""What every implementation of a protocol must pass, and fakes that misbehave; for retia's own tests and for
-yours.
-"""
+"""Laws for the implementations of retia's protocols, and fakes that misbehave, for your tests."""
 
 from retia.testing.executors import EXECUTOR_LAWS, ExecutorLaw, MakeExecutor
 from retia.testing.fakes import (
@@ -11,6 +9,7 @@ from retia.testing.fakes import (
     RepeatingStrategy,
     ReturningEvaluator,
 )
+from retia.testing.laws import assert_laws
 from retia.testing.storage import (
     RECORD_LAWS,
     SHARED_RECORD_LAWS,
@@ -19,8 +18,8 @@ from retia.testing.storage import (
     example_header,
     example_trial,
 )
-from retia.testing.strategies import STRATEGY_LAWS, MakeStrategy, StrategyLaw, check_strategy, example_space
-from retia.testing.supernets import SUPERNET_LAWS, SupernetLaw, check_supernet
+from retia.testing.strategies import STRATEGY_LAWS, MakeStrategy, StrategyLaw, example_space
+from retia.testing.supernets import SUPERNET_LAWS, SupernetLaw
 
 __all__ = [
     "EXECUTOR_LAWS",
@@ -41,8 +40,7 @@ __all__ = [
     "ReturningEvaluator",
     "StrategyLaw",
     "SupernetLaw",
-    "check_strategy",
-    "check_supernet",
+    "assert_laws",
     "example_header",
     "example_space",
     "example_trial",
