@@ -197,23 +197,27 @@ class CrossEntropy:
             # Torch spreads weights over the last dimension; the labels are in the second.
             weights = None if weights is None else weights.view(-1, *[1] * (outputs.ndim - 2))
             return binary_cross_entropy_with_logits(outputs, soft, pos_weight=weights)
-        # A loader may come to a greater class number late; on a GPU torch would abort the process.
-        _check_scores(outputs, self.labels.class_count(targets))
-        return cross_entropy(
-            outputs, targets, weight=weights, ignore_index=self.labels.ignore_index, label_smoothing=smoothing
-        )
+        # A loader may yield a greater class number late. On a GPU torch would abort the process.
+        if outputs.device.type != "cpu":
+            _check_scores(outputs, self.labels.class_count(targets))
+        ignored = self.labels.ignore_index
+        try:
+            return cross_entropy(
+                outputs, targets, weight=weights, ignore_index=ignored, label_smoothing=smoothing
+            )
+        except IndexError:
+            _check_scores(outputs, self.labels.class_count(targets))
+            raise
 
     def weight(self, batch: Batch) -> float:
         """Return the number of targets that count, each by its class weight: what the mean is divided by."""
         targets = self.labels(batch)
         if self.labels.multilabel or (self.class_weights is None and not self.labels.ignores):
             return float(targets.numel())
-        counted = targets[targets != self.labels.ignore_index]
-        return (
-            float(counted.numel())
-            if self.class_weights is None
-            else float(torch.tensor(self.class_weights, device=counted.device)[counted].sum())
-        )
+        counted = targets != self.labels.ignore_index
+        if self.class_weights is None:
+            return float(counted.count_nonzero())
+        return float(torch.tensor(self.class_weights, device=targets.device)[targets[counted]].sum())
 
     def distilled(self, outputs: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
         """Return the cross-entropy with the teacher's probabilities, without a gradient of the teacher."""
