@@ -553,5 +553,9 @@ def test_a_held_out_batch_without_a_target_that_counts_is_passed_over(method):
 
 
 def test_data_without_a_target_that_counts_is_an_error():
+    ignored = tagged([0] * 16)
+    with pytest.raises(EvaluationError, match="No target of 'train' counts"):
+        trained_tagger(SPOS(), ignored, batch_size=2)
+    loader = torch.utils.data.DataLoader([ignored], batch_size=None, generator=torch.Generator())
     with pytest.raises(EvaluationError, match="No target of the training data counts in epoch 1"):
-        trained_tagger(SPOS(), tagged([0] * 16), batch_size=2)
+        trained_tagger(SPOS(), loader)

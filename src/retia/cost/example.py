@@ -47,10 +47,12 @@ class Example:
             )
         tensors = list(tensors_of(example))
         if not tensors or not all(tensor.ndim for tensor in tensors):
+            plain = isinstance(example, tuple | list | str | int | float | dict) and not tensors
             msg = (
-                "An input is a shape without the batch dimension, such as (3, 32, 32), "
-                "or tensors with a batch dimension, alone, in a tuple or by name; "
-                f"got {example!r:.300}. For inputs without a batch dimension use Example.whole(inputs)."
+                "An input is a shape without the batch dimension, such as (3, 32, 32), or tensors with a "
+                "batch dimension, alone, in a tuple or by name; "
+                f"got {repr(example) if plain else _types(example):.100}. Give one of these. "
+                "Inputs without a batch dimension are given whole: Example.whole(inputs)."
             )
             raise EvaluationError(msg)
         return cls(map_tensors(lambda tensor: torch.empty_like(tensor[:1], device="meta"), example))
@@ -94,3 +96,9 @@ class Example:
                 for name, shape in zip(cast("Mapping[str, Any]", self.inputs), shown, strict=True)
             ]
         return ", ".join(shown)
+
+
+def _types(nest: Nest) -> str:
+    """Return a nest by the shapes of its tensors, or by its type."""
+    shapes = " and ".join(str(tuple(tensor.shape)) for tensor in tensors_of(nest))
+    return f"a {type(nest).__name__}{f' of shapes {shapes}' if shapes else ''}"

@@ -1,4 +1,4 @@
-"""What changes while a model is trained: the model, its optimizers and all randomness."""
+"""The state of a training: the model, its optimizers and all random generators."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,14 @@ __all__ = ["Parts", "advance", "load_optimizer"]
 
 @dataclass(frozen=True)
 class Parts:
-    """What changes while a model is trained.
+    """The objects whose state changes during a training.
 
     Args:
         model: The model.
-        optimizers: Its optimizers.
-        scaler: What scales the loss.
-        generators: Where the order of the data comes from.
-        device: Where torch draws the rest, such as dropout, beside the CPU.
+        optimizers: Optimizers of the model.
+        scaler: Scaler of the loss.
+        generators: Generators of the order of the data.
+        device: Device whose random generator is used beside that of the CPU, such as for dropout.
     """
 
     model: nn.Module
@@ -31,7 +31,7 @@ class Parts:
     device: torch.device
 
     def state(self) -> dict[str, Any]:
-        """Return the state of all, as `load` takes it."""
+        """Return the state of all parts, for `load`."""
         return {
             "model": self.model.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -42,7 +42,7 @@ class Parts:
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Put all into a state; torch's own generators too, so within `seeded`."""
+        """Load a state; torch's global generators change as well, so call it within `seeded`."""
         self.model.load_state_dict(state["model"])
         for optimizer, one in zip(self.optimizers, state["optimizers"], strict=True):
             load_optimizer(optimizer, one)
@@ -55,10 +55,10 @@ class Parts:
 
 
 def load_optimizer(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
-    """Put an optimizer into a state, its moments in the memory order of the weights.
+    """Load the state of an optimizer, with its moments in the memory format of the weights.
 
-    Fused steps read both as they lie in memory, and a file keeps no order: where weights are channels-last,
-    torch's own `load_state_dict` would lead to wrong steps without a word.
+    Fused steps read both in memory order, which a file does not keep: for channels-last weights, torch's own
+    `load_state_dict` silently leads to wrong steps.
     """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     moments = {
@@ -69,7 +69,7 @@ def load_optimizer(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
 
 
 def advance(schedule: Any, steps: int) -> None:
-    """Step a schedule to where it was."""
+    """Advance a schedule by a number of steps."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # without the optimizer, whose state is loaded
         for _ in range(steps):

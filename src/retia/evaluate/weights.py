@@ -1,4 +1,4 @@
-"""Keeping trained weights."""
+"""Trained weights in a trial's folder."""
 
 from collections.abc import Mapping
 

@@ -143,7 +143,7 @@ class Loop:
         seed = stream_seed(setting.seed, "step", step)
         # Each counts by the number of terms of its loss, so that gradients are those of all the batches
         # together.
-        weights = [float(setting.training.weight(batch)) for batch in batches]
+        weights = [setting.training.weigh(batch) for batch in batches]
         parts = [sum(weights) / weight if weight else math.inf for weight in weights]
         lessons = [
             Lesson(

@@ -64,7 +64,7 @@ class Setting:
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the training loss of the supernet as it is."""
-        return self.training.loss(self.outputs(batch), batch)
+        return self.training.loss_of(self.outputs(batch), batch)
 
     def require_distillation(self, method: str, without: str) -> None:
         """Reject a training without a loss for distillation.
@@ -134,7 +134,7 @@ class Session(ABC):
 
     def counts(self, *batches: Batch) -> bool:
         """Return whether each batch has a target that counts, without which its loss is not a number."""
-        return all(self.setting.training.weight(batch) for batch in batches)
+        return all(self.setting.training.weigh(batch) for batch in batches)
 
     def search(self, lesson: Lesson) -> Mapping[str, float]:
         """Take a step of what chooses architectures, before the weights are taught; return what is worth

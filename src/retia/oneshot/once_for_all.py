@@ -140,7 +140,7 @@ class _Session(PathSession):
         for _ in range(1 if phase < 0 else self._subnets[min(phase, len(self._subnets) - 1)]):
             self.supernet.activate(self._path(lesson.step, rng))
             outputs = self.setting.outputs(batch)
-            loss = self.setting.training.loss(outputs, batch)
+            loss = self.setting.training.loss_of(outputs, batch)
             if soft is not None:
                 loss = loss + self._distillation * self.setting.training.distilled(outputs, soft, batch)
             lesson.scale(loss).backward()
