@@ -1,9 +1,9 @@
 """What building a sampled architecture costs, against calling the same constructor with constants.
 
 Two spaces: one like NAS-Bench-201's (6 edges of 5 operations, 3 stages of 5 cells, 16 channels; Dong and Yang
-2020), and the network of the README. Each round samples an architecture, builds its model with retia, and
-calls a constructor written by hand, which takes the same values as plain arguments. Medians of the rounds,
-process time, one thread.
+2020), and the network of the README. Each round samples the same architectures, builds their models with
+retia, and calls a constructor written by hand, which takes the same values as plain arguments; the two take
+turns model by model. Medians of the rounds, process time, one thread.
 
     python benchmarks/building.py
 """
@@ -194,37 +194,38 @@ class Row:
 
 
 def clocked_ms(work: Callable[[], object]) -> float:
-    gc.collect()
-    gc.disable()
     start = time.process_time()
     work()
-    elapsed_s = time.process_time() - start
-    gc.enable()
-    return 1000 * elapsed_s
+    return 1000 * (time.process_time() - start)
 
 
 def measure(
     name: str, space: ModelSpace, written: Written, *, device: str | None, rounds: int, models: int
 ) -> Row:
-    def sample_and_build(number: int) -> None:
-        rng = stream(0, "round", number)
-        for _ in range(models):
-            space.build(space.sample(rng), device=device)
+    def write(architecture: Architecture) -> None:
+        with nullcontext() if device is None else torch.device(device):
+            written(architecture)
 
-    def write(architectures: list[Architecture]) -> None:
-        for architecture in architectures:
-            with nullcontext() if device is None else torch.device(device):
-                written(architecture)
-
-    ours: list[float] = []
-    theirs: list[float] = []
-    for number in range(rounds + 1):
-        rng = stream(0, "round", number)
-        architectures = [space.sample(rng) for _ in range(models)]
-        ours.append(clocked_ms(lambda number=number: sample_and_build(number)) / models)
-        theirs.append(clocked_ms(lambda architectures=architectures: write(architectures)) / models)
+    totals_ms: dict[str, list[float]] = {"retia": [], "written": []}
+    for _ in range(rounds + 1):
+        gc.collect()
+        gc.disable()
+        totals = dict.fromkeys(totals_ms, 0.0)
+        for i in range(models):
+            architecture = space.sample(stream(0, "model", i))
+            rng = stream(0, "model", i)
+            work: dict[str, Callable[[], object]] = {
+                "retia": lambda rng=rng: space.build(space.sample(rng), device=device),
+                "written": lambda architecture=architecture: write(architecture),
+            }
+            # Both take turns at being first, for the second finds the caches of the processor filled.
+            for side in sorted(work, reverse=bool(i % 2)):
+                totals[side] += clocked_ms(work[side]) / models
+        gc.enable()
+        for side, total in totals.items():
+            totals_ms[side].append(total)
     # The first round warms up.
-    return Row(name, device or "cpu", statistics.median(ours[1:]), statistics.median(theirs[1:]))
+    return Row(name, device or "cpu", *(statistics.median(totals_ms[side][1:]) for side in totals_ms))
 
 
 def check(space: ModelSpace, written: Written) -> None:
@@ -254,7 +255,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=9, help="the median is of so many")
-    parser.add_argument("--models", type=int, default=10, help="models a round")
+    parser.add_argument("--models", type=int, default=20, help="models a round")
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(

@@ -81,6 +81,4 @@ def space() -> ModelSpace:
 def evaluator(epochs: int = EPOCHS) -> Classification:
     """Train on 359 digits, a fifth of all; 719 are there to judge by, and 719 are never seen by a search."""
     data = digits(valid=0.4, test=0.4)
-    return Classification(
-        data.train, data.valid, test=data.test, epochs=epochs, batch_size=32, lr=5e-3, keep_weights=False
-    )
+    return Classification(data.train, data.valid, test=data.test, epochs=epochs, batch_size=32, lr=5e-3)

@@ -28,7 +28,6 @@ CLASSIFICATION = retia.Classification(
     lr=3e-2,
     batch_size=64,
     device="cpu",
-    keep_weights=False,
 )
 
 
@@ -44,7 +43,9 @@ class Seeds:
     seeds: tuple[int, ...] = SEEDS
 
     def __call__(self, architecture, run):
-        by_seed = [self._train(architecture, replace(run, seed=seed)) for seed in self.seeds]
+        by_seed = [
+            self._train(architecture, replace(run, seed=seed, keep_weights=False)) for seed in self.seeds
+        ]
         metrics = {cost: by_seed[0][cost] for cost in ("params", "macs", "flops")}
         for name in ("valid_accuracy", "test_accuracy", "train_seconds"):
             metrics[name] = statistics.fmean(one[name] for one in by_seed)

@@ -8,8 +8,8 @@ The evaluator counts how often it is asked for the same cell after as many epoch
 like is another fidelity, and so another evaluation). Above retia's strategies the study answers a known
 proposal from its records and asks again: how many proposals that concerned is shown beside. Optuna's samplers
 propose by `suggest_categorical`, as a user would write it; their CMA-ES, which takes no categories, by
-`suggest_int`. GP and GPSampler run with three seeds at most, for a run takes them up to 20 s. The regret of
-those with several fidelities is of 200 trials as well, most of which cost 12 epochs.
+`suggest_int`. OptunaGP and GPSampler run with three seeds at most, because a run takes up to 20 s. The regret
+of those with several fidelities is of 200 trials as well, most of which cost 12 epochs.
 """
 
 import statistics
@@ -29,12 +29,14 @@ EVALUATIONS = 200
 FIDELITIES = (12, 200)
 OURS: Mapping[str, Callable[[], Strategy]] = {
     **STRATEGIES,
-    "GridSearch": retia.GridSearch,
-    "ASHA(Random())": lambda: retia.ASHA(retia.Random(), fidelities=FIDELITIES),
-    "SuccessiveHalving(Random())": lambda: retia.SuccessiveHalving(retia.Random(), fidelities=FIDELITIES),
-    "Hyperband(Random())": lambda: retia.Hyperband(retia.Random(), fidelities=FIDELITIES),
-    "BOHB": lambda: retia.BOHB(fidelities=FIDELITIES),
-    "GP": retia.GP,
+    "GridSearch": retia.strategy.GridSearch,
+    "ASHA(Random())": lambda: retia.strategy.ASHA(retia.Random(), fidelities=FIDELITIES),
+    "SuccessiveHalving(Random())": lambda: retia.strategy.SuccessiveHalving(
+        retia.Random(), fidelities=FIDELITIES
+    ),
+    "Hyperband(Random())": lambda: retia.strategy.Hyperband(retia.Random(), fidelities=FIDELITIES),
+    "BOHB": lambda: retia.strategy.BOHB(fidelities=FIDELITIES),
+    "OptunaGP": retia.strategy.OptunaGP,
 }
 THEIRS: Mapping[str, Callable[[int], optuna.samplers.BaseSampler]] = {
     "Optuna RandomSampler": lambda seed: optuna.samplers.RandomSampler(seed=seed),
@@ -46,7 +48,7 @@ THEIRS: Mapping[str, Callable[[int], optuna.samplers.BaseSampler]] = {
     "Optuna CmaEsSampler, integers": lambda seed: optuna.samplers.CmaEsSampler(seed=seed),
     "Optuna GPSampler": lambda seed: optuna.samplers.GPSampler(seed=seed),
 }
-MOST_SEEDS = {"GP": 3, "Optuna GPSampler": 3}
+MOST_SEEDS = {"OptunaGP": 3, "Optuna GPSampler": 3}
 
 
 @dataclass

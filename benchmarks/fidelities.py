@@ -31,13 +31,15 @@ def evolution() -> Strategy:
 
 
 STRATEGIES: Mapping[str, Callable[[], Strategy]] = {
-    "ASHA(Random())": lambda: retia.ASHA(retia.Random(), fidelities=FIDELITIES),
-    "ASHA(Random(), eta=4)": lambda: retia.ASHA(retia.Random(), fidelities=FIDELITIES, eta=4),
-    "ASHA(Random(), eta=3)": lambda: retia.ASHA(retia.Random(), fidelities=FIDELITIES, eta=3),
-    "SuccessiveHalving(Random())": lambda: retia.SuccessiveHalving(retia.Random(), fidelities=FIDELITIES),
-    "Hyperband(Random())": lambda: retia.Hyperband(retia.Random(), fidelities=FIDELITIES),
-    "BOHB": lambda: retia.BOHB(fidelities=FIDELITIES),
-    "ASHA(RegularizedEvolution(50, 10))": lambda: retia.ASHA(evolution(), fidelities=FIDELITIES),
+    "ASHA(Random())": lambda: retia.strategy.ASHA(retia.Random(), fidelities=FIDELITIES),
+    "ASHA(Random(), eta=4)": lambda: retia.strategy.ASHA(retia.Random(), fidelities=FIDELITIES, eta=4),
+    "ASHA(Random(), eta=3)": lambda: retia.strategy.ASHA(retia.Random(), fidelities=FIDELITIES, eta=3),
+    "SuccessiveHalving(Random())": lambda: retia.strategy.SuccessiveHalving(
+        retia.Random(), fidelities=FIDELITIES
+    ),
+    "Hyperband(Random())": lambda: retia.strategy.Hyperband(retia.Random(), fidelities=FIDELITIES),
+    "BOHB": lambda: retia.strategy.BOHB(fidelities=FIDELITIES),
+    "ASHA(RegularizedEvolution(50, 10))": lambda: retia.strategy.ASHA(evolution(), fidelities=FIDELITIES),
     "RegularizedEvolution(50, 10)": evolution,
 }
 

@@ -79,7 +79,7 @@ def measure(
     print(f"uniform {uniform:.3f} nats, unigrams {unigram:.3f}, bigrams {bigram:.3f}, aim {AIM}", flush=True)
 
     started = time.process_time()
-    supernet = retia.SPOS(epochs=supernet_epochs).train(space, recipe, seed=seed)
+    supernet = retia.oneshot.SPOS(epochs=supernet_epochs).train(space, recipe, seed=seed)
     timed(f"supernet, {supernet_epochs} epochs", started)
     started = time.process_time()
     random = searched(space, supernet, retia.Random(), scored, seed)

@@ -177,8 +177,8 @@ def epoch_of(method: OneShot) -> Callable[[], object]:
         training.data("valid"),
         BATCH,
         seed=0,
-        lessons_per_step=1,
-        steps_per_epoch=STEPS,
+        batches_per_step=1,
+        batches_per_epoch=STEPS,
     )
     loop = Loop(
         session=method.session(setting),

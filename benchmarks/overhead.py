@@ -26,7 +26,7 @@ SPACE = retia.SearchSpace({label: retia.Categorical(tuple(LETTERS)) for label in
 OURS: dict[str, Callable[[], object]] = {
     "retia Random": retia.Random,
     "retia RegularizedEvolution(50, 10)": lambda: retia.RegularizedEvolution(50, 10),
-    "retia LocalSearch": retia.LocalSearch,
+    "retia LocalSearch": retia.strategy.LocalSearch,
 }
 THEIRS: dict[str, Callable[[], optuna.samplers.BaseSampler]] = {
     "Optuna RandomSampler": lambda: optuna.samplers.RandomSampler(seed=0),

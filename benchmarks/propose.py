@@ -48,34 +48,40 @@ def on_their_own(known: Sequence[Architecture] = ()) -> Mapping[str, Callable[[]
     """Return what goes on from its own 2,000 trials; `known` is what `WarmStarted` begins with."""
     return {
         "Random": retia.Random,
-        "GridSearch": lambda: retia.GridSearch(points=5),
+        "GridSearch": lambda: retia.strategy.GridSearch(points=5),
         "RegularizedEvolution(50, 10)": evolution,
-        "LocalSearch": retia.LocalSearch,
-        "NetworkMorphism": retia.NetworkMorphism,
-        "NSGA2": retia.NSGA2,
-        "CMAES": retia.CMAES,
-        "ASHA(Random())": lambda: retia.ASHA(retia.Random(), fidelities=FIDELITIES),
-        "SuccessiveHalving(Random())": lambda: retia.SuccessiveHalving(retia.Random(), fidelities=FIDELITIES),
-        "Hyperband(Random())": lambda: retia.Hyperband(retia.Random(), fidelities=FIDELITIES),
-        "BOHB": lambda: retia.BOHB(fidelities=FIDELITIES),
-        "MedianStop(Random())": lambda: retia.MedianStop(retia.Random()),
-        "Screened(Random(), keep=0.1)": lambda: retia.Screened(retia.Random(), by_score, keep=0.1),
-        "Filtered(Random())": lambda: retia.Filtered(
+        "LocalSearch": retia.strategy.LocalSearch,
+        "NetworkMorphism": retia.strategy.NetworkMorphism,
+        "NSGA2": retia.strategy.NSGA2,
+        "CMAES": retia.strategy.CMAES,
+        "ASHA(Random())": lambda: retia.strategy.ASHA(retia.Random(), fidelities=FIDELITIES),
+        "SuccessiveHalving(Random())": lambda: retia.strategy.SuccessiveHalving(
+            retia.Random(), fidelities=FIDELITIES
+        ),
+        "Hyperband(Random())": lambda: retia.strategy.Hyperband(retia.Random(), fidelities=FIDELITIES),
+        "BOHB": lambda: retia.strategy.BOHB(fidelities=FIDELITIES),
+        "MedianStop(Random())": lambda: retia.strategy.MedianStop(retia.Random()),
+        "Screened(Random(), keep=0.1)": lambda: retia.strategy.Screened(retia.Random(), by_score, keep=0.1),
+        "Filtered(Random())": lambda: retia.strategy.Filtered(
             retia.Random(), lambda architecture: by_score(architecture) > 0.3 * len(architecture)
         ),
-        "Prior(Random())": lambda: retia.Prior(retia.Random(), {"*": lambda value: 1 + len(str(value))}),
-        "WarmStarted(Random(), 10 known)": lambda: retia.WarmStarted(retia.Random(), known),
-        "Fallback(Random())": lambda: retia.Fallback(retia.Random()),
+        "Prior(Random())": lambda: retia.strategy.Prior(
+            retia.Random(), {"*": lambda value: 1 + len(str(value))}
+        ),
+        "WarmStarted(Random(), 10 known)": lambda: retia.strategy.WarmStarted(retia.Random(), known),
+        "Fallback(Random())": lambda: retia.strategy.Fallback(retia.Random()),
     }
 
 
 AFTER_EVOLUTION: Mapping[str, Callable[[], Strategy]] = {
-    "TPE": retia.TPE,
-    "GP": retia.GP,
-    "PredictorGuided(GaussianProcess())": lambda: retia.PredictorGuided(retia.GaussianProcess()),
-    "BANANAS": retia.BANANAS,
-    "Reinforce": retia.Reinforce,
-    "PPO": retia.PPO,
+    "TPE": retia.strategy.TPE,
+    "OptunaGP": retia.strategy.OptunaGP,
+    "PredictorGuided(GaussianProcess())": lambda: retia.strategy.PredictorGuided(
+        retia.predictor.GaussianProcess()
+    ),
+    "BANANAS": retia.predictor.BANANAS,
+    "Reinforce": retia.predictor.Reinforce,
+    "PPO": retia.predictor.PPO,
 }
 """What goes on from 2,000 trials of evolution."""
 STRATEGIES = (*on_their_own(), *AFTER_EVOLUTION)

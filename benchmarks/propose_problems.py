@@ -42,17 +42,19 @@ def flat() -> SearchSpace:
 
 
 def conditional(blocks: int = 10) -> SearchSpace:
-    parameters = [retia.Parameter("depth", retia.Integer(1, blocks))]
+    parameters = [retia.space.Parameter("depth", retia.Integer(1, blocks))]
     for i in range(blocks):
         present = Clause("depth", frozenset(range(i + 1, blocks + 1)))
         convolved = Clause(f"{i}/operation", frozenset({"conv"}))
         parameters.append(
-            retia.Parameter(
+            retia.space.Parameter(
                 f"{i}/operation", retia.Categorical(("conv", "pool", "skip")), Condition(((present,),))
             )
         )
         parameters.append(
-            retia.Parameter(f"{i}/kernel", retia.Categorical((3, 5, 7)), Condition(((present, convolved),)))
+            retia.space.Parameter(
+                f"{i}/kernel", retia.Categorical((3, 5, 7)), Condition(((present, convolved),))
+            )
         )
     return SearchSpace(parameters)
 

@@ -80,7 +80,7 @@ def processes() -> Iterator[tuple[str, float, str]]:
 
 
 def models() -> Iterator[tuple[str, float, str]]:
-    for row in building.rows(3, 10):
+    for row in building.rows(3, 20):
         yield (
             f"building {row.space} on {row.device} against its constructor",
             row.ratio,

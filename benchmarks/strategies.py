@@ -6,8 +6,8 @@
 epochs, which the strategy sees, to the table's best, in percentage points; the test accuracy is that of the
 best by validation. What random search must come to follows from the table: the cells are drawn without
 replacement. How long it takes to find the best cell is simulated as well, to the end of the table, with 20
-seeds at most. GP is left out: a run of it takes 20 s. Seconds are those of all proposals of a run, process
-time; with more than one job the cores are busy with each other.
+seeds at most. OptunaGP is left out: a run of it takes 20 s. Seconds are those of all proposals of a run,
+process time; with more than one job the cores are busy with each other.
 """
 
 import math

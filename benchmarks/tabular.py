@@ -20,22 +20,22 @@ Aim = tuple[str, str, bool]
 STRATEGIES: Mapping[str, Callable[[], Strategy]] = {
     "Random": retia.Random,
     "RegularizedEvolution(50, 10)": lambda: retia.RegularizedEvolution(population=50, tournament=10),
-    "LocalSearch": retia.LocalSearch,
-    "NetworkMorphism": retia.NetworkMorphism,
-    "NSGA2": retia.NSGA2,
-    "TPE": retia.TPE,
-    "CMAES": retia.CMAES,
-    "Reinforce": retia.Reinforce,
-    "PPO": retia.PPO,
-    "BANANAS": retia.BANANAS,
-    "PredictorGuided(GaussianProcess())": lambda: retia.PredictorGuided(retia.GaussianProcess()),
-    "PredictorGuided(GaussianProcess(OneHot()))": lambda: retia.PredictorGuided(
-        retia.GaussianProcess(OneHot())
+    "LocalSearch": retia.strategy.LocalSearch,
+    "NetworkMorphism": retia.strategy.NetworkMorphism,
+    "NSGA2": retia.strategy.NSGA2,
+    "TPE": retia.strategy.TPE,
+    "CMAES": retia.strategy.CMAES,
+    "Reinforce": retia.predictor.Reinforce,
+    "PPO": retia.predictor.PPO,
+    "BANANAS": retia.predictor.BANANAS,
+    "PredictorGuided(GaussianProcess())": lambda: retia.strategy.PredictorGuided(
+        retia.predictor.GaussianProcess()
+    ),
+    "PredictorGuided(GaussianProcess(OneHot()))": lambda: retia.strategy.PredictorGuided(
+        retia.predictor.GaussianProcess(OneHot())
     ),
 }
-"""What makes a fresh strategy of one fidelity, by what the tables call it. GP, a run of which takes a while,
-is left out.
-"""
+"""Factories of strategies of one fidelity, by their names in the tables, without OptunaGP, which is slow."""
 
 
 def arguments(

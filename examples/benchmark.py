@@ -10,7 +10,7 @@ from retia.benchmark import compare, digits
 STRATEGIES = {
     "random": retia.Random,
     "evolution": lambda: retia.RegularizedEvolution(population=20, tournament=5),
-    "local": retia.LocalSearch,
+    "local": retia.strategy.LocalSearch,
 }
 
 

@@ -47,7 +47,7 @@ def epochs_of(study):
 def main(trials=40, epochs=8):
     judge = retia.Classification(data.train, data.valid, epochs=epochs, lr=1e-2)
     evolution = retia.RegularizedEvolution(population=10, tournament=3)
-    strategy = retia.ASHA(evolution, fidelities=(epochs // 4, epochs))
+    strategy = retia.strategy.ASHA(evolution, fidelities=(epochs // 4, epochs))
     study = retia.search(Net, judge, strategy, trials=trials, maximize="accuracy", progress=False)
     short = [trial for trial in study.trials if trial.fidelity is not None]
     spent = epochs_of(study)

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 import retia
-from retia.report import honesty
+from retia.report import one_shot_report
 
 CONTEXT = 64
 
@@ -54,7 +54,9 @@ class GPT(nn.Module):
         super().__init__()
         width = retia.choice("width", [32, 48, 64])
         self.tokens = nn.Embedding(vocabulary, width)
-        self.positions = retia.parameter((1, CONTEXT, width), init=lambda x: nn.init.normal_(x, std=0.02))
+        self.positions = retia.tensor_parameter(
+            (1, CONTEXT, width), init=lambda x: nn.init.normal_(x, std=0.02)
+        )
         self.blocks = retia.repeat("blocks", lambda i: Block(width), (1, 4))
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, vocabulary))
 
@@ -105,7 +107,7 @@ def main(text, trials=24, epochs=9, supernet_epochs=27, scored=50, retrain=3, ch
 
     own = retia.evaluator(fit, train=train, valid=valid, epochs=epochs)
     evolution = retia.RegularizedEvolution(population=8, tournament=3)
-    asha = retia.ASHA(evolution, fidelities=(epochs // 9, epochs // 3, epochs))
+    asha = retia.strategy.ASHA(evolution, fidelities=(epochs // 9, epochs // 3, epochs))
     study = retia.search(space, own, asha, trials=trials, minimize="loss", progress=False)
     tell("your own loop under ASHA", study.best)
     spent = sum(trial.metrics["epochs_trained"] for trial in study.trials)
@@ -113,14 +115,14 @@ def main(text, trials=24, epochs=9, supernet_epochs=27, scored=50, retrain=3, ch
     print(f"  {len(study.trials)} trials, {spent:g} epochs; without run.resume they would take {again:g}")
 
     recipe = retia.LanguageModeling(train, valid, context=CONTEXT, bytes_per_token=1, epochs=epochs, lr=3e-3)
-    method = retia.SPOS(epochs=supernet_epochs)
+    method = retia.oneshot.SPOS(epochs=supernet_epochs)
     one_shot = retia.search(
         space, recipe, method, trials=scored, minimize="loss", retrain=retrain, control=True, progress=False
     )
     tell("the best of a supernet, with its weights", one_shot.best)
     tell("the best of a supernet, retrained", one_shot.retrained.best)
     tell("random search for as long", one_shot.control.best)
-    for question, answer in honesty(one_shot).rows():
+    for question, answer in one_shot_report(one_shot).rows():
         print(f"  {question}: {answer}")
     return study, one_shot
 

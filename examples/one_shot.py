@@ -46,14 +46,24 @@ def main(epochs=20, trials=20, retrain=4):
     evaluator = retia.Classification(data.train, data.valid, epochs=epochs // 2, lr=1e-2)
     # Weights of choices are trained faster than in the paper, for there are hundreds of steps and not tens of
     # thousands.
-    method = retia.DARTS(epochs=epochs, learning_rate=1e-2, penalties=retia.Penalty("params", scale=0.1))
+    method = retia.oneshot.DARTS(
+        epochs=epochs, learning_rate=1e-2, penalties=retia.oneshot.Penalty("params", scale=0.1)
+    )
     study = retia.search(
-        Net, evaluator, method, trials=trials, maximize="accuracy", retrain=retrain, control=True
+        Net,
+        evaluator,
+        method,
+        trials=trials,
+        maximize="accuracy",
+        constraints=["params <= 2e4"],
+        retrain=retrain,
+        control=True,
     )
     Console().print(summary(study))
+    print("DARTS' own choice:", dict(study.derived))
 
     space = retia.ModelSpace(Net)
-    scored = retia.SPOS(epochs=epochs).train(space, evaluator)  # a supernet is an evaluator ...
+    scored = retia.oneshot.SPOS(epochs=epochs).train(space, evaluator)  # a supernet is an evaluator ...
     evolved = retia.search(
         space, scored, retia.RegularizedEvolution(), trials=5 * trials, maximize="accuracy"
     )  # ... for any strategy

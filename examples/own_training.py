@@ -35,5 +35,5 @@ def train(model):
 
 
 study = retia.Study(retia.ModelSpace(Perceptron), train, minimize="error")
-strategy = retia.LocalSearch()
+strategy = retia.strategy.LocalSearch()
 trials = 10

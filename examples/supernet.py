@@ -62,12 +62,12 @@ def main(steps=400, candidates=20):
     for _ in range(candidates):
         architecture = space.sample(rng)
         supernet.activate(architecture)
-        retia.recalibrate(supernet, x[:512].split(128))
+        retia.supernet.recalibrate(supernet, x[:512].split(128))
         scores[architecture] = accuracy(supernet, data.valid)
 
     best = max(scores, key=scores.get)
     supernet.activate(best)
-    retia.recalibrate(supernet, x[:512].split(128))
+    retia.supernet.recalibrate(supernet, x[:512].split(128))
     model = supernet.subnet()  # a plain Net, without a trace of the supernet
     print(
         f"best of {len(scores)}: {dict(best)}, valid {accuracy(model, data.valid):.3f}, "

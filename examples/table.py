@@ -20,7 +20,12 @@ def main(trials=60):
         "wide nets are shallow",
     )
     study = retia.search(
-        space, judge, retia.GridSearch(), trials=trials, maximize="accuracy", constraints=["latency_ms <= 20"]
+        space,
+        judge,
+        retia.strategy.GridSearch(),
+        trials=trials,
+        maximize="accuracy",
+        constraints=["latency_ms <= 20"],
     )
     print(f"{study.stop_reason}: {len(study.trials)} of {space.size()} architectures\n{study.best}")
     return study

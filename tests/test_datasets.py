@@ -68,5 +68,7 @@ def test_diabetes():
 @pytest.mark.parametrize(("valid", "test"), [(0.0, 0.2), (0.2, 0.0), (0.5, 0.5), (-0.1, 0.2)])
 @pytest.mark.parametrize("load", [datasets.digits, datasets.diabetes])
 def test_shares_that_leave_nothing(load, valid, test):
-    with pytest.raises(EvaluationError, match=rf"leave some to train on, got valid={valid}, test={test}"):
+    with pytest.raises(
+        EvaluationError, match=rf"must be positive and their sum less than 1, got valid={valid}, test={test}"
+    ):
         load(valid=valid, test=test)

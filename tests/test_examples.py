@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
+import retia
+from retia.testing import EVALUATOR_LAWS, ONE_SHOT_LAWS, STRATEGY_LAWS, SUPERNET_LAWS, assert_laws
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -26,7 +29,7 @@ README = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encod
 
 def test_the_search_of_the_readme(tmp_path):
     block = README[0]
-    assert len([line for line in block.splitlines() if line.strip()]) < 15
+    assert len([line for line in block.splitlines() if line.strip()]) < 18
     short = block.replace("trials=20", "trials=3").replace("epochs=5", "epochs=1")
     assert short != block
     (tmp_path / "readme.py").write_text(
@@ -107,7 +110,7 @@ def test_one_shot(capsys):
     assert len(study.retrained.trials) >= 1
     assert len(evolved.trials) == 15
     out = capsys.readouterr().out
-    assert "what DARTS was worth, by accuracy" in out
+    assert "one-shot search with DARTS, by accuracy" in out
     assert "by evolution: {'width': " in out
 
 
@@ -151,6 +154,47 @@ def test_two_inputs(capsys):
     assert "valid 0." in capsys.readouterr().out
 
 
+def test_a_strategy_is_added():
+    example = loaded("extend_strategy")
+    found = [example.main(seed).best.architecture for seed in range(5)]
+    assert found == [{"x": 9, "y": 2, "z": 14}] * 5  # random search finds it once in 12 seeds
+    assert_laws(STRATEGY_LAWS, example.Elite)
+
+
+def test_an_elastic_layer_is_added():
+    example = loaded("extend_elastic_layer")
+    supernet = example.main()
+    assert supernet.model.full("weight").shape == (6, 4)
+    assert torch.equal(supernet.subnet().weight, supernet.model.full("weight")[[0, 1, 3, 4]])
+    x = torch.ones(2, 4)
+    values, gates = x @ supernet.model.full("weight")[:2].T, x @ supernet.model.full("weight")[3:5].T
+    assert torch.allclose(supernet(x), values * gates.sigmoid())
+    space = retia.ModelSpace(lambda: example.Gated(4, retia.choice("outputs", [2, 3, 5])))
+    assert_laws(SUPERNET_LAWS, space, torch.ones(5, 4))
+
+
+def test_a_one_shot_method_is_added():
+    example = loaded("extend_one_shot")
+    ranking = [architecture["dropout"] for architecture in example.main()]
+    assert ranking == [0.0, 0.5, 0.9]  # the more dropout, the higher the held-out loss
+    assert_laws(ONE_SHOT_LAWS, example.MeanLoss)
+
+
+def test_an_evaluator_is_added():
+    example = loaded("extend_evaluator")
+    study = example.main()
+    errors = {trial.architecture["act"]: trial.metrics["error"] for trial in study.trials}
+    assert errors["relu"] < 1e-12  # the targets are a linear map of its outputs
+    assert min(errors["identity"], errors["tanh"]) > 0.01
+    x = torch.eye(3)
+    space = retia.ModelSpace(example.net)
+    assert_laws(EVALUATOR_LAWS, lambda: example.LeastSquares(x, x[:, :1]), space)
+    identity = space.validate({"act": "identity"})
+    x = torch.tensor([[1.0], [2.0], [3.0]])  # y = w x fits y = (1, 2, 2) best with w = 11 / 14
+    error = example.LeastSquares(x, torch.tensor([[1.0], [2.0], [2.0]]))(identity, retia.Run(space))["error"]
+    assert error == pytest.approx((9 - 121 / 14) / 3, rel=1e-5)
+
+
 @pytest.mark.slow
 def test_gpt(capsys, shared_data):
     text = shared_data / "tinyshakespeare" / "input.txt.gz"
@@ -186,7 +230,6 @@ def test_gpt(capsys, shared_data):
 
 @pytest.mark.filterwarnings("ignore")  # of packages that are not ours
 def test_lightning_trainer(capsys, moves_generators):
-    pytest.importorskip("pytorch_lightning", reason="needs the package pytorch-lightning")
     study = loaded("lightning_trainer").main(trials=2)
     assert study.best.metrics["accuracy"] > 0.5
     assert "parameters: {'width': " in capsys.readouterr().out
@@ -194,9 +237,6 @@ def test_lightning_trainer(capsys, moves_generators):
 
 @pytest.mark.filterwarnings("ignore")  # of packages that are not ours
 def test_hugging_face_trainer(capsys, moves_generators):
-    pytest.importorskip(
-        "accelerate", reason="needs the package accelerate, which the Trainer of transformers imports"
-    )
     study = loaded("hugging_face_trainer").main(trials=2)
     assert study.best.metrics["accuracy"] > 0.6  # two classes
     assert "parameters: {'width': " in capsys.readouterr().out

@@ -196,6 +196,20 @@ def test_exported_names_are_documented(door):
     assert [name for name in exported(door) if not documented(name, getattr(module, name))] == []
 
 
+def test_the_page_of_names_lists_what_is_exported():
+    top, _, packages = (ROOT / "docs/api.md").read_text(encoding="utf-8").partition("## By package")
+    assert sorted(re.findall(r"^\| `(\w+)` \|", top, re.MULTILINE)) == sorted(retia.__all__)
+    listed = {}
+    for paragraph in packages.strip().split("\n\n"):
+        door, *names = re.findall(r"`([\w.]+)`", paragraph)
+        listed[door] = sorted(names)
+    assert listed == {
+        door: sorted(exported(door))
+        for door in FRONT_DOORS
+        if door not in ("retia", "retia.cli", "retia.searching", "retia.visible")
+    }
+
+
 def test_no_file_is_over_400_lines():
     lengths = {str(file.relative_to(ROOT)): len(file.read_text().splitlines()) for file in FILES}
     assert {file: length for file, length in lengths.items() if length > 400} == {}
@@ -247,7 +261,10 @@ def python_blocks(page):
 
 
 @pytest.mark.parametrize(("line", "code"), python_blocks("CONTRIBUTING.md"))
-def test_the_examples_for_contributors_run(line, code, tmp_path, monkeypatch):
+def test_the_blocks_for_contributors_run_or_are_examples(line, code, tmp_path, monkeypatch):
+    if example := re.search(r"^python (examples/\w+\.py)$", code, re.MULTILINE):
+        assert code == (ROOT / example[1]).read_text(encoding="utf-8")  # tests/test_examples.py runs it
+        return
     monkeypatch.chdir(tmp_path)
     names = {"__name__": f"contributing_{line}"}
     exec(compile("\n" * line + code, "CONTRIBUTING.md", "exec"), names)
@@ -255,3 +272,19 @@ def test_the_examples_for_contributors_run(line, code, tmp_path, monkeypatch):
     assert tests
     for test in tests:
         test()
+
+
+def test_the_four_kinds_of_extension_are_shown_to_contributors():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    shown = {
+        name for name in (ROOT / "examples").glob("extend_*.py") if f"python examples/{name.name}" in text
+    }
+    assert {path.stem for path in shown} == {
+        "extend_elastic_layer",
+        "extend_evaluator",
+        "extend_one_shot",
+        "extend_strategy",
+    }
+    for path in shown:  # what is added, without its demonstration
+        added = path.read_text(encoding="utf-8").partition("def main(")[0]
+        assert len([line for line in added.splitlines() if line.strip()]) < 40, path

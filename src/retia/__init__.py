@@ -1,9 +1,13 @@
 """Neural architecture search in PyTorch: plain modules with `choice()`, searched for what you can afford.
 
-    study = retia.search(Net, retia.Classification(train, valid), trials=50, maximize="accuracy",
-    minimize="params") model = study.best.build()
+    study = retia.search(
+        Net, retia.Classification(train, valid), trials=50, maximize="accuracy", minimize="params"
+    )
+    model = study.best.build()
 
-Names that need torch are imported when they are first used.
+What most searches need is here. The rest is in the packages, such as `retia.strategy.TPE`,
+`retia.oneshot.DARTS` and `retia.predictor.GaussianProcess`. Packages, and names that need torch, are imported
+when they are first used.
 """
 
 from importlib import import_module
@@ -27,7 +31,6 @@ from retia.space import (
     Architecture,
     Categorical,
     Integer,
-    Parameter,
     Real,
     SearchSpace,
     Subset,
@@ -42,173 +45,79 @@ from retia.space import (
 )
 
 if TYPE_CHECKING:
-    from retia import benchmark, datasets, hub
+    from retia import benchmark as benchmark
+    from retia import cost as cost
+    from retia import datasets as datasets
+    from retia import evaluate as evaluate
+    from retia import execute as execute
+    from retia import hub as hub
+    from retia import nn as nn
+    from retia import oneshot as oneshot
+    from retia import predictor as predictor
+    from retia import report as report
+    from retia import storage as storage
+    from retia import strategy as strategy
+    from retia import study as study
+    from retia import supernet as supernet
+    from retia import trial as trial
     from retia.cost import Costs
-    from retia.evaluate import (
-        Classification,
-        LanguageModeling,
-        Regression,
-        Training,
-        ZeroCost,
-        export,
-        inherit,
-        save_weights,
-    )
+    from retia.evaluate import Classification, LanguageModeling, Regression, Training, save_weights
     from retia.execute import InProcess, Processes
-    from retia.nn import ModelSpace, cell, input_choice, layer_choice, parameter, repeat
-    from retia.oneshot import (
-        DARTS,
-        ENAS,
-        GDAS,
-        PCDARTS,
-        SNAS,
-        SPOS,
-        DrNAS,
-        FairNAS,
-        FBNet,
-        OnceForAll,
-        Penalty,
-        ProxylessNAS,
-        Sandwich,
-        SupernetEvaluator,
-    )
-    from retia.predictor import (
-        BANANAS,
-        PPO,
-        GaussianProcess,
-        GradientBoosting,
-        NeuralEnsemble,
-        RandomForest,
-        Reinforce,
-    )
+    from retia.nn import ModelSpace, cell, input_choice, layer_choice, repeat, tensor_parameter
     from retia.searching import check, search
-    from retia.strategy import (
-        ASHA,
-        BOHB,
-        CMAES,
-        GP,
-        NSGA2,
-        TPE,
-        Fallback,
-        Filtered,
-        GridSearch,
-        Hyperband,
-        Listed,
-        LocalSearch,
-        MedianStop,
-        NetworkMorphism,
-        PredictorGuided,
-        Prior,
-        Random,
-        RegularizedEvolution,
-        Screened,
-        SuccessiveHalving,
-        WarmStarted,
-    )
-    from retia.study import Repeated, Study, architecture_evaluator, evaluator
-    from retia.supernet import Supernet, elastic, load_pretrained, recalibrate
+    from retia.strategy import Random, RegularizedEvolution
+    from retia.study import Study, architecture_evaluator, evaluator
+    from retia.supernet import Supernet
     from retia.trial import Constraint, Objective, Proposal, Run, Trial
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "ASHA",
-    "BANANAS",
-    "BOHB",
-    "CMAES",
-    "DARTS",
-    "ENAS",
-    "GDAS",
-    "GP",
-    "NSGA2",
-    "PCDARTS",
-    "PPO",
-    "SNAS",
-    "SPOS",
-    "TPE",
     "Architecture",
     "ArchitectureError",
     "Categorical",
     "Classification",
     "Constraint",
     "Costs",
-    "DrNAS",
     "EvaluationError",
     "ExecutorError",
-    "FBNet",
-    "FairNAS",
-    "Fallback",
-    "Filtered",
-    "GaussianProcess",
-    "GradientBoosting",
-    "GridSearch",
-    "Hyperband",
     "InProcess",
     "InfeasibleArchitecture",
     "Integer",
     "LanguageModeling",
-    "Listed",
-    "LocalSearch",
-    "MedianStop",
     "ModelSpace",
-    "NetworkMorphism",
-    "NeuralEnsemble",
     "Objective",
-    "OnceForAll",
-    "Parameter",
-    "Penalty",
-    "PredictorGuided",
-    "Prior",
     "Processes",
     "Proposal",
-    "ProxylessNAS",
     "Random",
-    "RandomForest",
     "Real",
     "Regression",
     "RegularizedEvolution",
-    "Reinforce",
-    "Repeated",
     "RetiaError",
     "Run",
-    "Sandwich",
-    "Screened",
     "SearchSpace",
     "SpaceError",
     "StorageError",
     "Study",
     "StudyError",
     "Subset",
-    "SuccessiveHalving",
     "Supernet",
     "SupernetError",
-    "SupernetEvaluator",
     "TimeLimitExceeded",
     "Training",
     "TrainingDiverged",
     "Trial",
-    "WarmStarted",
     "WorkerDied",
-    "ZeroCost",
     "apply",
     "architecture_evaluator",
-    "benchmark",
     "cell",
     "check",
     "choice",
-    "datasets",
-    "elastic",
     "evaluator",
-    "export",
-    "hub",
-    "inherit",
     "input_choice",
     "integer",
     "layer_choice",
-    "load_pretrained",
-    "parameter",
     "real",
-    "recalibrate",
     "reject",
     "repeat",
     "require",
@@ -216,35 +125,29 @@ __all__ = [
     "scope",
     "search",
     "subset",
+    "tensor_parameter",
 ]
 
+_PACKAGES = (
+    *("benchmark", "cost", "datasets", "evaluate", "execute", "hub", "nn", "oneshot", "predictor", "report"),
+    *("storage", "strategy", "study", "supernet", "testing", "trial"),
+)
 _HOMES = {
     "retia.cost": "Costs",
-    "retia.evaluate": (
-        "Classification LanguageModeling Regression Training ZeroCost export inherit save_weights"
-    ),
+    "retia.evaluate": "Classification LanguageModeling Regression Training save_weights",
     "retia.execute": "InProcess Processes",
-    "retia.nn": "ModelSpace cell input_choice layer_choice parameter repeat",
-    "retia.oneshot": (
-        "DARTS DrNAS ENAS FBNet FairNAS GDAS OnceForAll PCDARTS Penalty ProxylessNAS SNAS SPOS Sandwich "
-        "SupernetEvaluator"
-    ),
+    "retia.nn": "ModelSpace cell input_choice layer_choice repeat tensor_parameter",
     "retia.searching": "check search",
-    "retia.predictor": "BANANAS GaussianProcess GradientBoosting NeuralEnsemble PPO RandomForest Reinforce",
-    "retia.strategy": (
-        "ASHA BOHB CMAES Fallback Filtered GP GridSearch Hyperband Listed LocalSearch MedianStop NSGA2 "
-        "NetworkMorphism PredictorGuided Prior Random RegularizedEvolution Screened SuccessiveHalving TPE "
-        "WarmStarted"
-    ),
-    "retia.study": "Repeated Study architecture_evaluator evaluator",
-    "retia.supernet": "Supernet elastic load_pretrained recalibrate",
+    "retia.strategy": "Random RegularizedEvolution",
+    "retia.study": "Study architecture_evaluator evaluator",
+    "retia.supernet": "Supernet",
     "retia.trial": "Constraint Objective Proposal Run Trial",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("benchmark", "datasets", "hub"):
+    if name in _PACKAGES:
         return import_module(f"retia.{name}")
     if name not in _HOME:
         msg = f"module 'retia' has no attribute {name!r}"

@@ -1,4 +1,4 @@
-"""Small real data that ships with scikit-learn."""
+"""Small real data sets that ship with scikit-learn."""
 
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -16,9 +16,7 @@ Pair: TypeAlias = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Split:
-    """Data in three parts: one to train on, one by which the search judges, one that it never sees; each as
-    (x, y).
-    """
+    """A training, a validation and a test set, each as (x, y)."""
 
     train: Pair
     valid: Pair
@@ -26,13 +24,17 @@ class Split:
 
 
 def digits(*, valid: float = 0.2, test: float = 0.2, seed: int = 0) -> Split:
-    """Return the 1,797 handwritten digits of the UCI repository: x (N, 1, 8, 8) in [0, 1], y (N,) from 0 to
-    9.
+    """Return the 1,797 handwritten digits of the UCI repository, split with equal shares of each digit.
 
-    Every part has the same share of each digit.
+    The images x are of shape (N, 1, 8, 8) with values in [0, 1]; the classes y are of shape (N,).
+
+    Args:
+        valid: Share of the validation set, between 0 and 1. Default 0.2.
+        test: Share of the test set, between 0 and 1. Default 0.2.
+        seed: Seed of the split.
 
     Raises:
-        EvaluationError: If the shares leave no data to train on.
+        EvaluationError: If `valid` or `test` is not positive, or they leave no training data.
     """
     from sklearn.datasets import load_digits
 
@@ -43,11 +45,18 @@ def digits(*, valid: float = 0.2, test: float = 0.2, seed: int = 0) -> Split:
 
 
 def diabetes(*, valid: float = 0.2, test: float = 0.2, seed: int = 0) -> Split:
-    """Return 442 patients: x (N, 10), standardized; y (N, 1), the disease's progression after a year,
-    standardized.
+    """Return 442 diabetes patients, split at random.
+
+    The features x are of shape (N, 10); the progression of the disease after a year, y, is of shape (N, 1).
+    Both are standardized.
+
+    Args:
+        valid: Share of the validation set, between 0 and 1. Default 0.2.
+        test: Share of the test set, between 0 and 1. Default 0.2.
+        seed: Seed of the split.
 
     Raises:
-        EvaluationError: If the shares leave no data to train on.
+        EvaluationError: If `valid` or `test` is not positive, or they leave no training data.
     """
     from sklearn.datasets import load_diabetes
 
@@ -64,8 +73,8 @@ def _split(x: Tensor, y: Tensor, *, valid: float, test: float, seed: int, strati
 
     if not (valid > 0 and test > 0 and valid + test < 1):
         msg = (
-            "The shares of validation and test data are positive and leave some to train on, "
-            f"got valid={valid}, test={test}."
+            "The shares of validation and test data must be positive and their sum less than 1, "
+            f"got valid={valid}, test={test}. Give smaller shares."
         )
         raise EvaluationError(msg)
     rest, held = train_test_split(np.arange(len(x)), test_size=test, random_state=seed, stratify=stratify)

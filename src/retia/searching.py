@@ -77,8 +77,9 @@ def search(  # the one call that puts the parts together
         name: Name of the study. Default "study".
         force: Whether to continue a stored study though its space, evaluator or seed has changed.
         directory: Folder of the evaluators' files. Default: beside the storage, or a temporary folder.
-        keep_weights: Trials of a function of the model that keep their weights: "none", "best", "front"
-            (default; the Pareto front and the parents of its trials) or "all".
+        keep_weights: Trials whose weights stay: "none", "best", "front" (default; the Pareto front and the
+            parents of its trials) or "all". If the evaluator has `inherit_weights=True`, "best" and "front"
+            keep the weights of all trials.
         workers: Number of evaluations at once, in worker processes. Default 1, in this process.
         executor: Executor of the evaluations, instead of `workers`.
         progress: Whether to show progress. Default True.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from retia.benchmark import Benchmark, Columns, Grid, nasbench101, nasbench201
+from retia.benchmark import Benchmark, ColumnRecords, Grid, nasbench101, nasbench201
 from retia.space import Categorical, SearchSpace
 
 
@@ -27,7 +27,7 @@ def tiny():
         "tiny",
         space,
         Grid(("a", "b"), ("x", "y", "z"), choices),
-        Columns(trained, {"params": ranks}),
+        ColumnRecords(trained, {"params": ranks}),
         9,
         {"dataset": "none"},
         "nobody",

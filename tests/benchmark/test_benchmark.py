@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import retia
-from retia.benchmark import Columns, Entry, TableEvaluator
+from retia.benchmark import ColumnRecords, Entry, TableEvaluator
 from retia.benchmark.front import front_rows
 from retia.errors import ArchitectureError, EvaluationError
 from retia.study import Study
@@ -102,7 +102,12 @@ def test_the_evaluator_survives_a_pickle(tiny):
 def test_a_search_runs_on_a_benchmark_as_on_anything_else(tiny):
     space = tiny.space.where(lambda one: dict(one) != {"a": "z", "b": "z"}, "known")
     study = retia.search(
-        space, tiny.evaluator, retia.GridSearch(), trials=8, maximize="valid_accuracy", progress=False
+        space,
+        tiny.evaluator,
+        retia.strategy.GridSearch(),
+        trials=8,
+        maximize="valid_accuracy",
+        progress=False,
     )
     assert study.best.architecture == tiny.best().architecture
     assert study.best.metrics["valid_accuracy"] == tiny.optimum()
@@ -110,7 +115,7 @@ def test_a_search_runs_on_a_benchmark_as_on_anything_else(tiny):
 
 def test_a_bound_on_a_cost_is_checked_before_training(tiny):
     study = Study(tiny.space, tiny.evaluator, maximize="valid_accuracy", constraints=["params <= 4"])
-    study.run(retia.GridSearch(), trials=20)
+    study.run(retia.strategy.GridSearch(), trials=20)
     assert study.best.metrics["params"] == 4
     assert study.history.count("completed") == 4
     assert study.history.count("infeasible") == 5
@@ -150,7 +155,7 @@ def test_further_costs_can_be_joined(tiny):
         (
             lambda b: b.query({"a": "x", "b": "x", "c": "x"}),
             ArchitectureError,
-            r"knows the labels \['a', 'b'\], got .*'c': 'x'",
+            r"has the labels \['a', 'b'\], got .*'c': 'x'",
         ),
         (lambda b: b.query({"a": "x", "b": "x"}, "9"), EvaluationError, "results after 3, 9 epochs, got '9'"),
         (lambda b: b.query({"a": "x", "b": "x"}, 5), EvaluationError, "results after 3, 9 epochs, got 5"),
@@ -170,7 +175,7 @@ def test_further_costs_can_be_joined(tiny):
         (
             lambda b: b.with_latency("pixel3"),
             EvaluationError,
-            "tables of latencies for the cells of NAS-Bench-201",
+            "Tables of latencies exist only for the cells of NAS-Bench-201",
         ),
         (
             lambda b: type(b)("other", b.space, b.index, b.records, 4),
@@ -178,9 +183,9 @@ def test_further_costs_can_be_joined(tiny):
             "results after 3, 9 epochs, got 4",
         ),
         (
-            lambda b: type(b)("other", b.space, b.index, Columns({9: {}}, b.records.fixed), 9),
+            lambda b: type(b)("other", b.space, b.index, ColumnRecords({9: {}}, b.records.fixed), 9),
             EvaluationError,
-            r"'other' needs a metric that training gives after 9 epochs, got \['params'\]",
+            r"'other' needs a metric that requires training after 9 epochs, got \['params'\]",
         ),
     ],
 )
@@ -192,5 +197,5 @@ def test_errors_say_what_there_is(tiny, action, error, message):
 def test_a_table_of_some_architectures_says_so(tiny):
     part = type(tiny.index)(tiny.index.labels, tiny.index.values, tiny.index.choices[:5])
     assert part.rows(tiny.index.choices).tolist() == [0, 1, 2, 3, 4, -1, -1, -1, -1]
-    with pytest.raises(ArchitectureError, match="has 5 of the 9 architectures, and not"):
+    with pytest.raises(ArchitectureError, match="contains 5 of the 9 architectures, but not"):
         part.row(tiny[7].architecture)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from retia.benchmark import Benchmark, Columns, Comparison, Grid, SeedRun, Spread, compare, simulate
+from retia.benchmark import Benchmark, ColumnRecords, Comparison, Grid, SeedRun, Spread, compare, simulate
 from retia.errors import EvaluationError, StudyError
 from retia.execute import Processes
 from retia.space import Architecture, Categorical, SearchSpace
@@ -28,7 +28,12 @@ def nine():
     }
     space = SearchSpace({label: Categorical(LETTERS) for label in "ab"})
     return Benchmark(
-        "nine", space, Grid(("a", "b"), LETTERS, choices), Columns({9: trained}, {}), 9, {"dataset": "none"}
+        "nine",
+        space,
+        Grid(("a", "b"), LETTERS, choices),
+        ColumnRecords({9: trained}, {}),
+        9,
+        {"dataset": "none"},
     )
 
 
@@ -107,9 +112,9 @@ def test_the_table_says_what_is_known(three):
     assert rows[2].split()[:11] == ["knowing", "0", "0", "0..0", "0", "0", "0..0", "1", "2/2", "9.00", "1.50"]
     assert len({len(line) for line in (headings, *rows)}) == 1
     assert friedman.startswith(
-        "Friedman: p = 0.14; mean ranks differ if 2.34 apart"
+        "Friedman test: p = 0.14. Critical difference of mean ranks: 2.34"
     )  # p = exp(-2): chi-squared of 4 with 2 degrees of freedom
-    assert groups == "Not to be told apart: climbing, knowing, ignorant."
+    assert groups == "No significant difference within: climbing, knowing, ignorant."
 
 
 def test_strategies_that_differ_every_time_are_told_apart(nine):
@@ -125,7 +130,7 @@ def test_strategies_that_differ_every_time_are_told_apart(nine):
         2.343 * math.sqrt(3 * 4 / (6 * 12)), rel=1e-3
     )  # Demsar 2006, table 5
     assert comparison.significance.groups == []
-    assert comparison.table().endswith("All of them can be told apart.")
+    assert comparison.table().endswith("All strategies differ significantly.")
 
 
 def test_two_strategies_are_listed_without_a_test(nine):
@@ -235,7 +240,7 @@ class Silent:
 def test_hours_decide_where_trials_take_different_times(nine):
     """The n-th architecture trains for n hours."""
     hours = 3600.0 * np.arange(1, 10)
-    columns = Columns(
+    columns = ColumnRecords(
         {
             9: {
                 "valid_accuracy": 10.0 * np.arange(1, 10),
@@ -348,7 +353,7 @@ def test_what_can_not_be_compared_is_refused(nine):
     for none in ([Random()], {"random": Random()}):
         with pytest.raises(
             EvaluationError,
-            match=r"what makes a fresh strategy for each seed, by name, .*, got .*Random\(uniform='choices'\)",
+            match=r"a name to a function that makes a fresh strategy for each seed, got .*Random\(uniform='choices'\)",
         ):
             compare(nine, none, evaluations=5)
     with pytest.raises(EvaluationError, match=r"at least one strategy and one seed, got \[\] and seeds=60"):
@@ -358,17 +363,19 @@ def test_what_can_not_be_compared_is_refused(nine):
     with pytest.raises(EvaluationError, match="'silent' proposed nothing with seed 0"):
         compare(nine, {"silent": Silent}, evaluations=4, seeds=1)
     with pytest.raises(
-        EvaluationError, match="ends after some evaluations or some hours, got evaluations=None, hours=None"
+        EvaluationError,
+        match="needs a number of evaluations or positive hours, got evaluations=None, hours=None",
     ):
         compare(nine, {"random": Random}, seeds=1)
     with pytest.raises(
-        EvaluationError, match="ends after some evaluations or some hours, got evaluations=None, hours=0"
+        EvaluationError,
+        match="needs a number of evaluations or positive hours, got evaluations=None, hours=0",
     ):
         compare(nine, {"random": Random}, seeds=1, hours=0)
     with pytest.raises(
         EvaluationError,
         match=(
-            "A reference is for the hypervolume of several objectives, got {'params': "
+            "is the reference point of the hypervolume of several objectives, got {'params': "
             "1} for 'valid_accuracy' alone"
         ),
     ):
@@ -380,7 +387,7 @@ def test_what_can_not_be_compared_is_refused(nine):
         compare(nine, {"random": Random}, **both, reference={"valid_accuracy": 1})
     with pytest.raises(
         EvaluationError,
-        match=r"Nothing in <Benchmark 'nine'.* is better than the reference {'valid_accuracy': 90, 'test_accuracy': 9}",
+        match=r"No row of <Benchmark 'nine'.* is better than the reference {'valid_accuracy': 90, 'test_accuracy': 9}",
     ):
         compare(nine, {"random": Random}, **both, reference={"valid_accuracy": 90, "test_accuracy": 9})
     with ThreadPoolExecutor(1) as executor, pytest.raises(EvaluationError, match="at least one evaluation"):

@@ -113,12 +113,13 @@ def test_any_other_file_is_an_error_with_its_name(tmp_path, load, suffix):
 
 def test_a_folder_instead_of_a_file_says_which_file(tmp_path):
     with pytest.raises(
-        EvaluationError, match=r"there should be a file in the folder .*give path='.*/nasbench101.npz'"
+        EvaluationError, match=r"is a folder, and the table is a file; pass path='.*/nasbench101.npz'"
     ):
         nasbench101(path=tmp_path)
     (tmp_path / "nasbench_only108.tfrecord").touch()
     with pytest.raises(
-        EvaluationError, match=r"there is a file in the folder .*give path='.*/nasbench_only108.tfrecord'"
+        EvaluationError,
+        match=r"is a folder, and the table is a file; pass path='.*/nasbench_only108.tfrecord'",
     ):
         nasbench101(path=tmp_path)
 

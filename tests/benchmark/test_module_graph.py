@@ -96,16 +96,16 @@ def test_a_module_without_a_path_is_none():
 @pytest.mark.parametrize(
     ("matrix", "operations", "message"),
     [
-        (((0, 1), (1, 0)), (INPUT, OUTPUT), "upper triangular, 2 x 2, of 0 and 1"),
+        (((0, 1), (1, 0)), (INPUT, OUTPUT), "upper triangular 2 x 2 matrix of 0 and 1"),
         (((0, 2), (0, 0)), (INPUT, OUTPUT), "upper triangular"),
         (((0, 1, 0), (0, 0)), (INPUT, OUTPUT), "upper triangular"),
-        (((0, 1), (0, 0)), (INPUT, CONV3, OUTPUT), "upper triangular, 3 x 3"),
-        (((0, 1), (0, 0)), (OUTPUT, INPUT), "are 'input', some of"),
-        (((0,),), (INPUT,), "are 'input', some of"),
+        (((0, 1), (0, 0)), (INPUT, CONV3, OUTPUT), "upper triangular 3 x 3"),
+        (((0, 1), (0, 0)), (OUTPUT, INPUT), "must be 'input', some of"),
+        (((0,),), (INPUT,), "must be 'input', some of"),
         (
             ((0, 1, 0), (0, 0, 1), (0, 0, 0)),
             (INPUT, "conv7x7", OUTPUT),
-            "are 'input', some of .* got .*conv7x7",
+            "must be 'input', some of .* got .*conv7x7",
         ),
     ],
 )

@@ -81,7 +81,7 @@ def test_a_message_is_read():
     ],
 )
 def test_what_is_no_message_is_said(message, what):
-    with pytest.raises(EvaluationError, match=f"must be a protocol buffer, and are not: .*{what}"):
+    with pytest.raises(EvaluationError, match=f"must be a protocol buffer, and can't be parsed: .*{what}"):
         ModelMetrics.read(message)
 
 
@@ -174,7 +174,7 @@ def test_a_search_stays_in_what_the_table_has(modules):
     study = retia.search(
         modules.space,
         modules.evaluator,
-        retia.Listed(known),
+        retia.strategy.Listed(known),
         trials=30,
         maximize="valid_accuracy",
         baseline=known[0],
@@ -280,13 +280,13 @@ def test_isomorphic_modules_of_a_file_are_one_row(tmp_path, entries):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"edge/6<-0": 0}, "has a path from vertex 0 to vertex 6, and .* has none"),
+        ({"edge/6<-0": 0}, "needs a path from vertex 0 to vertex 6, got .* without one"),
         (
             dict.fromkeys([f"edge/{j}<-{i}" for i in range(5) for j in range(i + 1, 5)] + ["edge/6<-4"], 1),
             "at most 9 edges .* got 12",
         ),
-        ({"edge/6<-0": "yes"}, "has the edges 'edge/1<-0' to 'edge/6<-5'"),
-        ({"operation/2": "conv5x5"}, "are 'input', some of"),
+        ({"edge/6<-0": "yes"}, "has the labels 'edge/1<-0' to 'edge/6<-5'"),
+        ({"operation/2": "conv5x5"}, "must be 'input', some of"),
     ],
 )
 def test_what_is_no_architecture_is_said(modules, changes, message):
@@ -297,9 +297,9 @@ def test_what_is_no_architecture_is_said(modules, changes, message):
 
 
 def test_architectures_that_the_table_has_not(modules):
-    with pytest.raises(ArchitectureError, match="has the edges .* KeyError"):
+    with pytest.raises(ArchitectureError, match="has the labels .* .KeyError"):
         modules.query({"edge/1<-0": 1})
-    with pytest.raises(ArchitectureError, match="has 30 of the 423,624 modules, and not Module"):
+    with pytest.raises(ArchitectureError, match="contains 30 of the 423,624 modules, but not Module"):
         modules.query(modules.space.default())
     with pytest.raises(ArchitectureError, match="at most 7 vertices, got 8"):
         nasbench101_architecture(np.zeros((8, 8), int), ["input", *[CONV3] * 6, "output"])
@@ -318,15 +318,19 @@ def test_files_that_are_none(tmp_path, entries):
         with pytest.raises(EvaluationError, match=message):
             nasbench101(path=tmp_path / name)
 
-    fails("a.json", b"[]", "holds no module of NAS-Bench-101")
-    fails("a.json", b"{}", "holds no module of NAS-Bench-101")
+    fails("a.json", b"[]", "contains no module of NAS-Bench-101")
+    fails("a.json", b"{}", "contains no module of NAS-Bench-101")
     fails(
         "a.json",
         json.dumps([{**entries[0], "hash": entries[1]["hash"]}]).encode(),
-        "calls a module 'c4f6b.*|calls a module .* whose hash is 'ff92c322",
+        "gives the hash 'c4f6b.*|gives the hash .* to a module with the hash 'ff92c322",
     )
     fails("a.json", json.dumps([{"hash": "a"}]).encode(), "needs 'hash', 'matrix', .*KeyError")
-    fails("a.tfrecord", framed(b"text"), "must be a hash, the epochs, a matrix, .* Is it NAS-Bench-101")
+    fails(
+        "a.tfrecord",
+        framed(b"text"),
+        "must be a hash, the epochs, a matrix, .* Give the path of the tfrecord of NAS-Bench-101",
+    )
     short = [
         entries[0]["hash"],
         108,
@@ -334,10 +338,10 @@ def test_files_that_are_none(tmp_path, entries):
         "input,output",
         base64.b64encode(metrics(1, evaluation(0, 0, 0, 0, 0))).decode(),
     ]
-    fails("a.tfrecord", framed(json.dumps(short).encode()), "evaluated three times, and .* has one of 1")
-    fails("a.npz", b"text", "must be an npz file, but .* holds pickled objects, .* Make it with")
+    fails("a.tfrecord", framed(json.dumps(short).encode()), "has three evaluations, got 1 in")
+    fails("a.npz", b"text", "must be an npz file, but .* contains pickled objects. Make it with")
     np.savez(tmp_path / "b.npz", a=np.zeros(1))
     with pytest.raises(
-        EvaluationError, match="must be a table of 'retia/nasbench101/1', and is one of 'none'"
+        EvaluationError, match="must be a table in the format 'retia/nasbench101/1', got 'None'"
     ):
         nasbench101(path=tmp_path / "b.npz")

@@ -48,10 +48,10 @@ def test_blocks_have_names_of_ones_own(path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([], "must be a JSON object of architectures and what came of them, got list"),
+        ([], "must be a JSON object with the results of each architecture, got list"),
         ({}, "must be a JSON object"),
-        ({"00": {"test_acc": [1]}, "000": {"test_acc": [1]}}, "written as 2 digits from 0 to 2, got '000'"),
-        ({"03": {"test_acc": [1]}}, "written as 2 digits from 0 to 2, got '03'"),
+        ({"00": {"test_acc": [1]}, "000": {"test_acc": [1]}}, "must be 2 digits from 0 to 2, got '000'"),
+        ({"03": {"test_acc": [1]}}, "must be 2 digits from 0 to 2, got '03'"),
         ({"00": {"mean_acc": 1}}, "needs a list of accuracies as 'test_acc'"),
         ({"00": 1}, "needs a list of accuracies as 'test_acc', got 1"),
     ],

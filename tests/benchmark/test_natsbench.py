@@ -248,7 +248,7 @@ def test_an_archive_reads_a_file_when_it_is_asked_for(topology, tmp_path):
     table = natsbench(path=folder)
     architecture = table.index.architecture(11)
     with pytest.raises(
-        EvaluationError, match=r"no results of architecture 11, .* there are 15,625 architectures"
+        EvaluationError, match=r"no results of architecture 11, .* complete archive of 15,625 architectures"
     ):
         table.query(architecture)
     shutil.copy(topology / "000011.pickle.pbz2", folder)
@@ -335,7 +335,7 @@ def test_archives_that_are_none(tmp_path, topology):
     with pytest.raises(EvaluationError, match=r"has the spaces \['topology', 'size'\], got 'depth'"):
         natsbench("depth", path=tmp_path)
     (tmp_path / "meta.pickle.pbz2").write_bytes(bz2.compress(pickle.dumps({})))
-    with pytest.raises(EvaluationError, match="under 'meta_archs', and doesn't"):
+    with pytest.raises(EvaluationError, match="under 'meta_archs'"):
         natsbench(path=tmp_path)
     (tmp_path / "meta.pickle.pbz2").write_bytes(bz2.compress(pickle.dumps({"meta_archs": [7]})))
     with pytest.raises(
@@ -344,7 +344,7 @@ def test_archives_that_are_none(tmp_path, topology):
     ):
         natsbench(path=tmp_path)
     shutil.copy(topology / "meta.pickle.pbz2", tmp_path)
-    with pytest.raises(EvaluationError, match="has no results of any architecture"):
+    with pytest.raises(EvaluationError, match="does not contain results"):
         natsbench(path=tmp_path)
     with pytest.raises(EvaluationError, match="must be an architecture of the size space"):
         natsbench("size", path=topology)
@@ -352,9 +352,9 @@ def test_archives_that_are_none(tmp_path, topology):
 
 def test_small_files_that_are_none(tmp_path, real):
     np.savez(tmp_path / "other.npz", a=np.zeros(2))
-    with pytest.raises(EvaluationError, match="must hold NAS-Bench-201, but has no 'ops'"):
+    with pytest.raises(EvaluationError, match="must contain NAS-Bench-201, but has no 'ops'"):
         nasbench201(path=tmp_path / "other.npz")
-    with pytest.raises(EvaluationError, match="is no table of 'natsbench-size'"):
+    with pytest.raises(EvaluationError, match="is not a table of 'natsbench-size'"):
         natsbench("size", path=tmp_path / "other.npz")
     (tmp_path / "text.npz").write_text("text")
     with pytest.raises(
@@ -362,7 +362,7 @@ def test_small_files_that_are_none(tmp_path, real):
     ):
         nasbench201(path=tmp_path / "text.npz")
     path = real("nasbench201", "nb201.npz")
-    with pytest.raises(EvaluationError, match="holds means over seeds .* got seed=777"):
+    with pytest.raises(EvaluationError, match="contains only means over seeds .* got seed=777"):
         nasbench201(path=path, seed=777)
     with pytest.raises(EvaluationError, match="got seed=None, curves=True"):
         nasbench201(path=path, curves=True)

@@ -47,9 +47,9 @@ def test_a_byte_that_changed(file):
 def test_what_is_no_npz_file(tmp_path):
     fails(tmp_path / "absent.npz", "No such file")
     (tmp_path / "text.npz").write_text("<html>try again later</html>")
-    fails(tmp_path / "text.npz", "it is of another kind, or holds pickled objects, which are not read")
+    fails(tmp_path / "text.npz", "it is another kind of file, or contains pickled objects")
     np.save(tmp_path / "one.npy", np.ones(3))
-    fails(tmp_path / "one.npy", "holds a single array")
+    fails(tmp_path / "one.npy", "is a single array")
     np.savez(tmp_path / "other.npz", letters=np.ones(3))
     fails(tmp_path / "other.npz", "lacks a part of a table: numbers is not a file in the archive")
 
@@ -63,7 +63,7 @@ class Evil:
 
 def test_pickled_objects_are_not_run(tmp_path):
     np.savez(tmp_path / "evil.npz", numbers=np.array([Evil()], object))
-    fails(tmp_path / "evil.npz", "holds pickled objects, which are not read")
+    fails(tmp_path / "evil.npz", "contains pickled objects")
     (tmp_path / "evil.pickle").write_bytes(pickle.dumps(Evil()))
-    fails(tmp_path / "evil.pickle", "holds pickled objects, which are not read")
+    fails(tmp_path / "evil.pickle", "contains pickled objects")
     assert not Evil.ran

@@ -34,14 +34,14 @@ class Command:
 
 
 def test_a_pickle_that_would_run_a_command_does_not(tmp_path):
-    with pytest.raises(EvaluationError, match=r"asks for posix.mkdir|asks for nt.mkdir"):
+    with pytest.raises(EvaluationError, match=r"contains the name posix.mkdir|contains the name nt.mkdir"):
         read_pickle(written(tmp_path / "a", [Command(str(tmp_path / "made"))]))
     assert not (tmp_path / "made").exists()
 
 
 @pytest.mark.parametrize("value", [deque([1]), np.zeros(2), eval, EvaluationError("x")])
 def test_nothing_else_is_read(tmp_path, value):
-    with pytest.raises(EvaluationError, match="which no table of numbers needs"):
+    with pytest.raises(EvaluationError, match="which is not allowed in a table of numbers"):
         read_pickle(written(tmp_path / "a", value))
 
 
@@ -51,7 +51,7 @@ def test_nothing_else_is_read(tmp_path, value):
 )
 def test_what_is_no_pickle_is_said(tmp_path, content):
     (tmp_path / "a").write_bytes(content)
-    with pytest.raises(EvaluationError, match="must be a pickle compressed by bz2"):
+    with pytest.raises(EvaluationError, match="must be a pickle compressed with bz2"):
         read_pickle(tmp_path / "a")
 
 
@@ -157,7 +157,7 @@ FORGED = {
 def test_a_forged_pickle_is_an_error(tmp_path, parts):
     with pytest.raises(
         EvaluationError,
-        match=r"must be a pickle compressed by bz2, but it can't be read: \w+: .*Download it again",
+        match=r"must be a pickle compressed with bz2, and can't be read: \w+: .*Download it again",
     ):
         read_pickle(forged(tmp_path / "a", *parts))
 
@@ -174,7 +174,7 @@ def test_the_parts_of_forged_pickles_are_put_together_rightly(tmp_path):
     ids=["key", "item"],
 )
 def test_tuples_nested_deeply_are_not_hashed(tmp_path, deep):
-    with pytest.raises(EvaluationError, match="a key holds a tuple"):
+    with pytest.raises(EvaluationError, match="a key contains a tuple"):
         read_pickle(forged(tmp_path / "a", deep))
 
 
@@ -190,7 +190,7 @@ def test_a_huge_place_in_the_memory_costs_no_memory(tmp_path):
 
 def test_a_file_that_grows_without_end_is_an_error(tmp_path):
     (tmp_path / "a").write_bytes(bz2.compress(bytes(80 << 20)))
-    with pytest.raises(EvaluationError, match="it holds more than 67,"):
+    with pytest.raises(EvaluationError, match="it has more than 67,"):
         read_pickle(tmp_path / "a")
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from retia.benchmark import Benchmark, Columns, natsbench, simulate
+from retia.benchmark import Benchmark, ColumnRecords, natsbench, simulate
 from retia.errors import EvaluationError
 from retia.strategy import GridSearch, Listed, LocalSearch, Random, RegularizedEvolution
 from retia.study import Study
@@ -22,7 +22,7 @@ def whole(tiny):
         3: {"valid_accuracy": ranks, "test_accuracy": -ranks, "train_seconds": np.full(9, 40.0)},
         9: {"valid_accuracy": 10 * ranks, "test_accuracy": 100 - 10 * ranks, "train_seconds": 100 * ranks},
     }
-    return Benchmark("whole", tiny.space, tiny.index, Columns(trained, {"params": 10 - ranks}), 9)
+    return Benchmark("whole", tiny.space, tiny.index, ColumnRecords(trained, {"params": 10 - ranks}), 9)
 
 
 def numbers(run):
@@ -181,11 +181,9 @@ def test_what_can_not_be_simulated(whole):
     with pytest.raises(EvaluationError, match="got evaluations=1, workers=0"):
         simulate(whole, Random(), evaluations=1, workers=0)
     timeless = Benchmark(
-        "timeless", whole.space, whole.index, Columns({9: {"valid_accuracy": np.arange(9.0)}}, {}), 9
+        "timeless", whole.space, whole.index, ColumnRecords({9: {"valid_accuracy": np.arange(9.0)}}, {}), 9
     )
     for arguments in ({"workers": 2}, {"hours": 1.0}):
-        with pytest.raises(
-            EvaluationError, match="has no 'train_seconds', without which trials take no time"
-        ):
+        with pytest.raises(EvaluationError, match="has no 'train_seconds', so trials have no duration"):
             simulate(timeless, Random(), evaluations=2, **arguments)
     assert simulate(timeless, Random(), evaluations=9).regret()[-1] == 0

@@ -76,11 +76,13 @@ def test_alike_strategies_do_not_differ():
 
 
 def test_what_can_not_be_compared():
-    with pytest.raises(EvaluationError, match=r"at least one curve, none of them empty, got lengths \[\]"):
+    with pytest.raises(
+        EvaluationError, match=r"at least one curve, and at least one value in each, got the lengths \[\]"
+    ):
         band([])
-    with pytest.raises(EvaluationError, match=r"got lengths \[1, 0\]"):
+    with pytest.raises(EvaluationError, match=r"got the lengths \[1, 0\]"):
         band([np.ones(1), np.ones(0)])
-    with pytest.raises(EvaluationError, match="one number for each of the same seeds, got {'a': 2, 'b': 1}"):
+    with pytest.raises(EvaluationError, match="the same number of seeds, got {'a': 2, 'b': 1}"):
         average_ranks({"a": [1.0, 2.0], "b": [1.0]})
     with pytest.raises(
         EvaluationError, match="at least three strategies over at least two seeds, got 2 over 3"

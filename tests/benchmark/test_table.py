@@ -89,7 +89,7 @@ def test_what_is_not_in_the_table_is_not_in_its_space(study):
     failed = {"kind": "plain", "skips": (0, 1)}
     assert table.space.size() == 11
     assert failed not in table.space
-    with pytest.raises(ArchitectureError, match="lists 11 architectures, and not"):
+    with pytest.raises(ArchitectureError, match="contains 11 architectures, but not"):
         table.query(failed)
     whole = Study(table.space, table.evaluator, maximize="accuracy")
     whole.run(GridSearch(), trials=20)
@@ -140,5 +140,5 @@ def test_files_that_are_none(tmp_path):
     with pytest.raises(EvaluationError, match="A table must be an npz file, but .*a.npz can't be read"):
         read_table(tmp_path / "a.npz")
     np.savez(tmp_path / "b.npz", header=np.frombuffer(json.dumps({}).encode(), np.uint8))
-    with pytest.raises(EvaluationError, match="must be a table of 'retia/table/1', and is one of 'None'"):
+    with pytest.raises(EvaluationError, match="must be a table in the format 'retia/table/1', got 'None'"):
         read_table(tmp_path / "b.npz")

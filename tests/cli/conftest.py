@@ -23,7 +23,7 @@ def judge(architecture):
 
 
 study = retia.Study(space, judge, maximize="accuracy", minimize="params", name="toy")
-strategy = retia.GridSearch()
+strategy = retia.strategy.GridSearch()
 trials = 8
 """
 

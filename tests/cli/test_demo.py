@@ -13,7 +13,7 @@ def test_the_demo_searches_reports_exports_and_resumes(retia, folder):
         "Pareto front",
         "gained over the baseline",
         "gained over random search at the same budget, 3 trials each",
-        "on the held-out test part",
+        "on the held-out test data",
     ):
         assert part in result.stdout
     made = {

@@ -84,7 +84,7 @@ SLOW = """
 
 
     study = retia.Study(retia.SearchSpace({"a": retia.Integer(1, 9)}), judge, maximize="accuracy", name="slow")
-    strategy = retia.GridSearch()
+    strategy = retia.strategy.GridSearch()
     trials = 9
 """
 
@@ -98,7 +98,7 @@ def test_an_interrupt_ends_cleanly_and_says_how_to_resume(process, retia, write)
     out, error = running.communicate(timeout=30)
     assert running.returncode == 130
     assert "stopped: interrupted" in out
-    assert "interrupted; what has ended is in 'retia.db': the same command resumes." in error
+    assert "interrupted; finished trials are in 'retia.db'; the same command resumes." in error
     assert "Traceback" not in error
     states = [trial["state"] for trial in json.loads(retia("trials", "--json").stdout)]
     assert states == ["completed", "completed", "running"]
@@ -178,8 +178,7 @@ def test_output_that_cannot_be_written_is_one_message(retia, toy, command):
         done = run_to(full, *command)
     assert done.returncode == 1
     assert done.stderr == (
-        "OSError: [Errno 28] No space left on device. Check the path, "
-        "its permissions and the space on its disk.\n"
+        "OSError: [Errno 28] No space left on device. Check the path, its permissions and the disk space.\n"
     )
 
 
@@ -198,5 +197,5 @@ def test_a_folder_that_cannot_be_made_is_one_message(retia, toy):
     error = retia("plot", "--out", Path(toy, "plots"), code=1).stderr
     assert error == (
         "NotADirectoryError: [Errno 20] Not a directory: 'toy.py/plots'. Check the path, "
-        "its permissions and the space on its disk.\n"
+        "its permissions and the disk space.\n"
     )

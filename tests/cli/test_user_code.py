@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from retia.cli.user_code import UserCodeError, accepted, load_file, user_code
+from retia.cli.user_code import UserCodeError, load_file, require_parameters, user_code
 from retia.errors import SpaceError, StudyError
 
 
@@ -86,6 +86,6 @@ def test_options_are_checked_against_the_signature(tmp_path):
     def function(positional, /, named, *rest, only=1):
         del positional, named, rest, only
 
-    accepted(function, {"named": 1, "only": 2}, tmp_path)
-    with pytest.raises(StudyError, match=r"no parameter 'positional' \(it has: named, only\)"):
-        accepted(function, {"positional": 1}, tmp_path)
+    require_parameters(function, {"named": 1, "only": 2}, tmp_path)
+    with pytest.raises(StudyError, match=r"no parameter 'positional'; it has named, only"):
+        require_parameters(function, {"positional": 1}, tmp_path)

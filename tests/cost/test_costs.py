@@ -90,7 +90,7 @@ def test_a_space_without_models():
     space = SearchSpace({"width": Categorical((4, 8))})
     with pytest.raises(
         EvaluationError,
-        match=r"the space \(SearchSpace\) builds none. Search a ModelSpace, or leave costs out",
+        match=r"the space \(SearchSpace\) does not build models. Search a ModelSpace, or omit costs",
     ):
         Costs()(space.default(), Run(space))
 

@@ -128,7 +128,7 @@ def test_an_architecture_of_another_space(space):
 
 
 def test_a_space_without_models():
-    with pytest.raises(EvaluationError, match=r"the space \(SearchSpace\) builds none"):
+    with pytest.raises(EvaluationError, match=r"the space \(SearchSpace\) does not build models"):
         dry_run(SearchSpace({"width": Categorical((4, 8))}), {"width": 4})
 
 

@@ -15,12 +15,11 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import retia
-from retia.evaluate import Classification, going_on
-from retia.evaluate.going_on import CHECKPOINT
+from retia.evaluate import Classification
 from retia.evaluate.trainer import Trainer
-from retia.nn import ModelSpace
+from retia.nn import ModelSpace, resumption
 from retia.study import Study
-from retia.trial import WEIGHTS, Run, TrialStopped
+from retia.trial import CHECKPOINT, WEIGHTS, Run, TrialStopped
 
 
 class Net(nn.Sequential):
@@ -97,7 +96,7 @@ def same(one, other):
 def trained(monkeypatch):
     """The epochs that were trained; a state is kept after each."""
     epochs, train = [], Trainer._epoch
-    monkeypatch.setattr(going_on, "_SPARING", 0)
+    monkeypatch.setattr(resumption, "_SPARING", 0)
     monkeypatch.setattr(
         Trainer, "_epoch", lambda self, steps, epoch: (epochs.append(epoch), train(self, steps, epoch))[1]
     )
@@ -165,7 +164,7 @@ def test_a_model_that_has_changed_is_trained_from_the_beginning(tmp_path, traine
     ran(evaluator(), tmp_path, kill_at=5)
     trained.clear()
     with pytest.warns(
-        RuntimeWarning, match=r"The model has changed since: '6\.weight' of shape None is now \(3, 3\)"
+        RuntimeWarning, match=r"does not fit: '6\.weight' has the shape None there, and \(3, 3\) in the model"
     ):
         evaluator()(SPACE.default(), Run(ModelSpace(Deeper), seed=3, directory=tmp_path, began=7.25))
     assert trained == [1, 2, 3, 4, 5, 6]
@@ -175,9 +174,9 @@ def test_states_are_kept_sparingly(tmp_path, monkeypatch):
     """After the first epoch, then only once twenty times as long has passed as keeping took."""
     saved, now = [], iter(range(0, 10**6, 10))  # each look at the clock is ten seconds after the last
     monkeypatch.setattr(
-        going_on, "save_checkpoint", lambda path, state, identity: saved.append(state["epoch"])
+        resumption, "save_checkpoint", lambda path, state, identity: saved.append(state["epoch"])
     )
-    monkeypatch.setattr(going_on.time, "perf_counter", lambda: next(now))
+    monkeypatch.setattr(resumption.time, "perf_counter", lambda: next(now))
     ran(evaluator(epochs=100), tmp_path)
     assert saved[0] == 1
     assert {after - before for before, after in pairwise(saved)} == {
@@ -199,9 +198,9 @@ SCRIPT = """
     import os, signal, sys
     from pathlib import Path
     from retia.strategy import ASHA, Random
-    from test_being_cut_off import SPACE, Study, Trainer, evaluator, going_on
+    from test_being_cut_off import SPACE, Study, Trainer, evaluator, resumption
 
-    going_on._SPARING = 0
+    resumption._SPARING = 0
     storage, kill_at = sys.argv[1], int(sys.argv[2])
     train, count = Trainer._epoch, 0
 

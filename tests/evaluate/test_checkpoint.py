@@ -13,7 +13,7 @@ from retia.nn import read_tensors, write_tensors
 
 STATE = {
     "weights": torch.arange(6.0).reshape(2, 3),
-    "steps": [1, None, "x"],
+    "steps": [1, None, "x", (2, [])],
     "moments": {0: torch.ones(2, dtype=torch.bfloat16), "a": {}},
 }
 
@@ -32,11 +32,11 @@ DESCRIPTIONS = [
     "",
     "null",
     "[1]",
-    '{"version": 2}',
-    '{"version": 2, "identity": {}, "state": {"tensor": "9"}}',
-    '{"version": 2, "identity": {}, "state": {"other": 1}}',
-    '{"version": 2, "identity": {}, "state": {"items": [[1]]}}',
-    '{"version": 2, "identity": {}, "state": {"items": 7}}',
+    '{"version": 3}',
+    '{"version": 3, "identity": {}, "state": {"tensor": "9"}}',
+    '{"version": 3, "identity": {}, "state": {"other": 1}}',
+    '{"version": 3, "identity": {}, "state": {"items": [[1]]}}',
+    '{"version": 3, "identity": {}, "state": {"items": 7}}',
     "[" * 100_000,
 ]
 
@@ -54,7 +54,7 @@ def test_another_description_is_an_error(tmp_path, text):
 def test_another_version_is_an_error(tmp_path):
     write_tensors(tmp_path / "file", {}, json.dumps({"version": 1, "identity": {}, "state": None}))
     with pytest.raises(
-        StorageError, match=r"file' has version 1 of the format, and this retia reads 2. Remove it"
+        StorageError, match=r"file' has version 1 of the format, and this retia reads 3. Remove it"
     ):
         load_checkpoint(tmp_path / "file", {})
 

@@ -14,7 +14,6 @@ from torch.utils.data import DataLoader, TensorDataset
 import retia
 from retia.errors import StudyError
 from retia.evaluate import Classification, Regression, load_checkpoint, load_optimizer, save_checkpoint
-from retia.evaluate.going_on import CHECKPOINT
 from retia.nn import ModelSpace
 from retia.rng import stream_seed
 from retia.strategy import Random
@@ -22,7 +21,7 @@ from retia.strategy.asha import ASHA
 from retia.strategy.median_stop import MedianStop
 from retia.strategy.successive_halving import SuccessiveHalving
 from retia.study import Study, run_retrained
-from retia.trial import STOPPED_STEP, WEIGHTS, Run
+from retia.trial import CHECKPOINT, STOPPED_STEP, WEIGHTS, Run
 
 
 class Conv(nn.Sequential):

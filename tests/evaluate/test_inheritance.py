@@ -214,6 +214,6 @@ def test_models_without_a_weight_in_common():
         child, parent = nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2))
     with pytest.raises(
         EvaluationError,
-        match=r"A Linear inherits weights by name, but it has none in common with the Sequential: weight, bias against 0\.weight, 0\.bias",
+        match=r"A Linear inherits weights by name, but it shares no name with the Sequential: weight, bias against 0\.weight, 0\.bias",
     ):
         inherit(child, parent)

@@ -38,12 +38,12 @@ def data(seed):
     return x, (x.mean((1, 2, 3)) > 0).long()
 
 
-def searched(trials=12, **settings):
+def searched(trials=12, keep_weights="front", **settings):
     # After its first trial nothing learns: what a child computes is what it has inherited.
     evaluator = Classification(
         data(0), data(1), **{"epochs": 1, "lr": 1e-9, "inherit_weights": True, **settings}
     )
-    study = Study(ModelSpace(Net), evaluator, minimize="loss")
+    study = Study(ModelSpace(Net), evaluator, minimize="loss", keep_weights=keep_weights)
     study.run(NetworkMorphism(children=3), trials=trials)
     return study
 
@@ -105,7 +105,7 @@ def test_weights_that_are_gone_are_said_to_be():
         RuntimeWarning,
         match=(
             "has no weights to inherit, and its child is trained from the beginning. "
-            "There is no .* Set keep_weights=True"
+            "There is no .* Let the study keep weights, keep_weights='all'"
         ),
     ):
-        searched(trials=2, keep_weights=False)
+        searched(trials=2, keep_weights="none")

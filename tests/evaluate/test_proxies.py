@@ -604,10 +604,45 @@ def test_no_proxy_leaves_hooks_or_gradients(proxy):
     assert not x.requires_grad
 
 
-@pytest.mark.parametrize("proxy", PROXIES.values())
+OF_OUTPUTS = (synflow, jacob_cov, epe_nas, zen)
+
+
+@pytest.mark.parametrize("proxy", OF_OUTPUTS)
 def test_a_model_returns_a_tensor(proxy):
     with pytest.raises(EvaluationError, match="returns a dict, but a proxy needs a tensor of outputs"):
         score(proxy, Function(lambda x: {"logits": x}), y=Y)
+
+
+@pytest.mark.parametrize("proxy", PROXIES.values())
+def test_a_training_that_has_a_scalar_alone(proxy):
+    """The proxies of the loss are the same; those of the outputs name the missing field."""
+
+    def loss(outputs, batch):
+        return nn.functional.cross_entropy(outputs, batch[1])
+
+    split = Training([(X, Y)], [(X, Y)], loss=loss, device="cpu")
+    scalar = Training(
+        [(X, Y)],
+        [(X, Y)],
+        forward=lambda model, batch: loss(model(batch[0]), batch),
+        loss=lambda outputs, batch: outputs,
+        device="cpu",
+    )
+    plain, alone = (
+        Probe(mlp(), training, (X, Y), torch.Generator().manual_seed(0)) for training in (split, scalar)
+    )
+    if proxy not in OF_OUTPUTS:
+        assert proxy(alone) == proxy(plain)
+        return
+    assert math.isfinite(proxy(plain))
+    with pytest.raises(EvaluationError, match=r"Training has only a scalar: it lacks a 'forward' .*loss'"):
+        proxy(alone)
+
+
+@pytest.mark.parametrize("proxy", [grad_norm, snip, grasp, fisher])
+def test_a_loss_of_several_numbers(proxy):
+    with pytest.raises(EvaluationError, match=r"'loss' of Training returns a scalar tensor, got .*\(6, 2\)"):
+        score(proxy, mlp(), loss=lambda outputs, targets: outputs - targets)
 
 
 @pytest.mark.parametrize("name", PROXIES)

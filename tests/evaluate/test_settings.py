@@ -45,15 +45,15 @@ def test_what_can_be(settings):
         ({"label_smoothing": 1.5}, r"'label_smoothing'.*from 0 to below 1, got 1.5"),
         (
             {"optimizer": "adam"},
-            r"'optimizer' of Classification is 'adamw', 'sgd' or a function \(parameters, lr\) -> Optimizer, got 'adam'",
+            r"'optimizer' of Classification must be one of 'adamw', 'sgd' or a function \(parameters, lr\) -> Optimizer, got 'adam'",
         ),
         (
             {"schedule": "linear"},
-            r"'schedule' of Classification is 'cosine', 'constant' or a function \(optimizer, steps\) -> LRScheduler, got 'linear'",
+            r"'schedule' of Classification must be one of 'cosine', 'constant' or a function \(optimizer, steps\) -> LRScheduler, got 'linear'",
         ),
         (
             {"precision": "half"},
-            r"'precision' of Classification is 'auto', 'float32', 'bfloat16', 'float16', got 'half'",
+            r"'precision' of Classification must be one of 'auto', 'float32', 'bfloat16', 'float16', got 'half'",
         ),
         ({"precision": print}, r"got <built-in function print>"),
         (

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import retia
 from retia import datasets
 from retia.errors import ArchitectureError, EvaluationError, InfeasibleArchitecture, TrainingDiverged
-from retia.evaluate import Classification, Regression
+from retia.evaluate import Classification, Regression, memory_format_of
 from retia.nn import ModelSpace
 from retia.space import Architecture, Categorical, Integer, Real, SearchSpace
 from retia.strategy import GridSearch
@@ -143,6 +143,26 @@ def test_regression_reads_patients():
     assert {"test_loss", "test_mae", "test_r2"} < set(metrics)
 
 
+@pytest.mark.parametrize("shape", [(24, 3, 5, 7), (24, 6)])
+def test_metrics_of_tensors_that_are_not_contiguous(shape):
+    """Convolutions train channels last, and targets may be a slice."""
+    values = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    inputs, y = (values, values) if len(shape) == 4 else (values[:, :2], values[:, 1:4])
+    space = ModelSpace(
+        (lambda: nn.Conv2d(3, 3, 3, padding=retia.choice("p", [1])))
+        if len(shape) == 4
+        else (lambda: nn.Linear(2, retia.choice("outputs", [3])))
+    )
+    training = Regression((inputs, y), (inputs, y), epochs=1, batch_size=5, device="cpu")
+    model = space.build(space.default(), seed=0)
+    found = training.measure(model.to(memory_format=memory_format_of(model)))
+    with torch.no_grad():
+        outputs = model(inputs)
+    assert found["mae"] == pytest.approx(float((outputs - y).abs().mean()), rel=1e-5)
+    assert found["loss"] == pytest.approx(float((outputs - y).square().mean()), rel=1e-5)
+    assert math.isfinite(evaluated(training, space)["r2"])
+
+
 # --- randomness
 
 
@@ -241,7 +261,7 @@ def test_weights_are_kept_where_there_is_a_folder_and_only_if_wanted(tmp_path):
         load_file(tmp_path / "kept" / WEIGHTS).keys()
         == DENSE.build(DENSE.default(), seed=0).state_dict().keys()
     )
-    evaluated(quick(keep_weights=False), directory=tmp_path / "left")
+    evaluated(quick(), directory=tmp_path / "left", keep_weights=False)
     assert not (tmp_path / "left").exists()
 
 
@@ -441,7 +461,7 @@ def test_joint_search_of_architecture_and_training():
     study = retia.search(
         DENSE,
         quick(lr=Categorical((1e-6, 1e-2)), epochs=6),
-        retia.GridSearch(),
+        retia.strategy.GridSearch(),
         trials=4,
         maximize="accuracy",
         progress=False,
@@ -486,7 +506,7 @@ def test_the_description_is_json_and_changes_with_what_matters():
         {"loss": quick().loss},
     ):
         assert replace(evaluator, **changed).describe() != description
-    assert replace(evaluator, device="meta", keep_weights=False).describe() == description
+    assert replace(evaluator, device="meta", keep_checkpoints=True).describe() == description
 
 
 def test_two_evaluators_compare_and_print_without_their_data():
@@ -617,14 +637,14 @@ def test_parts_that_do_not_fit_are_named_before_training():
     ("settings", "said"),
     [
         ({"epochs": 0}, "'epochs' of Classification must be a whole number of at least 1"),
-        ({"optimizer": "adam"}, "'optimizer' of Classification is 'adamw', 'sgd' or a function"),
+        ({"optimizer": "adam"}, "'optimizer' of Classification must be one of 'adamw', 'sgd' or a function"),
         (
             {"warmup_epochs": 1, "schedule": lambda optimizer, steps: None},
             r"'warmup_epochs' is part of 'cosine' and 'constant', but 'schedule' is a function",
         ),
         (
             {"label_smoothing": 0.1, "loss": squared},
-            r"'label_smoothing' is of the cross-entropy, but 'loss' is <function squared",
+            r"'label_smoothing' is a setting of the cross-entropy, but 'loss' is <function squared",
         ),
         (
             {"metrics": {"accuracy": torchmetrics.MeanMetric}},

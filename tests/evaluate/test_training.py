@@ -1,6 +1,9 @@
 """The recipe that every consumer takes."""
 
+import collections
+import dataclasses
 import math
+import types
 
 import pytest
 import torch
@@ -10,7 +13,7 @@ from torch import nn
 import retia
 from retia.errors import EvaluationError
 from retia.evaluate import Classification, LanguageModeling, Regression, Trainer, Training
-from retia.nn import ModelSpace
+from retia.nn import ModelSpace, map_tensors, move
 from retia.trial import Run
 
 
@@ -213,6 +216,211 @@ def test_an_epoch_of_so_many_steps():
     assert steps == [8] * 6
 
 
+# --- how many samples a batch has
+
+
+@dataclasses.dataclass
+class Sample:
+    """A batch that is no container of tensors, such as a graph."""
+
+    x: torch.Tensor
+    y: torch.Tensor | None
+
+    def to(self, device):
+        return type(self)(self.x.to(device), None if self.y is None else self.y.to(device))
+
+
+class Counted(Sample):
+    @property
+    def num_graphs(self):
+        return len(self.x)
+
+
+class Tokens(torch.nn.Module):
+    """A model of any of the batches below."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 3, bias=retia.choice("bias", [True, False]))
+
+    def forward(self, x=None, edge_index=None):
+        return self.layer(x.x if isinstance(x, Sample) else x)
+
+
+def cross_entropy(outputs, batch):
+    return nn.functional.cross_entropy(outputs, batch["labels"] if isinstance(batch, dict) else batch.y)
+
+
+def counted_loss(outputs, batch):
+    return outputs.square().mean()
+
+
+UNEVEN = {
+    "object with y": (lambda x, y: Sample(x, y), cross_entropy),
+    "object with num_graphs": (lambda x, y: Counted(x, None), counted_loss),
+    "mapping whose first tensor is not over the batch": (
+        lambda x, y: {"edge_index": torch.zeros(2, 9 * len(x)), "x": x, "labels": y},
+        cross_entropy,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNEVEN)
+def test_uneven_batches_are_averaged_by_their_samples(case):
+    """3 and 61 samples give the loss and the training step of one batch of 64."""
+    make, loss = UNEVEN[case]
+    x, y = data(64)
+    batches = [make(x[:3], y[:3]), make(x[3:], y[3:])]
+    settings = {"epochs": 1, "lr": 0.5, "optimizer": "sgd", "momentum": 0.0, "weight_decay": 0.0}
+    space, found, steps = ModelSpace(Tokens), [], []
+    for given, accumulate in ((batches, 2), ([make(x, y)], 1)):
+        model = space.build(space.default(), seed=0)
+        training = Training(
+            given,
+            given,
+            loss=loss,
+            accumulate=accumulate,
+            device="cpu",
+            example=(torch.ones(2, 4),),
+            **settings,
+        )
+        found.append(training.measure(model)["loss"])
+        Trainer(model, training, seed=0).fit(lambda metrics, epoch: None)
+        steps.append(model.layer.weight.detach().clone())
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
+    torch.testing.assert_close(steps[0], steps[1])
+
+
+def test_a_batch_whose_samples_nothing_tells():
+    x, _ = data()
+    batches = [Sample(x[:3], None), Sample(x[3:], None)]
+    given = {"loss": counted_loss, "example": (torch.ones(2, 4),), "device": "cpu"}
+    with pytest.raises(
+        EvaluationError,
+        match="The number of samples of a batch is not known: a Sample. .*weight=lambda batch",
+    ):
+        Training(batches, batches, **given)
+    told = Training(batches, batches, weight=lambda batch: len(batch.x), **given)
+    model = ModelSpace(Tokens).build({"bias": True}, seed=0)
+    with torch.no_grad():
+        assert told.measure(model)["loss"] == pytest.approx(float(model(x).square().mean()), rel=1e-5)
+
+
+# --- batches in which no target counts
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_a_batch_in_which_no_target_counts_is_skipped(accumulate, precision):
+    x, y = data(16)
+    ignored = (x, y * 0 - 100)
+    space, weights = ModelSpace(Tokens), []
+    for batches in ([ignored] * accumulate + [(x, y)] * accumulate, [(x, y)] * accumulate):
+        training = Classification(
+            batches,
+            [ignored, (x, y)],
+            epochs=1,
+            schedule="constant",
+            accumulate=accumulate,
+            lr=0.1,
+            precision=precision,
+            device="cpu",
+        )
+        trainer = Trainer(space.build(space.default(), seed=0), training, seed=0)
+        metrics = trainer.fit(lambda metrics, epoch: None)
+        weights.append(trainer.model.layer.weight.detach())
+        assert 0 < metrics["accuracy"] <= 1
+    torch.testing.assert_close(weights[0], weights[1], rtol=0, atol=0)
+
+
+def test_data_in_which_no_target_counts():
+    x, y = data()
+    ignored = (x, y * 0 - 100)
+    for named, train, valid in (("train", ignored, (x, y)), ("valid", (x, y), [ignored, ignored])):
+        with pytest.raises(
+            EvaluationError, match=f"No target of '{named}' counts, so there is no loss. Give"
+        ):
+            Classification(train, valid)
+    loader = torch.utils.data.DataLoader([ignored], batch_size=None)
+    for train, valid, said in (
+        (loader, (x, y), "No target of the training data counts in epoch 1"),
+        ((x, y), loader, "No target of the validation data counts"),
+    ):
+        with pytest.raises(EvaluationError, match=said):
+            evaluated(Classification(train, valid, epochs=1, device="cpu"), ModelSpace(Tokens))
+    with pytest.raises(EvaluationError, match="No target of 'train' counts"):
+        Training((x, y), (x, y), loss=counted_loss, weight=lambda batch: 0)
+
+
+# --- mappings of other types
+
+
+class Output(collections.OrderedDict):
+    """A mapping with attributes, as models of Hugging Face return them."""
+
+    def __setitem__(self, name, value):
+        super().__setitem__(name, value)
+        object.__setattr__(self, name, value)
+
+
+def test_training_and_measuring_hand_over_the_same_mapping():
+    class Net(Tokens):
+        def forward(self, x, labels):
+            scores = self.layer(x)
+            return Output(loss=nn.functional.cross_entropy(scores, labels), scores=scores)
+
+    def loss(outputs, batch):
+        seen.append((type(outputs), type(batch), batch.labels.dtype))
+        return outputs.loss
+
+    x, y = data()
+    seen, space = [], ModelSpace(Net)
+    batches = [Output(x=x, labels=y)]
+    for precision in ("float32", "bfloat16"):
+        training = Training(
+            batches,
+            batches,
+            loss=loss,
+            inputs=lambda batch: dict(batch),
+            epochs=1,
+            precision=precision,
+            device="cpu",
+        )
+        metrics = evaluated(training, space)
+        assert metrics["loss"] < 3
+    assert seen == [(Output, Output, torch.int64)] * 4
+
+
+def test_a_model_of_hugging_face_with_its_own_loss():
+    transformers = pytest.importorskip("transformers")
+
+    def model():
+        width = retia.choice("width", [8, 16])
+        config = transformers.GPT2Config(vocab_size=4, n_positions=8, n_embd=width, n_layer=1, n_head=2)
+        return transformers.GPT2LMHeadModel(config)
+
+    def loss(outputs, batch):
+        assert batch.labels.shape == (6, 8)
+        return outputs.loss
+
+    tokens = torch.tensor([[0, 1, 2, 3] * 2] * 6)
+    batches = [transformers.BatchEncoding({"input_ids": tokens, "labels": tokens})]
+    training = Training(
+        batches, batches, loss=loss, inputs=lambda batch: batch, epochs=30, lr=0.03, device="cpu"
+    )
+    assert evaluated(training, ModelSpace(model))["loss"] < 0.5
+
+
+def test_a_mapping_that_can_not_be_filled_stays_or_becomes_a_dictionary():
+    fixed = types.MappingProxyType({"a": torch.ones(1, dtype=torch.float64)})
+    assert map_tensors(lambda tensor: tensor, fixed) is fixed
+    assert map_tensors(torch.neg, fixed) == {"a": -torch.ones(1)}
+    ordered = collections.OrderedDict(a=torch.ones(1))
+    moved = move(ordered, "cpu")
+    assert (type(moved), moved is ordered) == (collections.OrderedDict, False)
+    assert move(collections.defaultdict(list, a=torch.ones(1)), "cpu")["other"] == []
+
+
 # --- class targets of any shape
 
 
@@ -228,6 +436,44 @@ def tagged(outputs_last):
             return scores if outputs_last else scores.movedim(-1, 1)
 
     return ModelSpace(Tagger)
+
+
+@pytest.mark.parametrize("ignored", [255, -1])
+def test_an_ignored_class_number_is_no_class(ignored):
+    """The usual one of a segmentation is 255, with a head for the true classes alone."""
+    images = torch.randn(8, 1, 5, 7, generator=torch.Generator().manual_seed(0))
+    classes = (images[:, 0] > 0).long()
+    classes[:, :2] = ignored
+    space = ModelSpace(lambda: nn.Conv2d(1, 2, retia.choice("kernel", [1])))
+    training = Classification(
+        *[(images, classes)] * 2, ignore_index=ignored, class_weights=[1.0, 3.0], epochs=1, device="cpu"
+    )
+    model, counted = space.build(space.default(), seed=0), classes != ignored
+    with torch.no_grad():
+        scores = model(images)
+    expected = nn.functional.cross_entropy(
+        scores, classes, weight=torch.tensor([1.0, 3.0]), ignore_index=ignored
+    )
+    found = training.measure(model)
+    assert found["loss"] == pytest.approx(float(expected), rel=1e-5)
+    right = (scores.argmax(1) == classes)[counted]
+    assert found["accuracy"] == pytest.approx(float(right.float().mean()))
+    assert training.weight((images, classes)) == float((1 + 2 * classes[counted]).sum())
+    assert evaluated(training, space)["accuracy"] <= 1
+
+
+@pytest.mark.parametrize("late", [3, -2])
+@pytest.mark.parametrize("loaded", [True, False])
+def test_a_class_number_that_comes_late(late, loaded):
+    """A first batch does not show it; a loader is not run through before training."""
+    x, y = data(16, classes=2)
+    batches = [(x[:8], y[:8]), (x[8:], y[8:] * 0 + late)]
+    given = torch.utils.data.DataLoader(batches, batch_size=None) if loaded else batches
+    said = "the targets go up to 3, so there are at least 4 classes" if late > 0 else "from 0, got -2"
+    space = ModelSpace(lambda: nn.Linear(4, 2, bias=retia.choice("bias", [True])))
+    for train, valid in ((given, (x, y)), ((x, y), given)):
+        with pytest.raises(EvaluationError, match=said):
+            evaluated(Classification(train, valid, epochs=1, device="cpu"), space)
 
 
 @pytest.mark.parametrize("outputs_last", [True, False])

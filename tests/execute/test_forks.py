@@ -118,7 +118,7 @@ import json, os, sys, concurrent.futures
 import retia
 
 how = sys.argv[2]
-space = retia.SearchSpace([retia.Parameter("x", retia.Integer(0, 19))])
+space = retia.SearchSpace([retia.space.Parameter("x", retia.Integer(0, 19))])
 
 @retia.architecture_evaluator
 def forked(architecture):

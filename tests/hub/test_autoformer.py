@@ -8,8 +8,7 @@ from torch import nn
 from retia.cost import Example, count, count_parameters
 from retia.errors import SpaceError
 from retia.hub.autoformer import BASE, PUBLISHED, SMALL, TINY, AutoFormer, TransformerSizes
-from retia.hub.relative_attention import RelativeAttention, RelativePosition
-from retia.hub.transformer_block import TransformerBlock
+from retia.hub.layers import RelativeAttention, RelativePosition, TransformerBlock
 from retia.nn import ModelSpace, seeded
 from retia.testing import SUPERNET_LAWS
 
@@ -275,7 +274,7 @@ def test_bad_arguments(arguments, message):
         ({"depth": (1,)}, "depth is"),
         (
             {"mlp_ratios": (2.0, 2.01)},
-            r"\[2.0, 2.01\] times the width 16 are \[32, 32\]: two architectures would build one model",
+            r"\[2.0, 2.01\] times the width 16 are \[32, 32\], so two architectures would build the same model",
         ),
         ({"mlp_ratios": (0.01,)}, r"at least 1, but \[0.01\] times the width 16 are \[0\]"),
         ({"widths": (16, 16)}, r"widths are distinct, got \(16, 16\)"),

@@ -8,7 +8,7 @@ from retia import hub
 from retia.cost import Example, count, count_parameters
 from retia.errors import SpaceError
 from retia.hub import Darts, DropPath
-from retia.hub.darts_operations import FactorizedReduce, operations
+from retia.hub.layers import FactorizedReduce, operations
 from retia.nn import ModelSpace, seeded
 from retia.testing import SUPERNET_LAWS
 

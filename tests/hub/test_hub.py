@@ -79,7 +79,7 @@ def test_weights_are_read_from_a_file(tmp_path):
 
 def test_weights_of_another_model_are_an_error(tmp_path):
     save_file({"weight": torch.zeros(3)}, str(tmp_path / "weights.safetensors"))
-    with pytest.raises(SpaceError, match="are not those of this architecture"):
+    with pytest.raises(SpaceError, match="do not fit this architecture"):
         hub.load("cream-014", weights=str(tmp_path / "weights.safetensors"))
 
 

@@ -8,11 +8,8 @@ from torch import nn
 
 from retia.cost import Example, count, count_parameters
 from retia.errors import SpaceError
-from retia.hub.choose import choose
-from retia.hub.inverted_residual import InvertedResidual
+from retia.hub.layers import InvertedResidual, SqueezeExcite, choose, make_divisible
 from retia.hub.mobilenetv3 import PUBLISHED, MobileNetV3
-from retia.hub.rounding import make_divisible
-from retia.hub.squeeze_excite import SqueezeExcite
 from retia.hub.stage import Stage
 from retia.nn import ModelSpace, seeded
 from retia.testing import SUPERNET_LAWS

@@ -9,7 +9,7 @@ from retia.errors import SpaceError
 from retia.nn import Cell, ModelSpace, cell, layer_choice, repeat, seeded
 from retia.space import choice, expression_of, possible_values, values_of
 from retia.supernet import Supernet
-from retia.testing import check_supernet
+from retia.testing import SUPERNET_LAWS, assert_laws
 
 SEVEN = {f"op{i}": nn.Identity for i in range(7)}
 TWO = {"skip": nn.Identity, "double": lambda: Scale(2.0)}
@@ -337,8 +337,10 @@ def test_a_cell_shared_by_the_blocks_of_a_searched_depth(distinct, depth):
 @pytest.mark.parametrize("distinct", [True, False])
 @pytest.mark.parametrize("depth", [(1, 3), (0, 2)])
 def test_a_shared_cell_in_a_supernet(distinct, depth):
-    check_supernet(
-        ModelSpace(Stacked, distinct, depth), torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    assert_laws(
+        SUPERNET_LAWS,
+        ModelSpace(Stacked, distinct, depth),
+        torch.randn(3, 4, generator=torch.Generator().manual_seed(0)),
     )
 
 
@@ -379,7 +381,7 @@ def test_a_cell_is_called_with_its_inputs_one_by_one(inputs):
     model = cell("cell", {"skip": nn.Identity}, nodes=1)
     with pytest.raises(
         SpaceError,
-        match=r"is called with its inputs one by one, 2 of them, got .*Write cell\(a, b\), not cell\(\[\.\.\.\]\)",
+        match=r"is called with 2 tensors as separate arguments, got .*Write cell\(a, b\), not cell\(\[\.\.\.\]\)",
     ):
         model(*inputs(number(1)))
 

@@ -122,9 +122,13 @@ def test_the_same_label_is_the_same_choice():
 
 
 def test_no_candidate():
-    with pytest.raises(SpaceError, match=r"layer_choice\('act'\) needs at least one candidate. Give it"):
+    with pytest.raises(
+        SpaceError, match=r"layer_choice\('act'\) needs at least one candidate. Give factories"
+    ):
         layer_choice("act", {})
-    with pytest.raises(SpaceError, match=r"layer_choice\('act'\) needs at least one candidate. Give it"):
+    with pytest.raises(
+        SpaceError, match=r"layer_choice\('act'\) needs at least one candidate. Give factories"
+    ):
         layer_choice("act", [])
 
 
@@ -194,7 +198,7 @@ def test_other_candidates_under_one_label():
 def test_a_name_with_a_slash():
     with pytest.raises(
         SpaceError,
-        match="The name of candidate 'a/b' of 'act' holds a '/', which separates scopes. Rename it.",
+        match="Candidate 'a/b' of 'act' has '/' in its name, which separates scopes. Rename it.",
     ):
         layer_choice("act", {"a/b": nn.ReLU})
 
@@ -205,3 +209,11 @@ def test_a_label_that_is_left_out():
         match=r"layer_choice\(\.\.\.\) takes a label first, the name of the parameter, got {'relu'",
     ):
         layer_choice({"relu": nn.ReLU})
+
+
+@pytest.mark.parametrize("names", [(0, 1), (False, True), (1, 0)])
+def test_equal_names_of_different_types_stay_apart(names):
+    space = space_of("act", dict.fromkeys(names, nn.ReLU))
+    values = space.parameters["act"].domain.values
+    assert values == names
+    assert [type(value) for value in values] == [type(name) for name in names]

@@ -195,7 +195,7 @@ class Plain(nn.Module):
         (3, r"got 3\. Give a function of the index"),
         (
             Plain,
-            r"got the class Plain, whose first argument the index would become\. Give a function of the index: repeat\('body', lambda i: Plain\(\.\.\.\)",
+            r"got the class Plain\. The index would become its first argument\. Give a function of the index: repeat\('body', lambda i: Plain\(\.\.\.\)",
         ),
         (
             lambda: nn.Identity(),

@@ -130,7 +130,7 @@ def test_a_tied_weight_is_written_once_and_read_by_safetensors_itself(tmp_path):
 @pytest.mark.parametrize("tensors", [{}, {"0.weight": torch.zeros(3, 4)}, {"more": torch.zeros(1)}])
 def test_weights_of_another_model_are_not_damaged_but_other_ones(space, tmp_path, tensors):
     write_tensors(tmp_path / "weights.safetensors", tensors)
-    with pytest.raises(SpaceError, match="are not those of this architecture"):
+    with pytest.raises(SpaceError, match="do not fit this architecture"):
         space.load({"width": 3}, tmp_path / "weights.safetensors")
 
 

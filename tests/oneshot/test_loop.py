@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import textwrap
 
 import numpy as np
 import pytest
@@ -16,11 +15,25 @@ from torch import nn
 
 import retia
 from retia.errors import EvaluationError, SpaceError, StorageError, StudyError, TrainingDiverged
-from retia.evaluate import Classification
+from retia.evaluate import Classification, Training
 from retia.nn import ModelSpace
-from retia.oneshot import DARTS, SPOS, FairNAS, Penalty
+from retia.oneshot import (
+    DARTS,
+    ENAS,
+    GDAS,
+    SPOS,
+    DrNAS,
+    FairNAS,
+    FBNet,
+    OnceForAll,
+    Penalty,
+    ProxylessNAS,
+    Sandwich,
+)
+from retia.rng import stream_seed
 from retia.strategy import RegularizedEvolution
 from retia.study import Study, run_retrained
+from retia.supernet import Supernet
 from retia.trial import Capabilities, Run
 
 
@@ -140,7 +153,7 @@ def test_an_interrupted_training_goes_on_to_the_same_losses(tmp_path):
 
 def test_adam_and_accumulation_go_on_too(tmp_path):
     settings = {"optimizer": "adamw", "schedule": "cosine", "clip_norm": 1.0}
-    method = SPOS(lessons_per_step=2)
+    method = SPOS(batches_per_step=2)
     whole, _ = trained(method, evaluator(**settings))
 
     def stop(metrics, step):
@@ -156,33 +169,30 @@ SCRIPT = """
 import json, sys, torch
 torch.set_num_threads(1)
 sys.path.insert(0, {folder!r})
-from test_loop import Net, evaluator
-from retia.nn import ModelSpace
-from retia.oneshot import SPOS
-from retia.trial import Run
-told = []
-scored = SPOS(lessons_per_step=2).prepare(evaluator(), Run(ModelSpace(Net), seed=3, listener=lambda metrics, step: told.append(metrics["supernet_loss"])))
+from test_loop import *
+found = []
+for told, scored in ({runs}):
+    sums = [float(p.detach().double().sum()) for p in scored.supernet.parameters()]
+    found.append([[metrics["supernet_loss"] for metrics in told], sums, summary(told)])
 if torch.distributed.get_rank() == 0:
-    print(json.dumps([told, [float(p.double().sum()) for p in scored.supernet.parameters()]]))
+    print(json.dumps(found))
 torch.distributed.destroy_process_group()
 """
 
 
-def test_two_processes_train_as_one_does(tmp_path):
-    told, scored = trained(SPOS(lessons_per_step=2))
-    (tmp_path / "train.py").write_text(textwrap.dedent(SCRIPT).format(folder=os.path.dirname(__file__)))
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-        "train.py",
-    ]
+def summary(told):
+    """Return what was reported of choices in the last epoch."""
+    return {name: told[-1][name] for name in ("search_loss", "entropy") if name in told[-1]}
+
+
+def same_in_two_processes(folder, runs):
+    """Run expressions that give what was reported and the supernet in two processes, and compare."""
+    script = SCRIPT.format(folder=os.path.dirname(__file__), runs=", ".join(runs) + ",")
+    (folder / "train.py").write_text(script)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     done = subprocess.run(
-        command,
-        cwd=tmp_path,
+        [*command, "--nproc-per-node", "2", "train.py"],
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
@@ -190,11 +200,28 @@ def test_two_processes_train_as_one_does(tmp_path):
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    losses, sums = json.loads(done.stdout.strip().splitlines()[-1])
-    assert losses == pytest.approx([metrics["supernet_loss"] for metrics in told], rel=1e-5)
-    assert sums == pytest.approx(
-        [float(p.detach().double().sum()) for p in scored.supernet.parameters()], rel=1e-4, abs=1e-5
-    )
+    found = json.loads(done.stdout.strip().splitlines()[-1])
+    for run, (losses, sums, choices) in zip(runs, found, strict=True):
+        told, scored = eval(run)  # the same code as in the processes
+        assert losses == pytest.approx([metrics["supernet_loss"] for metrics in told], rel=1e-5)
+        expected = [float(p.detach().double().sum()) for p in scored.supernet.parameters()]
+        assert sums == pytest.approx(expected, rel=1e-4, abs=1e-5)
+        assert choices == pytest.approx(summary(told), rel=1e-5)
+
+
+def test_two_processes_train_as_one_does(tmp_path):
+    same_in_two_processes(tmp_path, ["trained(SPOS(batches_per_step=2))"])
+
+
+@pytest.mark.slow
+def test_two_processes_with_uneven_counts_of_targets_train_as_one_does(tmp_path):
+    """Eight shuffled batches make up steps of three, three and two."""
+    counted = [0, 0, 1, 0, 5, 5, 0, 2, 3, 3, 0, 0, 4, 5, 5, 0]
+    runs = [
+        f"trained_tagger({method}, tagged({counted}), batch_size=2, epochs=2, accumulate=3)"
+        for method in ("SPOS()", "FairNAS()", "DARTS(learning_rate=0.1)")
+    ]
+    same_in_two_processes(tmp_path, runs)
 
 
 @pytest.mark.parametrize(
@@ -288,12 +315,34 @@ def test_what_can_not_be_trained_is_refused_before_training():
         EvaluationError, match=r"A batch of 500 is larger than the training data with 64 samples"
     ):
         SPOS().train(ModelSpace(Net), evaluator(batch_size=500))
-    with pytest.raises(EvaluationError, match=r"A step takes 8 batches of 16, and the training data has 4"):
-        SPOS(lessons_per_step=8).train(ModelSpace(Net), evaluator())
     with pytest.raises(SpaceError, match=r"the space \(SearchSpace\) builds no models"):
         SPOS().train(retia.SearchSpace({"x": retia.Integer(0, 1)}), evaluator())
     with pytest.raises(EvaluationError, match=r"The model returns 1 scores|score for each class"):
         SPOS().train(ModelSpace(lambda: nn.Linear(4, 1 + 0 * retia.choice("x", [1, 2]))), evaluator())
+
+
+@pytest.mark.parametrize(
+    ("method", "without"),
+    [(Sandwich(), Sandwich(distill=False)), (OnceForAll(), OnceForAll(distillation=0))],
+    ids=["sandwich", "once for all"],
+)
+def test_a_teacher_that_the_training_can_not_use_is_refused_before_training(method, without):
+    losses = []
+
+    def loss(outputs, batch):
+        losses.append(nn.functional.cross_entropy(outputs, batch[1]))
+        return losses[-1]
+
+    training = Training(data(), data(seed=1), loss=loss, epochs=2, batch_size=16, device="cpu")
+    with pytest.raises(
+        EvaluationError,
+        match=rf"^{type(method).__name__} trains subnets on .* but 'distill' of Training is not given\. "
+        rf"Give it distill=.*, or use {type(method).__name__}\(distill",
+    ):
+        method.train(ModelSpace(Net), training)
+    assert not losses
+    without.train(ModelSpace(Net), training)
+    assert losses
 
 
 @pytest.mark.parametrize(
@@ -425,12 +474,52 @@ def trained_tagger(method, data, **settings):
 )
 def test_batches_of_uneven_counts_give_the_gradients_of_all_together(counted):
     (whole, one), (parts, several) = (
-        trained_tagger(SPOS(lessons_per_step=16 // size), tagged(counted), batch_size=size)
+        trained_tagger(SPOS(batches_per_step=16 // size), tagged(counted), batch_size=size)
         for size in (16, 2)
     )
     assert parts[0]["supernet_loss"] == pytest.approx(whole[0]["supernet_loss"], rel=1e-5)
     for a, b in zip(one.supernet.parameters(), several.supernet.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_steps_accumulate_gradients_as_the_training_says():
+    x, y = tagged([5] * 16)
+    batches = [(x[i : i + 2], y[i : i + 2]) for i in range(0, 14, 2)]
+    told, scored = trained_tagger(
+        SPOS(), batches, accumulate=3, epochs=2, momentum=0.0, weight_decay=0.0, lr=0.1
+    )
+    space = ModelSpace(Tagger)
+    model = Supernet(space, seed=stream_seed(3, "weights")).subnet(space.default())
+    losses = []
+    for step in [(0, 6), (6, 12), (12, 14)] * 2:
+        part = slice(*step)
+        loss = nn.functional.cross_entropy(model(x[part]).flatten(0, 1), y[part].flatten())
+        losses.append(float(loss.detach()))
+        gradients = torch.autograd.grad(loss, list(model.parameters()))
+        with torch.no_grad():
+            for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+                parameter -= 0.1 * gradient
+    found = [epoch["supernet_loss"] for epoch in told]
+    assert found == pytest.approx([sum(losses[:3]) / 3, sum(losses[3:]) / 3], rel=1e-5)
+    for name, tensor in scored.supernet.extract(space.default()).items():
+        torch.testing.assert_close(tensor, model.state_dict()[name])
+
+
+@pytest.mark.parametrize(
+    "method", [SPOS(), FairNAS(), Sandwich(), DARTS(), ENAS()], ids=lambda one: type(one).__name__
+)
+def test_accumulation_of_the_training_is_the_default_of_every_method(method):
+    by_training, by_method, without = (
+        trained(dataclasses.replace(method, batches_per_step=own), evaluator(accumulate=accumulate))
+        for own, accumulate in ((None, 2), (2, 1), (None, 1))
+    )
+    assert by_training[0] == by_method[0] != without[0]
+
+
+def test_patience_has_no_effect_and_gives_a_warning():
+    with pytest.warns(UserWarning, match=r"SPOS trains the supernet for all of its 2 epochs.*patience=1 has"):
+        told, _ = trained(SPOS(), evaluator(epochs=2, patience=1))
+    assert len(told) == 2
 
 
 @pytest.mark.parametrize("method", [SPOS(), DARTS(), FairNAS()], ids=lambda method: type(method).__name__)
@@ -444,6 +533,29 @@ def test_batches_without_a_target_that_counts_are_passed_over(method):
     assert all(parameter.isfinite().all() for parameter in scored.supernet.parameters())
 
 
+@pytest.mark.parametrize(
+    "method",
+    [DARTS(), DARTS(unrolled=True), GDAS(), DrNAS(), ProxylessNAS(), FBNet(warmup_epochs=0), ENAS()],
+    ids=lambda method: type(method).__name__,
+)
+def test_a_held_out_batch_without_a_target_that_counts_is_passed_over(method):
+    """The first of two steps has such a batch: it is as if choices were not trained in it."""
+    ignored, counting = tagged([0] * 16), tagged([5] * 16)
+    evaluator = Classification(
+        [counting], [ignored, counting], epochs=2, lr=0.5, optimizer="sgd", device="cpu"
+    )
+    told, scored = trained(method, evaluator, space=ModelSpace(Tagger))
+    after, same = trained(dataclasses.replace(method, warmup_epochs=1), evaluator, space=ModelSpace(Tagger))
+    assert told == after
+    assert "search_loss" in told[1] or "reward" in told[1]
+    for a, b in zip(scored.supernet.parameters(), same.supernet.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
 def test_data_without_a_target_that_counts_is_an_error():
+    ignored = tagged([0] * 16)
+    with pytest.raises(EvaluationError, match="No target of 'train' counts"):
+        trained_tagger(SPOS(), ignored, batch_size=2)
+    loader = torch.utils.data.DataLoader([ignored], batch_size=None, generator=torch.Generator())
     with pytest.raises(EvaluationError, match="No target of the training data counts in epoch 1"):
-        trained_tagger(SPOS(), tagged([0] * 16), batch_size=2)
+        trained_tagger(SPOS(), loader)

@@ -200,3 +200,20 @@ def test_a_bound_that_no_architecture_meets_is_found_before_training(tmp_path):
             progress=False,
         )
     assert not list(tmp_path.rglob("supernet*"))
+
+
+# --- the method's own choice
+
+
+@pytest.mark.parametrize("name", ["darts", "gdas", "enas"])
+def test_the_first_choice_minds_the_penalty_that_the_objective_does_not(name, tmp_path):
+    penalty = Penalty("params", scale=5.0)
+    method = dataclasses.replace(METHODS[name], penalties=penalty)
+    study = retia.Study(ModelSpace(Net), evaluator(), maximize="accuracy", storage=tmp_path / "a.db")
+    with pytest.warns(RuntimeWarning, match=f"{type(method).__name__} penalizes 'params', which the study"):
+        study.run(method, trials=7)
+    assert dict(study.derived) == CHEAPEST
+    assert study.derived == next(method.ranked())
+    assert retia.Study.open(tmp_path / "a.db").derived == study.derived
+    assert study.best.metrics["accuracy"] >= study.history.find(study.derived).metrics["accuracy"]
+    assert study.best.architecture != study.derived  # without layers the classes can't be told apart

@@ -191,13 +191,13 @@ def test_gates_pass_on_positional_keyword_and_other_arguments():
 
     weights = torch.tensor([1.0, 0.0], requires_grad=True)
     x, shift = torch.tensor([1.0, 2.0], requires_grad=True), torch.tensor([0.5, 0.5])
-    output = BinaryGates(weights, 0, 1, "op").combine([Affine(), Power()], (x, 2), {"shift": shift})
+    output = BinaryGates(weights, 0, 1, "op", "ab").combine([Affine(), Power()], (x, 2), {"shift": shift})
     assert output.tolist() == [2.5, 4.5]
     output.sum().backward()
     assert x.grad.tolist() == [2, 2]
     assert weights.grad.tolist() == [7.0, 1.5**2 + 2.5**2]
     with torch.no_grad():
-        assert BinaryGates(weights, 1, 0, "op").combine(
+        assert BinaryGates(weights, 1, 0, "op", "ab").combine(
             [Affine(), Power()], (x, 2), {"shift": shift}
         ).tolist() == [2.25, 6.25]
 
@@ -207,7 +207,7 @@ def test_under_autocast_the_second_run_is_in_the_same_precision():
     weights = torch.tensor([1.0, 0.0], requires_grad=True)
     x = torch.ones(2, 4)
     with torch.autocast("cpu", torch.bfloat16):
-        output = BinaryGates(weights, 0, 1, "op").combine(candidates, (x,), {})
+        output = BinaryGates(weights, 0, 1, "op", "ab").combine(candidates, (x,), {})
         expected = [float(one(x).sum().detach()) for one in candidates]
     assert output.dtype == torch.bfloat16
     output.sum().backward()

@@ -134,8 +134,8 @@ def test_a_gaussian_process_keeps_the_best_of_many():
     some = sampled(LETTERS, 60)
     losses = additive(some)
     fitted = GaussianProcess(OneHot(), most=20).fit(LETTERS, some, losses, stream(0))
-    assert len(fitted.features) == 20
-    kept = {tuple(row) for row in fitted.features.tolist()}
+    assert fitted.rows._features.shape[0] == 20
+    kept = {tuple(row) for row in fitted.rows._features.tolist()}
     best = [some[i] for i in np.argsort(losses, kind="stable")[:10]]
     assert all(tuple(LETTERS.encode(one).tolist()) in kept for one in best)
 
@@ -152,34 +152,40 @@ def test_neural_members_are_trained_apart():
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: GaussianProcess(most=1), "'most' of GaussianProcess is a whole number of at least 2, got 1"),
-        (lambda: RandomForest(trees=0), "'trees' of RandomForest is a whole number of at least 1, got 0"),
+        (
+            lambda: GaussianProcess(most=1),
+            "'most' of GaussianProcess must be an integer of at least 2, got 1",
+        ),
+        (lambda: RandomForest(trees=0), "'trees' of RandomForest must be an integer of at least 1, got 0"),
         (
             lambda: RandomForest(share=1.5),
-            "'share' of RandomForest is a number above 0 and at most 1, got 1.5",
+            "'share' of RandomForest must be a number > 0 and <= 1, got 1.5",
         ),
         (
             lambda: GradientBoosting(depth=2.5),
-            "'depth' of GradientBoosting is a whole number of at least 1, got 2.5",
+            "'depth' of GradientBoosting must be an integer of at least 1, got 2.5",
         ),
-        (lambda: GradientBoosting(rate=0), "'rate' of GradientBoosting is a number above 0, got 0"),
+        (lambda: GradientBoosting(rate=0), "'rate' of GradientBoosting must be a number > 0, got 0"),
         (
             lambda: NeuralEnsemble(members=0),
-            "'members' of NeuralEnsemble is a whole number of at least 1, got 0",
+            "'members' of NeuralEnsemble must be an integer of at least 1, got 0",
         ),
-        (lambda: NeuralEnsemble(rate=float("nan")), "'rate' of NeuralEnsemble is a number above 0, got nan"),
-        (lambda: Paths(longest=0), "'longest' of Paths is a whole number of at least 1, got 0"),
+        (
+            lambda: NeuralEnsemble(rate=float("nan")),
+            "'rate' of NeuralEnsemble must be a number > 0, got nan",
+        ),
+        (lambda: Paths(longest=0), "'longest' of Paths must be an integer of at least 1, got 0"),
         (
             lambda: WeisfeilerLehman(rounds=-1),
-            "'rounds' of WeisfeilerLehman is a whole number of at least 0, got -1",
+            "'rounds' of WeisfeilerLehman must be an integer of at least 0, got -1",
         ),
         (
             lambda: GaussianProcess(OneHot),
-            "'encoding' of GaussianProcess is an object with a method fit.*got <class",
+            "'encoding' of GaussianProcess must be an object with a method fit.*got <class",
         ),
         (
             lambda: RandomForest("paths"),
-            "'encoding' of RandomForest is an object with a method fit.*got 'paths'",
+            "'encoding' of RandomForest must be an object with a method fit.*got 'paths'",
         ),
     ],
 )

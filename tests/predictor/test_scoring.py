@@ -58,9 +58,13 @@ def test_a_predictor_that_learns_scores_well():
 
 
 def test_there_is_a_loss_for_each_architecture():
-    with pytest.raises(SpaceError, match="at least two to learn from, got 3 architectures and 2 losses"):
+    with pytest.raises(
+        SpaceError, match="at least two architectures to learn from .*, got 3 architectures and 2 losses"
+    ):
         score(GaussianProcess(), SPACE, (EVERY[:3], LOSSES[:2]), (EVERY[:3], LOSSES[:3]))
-    with pytest.raises(SpaceError, match="at least two to rank, got 1 architectures and 1 losses"):
+    with pytest.raises(
+        SpaceError, match="at least two architectures to rank .*, got 1 architectures and 1 losses"
+    ):
         score(GaussianProcess(), SPACE, (EVERY[:3], LOSSES[:3]), (EVERY[:1], LOSSES[:1]))
-    with pytest.raises(SpaceError, match="at least two folds of two architectures, got folds=5 of 9"):
+    with pytest.raises(SpaceError, match="at least two folds with two architectures each, got folds=5 and 9"):
         cross_validate(GaussianProcess(), SPACE, EVERY[:9], LOSSES[:9])

@@ -72,7 +72,7 @@ def studied(storage, label, value, metric, error, observer=None):
         yield {"accuracy": float(architecture["a"]) + (architecture[label] == 1), metric: 1.0}
 
     study = retia.Study(space, judge, maximize="accuracy", minimize=metric, storage=storage)
-    study.run(retia.GridSearch(), trials=6, observer=observer)
+    study.run(retia.strategy.GridSearch(), trials=6, observer=observer)
     return study
 
 

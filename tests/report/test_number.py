@@ -1,6 +1,6 @@
 import pytest
 
-from retia.report import compact, duration, number
+from retia.report import architecture_line, duration, number
 from retia.report.number import difference, logarithmic
 
 
@@ -30,10 +30,10 @@ def test_durations_read_well(seconds, text):
 
 def test_an_architecture_fits_on_one_line():
     assert (
-        compact({"width": 16, "lr": 0.00123456, "act": "relu", "nodes": (0, 2.5), "skip": None})
+        architecture_line({"width": 16, "lr": 0.00123456, "act": "relu", "nodes": (0, 2.5), "skip": None})
         == "width=16 lr=0.001235 act=relu nodes=(0,2.5) skip=None"
     )
-    assert compact({}) == ""
+    assert architecture_line({}) == ""
 
 
 def test_only_positive_values_far_apart_are_logarithmic():

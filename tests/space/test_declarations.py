@@ -11,6 +11,7 @@ from retia.space import (
     Clause,
     Condition,
     Integer,
+    Parameter,
     Real,
     SearchSpace,
     Subset,
@@ -38,9 +39,13 @@ def traced(constructor):
 
 
 def built(constructor, **architecture):
-    builder = Builder(architecture, architecture)
+    builder = Builder(architecture, traced(constructor)[0].parameters)
     with builder.recording():
         return constructor()
+
+
+def parameters(labels):
+    return {label: Parameter(label, Categorical((1, 2))) for label in labels}
 
 
 def everything():
@@ -327,7 +332,7 @@ def test_a_choice_declared_in_two_branches_is_active_in_either():
 
 
 def test_the_builder_knows_what_was_asked():
-    builder = Builder({"a": 1, "b": 2}, ["a", "b", "c"])
+    builder = Builder({"a": 1, "b": 2}, parameters("abc"))
     with builder.recording():
         assert choice("b", [1, 2]) == 2
     assert builder.asked == {"b"}
@@ -348,7 +353,7 @@ def test_the_builder_knows_what_was_asked():
     ],
 )
 def test_building_what_tracing_did_not_see_says_so(constructor, message):
-    builder = Builder({"a": 1}, ["a", "c"])
+    builder = Builder({"a": 1}, parameters("ac"))
     with builder.recording(), pytest.raises(SpaceError, match=message):
         constructor()
 

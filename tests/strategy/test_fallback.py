@@ -15,7 +15,7 @@ def test_what_was_raised_is_told_and_the_other_proposes():
     strategy = Fallback(FailingStrategy(after=0), Listed([{"a": 7}]))
     says = (
         "FailingStrategy raised RuntimeError after 0 trials, so Listed proposes instead: "
-        "This strategy fails after 0 trials"
+        "This strategy fails on purpose after 0 trials"
     )
     with pytest.warns(RuntimeWarning, match=says):
         proposals = strategy.propose(SPACE, HISTORY, 1, stream(0))

@@ -38,7 +38,7 @@ def test_real_intervals_are_divided_evenly_on_their_scale():
 def test_a_real_interval_needs_points():
     with pytest.raises(
         SpaceError,
-        match=r"'lr' is a real interval, which a grid has to be told how to divide: GridSearch\(points=5\)",
+        match=r"'lr' is a real parameter, .*Give the number of its values: GridSearch\(points=5\)",
     ):
         GridSearch().propose(MIXED, History([Objective("score", "maximize")]), 1, stream(0))
 

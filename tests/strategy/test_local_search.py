@@ -105,8 +105,8 @@ def test_it_climbs_towards_the_bounds_where_nothing_meets_them():
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"starts": 0}, "'starts' of LocalSearch is a whole number of at least 1, got 0"),
-        ({"move": "worst"}, "to the 'first' better neighbour or to the 'best', got move='worst'"),
+        ({"starts": 0}, "'starts' of LocalSearch must be an integer of at least 1, got 0"),
+        ({"move": "worst"}, r"'move' of LocalSearch must be one of \['first', 'best'\], got 'worst'"),
     ],
 )
 def test_arguments_out_of_range(arguments, says):

@@ -122,10 +122,10 @@ def test_a_trial_as_it_goes_changes_nothing_and_the_past_is_read_once():
 
 @pytest.mark.parametrize("settings", [{"warmup_steps": -1}, {"warmup_steps": math.nan}, {"min_trials": 0}])
 def test_numbers_in_their_range(settings):
-    with pytest.raises(SpaceError, match="warmup_steps from 0 and min_trials from 1, got"):
+    with pytest.raises(SpaceError, match=f"'{next(iter(settings))}' of MedianStop must be"):
         MedianStop(Random(), **settings)
 
 
 def test_it_wraps_strategies():
-    with pytest.raises(StudyError, match="MedianStop wraps an object with a method propose"):
+    with pytest.raises(StudyError, match="MedianStop must wrap an object with a method propose"):
         MedianStop(Random)

@@ -1,4 +1,4 @@
-"""TPE, GP and CMAES: what they learn, and that they serve every kind of space."""
+"""TPE, OptunaGP and CMAES: what they learn, and that they serve every kind of space."""
 
 import logging
 import subprocess
@@ -12,11 +12,12 @@ import pytest
 from retia.errors import SpaceError
 from retia.rng import stream
 from retia.space import Categorical, Clause, Condition, Integer, Parameter, Real, SearchSpace, Subset
-from retia.strategy import CMAES, GP, TPE, optuna_past
+from retia.strategy import CMAES, TPE, OptunaGP
+from retia.strategy.optuna import history as optuna_history
 from retia.study import Study, architecture_evaluator
 from retia.trial import STOPPED_STEP, Constraint, History, Objective, Trial
 
-ALL = {"TPE": TPE, "GP": GP, "CMAES": CMAES}
+ALL = {"TPE": TPE, "OptunaGP": OptunaGP, "CMAES": CMAES}
 CONV = Condition(((Clause("op", frozenset({"conv"})),),))
 MIXED = SearchSpace(
     [
@@ -56,7 +57,7 @@ def proposed(strategy, space, history, draws=12):
 
 
 @pytest.mark.parametrize(
-    ("make", "draws", "gain"), [(TPE, 20, 1.5), (GP, 4, 1.5), (CMAES, 100, 0.4)], ids=ALL
+    ("make", "draws", "gain"), [(TPE, 20, 1.5), (OptunaGP, 4, 1.5), (CMAES, 100, 0.4)], ids=ALL
 )
 def test_conditions_subsets_integers_reals_and_restrictions(make, draws, gain):
     history = history_of(MIXED, lambda one: {"score": quality(one)}, 60)
@@ -83,7 +84,7 @@ def test_gp_finds_the_optimum_of_a_smooth_function_in_few_trials():
         lambda one: {"loss": (one["x"] - 0.3) ** 2 + (one["y"] - 0.6) ** 2 + (one["op"] == "bad")}
     )
     study = Study(space, evaluator, minimize="loss")
-    study.run(GP(startup=8), trials=18)
+    study.run(OptunaGP(startup=8), trials=18)
     assert study.best.metrics["loss"] < 1e-3  # the best of 18 random ones is about 0.03
 
 
@@ -100,7 +101,7 @@ def test_what_it_keeps_is_only_a_cache_in_a_mixed_space_with_late_trials(make):
     assert strategy.propose(MIXED, late, 1, stream(3)) == make().propose(MIXED, full, 1, stream(3))
 
 
-@pytest.mark.parametrize(("make", "draws"), [(TPE, 20), (GP, 1)], ids=["TPE", "GP"])
+@pytest.mark.parametrize(("make", "draws"), [(TPE, 20), (OptunaGP, 1)], ids=["TPE", "OptunaGP"])
 def test_constraints_are_learnt(make, draws):
     """The score grows with x and must, but the bound on the cost forbids all of the upper half."""
     space = SearchSpace({"x": Integer(0, 199), "y": Categorical((0, 1))})
@@ -146,7 +147,7 @@ def test_what_was_stopped_early_is_no_better_than_what_went_to_the_end(objective
     assert ops["whole"] >= 15
 
 
-@pytest.mark.parametrize(("make", "draws"), [(TPE, 20), (GP, 2), (CMAES, 60)], ids=ALL)
+@pytest.mark.parametrize(("make", "draws"), [(TPE, 20), (OptunaGP, 2), (CMAES, 60)], ids=ALL)
 def test_several_objectives(make, draws):
     """The front is where all but the first are 0."""
     space = SearchSpace({f"x{i}": Integer(0, 9) for i in range(3)})
@@ -161,7 +162,7 @@ def test_several_objectives(make, draws):
     assert np.mean(distances) < 6.5  # by chance it is 9
 
 
-@pytest.mark.parametrize("make", [TPE, GP], ids=["TPE", "GP"])
+@pytest.mark.parametrize("make", [TPE, OptunaGP], ids=["TPE", "OptunaGP"])
 def test_at_once_it_proposes_different_ones(make):
     history = history_of(MIXED, lambda one: {"score": quality(one)}, 20)
     assert len({one.architecture for one in make().propose(MIXED, history, 2, stream(0))}) == 2
@@ -189,7 +190,7 @@ def test_tpe_sees_the_newest_trials_and_the_best():
 def test_optuna_says_nothing_and_its_settings_stay(capfd):
     before = optuna.logging.get_verbosity()
     history = history_of(MIXED, lambda one: {"score": quality(one)}, 12)
-    for make in (TPE, GP):
+    for make in (TPE, OptunaGP):
         make().propose(MIXED, history, 1, stream(0))
     assert capfd.readouterr() == ("", "")
     assert optuna.logging.get_verbosity() == before
@@ -198,7 +199,7 @@ def test_optuna_says_nothing_and_its_settings_stay(capfd):
 
 def test_neither_optuna_nor_torch_is_imported_before_it_is_used():
     code = (
-        "import sys; from retia.strategy import CMAES, GP, TPE; TPE(); GP(); CMAES(); "
+        "import sys; from retia.strategy import CMAES, OptunaGP, TPE; TPE(); OptunaGP(); CMAES(); "
         "assert not {'optuna', 'cmaes', 'torch'} & sys.modules.keys(), sorted(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -226,10 +227,10 @@ def test_cma_es_shifts_to_better_categories():
 @pytest.mark.parametrize(
     ("make", "arguments", "says"),
     [
-        (TPE, {"startup": 0}, "'startup' of TPE is a whole number of at least 1, got 0"),
-        (TPE, {"candidates": 2.5}, "'candidates' of TPE is a whole number of at least 1, got 2.5"),
-        (GP, {"memory": 0}, "'memory' of GP is a whole number of at least 1, got 0"),
-        (CMAES, {"population": 1}, "'population' of CMAES is a whole number of at least 2, got 1"),
+        (TPE, {"startup": 0}, "'startup' of TPE must be an integer of at least 1, got 0"),
+        (TPE, {"candidates": 2.5}, "'candidates' of TPE must be an integer of at least 1, got 2.5"),
+        (OptunaGP, {"memory": 0}, "'memory' of OptunaGP must be an integer of at least 1, got 0"),
+        (CMAES, {"population": 1}, "'population' of CMAES must be an integer of at least 2, got 1"),
     ],
 )
 def test_arguments_out_of_range(make, arguments, says):
@@ -251,6 +252,6 @@ def test_the_quick_way_to_ask_optuna_proposes_what_optuna_itself_does(monkeypatc
         constraints=constraints,
     )
     quick = TPE(memory=30).propose(MIXED, history, 3, stream(0))
-    monkeypatch.setattr(optuna_past, "_Frozen", optuna.trial.FrozenTrial)
-    monkeypatch.delattr(optuna_past.Parzen, "_get_internal_repr")
+    monkeypatch.setattr(optuna_history, "_Frozen", optuna.trial.FrozenTrial)
+    monkeypatch.delattr(optuna_history.Parzen, "_get_internal_repr")
     assert TPE(memory=30).propose(MIXED, history, 3, stream(0)) == quick

@@ -20,7 +20,7 @@ from retia.strategy import (
     SuccessiveHalving,
     geometric_fidelities,
 )
-from retia.strategy.brackets import Bracket
+from retia.strategy.multi_fidelity.brackets import Bracket
 from retia.trial import Constraint, History, Objective, Proposal, Trial
 
 SPACE = SearchSpace({"x": Integer(0, 9_999)})
@@ -381,14 +381,16 @@ WRAPPERS = [
 
 @pytest.mark.parametrize("wrap", WRAPPERS)
 def test_only_strategies_that_propose_architectures_are_wrapped(wrap):
-    with pytest.raises(StudyError, match="wraps an object with a method propose"):
+    with pytest.raises(StudyError, match="must wrap an object with a method propose"):
         wrap(Random)
     for inner in (
         ASHA(Random(), fidelities=(1, 3)),
         MedianStop(BOHB(fidelities=(1, 3))),
         Filtered(ASHA(Random(), fidelities=(1, 3)), bool),
     ):
-        with pytest.raises(StudyError, match="decides on fidelities, and so does (ASHA|BOHB) within it"):
+        with pytest.raises(
+            StudyError, match="sets the fidelities of trials, and so does (ASHA|BOHB) inside it"
+        ):
             wrap(inner)
 
 
@@ -397,21 +399,23 @@ def test_only_strategies_that_propose_architectures_are_wrapped(wrap):
     "fidelities", [(), (1,), (3, 1), (1, 1), (0, 1), (1, float("inf")), (1, float("nan"), 3)]
 )
 def test_fidelities_grow(wrap, fidelities):
-    with pytest.raises(SpaceError, match="at least two fidelities, positive and growing"):
+    with pytest.raises(SpaceError, match="at least two fidelities, positive and increasing"):
         wrap(Random(), fidelities=fidelities)
 
 
 @pytest.mark.parametrize("wrap", WRAPPERS)
 @pytest.mark.parametrize("eta", [1, 0.5, float("nan")])
 def test_eta_is_above_one(wrap, eta):
-    with pytest.raises(SpaceError, match=f"a number above 1: one in eta is promoted, got {eta}"):
+    with pytest.raises(SpaceError, match=f"'eta' of .* must be a number > 1, got {eta}"):
         wrap(Random(), eta=eta)
 
 
 def test_numbers_in_their_range():
-    with pytest.raises(SpaceError, match="at least one architecture, got entries=0"):
+    with pytest.raises(
+        SpaceError, match="'entries' of SuccessiveHalving must be an integer of at least 1, got 0"
+    ):
         SuccessiveHalving(Random(), fidelities=(1, 3), entries=0)
-    with pytest.raises(SpaceError, match="'enough' is a number of trials from 1, got 0"):
+    with pytest.raises(SpaceError, match="'enough' of Hyperband must be an integer of at least 1, got 0"):
         Hyperband(Random(), fidelities=(1, 3), enough=0)
     for least, most, eta in ((0, 1, 3), (3, 1, 3), (1, float("inf"), 3), (1, 3, 1)):
         with pytest.raises(

@@ -73,6 +73,6 @@ def test_it_waits_for_the_children_that_run():
 @pytest.mark.parametrize("name", ["children", "morphs"])
 def test_a_number_below_one_is_refused(name):
     with pytest.raises(
-        SpaceError, match=f"'{name}' of NetworkMorphism is a whole number of at least 1, got 0"
+        SpaceError, match=f"'{name}' of NetworkMorphism must be an integer of at least 1, got 0"
     ):
         NetworkMorphism(**{name: 0})

@@ -138,8 +138,8 @@ def test_it_recovers_the_front_of_a_discretised_zdt1(seed):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"population": 1}, "'population' of NSGA2 is a whole number of at least 2, got 1"),
-        ({"crossover": 1.5}, "'crossover' of NSGA2 is a number at least 0 and at most 1, got 1.5"),
+        ({"population": 1}, "'population' of NSGA2 must be an integer of at least 2, got 1"),
+        ({"crossover": 1.5}, "'crossover' of NSGA2 must be a number >= 0 and <= 1, got 1.5"),
     ],
 )
 def test_arguments_out_of_range(arguments, says):

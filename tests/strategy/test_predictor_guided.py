@@ -6,8 +6,8 @@ from retia.errors import SpaceError, StudyError
 from retia.predictor import BANANAS
 from retia.rng import stream
 from retia.space import Architecture, Categorical, Integer, Real, SearchSpace, Subset
-from retia.strategy import PredictorGuided, targets_of
-from retia.strategy.acquisition import acquire, expected_improvement, normal_scores, scalarize
+from retia.strategy import PredictorGuided, normal_scores, targets_of
+from retia.strategy.surrogate.acquisition import acquire, expected_improvement, scalarize
 from retia.study import Study, architecture_evaluator
 from retia.trial import Constraint, History, Objective, Trial
 
@@ -268,10 +268,10 @@ def test_several_objectives_spread_over_the_front():
     [
         (
             {"acquisition": "luck"},
-            r"acquisition is one of \['improvement', 'thompson', 'bound'\], got 'luck'",
+            r"'acquisition' of PredictorGuided must be one of \['improvement', 'thompson', 'bound'\], got 'luck'",
         ),
-        ({"initial": 0}, "'initial' of PredictorGuided is a whole number of at least 1, got 0"),
-        ({"bound": -1}, "'bound' of PredictorGuided is a number at least 0, got -1"),
+        ({"initial": 0}, "'initial' of PredictorGuided must be an integer of at least 1, got 0"),
+        ({"bound": -1}, "'bound' of PredictorGuided must be a number >= 0, got -1"),
         ({"mutants": 0, "randoms": 0}, "needs candidates, got mutants=0 and randoms=0"),
     ],
 )
@@ -283,11 +283,11 @@ def test_arguments_are_checked(arguments, says):
 @pytest.mark.parametrize(
     ("predictor", "says"),
     [
-        (Linear, "guided by an object with a method fit.*got <class"),
-        (None, "guided by an object with a method fit.*got None"),
+        (Linear, "must be an object with a method fit.*got <class"),
+        (None, "must be an object with a method fit.*got None"),
         (
             RandomForestRegressor(),
-            r"calls fit\(space, architectures, losses, rng\) of its predictor, and fit of RandomForestRegressor is fit\(X, y",
+            r"calls fit\(space, architectures, losses, rng\) of its predictor, but RandomForestRegressor has fit\(X, y",
         ),
     ],
 )
@@ -302,9 +302,9 @@ def test_what_is_no_predictor_is_refused(guided, predictor, says):
     [
         (
             lambda some: np.zeros(len(some)),
-            r"Says must predict a pair for \d+ architectures.*predicted \(\d+,\)\. A predictor without an uncertainty",
+            r"Says must predict means .* for \d+ architectures.*predicted \(\d+,\)\. Without an uncertainty",
         ),
-        (lambda some: (np.zeros(len(some)), None), r"predicted \(\d+,\)\. A"),
+        (lambda some: (np.zeros(len(some)), None), r"predicted \(\d+,\)\. Without"),
         (
             lambda some: (np.zeros(len(some)), np.full(len(some), np.nan)),
             r"\(\d+,\) and \(\d+,\), not finite\.",

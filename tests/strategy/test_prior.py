@@ -117,15 +117,15 @@ def test_a_good_prior_helps_every_strategy(strategy):
     [
         (
             {"ops": {}},
-            r"A prior has weights for 'ops', which names no parameter of the space. There are \['op', 'width'\]",
+            r"A prior has weights for 'ops', which matches no parameter of the space.*: \['op', 'width'\]",
         ),
         ({"op": {"dil": 2}}, "A prior has a weight for 'dil' of 'op', which takes {conv, pool, skip}"),
         (
             {"op": {"conv": 0}},
-            "A weight is a positive number, got 0 for 'conv' of 'op'. To forbid a value restrict the space",
+            "A weight must be a positive number, got 0 for 'conv' of 'op'. To exclude a value restrict the space",
         ),
-        ({"op": {"conv": float("nan")}}, "A weight is a positive number, got nan"),
-        ({"width": lambda value: -1.0}, "A weight is a positive number, got -1.0 for"),
+        ({"op": {"conv": float("nan")}}, "A weight must be a positive number, got nan"),
+        ({"width": lambda value: -1.0}, "A weight must be a positive number, got -1.0 for"),
     ],
 )
 def test_weights_that_cannot_be(weights, says):
@@ -136,8 +136,8 @@ def test_weights_that_cannot_be(weights, says):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"candidates": 1}, "at least two candidates, got candidates=1"),
-        ({"fade": 0}, "'fade' is a positive number of trials, or None .* got 0"),
+        ({"candidates": 1}, "'candidates' of Prior must be an integer of at least 2, got 1"),
+        ({"fade": 0}, "'fade' of Prior must be a number > 0, got 0"),
     ],
 )
 def test_arguments_out_of_range(arguments, says):

@@ -62,5 +62,7 @@ def test_by_architectures_it_exhausts_a_space_too():
 
 
 def test_uniform_is_one_of_two():
-    with pytest.raises(SpaceError, match="uniform is 'choices' or 'architectures', got 'models'"):
+    with pytest.raises(
+        SpaceError, match=r"'uniform' of Random must be one of \['choices', 'architectures'\], got 'models'"
+    ):
         Random(uniform="models")

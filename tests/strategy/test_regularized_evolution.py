@@ -170,27 +170,27 @@ def test_a_parent_without_a_second_value_leaves_it_to_chance():
         ({"population": 5, "tournament": 6}, "1 <= tournament <= population, got tournament=6, population=5"),
         (
             {"population": 5, "tournament": 0},
-            "'tournament' of RegularizedEvolution is a whole number of at least 1, got 0",
+            "'tournament' of RegularizedEvolution must be an integer of at least 1, got 0",
         ),
         (
             {"population": "20"},
-            "'population' of RegularizedEvolution is a whole number of at least 1, got '20'",
+            "'population' of RegularizedEvolution must be an integer of at least 1, got '20'",
         ),
         (
             {"population": 20.5},
-            "'population' of RegularizedEvolution is a whole number of at least 1, got 20.5",
+            "'population' of RegularizedEvolution must be an integer of at least 1, got 20.5",
         ),
         (
             {"population": True, "tournament": True},
-            "'population' of RegularizedEvolution is a whole number of at least 1, got True",
+            "'population' of RegularizedEvolution must be an integer of at least 1, got True",
         ),
         (
             {"crossover": -0.1},
-            "'crossover' of RegularizedEvolution is a number at least 0 and at most 1, got -0.1",
+            "'crossover' of RegularizedEvolution must be a number >= 0 and <= 1, got -0.1",
         ),
-        ({"crossover": 1.5}, "at least 0 and at most 1, got 1.5"),
-        ({"crossover": "half"}, "at least 0 and at most 1, got 'half'"),
-        ({"crossover": float("nan")}, "at least 0 and at most 1, got nan"),
+        ({"crossover": 1.5}, ">= 0 and <= 1, got 1.5"),
+        ({"crossover": "half"}, ">= 0 and <= 1, got 'half'"),
+        ({"crossover": float("nan")}, ">= 0 and <= 1, got nan"),
     ],
 )
 def test_arguments_are_checked(arguments, says):

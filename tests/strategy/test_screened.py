@@ -94,7 +94,7 @@ def test_what_the_score_raises_is_raised():
 def test_a_score_is_a_number(returned):
     with pytest.raises(
         StudyError,
-        match=r"A score of Screened is a number, higher for what is better, got .* for \{'a': \d+\}\. Return one",
+        match=r"The score of Screened must be a number, got .* for \{'a': \d+\}\. Return a number",
     ):
         Screened(Random(), lambda architecture: returned).propose(SPACE, HISTORY, 1, stream(0))
 
@@ -103,6 +103,6 @@ def test_a_score_is_a_number(returned):
 def test_keep_is_a_share(keep):
     with pytest.raises(
         SpaceError,
-        match=f"'keep' is a share above 0, at most 1, got {keep}. To keep the best of ten write keep=0.1",
+        match=f"'keep' of Screened must be a number > 0 and <= 1, got {keep}",
     ):
         Screened(Random(), identity, keep=keep)

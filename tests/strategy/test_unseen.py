@@ -3,6 +3,8 @@ from collections.abc import Set
 from retia.rng import stream
 from retia.space import Categorical, Clause, Condition, Parameter, Real, SearchSpace
 from retia.strategy import sample_unseen
+from retia.strategy.sampling.unseen import unseen_mutant, unseen_proposals
+from retia.trial import History, Objective, Proposal
 
 
 class Everything(Set):
@@ -66,3 +68,24 @@ def test_it_tries_longer_where_a_space_is_too_large_to_list():
 
 def test_it_gives_up_on_a_large_space_that_yields_nothing_new():
     assert sample_unseen(chain(end=Real(0, 1)), Everything(), stream(0)) is None
+
+
+def test_there_is_no_mutant_where_nothing_varies_or_all_is_seen():
+    one, two = SearchSpace({"a": Categorical((1,))}), SearchSpace({"a": Categorical((1, 2))})
+    assert unseen_mutant(one, set(), one.default(), stream(0)) is None
+    assert unseen_mutant(two, set(two.enumerate()), two.default(), stream(0)) is None
+    assert unseen_mutant(two, {two.default()}, two.default(), stream(0)) == {"a": 2}
+
+
+def test_what_is_drawn_is_proposed_and_the_rest_is_random_until_the_space_is_exhausted():
+    space, history = SearchSpace({"a": Categorical((1, 2, 3))}), History((Objective("y", "maximize"),))
+    first, seen = Proposal(space.validate({"a": 2}), parent=7), []
+
+    def draw(proposed):
+        seen.append(list(proposed))
+        return None if proposed else first
+
+    proposals = unseen_proposals(space, history, 9, stream(0), draw)
+    assert proposals[0] is first
+    assert {one.architecture["a"] for one in proposals[1:]} == {1, 3}
+    assert seen == [[one.architecture for one in proposals[:count]] for count in range(4)]

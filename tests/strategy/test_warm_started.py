@@ -129,7 +129,7 @@ def test_what_is_known_is_a_list_of_architectures_or_trials(known, shown):
 
 def test_recorded_results_are_those_of_trials():
     with pytest.raises(
-        StudyError, match=r"shows recorded results of trials, such as study\.trials, got \{'a': 60, 'b': 40\}"
+        StudyError, match=r"needs trials for recorded=True, such as study\.trials, got \{'a': 60, 'b': 40\}"
     ):
         WarmStarted(Random(), KNOWN, recorded=True)
 
@@ -140,6 +140,6 @@ def test_recorded_results_have_the_metrics_that_the_study_needs():
     study = Study(SPACE, near, minimize="distance")
     with pytest.raises(
         StudyError,
-        match=r"The recorded trial 0 has no 'distance', which this study needs; it has \['accuracy'\]",
+        match=r"The recorded trial 0 has no metric 'distance', which this study requires; it has \['accuracy'\]",
     ):
         study.run(WarmStarted(Random(), earlier.trials, recorded=True), trials=3)

@@ -31,13 +31,13 @@ class Preparing:
 def test_a_wrapper_wraps_strategies_that_only_propose(wrap):
     with pytest.raises(
         StudyError,
-        match="wraps strategies that only propose, and Preparing prepares an evaluator first. Prepare it alone",
+        match="can.t wrap Preparing, which prepares an evaluator before its first proposal. Call Preparing",
     ):
         wrap(Preparing())
     with pytest.raises(
         StudyError,
-        match=r"wraps an object with a method propose, such as retia.Random\(\), got <class 'retia.strategy.random.Random'>",
+        match=r"must wrap an object with a method propose, such as retia.Random\(\), got <class 'retia.strategy.random.Random'>",
     ):
         wrap(Random)
-    with pytest.raises(StudyError, match="wraps an object with a method propose, .*, got 'random'"):
+    with pytest.raises(StudyError, match="must wrap an object with a method propose, .*, got 'random'"):
         wrap("random")

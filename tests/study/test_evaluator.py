@@ -176,7 +176,7 @@ def test_settings_that_are_searched_are_handed_over():
 
 def test_an_evaluator_with_settings_reaches_workers():
     study = retia.Study(ModelSpace(net), retia.evaluator(fit, lr=Categorical((0.1, 0.2))), maximize="score")
-    study.run(retia.GridSearch(), trials=4, workers=2)
+    study.run(retia.strategy.GridSearch(), trials=4, workers=2)
     assert study.best.metrics["score"] == 0.2 * 8
 
 

@@ -45,7 +45,7 @@ def keeping(tag):
 
 
 def searched(tag, **options):
-    study = Study(SPACE, keeping(tag), maximize="score", **options)
+    study = Study(SPACE, keeping(tag), maximize="score", keep_weights="all", **options)
     study.run(Random(), trials=3)
     return study
 

@@ -108,7 +108,7 @@ def test_a_function_of_the_model(evaluator, where):
     [
         lambda: Mine(retia.choice("lr", [0.1, 0.2])),
         lambda: Yours(retia.Categorical([0.1, 0.2])),
-        lambda: retia.Repeated(Yours(retia.Categorical([0.1, 0.2])), 2),
+        lambda: retia.study.Repeated(Yours(retia.Categorical([0.1, 0.2])), 2),
         lambda: Yours((1, RATE)),
     ],
 )
@@ -120,7 +120,7 @@ def test_an_evaluator_object(evaluator):
 
 
 def test_costs():
-    with pytest.raises(EvaluationError, match="The input of Costs holds the choice 'size' made at"):
+    with pytest.raises(EvaluationError, match="The input of Costs contains the choice 'size' made at"):
         retia.Costs((3, retia.choice("size", [32, 64]), 32))
 
 
@@ -128,7 +128,7 @@ def test_costs():
     "strategy",
     [
         lambda: retia.RegularizedEvolution(population=retia.choice("population", [5, 10])),
-        lambda: retia.ASHA(
+        lambda: retia.strategy.ASHA(
             retia.RegularizedEvolution(population=retia.choice("population", [5, 10])), fidelities=(1, 2)
         ),
         lambda: retia.RegularizedEvolution(population=retia.Categorical([5, 10])),
@@ -158,7 +158,7 @@ def test_what_the_remedy_says_works():
     found = retia.Study(
         retia.ModelSpace(Net), retia.evaluator(evaluate, lr=retia.Categorical([0.1, 0.2])), maximize="score"
     )
-    found.run(retia.GridSearch(), trials=4)
+    found.run(retia.strategy.GridSearch(), trials=4)
     assert found.best.architecture == {"width": 3, "lr": 0.2}
 
 
@@ -169,7 +169,7 @@ def test_plain_settings_and_searched_settings_pass():
         SPACE, retia.Classification(DATA, DATA, lr=retia.Real(1e-4, 1e-1)), maximize="accuracy"
     ).space
     assert list(space.parameters) == ["depth", "lr"]
-    repeated = retia.Repeated(retia.Classification(DATA, DATA, lr=retia.Real(1e-4, 1e-1)), 2)
+    repeated = retia.study.Repeated(retia.Classification(DATA, DATA, lr=retia.Real(1e-4, 1e-1)), 2)
     assert list(retia.Study(SPACE, repeated, maximize="accuracy").space.parameters) == ["depth", "lr"]
 
 

@@ -111,7 +111,7 @@ SCRIPT = """
         thread.start()
         try:
             study = Study(space, score, maximize="score", storage=sys.argv[1])
-            study.run(retia.GridSearch(), trials=400, observer=lambda event: ready.set())
+            study.run(retia.strategy.GridSearch(), trials=400, observer=lambda event: ready.set())
             thread.join()
         except KeyboardInterrupt:
             pass
@@ -119,7 +119,7 @@ SCRIPT = """
         left = [(trial.number, trial.state) for trial in study.trials]
         stored = [(trial.number, trial.state) for trial in Study.open(sys.argv[1]).trials]
         assert left == stored, (left[-3:], stored[-3:])
-    print(study.run(retia.GridSearch(), trials=400), study.history.count("completed"))
+    print(study.run(retia.strategy.GridSearch(), trials=400), study.history.count("completed"))
 """
 
 

@@ -1,4 +1,4 @@
-"""Weights of models that a function has trained."""
+"""Which trials keep the weights of their models, whatever evaluator trained them."""
 
 import errno
 
@@ -35,10 +35,10 @@ def kept(study):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("function", [fill, lambda model, run: fill(model), retia.Repeated(fill, 2)])
+@pytest.mark.parametrize("function", [fill, lambda model, run: fill(model), retia.study.Repeated(fill, 2)])
 def test_the_best_trial_loads(function, workers, tmp_path):
     study = retia.Study(retia.ModelSpace(net), function, maximize="score", storage=tmp_path / "a.db")
-    study.run(retia.GridSearch(), trials=8, workers=workers)
+    study.run(retia.strategy.GridSearch(), trials=8, workers=workers)
     assert study.best.architecture["width"] == 9
     assert bool((study.best.load().weight == 9).all())
     assert kept(study) == {study.best.number}
@@ -46,14 +46,14 @@ def test_the_best_trial_loads(function, workers, tmp_path):
 
 def test_the_front_is_kept_as_it_moves_on():
     study = retia.Study(retia.ModelSpace(net), fill, maximize="score", minimize="params")
-    study.run(retia.GridSearch(), trials=8)
+    study.run(retia.strategy.GridSearch(), trials=8)
     assert kept(study) == {trial.number for trial in study.pareto} == set(range(8))
 
 
 @pytest.mark.parametrize(("policy", "numbers"), [("none", 0), ("best", 1), ("front", 1), ("all", 8)])
 def test_policies(policy, numbers):
     study = retia.Study(retia.ModelSpace(net), fill, maximize="score", keep_weights=policy)
-    study.run(retia.GridSearch(), trials=8)
+    study.run(retia.strategy.GridSearch(), trials=8)
     assert len(kept(study)) == numbers
     assert (study.best.number in kept(study)) == (policy != "none")
 
@@ -68,7 +68,7 @@ def test_parents_of_the_front_are_kept():
 def test_trials_that_may_be_promoted_are_kept():
     study = retia.Study(retia.ModelSpace(net), generate, maximize="score")
     with pytest.warns(RuntimeWarning, match=r"generate\(\) does not resume a training"):
-        study.run(retia.ASHA(retia.Random(), fidelities=(1, 3, 9)), trials=5)
+        study.run(retia.strategy.ASHA(retia.Random(), fidelities=(1, 3, 9)), trials=5)
     assert study.best.number in kept(study)
     assert {trial.number for trial in study.trials if trial.fidelity == 9} & kept(study) <= {
         trial.number for trial in study.pareto
@@ -105,3 +105,57 @@ def test_a_disk_that_is_full_costs_the_weights_but_not_the_metrics(monkeypatch):
 def test_a_policy_that_does_not_exist():
     with pytest.raises(StudyError, match="'keep_weights' must be one of .*got 'some'"):
         retia.Study(retia.ModelSpace(net), fill, maximize="score", keep_weights="some")
+
+
+class Saving:
+    """An evaluator object that builds the model and saves its weights itself."""
+
+    def __init__(self, *, fails=False):
+        self.fails = fails
+
+    def __call__(self, architecture, run):
+        model = run.space.build(architecture)
+        metrics = fill(model)
+        retia.save_weights(model, run)
+        if self.fails and model.out_features > 4:
+            msg = "after the weights were saved"
+            raise ValueError(msg)
+        return metrics
+
+
+def training():
+    x = torch.randn(16, 3, generator=torch.Generator().manual_seed(0))
+    return retia.Training(
+        x, x, loss=lambda outputs, batch: outputs.square().mean(), epochs=1, lr=1e-3, device="cpu"
+    )
+
+
+@pytest.mark.parametrize(("policy", "numbers"), [("none", 0), ("best", 1), ("front", 1), ("all", 8)])
+@pytest.mark.parametrize(
+    ("make", "objective"),
+    [(Saving, {"maximize": "score"}), (training, {"minimize": "loss"})],
+    ids=["object", "training"],
+)
+def test_policies_hold_for_every_evaluator(make, objective, policy, numbers):
+    study = retia.Study(retia.ModelSpace(net), make(), **objective, keep_weights=policy)
+    study.run(retia.strategy.GridSearch(), trials=8)
+    assert len(kept(study)) == numbers
+    if policy != "none":
+        model = study.best.load()
+        assert model.out_features == study.best.architecture["width"]
+
+
+def test_weights_of_failed_trials_are_removed():
+    study = retia.Study(retia.ModelSpace(net), Saving(fails=True), maximize="score")
+    study.run(retia.strategy.GridSearch(), trials=5)
+    assert [trial.state for trial in study.trials] == ["completed"] * 3 + ["failed"] * 2
+    assert kept(study) == {2}
+
+
+def test_what_a_run_that_keeps_no_weights_saves(tmp_path):
+    space = retia.ModelSpace(net)
+    for keep in (True, False):
+        run = retia.Run(space, directory=tmp_path / str(keep), keep_weights=keep)
+        training()(space.default(), run)
+        retia.save_weights(space.build(space.default(), seed=0), run)
+        assert (run.directory / WEIGHTS).exists() == keep

@@ -1,10 +1,12 @@
 """A strategy that works before its first proposal, and judges otherwise afterwards."""
 
 import time
+import warnings
+from dataclasses import replace
 
 import pytest
 
-from retia.errors import StudyError
+from retia.errors import StorageError, StudyError
 from retia.space import Integer, SearchSpace
 from retia.strategy import Listed, Random
 from retia.study import Study, architecture_evaluator, run_control, run_retrained
@@ -228,3 +230,64 @@ def test_listed_architectures_come_in_their_order_once():
     one = study(baseline={"x": 5})
     assert one.run(Listed([{"x": 7}, {"x": 5}, {"x": 7}, {"x": 1}]), trials=10) == "search space exhausted"
     assert [trial.architecture["x"] for trial in one.trials] == [5, 7, 1]
+
+
+# --- the first choice
+
+
+@pytest.mark.parametrize("constraints", [None, ["size <= 4"]])
+def test_the_first_choice_is_stored_and_the_objectives_alone_decide_the_best(constraints, tmp_path):
+    one = study(constraints=constraints, costs=Costs(), storage=tmp_path / "a.db")
+    assert one.derived is None
+    one.run(Prepares(), trials=3)
+    assert dict(one.derived) == {"x": 9 if constraints is None else 4}
+    assert one.best.architecture["x"] == 0
+    assert one.history.find(one.derived).number == 1
+    opened = Study.open(tmp_path / "a.db")
+    assert opened.derived == one.derived
+    one.run(Prepares(), trials=5)
+    assert opened.derived == one.derived
+
+
+def test_a_study_that_nothing_prepared_has_no_first_choice():
+    one = study()
+    one.run(Random(), trials=2)
+    assert one.derived is None
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"x": {}}'])
+def test_a_damaged_first_choice_is_an_error(text, tmp_path):
+    one = study(storage=tmp_path / "a.db")
+    one.run(Prepares(), trials=1)
+    (one.prepared_directory / "derived.json").write_text(text)
+    with pytest.raises(
+        StorageError, match=r"derived.json' should hold an architecture, .*Remove it, and run"
+    ):
+        _ = one.derived
+
+
+class Penalized(Prepares):
+    def capabilities(self):
+        return replace(super().capabilities(), penalizes=("size", "size"))
+
+
+@pytest.mark.parametrize("more", [{"minimize": "size"}, {"constraints": ["size <= 7"]}])
+def test_a_penalty_on_what_the_study_judges_by_gives_no_warning(more):
+    study(costs=Costs(), **more).run(Penalized(), trials=2)
+
+
+def test_a_penalty_on_another_metric_gives_one_warning_before_the_work():
+    strategy = Penalized()
+    with pytest.warns(RuntimeWarning, match=r"Penalized penalizes 'size', which") as caught:
+        study().run(strategy, trials=2)
+    (warning,) = caught
+    assert "study.best is the best by score alone. Take study.derived" in str(warning.message)
+    assert "add minimize='size', or constraints=['size <= ...']" in str(warning.message)
+    assert warning.filename == __file__
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        strategy = Penalized()
+        with pytest.raises(RuntimeWarning):
+            study().run(strategy, trials=2)
+    assert not strategy.runs

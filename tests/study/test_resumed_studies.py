@@ -294,7 +294,7 @@ SCRIPT = """
     study = retia.Study(space, score, maximize="score", storage=storage)
     print("ready", flush=True)
     sys.stdin.readline()
-    print(study.run(eval(f"retia.{strategy}"), trials=trials), len(evaluated))
+    print(study.run(eval(f"retia.strategy.{strategy}"), trials=trials), len(evaluated))
 """
 
 

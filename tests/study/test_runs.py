@@ -134,7 +134,7 @@ def test_a_strategy_that_leaves_the_space_ends_in_an_error():
 
 def test_a_strategy_that_fails_ends_in_its_own_error_and_loses_nothing():
     study = Study(SPACE, score, maximize="score")
-    with pytest.raises(RuntimeError, match="This strategy fails after 3 trials"):
+    with pytest.raises(RuntimeError, match="This strategy fails on purpose after 3 trials"):
         study.run(FailingStrategy(after=3), trials=10)
     assert [trial.state for trial in study.trials] == ["completed"] * 3
     assert study.stop_reason is None

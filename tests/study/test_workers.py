@@ -266,7 +266,7 @@ if __name__ == "__main__":
     space = retia.SearchSpace({"a": retia.Integer(1, 9)})
     study = retia.Study(space, judging.judge, maximize="score")
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
-        print(study.run(retia.GridSearch(), trials=9, executor=executor))
+        print(study.run(retia.strategy.GridSearch(), trials=9, executor=executor))
     print(study.best.architecture["a"])
 """
     (tmp_path / "main.py").write_text(script)

@@ -30,7 +30,7 @@ def test_a_layer_of_torch_without_an_elastic_version():
     with pytest.raises(
         SupernetError,
         match=r"'loss' \(CrossEntropyLoss\) has a searchable 'weight' \(label 'classes'\), but CrossEntropyLoss has no elastic version\..*"
-        r"register one with @retia.elastic\(nn.CrossEntropyLoss\)",
+        r"register one with @retia.supernet.elastic\(nn.CrossEntropyLoss\)",
     ):
         supernet(make)
 
@@ -38,7 +38,7 @@ def test_a_layer_of_torch_without_an_elastic_version():
 def test_a_subclass_of_a_layer_is_not_replaced_unasked():
     with pytest.raises(
         SupernetError,
-        match=r"'0' \(Scaled\) has a searchable 'out_features' \(label 'w'\)\. Scaled derives from Linear and may compute something else.*@retia.elastic\(Scaled\)",
+        match=r"'0' \(Scaled\) has a searchable 'out_features' \(label 'w'\)\. Scaled derives from Linear and may compute something else.*@retia.supernet.elastic\(Scaled\)",
     ):
         supernet(lambda: nn.Sequential(Scaled(3, choice("w", [2, 4]))))
 

@@ -1,6 +1,7 @@
 """A mixture by one-hot weights is the architecture; by others it is what the literature says."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -175,6 +176,34 @@ def test_a_copy_mixes_by_itself():
     twin.mix({"width": torch.tensor([0.0, 1.0, 0.0])})
     assert torch.equal(supernet(x), before)
     assert not torch.allclose(twin(x), before)
+
+
+def pickled(supernet):
+    return pickle.loads(pickle.dumps(supernet))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickled])
+@pytest.mark.parametrize("factory", [Widths, Structure])
+def test_a_copy_of_a_mixed_supernet_is_mixed_until_an_activation(factory, copied):
+    space = ModelSpace(factory)
+    supernet = Supernet(space, seed=0).eval()
+    x = draw(2, 3, 6, 6) if factory is Widths else draw(2, 4)
+    labels = [label for label, parameter in space.parameters.items() if parameter.condition.always]
+    weights = {label: torch.arange(1.0, 1 + space.parameters[label].domain.size) for label in labels}
+    rng = np.random.default_rng(0)
+    architectures = [space.sample(rng) for _ in range(6)]
+    expected = []
+    for architecture in architectures:
+        supernet.activate(architecture)
+        expected.append(supernet(x))
+    supernet.mix({label: one / one.sum() for label, one in weights.items()})
+    mixed = supernet(x)
+    for architecture, output in zip(architectures, expected, strict=True):
+        twin = copied(supernet)
+        assert torch.equal(twin(x), mixed)
+        twin.activate(architecture)
+        assert torch.equal(twin(x), output), dict(architecture)
+    assert torch.equal(supernet(x), mixed)
 
 
 def unmixable():

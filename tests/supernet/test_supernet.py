@@ -8,7 +8,7 @@ import retia
 from retia.errors import ArchitectureError, SpaceError, SupernetError
 from retia.nn import ModelSpace
 from retia.supernet import Supernet, load_pretrained, recalibrate
-from retia.testing import check_supernet
+from retia.testing import SUPERNET_LAWS, assert_laws
 
 
 class Net(nn.Module):
@@ -409,7 +409,7 @@ def test_a_supernet_of_a_constructor_that_requires():
     space = retia.ModelSpace(Attends, _require)
     assert space.traced_with == {"heads": 3}
     assert space.size() == 6
-    check_supernet(space, torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0)))
+    assert_laws(SUPERNET_LAWS, space, torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0)))
     supernet = retia.Supernet(space, seed=0)
     supernet.activate({"width": 8, "heads": 8})  # more heads than it was traced with
     assert supernet.model.attention.num_heads == 8
@@ -430,7 +430,7 @@ def test_a_supernet_whose_tensors_are_larger_than_those_it_was_traced_with():
     space = retia.ModelSpace(Wide).where(lambda a: True)
     assert {tuple(a.values()) for a in space.enumerate()} == {(8, 4), (15, 5)}
     space.traced_with = {"width": 8, "groups": 4}
-    check_supernet(space, torch.randn(3, 4, generator=torch.Generator().manual_seed(0)))
+    assert_laws(SUPERNET_LAWS, space, torch.randn(3, 4, generator=torch.Generator().manual_seed(0)))
     assert Supernet(space, seed=0).extract({"width": 15, "groups": 5})["stem.weight"].shape == (15, 4)
 
 

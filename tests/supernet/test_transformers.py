@@ -413,7 +413,7 @@ def test_a_layer_derived_from_one_of_torch_is_not_guessed_at():
         "'convnext.embeddings.layernorm' (ConvNextLayerNorm) has a searchable 'normalized_shape' (label "
         "'width')"
     ) in message
-    assert "@retia.elastic(ConvNextLayerNorm)" in message
+    assert "@retia.supernet.elastic(ConvNextLayerNorm)" in message
 
 
 def whisper(**searched):
@@ -443,9 +443,9 @@ def test_the_width_of_whisper_is_said_how_to_search():
         "'width')"
     ) in message
     assert (
-        "write retia.elastic(WhisperPositionalEmbedding)(retia.supernet.ElasticEmbedding) before the search"
-        in message
-    )
+        "write retia.supernet.elastic(WhisperPositionalEmbedding)(retia.supernet.ElasticEmbedding) before "
+        "the search"
+    ) in message
 
 
 def test_an_example_that_the_model_does_not_take():

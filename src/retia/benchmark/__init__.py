@@ -1,7 +1,7 @@
-"""Tabular benchmarks as spaces and evaluators, and strategies' proof on them, on a simulated clock."""
+"""Tabular benchmarks as spaces and evaluators, and comparisons of strategies on a simulated clock."""
 
 from retia.benchmark.benchmark import Benchmark, Entry, TableCosts, TableEvaluator
-from retia.benchmark.compact import compact
+from retia.benchmark.compact_table import compact
 from retia.benchmark.comparison import Comparison, compare
 from retia.benchmark.digits import digits, digits_space
 from retia.benchmark.index import Grid, Index, Listing
@@ -14,7 +14,7 @@ from retia.benchmark.operator_latency import (
     once_for_all_latency,
     read_operators,
 )
-from retia.benchmark.records import Columns, Records
+from retia.benchmark.records import ColumnRecords, Contents, Records
 from retia.benchmark.seed_run import SeedRun
 from retia.benchmark.simulation import Simulated, simulate
 from retia.benchmark.standing import Spread, Standing
@@ -24,8 +24,9 @@ from retia.benchmark.table import read_table, table_of, write_table
 __all__ = [
     "Band",
     "Benchmark",
-    "Columns",
+    "ColumnRecords",
     "Comparison",
+    "Contents",
     "CriticalDifference",
     "Entry",
     "Grid",

@@ -1,4 +1,4 @@
-"""A tabular benchmark: a space, and an evaluator that looks the answer up."""
+"""A tabular benchmark: a space, and an evaluator that reads a table of results."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from retia.benchmark.front import front_rows
 from retia.benchmark.index import Index
-from retia.benchmark.records import Joined, Records, no_epochs
+from retia.benchmark.records import JoinedRecords, Records
 from retia.errors import EvaluationError
 from retia.space import Architecture, SearchSpace, Value
 from retia.trial import Capabilities, Objective, Run, objectives_from
@@ -18,9 +18,7 @@ from retia.trial import Capabilities, Objective, Run, objectives_from
 __all__ = ["Benchmark", "Entry", "TableCosts", "TableEvaluator"]
 
 OBJECTIVES = ("valid_accuracy", "accuracy", "test_accuracy")
-"""What a search maximizes: the first of these that a table has, or else the first metric that needs
-training.
-"""
+"""The default objective is the first of these that a table has, else its first metric that needs training."""
 
 
 @dataclass(frozen=True)
@@ -33,22 +31,24 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Benchmark:
-    """Architectures that somebody has trained: the space of them, and what came of each.
+    """A space of architectures that were trained before, and the result of each.
 
-    Accuracies are in percent; `train_seconds` is what the training took, with one validation after it where
-    its time is known; `macs` are multiply-adds and `flops` twice as many. What is not known of an
-    architecture is left out.
+    Accuracies are in percent. `train_seconds` is the duration of the training, and of one validation where
+    its duration is known. `macs` are multiply-adds; `flops` are twice as many. Unknown metrics are omitted.
 
     Args:
-        name: What it is called.
+        name: Name of the benchmark.
         space: The architectures.
-        index: Which row each of them is.
-        records: What the table holds.
-        epochs: How long a query trains if it doesn't say.
-        settings: What else the table was opened with, such as the data set, as JSON.
+        index: Row of each architecture.
+        records: Numbers of the table.
+        epochs: Number of training epochs of a query without a fidelity.
+        settings: Further arguments with which the table was opened, such as the data set, as JSON.
         reference: The paper.
-        continues: Whether a longer training goes on where a shorter one has ended. False where every number
-            of epochs has a schedule of its own, so that what is trained for longer starts again.
+        continues: Whether a longer training continues a shorter one. False if every number of epochs has its
+            own learning-rate schedule, so that a longer training starts from scratch.
+
+    Raises:
+        EvaluationError: If the table has no results after `epochs` epochs, or only costs.
     """
 
     name: str
@@ -61,40 +61,36 @@ class Benchmark:
     continues: bool = True
 
     def __post_init__(self) -> None:
-        if self.epochs not in self.records.epochs:
-            raise EvaluationError(no_epochs(self.epochs, self.records.epochs))
         if set(self.metrics) <= set(self.costs):
             msg = (
-                f"'{self.name}' needs a metric that training gives after {self.epochs} epochs, "
+                f"'{self.name}' needs a metric that requires training after {self.epochs} epochs, "
                 f"got {list(self.metrics)}. Add an accuracy, or take other epochs."
             )
             raise EvaluationError(msg)
 
     @property
     def evaluator(self) -> "TableEvaluator":
-        """What a search takes: it looks the metrics up, after as many epochs as the trial's fidelity says."""
+        """The evaluator for a search: it reads the metrics after as many epochs as the trial's fidelity."""
         return TableEvaluator(self)
 
     @property
     def fidelities(self) -> tuple[int, ...]:
-        """After how many epochs there are results."""
-        return self.records.epochs
+        """The numbers of epochs with results, in ascending order."""
+        return self.records.contents.epochs
 
     @property
     def metrics(self) -> tuple[str, ...]:
         """The names of all metrics."""
-        return self.records.metrics(self.epochs)
+        return self.records.contents.metrics(self.epochs)
 
     @property
     def costs(self) -> tuple[str, ...]:
         """The names of the metrics that need no training."""
-        return self.records.costs
+        return self.records.contents.costs
 
     @cached_property
     def objective(self) -> str:
-        """The metric that a search maximizes: the validation accuracy, or the test accuracy of a table
-        without.
-        """
+        """The metric that a search maximizes: the validation accuracy if the table has it."""
         return next(
             name for name in (*OBJECTIVES, *self.metrics) if name in self.metrics and name not in self.costs
         )
@@ -103,17 +99,16 @@ class Benchmark:
         """Return the metrics of an architecture.
 
         Raises:
-            ArchitectureError: If the table has no such architecture.
-            EvaluationError: If it has no results after so many epochs, of any or of this architecture.
+            ArchitectureError: If the table does not contain `architecture`.
+            EvaluationError: If the table has no results of `architecture` after `epochs` epochs.
         """
         trained = self.epochs if epochs is None else epochs
         metrics = self.records.at(self.index.row(architecture), trained)
         if self.objective not in metrics:
             msg = (
                 f"'{self.name}' has no '{self.objective}' of {dict(architecture)} after {trained:g} epochs "
-                f"with {dict(self.settings)}. "
-                "Take the mean over seeds (seed=None) if one was asked for, "
-                "or an architecture that was trained."
+                f"with {dict(self.settings)}. Pass seed=None for the mean over seeds, or take one "
+                "that was trained."
             )
             raise EvaluationError(msg)
         return metrics
@@ -123,7 +118,7 @@ class Benchmark:
         return len(self.index)
 
     def entries(self) -> Iterator[Entry]:
-        """Yield all rows, in the table's order."""
+        """Yield all rows in the order of the table."""
         for row in range(len(self)):
             yield self[row]
 
@@ -131,90 +126,90 @@ class Benchmark:
         return Entry(self.index.architecture(row), self.records.at(row, self.epochs))
 
     def column(self, metric: str, epochs: float | None = None) -> NDArray[np.float64]:
-        """Return a metric of all rows in the table's order, shape (N,); NaN where it is not known.
+        """Return a metric of all rows in the order of the table, shape (N,); NaN where it is unknown.
 
         Raises:
-            EvaluationError: If there is no such metric, or nothing after so many epochs.
+            EvaluationError: If the table has no `metric`, or no results after `epochs` epochs.
         """
         return self.records.column(metric, self.epochs if epochs is None else epochs).astype(np.float64)
 
     def best(self, metric: str | None = None, *, minimize: bool = False) -> Entry:
-        """Return the row with the greatest value of a metric, or the least; the first of equals.
+        """Return the row with the best value of a metric; the first one of equal rows.
 
         Args:
-            metric: Which; the benchmark's objective if not given.
-            minimize: Whether less is better, as with a latency.
+            metric: Name of the metric. Default: the benchmark's objective.
+            minimize: Whether less is better, as for a latency.
 
         Raises:
-            EvaluationError: If there is no such metric.
+            EvaluationError: If the table has no `metric`.
         """
         column = self.column(metric or self.objective)
         return self[int(np.nanargmin(column) if minimize else np.nanargmax(column))]
 
     def optimum(self, metric: str | None = None, *, minimize: bool = False) -> float:
-        """Return the best value of a metric, from which regret counts."""
+        """Return the best value of a metric, against which the regret is measured."""
         metric = metric or self.objective
         return self.best(metric, minimize=minimize).metrics[metric]
 
     def front(
         self, *, maximize: str | Sequence[str] | None = None, minimize: str | Sequence[str] | None = None
     ) -> list[Entry]:
-        """Return the rows that no other dominates, of equal ones the first; in the order of the first
-        objective, best first.
+        """Return the nondominated rows, sorted by the first objective, best first.
+
+        Of several equal rows the first one is returned.
 
         Args:
-            maximize: The metrics of which more is better.
-            minimize: The metrics of which less is better.
+            maximize: Metrics to maximize.
+            minimize: Metrics to minimize.
 
         Raises:
-            EvaluationError: If there is no such metric.
-            StudyError: If none is named.
+            EvaluationError: If the table does not have one of the metrics.
+            StudyError: If neither `maximize` nor `minimize` names a metric.
         """
         return [self[row] for row in front_rows(self.losses(objectives_from(maximize, minimize))).tolist()]
 
     def losses(self, objectives: Sequence[Objective]) -> NDArray[np.float64]:
-        """Return the objectives of all rows (N, M), turned so that less is better; NaN where one is not
-        known.
-        """
+        """Return the losses of all rows, shape (N, M): less is better, NaN if unknown."""
         columns = [self.column(one.metric) * (1 if one.direction == "minimize" else -1) for one in objectives]
         return np.stack(columns, axis=1)
 
     def join(self, fixed: Mapping[str, NDArray[Any]]) -> "Benchmark":
-        """Return the benchmark with further metrics that need no training, each of shape (N,) in the table's
-        order.
+        """Return the benchmark with further costs.
+
+        Args:
+            fixed: Columns of shape (N,) in the order of the table, by metric.
 
         Raises:
-            EvaluationError: If a metric is there already, or has another number of rows.
+            EvaluationError: If the table has one of the metrics already, or a column is not of shape (N,).
         """
         for name, column in fixed.items():
             if name in self.metrics:
-                msg = f"'{self.name}' has a metric '{name}' already. Join it under another name."
+                msg = f"'{self.name}' has a metric '{name}' already. Join the column under another name."
                 raise EvaluationError(msg)
             if column.shape != (len(self),):
                 msg = (
                     f"'{name}' must have one number for each of the {len(self):,} rows of '{self.name}', "
-                    f"got the shape {column.shape}. Put it in their order."
+                    f"got the shape {column.shape}. Sort the column like the table."
                 )
                 raise EvaluationError(msg)
-        return replace(self, records=Joined(self.records, fixed))
+        return replace(self, records=JoinedRecords(self.records, fixed))
 
     def with_latency(self, *devices: str, path: str | None = None) -> "Benchmark":
-        """Return the benchmark with a measured latency on each of some devices, as `raspi4_latency_ms` and
-        the like.
+        """Return the benchmark with the measured latency on each device, such as `raspi4_latency_ms`.
 
         Args:
-            devices: Which; all that the table of latencies has if none is given.
-            path: The table of latencies; looked for in the folder RETIA_BENCHMARKS if not given.
+            devices: Names of the devices. Default: all devices in the table of latencies.
+            path: Path of the table of latencies. Default: searched for in the folder RETIA_BENCHMARKS.
 
         Raises:
-            EvaluationError: If there is no table, or it has no such device.
+            EvaluationError: If the table of latencies is missing, or does not have one of the devices.
         """
         from retia.benchmark.latency import device_latencies
 
         return self.join(device_latencies(self.index, devices, path))
 
     def describe(self) -> dict[str, Any]:
-        """Return what the benchmark is, as JSON."""
+        """Return a summary of the benchmark as JSON."""
         return {
             **self.identity(),
             "architectures": len(self),
@@ -226,7 +221,7 @@ class Benchmark:
         }
 
     def identity(self) -> dict[str, Any]:
-        """Return what tells it from other benchmarks, as JSON; reads nothing of the table."""
+        """Return what identifies the benchmark, as JSON, without reading the table."""
         return {"benchmark": self.name, **self.settings, "epochs": self.epochs}
 
     def __repr__(self) -> str:
@@ -236,7 +231,7 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class TableEvaluator:
-    """Looks the metrics of an architecture up; the fidelity of the trial is the number of epochs."""
+    """Evaluator that reads metrics from a table; a trial's fidelity is the number of epochs."""
 
     benchmark: Benchmark
 
@@ -245,7 +240,7 @@ class TableEvaluator:
         return self.benchmark.query(architecture, run.fidelity)
 
     def capabilities(self) -> Capabilities:
-        """Return what the table knows: metrics, costs and epochs."""
+        """Return the metrics, costs and epochs of the table."""
         return Capabilities(
             metrics=self.benchmark.metrics,
             costs=TableCosts(self.benchmark),
@@ -256,7 +251,7 @@ class TableEvaluator:
 
 @dataclass(frozen=True)
 class TableCosts:
-    """Looks up what is known of an architecture before training, so that bounds on it cost no trial."""
+    """Evaluator of the metrics that need no training, so that a constraint on them uses no trial."""
 
     benchmark: Benchmark
 

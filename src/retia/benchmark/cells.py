@@ -1,4 +1,4 @@
-"""The two spaces of NATS-Bench: the cells of NAS-Bench-201, and the widths of one network."""
+"""The two spaces of NATS-Bench: cells of NAS-Bench-201, and widths of one network."""
 
 import re
 from collections.abc import Sequence
@@ -16,19 +16,19 @@ from retia.space import Categorical, SearchSpace, Value
 __all__ = ["OPERATIONS", "SIZES", "TOPOLOGIES", "NatsSpace", "cell_costs"]
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-"""The operations of an edge, as the authors' tables name them."""
+"""The operations of an edge, with the names of the authors' tables."""
 
 
 @dataclass(frozen=True)
 class NatsSpace:
-    """One of the spaces: how its architectures are labelled, and how the authors write them.
+    """A space of NATS-Bench, and the notation of its architectures in the authors' files.
 
     Args:
-        name: What the authors call it.
-        labels: The labels, P of them.
-        values: The values under each of them.
+        name: Name of the space in the authors' files.
+        labels: The P labels.
+        values: The values of every label.
         default: The value of the default architecture.
-        pattern: Finds the P values in an architecture as the authors write it.
+        pattern: Regular expression with a group for each of the P values.
     """
 
     name: str
@@ -43,14 +43,14 @@ class NatsSpace:
         return SearchSpace({label: Categorical(self.values, default=self.default) for label in self.labels})
 
     def index(self, choices: NDArray[np.int8]) -> Grid:
-        """Return the index of rows, given the positions of their values: (N, P)."""
+        """Return the index of rows from the positions of their values, shape (N, P)."""
         return Grid(self.labels, self.values, choices)
 
     def read(self, strings: Sequence[Any]) -> NDArray[np.int8]:
-        """Return the positions of the values (N, P) of architectures as the authors write them.
+        """Parse architectures in the authors' notation into positions of values, shape (N, P).
 
         Raises:
-            EvaluationError: If one is written otherwise.
+            EvaluationError: If a string does not match the pattern, or has an unknown value.
         """
         places = {str(value): place for place, value in enumerate(self.values)}
         choices = np.empty((len(strings), len(self.labels)), np.int8)
@@ -59,7 +59,7 @@ class NatsSpace:
             if match is None or any(value not in places for value in match.groups()):
                 msg = (
                     f"Row {row} of the table must be an architecture of the {self.name} space of "
-                    f"NATS-Bench, got {string!r}. Is it the other space's table?"
+                    f"NATS-Bench, got {string!r}. Open it as the table of the other space."
                 )
                 raise EvaluationError(msg)
             choices[row] = [places[value] for value in match.groups()]
@@ -74,9 +74,7 @@ TOPOLOGIES = NatsSpace(
     "nor_conv_3x3",
     re.compile(rf"\|{_OP}~0\|\+\|{_OP}~0\|{_OP}~1\|\+\|{_OP}~0\|{_OP}~1\|{_OP}~2\|"),
 )
-"""The cells of NAS-Bench-201, with the labels and values of `retia.hub.NasBench201`, so that architectures go
-from one to the other.
-"""
+"""The cells of NAS-Bench-201, with the labels and values of `retia.hub.NasBench201`."""
 
 SIZES = NatsSpace(
     "size",
@@ -89,19 +87,18 @@ SIZES = NatsSpace(
 
 
 def cell_costs(choices: NDArray[np.int8], classes: int, side: int) -> dict[str, NDArray[np.float64]]:
-    """Return `params`, `macs` and `flops` of the networks of NAS-Bench-201 cells, given (N, 6) operations, as
-    `retia.cost` counts them.
+    """Return `params`, `macs` and `flops` of networks of NAS-Bench-201 cells, as `retia.cost` counts them.
 
-    The tables' own numbers are rounded, and 150 of the 15,625 rows hold those of another cell.
+    The numbers of the tables are rounded, and 150 of the 15,625 rows hold those of another cell.
 
     Args:
-        choices: The operations, by position.
-        classes: The number of classes.
-        side: The height and width of the image.
+        choices: Positions of the operations, shape (N, 6).
+        classes: Number of classes.
+        side: Height and width of the images in pixels.
     """
     pointwise = (choices == OPERATIONS.index("nor_conv_1x1")).sum(1, dtype=np.int64)
     convolutions = (choices == OPERATIONS.index("nor_conv_3x3")).sum(1, dtype=np.int64)
-    edges = pointwise + 9 * convolutions  # what a channel of input costs a channel of output
+    edges = pointwise + 9 * convolutions  # weights for each pair of channels
     params = 3 * 16 * 9 + 2 * 16 + 2 * 64 + 64 * classes + classes + 0 * edges
     macs = side**2 * 3 * 16 * 9 + 64 * classes + 0 * edges
     for channels, side_here in ((16, side), (32, side // 2), (64, side // 4)):

@@ -1,4 +1,4 @@
-"""Strategies side by side: each with many seeds on one benchmark, on the simulated clock."""
+"""A comparison of strategies with many seeds on one benchmark, on the simulated clock."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,26 +12,26 @@ from numpy.typing import NDArray
 
 from retia.benchmark.benchmark import Benchmark
 from retia.benchmark.seed_run import Factory, SeedRun, SimulatedSeed
-from retia.benchmark.standing import Spread, Standing, known
+from retia.benchmark.standing import Spread, Standing, finite_json
 from retia.benchmark.statistics import Band, CriticalDifference, average_ranks, band, critical_difference
 from retia.errors import EvaluationError
-from retia.trial import objectives_from
+from retia.trial import Objective, objectives_from
 
 __all__ = ["Comparison", "compare"]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came of a comparison; strategies are in the order in which they were named.
+    """The result of a comparison; strategies are in the given order.
 
     Args:
-        benchmark: What was searched, as JSON.
-        metric: In what regret counts.
-        evaluations: How many trials a strategy had; None where the hours alone decided.
-        workers: On how many simulated workers.
-        runs: By strategy, a run for each seed.
-        hours: How many simulated hours a strategy had; None where the trials alone decided. If there are any,
-            the standings are those after so many hours.
+        benchmark: Identity of the benchmark, as JSON.
+        metric: Metric of the regret.
+        evaluations: Number of trials of a run; None if only `hours` limited it.
+        workers: Number of simulated workers.
+        runs: Runs of each strategy, one for each seed.
+        hours: Simulated hours of a run; None if only `evaluations` limited it. If given, the standings are
+            those after `hours`.
     """
 
     benchmark: Mapping[str, Any]
@@ -43,69 +43,56 @@ class Comparison:
 
     @property
     def seeds(self) -> int:
-        """How many seeds every strategy had."""
+        """The number of seeds of each strategy."""
         return len(next(iter(self.runs.values())))
 
     @property
     def half(self) -> float:
-        """Half of the evaluations, at least one, or of the hours."""
+        """Half of the hours, or of the evaluations, at least one."""
         return max(1, (self.evaluations or 1) // 2) if self.hours is None else self.hours / 2
 
     @property
     def full(self) -> float:
-        """All of the evaluations, or of the hours."""
+        """The hours, or the evaluations."""
         return (self.evaluations or 1) if self.hours is None else self.hours
 
     @cached_property
     def standings(self) -> dict[str, Standing]:
-        """How each strategy did."""
+        """The results of each strategy."""
         ranks = average_ranks(self._losses)
         return {name: self._standing(name, runs, ranks[name]) for name, runs in self.runs.items()}
 
     @cached_property
     def significance(self) -> CriticalDifference | None:
-        """Which strategies differ by their final regrets; None for less than three strategies or two seeds,
-        which the test can't take.
-        """
+        """The test of the final regrets; None for fewer than three strategies or two seeds."""
         return critical_difference(self._losses) if len(self.runs) >= 3 and self.seeds >= 2 else None
 
     def over_evaluations(self, strategy: str) -> Band:
-        """Return the regret of a strategy after each trial, over seeds."""
+        """Return the band over seeds of a strategy's regret after each trial."""
         return band([run.regret for run in self.runs[strategy]])
 
     def over_hours(self, strategy: str, points: int = 200) -> tuple[NDArray[np.float64], Band]:
-        """Return simulated hours (H,), evenly spaced, and the regret of a strategy then, over seeds.
+        """Return evenly spaced simulated hours (H,), and the band of a strategy's regret at these hours.
 
-        They begin when every seed has a result, and end with the hours of the comparison, or else when half
-        of the seeds have ended.
+        The first is the hour at which every seed has a result. The last is `hours`, or the median end of the
+        runs.
         """
         runs = self.runs[strategy]
         first = max(float(run.ended_s[np.argmax(~np.isnan(run.regret))]) for run in runs)
-        last = (
-            float(np.median([run.ended_s[-1] for run in runs])) if self.hours is None else 3600 * self.hours
-        )
+        ends = [run.ended_s[-1] if self.hours is None else 3600 * self.hours for run in runs]
+        last = float(np.median(ends))
         seconds = np.linspace(first, max(first, last), points)
         return seconds / 3600, band(
             [run.regret[np.searchsorted(run.ended_s, seconds, side="right") - 1] for run in runs]
         )
 
     def table(self) -> str:
-        """Return the standings as text, with what the differences in rank are worth below."""
+        """Return the standings as text, with the test of their differences."""
         unit = "" if self.hours is None else " h"
-        headings = ["strategy"]
-        headings += [
-            f"{kind}@{at:g}{unit}"
-            for at in (self.half, self.full)
-            for kind in ("mean", "median", "quartiles")
-        ]
-        headings += [
-            "to optimum",
-            "found",
-            "test",
-            "rank",
-            *(() if self.hours is None else ("trials",)),
-            "propose",
-        ]
+        kinds = ("mean", "median", "quartiles")
+        regrets = [f"{kind}@{at:g}{unit}" for at in (self.half, self.full) for kind in kinds]
+        trials = () if self.hours is None else ("trials",)
+        headings = ["strategy", *regrets, "to optimum", "found", "test", "rank", *trials, "propose"]
         rows = [self._row(standing) for standing in self.standings.values()]
         settings = ", ".join(
             f"{name}={value}"
@@ -123,11 +110,9 @@ class Comparison:
         return "\n".join([title, *_aligned([headings, *rows]), *self._verdict()])
 
     def to_json(self) -> dict[str, Any]:
-        """Return a JSON object: the standings, the test, the medians and quartiles of regret after each
-        trial, and the final regret of each seed.
-        """
+        """Return a JSON object: standings, test, and regret over trials and over seeds."""
         test = self.significance
-        return {
+        value = {
             "benchmark": dict(self.benchmark),
             "metric": self.metric,
             "evaluations": self.evaluations,
@@ -138,11 +123,8 @@ class Comparison:
             "strategies": {
                 name: {
                     **standing.to_json(),
-                    "final_by_seed": [known(self.regret(run)) for run in self.runs[name]],
-                    "regret": {
-                        kind: [known(value) for value in curve.tolist()]
-                        for kind, curve in vars(self.over_evaluations(name)).items()
-                    },
+                    "final_by_seed": [self.regret(run) for run in self.runs[name]],
+                    "regret": self.over_evaluations(name).to_json(),
                 }
                 for name, standing in self.standings.items()
             },
@@ -155,51 +137,38 @@ class Comparison:
                 "groups": [list(group) for group in test.groups],
             },
         }
+        return finite_json(value)
 
     def regret(self, run: SeedRun, *, halfway: bool = False) -> float:
-        """Return the regret of a run after all of its evaluations, or of the hours; or after half of them."""
+        """Return the regret of a run after the whole budget, or after half of it."""
         after = self.half if halfway else self.full
         return run.regret_after(int(after)) if self.hours is None else run.regret_at(after)
 
     @cached_property
     def _losses(self) -> dict[str, list[float]]:
-        """The final regrets by seed; what has no result after all evaluations is last."""
-        final = {name: [self.regret(run) for run in runs] for name, runs in self.runs.items()}
-        return {
-            name: [math.inf if math.isnan(value) else value for value in values]
-            for name, values in final.items()
-        }
+        """The final regrets by seed; infinite for a run without a result."""
+        final = {name: np.array([self.regret(run) for run in runs]) for name, runs in self.runs.items()}
+        return {name: np.where(np.isnan(one), math.inf, one).tolist() for name, one in final.items()}
 
     def _standing(self, name: str, runs: Sequence[SeedRun], rank: float) -> Standing:
-        counts = [
-            self.hours is None or run.hours_to_optimum <= self.hours for run in runs
-        ]  # a trial may end after the hours
+        hours = self.hours
+        # A trial may end after the hours.
+        counted = [run for run in runs if hours is None or run.hours_to_optimum <= hours]
+        missed = [math.inf] * (len(runs) - len(counted))
+        trials = [len(run.regret) for run in runs]
         return Standing(
             name,
-            Spread.of([self.regret(run, halfway=True) for run in runs]),
-            Spread.of([self.regret(run) for run in runs]),
-            sum(
-                counted and math.isfinite(run.evaluations_to_optimum)
-                for counted, run in zip(counts, runs, strict=True)
+            halfway=Spread.of([self.regret(run, halfway=True) for run in runs]),
+            final=Spread.of([self.regret(run) for run in runs]),
+            found=sum(math.isfinite(run.evaluations_to_optimum) for run in counted),
+            evaluations_to_optimum=_median([*(run.evaluations_to_optimum for run in counted), *missed]),
+            hours_to_optimum=_median([*(run.hours_to_optimum for run in counted), *missed]),
+            test_accuracy=float(
+                np.mean([run.tested[-1] if hours is None else run.tested_at(hours) for run in runs])
             ),
-            _median(
-                [
-                    run.evaluations_to_optimum if counted else math.inf
-                    for counted, run in zip(counts, runs, strict=True)
-                ]
-            ),
-            _median(
-                [
-                    run.hours_to_optimum if counted else math.inf
-                    for counted, run in zip(counts, runs, strict=True)
-                ]
-            ),
-            float(
-                np.mean([run.tested[-1] if self.hours is None else run.tested_at(self.hours) for run in runs])
-            ),
-            rank,
-            float(np.mean([len(run.regret) for run in runs])),
-            1000 * sum(run.propose_s for run in runs) / sum(len(run.regret) for run in runs),
+            rank=rank,
+            trials=float(np.mean(trials)),
+            propose_ms=1000 * sum(run.propose_s for run in runs) / sum(trials),
         )
 
     def _row(self, standing: Standing) -> list[str]:
@@ -227,11 +196,15 @@ class Comparison:
         if test is None:
             return
         yield (
-            f"Friedman: p = {test.p:.2g}; mean ranks differ if {test.difference:.2f} apart (Nemenyi, "
-            f"alpha = {test.alpha:g})."
+            f"Friedman test: p = {test.p:.2g}. Critical difference of mean ranks: {test.difference:.2f} "
+            f"(Nemenyi, alpha = {test.alpha:g})."
         )
         groups = "; ".join(", ".join(group) for group in test.groups)
-        yield f"Not to be told apart: {groups}." if groups else "All of them can be told apart."
+        yield (
+            f"No significant difference within: {groups}."
+            if groups
+            else "All strategies differ significantly."
+        )
 
 
 def compare(
@@ -248,58 +221,33 @@ def compare(
     executor: Executor | None = None,
     progress: Callable[[SeedRun, int, int], None] | None = None,
 ) -> Comparison:
-    """Run every strategy with every seed on a benchmark's simulated clock, and say how they did.
+    """Run each strategy with each seed on a benchmark's simulated clock.
 
-    With one objective regret is the distance to the table's best. With several it is the share of the
-    hypervolume of the table's front that is lacking, up to the reference. The results do not depend on the
-    executor, apart from how long proposing took.
+    With one objective, the regret is the difference to the table's best. With several objectives, it is the
+    share of the hypervolume of the table's front that the front of the trials lacks.
 
     Args:
-        benchmark: Where the results come from.
-        strategies: By name, what makes a fresh strategy.
-        evaluations: How many trials each has.
-        hours: How many simulated hours each has, where trials cost different amounts, as those of several
-            fidelities do.
-        seeds: With how many seeds, from 0 on.
-        workers: How many trials run at once on the simulated clock.
-        maximize: The metrics to maximize; the benchmark's objective if there is nothing to minimize either.
-        minimize: The metrics to minimize.
-        reference: Up to which value of each of several objectives to measure; the worst of the table if not
-            given.
-        executor: Where the simulations run, such as `retia.Processes(2)`; in this process if not given. It is
-            left open.
-        progress: Hears of each run that has ended, how many have, and of how many.
+        benchmark: The benchmark.
+        strategies: Functions that make a fresh strategy, by name.
+        evaluations: Maximum number of trials of a run.
+        hours: Simulated hours of a run, for strategies whose trials have different fidelities.
+        seeds: Number of seeds, counted from 0.
+        workers: Number of trials that run at once on the simulated clock.
+        maximize: Metrics to maximize. Default: the benchmark's objective, unless `minimize` is given.
+        minimize: Metrics to minimize.
+        reference: Reference point of the hypervolume. Default: the worst values of the table.
+        executor: Executor of the simulations, such as `retia.Processes(2)`, which is not shut down. Default:
+            this process.
+        progress: Callback after each run, with the run, the number of finished runs and the total.
 
     Raises:
-        EvaluationError: If `strategies` makes none by name, there is no strategy or no seed, a reference for
-            a single objective, a metric that the table has not, a strategy proposes nothing, or the
-            simulation can't be (see `simulate`).
-        StudyError: If a metric is named twice, or the reference lacks one.
+        EvaluationError: If `strategies` is not a nonempty mapping of functions, `seeds` is not positive, a
+            single objective has a `reference`, the table lacks a metric, a strategy proposes nothing, or
+            `simulate` rejects the arguments.
+        StudyError: If a metric is named twice, or `reference` lacks an objective.
     """
-    given: object = strategies
-    if not isinstance(given, Mapping) or not all(map(callable, strategies.values())):
-        msg = (
-            f"A comparison takes what makes a fresh strategy for each seed, by name, such as {{'random': "
-            "retia.Random, 'small': lambda: "
-            f"retia.RegularizedEvolution(population=10)}}, got {given!r}."
-        )
-        raise EvaluationError(msg)
-    if not strategies or seeds < 1:
-        msg = (
-            f"A comparison needs at least one strategy and one seed, got {list(strategies)} and "
-            f"seeds={seeds}."
-        )
-        raise EvaluationError(msg)
-    objectives = objectives_from(maximize or (None if minimize else benchmark.objective), minimize)
+    objectives = _objectives(benchmark, strategies, seeds, maximize, minimize, reference)
     names = [one.metric for one in objectives]
-    if reference is not None and len(names) < 2:
-        msg = (
-            f"A reference is for the hypervolume of several objectives, got {dict(reference)} for "
-            f"'{names[0]}' alone. Leave it out."
-        )
-        raise EvaluationError(msg)
-    for name in names:
-        benchmark.column(name)  # a metric that there is not is said here, and not by a process
     job = SimulatedSeed(benchmark, dict(strategies), objectives, reference, evaluations, hours, workers)
     pairs = [(name, seed) for name in strategies for seed in range(seeds)]
     ended: dict[tuple[str, int], SeedRun] = {}
@@ -318,6 +266,41 @@ def compare(
     )
 
 
+def _objectives(
+    benchmark: Benchmark,
+    strategies: Mapping[str, Factory],
+    seeds: int,
+    maximize: str | Sequence[str] | None,
+    minimize: str | Sequence[str] | None,
+    reference: Mapping[str, float] | None,
+) -> tuple[Objective, ...]:
+    """Return the objectives of a comparison; raise `EvaluationError` for invalid arguments."""
+    given: object = strategies
+    if not isinstance(given, Mapping) or not all(map(callable, strategies.values())):
+        msg = (
+            "`strategies` maps a name to a function that makes a fresh strategy for each seed, "
+            f"got {given!r}. Write for example {{'random': retia.Random, "
+            "'small': lambda: retia.RegularizedEvolution(population=10)}."
+        )
+        raise EvaluationError(msg)
+    if not strategies or seeds < 1:
+        msg = (
+            f"A comparison needs at least one strategy and one seed, got {list(strategies)} and "
+            f"seeds={seeds}. Add them."
+        )
+        raise EvaluationError(msg)
+    objectives = objectives_from(maximize or (None if minimize else benchmark.objective), minimize)
+    first, *others = objectives
+    if reference is not None and not others:
+        msg = (
+            "`reference` is the reference point of the hypervolume of several objectives, "
+            f"got {dict(reference)} for '{first.metric}' alone. Leave it out."
+        )
+        raise EvaluationError(msg)
+    benchmark.losses(objectives)  # raises for an unknown metric before any process starts
+    return objectives
+
+
 def _runs(
     job: SimulatedSeed, pairs: Sequence[tuple[str, int]], executor: Executor | None
 ) -> Iterator[SeedRun]:
@@ -329,20 +312,18 @@ def _runs(
     try:
         for future in as_completed(futures):
             yield future.result()
-    finally:  # what has not begun when one fails need not
+    finally:  # after a failure, no further run starts
         for future in futures:
             future.cancel()
 
 
 def _median(values: Sequence[float]) -> float:
-    """Return the median of numbers that may be infinite: of an even number the mean of the two in the middle,
-    infinite if one of them is.
-    """
+    """Return the median of numbers that may be infinite."""
     return float(np.mean(sorted(values)[(len(values) - 1) // 2 : len(values) // 2 + 1]))
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield rows of text in columns, the first to the left and the others to the right."""
+    """Yield rows of text in columns: the first is left-aligned, the others right-aligned."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for first, *others in rows:
         yield "  ".join(

@@ -1,4 +1,4 @@
-"""The networks of the table that comes with retia: so small that all of them were trained."""
+"""The networks of the table that ships with retia."""
 
 from torch import Tensor, nn
 
@@ -9,13 +9,12 @@ __all__ = ["DigitsNet"]
 
 
 class DigitsBlock(nn.Module):
-    """An operation, a normalization and an activation, around which the input may be added again: (B, C, 4,
-    4) to the same.
+    """An operation, a batch norm and an activation, optionally with a residual connection.
 
     Args:
-        width: The number of channels.
-        activation: The name of the activation.
-        residual: Whether the input is added.
+        width: Number of channels C.
+        activation: Name of the activation, "relu" or "silu".
+        residual: Whether to add the input to the output.
     """
 
     def __init__(self, width: int, activation: str, *, residual: bool) -> None:
@@ -37,7 +36,7 @@ class DigitsBlock(nn.Module):
         self.residual = residual
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the block."""
+        """Map (B, C, 4, 4) to (B, C, 4, 4)."""
         y = self.activation(self.norm(self.operation(x)))
         return x + y if self.residual else y
 
@@ -45,8 +44,7 @@ class DigitsBlock(nn.Module):
 class DigitsNet(nn.Module):
     """A convolutional network for images of 8 x 8 pixels: 1,008 architectures of one to three blocks.
 
-    A block has one of four operations, on its own; the width, the activation and the residual connections are
-    those of all blocks.
+    Each block has its own operation; all blocks share the width, the activation and the residual connection.
     """
 
     def __init__(self) -> None:
@@ -59,5 +57,5 @@ class DigitsNet(nn.Module):
         self.head = nn.Linear(width, 10)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return a score for each digit, (B, 1, 8, 8) to (B, 10)."""
+        """Map images (B, 1, 8, 8) to logits (B, 10)."""
         return self.head(self.body(self.stem(x)).mean((2, 3)))

@@ -1,4 +1,4 @@
-"""Where the tables are on disk."""
+"""Locations of the tables on disk."""
 
 import gzip
 import json
@@ -15,83 +15,82 @@ from retia.errors import EvaluationError, RetiaError
 __all__ = ["FOLDER", "Download", "locate", "read_json", "reading"]
 
 FOLDER = "RETIA_BENCHMARKS"
-"""The environment variable with the folder in which tables are looked for."""
+"""The environment variable with the folder that contains the tables."""
 
 
 @dataclass(frozen=True)
 class Download:
-    """Where a table comes from.
+    """The source of a table.
 
     Args:
-        what: Its name.
-        names: What it is called in the folder of benchmarks, the preferred name first.
-        source: Where to get it, and what to do with it then.
-        checksum: What the authors publish to check it by.
-        unpacked: Whether it may be a folder.
+        what: Name of the table.
+        names: File names in the folder of benchmarks, the preferred name first.
+        source: Address of the download, and how to prepare the file.
+        checksum: Checksum that the authors publish.
+        unpacked: Whether the table may be a folder.
     """
 
     what: str
     names: tuple[str, ...]
     source: str
-    checksum: str = "none is published"
+    checksum: str = "not published"
     unpacked: bool = False
 
 
 def locate(download: Download, path: str | os.PathLike[str] | None) -> Path:
-    """Return where a table is: at `path`, or under one of its names in the folder RETIA_BENCHMARKS.
+    """Return the path of a table: `path`, or one of its names in the folder RETIA_BENCHMARKS.
 
     Raises:
-        EvaluationError: If it is not there, or is a folder and should be a file; the message says where to
-            get it.
+        EvaluationError: If the table is missing, or is a folder instead of a file.
     """
     if path is not None:
         if Path(path).is_dir() and not download.unpacked:
             inside = _first(Path(path), download.names)
             msg = (
-                f"there {'is' if inside else 'should be'} a file in the folder {os.fspath(path)}: "
-                f"give path={str(inside or Path(path) / download.names[0])!r}"
+                f"{os.fspath(path)} is a folder, and the table is a file; "
+                f"pass path={str(inside or Path(path) / download.names[0])!r}"
             )
             raise EvaluationError(_missing(download, msg))
         if Path(path).exists():
             return Path(path)
-        raise EvaluationError(_missing(download, f"there is no {os.fspath(path)}"))
+        raise EvaluationError(_missing(download, f"{os.fspath(path)} does not exist"))
     folder = os.environ.get(FOLDER)
     if not folder:
         raise EvaluationError(
-            _missing(download, f"neither path= nor the environment variable {FOLDER} says where")
+            _missing(download, f"neither path= nor the environment variable {FOLDER} is set")
         )
     found = _first(Path(folder), download.names)
     if found is None:
-        raise EvaluationError(_missing(download, f"{folder} has none of {', '.join(download.names)}"))
+        raise EvaluationError(_missing(download, f"{folder} does not contain {' or '.join(download.names)}"))
     return found
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file, compressed by gzip if its name says so.
+    """Read a JSON file, which is compressed with gzip if its name ends in .gz.
 
     Raises:
-        EvaluationError: If it is no JSON.
+        EvaluationError: If the file is not valid JSON.
     """
     try:
         content = path.read_bytes()
         return json.loads(gzip.decompress(content) if path.suffix == ".gz" else content)
     except (ValueError, OSError, EOFError, RecursionError, zlib.error) as error:
-        msg = f"A table in JSON was expected in {path}, but it can't be read: {error}. Download it again."
+        msg = f"{path} must be a table in JSON, and can't be read: {error}. Download it again."
         raise EvaluationError(msg) from error
 
 
 @contextmanager
 def reading(path: str | os.PathLike[str]) -> Generator[None]:
-    """Tell of whatever a damaged table, or one of another form, makes its reader raise.
+    """Convert the exceptions that a damaged table causes in its reader.
 
     Raises:
-        EvaluationError: If anything but an error of retia's own is raised inside.
+        EvaluationError: If the body raises an exception that is not a `RetiaError`.
     """
     try:
         yield
     except RetiaError:
         raise
-    except Exception as error:  # a file of another form raises whatever it likes
+    except Exception as error:  # a file in another format may cause any exception
         msg = (
             f"{os.fspath(path)} can't be read as this table: {type(error).__name__}: {error}. "
             "Download it again, or give the path of another file."
@@ -108,5 +107,5 @@ def _missing(download: Download, why: str) -> str:
         f"The table of {download.what} was not found: {why}.\n"
         f"  Download: {download.source}\n"
         f"  Checksum: {download.checksum}\n"
-        f"  Put it at: ${FOLDER}/{download.names[0]}, or say where it is with path=..."
+        f"  Put it at: ${FOLDER}/{download.names[0]}, or pass its path as path=..."
     )

@@ -7,12 +7,10 @@ __all__ = ["front_rows"]
 
 
 def front_rows(losses: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the rows (F,) that no other dominates, given losses (N, M), of equal ones the first; in the
-    order of the first loss.
+    """Return the nondominated rows (F,) of losses (N, M), sorted by the first loss.
 
-    The rows are taken in lexicographic order, so that whatever dominates a row comes before it, and each is
-    compared with the front so far at
-    once: quick for the many rows and few objectives of a table. Rows with a NaN are left out.
+    Of equal rows the first one is returned; rows with a NaN are omitted. In lexicographic order a row comes
+    after all rows that dominate it, so each row is compared with the front so far.
 
     >>> front_rows(np.array([[1.0, 5.0], [3.0, 3.0], [2.0, 2.0], [2.0, 2.0], [np.nan, 0.0]])).tolist()
     [0, 2]

@@ -1,4 +1,4 @@
-"""Which row of a table an architecture is."""
+"""The row of an architecture in a table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ __all__ = ["Grid", "Index", "Listing"]
 
 
 class Index(Protocol):
-    """Finds the row of an architecture. Law: `row(architecture(i)) == i`."""
+    """The rows of a table. Law: `row(architecture(i)) == i`."""
 
     def __len__(self) -> int:
         """The number of rows."""
         ...
 
     def row(self, architecture: Mapping[str, Value]) -> int:
-        """Return the row of an architecture; an `ArchitectureError` if there is none."""
+        """Return the row of an architecture; raise `ArchitectureError` if the table does not contain it."""
         ...
 
     def architecture(self, row: int) -> Architecture:
@@ -32,12 +32,12 @@ class Index(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """The index of architectures that choose among the same V values under each of P labels.
+    """The index of architectures whose P labels all take one of the same V values.
 
     Args:
-        labels: The labels, P of them.
-        values: The values, V of them.
-        choices: Which value each row has under each label, by position: integers of shape (N, P).
+        labels: The P labels.
+        values: The V values.
+        choices: Positions of the values of each row, integers of shape (N, P).
     """
 
     labels: tuple[str, ...]
@@ -52,26 +52,26 @@ class Grid:
         """Return the row of an architecture.
 
         Raises:
-            ArchitectureError: If a label is missing, unknown or has another value, or the table has no such
-                row.
+            ArchitectureError: If a label is missing or unknown, a value is not one of `values`, or the table
+                does not contain the architecture.
         """
         code, base, digits = 0, len(self.values), self._digits
         try:
             for label in self.labels:
                 code = code * base + digits[architecture[label]]
         except (KeyError, TypeError):
-            raise ArchitectureError(self._stray(architecture)) from None
+            raise ArchitectureError(self._invalid(architecture)) from None
         if len(architecture) != len(self.labels):
             msg = (
-                f"The table knows the labels {list(self.labels)}, got {dict(architecture)}. "
+                f"The table has the labels {list(self.labels)}, got {dict(architecture)}. "
                 "Take the architecture from the benchmark's space."
             )
             raise ArchitectureError(msg)
         row = self._rows.item(code)
         if row < 0:
             msg = (
-                f"The table has {len(self):,} of the {base ** len(self.labels):,} architectures, "
-                f"and not {dict(architecture)}. Take the whole table."
+                f"The table contains {len(self):,} of the {base ** len(self.labels):,} architectures, "
+                f"but not {dict(architecture)}. Use the complete table."
             )
             raise ArchitectureError(msg)
         return row
@@ -86,7 +86,7 @@ class Grid:
         )
 
     def rows(self, choices: NDArray[Any]) -> NDArray[np.int32]:
-        """Return the rows of other choices, (M, P) to (M,); -1 where there is none."""
+        """Return the rows of choices, (M, P) to (M,); -1 if the table does not contain them."""
         return self._rows[self._codes(choices)]
 
     @cached_property
@@ -95,7 +95,7 @@ class Grid:
 
     @cached_property
     def _rows(self) -> NDArray[np.int32]:
-        """The row of each code, the choices read as digits; -1 where there is none. Shape (V^P,)."""
+        """The row of each code (choices as digits) or -1, shape (V^P,)."""
         rows = np.full(len(self.values) ** len(self.labels), -1, np.int32)
         rows[self._codes(self.choices)] = np.arange(len(self))
         return rows
@@ -103,7 +103,7 @@ class Grid:
     def _codes(self, choices: NDArray[Any]) -> NDArray[np.int64]:
         return choices.astype(np.int64) @ len(self.values) ** np.arange(len(self.labels) - 1, -1, -1)
 
-    def _stray(self, architecture: Mapping[str, Value]) -> str:
+    def _invalid(self, architecture: Mapping[str, Value]) -> str:
         label = next(
             label
             for label in self.labels
@@ -118,10 +118,10 @@ class Grid:
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """The index of architectures that are listed one by one, whatever their space.
+    """The index of a list of architectures, of any space.
 
     Args:
-        architectures: The architectures, distinct.
+        architectures: The distinct architectures.
     """
 
     architectures: tuple[Architecture, ...]
@@ -134,14 +134,14 @@ class Listing:
         """Return the row of an architecture.
 
         Raises:
-            ArchitectureError: If it is not listed.
+            ArchitectureError: If the table does not contain the architecture.
         """
         row = self._rows.get(
             architecture if isinstance(architecture, Architecture) else Architecture(architecture)
         )
         if row is None:
             msg = (
-                f"The table lists {len(self):,} architectures, and not {dict(architecture)}. "
+                f"The table contains {len(self):,} architectures, but not {dict(architecture)}. "
                 "Take the architecture from the benchmark's space."
             )
             raise ArchitectureError(msg)
@@ -152,7 +152,7 @@ class Listing:
         return self.architectures[row]
 
     def lists(self, architecture: Architecture) -> bool:
-        """Whether there is a row of the architecture."""
+        """Whether the table contains the architecture."""
         return architecture in self._rows
 
     @cached_property

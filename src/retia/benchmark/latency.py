@@ -1,4 +1,4 @@
-"""Measured latencies of whole networks, to be joined to a benchmark."""
+"""Measured latencies of whole networks, to join to a benchmark."""
 
 import os
 from collections.abc import Sequence
@@ -17,43 +17,41 @@ __all__ = ["device_latencies"]
 _DOWNLOAD = Download(
     "latencies of NAS-Bench-201",
     ("nasbench201_latency.npz", "help_latency/nb201_latency_5dev.npz", "nb201_latency_5dev.npz"),
-    "https://github.com/HayeonLee/HELP (MIT) has the measurements; write an npz file with `ops` (15,625, "
-    "6), the positions of the operations in "
-    f"{list(OPERATIONS)}, and an array (15,625,) in ms for each device",
+    "https://github.com/HayeonLee/HELP (MIT) has the measurements; write an npz file with `ops` (15,625, 6), "
+    f"the positions of the operations in {list(OPERATIONS)}, and an array (15,625,) in ms for each device",
 )
 
 
 def device_latencies(
     index: Index, devices: Sequence[str], path: str | os.PathLike[str] | None = None
 ) -> dict[str, NDArray[Any]]:
-    """Return the latencies of NAS-Bench-201 cells in ms as `raspi4_latency_ms` and the like, in the order of
-    an index.
+    """Return latencies of NAS-Bench-201 cells in ms, by names such as `raspi4_latency_ms`.
 
     Args:
-        index: Which architectures.
-        devices: Which devices; all of the table if empty.
-        path: The table; looked for in the folder RETIA_BENCHMARKS if not given.
+        index: The architectures, in the order of the result.
+        devices: Names of the devices. If empty, all devices of the table.
+        path: Path of the table. Default: searched for in the folder RETIA_BENCHMARKS.
 
     Raises:
-        EvaluationError: If the table is not there, has no such device or not all architectures, or these are
-            no cells of NAS-Bench-201.
+        EvaluationError: If the architectures are not cells of NAS-Bench-201, or the table is missing, or
+            lacks a device or an architecture.
 
     Reference:
         Lee et al., HELP: Hardware-Adaptive Efficient Latency Prediction for NAS via Meta-Learning, NeurIPS
-        2021; pixel3, raspi4 and eyeriss are of Li et al., HW-NAS-Bench: Hardware-Aware Neural Architecture
-        Search Benchmark, ICLR 2021.
+        2021; pixel3, raspi4 and eyeriss: Li et al., HW-NAS-Bench: Hardware-Aware Neural Architecture Search
+        Benchmark, ICLR 2021.
     """
     if not isinstance(index, Grid) or index.labels != TOPOLOGIES.labels:
         msg = (
-            "There are tables of latencies for the cells of NAS-Bench-201, and this benchmark has others. "
-            "Use benchmark.join({name: column}) for its own."
+            "Tables of latencies exist only for the cells of NAS-Bench-201, and this benchmark has other "
+            "architectures. Add your own latencies with benchmark.join({name: column})."
         )
         raise EvaluationError(msg)
     file = locate(_DOWNLOAD, path)
-    with open_npz(file, "Take the table of latencies again.") as table:
+    with open_npz(file, "Download the table of latencies again.") as table:
         if "ops" not in table or table["ops"].shape[1:] != (len(TOPOLOGIES.labels),):
             msg = (
-                f"{file} must hold the cells of NAS-Bench-201 as 'ops', of shape (15,625, 6), and doesn't. "
+                f"{file} must contain the cells of NAS-Bench-201 as 'ops', of shape (15,625, 6). "
                 f"{_DOWNLOAD.source}."
             )
             raise EvaluationError(msg)
@@ -64,14 +62,14 @@ def device_latencies(
         if stray := [name for name in (devices or there) if table[name].shape != (len(table["ops"]),)]:
             msg = (
                 f"'{stray[0]}' in {file} must be one latency for each of its {len(table['ops']):,} cells, "
-                f"got the shape {table[stray[0]].shape}. Is it a table of latencies?"
+                f"got the shape {table[stray[0]].shape}. Give the path of a table of latencies."
             )
             raise EvaluationError(msg)
         rows = TOPOLOGIES.index(table["ops"]).rows(index.choices)
         if (rows < 0).any():
             msg = (
-                f"{file} has {len(table['ops']):,} cells, and lacks {int((rows < 0).sum()):,} of the "
-                f"benchmark's {len(index):,}. Take the whole table."
+                f"{file} contains {len(table['ops']):,} cells, and lacks {int((rows < 0).sum()):,} of the "
+                f"benchmark's {len(index):,}. Use the complete table."
             )
             raise EvaluationError(msg)
         return {f"{device}_latency_ms": table[device][rows] for device in (devices or there)}

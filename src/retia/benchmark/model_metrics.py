@@ -13,9 +13,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # the wire types
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The message `EvaluationData`: what a network could do at some point of its training; accuracies from 0
-    to 1.
-    """
+    """The message `EvaluationData`: accuracies from 0 to 1 at some point of a training."""
 
     current_epoch: float = 0.0
     training_time: float = 0.0
@@ -25,7 +23,7 @@ class Evaluation:
 
     @classmethod
     def read(cls, message: bytes) -> "Evaluation":
-        """Read the message: fields 1 to 5 are the numbers, as doubles."""
+        """Parse the message; fields 1 to 5 are the numbers, as doubles."""
         numbers = [0.0] * 5
         for number, value in _fields(message):
             if 1 <= number <= 5 and isinstance(value, float):
@@ -35,8 +33,9 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class ModelMetrics:
-    """The message of that name: the evaluations at the start, halfway and at the end, and the number of
-    trainable parameters.
+    """The message of this name: three evaluations, and the number of trainable parameters.
+
+    The evaluations are at the start, halfway and at the end of the training.
     """
 
     evaluations: tuple[Evaluation, ...]
@@ -44,10 +43,10 @@ class ModelMetrics:
 
     @classmethod
     def read(cls, message: bytes) -> "ModelMetrics":
-        """Read the message.
+        """Parse the message.
 
         Raises:
-            EvaluationError: If it is not one.
+            EvaluationError: If `message` is not a valid protocol buffer.
         """
         evaluations: list[Evaluation] = []
         params = 0
@@ -60,7 +59,7 @@ class ModelMetrics:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | float | bytes]]:
-    """Yield the fields of a message, as their number and their value; eight bytes are read as a double."""
+    """Yield the number and the value of each field; eight bytes are read as a double."""
     place, end = 0, len(message)
     try:
         while place < end:
@@ -87,7 +86,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | float | bytes]]:
 
 
 def _varint(message: bytes, place: int) -> tuple[int, int]:
-    """Return a number of 7 bits a byte, the least first, and where it ends."""
+    """Return a little-endian number with 7 bits in each byte, and its end."""
     value = shift = 0
     while True:
         byte = message[place]
@@ -100,6 +99,6 @@ def _varint(message: bytes, place: int) -> tuple[int, int]:
 
 def _damaged(what: str) -> str:
     return (
-        f"The metrics of NAS-Bench-101 must be a protocol buffer, and are not: {what}. "
+        f"The metrics of NAS-Bench-101 must be a protocol buffer, and can't be parsed: {what}. "
         "Download the file again."
     )

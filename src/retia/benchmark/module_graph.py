@@ -1,4 +1,4 @@
-"""The modules of NAS-Bench-101 as graphs: pruning, and a hash that isomorphic ones share."""
+"""The modules of NAS-Bench-101 as graphs: pruning, and a hash that isomorphic modules share."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from retia.errors import ArchitectureError
 __all__ = ["INPUT", "OPERATIONS", "OUTPUT", "Module", "module_hash", "prune"]
 
 INPUT, OUTPUT = "input", "output"
-"""What the first and the last vertex are labelled."""
+"""The labels of the first and the last vertex."""
 
 OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 """The operations of the other vertices, in the authors' order, which the hash depends on."""
@@ -17,12 +17,15 @@ OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 
 @dataclass(frozen=True)
 class Module:
-    """A directed acyclic graph of V operations: an edge from row to column wherever the upper triangular (V,
-    V) matrix has a 1.
+    """A directed acyclic graph of V operations.
+
+    Args:
+        matrix: Upper triangular (V, V) matrix; a 1 is an edge from the row to the column.
+        operations: The V operations, from "input" to "output".
 
     Raises:
-        ArchitectureError: If the matrix is not square and upper triangular, of 0 and 1, or the operations are
-            not as many, or none of theirs.
+        ArchitectureError: If `matrix` is not an upper triangular (V, V) matrix of 0 and 1, or an operation is
+            unknown.
     """
 
     matrix: tuple[tuple[int, ...], ...]
@@ -37,16 +40,15 @@ class Module:
             for j in range(size)
         ):
             msg = (
-                f"The matrix of a module of {size} operations is upper triangular, {size} x {size}, "
-                f"of 0 and 1, got {self.matrix}. "
-                f"Number the vertices so that every edge goes to a later one."
+                f"The matrix of a module of {size} operations must be an upper triangular {size} x {size} "
+                f"matrix of 0 and 1, got {self.matrix}. Number the vertices so that edges lead to later ones."
             )
             raise ArchitectureError(msg)
         ends = (*self.operations[:1], *self.operations[-1:])
         if size < 2 or ends != (INPUT, OUTPUT) or any(one not in OPERATIONS for one in self.operations[1:-1]):
             msg = (
-                f"The operations of a module are 'input', some of {list(OPERATIONS)}, and 'output', "
-                f"got {list(self.operations)}."
+                f"The operations of a module must be 'input', some of {list(OPERATIONS)}, and 'output', "
+                f"got {list(self.operations)}. Name the vertices like this."
             )
             raise ArchitectureError(msg)
 
@@ -57,12 +59,10 @@ class Module:
 
 
 def prune(module: Module) -> Module | None:
-    """Return the module without the vertices that are on no path from input to output; None if there is no
-    such path.
-    """
+    """Return the module without vertices off all paths from input to output; None if no path exists."""
     matrix, size = module.matrix, len(module.operations)
     forward, backward = {0}, {size - 1}
-    for vertex in range(1, size):  # every edge goes to a later vertex, so one pass each way is enough
+    for vertex in range(1, size):  # every edge leads to a later vertex, so one pass each way suffices
         if any(matrix[source][vertex] and source in forward for source in range(vertex)):
             forward.add(vertex)
     for vertex in range(size - 2, -1, -1):
@@ -79,14 +79,14 @@ def prune(module: Module) -> Module | None:
 
 
 def module_hash(module: Module) -> str:
-    """Return the hash of a pruned module: the same for isomorphic modules, 32 hexadecimal digits.
+    """Return the hash of a pruned module, 32 hexadecimal digits; isomorphic modules have the same hash.
 
-    Every vertex starts with a hash of its degrees and its operation, and takes up those of its neighbours as
-    many times as there are vertices.
+    Every vertex starts with a hash of its degrees and its operation. As many times as there are vertices,
+    it is hashed with the hashes of its neighbours.
 
     Reference:
         Ying et al., NAS-Bench-101: Towards Reproducible Neural Architecture Search, ICML 2019, section 2.2
-        and the function `hash_module` of the authors' code, whose hashes these are. Deviation: none.
+        and the function `hash_module` of the authors' code, with equal hashes. Deviation: none.
 
     >>> module_hash(Module(((0, 1), (0, 0)), ("input", "output")))
     '043721b9c7fe8c5fad811d47d83132ec'

@@ -14,24 +14,24 @@ from retia.benchmark.files import Download, locate, reading
 from retia.benchmark.module_graph import INPUT, OPERATIONS, OUTPUT, Module, module_hash, prune
 from retia.benchmark.nasbench101_file import VERTICES, Nasbench101Arrays, key_of
 from retia.benchmark.nats_archive import mean_of_known
-from retia.benchmark.records import Columns
+from retia.benchmark.records import ColumnRecords
 from retia.errors import ArchitectureError, EvaluationError
 from retia.space import Architecture, Categorical, SearchSpace, Value
 
 __all__ = ["EDGES", "nasbench101", "nasbench101_architecture", "nasbench101_module"]
 
 MOST_EDGES = 9
-"""The most edges of a module, once it is pruned."""
+"""The maximum number of edges of a pruned module."""
 
 EDGES = tuple((target, source) for source in range(VERTICES) for target in range(source + 1, VERTICES))
-"""The edges that there may be, each with its target and its source, row by row of the matrix."""
+"""All possible edges as (target, source), row by row of the matrix."""
 
 _DOWNLOAD = Download(
     "NAS-Bench-101",
     ("nasbench101.npz", "nasbench_full.tfrecord", "nasbench_only108.tfrecord"),
     "https://storage.googleapis.com/nasbench/nasbench_only108.tfrecord (499 MB), "
-    "or nasbench_full.tfrecord beside it (1.95 GB, with 4, 12 and 36 "
-    "epochs too); retia.benchmark.compact(tfrecord, file) makes the npz file that is quick to read",
+    "or nasbench_full.tfrecord in the same folder (1.95 GB, also with 4, 12 and 36 epochs); "
+    "retia.benchmark.compact(tfrecord, file) makes the npz file that is fast to read",
     "SHA-256 4c39c3936e36a85269881d659e44e61a245babcb72cb374eacacf75d0e5f4fd1 of the first, "
     "3d64db8180fb1b0207212f9032205064312b6907a3bbc81eabea10db2f5c7e9c of the second",
 )
@@ -42,24 +42,24 @@ def nasbench101(
 ) -> Benchmark:
     """Return NAS-Bench-101: 423,624 modules on CIFAR-10.
 
-    An architecture is a matrix and operations, as the authors draw them: `edge/3<-1` is 1 where vertex 3
-    takes the output of vertex 1, and `operation/1` to `operation/5` are the operations of the vertices
-    between input and output. Vertices on no path between these two are pruned, and what is left must have at
-    most nine edges; many architectures are one module, and a query finds it by its hash.
+    An architecture is a matrix and operations: `edge/3<-1` is 1 if the output of vertex 1 is an input of
+    vertex 3, and `operation/1` to `operation/5` are the operations of the inner vertices. Vertices that are
+    not on a path from input to output are pruned; the pruned module must have at most nine edges. Different
+    architectures may be the same module, which a query finds by its hash.
 
     Args:
-        epochs: How long a trial trains that doesn't say: 108; 4, 12 or 36 in the full table; half of each is
-            known as well, of the same training.
-        run: Which of the three trainings, 0 to 2; None for their mean.
-        path: The authors' tfrecord, a JSON list of modules, or a compact npz file. If not given it is looked
-            for in the folder RETIA_BENCHMARKS.
+        epochs: Number of training epochs of a trial without a fidelity: 108 (default), or 4, 12 or 36 in the
+            full table. The table also has the results at half of each training.
+        run: Index of the training, 0 to 2; None for the mean of the three.
+        path: Path of the authors' tfrecord, a JSON list of modules, or a compact npz file.
+            Default: searched for in the folder RETIA_BENCHMARKS.
 
     Raises:
-        EvaluationError: If the table is not there, is damaged, or has no such epochs or run.
+        EvaluationError: If the table is missing or damaged, or does not have `epochs` or `run`.
 
     Reference:
         Ying et al., NAS-Bench-101: Towards Reproducible Neural Architecture Search, ICML 2019. Deviations:
-        accuracies are in percent; the mean of the trainings is the default, where the authors draw one.
+        accuracies are in percent; the default is the mean of the trainings, where the authors sample one.
     """
     file = locate(_DOWNLOAD, path)
     with reading(file):
@@ -71,16 +71,16 @@ def nasbench101(
         if run is not None and not 0 <= run < count:
             msg = (
                 f"The table has the runs 0 to {count - 1}, got run={run}. Name one of these, "
-                "or None for their mean."
+                "or pass None for their mean."
             )
             raise EvaluationError(msg)
         trained[at] = {
             metric: mean_of_known(values.T) if run is None else values[:, run]
             for metric, values in metrics.items()
         }
-    records = Columns(trained, {"params": table.params.astype(float)})
+    records = ColumnRecords(trained, {"params": table.params.astype(float)})
     index = ModuleIndex(table.keys, table.edges, table.operations)
-    # Only half of a schedule is a part of it; 4, 12, 36 and 108 epochs are trainings of their own.
+    # 4, 12, 36 and 108 epochs are separate trainings; only the half of each is part of it.
     return Benchmark(
         "nasbench101", _space(), index, records, epochs, {"run": run}, _REFERENCE, continues=False
     )
@@ -91,12 +91,12 @@ _REFERENCE = "Ying et al., NAS-Bench-101: Towards Reproducible Neural Architectu
 
 @dataclass(frozen=True, eq=False)
 class ModuleIndex:
-    """Finds modules by their hash.
+    """The index of modules by their hash.
 
     Args:
-        keys: The first 64 bits of the hashes, ascending: (N,).
-        edges: Which of `EDGES` there are: (N, 21).
-        operations: The operations by position, -1 where there is no vertex: (N, 5).
+        keys: First 64 bits of the hashes in ascending order, shape (N,).
+        edges: 1 for each existing edge of `EDGES`, shape (N, 21).
+        operations: Positions of the operations, -1 for a missing vertex, shape (N, 5).
     """
 
     keys: NDArray[np.uint64]
@@ -108,23 +108,23 @@ class ModuleIndex:
         return len(self.keys)
 
     def row(self, architecture: Mapping[str, Value]) -> int:
-        """Return the row of the module that an architecture is.
+        """Return the row of an architecture's module.
 
         Raises:
-            ArchitectureError: If it is no architecture of the space, or the table has no such module.
+            ArchitectureError: If `architecture` is not in the space, or the table lacks its module.
         """
         key = _key(architecture if isinstance(architecture, Architecture) else Architecture(architecture))
         row = int(self.keys.searchsorted(key))
         if row == len(self.keys) or self.keys[row] != key:
             msg = (
-                f"The table has {len(self):,} of the 423,624 modules, and not "
-                f"{nasbench101_module(architecture)}. Take the authors' whole table."
+                f"The table contains {len(self):,} of the 423,624 modules, but not "
+                f"{nasbench101_module(architecture)}. Use the authors' complete table."
             )
             raise ArchitectureError(msg)
         return row
 
     def architecture(self, row: int) -> Architecture:
-        """Return an architecture of a row's module: its vertices first, then ones that are on no path."""
+        """Return an architecture of a row's module; unused vertices come last."""
         values: dict[str, Value] = {
             _edge(edge): int(there) for edge, there in zip(EDGES, self.edges[row].tolist(), strict=True)
         }
@@ -136,42 +136,46 @@ class ModuleIndex:
 
 
 def nasbench101_module(architecture: Mapping[str, Value]) -> Module:
-    """Return the module that an architecture is, pruned.
+    """Return the pruned module of an architecture.
 
     Raises:
-        ArchitectureError: If a label is missing or has another value, no path leads from input to output, or
-            there are more than nine edges.
+        ArchitectureError: If a label is missing or a value is not in its domain, no path leads from input to
+            output, or the pruned module has more than nine edges.
     """
     module = prune(_drawn(architecture))
     if module is None:
         msg = (
-            f"A module of NAS-Bench-101 has a path from vertex 0 to vertex {VERTICES - 1}, "
-            f"and {dict(architecture)} has none. Add an edge."
+            f"A module of NAS-Bench-101 needs a path from vertex 0 to vertex {VERTICES - 1}, "
+            f"got {dict(architecture)} without one. Add an edge."
         )
         raise ArchitectureError(msg)
     if module.edges > MOST_EDGES:
         msg = (
             f"A module of NAS-Bench-101 has at most {MOST_EDGES} edges on paths from input to output, "
-            f"got {module.edges}. Take one away."
+            f"got {module.edges}. Remove an edge."
         )
         raise ArchitectureError(msg)
     return module
 
 
 def nasbench101_architecture(matrix: Sequence[Sequence[int]], operations: Sequence[str]) -> Architecture:
-    """Return the architecture of a module as the authors write it: an upper triangular matrix, and operations
-    from "input" to "output".
+    """Return the architecture of a module in the authors' notation.
+
+    Args:
+        matrix: Upper triangular matrix of edges.
+        operations: Operations of the vertices, from "input" to "output".
 
     Raises:
-        ArchitectureError: If they are no module, or one of more than seven vertices.
+        ArchitectureError: If the arguments are not a valid module, or have more than seven vertices.
     """
     module = Module(tuple(tuple(map(int, row)) for row in matrix), tuple(operations))
     if len(operations) > VERTICES:
-        msg = f"A module of NAS-Bench-101 has at most {VERTICES} vertices, got {len(operations)}."
+        msg = (
+            f"A module of NAS-Bench-101 has at most {VERTICES} vertices, got {len(operations)}. Remove some."
+        )
         raise ArchitectureError(msg)
-    places = {v: v for v in range(len(operations) - 1)} | {
-        VERTICES - 1: len(operations) - 1
-    }  # the output is the last of seven vertices
+    # The output is the last of seven vertices.
+    places = {v: v for v in range(len(operations) - 1)} | {VERTICES - 1: len(operations) - 1}
     values: dict[str, Value] = {
         _edge((target, source)): module.matrix[places[source]][places[target]]
         if source in places and target in places
@@ -184,7 +188,7 @@ def nasbench101_architecture(matrix: Sequence[Sequence[int]], operations: Sequen
 
 
 def _space() -> SearchSpace:
-    """Return the space; its default is the module of a single edge, from input to output."""
+    """Return the space; its default is the module with a single edge from input to output."""
     shortcut = (VERTICES - 1, 0)
     domains = {_edge(edge): Categorical((0, 1), default=int(edge == shortcut)) for edge in EDGES}
     operations = {f"operation/{i}": Categorical(OPERATIONS) for i in range(1, VERTICES - 1)}
@@ -199,16 +203,16 @@ def _is_module(architecture: Architecture) -> bool:
 
 
 def _drawn(architecture: Mapping[str, Value]) -> Module:
-    """Return the graph as it is drawn, with all seven vertices."""
+    """Return the graph of an architecture before pruning, with all seven vertices."""
     matrix = [[0] * VERTICES for _ in range(VERTICES)]
     try:
         for edge, label in _LABELS:
-            matrix[edge[1]][edge[0]] = int(architecture[label])  # pyright: ignore[reportArgumentType]  # Module says if it is no number
+            matrix[edge[1]][edge[0]] = int(architecture[label])  # pyright: ignore[reportArgumentType]  # Module rejects other values
         operations = [str(architecture[f"operation/{i}"]) for i in range(1, VERTICES - 1)]
     except (KeyError, TypeError, ValueError) as error:
         msg = (
-            "An architecture of NAS-Bench-101 has the edges 'edge/1<-0' to 'edge/6<-5' and 'operation/1' "
-            f"to 'operation/5', got {dict(architecture)}: {error!r}."
+            "An architecture of NAS-Bench-101 has the labels 'edge/1<-0' to 'edge/6<-5' and 'operation/1' to "
+            f"'operation/5', got {dict(architecture)} ({error!r}). Take one from the benchmark's space."
         )
         raise ArchitectureError(msg) from None
     return Module(tuple(map(tuple, matrix)), (INPUT, *operations, OUTPUT))

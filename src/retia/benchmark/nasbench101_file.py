@@ -23,13 +23,13 @@ from retia.errors import EvaluationError
 __all__ = ["FORMAT", "METRICS", "VERTICES", "Nasbench101Arrays", "compact_nasbench101"]
 
 FORMAT = "retia/nasbench101/1"
-"""What a compact table says it is, under "format"."""
+"""The value of "format" in a compact table."""
 
 VERTICES = 7
-"""The most vertices of a module, input and output among them."""
+"""The maximum number of vertices of a module, including input and output."""
 
 METRICS = ("valid_accuracy", "test_accuracy", "train_seconds")
-"""What training gives; accuracies in percent."""
+"""The metrics that need training; accuracies are in percent."""
 
 Numbers = tuple[float, float, float]  # one of each of METRICS
 
@@ -39,13 +39,11 @@ class Nasbench101Arrays:
     """The table in memory, N modules in the order of their hashes.
 
     Args:
-        keys: The first 64 bits of the hashes, ascending: (N,). No two modules share them.
-        edges: Whether there is an edge from a vertex to a later one, row by row of the upper triangle of
-            seven vertices: (N, 21).
-        operations: The operations of the vertices 1 to 5 by position, -1 where there is no such vertex: (N,
-            5).
-        params: The trainable parameters: (N,).
-        runs: By epochs and metric, the runs: (N, R), NaN where there are fewer.
+        keys: First 64 bits of the hashes in ascending order, shape (N,); unique in the table.
+        edges: 1 for each edge in the upper triangle of the matrix, row by row, shape (N, 21).
+        operations: Positions of the operations of vertices 1 to 5, -1 for a missing vertex, shape (N, 5).
+        params: Number of trainable parameters, shape (N,).
+        runs: Results of R runs by epochs and metric, shape (N, R); NaN for missing runs.
     """
 
     keys: NDArray[np.uint64]
@@ -56,10 +54,10 @@ class Nasbench101Arrays:
 
     @classmethod
     def read(cls, path: Path, progress: Callable[[int, int], None] | None = None) -> "Nasbench101Arrays":
-        """Read a table in any of its formats.
+        """Read a table in one of its formats.
 
         Raises:
-            EvaluationError: If it is damaged, or of another format.
+            EvaluationError: If the file is damaged, or in an unknown format.
         """
         if path.suffix == ".npz":
             return _read_npz(path)
@@ -69,12 +67,12 @@ class Nasbench101Arrays:
             if path.name.endswith((".json", ".json.gz"))
             else _tfrecord_trainings(path, progress)
         ):
-            collected.take_up(training)
+            collected.add(training)
         return collected.arrays()
 
 
 def compact_nasbench101(path: Path, progress: Callable[[int, int], None]) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a compact table, given a table in the authors' format."""
+    """Convert a table in the authors' format into the arrays of a compact table."""
     table = Nasbench101Arrays.read(path, progress)
     runs = {
         f"{epochs}/{metric}": values.astype(np.float32)
@@ -98,14 +96,14 @@ def key_of(hash_: str) -> int:
 
 @dataclass(frozen=True)
 class _Training:
-    """One training of a module, as a file has it.
+    """One training of a module in a file.
 
     Args:
-        hash_: What the file says is the module's hash.
-        spelling: Tells the module as it is written from others; only one that is new is read.
-        module: Reads the module.
-        params: Its parameters.
-        points: What came of it, by epochs.
+        hash_: The module's hash according to the file.
+        spelling: The module as text; a module is parsed once for each spelling.
+        module: Function that parses the module.
+        params: Number of trainable parameters.
+        points: Results by the number of epochs.
     """
 
     hash_: str
@@ -123,17 +121,17 @@ def _tfrecord_trainings(path: Path, progress: Callable[[int, int], None] | None)
         except (ValueError, TypeError, binascii.Error) as error:
             msg = (
                 f"A record of {path} must be a hash, the epochs, a matrix, operations and metrics, "
-                f"but can't be read: {error}. Is it NAS-Bench-101?"
+                f"and can't be read: {error}. Give the path of the tfrecord of NAS-Bench-101."
             )
             raise EvaluationError(msg) from error
         found = ModelMetrics.read(message)
         if len(found.evaluations) != 3:
             msg = (
-                f"A training of NAS-Bench-101 is evaluated three times, and {path} has one of "
-                f"{len(found.evaluations)}. Download it again."
+                f"A training in NAS-Bench-101 has three evaluations, got {len(found.evaluations)} in {path}. "
+                "Download it again."
             )
             raise EvaluationError(msg)
-        points = {  # the first evaluation is of the network before its training
+        points = {  # the first evaluation precedes the training
             at: (100 * one.validation_accuracy, 100 * one.test_accuracy, one.training_time)
             for at, one in zip((epochs // 2, epochs), found.evaluations[1:], strict=True)
         }
@@ -151,9 +149,7 @@ def _module(matrix: str, operations: str) -> Module:
 
 
 def _json_trainings(path: Path) -> Iterator[_Training]:
-    """Yield the trainings of a list of objects with "hash", "matrix", "ops", "trainable_parameters", and
-    lists of runs: "runs_108" and the like.
-    """
+    """Yield the trainings of a JSON list of modules, whose runs are under "runs_108" etc."""
     entries = read_json(path)
     try:
         for entry in entries if isinstance(entries, list) else []:
@@ -172,8 +168,8 @@ def _json_trainings(path: Path) -> Iterator[_Training]:
                         )
     except (KeyError, TypeError) as error:
         msg = (
-            f"A module in {path} needs 'hash', 'matrix', 'ops', 'trainable_parameters' and runs with their "
-            f"accuracies: {error!r} is wrong with one."
+            f"A module in {path} needs 'hash', 'matrix', 'ops', 'trainable_parameters' and runs with "
+            f"accuracies, got one with {error!r}. Add what is missing."
         )
         raise EvaluationError(msg) from error
 
@@ -187,32 +183,27 @@ def _point(run: Mapping[str, float], when: str) -> Numbers:
 
 
 class _Collected:
-    """The trainings of a file, taken up one by one into flat arrays, for there are millions; those of
-    isomorphic modules are of one row.
-    """
+    """The trainings of a file in flat arrays, for there are millions; isomorphic modules share a row."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._rows: dict[str, int] = {}  # by the hash, as far as it is known to be right
+        self._rows: dict[str, int] = {}  # by verified hash
         self._spellings: set[tuple[str, str]] = set()
         self._edges: list[bytes] = []
         self._operations: list[bytes] = []
         self._params = array("q")
-        self._row, self._epochs, self._numbers = (
-            array("q"),
-            array("q"),
-            array("d"),
-        )  # one, one and three for each point
+        self._row, self._epochs = array("q"), array("q")  # one for each point
+        self._numbers = array("d")  # three for each point
 
-    def take_up(self, training: _Training) -> None:
-        """Take up one training.
+    def add(self, training: _Training) -> None:
+        """Add a training.
 
         Raises:
-            EvaluationError: If the file gives its module the hash of another.
+            EvaluationError: If the hash in the file is not that of the module.
         """
         named = training.hash_, training.spelling
         if named not in self._spellings:
-            self._add(training)
+            self._add_module(training)
             self._spellings.add(named)
         row = self._rows[training.hash_]
         for epochs, numbers in training.points.items():
@@ -220,13 +211,13 @@ class _Collected:
             self._epochs.append(epochs)
             self._numbers.extend(numbers)
 
-    def _add(self, training: _Training) -> None:
+    def _add_module(self, training: _Training) -> None:
         module = prune(training.module())
         hash_ = None if module is None else module_hash(module)
         if module is None or hash_ != training.hash_:
             msg = (
-                f"{self._path} calls a module {training.hash_!r} whose hash is {hash_!r}: "
-                f"{training.spelling}. Is the file complete, and NAS-Bench-101's?"
+                f"{self._path} gives the hash {training.hash_!r} to a module with the hash {hash_!r}: "
+                f"{training.spelling}. Download the file again."
             )
             raise EvaluationError(msg)
         if training.hash_ in self._rows:
@@ -246,18 +237,18 @@ class _Collected:
         """Return the table.
 
         Raises:
-            EvaluationError: If nothing was taken up.
+            EvaluationError: If no training was added.
         """
         total = len(self._rows)
         if not total:
             msg = (
-                f"{self._path} holds no module of NAS-Bench-101. Take the authors' tfrecord, "
+                f"{self._path} contains no module of NAS-Bench-101. Use the authors' tfrecord, "
                 "or a list of modules in JSON."
             )
             raise EvaluationError(msg)
         keys = np.array([key_of(hash_) for hash_ in self._rows], np.uint64)
         order = keys.argsort()
-        place = order.argsort()  # where each row goes
+        place = order.argsort()  # the new position of each row
         rows, epochs = place[np.frombuffer(self._row, np.int64)], np.frombuffer(self._epochs, np.int64)
         numbers = np.frombuffer(self._numbers, np.float64).reshape(-1, len(METRICS))
         runs: dict[int, dict[str, NDArray[np.float64]]] = {}
@@ -278,11 +269,7 @@ class _Collected:
 
 def _read_npz(path: Path) -> Nasbench101Arrays:
     remedy = "Make it with retia.benchmark.compact(tfrecord, file)."
-    with open_npz(path, remedy) as table:
-        form = str(table["format"]) if "format" in table else "none"
-        if form != FORMAT:
-            msg = f"{path} must be a table of '{FORMAT}', and is one of '{form}'. {remedy}"
-            raise EvaluationError(msg)
+    with open_npz(path, remedy, FORMAT) as table:
         runs: dict[int, dict[str, NDArray[Any]]] = {}
         for name in table:
             if "/" in name:

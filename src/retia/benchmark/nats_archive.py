@@ -1,4 +1,4 @@
-"""The authors' own files of NATS-Bench: every architecture, data set, seed and epoch."""
+"""The authors' files of NATS-Bench, with every architecture, data set, seed and epoch."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,77 +11,69 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retia.benchmark.files import reading
-from retia.benchmark.records import no_epochs, no_metric
+from retia.benchmark.records import Contents, no_epochs
 from retia.benchmark.restricted_pickle import read_pickle
 from retia.errors import EvaluationError
 
 __all__ = ["COSTS", "TRAINED", "Archive", "ArchiveRecords", "datasets_of", "schedule_name", "test_set"]
 
 TRAINED = ("valid_accuracy", "test_accuracy", "train_seconds")
-"""What training gives."""
+"""The metrics that need training."""
 
 COSTS = ("params", "macs", "flops", "latency_ms")
-"""What needs no training; the latency is of the authors' GPU."""
+"""The metrics that need no training; the latency was measured on the authors' GPU."""
 
-Result = Mapping[str, Any]  # one training as the authors keep it
+Result = Mapping[str, Any]  # one training in the authors' format
 
 
 @dataclass(frozen=True)
 class Archive:
-    """The files as they are unpacked: a folder with `meta.pickle.pbz2` and a file for each architecture, or
-    one file with all of them.
-
-    A folder's files are read when they are asked for, and only by the restricted reader of pickles.
+    """The unpacked archive; its files are read on demand by the restricted reader of pickles.
 
     Args:
-        path: The folder or the file.
+        path: Folder with `meta.pickle.pbz2` and a file for each architecture, or a single file with all.
     """
 
     path: Path
 
     @cached_property
     def strings(self) -> Sequence[str]:
-        """The architectures as the authors write them, in their order."""
+        """The architectures in the authors' notation and order."""
         content = read_pickle(self.path / "meta.pickle.pbz2") if self.path.is_dir() else self._content
         if not isinstance(content, Mapping) or "meta_archs" not in content:
             msg = (
-                f"{self.path} must hold the architectures of NATS-Bench under 'meta_archs', and doesn't. "
-                "Take the authors' archive as it is unpacked."
+                f"{self.path} must contain the architectures of NATS-Bench under 'meta_archs'. "
+                "Unpack the authors' archive, and give its path."
             )
             raise EvaluationError(msg)
         return list(content["meta_archs"])
 
     def rows(self) -> Sequence[int]:
-        """Return the rows that there are results of, in order."""
+        """Return the rows with results, in order."""
         if not self.path.is_dir():
             return sorted(self._content["arch2infos"])
         return sorted(int(file.name.split(".")[0]) for file in self.path.glob("[0-9]*.pickle.pbz2"))
 
     def results(self, row: int) -> Mapping[str, Any]:
-        """Return the results of a row by training schedule ("12", "200"), as the authors keep them.
+        """Return the results of a row by training schedule ("12", "200"), in the authors' format.
 
         Raises:
-            EvaluationError: If there are none.
+            EvaluationError: If the archive has no results of `row`.
         """
         if not self.path.is_dir():
-            infos = self._content["arch2infos"]
-            if row not in infos:
-                raise EvaluationError(self._absent(row))
-            return infos[row]
-        file = self.path / f"{row:06d}.pickle.pbz2"
-        if not file.exists():
-            raise EvaluationError(self._absent(row))
-        return read_pickle(file)
+            if row in (infos := self._content["arch2infos"]):
+                return infos[row]
+        elif (file := self.path / f"{row:06d}.pickle.pbz2").exists():
+            return read_pickle(file)
+        msg = (
+            f"{self.path} has no results of architecture {row}, {self.strings[row]!r}. "
+            f"Unpack the complete archive of {len(self.strings):,} architectures."
+        )
+        raise EvaluationError(msg)
 
     @cached_property
     def _content(self) -> Mapping[str, Any]:
         return read_pickle(self.path)
-
-    def _absent(self, row: int) -> str:
-        return (
-            f"{self.path} has no results of architecture {row}, {self.strings[row]!r}. "
-            f"Unpack the whole archive: there are {len(self.strings):,} architectures."
-        )
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path}
@@ -89,14 +81,14 @@ class Archive:
 
 @dataclass(frozen=True, eq=False)
 class ArchiveRecords:
-    """The records of an archive, read one architecture at a time; what has been read is kept.
+    """The records of an archive, read and cached one architecture at a time.
 
     Args:
         archive: The files.
-        dataset: The data set.
-        schedules: The lengths of the training schedules there are, in epochs.
-        schedule: The one whose every epoch is a fidelity; None for the ends of all schedules.
-        seed: The seed of the training; None for the mean over all seeds.
+        dataset: Name of the data set.
+        schedules: Lengths of all training schedules in epochs.
+        schedule: Length of the schedule whose epochs are the fidelities; None for the ends of all schedules.
+        seed: Seed of the training; None for the mean over all seeds.
     """
 
     archive: Archive
@@ -109,37 +101,25 @@ class ArchiveRecords:
     )
 
     @property
-    def epochs(self) -> tuple[int, ...]:
-        """After how many epochs there are results."""
-        return self.schedules if self.schedule is None else tuple(range(1, self.schedule + 1))
-
-    @property
-    def costs(self) -> tuple[str, ...]:
-        """The names of the metrics that need no training."""
-        return COSTS
-
-    def metrics(self, epochs: float) -> tuple[str, ...]:
-        """Return the names of all metrics after so many epochs."""
-        if epochs not in self.epochs:
-            raise EvaluationError(no_epochs(epochs, self.epochs))
-        return (*(name for name in TRAINED if name != "valid_accuracy" or self.dataset != "cifar10"), *COSTS)
+    def contents(self) -> Contents:
+        """The epochs and the names of the metrics."""
+        trained = tuple(name for name in TRAINED if name != "valid_accuracy" or self.dataset != "cifar10")
+        epochs = self.schedules if self.schedule is None else range(1, self.schedule + 1)
+        return Contents(dict.fromkeys(epochs, trained), COSTS)
 
     def at(self, row: int, epochs: float) -> dict[str, float]:
-        """Return what is known of a row after so many epochs."""
+        """Return the known metrics of a row after `epochs` epochs."""
         known = self._read.get(row)
         if known is None:
             with reading(self.archive.path):
                 known = self._read[row] = self._all(row)
         if epochs not in known:
-            raise EvaluationError(no_epochs(epochs, self.epochs))
+            raise EvaluationError(no_epochs(epochs, self.contents.epochs))
         return dict(known[int(epochs)])
 
     def column(self, metric: str, epochs: float) -> NDArray[Any]:
-        """Return a metric of all rows, shape (N,): reads every file; `compact` makes a table that is quicker
-        to read.
-        """
-        if metric not in self.metrics(epochs):
-            raise EvaluationError(no_metric(metric, self.metrics(epochs)))
+        """Return a metric of all rows, shape (N,), from all files; a table by `compact` is faster."""
+        self.contents.metrics(epochs, metric)
         column = np.full(len(self.archive.strings), np.nan)
         for row in self.archive.rows():
             column[row] = self.at(row, epochs).get(metric, math.nan)
@@ -149,7 +129,7 @@ class ArchiveRecords:
         results = self.archive.results(row)
         known: dict[int, dict[str, float]] = {}
         for schedule in self.schedules if self.schedule is None else (self.schedule,):
-            epochs = [schedule] if self.schedule is None else list(self.epochs)
+            epochs = [schedule] if self.schedule is None else list(self.contents.epochs)
             there = trainings_of(results, schedule, self.dataset)
             trainings = [training for seed, training in there.items() if self.seed in (None, seed)]
             curves = [curves_of(training, self.dataset, epochs) for training in trainings]
@@ -167,11 +147,11 @@ class ArchiveRecords:
         return known
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_read"} | {"_read": {}}
+        return {**self.__dict__, "_read": {}}
 
 
 def trainings_of(results: Mapping[str, Any], schedule: int, dataset: str) -> dict[int, Result]:
-    """Return the trainings on a data set by seed, given the results of a row."""
+    """Return the trainings of a row on a data set, by seed."""
     info = results.get(schedule_name(schedule))
     if info is None:
         return {}
@@ -179,26 +159,24 @@ def trainings_of(results: Mapping[str, Any], schedule: int, dataset: str) -> dic
 
 
 def schedule_name(epochs: int) -> str:
-    """Return what the authors call the schedule of so many epochs: two digits at least."""
+    """Return the authors' name of a schedule: the number of epochs, with at least two digits."""
     return f"{epochs:02d}"
 
 
 def datasets_of(results: Mapping[str, Any]) -> list[str]:
-    """Return the data sets that a row was trained on, in the authors' order."""
+    """Return the data sets of a row's trainings, in the authors' order."""
     return list(dict.fromkeys(dataset for info in results.values() for dataset in info["dataset_seed"]))
 
 
 def test_set(dataset: str) -> str:
-    """Return what the authors call the part of the data set on which they test."""
+    """Return the authors' name of the test split of a data set."""
     return "ori-test" if dataset.startswith("cifar10") and dataset != "cifar100" else "x-test"
 
 
 def curves_of(training: Result, dataset: str, epochs: Sequence[int]) -> dict[str, NDArray[np.float64]]:
-    """Return what one training gave after each of E epochs, (E,) by metric; NaN is what the authors did not
-    record.
+    """Return the results of one training after each of E epochs, (E,) by metric; NaN if not recorded.
 
-    As the authors do when they charge for an evaluation, the seconds are those of all epochs, and of the
-    validation after the last.
+    As in the authors' code, the seconds are those of all epochs and of one validation after the last.
     """
     accuracies, seconds = training["eval_acc1es"], training["eval_times"]
     spent = np.cumsum([training["train_times"][epoch] for epoch in range(max(epochs))])
@@ -213,7 +191,7 @@ def curves_of(training: Result, dataset: str, epochs: Sequence[int]) -> dict[str
 
 
 def costs_of(training: Result) -> dict[str, float]:
-    """Return what the network costs."""
+    """Return the costs of the network."""
     macs = float(round(float(training["flop"]) * 1e6))
     costs = {"params": float(round(float(training["params"]) * 1e6)), "macs": macs, "flops": 2 * macs}
     return (
@@ -222,7 +200,7 @@ def costs_of(training: Result) -> dict[str, float]:
 
 
 def mean_of_known(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the mean over the first axis of the numbers that are known; NaN where none is."""
+    """Return the mean over the first axis without NaNs; NaN if all values are NaN."""
     known = ~np.isnan(values)
     count = known.sum(0)
     total = np.where(known, values, 0.0).sum(0, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""NAS-Bench-201, and NATS-Bench in both its spaces."""
+"""NAS-Bench-201, and both spaces of NATS-Bench."""
 
 import os
 from pathlib import Path
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from retia.benchmark.benchmark import Benchmark
 from retia.benchmark.cells import OPERATIONS, SIZES, TOPOLOGIES, NatsSpace, cell_costs
-from retia.benchmark.compact import SPACES, compact_columns, compact_format, no_dataset
+from retia.benchmark.compact_table import SPACES, compact_columns, compact_format, no_dataset
 from retia.benchmark.files import Download, locate, reading
 from retia.benchmark.nats_archive import Archive, ArchiveRecords, datasets_of
 from retia.benchmark.npz import open_npz
-from retia.benchmark.records import Columns, Records, no_epochs
+from retia.benchmark.records import ColumnRecords, Records, no_epochs
 from retia.errors import EvaluationError
 
 __all__ = ["nasbench201", "natsbench"]
@@ -22,10 +22,9 @@ _PAGE = "https://github.com/D-X-Y/NATS-Bench"
 _TOPOLOGY_ARCHIVE = "https://drive.google.com/file/d/17_saCsj_krKjlCBLOJEpNtzPXArMCqxU"
 _SIZE_ARCHIVE = "https://drive.google.com/file/d/1scOMTUwcQhAMa_IMedp9lTzwmgqHLGgA"
 _CHECKSUM = (
-    "none is published of the .tar; the digits in the name of the .pickle.pbz2 file are the last five of "
-    "its MD5"
+    "not published for the .tar; the digits in the name of the .pickle.pbz2 file are the last five of its MD5"
 )
-_THEN = "unpack it; retia.benchmark.compact(folder, file) makes the npz file that is quick to read"
+_THEN = "unpack it; retia.benchmark.compact(folder, file) makes the npz file that is fast to read"
 
 _CELLS = Download(
     "NAS-Bench-201",
@@ -69,7 +68,7 @@ _REFERENCE_NATS = (
 )
 
 _IMAGES = {"cifar10-valid": (10, 32), "cifar10": (10, 32), "cifar100": (100, 32), "ImageNet16-120": (120, 16)}
-"""The number of classes, and the height and width of the images."""
+"""The number of classes, and the height and width of the images in pixels."""
 
 
 def nasbench201(
@@ -82,26 +81,24 @@ def nasbench201(
 ) -> Benchmark:
     """Return NAS-Bench-201: 15,625 cells on CIFAR-10, CIFAR-100 and ImageNet16-120.
 
-    Its architectures have the labels and values of `retia.hub.NasBench201`, whose models they build.
+    The architectures have the labels and values of `retia.hub.NasBench201`, which builds their models.
 
     Args:
         dataset: "cifar10-valid" (trained on half of CIFAR-10's training images, validated on the other half),
-            "cifar10" (trained on all of them, so without a validation accuracy), "cifar100" or
-            "ImageNet16-120".
-        epochs: How long a trial trains that doesn't say: 200, or 12 with a schedule of its own.
-        seed: The seed of the training, 777, 888, 999 or 111; None for the mean over those that there are.
-        curves: Whether fidelities are the epochs of the schedule of `epochs`; otherwise they are the ends of
-            the schedules.
-        path: The table: a compact npz file, or the authors' folder or file of NATS-Bench's topology space. If
-            not given it is looked for in the folder RETIA_BENCHMARKS.
+            "cifar10" (trained on all of them, without a validation accuracy), "cifar100" or "ImageNet16-120".
+        epochs: Number of training epochs of a trial without a fidelity: 200, or 12 with its own schedule.
+        seed: Seed of the training: 777, 888, 999 or 111; None for the mean over the available seeds.
+        curves: Whether the fidelities are all epochs of the schedule of `epochs`, instead of the ends of all
+            schedules.
+        path: Path of a compact npz file, or of the authors' folder or file of NATS-Bench's topology space.
+            Default: searched for in the folder RETIA_BENCHMARKS.
 
     Raises:
-        EvaluationError: If the table is not there, or has no such data set, epochs or seed.
+        EvaluationError: If the table is missing, or does not have `dataset`, `epochs` or `seed`.
 
     Reference:
         Dong and Yang, NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search, ICLR
-        2020. Deviations: parameters and multiply-adds of the small npz file, which rounds them, are computed;
-            those of the other formats are the authors'.
+        2020. Deviation: parameters and multiply-adds of the small npz file, which rounds them, are computed.
     """
     file = locate(_CELLS, path)
     with reading(file):
@@ -117,23 +114,22 @@ def natsbench(
     curves: bool = False,
     path: str | os.PathLike[str] | None = None,
 ) -> Benchmark:
-    """Return NATS-Bench: the cells of NAS-Bench-201 ("topology"), or the widths of five layers ("size"),
-    32,768 of them.
+    """Return NATS-Bench.
 
     Args:
-        space: Which of the two.
+        space: "topology" for the cells of NAS-Bench-201, "size" for 32,768 widths of five layers.
         dataset: "cifar10-valid", "cifar10", "cifar100" or "ImageNet16-120", as in `nasbench201`.
-        epochs: How long a trial trains that doesn't say: 200 or 12 for topologies, 90, 12 or 1 for sizes; the
-            longest if not given.
-        seed: The seed of the training; None for the mean over those that there are.
-        curves: Whether fidelities are the epochs of the schedule of `epochs`; otherwise they are the ends of
-            the schedules.
-        path: The authors' folder or file, of which architectures are read when they are asked for, or a
-            compact npz file. If not given it is looked for in the folder RETIA_BENCHMARKS.
+        epochs: Number of training epochs of a trial without a fidelity: 200 or 12 for topologies, 90, 12 or
+            1 for sizes. Default: the longest.
+        seed: Seed of the training; None for the mean over the available seeds.
+        curves: Whether the fidelities are all epochs of the schedule of `epochs`, instead of the ends of all
+            schedules.
+        path: Path of a compact npz file, or of the authors' folder or file, which is read on demand.
+            Default: searched for in the folder RETIA_BENCHMARKS.
 
     Raises:
-        EvaluationError: If there is no such space, the table is not there, or it has no such data set, epochs
-            or seed.
+        EvaluationError: If `space` is not "topology" or "size", the table is missing, or it does not have
+            `dataset`, `epochs` or `seed`.
 
     Reference:
         Dong et al., NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size, TPAMI 2021.
@@ -170,13 +166,13 @@ def _opened(
         form = compact_format(path)
         if form is not None and SPACES.get(form) is not space:
             msg = (
-                f"{path} is a table of '{form}', and '{name}' needs one of '{space.name}'. "
-                "Give the path of that."
+                f"{path} is a table of '{form}', but '{name}' needs a table of '{space.name}'. "
+                "Give the path of such a table."
             )
             raise EvaluationError(msg)
         if form is None and space is SIZES:
             msg = (
-                f"{path} is no table of '{name}'. Make one of the authors' archive: "
+                f"{path} is not a table of '{name}'. Make one from the authors' archive with "
                 "retia.benchmark.compact(folder, file)."
             )
             raise EvaluationError(msg)
@@ -191,12 +187,12 @@ def _opened(
 
 
 def _archived(archive: Archive, dataset: str, schedule: int | None, seed: int | None) -> ArchiveRecords:
-    """Return the records of an archive, whose first architecture shows what there is."""
+    """Return the records of an archive, whose first architecture shows its data sets and schedules."""
     rows = archive.rows()
     if not rows:
         msg = (
-            f"{archive.path} has no results of any architecture. Unpack the whole archive there: "
-            "000000.pickle.pbz2 and so on, beside meta.pickle.pbz2."
+            f"{archive.path} does not contain results. Unpack the complete archive there: "
+            "000000.pickle.pbz2 etc., in the folder of meta.pickle.pbz2."
         )
         raise EvaluationError(msg)
     first = archive.results(rows[0])
@@ -208,12 +204,12 @@ def _archived(archive: Archive, dataset: str, schedule: int | None, seed: int | 
     return ArchiveRecords(archive, dataset, schedules, schedule, seed)
 
 
-def _small(path: Path, dataset: str, seed: int | None, curves: bool) -> tuple[NDArray[np.int8], Columns]:
-    """Read the small npz file of means over seeds: CIFAR-10 after 200 epochs, and all data sets after 12."""
-    with open_npz(
-        path,
-        "Download it again, or make a table of the authors' archive: retia.benchmark.compact(folder, file).",
-    ) as table:
+def _small(
+    path: Path, dataset: str, seed: int | None, curves: bool
+) -> tuple[NDArray[np.int8], ColumnRecords]:
+    """Read the small npz file of means over seeds: CIFAR-10 at 200 epochs, all data sets at 12."""
+    remedy = "Make a table from the authors' archive with retia.benchmark.compact(folder, file)."
+    with open_npz(path, f"Download it again. {remedy}") as table:
         needed = [
             "ops",
             "op_names",
@@ -223,33 +219,31 @@ def _small(path: Path, dataset: str, seed: int | None, curves: bool) -> tuple[ND
             ),
         ]
         if missing := [name for name in needed if name not in table]:
-            msg = (
-                f"{path} must hold NAS-Bench-201, but has no '{missing[0]}'. "
-                "Make a table of the authors' archive: retia.benchmark.compact(folder, file)."
-            )
+            msg = f"{path} must contain NAS-Bench-201, but has no '{missing[0]}'. {remedy}"
             raise EvaluationError(msg)
         if seed is not None or curves:
             msg = (
-                f"{path} holds means over seeds at the ends of the schedules, got seed={seed}, "
-                f"curves={curves}. Take a table made by retia.benchmark.compact."
+                f"{path} contains only means over seeds at the ends of the schedules, got seed={seed}, "
+                f"curves={curves}. {remedy}"
             )
             raise EvaluationError(msg)
         if table["op_names"].tolist() != list(OPERATIONS):
-            msg = f"The operations of {path} must be {list(OPERATIONS)}, got {table['op_names'].tolist()}."
+            msg = (
+                f"The operations of {path} must be {list(OPERATIONS)}, got {table['op_names'].tolist()}. "
+                f"{remedy}"
+            )
             raise EvaluationError(msg)
         trained = _small_columns(table, dataset)
         if not trained:
             raise EvaluationError(no_dataset(dataset, list(_IMAGES)))
-        return table["ops"], Columns(trained, cell_costs(table["ops"], *_IMAGES[dataset]))
+        return table["ops"], ColumnRecords(trained, cell_costs(table["ops"], *_IMAGES[dataset]))
 
 
 def _small_columns(table: Any, dataset: str) -> dict[int, dict[str, NDArray[Any]]]:
     if dataset == "cifar10-valid":
-        training, validation = (
-            table["c10valid_200ep_train_per_time"].astype(float),
-            table["c10valid_200ep_valid_per_time"].astype(float),
-        )
-        # The table's test accuracy after 12 epochs is of the networks trained on all images, "cifar10".
+        training = table["c10valid_200ep_train_per_time"].astype(float)
+        validation = table["c10valid_200ep_valid_per_time"].astype(float)
+        # The test accuracy after 12 epochs is that of networks trained on all images, "cifar10".
         return {
             12: {"valid_accuracy": table["ep12_cifar10_val"], "train_seconds": 12 * training + validation},
             200: {
@@ -261,10 +255,6 @@ def _small_columns(table: Any, dataset: str) -> dict[int, dict[str, NDArray[Any]
     if dataset == "cifar10":
         return {12: {"test_accuracy": table["ep12_cifar10_test"]}}
     short = {"cifar100": "cifar100", "ImageNet16-120": "imagenet"}.get(dataset)
-    return (
-        {}
-        if short is None
-        else {
-            12: {"valid_accuracy": table[f"ep12_{short}_val"], "test_accuracy": table[f"ep12_{short}_test"]}
-        }
-    )
+    if short is None:
+        return {}
+    return {12: {"valid_accuracy": table[f"ep12_{short}_val"], "test_accuracy": table[f"ep12_{short}_test"]}}

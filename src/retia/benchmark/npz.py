@@ -1,4 +1,4 @@
-"""Opening npz files that may be damaged, or something else."""
+"""Npz files that may be damaged, or in another format."""
 
 import os
 import struct
@@ -28,30 +28,33 @@ _DAMAGED = (
     zlib.error,
     struct.error,
 )
-"""What numpy raises on a file that is cut, empty, overwritten in the middle, of another kind, or full of
-pickles.
-"""
+"""The exceptions of numpy for files that are damaged, or in another format."""
 
 
 @contextmanager
-def open_npz(path: str | os.PathLike[str], remedy: str) -> Generator[Any]:
-    """Open an npz file, whose arrays are read when they are asked for; nothing is unpickled.
+def open_npz(path: str | os.PathLike[str], remedy: str, form: str | None = None) -> Generator[Any]:
+    """Open an npz file, whose arrays are read on demand and never unpickled.
 
     Args:
-        path: The file.
-        remedy: What to do if it is damaged, or lacks an array that is asked for.
+        path: Path of the file.
+        remedy: Advice in the errors.
+        form: The required value of "format" in the file. Default: any.
 
     Raises:
-        EvaluationError: If the file is no npz file, is damaged, or has no such array.
+        EvaluationError: If the file is not an npz file, is damaged, has another format, or lacks an array.
     """
     name = os.fspath(path)
     try:
-        with Path(path).open("rb") as file:  # numpy leaves a damaged file open that it has opened itself
+        with Path(path).open("rb") as file:  # numpy does not close a damaged file
             table = np.load(file, allow_pickle=False)
             if isinstance(table, np.ndarray):
-                msg = f"A table must be an npz file, but {name} holds a single array. {remedy}"
+                msg = f"A table must be an npz file, but {name} is a single array. {remedy}"
                 raise EvaluationError(msg)
             with table:
+                found = str(table["format"]) if "format" in table else None
+                if form not in (None, found):
+                    msg = f"{name} must be a table in the format '{form}', got '{found}'. {remedy}"
+                    raise EvaluationError(msg)
                 yield table
     except RetiaError:
         raise
@@ -59,12 +62,8 @@ def open_npz(path: str | os.PathLike[str], remedy: str) -> Generator[Any]:
         msg = f"{name} lacks a part of a table: {error.args[0]}. {remedy}"
         raise EvaluationError(msg) from error
     except _DAMAGED as error:
-        # Of text, and of pickles, numpy says how to load them unsafely, which is no advice for a file from
-        # elsewhere.
-        reason = (
-            "it is of another kind, or holds pickled objects, which are not read"
-            if isinstance(error, ValueError)
-            else str(error)
-        )
+        # numpy's message for text and pickles explains how to load them unsafely.
+        unsafe = isinstance(error, ValueError)
+        reason = "it is another kind of file, or contains pickled objects" if unsafe else str(error)
         msg = f"A table must be an npz file, but {name} can't be read as one: {reason}. {remedy}"
         raise EvaluationError(msg) from error

@@ -1,4 +1,4 @@
-"""Latencies of single operators, summed over a network."""
+"""The latency of a network as the sum over its operators."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -22,13 +22,12 @@ _ONCE_FOR_ALL = Download(
 
 @dataclass(frozen=True)
 class OperatorLatency:
-    """Costs an architecture by the sum of its operators' measured latencies: an evaluator that is cheap
-    enough to run before training.
+    """Cost of an architecture: the sum of the measured latencies of its operators.
 
     Args:
-        table: The latency of each operator in ms.
-        operators: Names the operators of an architecture, each as often as the network runs it.
-        metric: What the sum is called.
+        table: Latency of each operator in ms.
+        operators: Function from an architecture to its operators; one that runs twice is listed twice.
+        metric: Name of the metric. Default "latency_ms".
 
     >>> from retia.space import SearchSpace, Integer
     >>> latency = OperatorLatency(
@@ -48,25 +47,24 @@ class OperatorLatency:
         return (self.metric,)
 
     def __call__(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
-        """Return the sum.
+        """Return the sum in ms.
 
         Raises:
-            EvaluationError: If an operator is not in the table.
+            EvaluationError: If an operator is not in `table`.
         """
         total = 0.0
         for operator in self.operators(architecture):
             if operator not in self.table:
                 msg = (
                     f"The table of {len(self.table):,} operators has no {operator!r}, "
-                    f"which {dict(architecture)} needs. "
-                    f"Keep to what was measured, with space.where(...), or measure it."
+                    f"which {dict(architecture)} needs. Measure it, or exclude it with space.where(...)."
                 )
                 raise EvaluationError(msg)
             total += self.table[operator]
         return {self.metric: total}
 
     def capabilities(self) -> Capabilities:
-        """Return the settings: the operators' names and how many latencies the table has."""
+        """Return the settings: the name of `operators`, the size of the table and the metric."""
         settings = {
             "type": "OperatorLatency",
             "operators": qualified_name(self.operators),
@@ -77,13 +75,13 @@ class OperatorLatency:
 
 
 def read_operators(path: str | os.PathLike[str]) -> dict[str, float]:
-    """Read a table of operators in JSON: a latency in ms each; or an object with its "mean"; or one with a
-    latency for each width.
+    """Read a table of operators in JSON.
 
-    The latter become an entry for each width: "block" with {"16": 0.4} is "block/16".
+    The value of an operator is a latency in ms, an object with its "mean", or an object with a latency for
+    each width, which becomes an entry for each width: "block" with {"16": 0.4} is "block/16".
 
     Raises:
-        EvaluationError: If the file is not there, or no such table.
+        EvaluationError: If the file is missing, or not such a table.
     """
     file = Path(path)
     content = read_json(file)
@@ -98,27 +96,28 @@ def read_operators(path: str | os.PathLike[str]) -> dict[str, float]:
         )
         for width, latency in widths.items():
             if isinstance(latency, bool) or not isinstance(latency, int | float):
-                msg = f"The latency of operator {name!r} in {file} must be a number of ms, got {latency!r}."
+                msg = (
+                    f"The latency of operator {name!r} in {file} must be in ms, got {latency!r}. Correct it."
+                )
                 raise EvaluationError(msg)
             table[f"{name}/{width}" if width else name] = float(latency)
     if not table:
-        msg = f"{file} must be a JSON object of operators and their latencies, and holds none."
+        msg = f"{file} must be a JSON object of operators and their latencies, and is empty. Add operators."
         raise EvaluationError(msg)
     return table
 
 
 @dataclass(frozen=True)
 class OnceForAllOperators:
-    """Names the operators of a `retia.hub.MobileNetV3` with the stages of once-for-all, as the published
-    tables of latencies do.
+    """The operators of a `retia.hub.MobileNetV3` with once-for-all's stages, as in the published tables.
 
     Args:
-        resolution: The height and width of the image.
-        widths: The output channels of the stem (and of stage 0), and of the other stages.
-        head_widths: Those of the last convolution, and of the layer after pooling.
-        strides: The stride of the first block of each stage but stage 0.
-        squeeze_excite: Whether the blocks of each stage but stage 0 have squeeze-and-excitation.
-        classes: The number of classes.
+        resolution: Height and width of the image in pixels.
+        widths: Output channels of the stem (and stage 0), and of the other stages.
+        head_widths: Output channels of the last convolution, and of the layer after pooling.
+        strides: Stride of the first block of each stage after stage 0.
+        squeeze_excite: Whether the blocks of each stage after stage 0 use squeeze-and-excitation.
+        classes: Number of classes.
 
     Reference:
         Cai et al., Once-for-All: Train One Network and Specialize it for Efficient Deployment, ICLR 2020, and
@@ -133,37 +132,24 @@ class OnceForAllOperators:
     classes: int = 1000
 
     def __call__(self, architecture: Mapping[str, Any]) -> Iterable[str]:
-        """Yield the operators in the order of the network; without a choice, kernels are 3 and a stage has
-        one block.
-        """
+        """Yield the operators in order. Without a choice, kernels are 3 and a stage has one block."""
         size = (self.resolution + 1) // 2
         width = self.widths[0]
         kernel = architecture.get("stem/kernel", 3)
-        # Stems are named without their kernel: all that were measured have one of 3.
+        # The names of stems omit the kernel, because all measured ones have kernel 3.
         yield f"first_conv-input:{_shape(self.resolution, 3)}-output:{_shape(size, width)}" + (
             "" if kernel == 3 else f"-kernel:{kernel}"
         )
-        yield _block(
-            size,
-            width,
-            size,
-            width,
-            1,
-            architecture.get("stage0/0/kernel", 3),
-            1,
-            residual=True,
-            squeeze=False,
-        )
+        kernel = architecture.get("stage0/0/kernel", 3)
+        yield _block(size, width, size, width, 1, kernel, 1, residual=True, squeeze=False)
         for stage, (out, stride, squeeze) in enumerate(
             zip(self.widths[1:], self.strides, self.squeeze_excite, strict=True), start=1
         ):
             for i in range(architecture.get(f"stage{stage}", 1)):
                 step = stride if i == 0 else 1
                 after = -(-size // step)
-                kernel, expansion = (
-                    architecture.get(f"stage{stage}/{i}/kernel", 3),
-                    architecture[f"stage{stage}/{i}/expansion"],
-                )
+                kernel = architecture.get(f"stage{stage}/{i}/kernel", 3)
+                expansion = architecture[f"stage{stage}/{i}/expansion"]
                 yield _block(
                     size, width, after, out, expansion, kernel, step, residual=i > 0, squeeze=squeeze
                 )
@@ -177,15 +163,16 @@ class OnceForAllOperators:
 def once_for_all_latency(
     *, resolution: int = 224, path: str | os.PathLike[str] | None = None
 ) -> OperatorLatency:
-    """Return the latency of once-for-all's MobileNetV3 on an Intel i7-8700K, in ms, as a cost of
-    `retia.hub.MobileNetV3` with its stages.
+    """Return the latency in ms of once-for-all's MobileNetV3 on an Intel i7-8700K.
+
+    It is a cost of the space `retia.hub.MobileNetV3` with once-for-all's stages.
 
     Args:
-        resolution: The height and width of the image: 128 to 256, in steps of 4.
-        path: The table; looked for in the folder RETIA_BENCHMARKS if not given.
+        resolution: Height and width of the image in pixels: 128 to 256, in steps of 4.
+        path: Path of the table. Default: searched for in the folder RETIA_BENCHMARKS.
 
     Raises:
-        EvaluationError: If the table is not there.
+        EvaluationError: If the table is missing.
     """
     return OperatorLatency(read_operators(locate(_ONCE_FOR_ALL, path)), OnceForAllOperators(resolution))
 

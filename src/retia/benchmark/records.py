@@ -1,4 +1,4 @@
-"""What a table holds: numbers by architecture, epochs and metric."""
+"""The numbers of a table, by row, epochs and metric."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,34 +10,55 @@ from numpy.typing import NDArray
 
 from retia.errors import EvaluationError
 
-__all__ = ["Columns", "Joined", "Records"]
+__all__ = ["ColumnRecords", "Contents", "JoinedRecords", "Records"]
 
-Getter = tuple[str, Callable[[int], float]]  # a metric, and what reads it from a row
+
+@dataclass(frozen=True)
+class Contents:
+    """The names of a table's metrics.
+
+    Args:
+        trained: Metrics that need training, by the number of epochs.
+        costs: Metrics that need no training.
+    """
+
+    trained: Mapping[int, tuple[str, ...]]
+    costs: tuple[str, ...]
+
+    @property
+    def epochs(self) -> tuple[int, ...]:
+        """The numbers of epochs with results, in ascending order."""
+        return tuple(sorted(self.trained))
+
+    def metrics(self, epochs: float, needed: str | None = None) -> tuple[str, ...]:
+        """Return the names of all metrics after `epochs` epochs.
+
+        Raises:
+            EvaluationError: If the table has no results after `epochs` epochs, or no metric `needed`.
+        """
+        if epochs not in self.trained:
+            raise EvaluationError(no_epochs(epochs, self.epochs))
+        names = (*self.trained[int(epochs)], *self.costs)
+        if needed is not None and needed not in names:
+            msg = f"The table has the metrics {list(names)}, got {needed!r}. Name one of these."
+            raise EvaluationError(msg)
+        return names
 
 
 class Records(Protocol):
     """The numbers of a table, by row.
 
-    Laws: `at` returns finite numbers only, and leaves out what is not known of a row; `column` holds NaN
-    there instead; a metric of `costs` is the same at all epochs, and known before training.
+    Laws: `at` returns finite numbers only and omits unknown metrics; `column` holds NaN there; a cost is the
+    same at all epochs.
     """
 
     @property
-    def epochs(self) -> tuple[int, ...]:
-        """After how many epochs there are results, in ascending order."""
-        ...
-
-    @property
-    def costs(self) -> tuple[str, ...]:
-        """The names of the metrics that need no training."""
-        ...
-
-    def metrics(self, epochs: float) -> tuple[str, ...]:
-        """Return the names of all metrics after so many epochs."""
+    def contents(self) -> Contents:
+        """The epochs and the names of the metrics."""
         ...
 
     def at(self, row: int, epochs: float) -> dict[str, float]:
-        """Return what is known of a row after so many epochs."""
+        """Return the known metrics of a row after `epochs` epochs."""
         ...
 
     def column(self, metric: str, epochs: float) -> NDArray[Any]:
@@ -46,54 +67,40 @@ class Records(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Columns:
-    """Records in memory, a column of shape (N,) for each metric.
+class ColumnRecords:
+    """Records in memory, with a column of shape (N,) for each metric.
 
     Args:
-        trained: By the number of epochs: what training gave, by metric.
-        fixed: What needs no training, by metric.
+        trained: Columns of the metrics that need training, by the number of epochs and the metric.
+        fixed: Columns of the metrics that need no training.
     """
 
     trained: Mapping[int, Mapping[str, NDArray[Any]]]
     fixed: Mapping[str, NDArray[Any]]
 
     @property
-    def epochs(self) -> tuple[int, ...]:
-        """After how many epochs there are results."""
-        return tuple(sorted(self.trained))
-
-    @property
-    def costs(self) -> tuple[str, ...]:
-        """The names of the metrics that need no training."""
-        return tuple(self.fixed)
-
-    def metrics(self, epochs: float) -> tuple[str, ...]:
-        """Return the names of all metrics after so many epochs."""
-        return tuple(name for name, _ in self._getters_at(epochs))
+    def contents(self) -> Contents:
+        """The epochs and the names of the metrics."""
+        return Contents({epochs: tuple(one) for epochs, one in self.trained.items()}, tuple(self.fixed))
 
     def at(self, row: int, epochs: float) -> dict[str, float]:
-        """Return what is known of a row after so many epochs."""
-        return {
-            name: value for name, item in self._getters_at(epochs) if (value := item(row)) == value
-        }  # NaN is unequal to itself
+        """Return the known metrics of a row after `epochs` epochs."""
+        getters = self._getters.get(epochs)
+        if getters is None:
+            raise EvaluationError(no_epochs(epochs, self.contents.epochs))
+        # NaN is unequal to itself.
+        return {name: value for name, item in getters if (value := item(row)) == value}
 
     def column(self, metric: str, epochs: float) -> NDArray[Any]:
         """Return a metric of all rows, shape (N,)."""
-        if metric in self.fixed:
-            return self.fixed[metric]
-        if metric not in self.metrics(epochs):
-            raise EvaluationError(no_metric(metric, self.metrics(epochs)))
-        return self.trained[int(epochs)][metric]
-
-    def _getters_at(self, epochs: float) -> tuple[Getter, ...]:
-        getters = self._getters.get(epochs)
-        if getters is None:
-            raise EvaluationError(no_epochs(epochs, self.epochs))
-        return getters
+        if metric not in self.fixed:
+            self.contents.metrics(epochs, metric)
+            return self.trained[int(epochs)][metric]
+        return self.fixed[metric]
 
     @cached_property
-    def _getters(self) -> dict[float, tuple[Getter, ...]]:
-        # The bound method `item` makes a Python float of one number: the quickest way to read it.
+    def _getters(self) -> dict[float, tuple[tuple[str, Callable[[int], float]], ...]]:
+        # The bound method `item` is the fastest way to read one number as a Python float.
         return {
             epochs: tuple((name, column.item) for name, column in {**columns, **self.fixed}.items())
             for epochs, columns in self.trained.items()
@@ -104,33 +111,25 @@ class Columns:
 
 
 @dataclass(frozen=True, eq=False)
-class Joined:
-    """Records with further columns of numbers that need no training, such as measured latencies.
+class JoinedRecords:
+    """Records with further costs, such as measured latencies.
 
     Args:
         records: The records.
-        fixed: The further metrics, each of shape (N,).
+        fixed: Columns of the further metrics, each of shape (N,).
     """
 
     records: Records
     fixed: Mapping[str, NDArray[Any]]
 
     @property
-    def epochs(self) -> tuple[int, ...]:
-        """After how many epochs there are results."""
-        return self.records.epochs
-
-    @property
-    def costs(self) -> tuple[str, ...]:
-        """The names of the metrics that need no training."""
-        return (*self.records.costs, *self.fixed)
-
-    def metrics(self, epochs: float) -> tuple[str, ...]:
-        """Return the names of all metrics after so many epochs."""
-        return (*self.records.metrics(epochs), *self.fixed)
+    def contents(self) -> Contents:
+        """The epochs and the names of the metrics."""
+        contents = self.records.contents
+        return Contents(contents.trained, (*contents.costs, *self.fixed))
 
     def at(self, row: int, epochs: float) -> dict[str, float]:
-        """Return what is known of a row after so many epochs."""
+        """Return the known metrics of a row after `epochs` epochs."""
         metrics = self.records.at(row, epochs)
         for name, column in self.fixed.items():
             if not np.isnan(value := column.item(row)):
@@ -143,19 +142,11 @@ class Joined:
 
 
 def no_epochs(asked: float, there: tuple[int, ...]) -> str:
-    """Say that the table has no results after so many epochs."""
+    """Return the error message for a number of epochs without results."""
+    first, last = min(there, default=0), max(there, default=0)
+    consecutive = len(there) > 6 and last - first == len(there) - 1
+    listed = f"{first} to {last}" if consecutive else ", ".join(map(str, there))
     return (
-        f"The table has results after {_listed(there)} epochs, got {asked!r}. "
+        f"The table has results after {listed} epochs, got {asked!r}. "
         "Take one of these as epochs= or as the fidelity."
     )
-
-
-def no_metric(asked: str, there: tuple[str, ...]) -> str:
-    """Say that the table has no such metric."""
-    return f"The table has the metrics {list(there)}, got {asked!r}. Name one of these."
-
-
-def _listed(numbers: tuple[int, ...]) -> str:
-    if len(numbers) > 6 and numbers == tuple(range(numbers[0], numbers[-1] + 1)):
-        return f"{numbers[0]} to {numbers[-1]}"
-    return ", ".join(map(str, numbers))

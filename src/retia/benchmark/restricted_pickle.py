@@ -1,4 +1,4 @@
-"""Reading pickles of numbers that others wrote, without running their code."""
+"""A reader of pickled numbers that runs no code of the pickle."""
 
 import bz2
 import pickle
@@ -15,9 +15,7 @@ from retia.errors import EvaluationError
 __all__ = ["read_pickle"]
 
 _SLACK, _RATIO = 1 << 26, 100
-"""How large a file may become when it is decompressed: so many bytes, and so many times as large. Real ones
-grow by 2 to 40 times.
-"""
+"""A decompressed file has at most _SLACK bytes plus _RATIO times its size. Real files grow 2 to 40 times."""
 
 _U1, _U2, _U4, _U8, _I4, _F8 = map(struct.Struct, ("<B", "<H", "<I", "<Q", "<i", ">d"))
 _NUMBERS: Final = {pickle.BINFLOAT: _F8, pickle.BININT1: _U1, pickle.BININT2: _U2, pickle.BININT: _I4}
@@ -35,18 +33,18 @@ _CONTAINERS: Final[Mapping[bytes, Callable[[], Any]]] = {
 _TUPLES: Final = {pickle.TUPLE1: 1, pickle.TUPLE2: 2, pickle.TUPLE3: 3}
 
 _CODES: Final = frozenset(["b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"])
-"""The types of numpy's numbers, of which any bytes are a value."""
+"""The types of numpy's numbers for which any bytes are a valid value."""
 
 
 def read_pickle(path: Path) -> Any:
-    """Read a file of pickled dictionaries, lists, tuples, sets, strings and numbers, compressed by bz2.
+    """Read a file of pickled dictionaries, lists, tuples, sets, strings and numbers, compressed with bz2.
 
-    A pickle is a program. This reader knows only those of its instructions that make such values, and of all
-    that a pickle may name an ordered dictionary and numpy's numbers, which become plain ones; it calls
-    nothing of what it reads.
+    A pickle is a program. This reader supports only the instructions that make such values, and only the
+    names of the ordered dictionary and of numpy's numbers, which become plain values. It calls nothing that
+    the pickle names.
 
     Raises:
-        EvaluationError: If the pickle names anything else, or the file is not such a pickle.
+        EvaluationError: If the pickle contains another name, or the file is not such a pickle.
     """
     try:
         return _Machine(_decompressed(path)).run()
@@ -63,7 +61,7 @@ def read_pickle(path: Path) -> Any:
         MemoryError,
     ) as error:
         msg = (
-            f"{path} must be a pickle compressed by bz2, but it can't be read: {type(error).__name__}: "
+            f"{path} must be a pickle compressed with bz2, and can't be read: {type(error).__name__}: "
             f"{error}. Download it again."
         )
         raise EvaluationError(msg) from error
@@ -74,14 +72,14 @@ def _decompressed(path: Path) -> bytes:
     with bz2.open(path) as file:
         data = file.read(most + 1)
     if len(data) > most:
-        msg = f"it holds more than {most:,} bytes"
+        msg = f"it has more than {most:,} bytes when decompressed"
         raise ValueError(msg)
     return data
 
 
 @dataclass(frozen=True)
 class _Named:
-    """What a pickle has named."""
+    """A name in a pickle."""
 
     module: str
     name: str
@@ -89,7 +87,7 @@ class _Named:
 
 @dataclass(frozen=True)
 class _Type:
-    """The type of a number, as numpy abbreviates it: "f8"."""
+    """The type of a number in numpy's notation, such as "f8"."""
 
     code: str
 
@@ -100,9 +98,7 @@ _SCALARS: Final = (_Named("numpy.core.multiarray", "scalar"), _Named("numpy._cor
 
 
 class _Machine:
-    """Runs the instructions of a pickle, one after the other: they put values on a stack, gather them, and
-    remember them by number.
-    """
+    """An interpreter of a pickle's instructions, with a stack of values and a numbered memo."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -112,7 +108,7 @@ class _Machine:
         self._memo: dict[int, Any] = {}
 
     def run(self) -> Any:
-        """Return the value that the pickle makes."""
+        """Return the value of the pickle."""
         data, stack, memo = self._data, self._stack, self._memo
         numbers, texts = _NUMBERS, _TEXTS
         at = 0
@@ -139,7 +135,7 @@ class _Machine:
         return stack.pop()
 
     def _step(self, code: bytes) -> None:
-        """Run an instruction that is less frequent."""
+        """Run a less frequent instruction."""
         stack = self._stack
         if code in _PUTS:
             self._memo[self._number(_PUTS[code])] = stack[-1]
@@ -158,7 +154,7 @@ class _Machine:
             self._gather(code)
 
     def _gather(self, code: bytes) -> None:
-        """Run an instruction that takes values from the stack."""
+        """Run an instruction that pops values from the stack."""
         stack = self._stack
         if code in (pickle.APPENDS, pickle.SETITEMS, pickle.ADDITEMS):
             values = self._popped(len(stack) - self._marks.pop())
@@ -177,13 +173,9 @@ class _Machine:
             stack.append(_made(*self._popped(2)))
         elif code == pickle.BUILD:
             (state,) = self._popped(1)
-            _check_state(stack[-1], state)
+            _accept_state(stack[-1], state)
         else:
-            msg = (
-                f"the instruction {code!r} makes no number, text or container of them"
-                if code
-                else "it ends in the middle"
-            )
+            msg = f"the instruction {code!r} is not supported" if code else "it ends in the middle"
             raise ValueError(msg)
 
     def _take(self, size: int) -> bytes:
@@ -205,7 +197,7 @@ class _Machine:
 
     def _popped(self, count: int) -> list[Any]:
         if not 0 <= count <= len(self._stack):
-            msg = f"an instruction takes {count} values of {len(self._stack)}"
+            msg = f"an instruction pops {count} values from a stack of {len(self._stack)}"
             raise ValueError(msg)
         start = len(self._stack) - count
         values = self._stack[start:]
@@ -226,33 +218,31 @@ def _fill(container: Any, code: bytes, values: list[Any]) -> None:
 
 
 def _key(value: Any) -> Any:
-    """Return a key if it is a text, a number or a tuple of such: to hash tuples in tuples in tuples may
-    exhaust the processor's stack.
-    """
+    """Return a key if it is a string, a number or a flat tuple; deep tuples overflow the C stack."""
     for part in value if type(value) is tuple else (value,):
         if not isinstance(part, str | int | float | None):
-            msg = f"a key holds a {type(part).__name__}"
+            msg = f"a key contains a {type(part).__name__}"
             raise TypeError(msg)
     return value
 
 
 def _named(module: Any, name: Any) -> _Named:
     if not (isinstance(module, str) and isinstance(name, str)):
-        msg = f"something is named by a {type(module).__name__} and a {type(name).__name__}"
+        msg = f"a name consists of a {type(module).__name__} and a {type(name).__name__}"
         raise TypeError(msg)
     named = _Named(module, name)
     if named not in (_DICTIONARY, _TYPE, *_SCALARS):
         msg = (
-            f"The pickle asks for {module!s:.100}.{name!s:.100}, which no table of numbers needs, "
-            "so nothing of it was run. Get the file from its "
-            f"authors; of NATS-Bench the archive without trained weights, whose name ends in '-simple'."
+            f"The pickle contains the name {module!s:.100}.{name!s:.100}, which is not allowed in a table of "
+            "numbers; no code of it was run. Download the file from its authors; for NATS-Bench, the archive "
+            "without trained weights, whose name ends in '-simple'."
         )
         raise EvaluationError(msg)
     return named
 
 
 def _made(what: Any, arguments: Any) -> Any:
-    """Return what a call of something named stands for: a dictionary, the type of a number, or a number."""
+    """Return the value of a call: a dictionary, the type of a number, or a number."""
     if what == _DICTIONARY and arguments == ():
         return {}
     if (
@@ -267,14 +257,12 @@ def _made(what: Any, arguments: Any) -> Any:
         of, raw = arguments
         if len(raw) == np.dtype(of.code).itemsize:
             return np.frombuffer(raw, f"<{of.code}").item()
-    msg = f"a {type(what).__name__} is called that makes no dictionary and no plain number"
+    msg = f"the call of a {type(what).__name__} does not make a dictionary or a number"
     raise ValueError(msg)
 
 
-def _check_state(of: Any, state: Any) -> None:
-    """Check what a pickle adds to the type of a number: the order of its bytes, and else what goes without
-    saying.
-    """
+def _accept_state(of: Any, state: Any) -> None:
+    """Accept the state of a number's type if it is little-endian; raise `ValueError` otherwise."""
     if (
         type(of) is not _Type
         or type(state) is not tuple
@@ -282,5 +270,5 @@ def _check_state(of: Any, state: Any) -> None:
         or type(state[1]) is not str
         or state[1] not in "<|"
     ):
-        msg = f"a state is given to a {type(of).__name__} that is no plain type of little-endian numbers"
+        msg = f"the state of a {type(of).__name__} is not that of a type of little-endian numbers"
         raise ValueError(msg)

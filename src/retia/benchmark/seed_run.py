@@ -1,4 +1,4 @@
-"""One strategy with one seed on a benchmark."""
+"""The run of one strategy with one seed on a benchmark."""
 
 import math
 import time
@@ -19,28 +19,27 @@ from retia.trial import History, Objective, Proposal
 __all__ = ["Factory", "SeedRun", "SimulatedSeed"]
 
 TEST = "test_accuracy"
-"""What is reported beside the regret, of the best by the objective."""
+"""The metric of the best trial that is reported with the regret."""
 
 ROUNDING = 1e-12
-"""Below which share a volume that is missing is none."""
+"""A smaller missing share of the hypervolume counts as 0."""
 
 Factory: TypeAlias = Callable[[], Strategy]
 
 
 @dataclass(frozen=True, eq=False)
 class SeedRun:
-    """What a strategy reached with one seed, after each of T trials.
+    """The results of a strategy with one seed after each of T trials.
 
     Args:
-        strategy: Its name.
+        strategy: Name of the strategy.
         seed: The seed.
-        regret: How far the best so far is from the table's best, (T,); NaN before the first trial that
-            counts. With several objectives the share of the hypervolume of the table's front that the trials'
-            front lacks.
-        tested: The test accuracy of the best so far, (T,); NaN where it isn't known, and with several
-            objectives.
-        ended_s: When the trials ended, in simulated seconds, (T,).
-        propose_s: The processor time that the strategy took for all its proposals, in seconds.
+        regret: Difference between the best trial so far and the table's best, shape (T,); NaN before the
+            first trial at full fidelity. With several objectives, the share of the hypervolume of the table's
+            front that the front of the trials lacks.
+        tested: Test accuracy of the best trial so far, shape (T,); NaN if unknown.
+        ended_s: End of each trial in simulated seconds, shape (T,).
+        propose_s: Processor time of all proposals in seconds.
     """
 
     strategy: str
@@ -51,30 +50,28 @@ class SeedRun:
     propose_s: float
 
     def regret_after(self, evaluations: int) -> float:
-        """Return the regret after some trials; of a run that ended earlier, the last."""
+        """Return the regret after `evaluations` trials, or the last regret of a shorter run."""
         return float(self.regret[min(evaluations, len(self.regret)) - 1])
 
     def regret_at(self, hours: float) -> float:
-        """Return the regret after some simulated hours, by the trials that had ended by then; NaN if none had
-        that counts.
-        """
+        """Return the regret after simulated hours; NaN if no trial at full fidelity has ended by then."""
         ended = self._ended_by(hours)
         return float(self.regret[ended - 1]) if ended else math.nan
 
     def tested_at(self, hours: float) -> float:
-        """Return the test accuracy of the best after some simulated hours; NaN if it isn't known."""
+        """Return the test accuracy of the best trial after simulated hours; NaN if unknown."""
         ended = self._ended_by(hours)
         return float(self.tested[ended - 1]) if ended else math.nan
 
     @property
     def evaluations_to_optimum(self) -> float:
-        """After how many trials the regret was 0; infinite if never."""
+        """The number of trials until the regret was 0; infinite if it never was."""
         reached = np.flatnonzero(self.regret <= 0)
         return float(reached[0] + 1) if len(reached) else math.inf
 
     @property
     def hours_to_optimum(self) -> float:
-        """After how many simulated hours the regret was 0; infinite if never."""
+        """The simulated hours until the regret was 0; infinite if it never was."""
         reached = self.evaluations_to_optimum
         return float(self.ended_s[int(reached) - 1] / 3600) if math.isfinite(reached) else math.inf
 
@@ -84,7 +81,7 @@ class SeedRun:
 
 @dataclass(frozen=True, eq=False)
 class SimulatedSeed:
-    """Simulates one strategy with one seed; travels to a process once, with the table."""
+    """Simulation of one strategy with one seed, which is sent to a process once, with the table."""
 
     benchmark: Benchmark
     strategies: Mapping[str, Factory]
@@ -95,10 +92,10 @@ class SimulatedSeed:
     workers: int
 
     def __call__(self, name: str, seed: int) -> SeedRun:
-        """Return what the strategy reached.
+        """Return the run of the strategy `name` with `seed`.
 
         Raises:
-            EvaluationError: If it proposes nothing, or the simulation can't be (see `simulate`).
+            EvaluationError: If the strategy proposes nothing, or `simulate` rejects the arguments.
         """
         strategy = _Timed(self.strategies[name]())
         simulated = simulate(
@@ -112,10 +109,7 @@ class SimulatedSeed:
             minimize=[one.metric for one in self.objectives if one.direction == "minimize"],
         )
         if not simulated.trials:
-            msg = (
-                f"'{name}' proposed nothing with seed {seed}, so there is nothing to compare. "
-                "A strategy proposes at least one architecture."
-            )
+            msg = f"'{name}' proposed nothing with seed {seed}. Return at least one proposal from `propose`."
             raise EvaluationError(msg)
         if len(self.objectives) > 1:
             lacking = 1 - simulated.hypervolume_shares(self.reference)
@@ -135,7 +129,7 @@ class SimulatedSeed:
 
 @dataclass
 class _Timed:
-    """A strategy, and the processor time that it has taken."""
+    """A strategy and the processor time of its proposals."""
 
     strategy: Strategy
     seconds: float = 0.0
@@ -143,7 +137,7 @@ class _Timed:
     def propose(
         self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
     ) -> Sequence[Proposal]:
-        """Propose what the strategy does."""
+        """Return the proposals of the strategy."""
         started_s = time.process_time()
         proposals = self.strategy.propose(space, history, n, rng)
         self.seconds += time.process_time() - started_s

@@ -1,8 +1,7 @@
-"""A simulated clock: strategies run on as many workers as one likes, in the time that a table says, without
-waiting for it.
-"""
+"""A simulated clock: strategies run on simulated workers in the time that a table records."""
 
 import heapq
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -30,18 +29,17 @@ from retia.trial import (
 __all__ = ["Simulated", "simulate"]
 
 REPEATS = 100
-"""How many times in a row a strategy may propose what is known already; as in a study."""
+"""The maximum number of consecutive attempts to get a new proposal, as in a study."""
 
 
 @dataclass(frozen=True)
 class Simulated:
-    """What a strategy did, trial by trial.
+    """The trials of a strategy on a benchmark.
 
     Args:
-        trials: The completed trials, in the order in which they ended; `started` and `ended` are simulated
-            seconds.
-        objectives: What was searched for.
-        benchmark: Where the results come from.
+        trials: The T completed trials, sorted by their end; `started` and `ended` are in simulated seconds.
+        objectives: The objectives of the search.
+        benchmark: The benchmark.
     """
 
     trials: tuple[Trial, ...]
@@ -50,14 +48,12 @@ class Simulated:
 
     @cached_property
     def ends_s(self) -> NDArray[np.float64]:
-        """When each trial ended, in simulated seconds: (T,)."""
+        """The end of each trial in simulated seconds, shape (T,)."""
         return np.array([trial.ended for trial in self.trials], float)
 
     @cached_property
     def incumbents(self) -> list[Trial | None]:
-        """The best trial so far by the first objective, after each: (T,). Trials of less than the benchmark's
-        epochs don't count.
-        """
+        """The best trial so far by the first objective after each trial, at the benchmark's epochs."""
         best: Trial | None = None
         so_far: list[Trial | None] = []
         for trial in self.trials:
@@ -69,20 +65,19 @@ class Simulated:
         return so_far
 
     def curve(self, metric: str | None = None) -> NDArray[np.float64]:
-        """Return a metric of the best trial so far, after each trial: (T,); NaN before the first one that
-        counts.
+        """Return a metric of the best trial so far after each trial, shape (T,).
+
+        It is NaN before the first trial at the benchmark's epochs.
 
         Args:
-            metric: Which; the first objective's if not given. The trial is the best by the first objective,
-                whatever the metric.
+            metric: Name of the metric. Default: the first objective, by which the best trial is chosen in
+                any case.
         """
         name = metric or self.objectives[0].metric
         return np.array([np.nan if trial is None else trial.metrics[name] for trial in self.incumbents])
 
     def regret(self) -> NDArray[np.float64]:
-        """Return how far the best so far is from the table's best in the first objective, after each trial:
-        (T,).
-        """
+        """Return the difference in the first objective to the table's best after each trial, shape (T,)."""
         objective = self.objectives[0]
         minimize = objective.direction == "minimize"
         return np.abs(self.benchmark.optimum(objective.metric, minimize=minimize) - self.curve())
@@ -90,29 +85,24 @@ class Simulated:
     def at(
         self, hours: Sequence[float] | NDArray[np.float64], curve: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return a curve (T,) of the trials at some simulated hours (H,), as (H,): its value after the last
-        trial that ended by then.
-
-        It is NaN before the first trial has ended.
-        """
+        """Return the values (H,) of a curve (T,) at simulated hours (H,); NaN before the first end."""
         ended = np.searchsorted(self.ends_s, np.asarray(hours, float) * 3600, side="right")
         return np.where(ended > 0, curve[np.maximum(ended - 1, 0)], np.nan)
 
     def hypervolume_share(self, reference: Mapping[str, float] | None = None) -> float:
-        """Return which share of the volume that the table's front dominates the trials' front does, after all
-        of them.
+        """Return the hypervolume of the trials' front as a share of that of the table's front.
 
         Args:
-            reference: Up to which value of each objective to measure; the worst of the table if not given.
+            reference: Reference point by objective. Default: the worst values of the table.
 
         Raises:
-            StudyError: If the reference lacks the value of an objective.
-            EvaluationError: If nothing in the table is better than the reference.
+            StudyError: If `reference` lacks an objective.
+            EvaluationError: If no row of the table dominates `reference`.
         """
         return float(self.hypervolume_shares(reference)[-1])
 
     def hypervolume_shares(self, reference: Mapping[str, float] | None = None) -> NDArray[np.float64]:
-        """Return the share of the volume after each trial: (T,). See `hypervolume_share`."""
+        """Return `hypervolume_share` after each trial, shape (T,)."""
         worst = None if reference is None else tuple(reference_point(self.objectives, reference))
         limit, whole = _front_volume(self.benchmark, self.objectives, worst)
         front: list[tuple[float, ...]] = []
@@ -127,7 +117,7 @@ class Simulated:
         return shares
 
     def evaluations_to(self, regret: float = 0.0) -> int | None:
-        """Return after how many trials the regret was at most so much; None if never."""
+        """Return the number of trials until the regret was at most `regret`; None if it never was."""
         reached = np.flatnonzero(self.regret() <= regret)
         return int(reached[0]) + 1 if len(reached) else None
 
@@ -144,47 +134,29 @@ def simulate(
     hours: float | None = None,
     baseline: Architecture | None = None,
 ) -> Simulated:
-    """Run a strategy on a benchmark, asynchronously on some simulated workers, and return what it did.
+    """Run a strategy asynchronously on simulated workers, and return its trials.
 
-    A trial takes the benchmark's `train_seconds`; where it goes on from a parent of the same architecture and
-    a lower fidelity, only what that has not trained, if trainings of the benchmark do continue. A worker that
-    is free gets the next proposal at once; the strategy sees what runs as running. The random numbers are
-    those of a study with this seed: with one worker and a study's baseline, the trials are the study's.
+    A trial takes the benchmark's `train_seconds`. If the benchmark's trainings continue each other, a trial
+    with a parent of the same architecture and a lower fidelity takes only the additional seconds. A free
+    worker gets the next proposal at once. The random numbers are those of a study with this seed: with one
+    worker and the study's baseline, the trials are equal.
 
     Args:
-        benchmark: Where the results come from.
-        strategy: What proposes.
-        evaluations: How many trials to run; as many as the hours are enough for, if not given.
-        seed: Where the randomness comes from.
-        workers: How many trials run at once.
-        maximize: The metrics to maximize; the benchmark's objective if there is nothing to minimize either.
-        minimize: The metrics to minimize.
-        hours: The simulated hours after which no more trials are started.
-        baseline: The architecture of trial 0; the strategy's own proposal if not given.
+        benchmark: The benchmark.
+        strategy: The strategy.
+        evaluations: Maximum number of trials. Default: unlimited within `hours`.
+        seed: Seed of the random numbers.
+        workers: Number of trials that run at once.
+        maximize: Metrics to maximize. Default: the benchmark's objective, unless `minimize` is given.
+        minimize: Metrics to minimize.
+        hours: Simulated hours after which no trial starts. Default: unlimited.
+        baseline: Architecture of trial 0. Default: the first proposal.
 
     Raises:
-        EvaluationError: If there are no evaluations, hours or workers, or the table doesn't know how long
-            training takes and there are hours to keep or workers to fill.
+        EvaluationError: If `evaluations`, `hours` or `workers` is not positive, neither `evaluations` nor
+            `hours` is given, or the table has no `train_seconds` with `hours` or several workers.
     """
-    most = np.inf if evaluations is None else evaluations
-    if most < 1 or workers < 1:
-        msg = (
-            f"A simulation needs at least one evaluation and one worker, got evaluations={evaluations}, "
-            f"workers={workers}."
-        )
-        raise EvaluationError(msg)
-    if not (np.isfinite(most) if hours is None else hours > 0):
-        msg = (
-            f"A simulation ends after some evaluations or some hours, got evaluations={evaluations}, "
-            f"hours={hours}. Give one of them, or both."
-        )
-        raise EvaluationError(msg)
-    if (workers > 1 or hours is not None) and "train_seconds" not in benchmark.metrics:
-        msg = (
-            f"{benchmark} has no 'train_seconds', without which trials take no time. "
-            "Leave out workers= and hours=."
-        )
-        raise EvaluationError(msg)
+    most = _limit(benchmark, evaluations, hours, workers)
     objectives = objectives_from(maximize or (None if minimize else benchmark.objective), minimize)
     history = History(objectives)
     clock = _Clock(benchmark, history)
@@ -206,8 +178,28 @@ def simulate(
         clock.advance()
 
 
+def _limit(benchmark: Benchmark, evaluations: int | None, hours: float | None, workers: int) -> float:
+    """Return the maximum number of trials, which may be infinite."""
+    if (evaluations is not None and evaluations < 1) or workers < 1:
+        msg = (
+            f"A simulation needs at least one evaluation and one worker, got evaluations={evaluations}, "
+            f"workers={workers}. Give positive numbers."
+        )
+        raise EvaluationError(msg)
+    if evaluations is None if hours is None else hours <= 0:
+        msg = (
+            f"A simulation needs a number of evaluations or positive hours, got evaluations={evaluations}, "
+            f"hours={hours}. Give one of them, or both."
+        )
+        raise EvaluationError(msg)
+    if (workers > 1 or hours is not None) and "train_seconds" not in benchmark.metrics:
+        msg = f"{benchmark} has no 'train_seconds', so trials have no duration. Omit workers= and hours=."
+        raise EvaluationError(msg)
+    return math.inf if evaluations is None else evaluations
+
+
 def _is_full(trial: Trial, benchmark: Benchmark) -> bool:
-    """Whether the trial was trained as long as the benchmark says."""
+    """Whether the trial was trained for the benchmark's epochs."""
     return trial.fidelity is None or trial.fidelity >= benchmark.epochs
 
 
@@ -215,7 +207,7 @@ def _is_full(trial: Trial, benchmark: Benchmark) -> bool:
 def _front_volume(
     benchmark: Benchmark, objectives: tuple[Objective, ...], reference: tuple[float, ...] | None
 ) -> tuple[tuple[float, ...], float]:
-    """Return up to which losses to measure, and the volume that the table's front dominates there."""
+    """Return the reference point as losses, and the hypervolume of the table's front."""
     losses = benchmark.losses(objectives)
     worst = tuple(np.nanmax(losses, 0).tolist()) if reference is None else reference
     volume = hypervolume(losses[front_rows(losses)].tolist(), worst)
@@ -224,15 +216,15 @@ def _front_volume(
             one.metric: one.loss({one.metric: limit}) for one, limit in zip(objectives, worst, strict=True)
         }
         msg = (
-            f"Nothing in {benchmark} is better than the reference {stated} in all objectives, "
-            "so there is no volume to measure. Take a worse reference."
+            f"No row of {benchmark} is better than the reference {stated} in all objectives, so the "
+            "hypervolume is 0. Give a worse reference."
         )
         raise EvaluationError(msg)
     return worst, volume
 
 
 class _Clock:
-    """The trials that run, and the time, which moves on to the end of the next."""
+    """The running trials and the simulated time, which advances to the end of the next trial."""
 
     def __init__(self, benchmark: Benchmark, history: History) -> None:
         self.now_s = 0.0
@@ -260,27 +252,24 @@ class _Clock:
         heapq.heappush(self._ends, (end, number, trial.end("completed", at=end, metrics=metrics)))
 
     def advance(self) -> None:
-        """Move on to the end of the next trial, and record it."""
+        """Advance to the end of the next trial, and record it."""
         self.now_s, _, trial = heapq.heappop(self._ends)
         self._history.record(trial)
         self.ended.append(trial)
 
     def _trained_s(self, proposal: Proposal) -> float:
-        """Return the seconds of training that a promoted trial takes over from its parent."""
+        """Return the seconds of training that a promoted trial inherits from its parent."""
         if proposal.parent is None or not self._benchmark.continues:
             return 0.0
         parent = self._history[proposal.parent]
         full = self._benchmark.epochs
-        goes_on = parent.architecture == proposal.architecture and (parent.fidelity or full) < (
-            proposal.fidelity or full
-        )
-        return parent.metrics.get("train_seconds", 0.0) if goes_on else 0.0
+        longer = (parent.fidelity or full) < (proposal.fidelity or full)
+        continued = longer and parent.architecture == proposal.architecture
+        return parent.metrics.get("train_seconds", 0.0) if continued else 0.0
 
 
 def _proposals(strategy: Strategy, space: SearchSpace, history: History, n: int, seed: int) -> list[Proposal]:
-    """Ask the strategy for what has not been evaluated, with the random numbers of a study; none if it waits
-    or has no more.
-    """
+    """Return new proposals with the random numbers of a study; empty if the strategy waits or is done."""
     for attempt in range(REPEATS):
         rng = stream(seed, "propose", len(history), attempt)
         proposals = strategy.propose(space, history, n, rng)

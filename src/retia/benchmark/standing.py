@@ -1,18 +1,18 @@
-"""How a strategy did over its seeds."""
+"""The results of a strategy over its seeds."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Spread", "Standing", "known"]
+__all__ = ["Spread", "Standing", "finite_json"]
 
 
 @dataclass(frozen=True)
 class Spread:
-    """The mean of S numbers, their median, and the quartiles below and above it."""
+    """The mean, the median and the quartiles of S numbers."""
 
     mean: float
     median: float
@@ -21,26 +21,26 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Spread":
-        """Return the spread of some numbers; NaN if one of them is."""
+        """Return the spread of numbers; NaN if one of them is NaN."""
         low, median, high = np.quantile(values, [0.25, 0.5, 0.75]).tolist()
         return cls(float(np.mean(values)), median, low, high)
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How one strategy did over all seeds.
+    """The results of one strategy over all seeds.
 
     Args:
-        strategy: Its name.
-        halfway: The regret after half of the evaluations, or of the hours.
-        final: The regret after all of them.
-        found: How many seeds found the optimum.
-        evaluations_to_optimum: The median over seeds; infinite if less than half of them found it.
-        hours_to_optimum: The same in simulated hours.
-        test_accuracy: The mean test accuracy of the best by the objective; NaN if the table has none.
-        rank: The mean rank among the strategies by the final regret, 1 for the best.
-        trials: How many trials a seed had, the mean.
-        propose_ms: The mean processor time to propose a trial, in milliseconds.
+        strategy: Name of the strategy.
+        halfway: Regret after half of the budget.
+        final: Regret after the whole budget.
+        found: Number of seeds that found the optimum.
+        evaluations_to_optimum: Median number of trials to the optimum; infinite if most seeds missed it.
+        hours_to_optimum: Median simulated hours to the optimum; infinite if most seeds missed it.
+        test_accuracy: Mean test accuracy of the best trial by the objective; NaN if unknown.
+        rank: Mean rank among the strategies by the final regret, 1 for the best.
+        trials: Mean number of trials.
+        propose_ms: Mean processor time of a proposal in milliseconds.
     """
 
     strategy: str
@@ -55,15 +55,14 @@ class Standing:
     propose_ms: float
 
     def to_json(self) -> dict[str, Any]:
-        """Return a JSON object, with null for what is infinite or not known."""
-        plain = {name: value for name, value in vars(self).items() if name not in ("halfway", "final")}
-        return {
-            **{name: known(value) for name, value in plain.items()},
-            "halfway": {name: known(value) for name, value in vars(self.halfway).items()},
-            "final": {name: known(value) for name, value in vars(self.final).items()},
-        }
+        """Return a JSON object, with null for infinite and unknown values."""
+        return finite_json(asdict(self))
 
 
-def known(value: Any) -> Any:
-    """Return a value as JSON has it: null for a number that is none."""
+def finite_json(value: Any) -> Any:
+    """Return a JSON value with None (null) instead of NaN and infinities, at any depth."""
+    if isinstance(value, dict):
+        return {name: finite_json(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [finite_json(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,6 +1,4 @@
-"""What to say of strategies that ran with several seeds: medians and bands, ranks, and whether a difference
-is one.
-"""
+"""Statistics of strategies over several seeds: bands, ranks, and tests of their differences."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,25 +13,33 @@ __all__ = ["Band", "CriticalDifference", "average_ranks", "band", "critical_diff
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """Curves of several seeds in short, each of shape (T,)."""
+    """The mean, the median and two quantiles of curves over seeds, each of shape (T,)."""
 
     mean: NDArray[np.float64]
     median: NDArray[np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
 
+    def to_json(self) -> dict[str, list[float]]:
+        """Return the curves as lists."""
+        curves = {"mean": self.mean, "median": self.median, "low": self.low, "high": self.high}
+        return {kind: curve.tolist() for kind, curve in curves.items()}
+
 
 def band(curves: Sequence[NDArray[np.float64]], quantiles: tuple[float, float] = (0.25, 0.75)) -> Band:
-    """Return the mean, the median and two quantiles of curves of S seeds, S times (T,). A shorter curve goes
-    on at its last value.
+    """Return the band of curves of S seeds.
+
+    Args:
+        curves: The S curves of shape (T,); shorter curves are extended with their last value.
+        quantiles: Lower and upper quantile. Default: the quartiles.
 
     Raises:
-        EvaluationError: If there is no curve, or an empty one.
+        EvaluationError: If `curves` is empty, or contains an empty curve.
     """
     if not curves or not all(len(curve) for curve in curves):
         msg = (
-            "A band needs at least one curve, none of them empty, got lengths "
-            f"{[len(curve) for curve in curves]}."
+            "A band needs at least one curve, and at least one value in each, got the lengths "
+            f"{[len(curve) for curve in curves]}. Leave empty curves out."
         )
         raise EvaluationError(msg)
     longest = max(map(len, curves))
@@ -45,11 +51,10 @@ def band(curves: Sequence[NDArray[np.float64]], quantiles: tuple[float, float] =
 
 
 def average_ranks(losses: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """Return the mean rank of each strategy over seeds, 1 for the least loss; equals share the mean of their
-    ranks.
+    """Return the mean rank of each strategy over seeds, 1 for the least loss; ties share their mean rank.
 
     Args:
-        losses: By strategy, one number for each seed (or problem), in the same order: K times (S,).
+        losses: One number for each of the same S seeds (or problems), by strategy.
 
     Raises:
         EvaluationError: If the strategies have different numbers of seeds.
@@ -62,13 +67,13 @@ def average_ranks(losses: Mapping[str, Sequence[float]]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class CriticalDifference:
-    """Whether strategies differ.
+    """The result of a test whether strategies differ.
 
     Args:
-        ranks: The mean rank of each strategy, best first.
-        p: The probability of such ranks if all strategies were alike (Friedman).
-        difference: By how much two mean ranks must differ for the two strategies to (Nemenyi).
-        alpha: The level of the test.
+        ranks: Mean rank of each strategy, best first.
+        p: p-value of the Friedman test, whose null hypothesis is that all strategies are equal.
+        difference: Critical difference of the Nemenyi test between two mean ranks.
+        alpha: Significance level.
     """
 
     ranks: Mapping[str, float]
@@ -78,9 +83,7 @@ class CriticalDifference:
 
     @property
     def groups(self) -> list[tuple[str, ...]]:
-        """The largest groups of two or more strategies that the test can't tell apart: the bars of a
-        critical-difference diagram.
-        """
+        """The maximal groups without a significant difference: bars of a critical-difference diagram."""
         names = list(self.ranks)
         found: list[tuple[str, ...]] = []
         for i, name in enumerate(names):
@@ -93,21 +96,22 @@ class CriticalDifference:
 
 
 def critical_difference(losses: Mapping[str, Sequence[float]], alpha: float = 0.05) -> CriticalDifference:
-    """Test whether K strategies differ over S seeds (or problems), and by how much their mean ranks must for
-    two of them to.
+    """Test whether K strategies differ over S seeds (or problems).
+
+    The statistic of the Friedman test, with the correction for ties, is chi-squared with K - 1 degrees of
+    freedom. The critical difference of the Nemenyi test is q_alpha * sqrt(K * (K + 1) / (6 * S)), where
+    q_alpha is the quantile of the studentized range, divided by sqrt(2).
 
     Args:
-        losses: By strategy, one number for each seed, in the same order; less is better.
-        alpha: The level of the test.
+        losses: One number for each of the same S seeds, by strategy; less is better.
+        alpha: Significance level.
 
     Raises:
         EvaluationError: If there are fewer than three strategies or two seeds, or the strategies have
             different numbers of seeds.
 
     Reference:
-        Demšar, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 2006, section 3.2.2: the
-        Friedman test (chi-squared, with the correction for ties), and the Nemenyi test, whose critical value
-        is that of the studentized range for infinite degrees of freedom, divided by the square root of two.
+        Demšar, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 2006, section 3.2.2.
         Deviation: none.
     """
     from scipy.stats import chi2, studentized_range  # scikit-learn depends on scipy
@@ -117,11 +121,11 @@ def critical_difference(losses: Mapping[str, Sequence[float]], alpha: float = 0.
     if count < 3 or seeds < 2:
         msg = (
             "The Friedman test compares at least three strategies over at least two seeds, "
-            f"got {count} over {seeds}. Use a test for two, such as Wilcoxon's."
+            f"got {count} over {seeds}. For two strategies, use a test such as Wilcoxon's."
         )
         raise EvaluationError(msg)
     means = ranks.mean(1)
-    # The spread of the ranks within a seed, which is less than (K^3 - K) / 12 where strategies tie.
+    # The sum over seeds of squared deviations of ranks; with ties less than S * (K^3 - K) / 12.
     spread = ((ranks - (count + 1) / 2) ** 2).sum()
     statistic = (count - 1) * seeds**2 * ((means - (count + 1) / 2) ** 2).sum() / spread if spread else 0.0
     critical = float(studentized_range.ppf(1 - alpha, count, np.inf)) / np.sqrt(2)
@@ -138,9 +142,9 @@ def _ranks(losses: Mapping[str, Sequence[float]]) -> NDArray[np.float64]:
     """Return the rank of each strategy for each seed, (K, S)."""
     lengths = {name: len(values) for name, values in losses.items()}
     if len(set(lengths.values())) != 1:
-        msg = f"Every strategy needs one number for each of the same seeds, got {lengths}."
+        msg = f"Strategies need the same number of seeds, got {lengths}. Run each with the same seeds."
         raise EvaluationError(msg)
     values = np.array(list(losses.values()), float)  # (K, S)
-    below = (values[None] < values[:, None]).sum(1)  # how many are better
+    below = (values[None] < values[:, None]).sum(1)  # number of better strategies
     equal = (values[None] == values[:, None]).sum(1)
     return below + (equal + 1) / 2

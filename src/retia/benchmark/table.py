@@ -1,4 +1,4 @@
-"""Tables of one's own: made of the trials of a study, kept in one npz file."""
+"""Your own tables: made from the trials of a study, and stored in one npz file."""
 
 import json
 import math
@@ -15,7 +15,7 @@ from retia.benchmark.benchmark import Benchmark
 from retia.benchmark.files import reading
 from retia.benchmark.index import Listing
 from retia.benchmark.npz import open_npz
-from retia.benchmark.records import Columns
+from retia.benchmark.records import ColumnRecords
 from retia.errors import EvaluationError
 from retia.space import Architecture, SearchSpace
 from retia.trial import Trial
@@ -23,7 +23,7 @@ from retia.trial import Trial
 __all__ = ["read_table", "table_of", "write_table"]
 
 FORMAT = "retia/table/1"
-"""What such a file says it is, under "format"."""
+"""The value of "format" in such a file."""
 
 
 def table_of(
@@ -36,21 +36,20 @@ def table_of(
     settings: Mapping[str, Any] | None = None,
     reference: str = "",
 ) -> Benchmark:
-    """Make a benchmark of the completed trials of a study, such as one that has evaluated a whole small
-    space.
+    """Make a benchmark from the completed trials of a study, such as an exhaustive one of a small space.
 
     Args:
-        space: What was searched.
-        trials: The trials; the others are passed over. Of several trials of one architecture at one fidelity
-            the last counts.
-        epochs: What a trial without a fidelity was trained for.
-        name: What to call the benchmark.
-        costs: The metrics that need no training; those that no trial has are left out.
-        settings: What else the numbers depend on, as JSON.
-        reference: Where they come from.
+        space: The search space.
+        trials: The trials; only completed ones are used. If an architecture has several trials at one
+            fidelity, the last one is used.
+        epochs: Number of training epochs of a trial without a fidelity.
+        name: Name of the benchmark.
+        costs: Metrics that need no training; those that do not occur are ignored.
+        settings: Further settings on which the numbers depend, as JSON.
+        reference: Source of the numbers.
 
     Raises:
-        EvaluationError: If no trial is completed, or none of those after `epochs` epochs.
+        EvaluationError: If no trial is completed, or none after `epochs` epochs.
     """
     by_architecture: dict[Architecture, dict[int, Mapping[str, float]]] = {}
     for trial in trials:
@@ -77,16 +76,15 @@ def table_of(
             metric: np.array([row.get(at, {}).get(metric, math.nan) for row in rows]) for metric in present
         }
     return _benchmark(
-        name, space, tuple(by_architecture), Columns(trained, fixed), epochs, settings or {}, reference
+        name, space, tuple(by_architecture), ColumnRecords(trained, fixed), epochs, settings or {}, reference
     )
 
 
 def write_table(benchmark: Benchmark, path: str | os.PathLike[str]) -> Path:
-    """Write a benchmark to an npz file that `read_table` reads: its space, its architectures and its numbers,
-    with six digits or more.
+    """Write a benchmark to an npz file for `read_table`.
 
-    The restrictions of the space are code and are not written; the architectures in the table are what is
-    left of them.
+    Metrics that need training are stored in float32. The restrictions of the space are code and are not
+    stored; the space of the file contains only the architectures of the table.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,7 +104,7 @@ def write_table(benchmark: Benchmark, path: str | os.PathLike[str]) -> Path:
     for cost in benchmark.costs:
         arrays[f"fixed/{cost}"] = benchmark.column(cost)
     for epochs in benchmark.fidelities:
-        for metric in benchmark.records.metrics(epochs):
+        for metric in benchmark.records.contents.metrics(epochs):
             if metric not in benchmark.costs:
                 arrays[f"{epochs}/{metric}"] = benchmark.column(metric, epochs).astype(np.float32)
     with path.open("wb") as file:
@@ -118,19 +116,14 @@ def read_table(path: str | os.PathLike[str]) -> Benchmark:
     """Read a benchmark that `write_table` wrote.
 
     Raises:
-        EvaluationError: If the file is none.
+        EvaluationError: If the file is missing, damaged, or in another format.
     """
     with reading(path):
         return _read(path)
 
 
 def _read(path: str | os.PathLike[str]) -> Benchmark:
-    remedy = "Write it with retia.benchmark.write_table."
-    with open_npz(path, remedy) as file:
-        form = str(file["format"]) if "format" in file else None
-        if form != FORMAT:
-            msg = f"{os.fspath(path)} must be a table of '{FORMAT}', and is one of '{form}'. {remedy}"
-            raise EvaluationError(msg)
+    with open_npz(path, "Write it with retia.benchmark.write_table.", FORMAT) as file:
         header = json.loads(file["header"].tobytes())
         table = {name: file[name] for name in file}
     trained: dict[int, dict[str, NDArray[Any]]] = {}
@@ -145,7 +138,7 @@ def _read(path: str | os.PathLike[str]) -> Benchmark:
         header["name"],
         space,
         architectures,
-        Columns(trained, fixed),
+        ColumnRecords(trained, fixed),
         header["epochs"],
         header["settings"],
         header["reference"],
@@ -157,14 +150,12 @@ def _benchmark(
     name: str,
     space: SearchSpace,
     architectures: tuple[Architecture, ...],
-    columns: Columns,
+    columns: ColumnRecords,
     epochs: int,
     settings: Mapping[str, Any],
     reference: str,
 ) -> Benchmark:
-    """Return the benchmark; where not all architectures of the space are in the table, its space is of those
-    that are.
-    """
+    """Return the benchmark, whose space is restricted to the architectures of the table."""
     index = Listing(architectures)
     whole = space.size_before_restrictions() == len(architectures)
     return Benchmark(

@@ -1,4 +1,4 @@
-"""Reading TFRecord files without TensorFlow."""
+"""A reader of TFRecord files without TensorFlow."""
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -12,18 +12,18 @@ from retia.errors import EvaluationError
 __all__ = ["crc32c", "read_records"]
 
 BATCH = 4096
-"""How many records are read before their checksums are compared, all at once."""
+"""The number of records whose checksums are compared at once."""
 
 
 def read_records(path: Path, progress: Callable[[int, int], None] | None = None) -> Iterator[bytes]:
-    """Yield the records of a TFRecord file, checked by their CRC-32C.
+    """Yield the records of a TFRecord file, and verify their CRC-32C checksums.
 
-    Each record is framed: its length (64 bits, little endian), the masked checksum of these, the record, its
-    masked checksum.
+    The frame of a record is its length (64 bits, little-endian), the masked checksum of the length, the
+    record, and its masked checksum.
 
     Args:
-        path: The file.
-        progress: Hears how many bytes are read, and of how many.
+        path: Path of the file.
+        progress: Callback with the number of bytes read and the total.
 
     Raises:
         EvaluationError: If a checksum is wrong, or the file ends within a record.
@@ -44,7 +44,7 @@ def read_records(path: Path, progress: Callable[[int, int], None] | None = None)
             )
             if wrong.any():
                 place = start + sum(16 + len(record) for record in records[: int(wrong.argmax())])
-                raise EvaluationError(_damaged(path, place, "has another checksum than it was written with"))
+                raise EvaluationError(_damaged(path, place, "has a wrong checksum"))
             if progress is not None:
                 progress(file.tell(), total)
             yield from records
@@ -58,12 +58,11 @@ def _frame(path: Path, head: bytes, read: Callable[[int], bytes]) -> tuple[bytes
             record, tail = read(length), read(4)
             if len(record) == length and len(tail) == 4:
                 return head[:8], checksum, record, struct.unpack("<I", tail)[0]
-    raise EvaluationError(_damaged(path, None, "is not there to its end"))
+    raise EvaluationError(_damaged(path, None, "is incomplete"))
 
 
 def crc32c(records: Sequence[bytes]) -> NDArray[np.uint32]:
-    """Return the CRC-32C (Castagnoli) of each record, shape (B,); they go through the table side by side, a
-    byte at a time.
+    """Return the CRC-32C (Castagnoli) of each record, shape (B,), computed for all records in parallel.
 
     >>> hex(crc32c([b"123456789"])[0])
     '0xe3069283'
@@ -91,10 +90,10 @@ _TABLE = _table()
 
 
 def _masked(crc: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Return the checksums as they are written: rotated, and with a constant added."""
+    """Return the masked checksums: rotated, plus a constant."""
     return ((crc >> np.uint32(15)) | (crc << np.uint32(17))) + np.uint32(0xA282EAD8)
 
 
 def _damaged(path: Path, place: int | None, what: str) -> str:
     where = "" if place is None else f" at byte {place:,}"
-    return f"{path} is no TFRecord file, or is damaged: a record{where} {what}. Download it again."
+    return f"{path} is damaged, or not a TFRecord file: a record{where} {what}. Download it again."

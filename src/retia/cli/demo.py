@@ -1,4 +1,4 @@
-"""The demo: a small convolutional network for handwritten digits, searched for accuracy and for size."""
+"""The demo: a search of a small convolutional network for accuracy and size on handwritten digits."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The command that shows what retia does: a real search, within ninety seconds."""
+"""`retia demo`: a real search in less than ninety seconds."""
 
 from pathlib import Path
 
@@ -16,31 +16,31 @@ __all__ = ["demo"]
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("retia-demo"),
     show_default=True,
-    help="Where the files go.",
+    help="Folder of the files.",
 )
 @click.option(
     "--trials",
     type=click.IntRange(2),
     default=24,
     show_default=True,
-    help="How many architectures to train; the random control trains as many.",
+    help="Number of architectures to train; the random control trains as many.",
 )
 @click.option(
-    "--workers", type=click.IntRange(1), default=2, show_default=True, help="How many processes train."
+    "--workers", type=click.IntRange(1), default=2, show_default=True, help="Number of training processes."
 )
 @click.option(
     "--epochs",
     type=click.IntRange(1),
     default=12,
     show_default=True,
-    help="How long each architecture trains.",
+    help="Number of training epochs of each architecture.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Where the randomness comes from.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random numbers.")
 @json_option
 def demo(directory: Path, trials: int, workers: int, epochs: int, seed: int, as_json: bool) -> None:
     """Search a small network for handwritten digits.
 
-    It takes less than 90 seconds on two cores, and compares with random search. Run it again and it resumes.
+    Takes less than 90 seconds on two cores, and compares with random search. A second call resumes.
     """
     import retia
     from retia.cli.demo import main
@@ -50,12 +50,12 @@ def demo(directory: Path, trials: int, workers: int, epochs: int, seed: int, as_
     if not as_json:
         say(
             "Searching a small convolutional network on scikit-learn's handwritten digits: "
-            f"{trials} architectures, and {trials} at random beside them."
+            f"{trials} architectures, and {trials} random ones to compare."
         )
     study = main(directory, trials=trials, workers=workers, epochs=epochs, seed=seed)
     plots = save_plots(study, directory / "plots")
     chosen = study.best
-    exported = retia.export(chosen, directory / "best", retia.datasets.digits().test[0][:2])
+    exported = retia.evaluate.export(chosen, directory / "best", retia.datasets.digits().test[0][:2])
     if as_json:
         print_json(
             {
@@ -69,10 +69,9 @@ def demo(directory: Path, trials: int, workers: int, epochs: int, seed: int, as_
     say("")
     show(summary(study))
     say(
-        f"\nThe most accurate model is that of trial {chosen.number}: {chosen.metrics['accuracy']:.4f} on "
-        "the validation part that the search saw, "
-        f"{chosen.metrics['test_accuracy']:.4f} on the held-out test part that it never saw, "
-        f"{chosen.metrics['params']:,.0f} parameters."
+        f"\nThe most accurate model is that of trial {chosen.number}: validation accuracy "
+        f"{chosen.metrics['accuracy']:.4f}, accuracy on the held-out test data "
+        f"{chosen.metrics['test_accuracy']:.4f}, {chosen.metrics['params']:,.0f} parameters."
     )
     say(f"\nstudy    {study.storage}  (retia trials --storage {study.storage} digits)")
     for path in plots:

@@ -1,4 +1,4 @@
-"""The `retia` command: what it is made of, and how errors leave it."""
+"""The `retia` command: its subcommands, and how it reports errors."""
 
 import os
 import sys
@@ -7,13 +7,13 @@ from typing import Any
 import click
 
 from retia import __version__
-from retia.cli.benching import bench
+from retia.cli.bench import bench
 from retia.cli.demo_command import demo
-from retia.cli.exporting import export
-from retia.cli.listing import best, show_trial, studies, trials
+from retia.cli.export import export
+from retia.cli.listings import best, show_trial, studies, trials
 from retia.cli.output import say
-from retia.cli.plotting import plot
-from retia.cli.running import check, run
+from retia.cli.plot import plot
+from retia.cli.run import check, run
 from retia.cli.user_code import UserCodeError
 from retia.errors import RetiaError
 
@@ -23,7 +23,7 @@ FAILED, INTERRUPTED = 1, 130
 
 
 class Commands(click.Group):
-    """A group that lists its commands in the order of use, and turns errors into messages and exit codes."""
+    """A group that lists its commands in the order of use, and converts errors to exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands."""
@@ -31,7 +31,7 @@ class Commands(click.Group):
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command: 0 if it went well, 1 after an error, 2 for a wrong option, 130 if interrupted."""
+        """Run a command: exit code 0, 1 after an error, 2 for a wrong option, 130 if interrupted."""
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
@@ -48,22 +48,16 @@ class Commands(click.Group):
         return result
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        """Run the command line, and end the process; a pipe whose reader has left ends it quietly."""
+        """Run the command line, and end the process; a closed pipe ends it quietly."""
         try:
             return super().main(*args, **extra)
         except OSError as error:
             try:
                 sys.stdout.flush()
-            except OSError:  # what is left would fail again when the interpreter ends
+            except OSError:  # the rest would fail again when the interpreter ends
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            say(
-                (
-                    f"{type(error).__name__}: {error}. Check the path, its permissions and the space on its "
-                    "disk."
-                ),
-                error=True,
-                colour="red",
-            )
+            msg = f"{type(error).__name__}: {error}. Check the path, its permissions and the disk space."
+            say(msg, error=True, colour="red")
             sys.exit(FAILED)
 
 

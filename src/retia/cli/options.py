@@ -1,5 +1,6 @@
-"""The options that several commands share."""
+"""Options that several commands share."""
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -8,11 +9,16 @@ import click
 if TYPE_CHECKING:
     from retia.study import StoredStudy
 
-__all__ = ["DEFAULT_STORAGE", "json_option", "name_option", "open_study", "storage_option"]
+__all__ = ["DEFAULT_STORAGE", "default_storage", "json_option", "name_option", "open_study", "storage_option"]
 
 DEFAULT_STORAGE = "retia.db"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def default_storage() -> str:
+    """Return the storage of a study without one: RETIA_STORAGE, or else retia.db."""
+    return os.environ.get("RETIA_STORAGE", DEFAULT_STORAGE)
 
 
 def storage_option(command: Command) -> Command:
@@ -24,26 +30,26 @@ def storage_option(command: Command) -> Command:
         default=DEFAULT_STORAGE,
         show_default=True,
         show_envvar=True,
-        help="Where the studies are.",
+        help="Storage of the studies.",
     )(command)
 
 
 def name_option(command: Command) -> Command:
     """Add --name."""
-    return click.option("--name", help="Which study; needed where the storage holds several.")(command)
+    return click.option("--name", help="Name of the study; required if the storage has several.")(command)
 
 
 def json_option(command: Command) -> Command:
     """Add --json."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")(command)
 
 
 def open_study(storage: str, name: str | None) -> "StoredStudy":
-    """Open a stored study: the named one, or the only one that is not a companion of another.
+    """Open a stored study by its name, or the only study that is not a companion of another.
 
     Raises:
-        StudyError: If no name is given and there is not exactly one study.
-        StorageError: If the storage can't be read, or has no study of that name.
+        StudyError: If `name` is None and the storage does not have exactly one study.
+        StorageError: If the storage can't be read, or has no study `name`.
     """
     from retia.study import Study
 

@@ -1,4 +1,4 @@
-"""What the commands print: JSON for machines, text columns and rich tables for people."""
+"""The output of the commands: JSON for machines, text columns and rich tables for people."""
 
 import json
 import os
@@ -18,22 +18,18 @@ __all__ = ["columns", "json_alone", "print_json", "say", "show"]
 
 
 def print_json(value: Any) -> None:
-    """Print a JSON value in ASCII: all that a command with --json writes to standard output."""
+    """Print a JSON value in ASCII, the only standard output of a command with --json."""
     click.echo(json.dumps(value).replace("\x7f", "\\u007f"))
 
 
 def say(text: str, *, error: bool = False, colour: str | None = None) -> None:
-    """Print a text of one or more lines, with escapes for what is not seen; names within a line go through
-    `visible` first.
-    """
+    """Print lines of text, with escapes for invisible characters; pass names through `visible` first."""
     click.secho(visible_lines(text), err=error, fg=colour)
 
 
 @contextmanager
 def json_alone(as_json: bool) -> Generator[None]:
-    """Send what anything else prints, worker processes too, to standard error, so that standard output holds
-    JSON alone.
-    """
+    """Redirect all other output, also of worker processes, to standard error if `as_json`."""
     if not as_json:
         yield
         return
@@ -49,9 +45,7 @@ def json_alone(as_json: bool) -> Generator[None]:
 
 
 def show(*parts: "RenderableType") -> None:
-    """Print rich tables and texts; without colours, and as wide as they need, where the output is no
-    terminal.
-    """
+    """Print rich tables and texts; outside a terminal without colours and at least 160 columns wide."""
     import shutil
 
     from rich.console import Console
@@ -68,12 +62,12 @@ def show(*parts: "RenderableType") -> None:
 def columns(
     headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: frozenset[str] = frozenset()
 ) -> str:
-    """Return rows as aligned text: a rich table takes seconds for ten thousand of them, this takes none.
+    """Return rows as aligned text, which is much faster than a rich table for many rows.
 
     Args:
-        headings: The names of the columns.
-        rows: One text for each column, shown on one line.
-        right: The headings of the columns that are aligned to the right.
+        headings: Names of the columns.
+        rows: Rows with one text for each column.
+        right: Headings of right-aligned columns.
     """
     lines = [tuple(map(visible, row)) for row in (headings, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

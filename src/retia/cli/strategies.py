@@ -1,6 +1,4 @@
-"""The names of strategies on the command line. They are looked up in `retia` when they are made, which
-imports torch or Optuna for those alone that need it.
-"""
+"""The names of strategies on the command line, which are imported when they are made."""
 # ruff: noqa: PLW0108  # a lambda looks a strategy up, and so imports it, when it is made
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,39 +13,36 @@ if TYPE_CHECKING:
 __all__ = ["MULTI_FIDELITY", "STRATEGIES", "rungs", "strategies_named"]
 
 LEAST_GROWTH = 3.0
-"""By which factor fidelities grow at least from rung to rung."""
+"""The minimum ratio of consecutive fidelities."""
 
 
 STRATEGIES: Mapping[str, Callable[[], "Strategy"]] = {
     "random": lambda: retia.Random(),
     "evolution": lambda: retia.RegularizedEvolution(population=50, tournament=10),
-    "local": lambda: retia.LocalSearch(),
-    "tpe": lambda: retia.TPE(),
-    "cmaes": lambda: retia.CMAES(),
-    "gp": lambda: retia.GP(),
-    "bananas": lambda: retia.BANANAS(),
-    "predictor": lambda: retia.PredictorGuided(retia.GaussianProcess()),
-    "reinforce": lambda: retia.Reinforce(),
-    "ppo": lambda: retia.PPO(),
-    "nsga2": lambda: retia.NSGA2(),
-    "grid": lambda: retia.GridSearch(),
+    "local": lambda: retia.strategy.LocalSearch(),
+    "tpe": lambda: retia.strategy.TPE(),
+    "cmaes": lambda: retia.strategy.CMAES(),
+    "optuna-gp": lambda: retia.strategy.OptunaGP(),
+    "bananas": lambda: retia.predictor.BANANAS(),
+    "predictor": lambda: retia.strategy.PredictorGuided(retia.predictor.GaussianProcess()),
+    "reinforce": lambda: retia.predictor.Reinforce(),
+    "ppo": lambda: retia.predictor.PPO(),
+    "nsga2": lambda: retia.strategy.NSGA2(),
+    "grid": lambda: retia.strategy.GridSearch(),
 }
-"""What makes a fresh strategy, by its name. Settings that are not said are the strategy's own."""
+"""Functions that make a fresh strategy, by name."""
 
 AROUND: Mapping[str, Callable[["Strategy", Sequence[float]], "Strategy"]] = {
-    "asha": lambda strategy, fidelities: retia.ASHA(strategy, fidelities=fidelities),
-    "halving": lambda strategy, fidelities: retia.SuccessiveHalving(strategy, fidelities=fidelities),
-    "hyperband": lambda strategy, fidelities: retia.Hyperband(strategy, fidelities=fidelities),
+    "asha": lambda strategy, fidelities: retia.strategy.ASHA(strategy, fidelities=fidelities),
+    "halving": lambda strategy, fidelities: retia.strategy.SuccessiveHalving(strategy, fidelities=fidelities),
+    "hyperband": lambda strategy, fidelities: retia.strategy.Hyperband(strategy, fidelities=fidelities),
 }
 MULTI_FIDELITY = (*AROUND, "bohb")
-"""The strategies that begin with short trainings; all but the last wrap another: `asha:evolution`, and random
-search if none is named.
-"""
+"""Strategies that start with short trainings; all but the last wrap another one, by default `random`."""
 
 
 def rungs(fidelities: Sequence[float]) -> tuple[float, ...]:
-    """Return some of a table's fidelities, growing at least threefold up to the last: (12, 200) of those, and
-    (4, 12, 36, 108) of many more.
+    """Return fidelities of a table that grow at least threefold, up to the last.
 
     >>> rungs((2, 4, 6, 12, 18, 36, 54, 108))
     (4, 12, 36, 108)
@@ -62,18 +57,18 @@ def rungs(fidelities: Sequence[float]) -> tuple[float, ...]:
 def strategies_named(
     names: Sequence[str], fidelities: Sequence[float] = ()
 ) -> dict[str, Callable[[], "Strategy"]]:
-    """Return what makes the strategies of some names, in that order, each once.
+    """Return functions that make strategies, by name and in the order of `names`.
 
     Args:
-        names: The names, such as `local`, `asha` and `asha:local`.
-        fidelities: What there is to choose from for those of several fidelities, growing; the last is that of
-            a whole training.
+        names: Names such as `local`, `asha` and `asha:local`.
+        fidelities: Available fidelities in ascending order; the last is that of a full training.
 
     Raises:
-        StudyError: If there is no name, no strategy of a name, or no lower fidelity for one that needs it.
+        StudyError: If `names` is empty or has an unknown name, or a multi-fidelity strategy lacks a lower
+            fidelity.
     """
     if not names:
-        raise StudyError(_unknown("none"))
+        raise StudyError(_unknown("no name"))
     return {name: _factory(name, fidelities) for name in names}
 
 
@@ -87,21 +82,20 @@ def _factory(name: str, fidelities: Sequence[float]) -> Callable[[], "Strategy"]
     if len(chosen) < 2:
         there = ", ".join(f"{fidelity:g}" for fidelity in fidelities)
         msg = (
-            f"'{name}' begins with short trainings, a third of the whole or less, "
+            f"'{name}' starts with trainings of at most a third of the epochs, "
             f"and the table has results after {there or 'no'} epochs. "
-            f"Take a table with more, or a strategy that needs one only."
+            "Take a table with more fidelities, or another strategy."
         )
         raise StudyError(msg)
     if around not in AROUND:
-        return lambda: retia.BOHB(fidelities=chosen)
+        return lambda: retia.strategy.BOHB(fidelities=chosen)
     wrap, make = AROUND[around], STRATEGIES[within or "random"]
     return lambda: wrap(make(), chosen)
 
 
 def _unknown(found: str) -> str:
     return (
-        f"A comparison needs names of strategies, got {found}. Take some of {', '.join(STRATEGIES)}, "
-        "with commas between; for several fidelities "
-        f"{', '.join(MULTI_FIDELITY)}, where all but the last may wrap one of the others, "
-        "as in asha:evolution."
+        f"A comparison needs names of strategies, got {found}. Give {', '.join(STRATEGIES)}, separated by "
+        f"commas; with several fidelities also {', '.join(MULTI_FIDELITY)}, of which all but the last may "
+        "wrap one of the others, as in asha:evolution."
     )

@@ -1,4 +1,4 @@
-"""The user's FILE.py: loaded as Python would run it, its errors shown as the user's own."""
+"""The user's FILE.py: how it is loaded, and how its errors are reported."""
 
 import importlib.util
 import inspect
@@ -13,34 +13,34 @@ from typing import Any
 
 from retia.errors import RetiaError, StudyError
 
-__all__ = ["UserCodeError", "UserFile", "accepted", "load_file", "user_code"]
+__all__ = ["UserCodeError", "UserFile", "load_file", "require_parameters", "user_code"]
 
 
 class UserCodeError(Exception):
-    """Code of the user raised; the message is its traceback, from the user's file on."""
+    """An exception in the user's code; the message is its traceback from the user's file on."""
 
 
 @dataclass(frozen=True)
 class UserFile:
-    """A file of the user: its path and the module that it became."""
+    """A file of the user and its module."""
 
     path: Path
     module: ModuleType
 
     def get(self, name: str) -> Any:
-        """Return what the file defines under a name, or None."""
+        """Return the value of a global name in the file, or None."""
         return getattr(self.module, name, None)
 
 
 def load_file(path: Path) -> UserFile:
-    """Run the file as a module of its own, with its folder first on the import path, as `python FILE.py` has
-    it.
+    """Import a file as a module, with its folder first on the import path, as for `python FILE.py`.
 
-    The module is not `__main__`, so what stands under `if __name__ == "__main__":` does not run. What the
-    file defines travels to worker processes by value.
+    The module is not `__main__`, so code under `if __name__ == "__main__":` does not run. Its definitions are
+    sent to worker processes by value.
 
     Raises:
-        UserCodeError: If the file can't be parsed, or raises.
+        UserCodeError: If the file can't be parsed, or raises an exception.
+        StudyError: If the file is not a Python file.
     """
     import cloudpickle
 
@@ -67,12 +67,12 @@ def load_file(path: Path) -> UserFile:
 
 @contextmanager
 def user_code(path: Path) -> Generator[None]:
-    """Turn an error of the user's code into its own traceback, without the frames above the file.
+    """Convert an exception of the user's code into its traceback, without the frames above the file.
 
-    retia's own errors pass, with a note that says which line of the file led to them.
+    A `RetiaError` passes, with a note about the line of the file that caused it.
 
     Raises:
-        UserCodeError: If the code raises anything but an error of retia's.
+        UserCodeError: If the code raises an exception that is not a `RetiaError`.
     """
     try:
         yield
@@ -87,11 +87,11 @@ def user_code(path: Path) -> Generator[None]:
         raise UserCodeError(_trimmed(error, path)) from error
 
 
-def accepted(function: Callable[..., Any], options: Mapping[str, Any], path: Path) -> None:
-    """Check that a function takes the options as keywords.
+def require_parameters(function: Callable[..., Any], options: Mapping[str, Any], path: Path) -> None:
+    """Require that a function has the options as keyword arguments.
 
     Raises:
-        StudyError: If it does not take one of them.
+        StudyError: If an option is not a keyword argument of `function`.
     """
     parameters = inspect.signature(function).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
@@ -102,9 +102,9 @@ def accepted(function: Callable[..., Any], options: Mapping[str, Any], path: Pat
         if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
     ]
     if unknown := [name for name in options if name not in names]:
-        listed = ", ".join(names) if names else "none"
+        listed = ", ".join(names) if names else "no parameters"
         msg = (
-            f"main() in {path.name} has no parameter '{unknown[0]}' (it has: {listed}). "
+            f"main() in {path.name} has no parameter '{unknown[0]}'; it has {listed}. "
             "Add it to the function, or leave the option out."
         )
         raise StudyError(msg)

@@ -1,11 +1,11 @@
-"""What a model costs: parameters, FLOPs, MACs; and a dry run that costs nothing."""
+"""Costs of models: parameters, FLOPs and MACs; and dry runs on the `meta` device."""
 
-from retia.cost.by_module import flops_by_module
 from retia.cost.costs import Costs
 from retia.cost.count import Count, count, count_parameters
 from retia.cost.dry_run import dry_run
 from retia.cost.example import Example, ExampleLike
-from retia.cost.on_meta import on_meta
+from retia.cost.meta_copy import meta_copy
+from retia.cost.module_flops import flops_by_module
 
 __all__ = [
     "Costs",
@@ -16,5 +16,5 @@ __all__ = [
     "count_parameters",
     "dry_run",
     "flops_by_module",
-    "on_meta",
+    "meta_copy",
 ]

@@ -1,4 +1,4 @@
-"""Costs as an evaluator: cheap, and run before training."""
+"""Costs as an evaluator, which runs before training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from retia.cost.building import judge_build
 from retia.cost.count import count, count_parameters
 from retia.cost.example import Example, ExampleLike
+from retia.cost.inspection import inspect_model
 from retia.errors import EvaluationError
 from retia.space import Architecture, strays_in
 from retia.trial import Capabilities, Run
@@ -18,20 +18,18 @@ __all__ = ["Costs"]
 
 @dataclass(frozen=True)
 class Costs:
-    """Count what an architecture's model costs, on a `meta` build: nothing is allocated, nothing is computed.
+    """Count the costs of an architecture's model, built on `meta`: no memory and no computation.
 
-    A model that can't be built or run there, because it reads values, is counted on the CPU.
-
-    It supplies `params`, and with a known input also `flops` and `macs` of one sample (see `Count`).
+    The metrics are `params`, and with `input_shape` also `flops` and `macs` of one sample (see `Count`). A
+    model that can't run on `meta`, because it reads values, is counted on the CPU.
 
     Args:
-        input_shape: The shape of one sample, without the batch dimension; or example tensors, with it, of
-            which only shapes and dtypes are kept.
-        dtype: The dtype of an input given by its shape; float32 if not given.
+        input_shape: Shape of one sample, without the batch dimension; or example tensors with the batch
+            dimension, of which only shapes and dtypes are kept. Default: no `flops` and `macs`.
+        dtype: Dtype of an input given by its shape. Default: float32.
 
     Raises:
-        EvaluationError: If the input is neither, or holds a choice; when called, if the space builds no
-            models.
+        EvaluationError: If `input_shape` is neither of these, or contains a choice.
     """
 
     input_shape: "ExampleLike | None" = None
@@ -40,8 +38,8 @@ class Costs:
     def __post_init__(self) -> None:
         for stray in strays_in((self.input_shape, self.dtype)):
             msg = (
-                f"The input of Costs holds the choice '{stray.label}' made at {stray.place}, "
-                "which no search sees. Give the numbers of your data's shape."
+                f"The input of Costs contains the choice '{stray.label}' made at {stray.place}, "
+                "which no search sees. Give the shape of your data."
             )
             raise EvaluationError(msg)
         if self.input_shape is not None:
@@ -49,26 +47,25 @@ class Costs:
 
     @property
     def example(self) -> Example | None:
-        """What the model takes as input, if it is known."""
+        """Example input of the model; None if it is not known."""
         return None if self.input_shape is None else Example.of(self.input_shape)
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The names of the metrics."""
+        """Names of the metrics."""
         return ("params",) if self.input_shape is None else ("params", "flops", "macs")
 
     def __call__(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
         """Count the costs of one architecture.
 
         Raises:
-            EvaluationError: If the space builds no models.
-            InfeasibleArchitecture: If the model's shapes do not fit, or its constructor rejects the
-                architecture.
+            EvaluationError: If the space does not build models.
+            InfeasibleArchitecture: If shapes do not fit, or the constructor rejects the architecture.
             SpaceError: If the model can't be built, or can't run on the input, for another reason.
         """
-        return judge_build(run.space, architecture, self._judge)
+        return inspect_model(run.space, architecture, self._count)
 
-    def _judge(self, model: nn.Module) -> Mapping[str, float]:
+    def _count(self, model: nn.Module) -> Mapping[str, float]:
         if self.example is None:
             return {"params": float(count_parameters(model))}
         counted = count(model, self.example)

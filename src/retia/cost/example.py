@@ -1,4 +1,4 @@
-"""What a model takes as input: shapes and dtypes, no data."""
+"""Example inputs of a model: shapes and dtypes, without data."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from retia.nn import Nest, arguments, map_tensors, tensors_of
 __all__ = ["Example", "ExampleLike"]
 
 ExampleLike: TypeAlias = "Example | Sequence[int] | Nest"
-"""A shape without the batch dimension; or tensors with it, of which shapes and dtypes are kept."""
+"""A shape without the batch dimension; or tensors with it, of which only shapes and dtypes are kept."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """The inputs of a model: a nest of tensors on `meta`, of which only shapes and dtypes count.
+    """Inputs of a model as a nest of tensors on `meta`.
 
     Args:
-        inputs: The nest; a tuple holds positional arguments, a mapping keyword arguments.
-        sliced: Whether the first dimension of each tensor is the batch, which may have any size.
+        inputs: A tuple of positional arguments, a mapping of keyword arguments, or one argument.
+        sliced: Whether the first dimension of each tensor is the batch, of any size. Default True.
     """
 
     inputs: Nest
@@ -30,10 +30,10 @@ class Example:
 
     @classmethod
     def of(cls, example: ExampleLike, *, dtype: torch.dtype | None = None) -> "Example":
-        """Read an example from what a user gives.
+        """Return the example described by a shape or by tensors.
 
         Raises:
-            EvaluationError: If it is not a shape and not a nest of tensors with a batch dimension.
+            EvaluationError: If `example` is neither a shape nor a nest of tensors with a batch dimension.
         """
         if isinstance(example, Example):
             return example
@@ -47,26 +47,23 @@ class Example:
             )
         tensors = list(tensors_of(example))
         if not tensors or not all(tensor.ndim for tensor in tensors):
+            plain = isinstance(example, tuple | list | str | int | float | dict) and not tensors
             msg = (
-                "An input is a shape without the batch dimension, such as (3, 32, 32), "
-                "or tensors with a batch dimension, "
-                f"alone, in a tuple or by name; got {example!r:.300}. Inputs without one are given whole: "
-                "Example.whole(inputs)."
+                "An input is a shape without the batch dimension, such as (3, 32, 32), or tensors with a "
+                "batch dimension, alone, in a tuple or by name; "
+                f"got {repr(example) if plain else _types(example):.100}. Give one of these. "
+                "Inputs without a batch dimension are given whole: Example.whole(inputs)."
             )
             raise EvaluationError(msg)
         return cls(map_tensors(lambda tensor: torch.empty_like(tensor[:1], device="meta"), example))
 
     @classmethod
     def whole(cls, inputs: Nest) -> "Example":
-        """Return an example of inputs that can't be cut to another number of samples, such as a graph's: they
-        keep their shapes.
-        """
+        """Return an example whose shapes are fixed, such as the inputs of a graph network."""
         return cls(map_tensors(lambda tensor: torch.empty_like(tensor, device="meta"), inputs), sliced=False)
 
     def on(self, device: torch.device | str, *, batch: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return positional and keyword arguments: zeros, with `batch` samples where their number may
-        vary.
-        """
+        """Return positional and keyword arguments of zeros; `batch` is the batch size if `sliced`."""
 
         def zeros(tensor: Tensor) -> Tensor:
             shape = (batch, *tensor.shape[1:]) if self.sliced else tensor.shape
@@ -99,3 +96,9 @@ class Example:
                 for name, shape in zip(cast("Mapping[str, Any]", self.inputs), shown, strict=True)
             ]
         return ", ".join(shown)
+
+
+def _types(nest: Nest) -> str:
+    """Return a nest by the shapes of its tensors, or by its type."""
+    shapes = " and ".join(str(tuple(tensor.shape)) for tensor in tensors_of(nest))
+    return f"a {type(nest).__name__}{f' of shapes {shapes}' if shapes else ''}"

@@ -1,4 +1,4 @@
-"""Formulas for the FLOPs of operators that torch has none for; a multiply-add is two."""
+"""FLOP formulas of operators for which torch has no formula; a multiply-add counts as two."""
 
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -11,14 +11,12 @@ from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 __all__ = ["formulas"]
 
 Formula = Callable[..., int]
-"""Takes what the operator takes, and its result as `out_val`."""
+"""Function of the arguments of an operator, and of its result as `out_val`."""
 
 
 @cache
 def formulas() -> Mapping[Any, Formula]:
-    """Return the formulas by operator: torch's own, and those for products of vectors, and for LSTM and
-    attention on the CPU.
-    """
+    """Return the formulas by operator, including those of torch."""
     aten = torch.ops.aten
     own: dict[Any, Formula] = {
         aten.mv: _matrix_vector,
@@ -63,17 +61,14 @@ def _trilinear(
     *_: Any,
     **__: Any,
 ) -> int:
-    """Count `torch.nn.Bilinear`: a (B, N), the weight (K, N, M) and b (B, M) give (B, K); each term is two
-    products and a sum.
-    """
+    """Count `torch.nn.Bilinear`: a (B, N), weight (K, N, M) and b (B, M) give (B, K)."""
     del expand_a, expand_b, expand_weight
     return 2 * a.shape[0] * weight.numel() + 2 * b.shape[0] * weight.shape[0] * b.shape[1]
 
 
 def _lstm_layer(sequence: Tensor, weight: Tensor, recurrent: Tensor, *_: Any, **__: Any) -> int:
-    return (
-        2 * sequence.shape[0] * sequence.shape[1] * (weight.numel() + recurrent.numel())
-    )  # sequence: (T, B, D)
+    length, batch = sequence.shape[:2]  # (T, B, D)
+    return 2 * length * batch * (weight.numel() + recurrent.numel())
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> int:

@@ -1,4 +1,4 @@
-"""Running a model on zeros, and saying where it failed."""
+"""Forward passes on zeros, whose errors name the module that failed."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ __all__ = ["device_of", "run_on_zeros"]
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """Return the device of the model's first tensor; the CPU for a model without any."""
+    """Return the device of the model's first tensor; the CPU for a model without tensors."""
     tensors = (*model.parameters(), *model.buffers())
     return tensors[0].device if tensors else torch.device("cpu")
 
@@ -21,15 +21,14 @@ def device_of(model: nn.Module) -> torch.device:
 def run_on_zeros(
     model: nn.Module, example: Example, *, batch: int, device: torch.device | str, subject: str = "The model"
 ) -> None:
-    """Run the model on zeros of the example's shapes; torch's generator stays as it is.
+    """Run the model on zeros of the example's shapes; torch's generator is restored.
 
     Raises:
         RetiaError: If the model itself raises one.
-        SpaceError: If the model fails; the message starts with `subject`, and names the module, what it got,
-            and the remedy.
+        SpaceError: If the model fails. The message starts with `subject` and names the module.
     """
     args, kwargs = example.on(device, batch=batch)
-    where = _Where()
+    where = _RunningModule()
     handles = [
         handle
         for name, module in model.named_modules()
@@ -42,7 +41,7 @@ def run_on_zeros(
         with seeded(0):
             model(*args, **kwargs)
     except RetiaError:
-        raise  # it says itself what to do, as for a choice that is met in `forward`
+        raise  # such as that of a choice in `forward`, which has a remedy of its own
     except Exception as error:
         msg = (
             f"{subject} can't run on an input of shape {example} (batch of {batch}): "
@@ -56,8 +55,8 @@ def run_on_zeros(
             handle.remove()
 
 
-class _Where:
-    """Follows which module is running, and on what."""
+class _RunningModule:
+    """Tracks the module that is running and the shapes of its inputs."""
 
     def __init__(self) -> None:
         self._stack: list[str] = []

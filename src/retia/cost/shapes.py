@@ -1,11 +1,11 @@
-"""Values without what tensors hold: what a call on `meta` depends on, and returns."""
+"""Descriptions of tensors on `meta` and of scalars: arguments and results of a call, hashable."""
 
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["NotAShapeError", "described", "made"]
+__all__ = ["NotAShapeError", "describe", "from_description"]
 
 _SCALARS = (
     int,
@@ -21,11 +21,11 @@ _SCALARS = (
 
 
 class NotAShapeError(Exception):
-    """A value is more than shapes and scalars."""
+    """A value contains something other than tensors on `meta` and scalars."""
 
 
 class _Shape(NamedTuple):
-    """All that matters of a tensor on `meta`."""
+    """A tensor on `meta`."""
 
     sizes: torch.Size
     strides: tuple[int, ...]
@@ -33,7 +33,7 @@ class _Shape(NamedTuple):
 
 
 class _Scalar(NamedTuple):
-    """A value that is no tensor, with its class, for 1, 1.0 and True are equal."""
+    """A value and its class, because 1, 1.0 and True are equal."""
 
     kind: type
     value: Any
@@ -46,12 +46,11 @@ class _Several(NamedTuple):
     values: tuple[Any, ...]
 
 
-def described(value: Any) -> Any:
-    """Return what there is to say of tensors on `meta`, scalars, and tuples and lists of them; it is
-    hashable.
+def describe(value: Any) -> Any:
+    """Return a hashable description of tensors on `meta`, scalars, and tuples and lists of these.
 
     Raises:
-        NotAShapeError: If there is anything else in the value.
+        NotAShapeError: If `value` contains anything else.
     """
     kind = type(value)
     if kind is Tensor or kind is nn.Parameter:
@@ -59,17 +58,19 @@ def described(value: Any) -> Any:
             raise NotAShapeError
         return _Shape(value.shape, value.stride(), value.dtype)
     if kind is tuple or kind is list:
-        return _Several(kind, tuple(map(described, value)))
+        return _Several(kind, tuple(map(describe, value)))
     if isinstance(value, _SCALARS):
         return _Scalar(kind, value)
     raise NotAShapeError
 
 
-def made(description: Any) -> Any:
-    """Return a value of which this is the description."""
+def from_description(description: Any) -> Any:
+    """Return a value with this description."""
     kind = type(description)
     if kind is _Shape:
         return torch.empty_strided(
             description.sizes, description.strides, dtype=description.dtype, device="meta"
         )
-    return description.value if kind is _Scalar else description.kind(map(made, description.values))
+    return (
+        description.value if kind is _Scalar else description.kind(map(from_description, description.values))
+    )

@@ -3,13 +3,14 @@
 from retia.evaluate.classification import Classification
 from retia.evaluate.data import LoadedData, TensorData, as_data
 from retia.evaluate.export import export
-from retia.evaluate.going_on import load_optimizer
 from retia.evaluate.inheritance import Inheritance, inherit
 from retia.evaluate.language_modeling import LanguageModeling
+from retia.evaluate.parts import load_optimizer
 from retia.evaluate.proxies import PROXIES, Probe, Proxy
+from retia.evaluate.recipe import memory_format_of
 from retia.evaluate.regression import Regression
 from retia.evaluate.trainer import Trainer
-from retia.evaluate.training import Training, memory_format_of
+from retia.evaluate.training import Training
 from retia.evaluate.weights import save_weights
 from retia.evaluate.zero_cost import ZeroCost
 from retia.nn import load_checkpoint, save_checkpoint

@@ -1,6 +1,4 @@
-"""Which of its parent's channels each channel that a layer reads is, found by comparing what both layers are
-given.
-"""
+"""Channels of a child's layer, matched to its parent's by comparing the inputs of both layers."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,30 +13,25 @@ from retia.nn import arguments
 __all__ = ["match_channels"]
 
 _CLOSE = 1e-4
-"""How near channels are that are the same, against the greatest value."""
+"""Greatest difference of equal channels, relative to the greatest value."""
 
 _SAMPLES = 16
 _COLUMNS = 2048
 _PAIRS = 4_000_000
-"""How many samples, values of a channel, and pairs of channels are compared at most."""
+"""Maximum numbers of samples, of values of a channel, and of pairs of channels that are compared."""
 
 Share = Callable[[Tensor, int], Tensor]
-"""Given the sources of channels, (C,), and how many there are to take from, returns which share of its
-source's weights each gets, (C,).
-"""
+"""Function of the sources of channels, (C,), and their number; returns the share of weights of each, (C,)."""
 
 Grown = Callable[[Any, Any], Tensor]
-"""Given a layer and its parent's, returns weights with the layer's outputs and kernel, and the parent's
-inputs, (C out, C in, ...).
-"""
+"""Function of a layer and its parent's layer: weights (C_out, C_in, ...) that read the parent's inputs."""
 
 
 def match_channels(child: nn.Module, parent: nn.Module, example: Any, share: Share, grown: Grown) -> None:
-    """Give layers of a child the weights of what they read, whatever order that comes in: concatenated,
-    shuffled or flattened.
+    """Match the input channels of a child's layers to the parent's, in whatever order they come.
 
     Both models are run on the example and on noise, the child layer by layer, so that what a layer is given
-    follows from layers that are filled already. A channel that is none of the parent's gets weights of 0.
+    follows from layers that are filled already. A channel without a match gets weights of 0.
     Layers whose inputs can't be compared are left as they are.
 
     Args:
@@ -113,7 +106,7 @@ def _varied(example: Any) -> Any:
 
 
 def _channels(module: nn.Module, inputs: tuple[Any, ...]) -> Tensor | None:
-    """Return what a layer is given as channels, (C, values of each); None if it can't be told."""
+    """Return the inputs of a layer by channel, (C, values); None if their channels are not known."""
     x = inputs[0] if inputs else None
     last = isinstance(module, nn.Linear | nn.LayerNorm)
     if (
@@ -128,8 +121,10 @@ def _channels(module: nn.Module, inputs: tuple[Any, ...]) -> Tensor | None:
 
 
 def _sources(ours: Tensor, theirs: Tensor) -> Tensor | None:
-    """Return which of the parent's channels each of the child's is, (C,), -1 for none; None if they can't be
-    compared, or one is lost.
+    """Return the parent's channel of each channel of the child, (C,); -1 where there is no such channel.
+
+    Returns:
+        None if the channels can't be compared, or if one of the parent's is missing.
     """
     if ours.shape[1] != theirs.shape[1] or len(ours) * len(theirs) > _PAIRS:
         return None
@@ -143,9 +138,7 @@ def _sources(ours: Tensor, theirs: Tensor) -> Tensor | None:
 
 
 def _in_runs(candidates: Sequence[list[int]], before: int) -> Tensor | None:
-    """Choose one candidate each: where there are several, so that channels follow each other as in the
-    parent, or else are repeated in turn.
-    """
+    """Choose a candidate for each channel, in the order of the parent if possible, or repeated in turn."""
     chosen = [one[0] if len(one) == 1 else None for one in candidates]
     for order, by in ((range(1, len(chosen)), 1), (range(len(chosen) - 2, -1, -1), -1)):
         for place in order:
@@ -160,7 +153,7 @@ def _in_runs(candidates: Sequence[list[int]], before: int) -> Tensor | None:
 
 
 def _rewrite(layer: nn.Module, before: nn.Module, sources: Tensor, share: Share, grown: Grown) -> None:
-    """Let a layer compute of its inputs what its parent's computes of theirs."""
+    """Make a layer compute of its inputs what the parent's layer computes of its own."""
     known: Any = before
     own: Any = layer
     if isinstance(layer, _ConvNd) and (layer.groups > 1 or known.groups > 1):
@@ -177,9 +170,7 @@ def _rewrite(layer: nn.Module, before: nn.Module, sources: Tensor, share: Share,
 
 
 def _rewrite_grouped(own: Any, known: Any, sources: Tensor) -> None:
-    """Give each group the weights of the parent's group that reads the same channels; left as it is where one
-    reads no group's channels.
-    """
+    """Copy to each group the weights of the parent's group that reads the same channels, if all have one."""
     size, before = own.weight.shape[1], known.weight.shape[1]  # channels that a group reads
     made, known_made = (
         len(own.weight) // own.groups,

@@ -17,7 +17,7 @@ _INTEGERS = (torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8)
 
 @dataclass(frozen=True)
 class ClassTargets:
-    """Takes class numbers out of a batch, as int64.
+    """Take the class numbers of a batch, as int64.
 
     Args:
         targets: Function `batch -> targets`.
@@ -36,7 +36,7 @@ class ClassTargets:
 
     @property
     def ignores(self) -> bool:
-        """Whether targets may not count, so that batches differ in how many do."""
+        """Whether some targets may not count."""
         return not self.multilabel
 
     def checked(self, name: str, batch: Any) -> int:
@@ -60,17 +60,31 @@ class ClassTargets:
                 raise EvaluationError(msg)
             return y.shape[1]
         if not isinstance(y, Tensor) or y.dtype not in _INTEGERS:
+            remedy = (
+                "Convert them (y.long(); y.argmax(1) for one-hot rows), or use Regression for real numbers."
+            )
+            if isinstance(y, Tensor) and y.dtype == torch.bool:
+                remedy = "Convert them with y.long(); for several labels a sample set multilabel=True."
             msg = (
                 f"The targets of '{name}' are class numbers 0, 1, ..., a tensor of integers, got {got}. "
-                f"Convert them (y.long(); y.argmax(1) for one-hot rows), or use Regression for real numbers."
+                f"{remedy}"
             )
             raise EvaluationError(msg)
-        counted = y[y != self.ignore_index]
-        if counted.numel() and int(counted.min()) < 0:
+        return self.class_count(y, f"The targets of '{name}'")
+
+    def class_count(self, targets: Tensor, words: str = "The targets") -> int:
+        """Return the number of classes that class numbers need: the greatest that counts, plus 1; at least 2.
+
+        Raises:
+            EvaluationError: If a class number that counts is negative; `words` name the targets.
+        """
+        if not targets.numel():
+            return 2
+        least, greatest = torch.where(targets == self.ignore_index, 0, targets).aminmax()
+        if int(least) < 0:
             msg = (
-                f"The targets of '{name}' are class numbers from 0, got {int(counted.min())}. "
-                "Number the classes 0, 1, ...; "
+                f"{words} are class numbers from 0, got {int(least)}. Number the classes 0, 1, ...; "
                 f"a number that does not count is ignore_index, {self.ignore_index}."
             )
             raise EvaluationError(msg)
-        return int(counted.max()) + 1 if counted.numel() else 2
+        return max(2, int(greatest) + 1)

@@ -1,4 +1,4 @@
-"""The preset that trains a model to tell classes apart."""
+"""The preset for classification."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,15 +10,18 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torchmetrics import Metric
 
 from retia.errors import EvaluationError
-from retia.evaluate.checks import check_inputs
+from retia.evaluate.checks import check_inputs, check_names, check_weights
 from retia.evaluate.class_targets import ClassTargets
-from retia.evaluate.data import Data, TensorData, as_data
+from retia.evaluate.data import Data, as_data
 from retia.evaluate.outputs import TensorOutputs
+from retia.evaluate.recipe import Loss
 from retia.evaluate.settings import Searched
-from retia.evaluate.training import Loss, Training
+from retia.evaluate.training import Training
 from retia.nn import Batch, Nest, inputs_of, targets_of
 
 __all__ = ["Accuracy", "ClassScores", "Classification", "CrossEntropy"]
+
+_COLUMN = "Give the targets without their dimension of length 1: y.squeeze(1)."
 
 
 def Classification(  # noqa: N802  # a preset reads like the class that it makes
@@ -42,19 +45,19 @@ def Classification(  # noqa: N802  # a preset reads like the class that it makes
 
     Targets are class numbers of any shape: one for a sample (N,), for a token (N, T), for a pixel (N, H, W).
     The scores have one dimension more, which is the second, (N, classes, ...), or the last, (N, ...,
-    classes). It supplies `accuracy` and `loss` (cross-entropy), of the epoch with the best accuracy.
+    classes). Metrics are `accuracy` and `loss` (cross-entropy), of the epoch with the best accuracy.
 
     Args:
         train: Training data, as `Training` takes it.
         valid: Validation data.
-        test: Data for measuring only.
+        test: Test data.
         label_smoothing: Label smoothing of the cross-entropy that is trained on, in [0, 1). Default 0.
         class_weights: Weight of each class in the loss; for `multilabel` the weight of each label's positive
             samples.
         ignore_index: Class number of targets that do not count. Default -100.
         class_dim: Dimension of the scores of classes, 1 or -1. Default: found by the shapes.
         multilabel: Whether a sample has any number of labels: targets are then 0 or 1, of the shape of the
-            outputs.
+            outputs, (N, labels, ...).
         loss: Function `(outputs, batch) -> Tensor` instead of the cross-entropy; outputs have their classes
             in dimension 1.
         inputs: Function `batch -> inputs`.
@@ -66,10 +69,18 @@ def Classification(  # noqa: N802  # a preset reads like the class that it makes
     Raises:
         EvaluationError: If a setting or the data is not valid.
     """
+    check_names(settings.get("preset", "Classification"), settings, Classification, Training)
+    if class_dim not in (None, 1, -1) or (class_dim is not None and multilabel):
+        msg = (
+            f"'class_dim' is the dimension of the classes in the scores, 1 or -1, got {class_dim!r}"
+            f"{' with multilabel=True, whose labels are in dimension 1' if multilabel else ''}. "
+            "Give one of these, or leave it out."
+        )
+        raise EvaluationError(msg)
     if loss is not None and label_smoothing != 0:
         msg = (
-            f"'label_smoothing' is of the cross-entropy, but 'loss' is {loss!r}. Smooth in that function, "
-            "with label_smoothing=0."
+            f"'label_smoothing' is a setting of the cross-entropy, but 'loss' is {loss!r}. "
+            "Smooth the labels in that function, with label_smoothing=0."
         )
         raise EvaluationError(msg)
     data = {
@@ -81,9 +92,18 @@ def Classification(  # noqa: N802  # a preset reads like the class that it makes
         check_inputs(name, inputs(one.first()))
     labels = ClassTargets(targets, ignore_index=ignore_index, multilabel=multilabel)
     classes = max(
-        labels.checked(name, one.tensors if isinstance(one, TensorData) else one.first())
-        for name, one in data.items()
+        labels.checked(name, batch) for name, one in data.items() for batch in one.in_memory or [one.first()]
     )
+    weights = None if class_weights is None else tuple(torch.as_tensor(class_weights).tolist())
+    if weights is not None and len(weights) < classes:
+        msg = (
+            f"'class_weights' has {len(weights)} weights, but the targets need at least {classes} classes. "
+            "Give a weight for each class."
+        )
+        raise EvaluationError(msg)
+    trained = CrossEntropy(labels, label_smoothing=label_smoothing, class_weights=weights)
+    for name, one in data.items():
+        check_weights(name, one, trained.weight)
     more = dict(metrics or {})
     if "accuracy" in more:
         msg = (
@@ -91,15 +111,13 @@ def Classification(  # noqa: N802  # a preset reads like the class that it makes
             "Rename it."
         )
         raise EvaluationError(msg)
-    weights = None if class_weights is None else tuple(torch.as_tensor(class_weights).tolist())
-    trained = CrossEntropy(labels, label_smoothing=label_smoothing, class_weights=weights)
     own: dict[str, Any] = {
         "loss": loss or trained,
         "valid_loss": loss or replace(trained, label_smoothing=0.0),
         "weight": trained.weight,
         "distill": trained.distilled,
         "select": ("accuracy", "max"),
-        "check": _Check(labels, classes),
+        "check": _Check(labels, classes, weights),
         "preset": "Classification",
     }
     return Training(
@@ -117,7 +135,7 @@ class ClassScores:
     """The outputs of a classifier with the classes in dimension 1.
 
     Raises:
-        EvaluationError: When called, if the classes may be in two dimensions.
+        EvaluationError: When called, if the classes may be in two dimensions, or are not in `class_dim`.
     """
 
     outputs: TensorOutputs
@@ -129,9 +147,18 @@ class ClassScores:
         scores = self.outputs(model, batch)
         if self.labels.multilabel or scores.ndim <= 2:
             return scores
-        if self.class_dim is not None:
-            return scores.movedim(self.class_dim, 1)
         shape = self.labels(batch).shape
+        if self.class_dim is not None:
+            moved = scores.movedim(self.class_dim, 1)
+            if (*moved.shape[:1], *moved.shape[2:]) != shape:
+                form = "(B, classes, ...)" if self.class_dim == 1 else "(B, ..., classes)"
+                msg = (
+                    f"With class_dim={self.class_dim} scores are {form} for targets (B, ...), "
+                    f"got {tuple(scores.shape)} for targets of shape {tuple(shape)}. "
+                    "Return such scores, (B, T, vocabulary) for a language model, or set class_dim."
+                )
+                raise EvaluationError(msg)
+            return moved
         second, last = (*scores.shape[:1], *scores.shape[2:]) == shape, scores.shape[:-1] == shape
         if second and last:
             msg = (
@@ -167,27 +194,33 @@ class CrossEntropy:
                 if smoothing
                 else targets.to(outputs.dtype)
             )
+            # Torch spreads weights over the last dimension; the labels are in the second.
+            weights = None if weights is None else weights.view(-1, *[1] * (outputs.ndim - 2))
             return binary_cross_entropy_with_logits(outputs, soft, pos_weight=weights)
-        return cross_entropy(
-            outputs, targets, weight=weights, ignore_index=self.labels.ignore_index, label_smoothing=smoothing
-        )
+        # A loader may yield a greater class number late. On a GPU torch would abort the process.
+        if outputs.device.type != "cpu":
+            _check_scores(outputs, self.labels.class_count(targets))
+        ignored = self.labels.ignore_index
+        try:
+            return cross_entropy(
+                outputs, targets, weight=weights, ignore_index=ignored, label_smoothing=smoothing
+            )
+        except IndexError:
+            _check_scores(outputs, self.labels.class_count(targets))
+            raise
 
     def weight(self, batch: Batch) -> float:
         """Return the number of targets that count, each by its class weight: what the mean is divided by."""
         targets = self.labels(batch)
         if self.labels.multilabel or (self.class_weights is None and not self.labels.ignores):
             return float(targets.numel())
-        counted = targets[targets != self.labels.ignore_index]
-        return (
-            float(counted.numel())
-            if self.class_weights is None
-            else float(torch.tensor(self.class_weights, device=counted.device)[counted].sum())
-        )
+        counted = targets != self.labels.ignore_index
+        if self.class_weights is None:
+            return float(counted.count_nonzero())
+        return float(torch.tensor(self.class_weights, device=targets.device)[targets[counted]].sum())
 
     def distilled(self, outputs: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
-        """Return the cross-entropy with the teacher's probabilities, averaged over the targets that count; no
-        gradient reaches the teacher.
-        """
+        """Return the cross-entropy with the teacher's probabilities, without a gradient of the teacher."""
         teacher = teacher.detach()
         if self.labels.multilabel:
             return binary_cross_entropy_with_logits(outputs, teacher.sigmoid())
@@ -204,7 +237,7 @@ class CrossEntropy:
 
 
 class Accuracy(Metric):
-    """The share of targets that the greatest score names, or of labels whose score has the right sign."""
+    """The share of targets with the greatest score, or of labels whose score has the right sign."""
 
     full_state_update = False
     right: Tensor
@@ -232,33 +265,47 @@ class Accuracy(Metric):
 
 @dataclass(frozen=True)
 class _Check:
-    """Checks that there is a score for each class and target."""
+    """Check that there is a score for each class and each target."""
 
     labels: ClassTargets
     classes: int
+    class_weights: tuple[float, ...] | None = None
 
     def __call__(self, outputs: Tensor, batch: Batch) -> None:
         targets = self.labels(batch)
-        expected = targets.shape if self.labels.multilabel else (*outputs.shape[:1], *outputs.shape[2:])
-        if (outputs.shape if self.labels.multilabel else targets.shape) != expected or (
-            not self.labels.multilabel and outputs.shape[1:2] < (2,)
+        multilabel = self.labels.multilabel
+        expected = targets.shape if multilabel else (*outputs.shape[:1], *outputs.shape[2:])
+        if (outputs.shape if multilabel else targets.shape) != expected or (
+            not multilabel and outputs.shape[1:2] < (2,)
         ):
             shape = (
                 "of the shape of the targets"
-                if self.labels.multilabel
+                if multilabel
                 else "of shape (B, classes, ...) for targets (B, ...)"
             )
+            column = targets.ndim == outputs.ndim and targets.shape[1:2] == (1,) and not multilabel
             msg = (
                 f"A classifier returns a score for each class, {shape}, got {tuple(outputs.shape)} for "
                 f"targets of shape {tuple(targets.shape)}. "
-                f"Is the classification head missing?"
+                f"{_COLUMN if column else 'Is the classification head missing?'}"
             )
             raise EvaluationError(msg)
-        needed = max(self.classes, int(targets.max()) + 1)
-        if not self.labels.multilabel and outputs.shape[1] < needed:
+        if not multilabel:
+            _check_scores(outputs, max(self.classes, self.labels.class_count(targets)))
+        if self.class_weights is not None and len(self.class_weights) != outputs.shape[1]:
             msg = (
-                f"The model returns {outputs.shape[1]} scores, but the targets go up to {needed - 1}, "
-                f"so there are at least {needed} classes. "
-                f"Give its head {needed} outputs, or number the classes from 0."
+                f"'class_weights' has {len(self.class_weights)} weights, but the model returns "
+                f"{outputs.shape[1]} scores. Give a weight for each class."
             )
             raise EvaluationError(msg)
+
+
+def _check_scores(outputs: Tensor, classes: int) -> None:
+    """Check that there are scores (B, classes, ...) for a number of classes."""
+    if outputs.shape[1] < classes:
+        msg = (
+            f"The model returns {outputs.shape[1]} scores, but the targets go up to {classes - 1}, "
+            f"so there are at least {classes} classes. "
+            f"Give its head {classes} outputs, or number the classes from 0."
+        )
+        raise EvaluationError(msg)

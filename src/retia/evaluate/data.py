@@ -1,4 +1,4 @@
-"""Data in whatever form a user has it, as batches on a device."""
+"""Data of any form as batches on a device."""
 
 import zlib
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -20,6 +20,12 @@ Data: TypeAlias = Any
 """Tensors or arrays in any nest, a `Dataset`, a `DataLoader`, or another collection of batches that can be
 iterated again.
 """
+
+
+_ONE_BATCH = (
+    " A list of tensors is read as all the data, [inputs, targets]. "
+    "Give batches as pairs, [(x, y), ...]; or batches of one tensor as DataLoader(list, batch_size=None)."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +53,8 @@ class TensorData:
     def batches(self, size: int, *, generator: torch.Generator | None = None) -> Iterator[Batch]:
         """Yield batches, in random order if a generator is given; the last one may be smaller.
 
-        In random order a last batch of a single sample is left out, for batch normalization can't train on
-        it.
+        In random order, a last batch of a single sample is left out, because batch normalization can't train
+        on it.
         """
         if generator is None:
             for start in range(0, len(self), size):
@@ -62,17 +68,22 @@ class TensorData:
         """Return the first batch, of up to two samples."""
         return self.taken(slice(2))
 
+    @property
+    def in_memory(self) -> Sequence[Batch]:
+        """All the data, as one batch."""
+        return [self.tensors]
+
     def steps(self, size: int) -> int:
         """Return the number of batches in random order."""
         return -(-len(self) // size) - _leaves_one(len(self), size)
 
     def generators(self) -> list[torch.Generator]:
-        """Return no generator: there is no order but that of the generator given."""
+        """Return an empty list: only the generator that is given determines the order."""
         return []
 
     @contextmanager
     def rewound(self) -> Generator[None]:
-        """Do nothing: there is no order but that of the generator given."""
+        """Do nothing: only the generator that is given determines the order."""
         yield
 
     def __repr__(self) -> str:
@@ -94,9 +105,9 @@ class LoadedData:
     """Data that a `DataLoader`, a `Dataset` or another collection of batches yields.
 
     Args:
-        source: Where it comes from.
-        device: Where batches are put.
-        memory_format: The memory format of images.
+        source: The collection.
+        device: Device of the batches.
+        memory_format: Memory format of images.
     """
 
     source: Any
@@ -108,19 +119,22 @@ class LoadedData:
         return replace(self, device=device, memory_format=memory_format)
 
     def batches(self, size: int, *, generator: torch.Generator | None = None) -> Iterator[Batch]:
-        """Yield batches; a user's own loader decides on size and order."""
+        """Yield batches; the user's own loader has its own size and order."""
         for batch in self._loader(size, generator):
             yield move(batch, self.device, self.memory_format)
 
     def first(self) -> Batch:
-        """Return a first batch: of one sample where the data can be indexed."""
+        """Return a first batch; it has one sample where the data can be indexed."""
         with seeded(0), self.rewound():
             return move(self._first(), "cpu")
 
+    @property
+    def in_memory(self) -> Sequence[Batch]:
+        """The batches of a list; nothing for what has to be loaded."""
+        return self.source if isinstance(self.source, list) else []
+
     def steps(self, size: int) -> int:
-        """Return the number of batches in random order; a stream of unknown length is counted by running
-        through it.
-        """
+        """Return the number of batches of an epoch; a stream without a length is iterated to count them."""
         loader = self._loader(size, torch.Generator())
         try:
             return len(cast("Any", loader))
@@ -142,9 +156,7 @@ class LoadedData:
 
     @contextmanager
     def rewound(self) -> Generator[None]:
-        """Put a loader's own generators back afterwards, so that no trial's order depends on the trials
-        before it.
-        """
+        """Restore a loader's own generators afterwards, so that trials do not depend on earlier ones."""
         states = [(generator, generator.get_state()) for generator in self.generators()]
         try:
             yield
@@ -183,15 +195,15 @@ class LoadedData:
 
 
 def as_data(name: str, data: Data) -> TensorData | LoadedData:
-    """Return data as batches can be taken from it.
+    """Return data in a form that yields batches.
 
     Args:
-        name: The field, for errors.
-        data: What the user gave.
+        name: Name of the field, for errors.
+        data: Data in one of the accepted forms.
 
     Raises:
-        EvaluationError: If the data has no accepted form, is empty, has tensors of different lengths, or
-            holds a NaN.
+        EvaluationError: If `data` is not of an accepted form, is empty, has tensors of different lengths, or
+            holds a NaN or an infinity.
     """
     if isinstance(data, TensorData | LoadedData):
         return data
@@ -212,7 +224,7 @@ def as_data(name: str, data: Data) -> TensorData | LoadedData:
     ):
         msg = (
             f"'{name}' is tensors or arrays, such as a pair (x, y), a Dataset, "
-            f"a DataLoader or a list of batches, got {type(data).__name__}."
+            f"a DataLoader or a list of batches, got {type(data).__name__}. Give one of these."
         )
         raise EvaluationError(msg)
     loaded = LoadedData(data)
@@ -248,7 +260,7 @@ def _tensor_data(name: str, data: Any) -> TensorData:
         shapes = " and ".join(str(tuple(tensor.shape)) for tensor in found)
         msg = (
             f"The tensors of '{name}' need the same number of samples in their first dimension, "
-            f"at least one, got the shapes {shapes or 'of no tensor'}."
+            f"at least one, got the shapes {shapes or 'of no tensor'}.{_ONE_BATCH * isinstance(data, list)}"
         )
         raise EvaluationError(msg)
     for tensor in found:
@@ -276,9 +288,7 @@ def _as_tensors(data: Any) -> Any:
 
 
 def _tensors_only(nest: Any) -> bool:
-    """Whether a nest holds tensors and arrays alone, and is not a list of batches: a list has them directly
-    in it.
-    """
+    """Whether a nest holds only tensors and arrays; a list with anything else in it holds batches."""
     if isinstance(nest, Mapping):
         return all(map(_tensors_only, cast("Mapping[str, Any]", nest).values()))
     if isinstance(nest, tuple):
@@ -289,9 +299,7 @@ def _tensors_only(nest: Any) -> bool:
 
 
 def _indexed(source: Any) -> bool:
-    """Whether a source is a collection of samples that a `DataLoader` makes batches of, and not of
-    batches.
-    """
+    """Whether a source holds samples by index, of which a `DataLoader` makes batches."""
     return not isinstance(source, list | tuple | DataLoader | IterableDataset) and hasattr(
         source, "__getitem__"
     )

@@ -1,4 +1,4 @@
-"""Getting a searched model out."""
+"""Export of a trained model."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,21 +17,21 @@ __all__ = ["export"]
 def export(
     trial: Trial, directory: str | Path, example: Tensor | Sequence[Tensor] | Mapping[str, Tensor]
 ) -> Path:
-    """Write a trained model so that it needs torch alone, or its class alone.
+    """Write a trained model to files that torch, or its class, can load without retia.
 
     `program.pt2` is a `torch.export` program (`torch.export.load(path).module()`), with a free batch size
     where the model allows it; `weights.safetensors` holds the weights; `architecture.json` the choices,
-    metrics and where they come from.
+    the metrics and the number of the trial.
 
     Args:
-        trial: A trial with trained weights.
-        directory: Where the three files go.
+        trial: Trial with trained weights.
+        directory: Folder for the three files; it is created if necessary.
         example: Inputs with a batch dimension of at least two.
 
     Raises:
         StudyError: If the trial has no trained weights, or the study was opened without its space.
         StorageError: If its weights can't be read or are damaged.
-        EvaluationError: If torch can't export the model.
+        EvaluationError: If `torch.export` can't export the model.
     """
     model = trial.load()
     if isinstance(example, Mapping):

@@ -1,4 +1,4 @@
-"""A child that starts from its parent's weights, and where it can, computes what its parent computes."""
+"""Weights that a child model inherits from its parent."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -19,24 +19,24 @@ from retia.trial import WEIGHTS, Run
 __all__ = ["Inheritance", "inherit", "inherit_from_parent"]
 
 _ENOUGH = 1e-6
-"""The relative deviation below which a child computes what its parent does."""
+"""Relative deviation below which a child counts as computing the same as its parent."""
 
 _SAME = 1e-3
-"""The relative deviation above which a trial's child is said to compute something else than its parent."""
+"""Relative deviation above which a trial warns that its child computes something else."""
 
 _OUT, _IN, _KERNEL = "out", "in", "kernel"
 
 
 @dataclass(frozen=True)
 class Inheritance:
-    """What a child has from its parent.
+    """The weights that a child has inherited from its parent.
 
     Args:
-        copied: The weights that it has as they are, by name.
-        resized: Those that were made larger or smaller.
-        new: Those that the parent doesn't have.
-        deviation: How far the outputs for the example are from the parent's, against the greatest of these;
-            None without an example.
+        copied: Names of the weights that were copied unchanged.
+        resized: Names of the weights that were made larger or smaller.
+        new: Names of the weights that the parent does not have.
+        deviation: Greatest absolute difference of the outputs for the example from the parent's, divided by
+            the parent's greatest absolute output; None without an example.
     """
 
     copied: tuple[str, ...]
@@ -48,29 +48,30 @@ class Inheritance:
 def inherit(
     child: nn.Module, parent: nn.Module, example: Any = None, *, generator: torch.Generator | None = None
 ) -> Inheritance:
-    """Give a model the weights of one that it was derived from, so that it computes the same where it can.
+    """Copy a parent's weights to a model, so that it computes the same where it can.
 
     Weights are matched by their names. Where a layer has more channels or features, those of the parent are
     repeated, and the weights that read them are split among the copies; where a kernel is larger, there are
     zeros around the parent's; where something is smaller, the first channels and the middle of the kernel are
-    kept. Modules that the parent doesn't have are made to return what they are given (a block more in a
-    chain) or zeros (a branch more in a sum), whichever brings the outputs for the example nearer to the
-    parent's; if neither does, they keep their own weights. Both models are run in evaluation mode, and get
-    their mode back.
+    kept. Modules that the parent does not have are made to return their inputs (an additional block in a
+    chain) or zeros (an additional branch of a sum), whichever brings the outputs for the example nearer to
+    the parent's; if neither does, they keep their weights. Both models run in evaluation mode, and their
+    modes are restored.
 
     Repeated channels fit together in convolutions, linear layers and batch normalization, flattened maps
     included. Where channels are concatenated or shuffled, layers find by the example which channel is which
-    (depthwise convolutions too). What is not kept: layer normalization unless each channel is repeated as
-    often, group normalization, groups that grow, sums of a concatenation and something else,
-    `nn.MultiheadAttention` that grows, and recurrent layers; the deviation tells, and a study warns of it.
+    (depthwise convolutions too). The function is not preserved by layer normalization
+    unless each channel is repeated equally often, by group normalization, growing groups, sums of a
+    concatenation and another tensor, growing `nn.MultiheadAttention`, and recurrent layers; the deviation
+    shows it, and a study warns.
 
     Args:
-        child: The model to fill; it has been initialized.
-        parent: The model to inherit from.
-        example: Inputs of both (a tensor, a tuple of tensors, or tensors by name); without it new modules
-            keep their own weights.
-        generator: Splits weights unevenly, so that copies of a channel learn apart; evenly if not given. The
-            outputs are the same.
+        child: Model to fill, already initialized.
+        parent: Model to inherit from.
+        example: Inputs of both models: a tensor, a tuple of tensors, or tensors by name. Without it, new
+            modules keep their weights.
+        generator: Random generator for splitting weights unevenly, so that copies of a channel learn
+            differently. Default: weights are split evenly. The outputs are the same.
 
     Raises:
         EvaluationError: If the models have no weight in common.
@@ -86,8 +87,9 @@ def inherit(
     shared = [name for name in own if name in known and own[name].ndim == known[name].ndim]
     if not shared:
         msg = (
-            f"A {type(child).__name__} inherits weights by name, but it has none in common with the "
-            f"{type(parent).__name__}: {_some(own)} against {_some(known)}."
+            f"A {type(child).__name__} inherits weights by name, but it shares no name with the "
+            f"{type(parent).__name__}: {_some(own)} against {_some(known)}. "
+            "Inherit from a model whose layers have the same names."
         )
         raise EvaluationError(msg)
     with torch.no_grad():
@@ -113,16 +115,16 @@ def inherit(
 
 
 def inherit_from_parent(child: nn.Module, run: Run, example: Any) -> Inheritance | None:
-    """Give a trial's model the weights that the trial has kept which its architecture was derived from.
+    """Copy the kept weights of the parent trial to a trial's model.
 
     Args:
-        child: The trial's model.
-        run: The trial's circumstances.
-        example: Inputs.
+        child: Model of the trial.
+        run: Run of the trial, which names the parent.
+        example: Inputs of the model.
 
     Returns:
-        What it has inherited; None if there is no parent, or its weights are gone, with a `RuntimeWarning`.
-        There is one as well where the child is nowhere smaller than its parent, but computes something else.
+        The inherited weights; None if there is no parent, or, with a `RuntimeWarning`, if its weights are
+        missing or damaged. It also warns if the child only grew, but computes something else.
     """
     if run.parent is None:
         return None
@@ -130,11 +132,8 @@ def inherit_from_parent(child: nn.Module, run: Run, example: Any) -> Inheritance
     space: Any = run.space
     try:
         if not path.exists():
-            msg = (
-                f"There is no '{path}'. Set keep_weights=True of the evaluator, "
-                "or keep_weights='all' of the study for a function of the model."
-            )
-            raise StorageError(msg)  # noqa: TRY301  # told below like a file that is damaged
+            msg = f"There is no '{path}'. Let the study keep weights, keep_weights='all'."
+            raise StorageError(msg)  # noqa: TRY301  # reported below like a damaged file
         parent: nn.Module = space.load(run.parent.architecture, path)
     except StorageError as error:
         msg = (
@@ -153,16 +152,14 @@ def inherit_from_parent(child: nn.Module, run: Run, example: Any) -> Inheritance
             f"A child of {dict(run.parent.architecture)} is larger and nowhere smaller, "
             "but does not compute the same: its outputs are off by "
             f"{told.deviation:.1%} of the greatest. What grew is {names}; "
-            "see retia.inherit for what can't be kept. It is trained from there all the same."
+            "retia.evaluate.inherit says what can't be kept. It is trained from these weights nevertheless."
         )
         warnings.warn(msg, RuntimeWarning, stacklevel=2)
     return told
 
 
 def _is_growth(child: nn.Module, parent: nn.Module, told: Inheritance) -> bool:
-    """Whether a child has all that its parent has, nothing of it smaller, and more: then it is expected to
-    compute the same.
-    """
+    """Whether a child only grew, so that it is expected to compute the same as its parent."""
     own, known = child.state_dict(), parent.state_dict()
     smaller = any(
         size < before
@@ -176,9 +173,7 @@ def _is_growth(child: nn.Module, parent: nn.Module, told: Inheritance) -> bool:
 
 
 def _roles(module: nn.Module, attribute: str, ndim: int) -> tuple[str, ...]:
-    """Return what each dimension of a weight is: what the layer makes, what it reads, or a place in its
-    kernel.
-    """
+    """Return the role of each dimension of a weight: output, input or kernel."""
     if attribute == "weight" and isinstance(module, _ConvTransposeNd):
         return (_IN, _OUT, *[_KERNEL] * (ndim - 2))
     if attribute == "weight" and isinstance(module, _ConvNd):
@@ -204,9 +199,7 @@ def _resized(
 def _with_channels(
     weight: Tensor, dim: int, size: int, generator: torch.Generator | None, *, split: bool
 ) -> Tensor:
-    """Repeat channels in turn until there are enough, or take the first; if split, a channel's copies share
-    what reads it.
-    """
+    """Repeat channels in turn up to `size`, or take the first ones; `split` divides weights among copies."""
     before = weight.shape[dim]
     sources = torch.arange(size) % before  # (size,)
     taken = weight.index_select(dim, sources.to(weight.device))
@@ -219,9 +212,7 @@ def _with_channels(
 
 
 def _shares(sources: Tensor, before: int, generator: torch.Generator | None) -> Tensor:
-    """Return the share of each copy, (C,), such that those of a channel's copies add up to 1; 0 for what is
-    no copy (-1).
-    """
+    """Return the share of each copy, (C,): those of one channel add up to 1; 0 where the source is -1."""
     parts = (
         torch.ones(len(sources)) if generator is None else 0.5 + torch.rand(len(sources), generator=generator)
     )
@@ -239,11 +230,11 @@ def _with_kernel(weight: Tensor, dim: int, size: int) -> Tensor:
     return grown
 
 
-# --- modules that the parent doesn't have
+# --- modules that the parent does not have
 
 
 def _new_modules(child: nn.Module, known: Mapping[str, Tensor]) -> list[nn.Module]:
-    """Return the outermost modules of which the parent has nothing."""
+    """Return the outermost modules without any weight in the parent."""
     found: list[str] = []
     for path, module in child.named_modules():
         names = [f"{path}.{name}" for name in module.state_dict()]
@@ -258,8 +249,10 @@ def _new_modules(child: nn.Module, known: Mapping[str, Tensor]) -> list[nn.Modul
 
 
 def _settled(child: nn.Module, parent: nn.Module, modules: list[nn.Module], example: Any) -> float:
-    """Let new modules pass on what they get, or return zeros, or stay as they are: what is nearest to the
-    parent. Return how near.
+    """Make new modules identities or zeros, or leave them, to come nearest to the parent.
+
+    Returns:
+        The deviation from the parent.
     """
     modes = _modes(child, parent)
     deviation = _deviation(child, parent, example)
@@ -285,7 +278,7 @@ def _settled(child: nn.Module, parent: nn.Module, modules: list[nn.Module], exam
     nearest = put_all(best)
     for index in [
         *range(len(modules))
-    ] * 2:  # twice, for a module may only make a difference once another lets it
+    ] * 2:  # twice: a module may have an effect only after another one has changed
         for state in range(len(states)):
             if nearest > _ENOUGH and state != chosen[index]:
                 put(index, state)
@@ -300,8 +293,10 @@ def _settled(child: nn.Module, parent: nn.Module, modules: list[nn.Module], exam
 def _matched(
     child: nn.Module, parent: nn.Module, example: Any, before: float, generator: torch.Generator | None
 ) -> float:
-    """Give each layer the weights of what it reads, found by comparing, if that brings the child nearer to
-    its parent. Return how near it is.
+    """Match the channels that layers read by comparison, if that brings the child nearer to its parent.
+
+    Returns:
+        The deviation from the parent.
     """
     modes = _modes(child, parent)
     deviation = _deviation(child, parent, example)
@@ -329,9 +324,7 @@ def _put_back(modes: list[tuple[nn.Module, bool]]) -> None:
 
 
 def _deviation(child: nn.Module, parent: nn.Module, example: Any) -> Callable[[], float]:
-    """Put both in evaluation mode, and return what measures how far the child's outputs are from the
-    parent's, against the greatest of these.
-    """
+    """Put both models in evaluation mode, and return the function that measures their deviation."""
     args, kwargs = arguments(example)
     child.eval()
     expected: Tensor = parent.eval()(*args, **kwargs)
@@ -349,16 +342,14 @@ def _deviation(child: nn.Module, parent: nn.Module, example: Any) -> Callable[[]
 
 
 def _silence(module: nn.Module) -> None:
-    """Make the last layer return zeros: then a residual block passes on what it gets, and a branch adds
-    nothing.
-    """
+    """Make the last layer return zeros: a residual block becomes the identity, a branch adds nothing."""
     last = [one for one in module.modules() if next(one.parameters(recurse=False), None) is not None][-1:]
     for parameter in (parameter for layer in last for parameter in layer.parameters(recurse=False)):
         parameter.zero_()
 
 
 def _pass_on(module: nn.Module) -> None:
-    """Make every layer return what it gets, where its shape allows it."""
+    """Make every layer the identity, where its shape allows it."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             nn.init.eye_(layer.weight)

@@ -1,4 +1,4 @@
-"""The preset that trains a model to predict the next token."""
+"""The preset for language modeling."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -26,23 +26,25 @@ def LanguageModeling(  # noqa: N802  # a preset reads like the class that it mak
     bytes_per_token: float | None = None,
     forward: Callable[[nn.Module, Batch], Any] | None = None,
     metrics: Mapping[str, Metric | Callable[[], Metric]] | None = None,
+    derive: Callable[[Mapping[str, float]], Mapping[str, float]] | None = None,
     **settings: Any,
 ) -> Training:
-    """Return a `Training` of language models, which map tokens (B, T) to scores of the next one (B, T,
-    vocabulary).
+    """Return a `Training` of language models.
 
-    A model may return them as the attribute `logits`, as causal models of Hugging Face do. The tokens are cut
-    into windows of `context`, side by side. It supplies `loss` (cross-entropy in nats a token), `perplexity`,
-    `accuracy`, and, given `bytes_per_token`, `bits_per_byte`, of the epoch with the least loss.
+    A model maps tokens (B, T) to scores of the next token (B, T, vocabulary), which may be the attribute
+    `logits` of its output, as in causal models of Hugging Face. The tokens are cut into adjacent windows of
+    `context` tokens. Metrics are `loss` (cross-entropy in nats per token), `perplexity`, `accuracy`, and,
+    given `bytes_per_token`, `bits_per_byte`, of the epoch with the lowest loss.
 
     Args:
-        train_tokens: Tokens to train on, integers of shape (N,).
-        valid_tokens: Tokens to measure on.
+        train_tokens: Training data, integers of shape (N,).
+        valid_tokens: Validation data, integers of shape (N,).
         context: Number of tokens of a window, T.
-        test_tokens: Tokens for measuring only.
+        test_tokens: Test data, integers of shape (N,).
         bytes_per_token: Mean number of bytes of a token in the data: 1 for characters of ASCII.
         forward: Function `(model, batch) -> outputs`.
         metrics: Further torchmetrics by name, updated by scores (B, vocabulary, T) and tokens (B, T).
+        derive: Function `metrics -> metrics` that computes further ones from these, perplexity among them.
         settings: Further settings of `Classification` and `Training`.
 
     Raises:
@@ -54,39 +56,35 @@ def LanguageModeling(  # noqa: N802  # a preset reads like the class that it mak
     if bytes_per_token is not None and bytes_per_token <= 0:
         msg = f"'bytes_per_token' is the mean number of bytes of a token, above 0, got {bytes_per_token!r}."
         raise EvaluationError(msg)
-    own: dict[str, Any] = {"select": ("loss", "min"), "preset": "LanguageModeling"}
+    own: dict[str, Any] = {"select": ("loss", "min"), "preset": "LanguageModeling", "class_dim": -1}
     return Classification(
         _windows("train_tokens", train_tokens, context),
         _windows("valid_tokens", valid_tokens, context),
         test=None if test_tokens is None else _windows("test_tokens", test_tokens, context),
-        class_dim=-1,
         forward=forward,
         metrics=metrics,
-        derive=_Derived(bytes_per_token),
+        derive=_Derived(bytes_per_token, derive),
         **{**own, **settings},
     )
 
 
 @dataclass(frozen=True)
 class _Derived:
-    """Perplexity and bits per byte, from the loss in nats."""
+    """Perplexity and bits per byte, from the loss in nats; and what `more` computes from all of them."""
 
     bytes_per_token: float | None
+    more: Callable[[Mapping[str, float]], Mapping[str, float]] | None
 
     def __call__(self, found: Mapping[str, float]) -> Mapping[str, float]:
         loss = found["loss"]
-        perplexity = {"perplexity": math.exp(loss) if loss < 700 else math.inf}
-        return (
-            perplexity
-            if self.bytes_per_token is None
-            else {**perplexity, "bits_per_byte": loss / math.log(2) / self.bytes_per_token}
-        )
+        derived = {"perplexity": math.exp(loss) if loss < 700 else math.inf}
+        if self.bytes_per_token is not None:
+            derived["bits_per_byte"] = loss / math.log(2) / self.bytes_per_token
+        return derived if self.more is None else {**derived, **self.more({**found, **derived})}
 
 
 def _windows(name: str, tokens: Any, context: int) -> tuple[Tensor, Tensor]:
-    """Return inputs and targets, each of shape (windows, context); what is left over at the end is
-    dropped.
-    """
+    """Return inputs and targets, each (windows, context), without the remainder at the end."""
     try:
         found = torch.as_tensor(tokens)
     except (TypeError, ValueError, RuntimeError) as error:

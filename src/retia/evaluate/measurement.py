@@ -1,4 +1,4 @@
-"""What is measured of a model's outputs: a mean loss, and metrics."""
+"""The mean loss and the metrics of a model's outputs."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,7 +13,7 @@ __all__ = ["Measurement"]
 
 
 class Measurement:
-    """Collects what is measured over batches.
+    """Average the loss and update metrics over batches.
 
     Args:
         loss: Function of outputs and batch; its mean is reported as `loss`.
@@ -21,6 +21,10 @@ class Measurement:
         targets: Function `batch -> targets`.
         metrics: Metrics by name, updated by outputs and targets: an instance is cloned, a function is called.
         derive: Function that computes further metrics from these.
+        device: Device of the metrics.
+
+    Attributes:
+        count: Number of terms that have been averaged.
     """
 
     def __init__(
@@ -38,25 +42,26 @@ class Measurement:
             name: (metric.clone() if isinstance(metric, Metric) else metric()).to(device)
             for name, metric in metrics.items()
         }
-        self._total = self._count = 0.0
+        self._total = self.count = 0.0
 
     def update(self, outputs: Any, batch: Batch) -> None:
-        """Take up a model's outputs for a batch, in single precision."""
+        """Add a model's outputs for a batch, converted to single precision."""
         outputs = map_tensors(
             lambda tensor: tensor.float() if tensor.is_floating_point() else tensor, outputs
         )
-        weight = float(self._weight(batch))
+        weight = self._weight(batch)
         self._total += float(self._loss(outputs, batch)) * weight if weight else 0.0
-        self._count += weight
+        self.count += weight
         if self._metrics:
-            targets = self._targets(batch)
+            # Torchmetrics flattens by `view`, which fails on channels-last images and on slices.
+            dense = [map_tensors(Tensor.contiguous, nest) for nest in (outputs, self._targets(batch))]
             for metric in self._metrics.values():
-                metric.update(outputs, targets)
+                metric.update(*dense)
 
     def compute(self) -> dict[str, float]:
         """Return the metrics by name, and the mean loss."""
         found = {
             **{name: float(metric.compute()) for name, metric in self._metrics.items()},
-            "loss": self._total / self._count if self._count else float("nan"),
+            "loss": self._total / self.count if self.count else float("nan"),
         }
         return found if self._derive is None else {**found, **self._derive(found)}

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, TypeAlias
+from inspect import signature
+from typing import Any, Literal, TypeAlias
 
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
@@ -32,19 +33,19 @@ def make_optimizers(
     momentum: float,
     partial: bool = False,
 ) -> tuple[Optimizer, ...]:
-    """Make the optimizers, mostly one; biases and normalization weights (of one dimension or none) are not
-    decayed.
+    """Make the optimizers of a model's weights; those of fewer than two dimensions are not decayed.
 
     Args:
-        kind: Which.
-        model: Whose weights it trains.
-        lr: The learning rate.
-        weight_decay: Of weights of two or more dimensions.
-        momentum: Of "sgd".
+        kind: Name, or function that makes the optimizers.
+        model: Model to train.
+        lr: Learning rate.
+        weight_decay: Weight decay of weights with two or more dimensions.
+        momentum: Nesterov momentum of "sgd".
         partial: Whether a step may leave weights without gradients, as in a supernet.
 
     Raises:
-        EvaluationError: If the model has nothing to train.
+        EvaluationError: If no parameter of the model requires a gradient, or the function makes an optimizer
+            whose step takes a closure, such as LBFGS.
     """
     weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not weights:
@@ -55,7 +56,10 @@ def make_optimizers(
         raise EvaluationError(msg)
     if callable(kind):
         made = kind(weights, lr)
-        return (made,) if isinstance(made, Optimizer) else tuple(made)
+        optimizers = (made,) if isinstance(made, Optimizer) else tuple(made)
+        for optimizer in optimizers:
+            _check_step("optimizer", optimizer, "torch.optim.AdamW")
+        return optimizers
     groups = [
         {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": weight_decay},
         {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
@@ -65,16 +69,24 @@ def make_optimizers(
     fused = all(weight.is_floating_point() and weight.device.type in ("cpu", "cuda") for weight in weights)
     if kind == "adamw":
         return (AdamW(groups, lr=lr, fused=fused),)
-    # Torch's fused step takes all momenta to be there, or none.
+    # Torch's fused step expects momenta for either all weights or no weight.
     return (SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0, fused=fused and not partial),)
 
 
 def make_schedule(kind: ScheduleLike, optimizer: Optimizer, *, steps: int, warmup: int) -> LRScheduler:
-    """Make the schedule: a linear rise over `warmup` steps, then constant, or half a cosine down to 0 at
+    """Make the learning-rate schedule of an optimizer.
+
+    The rate rises linearly over `warmup` steps. After that it is constant, or a half cosine that reaches 0 at
     `steps`.
+
+    Raises:
+        EvaluationError: If the function makes a schedule whose step takes a metric, such as
+            `ReduceLROnPlateau`.
     """
     if callable(kind):
-        return kind(optimizer, steps)
+        schedule = kind(optimizer, steps)
+        _check_step("schedule", schedule, "torch.optim.lr_scheduler.OneCycleLR")
+        return schedule
 
     def factor(step: int) -> float:
         if step < warmup:
@@ -84,3 +96,20 @@ def make_schedule(kind: ScheduleLike, optimizer: Optimizer, *, steps: int, warmu
         return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
     return LambdaLR(optimizer, factor)
+
+
+def _check_step(name: str, stepped: Any, instead: str) -> None:
+    """Check that what the function of a field has made can be stepped without arguments."""
+    step = getattr(stepped, "step", None)
+    taken = [
+        parameter.name
+        for parameter in (signature(step).parameters.values() if callable(step) else ())
+        if parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+    ]
+    if step is None or taken:
+        msg = (
+            f"'{name}' makes a {type(stepped).__name__}, "
+            f"{f'whose step takes {taken[0]!r}' if taken else 'which has no step'}, but it is stepped after "
+            f"each batch without arguments. Make another one, such as {instead}."
+        )
+        raise EvaluationError(msg)

@@ -14,8 +14,7 @@ __all__ = ["TensorOutputs"]
 
 @dataclass(frozen=True)
 class TensorOutputs:
-    """Runs a model on a batch, and takes the tensor of its outputs: what it returns, or the attribute
-    `logits` of that.
+    """Run a model on a batch, and return its output tensor or the attribute `logits` of its output.
 
     Args:
         inputs: Function `batch -> inputs`.
@@ -29,7 +28,7 @@ class TensorOutputs:
         """Return the tensor.
 
         Raises:
-            EvaluationError: If there is no tensor.
+            EvaluationError: If the output is not a tensor.
         """
         outputs = run_on(model, self.inputs(batch)) if self.forward is None else self.forward(model, batch)
         found = getattr(outputs, "logits", outputs)

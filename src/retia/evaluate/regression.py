@@ -1,4 +1,4 @@
-"""The preset that trains a model to return numbers."""
+"""The preset for regression."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, Metric, R2Score
 
 from retia.errors import EvaluationError
-from retia.evaluate.checks import check_inputs
+from retia.evaluate.checks import check_inputs, check_names
 from retia.evaluate.data import Data, as_data
 from retia.evaluate.outputs import TensorOutputs
-from retia.evaluate.training import Loss, Training
+from retia.evaluate.recipe import Loss
+from retia.evaluate.training import Training
 from retia.nn import Batch, Nest, inputs_of, targets_of
 
 __all__ = ["Regression"]
@@ -30,14 +31,14 @@ def Regression(  # noqa: N802  # a preset reads like the class that it makes
     metrics: Mapping[str, Metric | Callable[[], Metric]] | None = None,
     **settings: Any,
 ) -> Training:
-    """Return a `Training` of models that return numbers of the shape of the targets.
+    """Return a `Training` of models whose outputs are real numbers of the shape of the targets.
 
-    It supplies `loss` (mean squared error), `mae` and `r2`, of the epoch with the least loss.
+    Metrics are `loss` (mean squared error), `mae` and `r2`, of the epoch with the lowest loss.
 
     Args:
         train: Training data, as `Training` takes it.
         valid: Validation data.
-        test: Data for measuring only.
+        test: Test data.
         loss: Function `(outputs, batch) -> Tensor` instead of the mean squared error.
         inputs: Function `batch -> inputs`.
         targets: Function `batch -> targets`, real numbers.
@@ -48,6 +49,7 @@ def Regression(  # noqa: N802  # a preset reads like the class that it makes
     Raises:
         EvaluationError: If a setting or the data is not valid.
     """
+    check_names("Regression", settings, Regression, Training)
     data = {
         name: as_data(name, one)
         for name, one in (("train", train), ("valid", valid), ("test", test))
@@ -135,7 +137,7 @@ def _distilled(outputs: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
 
 
 class _Determination(R2Score):
-    """The coefficient of determination, also of dense outputs: then of all numbers together."""
+    """The coefficient of determination; for dense outputs that of all numbers together."""
 
     def update(self, preds: Tensor, target: Tensor) -> None:
         """Take up outputs and targets."""

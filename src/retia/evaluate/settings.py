@@ -16,7 +16,7 @@ Searched: TypeAlias = T | Categorical | Integer | Real
 
 @dataclass(frozen=True)
 class _Bound:
-    """What a number must be."""
+    """A condition on a number."""
 
     holds: Callable[[Any], bool]
     words: str
@@ -50,14 +50,15 @@ def is_domain(value: object) -> bool:
 
 
 def check_settings(owner: str, settings: Mapping[str, Any]) -> None:
-    """See that every setting is one that training can use; of a domain, all its values.
+    """Check settings; of a domain, check all its values.
 
     Args:
-        owner: Whose settings they are, for errors.
-        settings: The values by field; what is not known here is left alone.
+        owner: Name of the evaluator, for errors.
+        settings: Values by field; unknown fields are left alone.
 
     Raises:
-        EvaluationError: If one is not, or is a choice made where no search sees it; the message names it.
+        EvaluationError: If a setting is not valid, or is a choice made where no search sees it; the message
+            names the field.
     """
     for name, setting in settings.items():
         for stray in strays_in(setting):
@@ -80,14 +81,14 @@ def check_settings(owner: str, settings: Mapping[str, Any]) -> None:
                 names, otherwise = _NAMES[name]
                 if value not in names and not (otherwise and callable(value)):
                     msg = (
-                        f"'{name}' of {owner} is {', '.join(map(repr, names))}{otherwise}, "
+                        f"'{name}' of {owner} must be one of {', '.join(map(repr, names))}{otherwise}, "
                         f"got {value!r}{_origin(setting)}."
                     )
                     raise EvaluationError(msg)
 
 
 def _values(setting: Any) -> Iterator[Any]:
-    """Yield the values that decide whether all of a setting's are legal."""
+    """Yield the values of a setting; of a range its bounds."""
     match setting:
         case Categorical(values=values):
             yield from values

@@ -12,23 +12,24 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from retia.errors import TrainingDiverged
-from retia.evaluate.going_on import Checkpoints, Parts, advance
-from retia.evaluate.training import Training, memory_format_of
+from retia.errors import EvaluationError, TrainingDiverged
+from retia.evaluate.parts import Parts, advance
+from retia.evaluate.recipe import Recipe, memory_format_of
+from retia.nn import Resumption
 
 __all__ = ["Trainer"]
 
 
 @dataclass
 class _Progress:
-    """How far a training has come.
+    """The progress of a training.
 
     Attributes:
-        epoch: The last epoch.
-        best: The metrics of the best epoch.
-        weights: The weights of the best epoch.
-        waited: The number of epochs since the best one.
-        told: The metrics that were reported, and the epoch of each.
+        epoch: Number of the last epoch.
+        best: Metrics of the best epoch.
+        weights: Weights of the best epoch.
+        waited: Number of epochs since the best one.
+        told: Reported metrics, each with its epoch.
     """
 
     epoch: int = 0
@@ -40,7 +41,7 @@ class _Progress:
 
 @dataclass(frozen=True)
 class _Steps:
-    """What a training step steps: the optimizers and their schedules; and how many steps an epoch has."""
+    """The optimizers and schedules of a training, and the number of steps of an epoch."""
 
     optimizers: Sequence[Optimizer]
     schedules: Sequence[LRScheduler]
@@ -48,18 +49,18 @@ class _Steps:
 
 
 class Trainer:
-    """Trains one model by a recipe.
+    """Train one model by a recipe.
 
     Args:
-        model: The model; it is moved to the device of the training.
-        training: The recipe. None of its settings is a domain any more.
-        seed: Seeds the order of the data.
+        model: Model to train; it is moved to the device of the training.
+        training: Recipe whose settings are values, not domains.
+        seed: Seed of the order of the data.
 
     Attributes:
-        seconds: The time that the training took, with that of the trainings that it goes on from.
+        seconds: Duration of the training in seconds, including the trainings that it resumes.
     """
 
-    def __init__(self, model: nn.Module, training: Training, *, seed: int) -> None:
+    def __init__(self, model: nn.Module, training: Recipe, *, seed: int) -> None:
         layout = memory_format_of(model)
         self.model = model.to(training.place)
         if layout is torch.channels_last:
@@ -75,7 +76,7 @@ class Trainer:
         *,
         fidelity: float | None = None,
         state: Mapping[str, Any] | None = None,
-        checkpoints: Checkpoints | None = None,
+        resumption: Resumption | None = None,
     ) -> dict[str, float]:
         """Train, keep the weights of the best epoch, and return its metrics on the validation data.
 
@@ -85,7 +86,7 @@ class Trainer:
                 schedule is in any case.
             state: State in which another training by this recipe has ended, or this one was cut off; it goes
                 on from there to the same result. What this one had reported is reported again.
-            checkpoints: Keeps the state after epochs, and that in which the training ends.
+            resumption: Keeps the state after epochs, and that in which the training ends.
 
         Raises:
             EvaluationError: If the model has no parameters to train, or its outputs do not fit the targets.
@@ -122,11 +123,11 @@ class Trainer:
                 return {**vars(progress), "parts": parts.state(), "seconds": self.seconds}
 
             for _ in self._epochs(epochs, steps, progress, report):
-                if checkpoints is not None and progress.epoch < epochs:
-                    checkpoints.after_epoch(present)
+                if resumption is not None and progress.epoch < epochs:
+                    resumption.keep_sparingly(present)
             ended = present()
-            if checkpoints is not None:
-                checkpoints.at_end(ended)
+            if resumption is not None:
+                resumption.keep({**ended, "told": []}, ended=True)  # what was reported is this trial's alone
         self.model.load_state_dict(progress.weights)
         return progress.best
 
@@ -166,35 +167,51 @@ class Trainer:
     def _epoch(self, steps: _Steps, epoch: int) -> None:
         training = self.training
         self.model.train()
+        counted = False
         batches = training.data("train").batches(cast("int", training.batch_size), generator=self._generator)
         for step in range(1, steps.per_epoch + 1):
             together = list(islice(batches, cast("int", training.accumulate)))
             if not together:
-                return
+                break
             for optimizer in steps.optimizers:
                 optimizer.zero_grad(set_to_none=True)
-            weights = [1.0] if len(together) == 1 else [float(training.weight(batch)) for batch in together]
+            weights = [training.weigh(batch) for batch in together]
             for batch, weight in zip(together, weights, strict=True):
                 if not weight:
                     continue  # no target counts, so there is no mean loss
                 outputs = training.outputs(self.model, batch)
-                if epoch == step == 1 and training.check is not None:
+                if epoch == 1 and not counted and training.check is not None:
                     training.check(outputs, batch)
-                loss = training.loss(outputs, batch)
+                counted = True
+                loss = training.loss_of(outputs, batch)
                 value = loss.item()
                 if not math.isfinite(value):
                     msg = f"The loss became {value} in epoch {epoch}, step {step}. {self._remedy()}"
                     raise TrainingDiverged(msg)
-                self._scaler.scale(loss if len(together) == 1 else loss * (weight / sum(weights))).backward()
-            if training.clip_norm is not None:
+                self._scaler.scale(loss * (weight / sum(weights))).backward()
+            if any(weights):
+                self._step(steps.optimizers)
+            else:
                 for optimizer in steps.optimizers:
-                    self._scaler.unscale_(optimizer)
-                nn.utils.clip_grad_norm_(self.model.parameters(), cast("float", training.clip_norm))
-            for optimizer in steps.optimizers:
-                self._scaler.step(optimizer)
-            self._scaler.update()
+                    optimizer.step()  # without gradients; a learning-rate schedule follows it
             for schedule in steps.schedules:
                 schedule.step()
+        if not counted:
+            msg = (
+                f"No target of the training data counts in epoch {epoch}, so there is no loss. "
+                "Give data whose targets are not all ignored."
+            )
+            raise EvaluationError(msg)
+
+    def _step(self, optimizers: Sequence[Optimizer]) -> None:
+        """Clip the gradients, and step the optimizers."""
+        if self.training.clip_norm is not None:
+            for optimizer in optimizers:
+                self._scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), cast("float", self.training.clip_norm))
+        for optimizer in optimizers:
+            self._scaler.step(optimizer)
+        self._scaler.update()
 
     def _remedy(self) -> str:
         lr = cast("float", self.training.lr)

@@ -1,64 +1,53 @@
-"""How models of a space are trained and judged: the one recipe that every consumer takes."""
+"""The evaluator that trains each model by gradient descent."""
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias, cast
+from typing import Any, Self, cast
 
-import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
-from torchmetrics import Metric
+from torch import nn
 
 from retia.cost import Costs, Example
 from retia.errors import ArchitectureError, EvaluationError
-from retia.evaluate.checks import check_inputs
-from retia.evaluate.data import Data, LoadedData, TensorData, as_data, describe_data
-from retia.evaluate.going_on import CHECKPOINT, Checkpoints, remove_unfinished
+from retia.evaluate.checks import check_functions, check_inputs, check_weights
+from retia.evaluate.data import LoadedData, TensorData, as_data, describe_data
 from retia.evaluate.inheritance import inherit_from_parent
-from retia.evaluate.measurement import Measurement
-from retia.evaluate.optimization import OptimizerLike, ScheduleLike, make_optimizers, make_schedule
-from retia.evaluate.settings import Searched, check_settings, is_domain
+from retia.evaluate.recipe import DATA, Recipe
+from retia.evaluate.settings import check_settings, is_domain
+from retia.evaluate.trainer import Trainer
 from retia.evaluate.weights import save_weights
-from retia.nn import Batch, Nest, inputs_of, run_on, sample_count, seeded, targets_of
+from retia.nn import Resumption, misfit_of, remove_unfinished, seeded, tensors_of
 from retia.space import Architecture, Domain
-from retia.trial import Buildable, Capabilities, Run, as_json
+from retia.trial import CHECKPOINT, Buildable, Capabilities, Run, TrialStopped, as_json
 
-__all__ = ["Loss", "Training", "memory_format_of"]
+__all__ = ["Training"]
 
-Loss: TypeAlias = Callable[[Any, Batch], Tensor]
-"""Of a model's outputs and the batch, a number to minimize."""
-
-_DATA = ("train", "valid", "test")
-_UNDESCRIBED = ("device", "keep_weights", "keep_checkpoints", *_DATA)
+_UNDESCRIBED = ("device", "keep_checkpoints", *DATA)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Training:
-    """Train models by gradient descent and measure them on validation data; also the recipe by which one-shot
-    methods train a supernet.
+class Training(Recipe):
+    """Train each model by gradient descent, and measure it on validation data.
 
-    A batch is any nest of tensors. Three functions say what is made of it: `inputs` gives the arguments of
-    the model, `forward` the outputs, `loss` what is minimized. `Classification`, `Regression` and
-    `LanguageModeling` are presets, which fill in these and more.
+    It is also the recipe by which one-shot methods train a supernet. A batch is any nest of tensors: `inputs`
+    returns the arguments of the model, `forward` the outputs, and `loss` the number to minimize. The presets
+    `Classification`, `Regression` and `LanguageModeling` fill in these and more.
 
-    It supplies the `metrics` and `loss` on the validation data, both of the epoch that `select` prefers,
-    whose weights are kept; with `test` data the same with the prefix `test_`; and `train_seconds`, `params`,
-    and, where it can be counted, `flops` and `macs`.
+    Metrics are `loss` and `metrics` on the validation data, of the best epoch by `select`, whose weights are
+    kept; the same with the prefix `test_` on `test` data; `train_seconds` and `params`; and `flops` and
+    `macs` where they can be counted.
 
-    A trial's fidelity is the epoch up to which it trains. The learning-rate schedule is that of all `epochs`
-    nonetheless, so that a trial can go on where one with a lower fidelity has ended, to the same result, to
-    the bit on a CPU, as if it had been trained in one go. Every number or name among the settings may be a
-    domain, such as `lr=Real(1e-4, 1e-1, log=True)`; it is then searched along with the architecture. So may
-    the fields of a `loss` that is a dataclass.
+    The fidelity of a trial is the epoch up to which it trains. The learning-rate schedule is always that of
+    all `epochs`, so that a trial which resumes one of a lower fidelity ends with the same result as one
+    that was trained at once (bit for bit on a CPU). A setting may be a domain, such as
+    `lr=Real(1e-4, 1e-1, log=True)`, which is searched along with the architecture; so may the fields of a
+    `loss` that is a dataclass.
 
     Args:
-        train: Training data: tensors or arrays in any nest, mostly a pair `(x, y)`; a `Dataset`, a
+        train: Training data: tensors or arrays in any nest, such as a pair `(x, y)`; a `Dataset`, a
             `DataLoader`, or a list of batches.
         valid: Validation data, of the same form.
-        test: Data for measuring only.
+        test: Test data, which is measured once, with the weights of the best epoch. Default: no test data.
         loss: Function `(outputs, batch) -> Tensor`, a scalar.
         inputs: Function `batch -> inputs`: a tensor, a tuple of positional arguments, or a mapping of keyword
             arguments. Default: the first of a pair, or a mapping without its labels.
@@ -67,78 +56,46 @@ class Training:
         forward: Function `(model, batch) -> outputs`. Default: the model called with the inputs.
         valid_loss: Function like `loss` that is reported. Default: `loss`.
         weight: Function `batch -> number` of terms over which `loss` averages, by which batches are averaged.
-            Default: the number of samples.
+            Default: the number of samples, which is the length of the targets, or else an attribute
+            `num_graphs` or `batch_size` of the batch, or else the first dimension of its tensors.
         judge: Function `(model, batches) -> metrics` that replaces the measurement by `valid_loss` and
-            `metrics`.
+            `metrics`. It must return the metric of `select`.
         metrics: Further torchmetrics by name, updated by outputs and targets: a metric (a copy is taken) or a
             function that makes one.
         derive: Function `metrics -> metrics` that computes further ones, such as a perplexity from the loss.
         distill: Function `(outputs, teacher_outputs, batch) -> Tensor`, the loss of learning from a teacher,
-            for methods that do.
-        select: Metric of the best epoch (and of the reward of ENAS), and "max" or "min".
+            for methods with distillation.
+        select: Metric by which the best epoch is chosen (and the reward of ENAS), and "max" or "min". Default
+            `("loss", "min")`.
         check: Function `(outputs, batch)` that raises an error if the first outputs do not fit the targets.
-        epochs: Number of passes over the training data.
-        steps_per_epoch: Number of training steps after which an epoch ends. Default: all the training data.
-        batch_size: Number of samples, for data that does not come in batches.
-        lr: Learning rate.
-        optimizer: "adamw", "sgd", or a function `(parameters, lr) -> Optimizer` or several, each for
-            parameters of its own.
-        weight_decay: Weight decay of parameters with two or more dimensions.
-        momentum: Momentum of "sgd" (Nesterov).
-        schedule: "cosine" (to 0), "constant", or a function `(optimizer, steps) -> LRScheduler`, stepped
-            after each training step.
-        warmup_epochs: Number of epochs during which the learning rate rises from 0.
-        clip_norm: Greatest norm of the gradient.
-        accumulate: Number of batches whose gradients make up one step, each by its `weight`.
-        precision: Data type of autocast; "auto" is bfloat16 on a GPU and float32 elsewhere.
-        patience: Number of epochs without a better result after which training stops.
+        epochs: Number of passes over the training data. Default 10.
+        steps_per_epoch: Number of training steps after which an epoch ends. Each epoch begins with the first
+            batch again, so shuffle a loader; a list gives the same batches always. Default: all the data.
+        batch_size: Number of samples of a batch, for data that does not come in batches. Default 64.
+        lr: Learning rate. Default 1e-3.
+        optimizer: "adamw" (the default), "sgd", or a function `(parameters, lr) -> Optimizer`, or several
+            optimizers for disjoint parameters.
+        weight_decay: Weight decay of parameters with two or more dimensions. Default 1e-2.
+        momentum: Nesterov momentum of "sgd". Default 0.9.
+        schedule: "cosine" (to 0, the default), "constant", or a function
+            `(optimizer, steps) -> LRScheduler`, which is stepped after each training step.
+        warmup_epochs: Number of epochs during which the learning rate rises linearly from 0. Default 0.
+        clip_norm: Maximum norm of the gradient. Default: no clipping.
+        accumulate: Number of batches whose gradients, averaged by `weight`, make up one step. Default 1.
+        precision: Data type of autocast: "auto" (bfloat16 on a GPU, float32 elsewhere), "float32",
+            "bfloat16" or "float16".
+        patience: Number of epochs without an improvement after which training stops. Default: never.
         example: Inputs with all their dimensions, for costs and checks, where the batch can't be cut to one
             sample, as for a graph.
-        device: Where to train. Default: a GPU if there is one.
-        keep_weights: Whether the weights of the best epoch are kept in the trial's folder.
-        keep_checkpoints: Whether the states from which trainings go on are kept for good.
-        inherit_weights: Whether a model starts from the weights of the one that it was derived from (see
-            `retia.inherit`).
+        device: Device to train on. Default: a GPU if there is one.
+        keep_checkpoints: Whether the checkpoints of finished trials are kept. Default: they are removed.
+        inherit_weights: Whether a model starts with the weights of its parent (see
+            `retia.evaluate.inherit`). Default: it does not.
         preset: Name in descriptions and errors.
 
     Raises:
-        EvaluationError: If a setting or the data is not valid.
+        EvaluationError: If a setting, a function or the data is not valid; the message names the field.
     """
-
-    train: Data = field(kw_only=False)
-    valid: Data = field(kw_only=False)
-    test: Data | None = None
-    loss: Loss
-    inputs: Callable[[Batch], Nest] = inputs_of
-    targets: Callable[[Batch], Nest] = targets_of
-    forward: Callable[[nn.Module, Batch], Any] | None = None
-    valid_loss: Loss | None = None
-    weight: Callable[[Batch], float] = sample_count
-    judge: Callable[[nn.Module, Iterable[Batch]], Mapping[str, float]] | None = None
-    metrics: Mapping[str, Metric | Callable[..., Metric]] = field(default_factory=dict[str, Any])
-    derive: Callable[[Mapping[str, float]], Mapping[str, float]] | None = None
-    distill: Callable[[Any, Any, Batch], Tensor] | None = None
-    select: tuple[str, Literal["max", "min"]] = ("loss", "min")
-    check: Callable[[Any, Batch], None] | None = None
-    epochs: Searched[int] = 10
-    steps_per_epoch: int | None = None
-    batch_size: Searched[int] = 64
-    lr: Searched[float] = 1e-3
-    optimizer: Searched[OptimizerLike] = "adamw"
-    weight_decay: Searched[float] = 1e-2
-    momentum: Searched[float] = 0.9
-    schedule: Searched[ScheduleLike] = "cosine"
-    warmup_epochs: Searched[int] = 0
-    clip_norm: Searched[float] | None = None
-    accumulate: Searched[int] = 1
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    patience: int | None = None
-    example: Nest | None = None
-    device: str | None = None
-    keep_weights: bool = True
-    keep_checkpoints: bool = False
-    inherit_weights: bool = False
-    preset: str = "Training"
 
     def __post_init__(self) -> None:
         check_settings(self.preset, {**_fields(self.loss), **self._settings()})
@@ -153,6 +110,7 @@ class Training:
                 "batch[1])."
             )
             raise EvaluationError(msg)
+        check_functions(self.preset, self._settings())
         if self.warmup_epochs != 0 and callable(self.schedule):
             msg = (
                 "'warmup_epochs' is part of 'cosine' and 'constant', but 'schedule' is a function, "
@@ -175,150 +133,44 @@ class Training:
                 f'and "max" or "min", got {self.select!r}.'
             )
             raise EvaluationError(msg)
-        for data in _DATA:
+        self._take_data()
+        self._check_example()
+
+    def _take_data(self) -> None:
+        """Read the data in whatever form it was given, and check it."""
+        for data in DATA:
             given = getattr(self, data)
             if (data == "test" and given is None) or isinstance(given, TensorData | LoadedData):
                 continue
             object.__setattr__(self, data, made := as_data(data, given))
-            check_inputs(data, self.inputs(made.first()))
+            first = made.first()
+            check_inputs(data, self.inputs(first))
+            self.weigh(first)
+            check_weights(data, made, self.weigh)
+
+    def _check_example(self) -> None:
+        inputs = self.example_inputs
+        tensors = list(tensors_of(inputs))
+        if self.example is None and not (tensors and all(tensor.ndim for tensor in tensors)):
+            msg = (
+                f"The inputs of a batch of 'train' are a {type(inputs).__name__}, which can't be cut to one "
+                f"sample to count costs. Give {self.preset} what the model takes, with all its dimensions, "
+                "as example=(tensor, ...); or set 'inputs' to a function that returns such tensors."
+            )
+            raise EvaluationError(msg)
 
     def __repr__(self) -> str:
-        shown = {name: getattr(self, name) for name in _DATA if getattr(self, name) is not None}
+        shown = {name: getattr(self, name) for name in DATA if getattr(self, name) is not None}
         for one in fields(self):
             value = getattr(self, one.name)
             if (
-                one.name not in (*_DATA, "preset")
+                one.name not in (*DATA, "preset")
                 and one.default is not MISSING
                 and value != one.default
                 and not callable(value)
             ):
                 shown[one.name] = value
         return f"{self.preset}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
-
-    # --- what every consumer takes
-
-    def outputs(self, model: nn.Module, batch: Batch) -> Any:
-        """Return what a model gives for a batch, in the precision of the training."""
-        with self._autocast():
-            return run_on(model, self.inputs(batch)) if self.forward is None else self.forward(model, batch)
-
-    def measure(self, model: nn.Module, data: "TensorData | LoadedData | None" = None) -> dict[str, float]:
-        """Return the metrics of a model as it is, in evaluation mode, on the validation data or other
-        data.
-        """
-        model.eval()
-        data = self.data("valid") if data is None else data
-        batches = data.placed(self.place, memory_format_of(model)).batches(4 * cast("int", self.batch_size))
-        with torch.no_grad(), data.rewound():
-            if self.judge is not None:
-                with self._autocast():
-                    return {name: float(value) for name, value in self.judge(model, batches).items()}
-            measurement = self._measurement()
-            for batch in batches:
-                measurement.update(self.outputs(model, batch), batch)
-        return measurement.compute()
-
-    def reward(self, model: nn.Module, batch: Batch) -> float:
-        """Return how good a model in its present mode is on a batch: the metric of `select`, or exp(-metric)
-        where less of it is better.
-        """
-        name, direction = self.select
-        with torch.no_grad():
-            if self.judge is not None:
-                with self._autocast():
-                    value = float(self.judge(model, [batch])[name])
-            else:
-                measurement = self._measurement()
-                measurement.update(self.outputs(model, batch), batch)
-                value = measurement.compute()[name]
-        if not math.isfinite(value):
-            return 0.0
-        if direction == "max":
-            return value
-        return math.exp(-value) if value >= 0 else 1 - value
-
-    def distilled(self, outputs: Any, teacher: Any, batch: Batch) -> Tensor:
-        """Return the loss of learning from a teacher's outputs.
-
-        Raises:
-            EvaluationError: If the training does not say how.
-        """
-        if self.distill is None:
-            msg = (
-                f"{self.preset} does not say how a model learns from a teacher. "
-                "Give it distill=lambda outputs, teacher, batch: ..., or take a method without."
-            )
-            raise EvaluationError(msg)
-        return self.distill(outputs, teacher, batch)
-
-    def optimizers(self, model: nn.Module, *, partial: bool = False) -> tuple[Optimizer, ...]:
-        """Make the optimizers of a model's parameters; `partial` says that a step may leave some without a
-        gradient, as in a supernet.
-        """
-        return make_optimizers(
-            cast("OptimizerLike", self.optimizer),
-            model,
-            lr=cast("float", self.lr),
-            weight_decay=cast("float", self.weight_decay),
-            momentum=cast("float", self.momentum),
-            partial=partial,
-        )
-
-    def schedules(self, optimizers: Sequence[Optimizer], steps: int, *, epochs: int) -> list[LRScheduler]:
-        """Make the learning-rate schedules of optimizers for a number of steps in so many epochs; each is
-        stepped after each step.
-        """
-        warmup = round(steps * cast("int", self.warmup_epochs) / epochs)
-        return [
-            make_schedule(cast("ScheduleLike", self.schedule), one, steps=steps, warmup=warmup)
-            for one in optimizers
-        ]
-
-    def steps(self, data: TensorData | LoadedData) -> int:
-        """Return the number of training steps in an epoch over data."""
-        steps = -(-data.steps(cast("int", self.batch_size)) // cast("int", self.accumulate))
-        return steps if self.steps_per_epoch is None else min(steps, self.steps_per_epoch)
-
-    def on(self, device: torch.device, memory_format: torch.memory_format = torch.preserve_format) -> Self:
-        """Return the training with its data on a device, and images in a memory format."""
-        placed = {
-            name: self.data(name).placed(device, memory_format)
-            for name in _DATA
-            if getattr(self, name) is not None
-        }
-        return replace(self, device=str(device), **placed)
-
-    def data(self, name: str) -> TensorData | LoadedData:
-        """Return the data of a name, such as "train"."""
-        return getattr(self, name)
-
-    @property
-    def example_inputs(self) -> Nest:
-        """The inputs of a first batch of the training data, or `example`."""
-        return self.inputs(self.data("train").first()) if self.example is None else self.example
-
-    @property
-    def place(self) -> torch.device:
-        """The device to train on."""
-        return torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-
-    @property
-    def autocast(self) -> torch.dtype | None:
-        """The data type of autocast; None for float32."""
-        auto = torch.bfloat16 if self.place.type == "cuda" else None
-        return {"auto": auto, "float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[
-            self.precision
-        ]
-
-    @property
-    def metric_names(self) -> tuple[str, ...] | None:
-        """The names of what is measured on data; None where `judge` alone knows."""
-        if self.judge is not None:
-            return None
-        names = (*self.metrics, "loss")
-        return names if self.derive is None else (*names, *self.derive(dict.fromkeys(names, 0.0)))
-
-    # --- what a study asks of an evaluator
 
     def capabilities(self) -> Capabilities:
         """Return the metrics, costs, epochs and searched settings, and that a promoted trial continues."""
@@ -331,6 +183,7 @@ class Training:
             full_fidelity=None if is_domain(self.epochs) else float(cast("int", self.epochs)),
             training=self.training,
             resumes=True,
+            inherits=self.inherit_weights,
             builds=True,
             example=costs.example,
             release=self.release,
@@ -351,7 +204,7 @@ class Training:
 
     def describe(self) -> dict[str, Any]:
         """Return the settings that results depend on as JSON; data by shape and checksum."""
-        data = {name: describe_data(self.data(name)) for name in _DATA if getattr(self, name) is not None}
+        data = {name: describe_data(self.data(name)) for name in DATA if getattr(self, name) is not None}
         return {"type": self.preset, **data, **self._described_settings()}
 
     def release(self, directory: Path) -> None:
@@ -405,8 +258,6 @@ class Training:
         )
 
     def _evaluate(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
-        from retia.evaluate.trainer import Trainer
-
         space = run.space
         if not isinstance(space, Buildable):
             msg = (
@@ -415,53 +266,30 @@ class Training:
             )
             raise EvaluationError(msg)
         costs = self.costs()(architecture, run)
-        checkpoints = Checkpoints(
-            run, {"architecture": dict(architecture), "training": self._described_settings()}
+        resumption = Resumption(
+            run, CHECKPOINT, {"architecture": dict(architecture), "training": self._described_settings()}
         )
-        with checkpoints.settled():
+        with resumption.settled(TrialStopped):
             with seeded(run.seed):
                 model: nn.Module = space.build(architecture)
-                state = checkpoints.found(model)
+                state = resumption.found(lambda state: misfit_of(model, state["parts"]["model"]))
                 if self.inherit_weights and state is None and run.resume_from is None:
                     inherit_from_parent(model, run, self.example_inputs)
                 trainer = Trainer(model, replace(self, device=run.device or self.device), seed=run.seed)
-                metrics = trainer.fit(run.report, fidelity=run.fidelity, state=state, checkpoints=checkpoints)
+                metrics = trainer.fit(run.report, fidelity=run.fidelity, state=state, resumption=resumption)
                 if self.test is not None:
                     metrics |= {
                         f"test_{name}": value
                         for name, value in self.measure(trainer.model, trainer.training.data("test")).items()
                     }
-            if self.keep_weights:
-                save_weights(trainer.model, run)
+            save_weights(trainer.model, run)
         return {**metrics, "train_seconds": trainer.seconds, **costs}
-
-    def _autocast(self) -> torch.autocast:
-        dtype = self.autocast
-        return torch.autocast(self.place.type, dtype=dtype, enabled=dtype is not None)
-
-    def _measurement(self) -> Measurement:
-        return Measurement(
-            loss=self.valid_loss or self.loss,
-            weight=self.weight,
-            targets=self.targets,
-            metrics=self.metrics,
-            derive=self.derive,
-            device=self.place,
-        )
 
     def _described_settings(self) -> dict[str, Any]:
         return {name: as_json(value) for name, value in self._settings().items() if name not in _UNDESCRIBED}
 
     def _settings(self) -> dict[str, Any]:
-        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _DATA}
-
-
-def memory_format_of(model: nn.Module) -> torch.memory_format:
-    """Return the memory format in which a model's convolutions run fastest: up to half again as fast on the
-    CPU, and on tensor cores.
-    """
-    convolves = any(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in model.modules())
-    return torch.channels_last if convolves else torch.preserve_format
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in DATA}
 
 
 def _fields(value: Any) -> dict[str, Any]:

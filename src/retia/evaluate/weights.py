@@ -1,17 +1,24 @@
-"""Keeping trained weights."""
+"""Trained weights in a trial's folder."""
 
-from torch import nn
+from collections.abc import Mapping
 
-from retia.nn import write_weights
+from torch import Tensor, nn
+
+from retia.nn import write_tensors, write_weights
 from retia.trial import WEIGHTS, Run
 
 __all__ = ["save_weights"]
 
 
-def save_weights(model: nn.Module, run: Run) -> None:
-    """Save a model's weights in the trial's folder, where `trial.load()` finds them; nothing if the run has
-    no folder.
+def save_weights(model: nn.Module | Mapping[str, Tensor], run: Run) -> None:
+    """Save a model's weights, or its `state_dict()`, in the trial's folder, where `trial.load()` finds them.
+
+    It saves nothing if the run has no folder, or if the study keeps no weights (`keep_weights="none"`). The
+    study removes the file when its policy does not keep this trial's weights.
     """
-    if run.directory is None:
+    if run.directory is None or not run.keep_weights:
         return
-    write_weights(run.directory / WEIGHTS, model)
+    if isinstance(model, nn.Module):
+        write_weights(run.directory / WEIGHTS, model)
+    else:
+        write_tensors(run.directory / WEIGHTS, model)

@@ -25,25 +25,24 @@ __all__ = ["ZeroCost"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ZeroCost:
-    """Judge an architecture by zero-cost proxies: an untrained model, one batch, no training.
+    """Score an architecture by zero-cost proxies of an untrained model and one batch.
 
-    It supplies one metric for each proxy, under its name, of each of which more is better; and always
-    `params`, `flops` and `macs`, for these are what a proxy must beat to be worth its name. Every proxy gets
-    a model of its own, built from the trial's seed, and all see the same batch, whatever the trial: of
-    tensors with class numbers as many samples of each class as possible, the first ones; of other tensors the
-    first samples; of a `DataLoader` its first batch.
+    Metrics are the score of each proxy under its name, of which a higher one is better; and always `params`,
+    `flops` and `macs`, the baselines that a proxy must beat. Every proxy gets its own model, built from the
+    trial's seed. All trials see the same batch: of tensors with class numbers the first samples of each
+    class, as balanced as possible; of other tensors the first samples; of a `DataLoader` its first batch.
 
     Args:
-        evaluator: How models would be trained, such as `Classification(train, valid)`: its training data,
-            outputs and loss are taken.
+        evaluator: Evaluator with a training, such as `Classification(train, valid)`, whose data, outputs and
+            loss are used.
         proxies: Names among "grad_norm", "snip", "grasp", "fisher", "synflow", "jacob_cov", "naswot", "zen"
             and "epe_nas", or functions `probe -> float` (see `Probe`), whose names are those of their
-            metrics. All nine, if not given.
-        batch_size: How many samples; a `DataLoader` has its own.
-        device: Where to compute; a GPU if there is one, if not given.
+            metrics. Default: all nine.
+        batch_size: Number of samples; a `DataLoader` has its own. Default 64.
+        device: Device to compute on. Default: a GPU if there is one.
 
     Raises:
-        EvaluationError: If there is no such proxy, or the data can't be.
+        EvaluationError: If a name is not a proxy, names are not unique, or `evaluator` has no training.
 
     Reference:
         Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021. Each proxy names its own paper,
@@ -106,22 +105,23 @@ class ZeroCost:
         }
 
     def __call__(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
-        """Return what the proxies say of an architecture, and what it costs.
+        """Return the scores of the proxies for an architecture, and its costs.
 
         Raises:
-            EvaluationError: If the space builds no models, the model has other outputs than the targets ask
-                for, or a proxy is not finite.
+            EvaluationError: If the space builds no models, the outputs of the model do not fit the targets,
+                or a score is not finite.
         """
         scores = {_name(proxy): self._score(proxy, architecture, run) for proxy in self.proxies}
         return {**scores, **self.costs()(architecture, run)}
 
     def scorer(self, space: SearchSpace, *, seed: int = 0) -> Callable[[Architecture], float]:
-        """Return the first proxy as a function of the architecture, to screen what a strategy proposes; NaN
-        where it is not finite.
+        """Return the first proxy as a function of the architecture, to screen proposals.
+
+        The function returns NaN if the score is not finite.
 
         Args:
-            space: The space of the architectures.
-            seed: Seeds the weights, which are the same for every call.
+            space: Space of the architectures.
+            seed: Seed of the weights, which are the same for every call.
 
         >>> import torch
         >>> from retia.evaluate import Classification
@@ -153,7 +153,7 @@ class ZeroCost:
                 "Search a ModelSpace."
             )
             raise EvaluationError(msg)
-        with seeded(run.seed):  # for each, so that no proxy's score depends on which others there are
+        with seeded(run.seed):  # for each proxy, so that scores do not depend on the other proxies
             score = float(
                 (PROXIES[proxy] if isinstance(proxy, str) else proxy)(
                     self._probe(space.build(architecture), run)
@@ -194,8 +194,8 @@ class ZeroCost:
 
 
 def _balanced(y: Tensor, count: int) -> Tensor:
-    """Return where the first samples of each class are, as many of each as possible, in order."""
-    turns = torch.zeros_like(y)  # how many of its class come before each
+    """Return the indices of the first samples of each class, as balanced as possible, in order."""
+    turns = torch.zeros_like(y)  # number of earlier samples of the same class
     for label in y.unique():
         members = y == label
         turns[members] = torch.arange(int(members.sum()), device=y.device)
@@ -206,7 +206,7 @@ def _name(proxy: str | Proxy) -> str:
     """Return the name of a proxy's metric.
 
     Raises:
-        EvaluationError: If there is no such proxy.
+        EvaluationError: If `proxy` is not one of the proxies or a function with a name.
     """
     name = proxy if isinstance(proxy, str) else getattr(proxy, "__name__", None)
     if not isinstance(name, str) or (isinstance(proxy, str) and proxy not in PROXIES):

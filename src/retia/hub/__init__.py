@@ -3,7 +3,7 @@
 from retia.hub.autoformer import AutoFormer, TransformerSizes
 from retia.hub.catalog import architecture, get, load, published
 from retia.hub.darts import Darts
-from retia.hub.drop_path import DropPath
+from retia.hub.layers import DropPath
 from retia.hub.mobilenetv3 import MobileNetV3
 from retia.hub.nasbench201 import NasBench201, nasbench201_architecture, nasbench201_string
 from retia.hub.published import Published

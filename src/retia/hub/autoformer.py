@@ -1,4 +1,4 @@
-"""The AutoFormer spaces: vision transformers of searched width, depth, heads and feed-forward ratios."""
+"""The AutoFormer spaces: vision transformers with searched width, depth, heads and feed-forward ratios."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,9 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from retia.errors import SpaceError
-from retia.hub.choose import choose
+from retia.hub.layers import TransformerBlock, choose, require_rate
 from retia.hub.published import Published
-from retia.hub.transformer_block import TransformerBlock
 from retia.nn import repeat
 from retia.space import Value
 
@@ -18,17 +17,17 @@ __all__ = ["BASE", "PUBLISHED", "SMALL", "TINY", "AutoFormer", "TransformerSizes
 
 @dataclass(frozen=True)
 class TransformerSizes:
-    """The sizes that a transformer may have.
+    """Candidate sizes of a transformer.
 
     Args:
-        widths: The numbers of features of a token.
-        depth: The (least, most) number of blocks, both included.
-        heads: The numbers of heads, of each block.
-        mlp_ratios: The numbers of features inside the feed-forward network of each block, in widths.
+        widths: Numbers of features of a token.
+        depth: (least, most) number of blocks, both included.
+        heads: Numbers of heads of a block.
+        mlp_ratios: Ratios of the hidden features of a block's feed-forward network to the width.
 
     Raises:
-        SpaceError: If there is no value of one of them, a value is not positive or stands twice, the depths
-            don't ascend, or two ratios give one number of features.
+        SpaceError: If a list is empty, a value is not positive or is repeated, not 1 <= least <= most, or two
+            ratios give the same number of features.
     """
 
     widths: Sequence[int]
@@ -42,7 +41,7 @@ class TransformerSizes:
                 msg = f"{name} are one or more positive numbers, got {values}."
                 raise SpaceError(msg)
             if len(set(values)) < len(values):
-                msg = f"{name} are distinct, got {values}. Remove what stands twice."
+                msg = f"{name} are distinct, got {values}. Remove the repeated values."
                 raise SpaceError(msg)
         if len(self.depth) != 2 or not 1 <= self.depth[0] <= self.depth[1]:
             msg = f"depth is (least, most) with 1 <= least <= most, got {self.depth}."
@@ -52,8 +51,8 @@ class TransformerSizes:
             if len(set(hidden)) < len(hidden) or min(hidden) < 1:
                 msg = (
                     "mlp_ratios must give distinct numbers of features, at least 1, "
-                    f"but {list(self.mlp_ratios)} times the width {width} are {hidden}: "
-                    f"two architectures would build one model. Leave one out."
+                    f"but {list(self.mlp_ratios)} times the width {width} are {hidden}, "
+                    "so two architectures would build the same model. Remove one."
                 )
                 raise SpaceError(msg)
 
@@ -61,37 +60,36 @@ class TransformerSizes:
 TINY = TransformerSizes(widths=(192, 216, 240), depth=(12, 14), heads=(3, 4), mlp_ratios=(3.0, 3.5, 4.0))
 SMALL = TransformerSizes(widths=(320, 384, 448), depth=(12, 14), heads=(5, 6, 7), mlp_ratios=(3.0, 3.5, 4.0))
 BASE = TransformerSizes(widths=(528, 576, 624), depth=(14, 16), heads=(8, 9, 10), mlp_ratios=(3.0, 3.5, 4.0))
-"""The sizes of the three published spaces are `TINY`, `SMALL` and `BASE`."""
+"""Sizes of the three published spaces: `TINY`, `SMALL` and `BASE`."""
 
 
 class AutoFormer(nn.Module):
-    """The networks of AutoFormer: patches, blocks of attention with relative positions and of feed-forward
-    networks, a classifier.
+    """Vision transformers of AutoFormer: a patch embedding, transformer blocks and a classifier.
 
-    All blocks have one width (`width`). Their number is `blocks`; each has its number of heads
-    (`blocks/3/heads`), each of `head_width` features, and its feed-forward ratio (`blocks/3/mlp_ratio`). A
-    class token takes part in attention, and the mean of the patches is classified.
+    All blocks have the same width (`width`), and their number is `blocks`. Each block has a number of heads
+    (`blocks/3/heads`) and a feed-forward ratio (`blocks/3/mlp_ratio`). A class token takes part in attention;
+    the classifier gets the mean of the patches. A size with a single candidate is not a parameter.
 
     The space has 280,804,921,344 architectures (2.8e11) with `TINY`, 77,103,263,459,313 (7.7e13) with `SMALL`
-    and 6,245,364,340,204,353 (6.2e15) with `BASE`. What can take one value only is no choice.
+    and 6,245,364,340,204,353 (6.2e15) with `BASE`.
 
     Args:
-        classes: The number of classes.
-        sizes: What the sizes may be: `TINY`, `SMALL`, `BASE`, or others.
-        image_size: The height and width of the image, a multiple of `patch_size`.
-        patch_size: The height and width of a patch.
-        channels: The number of channels of the image.
-        head_width: The number of features of a head.
-        drop_path: The rate at which branches are left out in training, of the last block that there may be;
-            it rises linearly from 0.
+        classes: Number of classes. Default 1000.
+        sizes: Candidate sizes, such as `TINY`, `SMALL` or `BASE`. Default `TINY`.
+        image_size: Height and width of the image, a multiple of `patch_size`. Default 224.
+        patch_size: Height and width of a patch. Default 16.
+        channels: Number of channels of the image. Default 3.
+        head_width: Number of features of a head. Default 64.
+        drop_path: Drop-path rate of the last possible block, in [0, 1); it increases linearly from 0 at the
+            first block. Default 0.1.
 
     Raises:
         SpaceError: If an argument is out of range.
 
     Reference:
         Chen et al., AutoFormer: Searching Transformers for Visual Recognition, ICCV 2021, and the authors'
-        code. Deviation: queries, keys and values are three layers instead of rows of one that take turns;
-        they have as many weights.
+        code. Deviation: queries, keys and values are three layers instead of interleaved rows of one layer,
+        with the same number of weights.
 
     >>> sizes = TransformerSizes(widths=(64, 96), depth=(2, 4), heads=(1, 2), mlp_ratios=(2.0,))
     >>> len(AutoFormer(classes=10, sizes=sizes, image_size=32, patch_size=4, channels=1).blocks)
@@ -110,7 +108,7 @@ class AutoFormer(nn.Module):
         drop_path: float = 0.1,
     ) -> None:
         super().__init__()
-        _check(classes, image_size, patch_size, channels, head_width, drop_path)
+        _validate(classes, image_size, patch_size, channels, head_width, drop_path)
         side = image_size // patch_size
         last = max(1, sizes.depth[1] - 1)
         width = choose("width", sizes.widths)
@@ -145,7 +143,7 @@ def _initialize(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-def _check(
+def _validate(
     classes: int, image_size: int, patch_size: int, channels: int, head_width: int, drop_path: float
 ) -> None:
     if min(classes, channels, head_width, patch_size) < 1:
@@ -153,17 +151,15 @@ def _check(
         raise SpaceError(msg)
     if image_size < patch_size or image_size % patch_size:
         msg = (
-            f"image_size is a multiple of patch_size, got {image_size} and {patch_size}. Resize the images, "
-            f"or take a patch size that divides {image_size}."
+            f"image_size is a multiple of patch_size, got {image_size} and {patch_size}. "
+            f"Resize the images, or use a patch size that divides {image_size}."
         )
         raise SpaceError(msg)
-    if not 0 <= drop_path < 1:
-        msg = f"drop_path is a rate of at least 0 and below 1, got {drop_path}."
-        raise SpaceError(msg)
+    require_rate("drop_path", drop_path)
 
 
 def _architecture(width: int, heads: Sequence[int], mlp_ratios: Sequence[float]) -> Mapping[str, Value]:
-    """Return the architecture with these heads and feed-forward ratios, block by block."""
+    """Return the architecture with the given heads and feed-forward ratios of the blocks."""
     labels: dict[str, Value] = {"width": width, "blocks": len(heads)}
     for i, (count, ratio) in enumerate(zip(heads, mlp_ratios, strict=True)):
         labels[f"blocks/{i}/heads"] = count
@@ -192,4 +188,4 @@ PUBLISHED = (
     Published("autoformer-small", AutoFormer, {"sizes": SMALL}, _SMALL),
     Published("autoformer-base", AutoFormer, {"sizes": BASE}, _BASE),
 )
-"""What the paper's evolution found in each of the three spaces, for images of 224 pixels."""
+"""Results of the paper's evolution in each of the three spaces, for images of 224 pixels."""

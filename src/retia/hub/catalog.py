@@ -1,4 +1,4 @@
-"""The catalog: published spaces and searched models by name."""
+"""Published spaces and searched models by name."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -31,13 +31,13 @@ def get(name: str, **arguments: Any) -> ModelSpace:
     """Return a published space.
 
     Args:
-        name: "nasbench201", "darts", "mobilenetv3" or "autoformer"; or one of `published()`, for the space
-            that this model is an architecture of.
-        arguments: Keyword arguments of the class of the space's models (`NasBench201`, `Darts`,
-            `MobileNetV3`, `AutoFormer`), such as `classes`.
+        name: "nasbench201", "darts", "mobilenetv3" or "autoformer"; or a name in `published()`, for the space
+            that contains this model.
+        arguments: Keyword arguments of the class of the models (`NasBench201`, `Darts`, `MobileNetV3`,
+            `AutoFormer`), such as `classes`.
 
     Raises:
-        SpaceError: If there is no such space, or its class does not take the arguments.
+        SpaceError: If `name` is unknown, or the class does not take `arguments`.
 
     >>> get("nasbench201", classes=100).size()
     15625
@@ -47,22 +47,22 @@ def get(name: str, **arguments: Any) -> ModelSpace:
     if name not in _SPACES:
         msg = (
             f"The hub has the spaces {list(_SPACES)} and the models {list(_PUBLISHED)}, not {name!r}. "
-            "Take one of these names."
+            "Use one of these names."
         )
         raise SpaceError(msg)
     return ModelSpace(_SPACES[name], **arguments)
 
 
 def published() -> tuple[str, ...]:
-    """Return the names of the searched models, which `load` builds."""
+    """Return the names of the searched models that `load` builds."""
     return tuple(_PUBLISHED)
 
 
 def architecture(name: str) -> Architecture:
-    """Return the architecture of a searched model, one of the space `get(name)`.
+    """Return the architecture of a searched model in the space `get(name)`.
 
     Raises:
-        SpaceError: If there is no such model.
+        SpaceError: If `name` is not in `published()`.
 
     >>> architecture("darts-v2")["normal/3/op/2"]
     'dil_conv_3x3'
@@ -77,18 +77,18 @@ def load(
     seed: int | None = None,
     weights: str | Path | None = None,
 ) -> nn.Module:
-    """Build a searched model, with fresh weights or those of a file; none are downloaded.
+    """Build a searched model with initial weights or weights of a file; nothing is downloaded.
 
     Args:
-        name: One of `published()`.
-        device: Where its tensors are made; "meta" makes none.
-        seed: Seeds fresh weights, and leaves torch's generator as it was; None draws from it, as torch does.
-        weights: A safetensors file of the model's weights. With it the model is in evaluation mode, and the
-            seed plays no part.
+        name: Name in `published()`.
+        device: Device of the tensors; on "meta" they have no memory. Default: torch's default device.
+        seed: Seed of initial weights; torch's generator is restored. None uses torch's generator.
+        weights: Safetensors file of the weights. The model is then in evaluation mode, and `seed` is ignored.
+            Default: initial weights.
 
     Raises:
-        SpaceError: If there is no such model, or the tensors of the file are not its.
-        StorageError: If the file of the weights can't be read or is damaged.
+        SpaceError: If `name` is not in `published()`, or the tensors of `weights` do not fit the model.
+        StorageError: If `weights` can't be read or is damaged.
 
     >>> sum(parameter.numel() for parameter in load("darts-v2", device="meta").parameters())
     3349342
@@ -102,6 +102,6 @@ def load(
 
 def _model(name: str) -> Published:
     if name not in _PUBLISHED:
-        msg = f"The hub has the searched models {list(_PUBLISHED)}, not {name!r}. Take one of these names."
+        msg = f"The hub has the searched models {list(_PUBLISHED)}, not {name!r}. Use one of these names."
         raise SpaceError(msg)
     return _PUBLISHED[name]

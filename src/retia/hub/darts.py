@@ -1,4 +1,4 @@
-"""The DARTS space: a normal and a reduction cell, stacked."""
+"""The DARTS space: stacks of a normal and a reduction cell."""
 
 from functools import partial
 from typing import Literal
@@ -6,51 +6,48 @@ from typing import Literal
 from torch import Tensor, nn
 
 from retia.errors import SpaceError
-from retia.hub.darts_operations import FactorizedReduce, operations, relu_conv_norm
-from retia.hub.drop_path import DropPath
+from retia.hub.layers import DropPath, FactorizedReduce, operations, relu_conv_norm, require_rate
 from retia.hub.published import Published
 from retia.nn import Candidates, cell
 
 __all__ = ["PUBLISHED", "Darts"]
 
 NODES = 4
-"""The nodes of a cell, all of which it concatenates."""
+"""Number of nodes of a cell, which concatenates all of them."""
 
 
 class Darts(nn.Module):
-    """The networks of DARTS: a stem, a stack of normal cells with two reduction cells at a third and two
-    thirds of it, a classifier.
+    """Networks of DARTS: a stem, a stack of normal and two reduction cells, and a classifier.
 
-    Each cell computes four nodes from the outputs of the two cells before it; each node adds two of seven
-    operations, on distinct states before it. All normal cells are alike, and so are both reduction cells:
-    `normal/2/inputs` is the pair of states that the node 2 of the normal cell takes, and `normal/2/op/0` the
-    operation on the first of the cell's inputs. States 0 and 1 are the cell's inputs, 2 to 5 its nodes 0 to
-    3. Each cell has 3 * 6 * 10 * 7^8 = 1,037,664,180 forms, and the space 1,076,746,950,455,072,400
-        architectures.
+    The reduction cells are at one third and two thirds of the stack. A cell has four nodes; its inputs are
+    the outputs of the two preceding cells. Each node adds two of seven operations, on distinct states. States
+    0 and 1 are the inputs of the cell, and states 2 to 5 its nodes 0 to 3. All normal cells are equal, and so
+    are both reduction cells: `normal/2/inputs` is the pair of states that node 2 of the normal cell uses, and
+    `normal/2/op/0` the operation on state 0. A cell has 3 * 6 * 10 * 7^8 = 1,037,664,180 forms, and the space
+    1,076,746,950,455,072,400 architectures.
 
-    The defaults are the size of the network that the paper trains on CIFAR-10 after the search. It searches
-    with `width=16, cells=8`, and trains on ImageNet with `width=48, cells=14, stem="imagenet", classes=1000`.
+    The defaults are those of the network that the paper trains on CIFAR-10 after the search. It searches with
+    `width=16, cells=8`, and trains on ImageNet with `width=48, cells=14, stem="imagenet", classes=1000`.
 
     Args:
-        width: The channels of a node in the first third; they double with each reduction.
-        cells: The number of cells, at least 3.
-        classes: The number of classes.
-        stem: "cifar" keeps height and width; "imagenet" divides them by eight before the first cell.
-        auxiliary: Whether a second classifier, after the second reduction cell, helps training: in training
-            mode `forward` returns its logits as well. It takes images of 32 pixels with the "cifar" stem, of
-            224 with the "imagenet" stem. The paper weighs its loss by 0.4.
-        drop_path: The rate at which operations are dropped in training (identities never are), at least 0 and
-            below 1. The paper's code raises it epoch by epoch, from 0 to 0.2 on CIFAR-10; set the attribute
-            of the same name to do so.
+        width: Number of channels of a node in the first third; each reduction doubles it. Default 36.
+        cells: Number of cells, at least 3. Default 20.
+        classes: Number of classes. Default 10.
+        stem: "cifar" keeps height and width; "imagenet" divides them by eight. Default "cifar".
+        auxiliary: Whether to add a classifier after the second reduction cell, whose logits `forward` also
+            returns in training mode. It requires images of 32 pixels with the "cifar" stem, and of 224 pixels
+            with the "imagenet" stem. The paper weights its loss by 0.4. Default False.
+        drop_path: Drop-path rate of all operations except identities, in [0, 1). The paper's code increases
+            it from 0 to 0.2 over the epochs on CIFAR-10; set the attribute to do so. Default 0.
 
     Raises:
-        SpaceError: If there are fewer than 3 cells, the stem is unknown, or the rate is out of range.
+        SpaceError: If `cells` is below 3, `stem` is unknown, or `drop_path` is out of range.
 
     Reference:
         Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019, sections 2.1, 3.1 and appendix A.
-        Deviations: this is the network that they train after the search, also when it serves as the space: it
-        has no operation "none", which they never choose, pooling has no batch norm, and batch norms learn a
-        scale and a shift. The auxiliary classifier has both batch norms also on ImageNet.
+        Deviations: the space consists of the networks that the paper trains after the search. They lack the
+        operation "none", which the paper never selects, pooling has no batch norm, and batch norms are
+        affine. The auxiliary classifier has both batch norms also on ImageNet.
     """
 
     def __init__(
@@ -73,10 +70,10 @@ class Darts(nn.Module):
         if stem not in ("cifar", "imagenet"):
             msg = f"The stem of DARTS is 'cifar' or 'imagenet', got {stem!r}."
             raise SpaceError(msg)
-        self._drop_path = _checked(drop_path)
+        self._drop_path = require_rate("drop_path", drop_path)
         imagenet = stem == "imagenet"
         self.stems = nn.ModuleList(_imagenet_stems(width) if imagenet else [_cifar_stem(width)])
-        before = last = width if imagenet else 3 * width  # the channels of the cells' two inputs
+        before = last = width if imagenet else 3 * width  # channels of the two inputs of a cell
         halved = imagenet  # whether the later input is half as large as the earlier
         reductions = (cells // 3, 2 * cells // 3)
         self.cells = nn.ModuleList()
@@ -95,50 +92,42 @@ class Darts(nn.Module):
 
     @property
     def drop_path(self) -> float:
-        """The rate at which operations are dropped in training, of all cells; it can be set at any time.
+        """Drop-path rate of all cells in training, in [0, 1); it can be set at any time.
 
         Raises:
-            SpaceError: If it is set to a rate that is negative, 1 or above.
+            SpaceError: If it is set to a rate out of range.
         """
         return self._drop_path
 
     @drop_path.setter
     def drop_path(self, rate: float) -> None:
-        self._drop_path = _checked(rate)
+        self._drop_path = require_rate("drop_path", rate)
         for module in self.modules():
             if isinstance(module, DropPath):
                 module.rate = rate
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Return the logits (B, classes) of images (B, 3, H, W); in training with an auxiliary classifier, a
-        pair of both its and these.
+        """Return the logits (B, classes) of images (B, 3, H, W).
+
+        In training mode with an auxiliary classifier the result is the pair (logits, auxiliary logits).
         """
         before = last = self.stems[0](x)
         for stem in self.stems[1:]:
             before, last = last, stem(last)
         auxiliary: Tensor | None = None
         for i, step in enumerate(self.cells):
-            before, last = (
-                last,
-                step(before, last),
-            )  # (B, 4 width, H, W), with twice the width and half H and W from a reduction on
+            # (B, 4 width, H, W); each reduction doubles the width and halves H and W
+            before, last = last, step(before, last)
             if i == self.second_reduction and self.auxiliary is not None and self.training:
                 auxiliary = self.auxiliary(last)
         logits = self.classifier(last.mean((2, 3)))
         return logits if auxiliary is None else (logits, auxiliary)
 
 
-def _checked(rate: float) -> float:
-    if not 0 <= rate < 1:
-        msg = f"drop_path is a rate of at least 0 and below 1, got {rate}."
-        raise SpaceError(msg)
-    return rate
-
-
 def _cell(
     before: int, last: int, width: int, *, reduction: bool, halved: bool, drop_path: float
 ) -> nn.Module:
-    """Make a cell of nodes with `width` channels, whose inputs have `before` and `last` channels."""
+    """Make a cell with inputs of `before` and `last` channels, and nodes of `width` channels."""
 
     def candidates(_: int, predecessor: int) -> Candidates:
         return operations(width, 2 if reduction and predecessor < 2 else 1, drop_path)
@@ -212,4 +201,4 @@ _DARTS_V2 = {
 }
 
 PUBLISHED = (Published("darts-v2", Darts, {}, _DARTS_V2),)
-"""The cells that the second-order method found on CIFAR-10."""
+"""Cells that the second-order method found on CIFAR-10."""

@@ -1,4 +1,4 @@
-"""The MobileNetV3 space: stages of inverted residuals, of searched width, depth, kernels and expansions."""
+"""The MobileNetV3 space: inverted residuals with searched width, depth, kernels and expansions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,11 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from retia.errors import SpaceError
-from retia.hub.activation import ACTIVATIONS
-from retia.hub.choose import choose
-from retia.hub.inverted_residual import InvertedResidual, convolution
+from retia.hub.layers import ACTIVATIONS, InvertedResidual, choose, convolution, make_divisible, require_rate
 from retia.hub.published import Published
-from retia.hub.rounding import make_divisible
 from retia.hub.stage import Stage
 from retia.nn import repeat
 from retia.space import Value, scope
@@ -19,13 +16,13 @@ from retia.space import Value, scope
 __all__ = ["PUBLISHED", "MobileNetV3"]
 
 KERNELS = (3, 5, 7)
-"""The kernel sizes of depthwise convolutions."""
+"""Kernel sizes of depthwise convolutions."""
 
 STEM_KERNELS = (3, 5)
-"""The kernel sizes of the stem."""
+"""Kernel sizes of the stem."""
 
 STEM = Stage(16, stride=2, activation="hswish")
-"""The stem of the largest space of TuNAS."""
+"""Stem of the largest space of TuNAS."""
 
 STAGES = (
     Stage(16, activation="relu"),
@@ -35,51 +32,48 @@ STAGES = (
     Stage(128, activation="hswish", depth=(1, 4), squeeze_excite="optional"),
     Stage(256, stride=2, activation="hswish", depth=(1, 4), squeeze_excite="optional"),
 )
-"""The stages of the largest space of TuNAS."""
+"""Stages of the largest space of TuNAS."""
 
 
 class MobileNetV3(nn.Module):
-    """The networks of TuNAS's largest space: a stem, a stage of separable convolutions, stages of inverted
-    residuals, a classifier.
+    """Networks of TuNAS's largest space: a stem, stages of blocks and a head with the classifier.
 
-    A stage has a width (`stage2/width`) and a number of blocks (`stage2`); each block has a kernel size
-    (`stage2/0/kernel`), from stage 1 on an expansion (`stage2/0/expansion`), and squeeze-and-excitation where
-    that is optional (`stage2/0/squeeze_excite`). The stem has a width (`stem/width`) and a kernel size
-    (`stem/kernel`), and each of the two layers of the head a width (`head/width`, `head/hidden`).
+    Parameters of the stem are `stem/width` and `stem/kernel`, those of the head `head/width` and
+    `head/hidden`. A stage has a width (`stage2/width`) and a number of blocks (`stage2`). A block has a
+    kernel size (`stage2/0/kernel`), an expansion except in stage 0 (`stage2/0/expansion`), and
+    squeeze-and-excitation where it is optional (`stage2/0/squeeze_excite`).
 
-    A width is one of `width_multipliers` times the layer's own, rounded by `make_divisible`; each rounded
-    width stands once in the choice. Stem and stage 0 share theirs where their own widths are the same. Of two
-    expansions that give a block the same hidden width, the later one is left out. What can take one value
-    only is no choice.
+    The candidates of a width are its default times `width_multipliers`, rounded by `make_divisible`, without
+    duplicates. The stem and stage 0 share a width if their defaults are equal. If two expansions give the
+    same hidden width, the later one is removed. A size with a single candidate is not a parameter.
 
-    Blocks are residual but for the first of a stage. That one is residual where its stride is 1 and the
-    widths before and after it are one choice, or the same number where there is none: here in stage 0. Widths
-    that happen to be equal in some architectures don't make it so.
+    All blocks except the first of a stage are residual. The first block is residual if its stride is 1 and
+    its input and output widths are the same choice or constant, as in stage 0.
 
     The space has 616,686,186,202,076,620,425,372,033,300,480,000 (6.2e35) architectures with the defaults.
 
     Args:
-        classes: The number of classes.
-        stem: The first convolution: its width, stride and activation.
-        stages: The stages; stage 0 is made of depthwise separable convolutions. The head has the activation
-            of the last one.
-        head_widths: The width of the last convolution, and that of the layer after pooling.
-        width_multipliers: What widths may be multiplied with; (1.0,) for fixed widths.
-        expansions: What the hidden width of a block may be, in widths of its input.
-        dropout: The rate before the classifier.
-        channels: The number of channels of the image.
+        classes: Number of classes. Default 1000.
+        stem: Width, stride and activation of the first convolution.
+        stages: Stages; stage 0 consists of depthwise separable convolutions. The head has the activation of
+            the last stage.
+        head_widths: Width of the last convolution, and of the layer after pooling. Default (512, 1024).
+        width_multipliers: Candidate multipliers of widths, positive; (1.0,) for constant widths.
+        expansions: Candidate ratios of the hidden width of a block to its input width, positive.
+        dropout: Dropout rate before the classifier, in [0, 1). Default 0.2.
+        channels: Number of channels of the image. Default 3.
 
     Raises:
         SpaceError: If an argument is out of range, or two expansions give the same hidden width for some
-            searched widths and not for others.
+            candidate widths only.
 
     Reference:
         Bender et al., Can Weight Sharing Outperform Random Architecture Search? An Investigation with TuNAS,
-        CVPR 2020, the space `mobilenet_v3_like_search` of the authors' code. Deviations: blocks are left out
-        from the end of a stage instead of anywhere after the first, which names each network once; stage 0
-        always has its block; squeeze-and-excitation is optional in the stages where MobileNetV3-Large (Howard
-        et al., Searching for MobileNetV3, ICCV 2019, table 1) has it, not in all; batch norm has the epsilon
-        of torch, 1e-5.
+        CVPR 2020, the space `mobilenet_v3_like_search` of the authors' code. Deviations: blocks are removed
+        from the end of a stage instead of anywhere after the first, so that each network has one
+        architecture; stage 0 always has its block; squeeze-and-excitation is optional only in the stages
+        where MobileNetV3-Large (Howard et al., Searching for MobileNetV3, ICCV 2019, table 1) has it; batch
+        norm has torch's epsilon, 1e-5.
 
     >>> stages = [Stage(16), Stage(24, stride=2, depth=(2, 3))]
     >>> MobileNetV3(classes=10, stages=stages, width_multipliers=(1.0,)).head[3]
@@ -99,7 +93,7 @@ class MobileNetV3(nn.Module):
         channels: int = 3,
     ) -> None:
         super().__init__()
-        _check(classes, stem, stages, head_widths, width_multipliers, expansions, dropout, channels)
+        _validate(classes, stem, stages, head_widths, width_multipliers, expansions, dropout, channels)
         widths = _widths(stem, stages, head_widths, width_multipliers)
         ratios = {width.possible: _expansions(width.possible, expansions) for width in widths[1:-2]}
 
@@ -131,22 +125,20 @@ class MobileNetV3(nn.Module):
 
 @dataclass(frozen=True)
 class _Width:
-    """A number of channels: the value, which may be symbolic, and the plain numbers that it may be."""
+    """A number of channels: the value, which may be symbolic, and its candidates."""
 
     value: int
     possible: tuple[int, ...]
 
     def same_as(self, other: "_Width") -> bool:
-        """Whether both are one choice, or one fixed number."""
+        """Whether both are the same choice, or the same constant."""
         return self is other or (len(self.possible) == 1 and self.possible == other.possible)
 
 
 def _widths(
     stem: Stage, stages: Sequence[Stage], head_widths: tuple[int, int], multipliers: Sequence[float]
 ) -> list[_Width]:
-    """Choose the widths, in the order of the layers: of the stem, of each stage, of the two layers of the
-    head.
-    """
+    """Choose the widths of the stem, of each stage, and of the two layers of the head."""
 
     def searched(part: str, name: str, own: int) -> _Width:
         possible = tuple(dict.fromkeys(make_divisible(own * multiplier) for multiplier in multipliers))
@@ -161,10 +153,10 @@ def _widths(
 
 
 def _expansions(widths: Sequence[int], expansions: Sequence[float]) -> tuple[float, ...]:
-    """Return the expansions that give a block distinct hidden widths, whichever of `widths` its input has.
+    """Return the expansions that give distinct hidden widths for all candidate `widths` of the input.
 
     Raises:
-        SpaceError: If two are distinct for some of the widths only.
+        SpaceError: If two expansions are distinct for some of the widths only.
     """
     distinct: dict[tuple[int, ...], float] = {}
     for expansion in expansions:
@@ -179,9 +171,9 @@ def _expansions(widths: Sequence[int], expansions: Sequence[float]) -> tuple[flo
             ]
             msg = (
                 f"Expansions must give distinct hidden widths, but {alike} all give {twice} channels for "
-                f"{width}, though not for all of "
-                f"{list(widths)}: two architectures would build one model. Leave one out, "
-                "or fix the widths with width_multipliers=(1.0,)."
+                f"{width}, though not for all of {list(widths)}, "
+                "so two architectures would build the same model. "
+                "Remove one, or fix the widths with width_multipliers=(1.0,)."
             )
             raise SpaceError(msg)
     return tuple(distinct.values())
@@ -194,9 +186,7 @@ def _stage(
     after: _Width,
     expansions: Mapping[tuple[int, ...], Sequence[float]],
 ) -> nn.Sequential:
-    """Stack the blocks of a stage, given the widths before and after it, and the expansions of blocks by what
-    their input widths may be.
-    """
+    """Stack the blocks of a stage; `expansions` maps the candidates of an input width to expansions."""
 
     def block(i: int) -> nn.Module:
         width = before if i == 0 else after
@@ -225,7 +215,7 @@ def _initialize(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-def _check(
+def _validate(
     classes: int,
     stem: Stage,
     stages: Sequence[Stage],
@@ -240,14 +230,14 @@ def _check(
         raise SpaceError(msg)
     if stem.depth != (1, 1) or stem.squeeze_excite != "none":
         msg = (
-            f"The stem is one convolution without squeeze-and-excitation, got {stem}. Give its width, "
-            "stride and activation only."
+            f"The stem is one convolution without squeeze-and-excitation, got {stem}. "
+            "Give only its width, stride and activation."
         )
         raise SpaceError(msg)
     if not stages or not all(isinstance(stage, Stage) for stage in stages):
         msg = (
             f"stages is one Stage or more, got {stages}. Give [Stage(16), ...], "
-            "or leave it out for the stages of TuNAS."
+            "or omit it for the stages of TuNAS."
         )
         raise SpaceError(msg)
     if len(head_widths) != 2 or min(head_widths) < 1:
@@ -257,14 +247,13 @@ def _check(
         if not factors or min(factors) <= 0:
             msg = f"{name} are one or more positive numbers, got {factors}."
             raise SpaceError(msg)
-    if not 0 <= dropout < 1:
-        msg = f"dropout is a rate of at least 0 and below 1, got {dropout}."
-        raise SpaceError(msg)
+    require_rate("dropout", dropout)
 
 
 def _architecture(stem: int, separable: int, *stages: Sequence[tuple[int, float]]) -> Mapping[str, Value]:
-    """Return an architecture of fixed widths: the kernels of stem and stage 0, then (kernel, expansion) of
-    each block, stage by stage.
+    """Return an architecture of constant widths.
+
+    `stem` and `separable` are the kernels of the stem and of stage 0; a block is (kernel, expansion).
     """
     labels: dict[str, Value] = {"stem/kernel": stem, "stage0/0/kernel": separable}
     for number, blocks in enumerate(stages, start=1):
@@ -329,6 +318,7 @@ PUBLISHED = (
     Published("cream-114", MobileNetV3, _CREAM, _CREAM_114),
     Published("cream-287", MobileNetV3, _CREAM, _CREAM_287),
 )
-"""MobileNetV3-Large (Howard et al., ICCV 2019, table 1), and four networks of Peng et al., Cream of the Crop,
-NeurIPS 2020, by their
-millions of multiply-adds: for images of 224, 64, 96, 160 and 224 pixels."""
+"""MobileNetV3-Large (Howard et al., ICCV 2019, table 1), for images of 224 pixels; and four networks of
+Cream of the Crop (Peng et al., NeurIPS 2020), named by their millions of multiply-adds, for images of 64, 96,
+160 and 224 pixels.
+"""

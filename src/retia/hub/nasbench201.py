@@ -7,40 +7,38 @@ import torch
 from torch import Tensor, nn
 
 from retia.errors import ArchitectureError
+from retia.hub.layers import relu_conv_norm
 from retia.nn import layer_choice
 from retia.space import Architecture, Value, scope
 
 __all__ = ["NasBench201", "nasbench201_architecture", "nasbench201_string"]
 
 EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
-"""The edges of the cell, each with its node and the node that it comes from, in the order of the benchmark's
-tables.
-"""
+"""Edges (node, source) of the cell, in the order of the benchmark's tables."""
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-"""The candidates of every edge, as the benchmark names them."""
+"""Candidates of every edge, by the names of the benchmark."""
 
 _OP = f"({'|'.join(OPERATIONS)})"
 _STRING = re.compile(rf"\|{_OP}~0\|\+\|{_OP}~0\|{_OP}~1\|\+\|{_OP}~0\|{_OP}~1\|{_OP}~2\|")
 
 
 class NasBench201(nn.Module):
-    """The networks of NAS-Bench-201: a stem, three stages of cells with a residual block of stride 2 between
-    two, a classifier.
+    """Networks of NAS-Bench-201: a stem, three stages of cells and a classifier.
 
-    All cells are alike. Each of the cell's six edges, `edge/1<-0` to `edge/3<-2` (the edge to node 1 from
-    node 0), takes one of five operations, so the space has 5^6 = 15,625 architectures. The default is a 3x3
-    convolution on every edge.
+    A residual block of stride 2 separates the stages. All cells are equal. Each of the six edges of a cell,
+    `edge/1<-0` (to node 1 from node 0) to `edge/3<-2`, has one of five operations, so the space has
+    5^6 = 15,625 architectures. The default is a 3x3 convolution on every edge.
 
     Args:
-        channels: The channels of the first stage; the second and the third have twice and four times as many.
-        cells: The number of cells in a stage.
-        classes: The number of classes: 10 and 100 for CIFAR, 120 for ImageNet16-120.
+        channels: Number of channels of the first stage; the next stages have twice and four times as many.
+            Default 16.
+        cells: Number of cells per stage. Default 5.
+        classes: Number of classes: 10 and 100 for CIFAR, 120 for ImageNet16-120. Default 10.
 
     Reference:
         Dong and Yang, NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search, ICLR
         2020, section 2.1.
-        Deviation: none.
 
     >>> from retia.nn import ModelSpace
     >>> ModelSpace(NasBench201).size()
@@ -68,17 +66,15 @@ class NasBench201(nn.Module):
 
 
 class _Cell(nn.Module):
-    """A graph of four nodes: the input, and three that each sum an operation on every node before them; the
-    last is the output.
-    """
+    """A graph of four nodes: the input, and three nodes that sum operations on all preceding nodes."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         factories = {
             "none": _Zero,
             "skip_connect": nn.Identity,
-            "nor_conv_1x1": lambda: _relu_conv_norm(channels, channels, 1),
-            "nor_conv_3x3": lambda: _relu_conv_norm(channels, channels, 3),
+            "nor_conv_1x1": lambda: relu_conv_norm(channels, channels, 1),
+            "nor_conv_3x3": lambda: relu_conv_norm(channels, channels, 3),
             "avg_pool_3x3": lambda: nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False),
         }
         with scope("edge"):
@@ -99,7 +95,7 @@ class _Cell(nn.Module):
 
 
 class _Zero(nn.Module):
-    """Zeros of the input's shape, through which the layers before get gradients of zero, and not none."""
+    """Zeros of the input's shape, through which preceding layers get zero gradients instead of None."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to zeros of the same shape."""
@@ -107,12 +103,12 @@ class _Zero(nn.Module):
 
 
 class _Reduction(nn.Module):
-    """A residual block of stride 2, whose shortcut is an average pool and a convolution."""
+    """A residual block of stride 2 with an average pool and a convolution as shortcut."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            _relu_conv_norm(inputs, outputs, 3, stride=2), _relu_conv_norm(outputs, outputs, 3)
+            relu_conv_norm(inputs, outputs, 3, stride=2), relu_conv_norm(outputs, outputs, 3)
         )
         self.shortcut = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(inputs, outputs, 1, bias=False))
 
@@ -121,19 +117,11 @@ class _Reduction(nn.Module):
         return self.body(x) + self.shortcut(x)
 
 
-def _relu_conv_norm(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.ReLU(),
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-    )
-
-
 def nasbench201_string(architecture: Mapping[str, Value]) -> str:
-    """Write an architecture of the space as the benchmark does.
+    """Return an architecture of the space in the notation of the benchmark.
 
     Raises:
-        ArchitectureError: If an edge's operation is missing or none of the five.
+        ArchitectureError: If the operation of an edge is missing or unknown.
 
     >>> edges = ("1<-0", "2<-0", "2<-1", "3<-0", "3<-1", "3<-2")
     >>> nasbench201_string({f"edge/{edge}": "skip_connect" for edge in edges})
@@ -155,10 +143,10 @@ def nasbench201_string(architecture: Mapping[str, Value]) -> str:
 
 
 def nasbench201_architecture(string: str) -> Architecture:
-    """Read an architecture of the space as the benchmark writes it: the inverse of `nasbench201_string`.
+    """Parse an architecture in the notation of the benchmark: the inverse of `nasbench201_string`.
 
     Raises:
-        ArchitectureError: If the string is not of this form, or an operation is none of the five.
+        ArchitectureError: If `string` does not have this form, or an operation is unknown.
 
     >>> string = "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
     >>> nasbench201_architecture(string)["edge/2<-1"]
@@ -168,8 +156,7 @@ def nasbench201_architecture(string: str) -> Architecture:
     if match is None:
         msg = (
             "An architecture of NAS-Bench-201 is written '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|', "
-            "where each op is one of "
-            f"{list(OPERATIONS)}, got {string!r}. Write all six edges, in this order."
+            f"where each op is one of {list(OPERATIONS)}, got {string!r}. Write all six edges, in this order."
         )
         raise ArchitectureError(msg)
     return Architecture(dict(zip(map(_label, EDGES), match.groups(), strict=True)))

@@ -1,4 +1,4 @@
-"""Published models: what a search of a space was reported to find."""
+"""Published models: reported results of searches."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,13 +14,12 @@ __all__ = ["Published"]
 
 @dataclass(frozen=True)
 class Published:
-    """A model that a paper found in a space: an architecture, and the arguments of the space that it was
-    found in.
+    """A model that a paper reports: a space and one of its architectures.
 
     Args:
-        name: What `retia.hub.load` calls it.
-        factory: The class of the space's models.
-        arguments: The keyword arguments of the class, where the model differs from its defaults.
+        name: Name of the model for `retia.hub.load`.
+        factory: Class of the models of the space.
+        arguments: Keyword arguments of the class that differ from its defaults.
         architecture: One value for each active parameter of the space.
     """
 
@@ -30,7 +29,5 @@ class Published:
     architecture: Mapping[str, Value]
 
     def space(self, **arguments: Any) -> ModelSpace:
-        """Return the space that the model is one architecture of, with some of its arguments changed or
-        added.
-        """
+        """Return the space of the model, with `arguments` changed or added."""
         return ModelSpace(self.factory, **{**self.arguments, **arguments})

@@ -1,29 +1,28 @@
-"""The stages of a mobile network: what their blocks have in common."""
+"""Stages of mobile networks."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from retia.errors import SpaceError
-from retia.hub.activation import ACTIVATIONS, Activation
-from retia.hub.inverted_residual import SqueezeExcitation
+from retia.hub.layers import ACTIVATIONS, Activation, SqueezeExcitation
 
 __all__ = ["Stage"]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A row of a mobile network's table.
+    """Common settings of the blocks of a stage.
 
     Args:
-        width: The number of output channels, before a width multiplier.
-        stride: The stride of the first block, 1 or 2; the others have 1.
-        activation: "relu", "hswish" or "swish".
-        squeeze_excite: Whether every block has squeeze-and-excitation ("force"), none has, or each may
-            ("optional").
-        depth: The (least, most) number of blocks, both included.
+        width: Number of output channels, before a width multiplier.
+        stride: Stride of the first block, 1 or 2; the other blocks have stride 1. Default 1.
+        activation: "relu", "hswish" or "swish". Default "relu".
+        squeeze_excite: Squeeze-and-excitation of the blocks: "none", "force", or "optional" for a choice per
+            block. Default "none".
+        depth: (least, most) number of blocks, both included. Default (1, 1).
 
     Raises:
-        SpaceError: If a value is none of these.
+        SpaceError: If an argument does not have one of these values.
     """
 
     width: int
@@ -51,6 +50,6 @@ class Stage:
         if len(self.depth) != 2 or not 1 <= self.depth[0] <= self.depth[1]:
             msg = (
                 f"The depth of a stage is (least, most) with 1 <= least <= most, got {self.depth}. "
-                "A stage always has a block, for it changes the width."
+                "A stage needs a block, which changes the width."
             )
             raise SpaceError(msg)

@@ -1,6 +1,7 @@
-"""A batch: any nest of tensors. This module splits it, moves it, and passes it to a model."""
+"""Batches: nests of tensors that are split, moved and passed to a model."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from copy import copy
 from typing import Any, TypeAlias, cast
 
 import torch
@@ -23,20 +24,22 @@ __all__ = [
 ]
 
 Nest: TypeAlias = Any
-"""A tensor; a tuple, list or mapping of nests; or an object with a method `to`, such as a graph. Other values
-are kept as they are.
+"""A tensor; a tuple, list or mapping of nests; or an object with a method `to`, such as a graph.
+
+Other values are left unchanged.
 """
 
 Batch: TypeAlias = Nest
-"""What data yields: a pair (inputs, targets), a mapping with "labels", or an object with an attribute `y`."""
+"""A pair (inputs, targets), a mapping with a key "labels", or an object with an attribute `y`."""
 
 LABELS = ("labels", "label", "targets", "target")
-"""The keys under which a mapping holds its targets; the first that is present counts."""
+"""Keys of the targets of a mapping, which has only one of them."""
 
 
 def map_tensors(function: Callable[..., Any], nest: Nest, *others: Nest) -> Nest:
-    """Return a nest with a function applied to each tensor, and to those in its place in other nests of the
-    same structure; a mapping becomes a dictionary.
+    """Apply a function to each tensor of a nest, and to its counterparts in `others`.
+
+    The nests have the same structure. A mapping keeps its type if items can be assigned to a copy.
 
     >>> map_tensors(lambda x: x + 1, {"a": torch.tensor(1), "b": (torch.tensor(2), "text")})
     {'a': tensor(2), 'b': (tensor(3), 'text')}
@@ -51,11 +54,7 @@ def tensors_of(nest: Nest) -> Iterator[Tensor]:
     if isinstance(nest, Tensor):
         yield nest
     elif isinstance(nest, Mapping | tuple | list):
-        parts = (
-            cast("Mapping[str, Any]", nest).values()
-            if isinstance(nest, Mapping)
-            else cast("Sequence[Any]", nest)
-        )
+        parts: Iterable[Any] = nest.values() if isinstance(nest, Mapping) else nest
         for part in parts:
             yield from tensors_of(part)
 
@@ -63,9 +62,9 @@ def tensors_of(nest: Nest) -> Iterator[Tensor]:
 def move(
     nest: Nest, device: torch.device | str, memory_format: torch.memory_format = torch.preserve_format
 ) -> Nest:
-    """Return a nest on a device: float64 as float32, images (B, C, H, W) in the memory format.
+    """Return a nest on a device; float64 becomes float32, and (B, C, H, W) takes the memory format.
 
-    An object that is not a container of tensors, such as a graph, is moved by its own method `to`.
+    Other objects that have a method `to`, such as a graph, are moved by it.
     """
 
     def moved(leaf: Any) -> Any:
@@ -80,32 +79,31 @@ def move(
 
 
 def inputs_of(batch: Batch) -> Nest:
-    """Return the inputs of a batch: the first of a pair, a mapping without its labels, or the object itself.
+    """Return the inputs of a batch: the first of a pair, a mapping without its labels, or the object.
 
     Raises:
-        EvaluationError: If the batch is a tuple or list that is not a pair.
+        EvaluationError: If `batch` is a tuple or list that is not a pair, or a mapping with several labels.
     """
     if isinstance(batch, tuple | list):
         return _pair(cast("Sequence[Any]", batch))[0]
     if isinstance(batch, Mapping):
         named = cast("Mapping[str, Any]", batch)
-        label = next((name for name in LABELS if name in named), None)
+        label = _label(named)
         return {name: value for name, value in named.items() if name != label}
     return batch
 
 
 def targets_of(batch: Batch) -> Nest:
-    """Return the targets of a batch: the second of a pair, the labels of a mapping, or the attribute `y` of
-    an object.
+    """Return the targets of a batch: the second of a pair, the labels of a mapping, or the attribute `y`.
 
     Raises:
-        EvaluationError: If the batch has no targets in any of these places.
+        EvaluationError: If `batch` has no targets in these places, or is a mapping with several labels.
     """
     if isinstance(batch, tuple | list):
         return _pair(cast("Sequence[Any]", batch))[1]
     if isinstance(batch, Mapping):
         named = cast("Mapping[str, Any]", batch)
-        label = next((name for name in LABELS if name in named), None)
+        label = _label(named)
         if label is not None:
             return named[label]
         got = f"a mapping of {sorted(named)}"
@@ -115,22 +113,23 @@ def targets_of(batch: Batch) -> Nest:
         got = f"a {type(batch).__name__}"
     msg = (
         "The targets of a batch are the second of a pair, the labels of a mapping "
-        f"({', '.join(map(repr, LABELS))}), or the attribute 'y' "
-        f"of an object, got {got}. Say where they are: targets=lambda batch: ..."
+        f"({', '.join(map(repr, LABELS))}), or the attribute 'y' of an object, got {got}. "
+        "Say where they are: targets=lambda batch: ..."
     )
     raise EvaluationError(msg)
 
 
 def with_inputs(batch: Batch, inputs: Nest) -> Batch:
-    """Return a batch with other inputs, in the place from which `inputs_of` takes them."""
+    """Return a batch in which `inputs` replace what `inputs_of` returns."""
     if isinstance(batch, tuple | list):
         return inputs, _pair(cast("Sequence[Any]", batch))[1]
     return {**cast("Mapping[str, Any]", batch), **inputs} if isinstance(batch, Mapping) else inputs
 
 
 def arguments(inputs: Nest) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return inputs as the arguments of `forward`: a tuple or list by position, a mapping by name, anything
-    else alone.
+    """Return inputs as positional and keyword arguments of `forward`.
+
+    A tuple or list gives positional arguments, a mapping keyword arguments, anything else one argument.
 
     >>> arguments((1, 2)), arguments({"ids": 3}), arguments(4)
     (((1, 2), {}), ((), {'ids': 3}), ((4,), {}))
@@ -141,27 +140,72 @@ def arguments(inputs: Nest) -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 
 def run_on(model: nn.Module, inputs: Nest) -> Any:
-    """Return what a model gives for inputs."""
+    """Return the output of a model for inputs."""
     args, kwargs = arguments(inputs)
     return model(*args, **kwargs)
 
 
-def sample_count(batch: Batch) -> int:
-    """Return the number of samples in a batch: the length of its first tensor, or 1 for a batch without one,
-    such as a graph.
+def sample_count(batch: Batch, targets: Callable[[Batch], Nest] = targets_of) -> int:
+    """Return the number of samples in a batch.
+
+    It is the length of the targets; without targets an attribute `num_graphs` or `batch_size` of the batch;
+    without these the first dimension of its tensors, if it is the same for all.
+
+    Args:
+        batch: The batch.
+        targets: Function `batch -> targets`. Default: `targets_of`.
+
+    Raises:
+        EvaluationError: If the number can't be determined in any of these ways.
+
+    >>> sample_count({"edges": torch.zeros(2, 9), "x": torch.zeros(3, 4), "labels": torch.zeros(3)})
+    3
     """
-    first = next((tensor for tensor in tensors_of(batch) if tensor.ndim), None)
-    return 1 if first is None else len(first)
+    try:
+        found = _target_count(targets(batch))
+    except EvaluationError:
+        found = None
+    for name in ("num_graphs", "batch_size"):
+        if found is None and isinstance(count := getattr(batch, name, None), int):
+            found = count
+    if found is None and (found := _length(batch)) is None:
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors_of(batch))
+        msg = (
+            f"The number of samples of a batch is not known: a {type(batch).__name__}"
+            f"{f' of tensors of shapes {shapes}' if shapes else ''}. Its targets tell it, or an attribute "
+            "'num_graphs' or 'batch_size', or tensors of one length. "
+            "Give the number over which the loss averages: weight=lambda batch: ..."
+        )
+        raise EvaluationError(msg)
+    return found
+
+
+def _target_count(targets: Nest) -> int | None:
+    """Return the length of targets; a list may hold a text, a number or a mapping for each sample."""
+    if isinstance(targets, tuple | list):
+        parts = cast("Sequence[Any]", targets)
+        fields = (Tensor, tuple, list) if isinstance(targets, list) else (Tensor, tuple, list, Mapping)
+        if parts and not any(isinstance(part, fields) for part in parts):
+            return len(parts)
+    return _length(targets)
+
+
+def _length(nest: Nest) -> int | None:
+    """Return the first dimension of the tensors of a nest, if they all agree in it."""
+    lengths = {len(tensor) for tensor in tensors_of(nest) if tensor.ndim}
+    return lengths.pop() if len(lengths) == 1 else None
 
 
 def _map_leaves(function: Callable[..., Any], nest: Nest, *others: Nest) -> Nest:
     if isinstance(nest, Tensor):
         return function(nest, *others)
     if isinstance(nest, Mapping):
-        return {
+        named = cast("Mapping[str, Any]", nest)
+        mapped = {
             name: _map_leaves(function, part, *(other[name] for other in others))
-            for name, part in cast("Mapping[str, Any]", nest).items()
+            for name, part in named.items()
         }
+        return _like(named, mapped)
     if isinstance(nest, tuple | list):
         parts = [
             _map_leaves(function, *several)
@@ -173,12 +217,41 @@ def _map_leaves(function: Callable[..., Any], nest: Nest, *others: Nest) -> Nest
     return function(nest, *others)
 
 
+def _like(nest: Mapping[str, Any], parts: dict[str, Any]) -> Mapping[str, Any]:
+    """Return a mapping of the same type with other parts, such as an output of a Hugging Face model.
+
+    A mapping without assignment is returned itself if no part has changed, and else as a dictionary.
+    """
+    if type(nest) is dict:
+        return parts
+    if isinstance(nest, MutableMapping):
+        made = copy(nest)
+        for name, part in parts.items():
+            made[name] = part
+        return made
+    return nest if all(nest[name] is part for name, part in parts.items()) else parts
+
+
+def _label(batch: Mapping[str, Any]) -> str | None:
+    """Return the key of a mapping's targets."""
+    found = [name for name in LABELS if name in batch]
+    if len(found) > 1:
+        msg = (
+            f"A batch has several keys that may hold its targets: {found}. "
+            f"Say which are the targets, and what the model gets: "
+            f"targets=lambda batch: batch[{found[0]!r}], inputs=lambda batch: ..."
+        )
+        raise EvaluationError(msg)
+    return found[0] if found else None
+
+
 def _pair(batch: Sequence[Any]) -> Sequence[Any]:
     if len(batch) != 2:
         msg = (
             f"A batch that is a {type(batch).__name__} must be a pair (inputs, targets), "
             f"got {len(batch)} parts. "
-            f"Say which are which: inputs=lambda batch: ..., targets=lambda batch: ..."
+            "Say which are which: inputs=lambda batch: ..., targets=lambda batch: ... "
+            "A list of tensors is read as one such batch; give several batches as pairs, [(x, y), ...]."
         )
         raise EvaluationError(msg)
     return batch

@@ -1,114 +1,29 @@
-"""Cells: small graphs of operations, as NASNet and DARTS search them."""
+"""Cells: small graphs of operations, as in NASNet and DARTS."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from retia.errors import SpaceError
 from retia.nn.factory import Candidates, Factory, construct
-from retia.nn.layer_choice import layer_choice
-from retia.nn.mixture import weighted_sum
-from retia.nn.switch import Switch
-from retia.space import (
-    Categorical,
-    Domain,
-    Expression,
-    Reference,
-    Subset,
-    Tracer,
-    active_recorder,
-    concrete,
-    condition_where,
-    declare,
-    evaluate,
-    expression_of,
-    labelled,
-    labels_of,
-    lift,
-    possible_values,
-    scope,
-)
+from retia.nn.loose_ends import loose_ends
+from retia.nn.node import ElasticNode, Node, node_of_distinct_inputs, node_of_free_inputs
+from retia.space import labelled, scope
 
-__all__ = ["Cell", "ElasticNode", "Node", "Operations", "cell"]
+__all__ = ["Cell", "Operations", "cell"]
 
 Operations: TypeAlias = "Candidates | Callable[[int, int], Candidates]"
-"""Candidates for every edge, or a function of node and predecessor that gives those of an edge."""
-
-
-class Node(nn.Module):
-    """The sum of operations, each on one of the states before it."""
-
-    def __init__(self, operations: Sequence[nn.Module], inputs: Sequence[int]) -> None:
-        super().__init__()
-        self.operations = nn.ModuleList(operations)
-        self.inputs = inputs
-
-    def forward(self, states: Sequence[Tensor]) -> Tensor:
-        """Sum the operations' outputs, which have one shape."""
-        return _total(operation(states[i]) for operation, i in zip(self.operations, self.inputs, strict=True))
-
-    def extra_repr(self) -> str:
-        """Show where the operations' inputs come from."""
-        return f"inputs={self.inputs}"
-
-
-class ElasticNode(Switch):
-    """A node that holds an operation for every edge that it may use.
-
-    Args:
-        edges: The operations.
-        used: The positions in `edges` of those that the node sums; they may be symbolic.
-        inputs: The state that each of these is given.
-        sources: The state that each of `edges` comes from.
-
-    Attributes:
-        weights: While choices are mixed, the weight of each edge, shape (E,): all are summed by them.
-    """
-
-    def __init__(
-        self, edges: Sequence[nn.Module], used: Sequence[int], inputs: Sequence[int], sources: Sequence[int]
-    ) -> None:
-        super().__init__()
-        self.edges = nn.ModuleList(edges)
-        self.used = used
-        self.inputs = inputs
-        self.sources = sources
-        self.weights: Tensor | None = None
-
-    def forward(self, states: Sequence[Tensor]) -> Tensor:
-        """Sum the outputs of the operations in use, which have one shape."""
-        if self.weights is not None:
-            return weighted_sum(
-                self.weights, (edge(states[i]) for edge, i in zip(self.edges, self.sources, strict=True))
-            )
-        return _total(self.edges[edge](states[i]) for edge, i in zip(self.used, self.inputs, strict=True))
-
-    def present(self) -> list[tuple[str, nn.Module]]:
-        """Return the operations in use, by their names in a `Node`."""
-        return [(f"operations.{position}", self.edges[edge]) for position, edge in enumerate(self.used)]
-
-    def extra_repr(self) -> str:
-        """Show which operations are used, and where their inputs come from."""
-        return f"used={self.used}, inputs={self.inputs}"
-
-
-def _total(outputs: Iterable[Tensor]) -> Tensor:
-    remaining = iter(outputs)
-    total = next(remaining)
-    for output in remaining:
-        total = total + output
-    return total
+"""Candidates of every edge, or a function of node and predecessor that returns those of one edge."""
 
 
 class Cell(nn.Module):
-    """A graph of nodes over some inputs, whose nodes' outputs are concatenated.
+    """A graph of nodes over some inputs; the outputs of the nodes are concatenated.
 
     Attributes:
-        outputs: How many nodes are concatenated: the cell's output has `outputs` times the channels of a
-            node.
+        outputs: Number of concatenated nodes. The cell has `outputs` times the channels of a node.
     """
 
     def __init__(
@@ -130,17 +45,16 @@ class Cell(nn.Module):
         self.dim = dim
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Compute the nodes one after the other, concatenate those that count, along `dim`, and apply the
-        postprocessor.
+        """Compute the nodes in order, concatenate them along `dim`, and apply the postprocessor.
 
         Raises:
-            SpaceError: If there is not one tensor for each input.
+            SpaceError: If the number of tensors differs from the number of inputs.
         """
         if len(inputs) != len(self.preprocess) or any(isinstance(one, list | tuple) for one in inputs):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
             count = len(self.preprocess)
             got = ", ".join(type(one).__name__ for one in inputs) or "nothing"
             msg = (
-                f"This cell is called with its inputs one by one, {count} of them, got {got}. "
+                f"This cell is called with {count} tensors as separate arguments, got {got}. "
                 f"Write cell({', '.join('ab'[:count]) if count < 3 else '*inputs'}), not cell([...])."
             )
             raise SpaceError(msg)
@@ -165,40 +79,57 @@ def cell(
     postprocess: Callable[[int], nn.Module] | nn.Module | None = None,
     dim: int = 1,
 ) -> Cell:
-    """Search a cell: each node sums operations on some of the cell's inputs and of the nodes before it.
+    """Search a cell whose nodes sum operations on the cell's inputs and on preceding nodes.
 
-    Cells with the same label in the same scope share their choices, so that a network stacks one cell. So do
-    cells whose label starts with "/", whatever the scope:
-    `repeat("body", lambda i: cell("/cell", ...), (2, 8))` searches the depth of a stack of one cell.
+    Cells with the same label in the same scope share their choices, so that a network stacks one cell.
 
     Args:
-        label: The cell's name, unique in its scope; its parameters are named `label/node/...`. One that
-            starts with "/" is shared by all scopes.
-        operations: Candidates for every edge (as of `layer_choice`), or a function
-            `(node, predecessor) -> candidates`, for edges that differ, such as a stride on the edges from the
-            cell's inputs (predecessors 0 to `inputs - 1`).
-        nodes: The number of nodes.
-        inputs: The number of tensors that the cell is called with.
-        operations_per_node: How many operations a node sums; a node with fewer predecessors takes them all.
-        distinct: Whether a node's operations have distinct predecessors (DARTS): `label/node/inputs` is the
-            set of them, and `label/node/op/predecessor` the operation on each. Otherwise (NASNet) every
-            operation chooses its own, `label/node/input/i` and `label/node/op/i`, and the order of two
-            operations counts as a difference.
-        concat: "all" concatenates every node; "loose" those that no other node uses.
-        preprocess: A factory for each input, applied before the nodes; identity if not given.
-        postprocess: A function that makes a module, given how many nodes are concatenated (`Cell.outputs`),
-            such as `lambda outputs: nn.Conv2d(outputs * 16, 16, 1)`; or a module, of which a copy is taken.
-            Applied to the concatenated nodes; identity if not given.
-        dim: The dimension of the concatenation.
+        label: Name of the cell, unique in its scope; its parameters are named `label/node/...`. A label
+            that starts with "/" is shared by all scopes: `repeat("body", lambda i: cell("/c", ...), 4)`.
+        operations: Candidates for every edge, as for `layer_choice`; or a function
+            `(node, predecessor) -> candidates`. Predecessors 0 to `inputs - 1` are the cell's inputs.
+        nodes: Number of nodes.
+        inputs: Number of tensors that the cell is called with.
+        operations_per_node: Number of operations that a node sums, at most one per predecessor if `distinct`.
+        distinct: Whether the predecessors of a node's operations are distinct (DARTS): `label/node/inputs` is
+            their set, and `label/node/op/predecessor` the operation on each. Otherwise (NASNet) operation `i`
+            has the parameters `label/node/input/i` and `label/node/op/i`, and its order counts.
+        concat: "all" concatenates all nodes; "loose" concatenates nodes that no other node uses.
+        preprocess: Factories of the modules applied to the inputs, one per input. Default: identity.
+        postprocess: Function of the number of concatenated nodes that makes the module applied to them, or a
+            module, which is copied. Default: identity.
+        dim: Dimension of the concatenation.
 
     Raises:
-        SpaceError: If a number is below 1, `concat` is unknown, or there is not one preprocessor for each
-            input.
+        SpaceError: If `nodes`, `inputs` or `operations_per_node` is below 1, `concat` is unknown, or
+            `preprocess` has another length than `inputs`.
 
     References:
         Zoph et al., Learning Transferable Architectures for Scalable Image Recognition, CVPR 2018, section 3.
         Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019, section 2.1.
     """
+    _validate(label, nodes, inputs, operations_per_node, concat, preprocess)
+    steps = _preprocessors(label, inputs, preprocess)
+    make = node_of_distinct_inputs if distinct else node_of_free_inputs
+    built: list[Node | ElasticNode] = []
+    for node in range(nodes):
+        candidates = partial(operations, node) if callable(operations) else lambda _: operations
+        with scope(label), scope(str(node)):
+            built.append(make(inputs + node, operations_per_node, candidates))
+    used = tuple(node.inputs for node in built)
+    ends, outputs = (tuple(range(nodes)), nodes) if concat == "all" else loose_ends(inputs, used)
+    last = _postprocessor(label, outputs, postprocess)
+    return Cell(steps, built, ends, last, outputs=outputs, dim=dim)
+
+
+def _validate(
+    label: str,
+    nodes: int,
+    inputs: int,
+    operations_per_node: int,
+    concat: str,
+    preprocess: Sequence[Factory] | None,
+) -> None:
     if min(nodes, inputs, operations_per_node) < 1:
         counts = f"nodes={nodes}, inputs={inputs}, operations_per_node={operations_per_node}"
         msg = f"The cell '{label}' needs at least one node, input and operation per node, got {counts}."
@@ -212,129 +143,20 @@ def cell(
         )
         raise SpaceError(msg)
 
-    def candidates(node: int, predecessor: int) -> Candidates:
-        return operations(node, predecessor) if callable(operations) else operations
 
-    steps: list[nn.Module] = [nn.Identity() for _ in range(inputs)]
-    built: list[Node | ElasticNode] = []
-    with scope(label):
-        for i, step in enumerate(preprocess or ()):
-            with scope("preprocess"), scope(str(i)):
-                steps[i] = construct(f"{label}/preprocess", i, step)
-        for node in range(nodes):
-            with scope(str(node)):
-                if distinct:
-                    built.append(_distinct_node(node, inputs + node, operations_per_node, candidates))
-                else:
-                    built.append(_free_node(node, inputs + node, operations_per_node, candidates))
-    ends, outputs = (
-        (tuple(range(nodes)), nodes)
-        if concat == "all"
-        else _loose(inputs, tuple(node.inputs for node in built))
-    )
-    finish: Factory = (
-        postprocess
-        if isinstance(postprocess, nn.Module)
-        else (lambda: nn.Identity() if postprocess is None else postprocess(outputs))
-    )
+def _preprocessors(label: str, inputs: int, preprocess: Sequence[Factory] | None) -> list[nn.Module]:
+    modules: list[nn.Module] = []
+    for i, factory in enumerate(preprocess or [nn.Identity] * inputs):
+        with scope(label), scope("preprocess"), scope(str(i)):
+            modules.append(construct(f"{label}/preprocess", i, factory))
+    return modules
+
+
+def _postprocessor(
+    label: str, outputs: int, postprocess: Callable[[int], nn.Module] | nn.Module | None
+) -> nn.Module:
+    if postprocess is None:
+        return nn.Identity()
+    factory = postprocess if isinstance(postprocess, nn.Module) else partial(postprocess, outputs)
     with scope(label), scope("postprocess"):
-        last = construct(label, "postprocess", finish)
-    return Cell(steps, built, ends, last, outputs=outputs, dim=dim)
-
-
-def _loose(inputs: int, used: tuple[Any, ...]) -> tuple[tuple[int, ...], int]:
-    """Return the nodes that no node uses, and how many they are; symbolic if they follow from choices."""
-    terms, taken = expression_of(used), loose_ends(inputs, concrete(used))
-    if not labels_of(terms):
-        return taken, len(taken)
-    return lift(taken, LooseEnds(inputs, terms)), lift(len(taken), LooseEnds(inputs, terms, counted=True))
-
-
-@dataclass(frozen=True)
-class LooseEnds(Expression):
-    """The nodes of a cell that no node uses, or how many they are.
-
-    Attributes:
-        inputs: The number of the cell's inputs.
-        used: For each node the states that it uses.
-        counted: Whether it is their number.
-    """
-
-    inputs: int
-    used: tuple[Any, ...]
-    counted: bool = False
-
-    @property
-    def labels(self) -> frozenset[str]:
-        """The parameters it depends on."""
-        return labels_of(self.used)
-
-    def evaluate(self, values: Mapping[str, Any]) -> Any:
-        """Find the nodes for the states that are used."""
-        return self._of(evaluate(self.used, values))
-
-    def outcomes(self, domains: Mapping[str, Domain]) -> Collection[Any]:
-        """Go through the nodes, and keep which sets of states can be taken: far fewer than there are
-        combinations.
-        """
-        taken = {frozenset[int]()}
-        for states in self.used:
-            rows = {frozenset(row) for row in possible_values(states, domains)}
-            taken = {before | row for before in taken for row in rows}
-        return {self._of((tuple(states), *((),) * (len(self.used) - 1))) for states in taken}
-
-    def _of(self, used: Sequence[Sequence[int]]) -> Any:
-        ends = loose_ends(self.inputs, used)
-        return len(ends) if self.counted else ends
-
-    def __str__(self) -> str:
-        return f"{'the number of ' if self.counted else ''}loose ends of {len(self.used)} nodes"
-
-
-def loose_ends(inputs: int, used: Sequence[Sequence[int]]) -> tuple[int, ...]:
-    """Return the nodes that no node uses, given which states each one uses."""
-    taken = {state for states in used for state in states}
-    return tuple(node for node in range(len(used)) if inputs + node not in taken)
-
-
-def _distinct_node(
-    node: int, predecessors: int, count: int, candidates: Callable[[int, int], Candidates]
-) -> Node | ElasticNode:
-    recorder = active_recorder()
-    every = tuple(range(predecessors))
-    chosen: tuple[int, ...] = (
-        declare("inputs", Subset(every, least=count, most=count)) if count < predecessors else every
-    )
-    if count >= predecessors or not isinstance(recorder, Tracer):
-        return Node([_edge(i, candidates(node, i)) for i in chosen], chosen)
-    label = recorder.qualify("inputs")
-    edges: list[nn.Module] = []
-    for i in every:
-        condition = condition_where(
-            Reference(label), {label: recorder.parameters[label].domain}, lambda taken, i=i: i in taken
-        )
-        with recorder.given(condition):
-            edges.append(_edge(i, candidates(node, i)))
-    return ElasticNode(edges, chosen, chosen, every)
-
-
-def _free_node(
-    node: int, predecessors: int, count: int, candidates: Callable[[int, int], Candidates]
-) -> Node | ElasticNode:
-    with scope("input"):
-        inputs = tuple(
-            declare(str(i), Categorical(tuple(range(predecessors)))) if predecessors > 1 else 0
-            for i in range(count)
-        )
-    if predecessors == 1 or not isinstance(active_recorder(), Tracer):
-        return Node([_edge(i, candidates(node, predecessor)) for i, predecessor in enumerate(inputs)], inputs)
-    # An edge for each predecessor, for their operations may differ, and so do their weights: position i is
-    # given predecessor p.
-    edges = [_edge(i, candidates(node, p)) for i in range(count) for p in range(predecessors)]
-    used = tuple(i * predecessors + predecessor for i, predecessor in enumerate(inputs))
-    return ElasticNode(edges, used, inputs, tuple(range(predecessors)) * count)
-
-
-def _edge(name: int, candidates: Candidates) -> nn.Module:
-    with scope("op"):
-        return layer_choice(str(name), candidates)
+        return construct(label, "postprocess", factory)

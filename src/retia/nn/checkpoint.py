@@ -10,9 +10,9 @@ from torch import Tensor
 from retia.errors import StorageError
 from retia.nn.tensor_file import read_tensors, write_tensors
 
-__all__ = ["load_checkpoint", "save_checkpoint"]
+__all__ = ["load_checkpoint", "read_checkpoint", "save_checkpoint"]
 
-VERSION = 2
+VERSION = 3
 """The version of the format."""
 
 _REMEDY = "Remove it to train from the beginning, or give another directory."
@@ -23,8 +23,8 @@ def save_checkpoint(path: Path, state: Mapping[str, Any], identity: Mapping[str,
 
     Args:
         path: The file.
-        state: Tensors, numbers, strings, None, and lists and dicts of them, whose keys may be strings or
-            ints.
+        state: Tensors, numbers, strings, None, and lists, tuples and dicts of them, whose keys may be strings
+            or ints.
         identity: What it is a checkpoint of, as JSON.
     """
     tensors: dict[str, Tensor] = {}
@@ -41,6 +41,22 @@ def load_checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] |
     """
     if not path.exists():
         return None
+    state, kept = read_checkpoint(path)
+    if differences := list(_differences(kept, json.loads(json.dumps(identity)))):
+        msg = (
+            f"The checkpoint '{path}' is of something else: {'; '.join(differences)}. "
+            f"Give another directory (or name of the study), or remove it to train anew."
+        )
+        raise StorageError(msg)
+    return state
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read a checkpoint of anything, and return its state and its identity.
+
+    Raises:
+        StorageError: If it can't be read or is damaged.
+    """
     tensors, text = read_tensors(path, "a checkpoint of a training", _REMEDY)
     try:
         header = json.loads(text)
@@ -58,13 +74,7 @@ def load_checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] |
             f"{_REMEDY}"
         )
         raise StorageError(msg)
-    if differences := list(_differences(kept, json.loads(json.dumps(identity)))):
-        msg = (
-            f"The checkpoint '{path}' is of something else: {'; '.join(differences)}. "
-            f"Give another directory (or name of the study), or remove it to train anew."
-        )
-        raise StorageError(msg)
-    return unpacked
+    return unpacked, kept
 
 
 def _packed(value: Any, tensors: dict[str, Tensor]) -> Any:
@@ -74,7 +84,9 @@ def _packed(value: Any, tensors: dict[str, Tensor]) -> Any:
         return {"tensor": name}
     if isinstance(value, Mapping):
         return {"items": [[key, _packed(item, tensors)] for key, item in value.items()]}
-    if isinstance(value, tuple | list):
+    if isinstance(value, tuple):
+        return {"tuple": [_packed(item, tensors) for item in value]}
+    if isinstance(value, list):
         return [_packed(item, tensors) for item in value]
     return value
 
@@ -83,6 +95,8 @@ def _unpacked(value: Any, tensors: Mapping[str, Tensor]) -> Any:
     if isinstance(value, dict):
         if "tensor" in value:
             return tensors[value["tensor"]]
+        if "tuple" in value:
+            return tuple(_unpacked(item, tensors) for item in value["tuple"])
         return {key: _unpacked(item, tensors) for key, item in value["items"]}
     if isinstance(value, list):
         return [_unpacked(item, tensors) for item in value]

@@ -14,15 +14,15 @@ __all__ = ["ElasticSequential"]
 
 
 class ElasticSequential(nn.Sequential, Switch):  # pyright: ignore[reportIncompatibleVariableOverride]  # torch's own classes differ
-    """The blocks of a `repeat`, of which the first `depth` take part: in a call, a loop, an index and `len`.
+    """The blocks of a `repeat`; calls, loops, indices and `len` see the first `depth` blocks.
 
     Args:
-        blocks: As many as the deepest architecture has.
-        depth: How many take part; it may be symbolic.
+        blocks: Blocks of the deepest architecture.
+        depth: Number of blocks in use; it may be symbolic.
 
     Attributes:
-        weights: While depths are mixed, the weight of each: a call returns the sum of what the stacks of
-            these depths return, which have one structure and shape.
+        weights: While depths are mixed, a weight per depth. A call then returns the weighted sum of the
+            outputs at these depths, which must have the same structure and shapes.
     """
 
     def __init__(self, blocks: Iterable[nn.Module], depth: int) -> None:
@@ -31,7 +31,7 @@ class ElasticSequential(nn.Sequential, Switch):  # pyright: ignore[reportIncompa
         self.weights: Mapping[int, Tensor] | None = None
 
     def forward(self, input: Any) -> Any:  # noqa: A002  # as torch names it
-        """Call the blocks that take part one after the other."""
+        """Apply the blocks in use one after the other."""
         if self.weights is None:
             return super().forward(input)
         outputs = [input]
@@ -50,9 +50,8 @@ class ElasticSequential(nn.Sequential, Switch):  # pyright: ignore[reportIncompa
     def __iter__(self) -> Iterator[nn.Module]:
         if self.weights is not None:
             msg = (
-                "A loop over the blocks of a repeat can't be mixed, for what is done with them is not "
-                "known. Call the stack itself, self.body(x), "
-                "or search the depth by a method that samples paths."
+                "A loop over the blocks of a repeat can't be mixed, because its effect is unknown. "
+                "Call the stack itself, self.body(x), or search the depth by a method that samples paths."
             )
             raise SupernetError(msg)
         return islice(iter(self._modules.values()), self.depth)  # pyright: ignore[reportReturnType]  # no block is None
@@ -62,5 +61,5 @@ class ElasticSequential(nn.Sequential, Switch):  # pyright: ignore[reportIncompa
         return nn.Sequential(*blocks[index]) if isinstance(index, slice) else blocks[index]
 
     def extra_repr(self) -> str:
-        """Show how many blocks take part."""
+        """Show the number of blocks in use."""
         return f"depth={self.depth}"

@@ -1,4 +1,4 @@
-"""Factories: what a user gives where a module is to be made."""
+"""Factories: classes and functions that make a module, or modules to copy."""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
@@ -11,18 +11,17 @@ from retia.errors import RetiaError, SpaceError
 __all__ = ["Candidates", "Factory", "construct", "named"]
 
 Factory: TypeAlias = "Callable[[], nn.Module] | nn.Module"
-"""A class or function that makes a module, or a module, of which a copy is taken."""
+"""A class or function that makes a module, or a module, which is copied."""
 
 Candidates: TypeAlias = "Mapping[str, Factory] | Sequence[Factory]"
-"""What a layer choice chooses from: factories by name, or a list of them."""
+"""Candidates of a layer choice: factories by name, or a list of factories."""
 
 
 def named(label: str, candidates: Candidates) -> dict[str | int, Factory]:
-    """Return candidates by name: their keys; for a list the names of the classes, or the positions where
-    these are not distinct.
+    """Return candidates by name; a list is named by classes, or by positions if these are not distinct.
 
     Raises:
-        SpaceError: If there is no candidate, one is neither a module nor callable, or a name holds a "/".
+        SpaceError: If `candidates` is empty, one is neither a module nor callable, or a name contains "/".
     """
     if isinstance(candidates, Mapping):
         factories: dict[str | int, Factory] = {**candidates}
@@ -34,15 +33,13 @@ def named(label: str, candidates: Candidates) -> dict[str | int, Factory]:
         factories = dict(zip(names, listed, strict=True))
     if not factories:
         msg = (
-            f"layer_choice({label!r}) needs at least one candidate. Give it factories by name, {{'relu': "
-            f"nn.ReLU}}, or a list of them."
+            f"layer_choice({label!r}) needs at least one candidate. "
+            "Give factories by name, {'relu': nn.ReLU}, or a list of factories."
         )
         raise SpaceError(msg)
     for name, factory in factories.items():
         if isinstance(name, str) and "/" in name:
-            msg = (
-                f"The name of candidate {name!r} of '{label}' holds a '/', which separates scopes. Rename it."
-            )
+            msg = f"Candidate {name!r} of '{label}' has '/' in its name, which separates scopes. Rename it."
             raise SpaceError(msg)
         if not callable(factory):
             msg = (
@@ -54,10 +51,10 @@ def named(label: str, candidates: Candidates) -> dict[str | int, Factory]:
 
 
 def construct(label: str, name: str | int, factory: Factory) -> nn.Module:
-    """Make a candidate's module.
+    """Make the module of a candidate.
 
     Raises:
-        SpaceError: If it can't be built, or is no module; the message carries which candidate it was.
+        SpaceError: If `factory` fails, or does not return a module.
     """
     if isinstance(factory, nn.Module):
         return copy.deepcopy(factory)

@@ -1,4 +1,4 @@
-"""A choice between inputs."""
+"""Choices between inputs."""
 
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
@@ -13,19 +13,20 @@ from retia.space import Subset, declare, labelled
 __all__ = ["Reduction", "SelectInputs", "input_choice"]
 
 Reduction: TypeAlias = Literal["sum", "mean", "concat", "none"]
-"""How chosen inputs are joined."""
+"""Rule that joins the chosen inputs."""
 
 
 class SelectInputs(nn.Module):
-    """Take some of the tensors it is given and join them.
+    """Join some of the given tensors.
 
     Args:
-        chosen: The positions of those to take.
+        chosen: Positions of the tensors to join.
         reduction: "sum", "mean", "concat" (along `dim`), or "none" for a list.
-        dim: The dimension of "concat".
+        dim: Dimension of "concat".
 
     Attributes:
-        weights: While choices are mixed, the weight of each input, shape (N,): all are summed by them.
+        weights: While choices are mixed, a weight per input, shape (N,). The output is then the weighted sum
+            of all inputs.
     """
 
     def __init__(self, chosen: tuple[int, ...], *, reduction: Reduction, dim: int) -> None:
@@ -36,7 +37,7 @@ class SelectInputs(nn.Module):
         self.weights: Tensor | None = None
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor | list[Tensor]:
-        """Join the chosen ones of `inputs`, which have one shape but for `dim` of "concat"."""
+        """Join the chosen `inputs`, which have the same shape, except along `dim` for "concat"."""
         if self.weights is not None:
             return weighted_sum(self.weights, inputs)
         taken = [inputs[i] for i in self.chosen]
@@ -48,7 +49,7 @@ class SelectInputs(nn.Module):
         return total / len(taken) if self.reduction == "mean" else total
 
     def extra_repr(self) -> str:
-        """Show what is taken."""
+        """Show the chosen inputs and the reduction."""
         return f"chosen={self.chosen}, reduction={self.reduction!r}"
 
 
@@ -56,21 +57,20 @@ class SelectInputs(nn.Module):
 def input_choice(
     label: str, inputs: int, *, choose: int | tuple[int, int] = 1, reduction: Reduction = "sum", dim: int = 1
 ) -> SelectInputs:
-    """Choose some of several inputs, such as where a skip connection comes from.
+    """Choose some of several inputs, such as the source of a skip connection.
 
     Args:
-        label: The parameter's name, unique in its scope; one that starts with "/" is shared by all scopes
-            (see `choice`). Its value is a tuple of positions.
-        inputs: How many inputs there are.
-        choose: How many are taken: a number, or (least, most), both included; at least one.
-        reduction: How they are joined: "sum", "mean", "concat", or "none" for a list.
-        dim: The dimension of "concat".
+        label: Name of the parameter, unique in its scope (see `choice`). Its value is a tuple of positions.
+        inputs: Number of inputs.
+        choose: Number of chosen inputs, at least 1; or (least, most), both included. Default 1.
+        reduction: "sum", "mean", "concat" (along `dim`), or "none" for a list. Default "sum".
+        dim: Dimension of "concat". Default 1.
 
     Returns:
         A module that is called with a list of tensors.
 
     Raises:
-        SpaceError: If the numbers don't fit, or the reduction is unknown.
+        SpaceError: If not 1 <= least <= most <= `inputs`, or `reduction` is unknown.
 
     >>> input_choice("skip", 3)([torch.ones(1), torch.zeros(1), torch.zeros(1)])
     tensor([1.])
@@ -79,7 +79,7 @@ def input_choice(
     if not 1 <= least <= most <= inputs:
         msg = (
             f"input_choice({label!r}) takes 1 <= choose <= {inputs} of its inputs, got choose={choose}. "
-            "For none, offer a layer_choice without it."
+            "To choose no input, use a layer_choice with nn.Identity."
         )
         raise SpaceError(msg)
     if reduction not in ("sum", "mean", "concat", "none"):

@@ -1,6 +1,6 @@
-"""A choice between layers."""
+"""Choices between layers."""
 
-from contextlib import nullcontext
+from functools import lru_cache
 
 from torch import nn
 
@@ -16,23 +16,20 @@ __all__ = ["layer_choice"]
 def layer_choice(label: str, candidates: Candidates = (), *, default: str | int | None = None) -> nn.Module:
     """Choose one of several layers.
 
-    Parameters declared inside a candidate exist only while it is chosen; they are named
-    `label/candidate/...`.
+    Parameters declared in a candidate are named `label/candidate/...`, and are active while it is chosen.
 
     Args:
-        label: The parameter's name, unique in its scope; one that starts with "/" is shared by all scopes
-            (see `choice`).
+        label: Name of the parameter, unique in its scope (see `choice`).
         candidates: Factories (classes, functions without arguments, or modules, which are copied) by name; or
-            a list, whose names are those of the classes, or 0, 1, 2, ... where these are not distinct.
-        default: The name of the candidate outside a search, and of the baseline; the first if not given.
+            a list, named by the classes, or by 0, 1, 2, ... if the classes are not distinct.
+        default: Name of the candidate outside a search and in the baseline. Default: the first.
 
     Returns:
-        The chosen module itself, as a plain constructor call would have made it; a `MixedLayer` of all while
-        a space is traced and in a supernet.
+        The chosen module itself; a `MixedLayer` of all candidates while tracing and in a supernet.
 
     Raises:
-        SpaceError: If there is no candidate, one can't be built or makes no module, or the default is none of
-            them.
+        SpaceError: If `candidates` is empty, a candidate can't be built or does not make a module, or
+            `default` is not the name of a candidate.
 
     >>> layer_choice("act", {"relu": nn.ReLU, "gelu": nn.GELU})
     ReLU()
@@ -41,13 +38,15 @@ def layer_choice(label: str, candidates: Candidates = (), *, default: str | int 
     if default is not None and default not in factories:
         msg = f"The default of layer_choice({label!r}) must be one of {list(factories)}, got {default!r}."
         raise SpaceError(msg)
-    names = tuple(factories)
-    domain = Categorical(names, default=names[0] if default is None else default)
-    chosen = declare(label, domain)
+    domain = _domain(default, *factories)
     recorder = active_recorder()
-    full = label if recorder is None else recorder.qualify(label)
+    if recorder is None:
+        chosen = declare(label, domain)
+        return construct(label, chosen, factories[chosen])
+    full = recorder.qualify(label)
+    chosen = recorder.declare(full, domain)
     if not isinstance(recorder, Tracer):
-        with nullcontext() if recorder is None else recorder.scope(f"{label}/{chosen}"):
+        with recorder.scope(f"{label}/{chosen}"):
             return construct(full, chosen, factories[chosen])
     modules: dict[str | int, nn.Module] = {}
     for name, factory in factories.items():
@@ -55,3 +54,8 @@ def layer_choice(label: str, candidates: Candidates = (), *, default: str | int 
         with recorder.given(condition), recorder.scope(f"{label}/{name}"):
             modules[name] = construct(full, name, factory)
     return MixedLayer(full, modules, chosen)
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _domain(default: str | int | None, *names: str | int) -> Categorical:
+    return Categorical(names, default=names[0] if default is None else default)

@@ -12,18 +12,17 @@ __all__ = ["MixedLayer"]
 
 
 class MixedLayer(Switch):
-    """All candidates of a layer choice, of which it runs the chosen one, or, while it has a `mixture`, what
-    that makes of all.
+    """All candidates of a layer choice, of which the chosen one runs.
 
-    What else is asked of it, the chosen candidate answers: its attributes and methods.
+    Attributes and methods that this class lacks are those of the chosen candidate.
 
     Args:
-        label: The full label of the choice.
-        candidates: The candidates by name.
-        chosen: The name of the one that runs; it may be symbolic.
+        label: Full label of the choice.
+        candidates: Candidates by name.
+        chosen: Name of the candidate that runs; it may be symbolic.
 
     Attributes:
-        mixture: How the candidates are weighed, if none is chosen.
+        mixture: Rule that combines all candidates instead of the chosen one. Default: None.
     """
 
     def __init__(self, label: str, candidates: Mapping[Any, nn.Module], chosen: str | int) -> None:
@@ -36,21 +35,21 @@ class MixedLayer(Switch):
 
     @property
     def active(self) -> nn.Module:
-        """The candidate that is chosen."""
+        """The chosen candidate."""
         return self.candidates[self.positions[self.chosen]]
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the chosen candidate, or the mixture of all."""
+        """Run the chosen candidate, or the mixture of all candidates."""
         if self.mixture is None:
             return self.active(*args, **kwargs)
         return self.mixture.combine(self.candidates, args, kwargs)  # pyright: ignore[reportArgumentType]  # a module list is a sequence
 
     def present(self) -> list[tuple[str, nn.Module]]:
-        """Return the chosen candidate, which stands in the switch's own place."""
+        """Return the chosen candidate, which takes the name of the switch."""
         return [("", self.active)]
 
     def extra_repr(self) -> str:
-        """Show which candidate runs."""
+        """Show the label and the chosen candidate."""
         return f"label={self.label!r}, chosen={self.chosen!r}"
 
     def __getattr__(self, name: str) -> Any:

@@ -1,8 +1,8 @@
-"""Mixtures: what stands for a choice while its values are weighed instead of chosen."""
+"""Mixtures: weights of the values of a choice, used instead of one chosen value."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
@@ -11,32 +11,32 @@ from retia.nn.batch import Nest, map_tensors
 __all__ = ["Mixture", "WeightedSum", "weighted", "weighted_sum"]
 
 
-@runtime_checkable
 class Mixture(Protocol):
-    """Weights of a choice's values, and how the candidates of a layer choice are combined by them.
+    """Weights of the values of a choice, and a rule that combines the candidates of a layer choice.
 
-    A weight belongs to the value of the domain at its place; gradients flow to it.
+    Weight k belongs to value k of the domain, and receives gradients.
     """
 
     @property
     def weights(self) -> Tensor:
-        """The weights of the values, shape (K,)."""
+        """Weights of the K values, shape (K,)."""
         ...
 
     def combine(
         self, candidates: Sequence[nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
-        """Return what stands for the output of the chosen candidate, given what it would be called with."""
+        """Return the combined output of the candidates, called with `args` and `kwargs`."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class WeightedSum:
-    """The sum of the candidates' outputs by their weights, tensor by tensor: outputs have one structure,
-    whose tensors have one shape.
+    """The weighted sum of the outputs of all candidates, tensor by tensor.
+
+    The outputs must have the same structure and shapes.
 
     Attributes:
-        weights: One for each value, shape (K,).
+        weights: Weights of the K values, shape (K,).
     """
 
     weights: Tensor
@@ -44,22 +44,21 @@ class WeightedSum:
     def combine(
         self, candidates: Sequence[nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
-        """Run every candidate."""
+        """Return `sum_k weights[k] * candidates[k](*args, **kwargs)`."""
         return weighted_sum(self.weights, (candidate(*args, **kwargs) for candidate in candidates))
 
 
 def weighted(weight: Tensor, nest: Nest) -> Nest:
-    """Return a nest whose tensors are multiplied by a weight; tensors of integers, such as lengths, stay as
-    they are.
-    """
+    """Return a nest whose tensors are multiplied by a weight; tensors of integers are unchanged."""
     return map_tensors(
         lambda tensor: weight * tensor if tensor.is_floating_point() or tensor.is_complex() else tensor, nest
     )
 
 
 def weighted_sum(weights: Iterable[Tensor], nests: Iterable[Nest]) -> Nest:
-    """Return the sum of nests of one structure by weights, tensor by tensor; tensors of integers are those of
-    the first.
+    """Return the weighted sum of nests of one structure, tensor by tensor.
+
+    Tensors of integers, such as lengths, are taken from the first nest.
 
     >>> import torch
     >>> outputs = [{"state": torch.tensor(4.0)}, {"state": torch.tensor(8.0)}]

@@ -1,4 +1,4 @@
-"""The model space: a search space that a plain constructor describes, and that builds its models."""
+"""The model space: a search space described by a plain constructor, which also builds its models."""
 
 import inspect
 import warnings
@@ -11,13 +11,13 @@ import torch
 from torch import nn
 
 from retia.errors import InfeasibleArchitecture, RetiaError, SpaceError
-from retia.nn.collection import uncollected
-from retia.nn.misfit import is_misfit
-from retia.nn.misplaced import declared_in_methods, refuse_misplaced
-from retia.nn.originals import Originals
-from retia.nn.placement import check_device, placed
+from retia.nn.device import on_device, require_device
+from retia.nn.garbage_collection import gc_paused
+from retia.nn.misplaced_choice import declared_in_methods, reject_misplaced_choices
+from retia.nn.random_state import preserved, seeded
 from retia.nn.resumption import Resumption
-from retia.nn.seeding import preserved, seeded
+from retia.nn.shape_error import is_shape_error
+from retia.nn.shared_parts import SharedParts
 from retia.nn.tensor_file import load_weights, write_weights
 from retia.space import Builder, Domain, Parameter, Restriction, SearchSpace, Tracer, Value, fitting_trace
 from retia.space import explore as explore_constructor
@@ -26,31 +26,26 @@ __all__ = ["ModelSpace"]
 
 
 class ModelSpace(SearchSpace):
-    """The architectures of a model, found by running its constructor once, on the `meta` device: no memory,
-    no time.
+    """The architectures of a model, found by tracing its constructor on the `meta` device.
 
     Args:
-        factory: What makes the model: an `nn.Module` class or a function. Its choices are the parameters of
-            the space.
-        args: What the factory is called with.
-        explore: Whether to trace the constructor for every value of every choice, one at a time, so as to
-            find choices that Python's own control flow (`if`, `for`) makes only for some values of others.
-        kwargs: What the factory is called with.
+        factory: `nn.Module` class or function that makes the model. Its choices become the parameters.
+        args: Positional arguments of `factory`.
+        explore: Whether to trace the constructor for every value of every choice, one at a time, to find
+            choices that Python's own control flow (`if`, `for`) makes for some values only. Default False.
+        kwargs: Keyword arguments of `factory`.
 
     Attributes:
-        traced_with: The values with which the constructor runs while it is traced, where the greatest of
-            every choice do not fit together.
-        traced_on: The device that the constructor can be traced on: "meta", or "cpu" where it needs values of
-            tensors.
+        traced_with: Values that replace the greatest ones while tracing, if those do not fit together.
+        traced_on: Device of tracing: "meta", or "cpu" if the constructor reads values of tensors.
 
     Raises:
-        SpaceError: If the constructor fails with all values that are tried, makes no module, or declares
-            choices that contradict each other; or if it uses a choice made outside of it.
+        SpaceError: If the constructor fails with all values that are tried, does not return a module,
+            declares contradictory choices, or uses a choice made outside of it.
         InfeasibleArchitecture: If the constructor rejects all values that are tried.
 
     Warns:
-        UserWarning: If the constructor can't run on `meta` (it reads values of tensors) and was traced on the
-            CPU instead.
+        UserWarning: If the constructor was traced on the CPU, or uses modules made outside of it.
 
     >>> class Net(nn.Sequential):
     ...     def __init__(self):
@@ -79,7 +74,7 @@ class ModelSpace(SearchSpace):
                 "Give the class, not an instance of it."
             )
             raise SpaceError(msg)
-        _check_arguments(factory, args, kwargs)
+        _require_matching_arguments(factory, args, kwargs)
         self._factory = factory
         self._args = args
         self._kwargs = kwargs
@@ -88,14 +83,14 @@ class ModelSpace(SearchSpace):
         self._hint: str | None = None
         self.traced_on = "meta"
         self._explore = explore
-        self._originals = Originals()
+        self._shared_parts = SharedParts()
         self._shared: dict[str, None] = {}
         self.traced_with: Mapping[str, Value] = {}
         parameters, restrictions = self._traced()
         super().__init__(parameters)
         self._restrictions = tuple(restrictions)
-        if self._originals:
-            self._trace({})  # meets again what the constructor doesn't make
+        if self._shared_parts:
+            self._trace({})  # shared parts appear a second time
         if self._meta_error is not None:
             reason, self._meta_error = self._meta_error, None
             self.traced_on = "cpu"
@@ -106,24 +101,23 @@ class ModelSpace(SearchSpace):
             )
         if self._shared:
             warnings.warn(
-                f"{self.name} uses what its constructor doesn't make: "
+                f"{self.name} uses modules or tensors that its constructor doesn't make: "
                 f"{', '.join(repr(path) if path else 'the whole model' for path in self._shared)}. "
-                "Each model gets a copy, "
-                "so that no training goes on with what another has left. "
-                "Make it inside of the constructor, or take copy.deepcopy(...) there, to say so yourself.",
+                "Each model gets a copy, so that training one model does not change another. "
+                "Make them in the constructor, or copy them there with copy.deepcopy(...).",
                 stacklevel=2,
             )
 
     @property
     def name(self) -> str:
-        """The name of the class or function that makes the models."""
+        """Name of the class or function that makes the models."""
         return getattr(self._factory, "__name__", type(self._factory).__name__)
 
     def extend(self, domains: Mapping[str, Domain]) -> Self:
-        """Return the space with further parameters, which the constructor does not ask for.
+        """Return the space with additional parameters, which the constructor does not declare.
 
         Raises:
-            SpaceError: If a label exists already.
+            SpaceError: If a label of `domains` is already a parameter of the space.
         """
         space = super().extend(domains)
         space._beside = self._beside | domains.keys()
@@ -135,54 +129,40 @@ class ModelSpace(SearchSpace):
         device: str | torch.device | None = None,
         seed: int | None = None,
     ) -> nn.Module:
-        """Build the model of an architecture: what the constructor makes with these values, and nothing else.
+        """Build the model of an architecture: the plain module that the constructor makes.
 
         Args:
-            architecture: One of the space.
-            device: Where its tensors are made; "meta" makes none, and fills none: functions of
-                `torch.nn.init` do nothing there.
-            seed: Seeds the weights, and leaves torch's generator as it was; None draws from it, as torch
-                does.
+            architecture: Architecture of this space.
+            device: Device of the tensors. On "meta" they have no memory, and `torch.nn.init` does nothing.
+                Default: torch's default device.
+            seed: Seed of the weights; torch's generator is restored. None uses torch's generator.
 
         Raises:
-            ArchitectureError: If the architecture is not one of the space.
-            InfeasibleArchitecture: If the constructor rejects it, or torch refuses the sizes of a layer, such
+            ArchitectureError: If `architecture` is not in the space.
+            InfeasibleArchitecture: If the constructor rejects it, or torch rejects the sizes of a layer, such
                 as channels that are not divisible by their groups.
-            SpaceError: If the constructor fails otherwise, or its choices are not those that were traced.
+            SpaceError: If the constructor fails otherwise, or its choices differ from the traced ones.
         """
         architecture = self.validate(architecture)
         builder = Builder(architecture, self.parameters)
-        with builder.recording(), placed(device), seeded(seed):
+        with builder.recording(), on_device(device), seeded(seed):
             try:
                 model = self._factory(*self._args, **self._kwargs)
             except Exception as error:
-                cause = error.__cause__ if isinstance(error, SpaceError) else error
-                misfit = is_misfit(cause)
-                if isinstance(error, RetiaError) and not misfit:
+                failure = _build_failure(self.name, architecture, error)
+                if failure is error:
                     raise
-                msg = (
-                    f"The constructor of {self.name} fails for {dict(architecture)}: "
-                    f"{type(error).__name__}: {error}."
-                )
-                if misfit:
-                    raise InfeasibleArchitecture(msg) from cause
-                msg += (
-                    " It runs with other values: if these do not fit together, "
-                    "exclude them with retia.require(...) in the constructor, "
-                    "or compute one from another (width = heads * head_width)."
-                )
-                raise SpaceError(msg) from cause
+                raise failure from (error.__cause__ if isinstance(error, SpaceError) else error)
         if len(builder.asked) + len(self._beside) < len(architecture):
             unasked = next(
                 label for label in architecture if label not in builder.asked and label not in self._beside
             )
             msg = (
                 f"The constructor of {self.name} did not ask for '{unasked}' with {dict(architecture)}, "
-                "though tracing saw it: "
+                "though tracing saw it. "
                 "Python's own control flow (if, range) over another choice decides whether it is declared, "
-                "so that two "
-                f"architectures would build the same model. Use layer_choice or repeat, "
-                f"or let ModelSpace(..., explore=True) trace the constructor for every value."
+                "so two architectures would build the same model. Use layer_choice or repeat, "
+                "or let ModelSpace(..., explore=True) trace the constructor for every value."
             )
             raise SpaceError(msg)
         return self._with_copies(model, device)
@@ -194,17 +174,14 @@ class ModelSpace(SearchSpace):
         *,
         tracer: Tracer | None = None,
     ) -> nn.Module:
-        """Run the constructor with symbolic values, those of `traced_with` and else the greatest of each
-        choice, and return all that it makes.
+        """Build the model of all candidates and blocks, whose attributes hold symbolic values.
 
-        The model has every candidate of every choice and every block, and its modules' attributes hold the
-        symbolic values: it is what a supernet is made of.
+        A supernet is made from it. Choices have the values of `traced_with`, or else their greatest value.
 
         Args:
-            device: Where its tensors are made.
-            seed: Seeds the weights, and leaves torch's generator as it was; None draws from it, as torch
-                does.
-            tracer: What gives the symbolic values, where it is to see more of the run.
+            device: Device of the tensors. Default: torch's default device.
+            seed: Seed of the weights; torch's generator is restored. None uses torch's generator.
+            tracer: Recorder that returns the symbolic values. Default: a new `Tracer`.
 
         Raises:
             SpaceError: If the constructor fails.
@@ -214,48 +191,46 @@ class ModelSpace(SearchSpace):
 
     @property
     def labels(self) -> frozenset[str]:
-        """The parameters that the constructor asks for: all but those that `extend` has added."""
+        """Labels of the parameters that the constructor declares, without those added by `extend`."""
         return frozenset(self.parameters) - self._beside
 
     def nothing_to_search(self) -> str:
-        """Say what to do about a model without choices, for the error of a study."""
+        """Return the error message for a model without choices."""
         return (
             f"There is nothing to search: the constructor of {self.name} declares no choice. "
-            f"{self._hint or ''}Declare what may vary in __init__, such as "
-            f"width = retia.choice('width', [16, 32]), and keep it in an attribute for forward."
+            f"{self._hint or ''}Declare choices in __init__, such as "
+            "width = retia.choice('width', [16, 32]), and keep them in attributes for forward."
         )
 
     def seeded(self, seed: int) -> AbstractContextManager[None]:
-        """Seed torch inside, and restore its generators afterwards."""
+        """Seed torch's generators inside, and restore them afterwards."""
         return seeded(seed)
 
     def check_device(self, device: str | None) -> None:
-        """Check that models can be built on a device.
+        """Raise if models can't be built on a device.
 
         Raises:
-            EvaluationError: If torch does not know the device, or this machine does not have it.
+            EvaluationError: If `device` is not a device of torch, or is not available.
         """
-        check_device(device)
+        require_device(device)
 
     def keep(self, model: nn.Module, path: Path) -> None:
-        """Save a model's weights as `load` takes them, so that at any moment there is a whole file; nothing
-        for a model on `meta`.
-        """
+        """Save the weights of a model for `load`, atomically; do nothing for a model on `meta`."""
         if not any(tensor.is_meta for tensor in model.state_dict().values()):
             write_weights(path, model)
 
     def resumption(self, run: Any, checkpoint: str) -> Resumption:
-        """Return what saves and loads the states of a trial's training; see `Run.save` and `Run.resume`."""
+        """Return an object that implements `Run.save` and `Run.resume` for a trial."""
         return Resumption(run, checkpoint)
 
     def load(
         self, architecture: Mapping[str, Value], path: Path, device: str | torch.device | None = None
     ) -> nn.Module:
-        """Build a model and load its weights from a safetensors file, in evaluation mode.
+        """Build a model in evaluation mode, with weights from a safetensors file.
 
         Raises:
             StorageError: If the file can't be read or is damaged.
-            SpaceError: If the file's tensors are not those of the model.
+            SpaceError: If the names or shapes of the file's tensors differ from those of the model.
         """
         model = self.build(architecture, device=device, seed=0)
         try:
@@ -264,15 +239,15 @@ class ModelSpace(SearchSpace):
             raise
         except RuntimeError as error:
             msg = (
-                f"The weights in {path} are not those of this architecture: {error}. "
-                f"Has the code of {self.name} changed since they were saved?"
+                f"The weights in {path} do not fit this architecture: {error}. "
+                f"Take the code of {self.name} with which they were saved."
             )
             raise SpaceError(msg) from error
         return model.eval()
 
     def _with_copies(self, model: nn.Module, device: str | torch.device | None) -> nn.Module:
-        self._originals.find(self._traced)  # again in each process that the space is sent to
-        return self._originals.copied(model, device)
+        self._shared_parts.find(self._traced)  # again in each process that the space is sent to
+        return self._shared_parts.copied(model, device)
 
     def _traced(self) -> tuple[Iterable[Parameter], Iterable[Restriction]]:
         """Return the parameters and restrictions that the constructor declares."""
@@ -294,7 +269,7 @@ class ModelSpace(SearchSpace):
         except SpaceError as error:
             if error.__cause__ is None:
                 raise
-            # Whatever a constructor raises on meta, the CPU decides whether it is an error.
+            # An error on meta counts only if the CPU raises one too.
             self._trace_on("cpu", tracer)
             self._meta_error = error.__cause__
 
@@ -303,29 +278,29 @@ class ModelSpace(SearchSpace):
             model = self._run(tracer, device)
         if self._hint is None:  # the first model that could be made
             arguments = {**{f"argument {i}": value for i, value in enumerate(self._args)}, **self._kwargs}
-            refuse_misplaced(self.name, self._factory, arguments, model)
+            reject_misplaced_choices(self.name, self._factory, arguments, model)
             self._hint = "" if tracer.parameters else declared_in_methods(model)
-        self._shared.update(dict.fromkeys(self._originals.paths(model)))
-        self._originals.note(model)
+        self._shared.update(dict.fromkeys(self._shared_parts.paths(model)))
+        self._shared_parts.note(model)
 
     def _run(self, tracer: Tracer, device: str | torch.device | None) -> nn.Module:
-        with tracer.recording(), placed(device), uncollected():
+        with tracer.recording(), on_device(device), gc_paused():
             try:
                 model = self._factory(*self._args, **self._kwargs)
             except RetiaError:
                 raise
             except Exception as error:
-                raise SpaceError(_failed(self.name, tracer, error)) from error
+                raise SpaceError(_trace_failure(self.name, tracer, error)) from error
         if not isinstance(model, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
             msg = f"{self.name} must make a torch.nn.Module, got {model!r}."
             raise SpaceError(msg)
         return model
 
 
-def _check_arguments(
+def _require_matching_arguments(
     factory: Callable[..., nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> None:
-    """Refuse arguments with which a constructor can't be called, before it is."""
+    """Raise if the constructor can't be called with the arguments."""
     try:
         inspect.signature(factory).bind(*args, **kwargs)
     except TypeError as error:
@@ -339,7 +314,22 @@ def _check_arguments(
         pass
 
 
-def _failed(name: str, tracer: Tracer, error: Exception) -> str:
+def _build_failure(name: str, architecture: Mapping[str, Value], error: Exception) -> Exception:
+    """Return the error that `build` raises if the constructor fails with `error`."""
+    misfit = is_shape_error(error.__cause__ if isinstance(error, SpaceError) else error)
+    if isinstance(error, RetiaError) and not misfit:
+        return error
+    msg = f"The constructor of {name} fails for {dict(architecture)}: {type(error).__name__}: {error}."
+    if misfit:
+        return InfeasibleArchitecture(msg)
+    return SpaceError(
+        f"{msg} It runs with other values. If these values do not fit together, exclude them with "
+        "retia.require(...) in the constructor, or compute one from another (width = heads * head_width)."
+    )
+
+
+def _trace_failure(name: str, tracer: Tracer, error: Exception) -> str:
+    """Return the message of the error that tracing raises if the constructor fails with `error`."""
     choices = ", ".join(f"{label}: {parameter.domain}" for label, parameter in tracer.parameters.items())
     where = f"{dict(tracer.overrides)} and the greatest" if tracer.overrides else "the greatest"
     values = (
@@ -348,8 +338,8 @@ def _failed(name: str, tracer: Tracer, error: Exception) -> str:
     msg = f"The constructor of {name} fails while it is traced{values}: {type(error).__name__}: {error}."
     if "Symbolic" in str(error):
         msg += (
-            " A value that is chosen is then of a subclass of int, float, str or tuple, "
-            "which some libraries refuse: give these the plain value, such "
-            "as int(value); a supernet can't follow it there."
+            " While a constructor is traced, chosen values are subclasses of int, float, str or tuple, "
+            "which some libraries reject. Pass the plain value, such as int(value), to them; "
+            "a supernet can't follow it there."
         )
     return msg

@@ -1,4 +1,4 @@
-"""A searchable number of blocks."""
+"""Stacks with a searchable number of blocks."""
 
 import inspect
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from torch import nn
 from retia.errors import SpaceError
 from retia.nn.elastic_sequential import ElasticSequential
 from retia.space import (
+    Builder,
     Integer,
     Tracer,
     active_recorder,
@@ -24,39 +25,37 @@ from retia.space import (
 __all__ = ["Depth", "repeat"]
 
 Depth: TypeAlias = "int | tuple[int, int] | range"
-"""A number of blocks, fixed or symbolic; (least, most), both included; or a range, as Python reads it."""
+"""Number of blocks, fixed or symbolic; (least, most), both included; or a Python range."""
 
 
 @labelled("repeat('body', lambda i: Block(), (1, 4))")
 def repeat(label: str, factory: Callable[[int], nn.Module], depth: Depth) -> nn.Sequential:
-    """Stack a searchable number of blocks, one after the other.
+    """Stack a searchable number of blocks.
 
-    Parameters declared inside block 2 exist only while there are more than two blocks; they are named
-    `label/2/...`. For blocks that are all alike, make the choice outside and use it inside.
+    Parameters declared in block 2 are named `label/2/...`, and are active while there are at least three
+    blocks. If all blocks share a choice, make it outside of `factory`.
 
     Args:
-        label: The name of the depth, unique in its scope; one that starts with "/" is shared by all scopes
-            (see `choice`).
-        factory: A function that makes the block of an index, from 0.
-        depth: The number of blocks: an int, a choice made elsewhere, `(least, most)` with both included, or a
-            `range`. 0 is allowed.
+        label: Name of the depth, unique in its scope (see `choice`).
+        factory: Function of the index, from 0, that makes a block.
+        depth: Number of blocks, at least 0: an int, a choice made elsewhere, `(least, most)` with both
+            included, or a `range`.
 
     Returns:
-        The blocks, called one after the other; an `ElasticSequential` of as many as any architecture has
-        while a space is traced and in a supernet.
+        The blocks in order; an `ElasticSequential` of the most blocks while tracing and in a supernet.
 
     Raises:
-        SpaceError: If the depth is not one of these, a depth is negative or the range is empty; or if
-            `factory` is a module, a class, or a function that can't be called with an index or makes no
-            module.
+        SpaceError: If `depth` is of another type, negative or empty; or if `factory` is a module or a class,
+            can't be called with an index, or does not return a module.
 
     >>> len(repeat("body", lambda i: nn.Linear(8, 8), (1, 4)))
     1
     """
     recorder = active_recorder()
     full = label if recorder is None else recorder.qualify(label)
-    _check_factory(full, factory)
-    count = _declared(full, label, depth)
+    if not isinstance(recorder, Builder):  # a constructor is traced before it is built
+        _require_function_of_index(full, factory)
+    count = _declare_depth(full, label, depth)
     with scope(label):
         if not isinstance(recorder, Tracer) or not symbolic(count):
             return nn.Sequential(*(_block(full, factory, i) for i in range(count)))
@@ -74,7 +73,7 @@ def repeat(label: str, factory: Callable[[int], nn.Module], depth: Depth) -> nn.
         return ElasticSequential(blocks, count)
 
 
-def _declared(full: str, label: str, depth: Depth) -> int:
+def _declare_depth(full: str, label: str, depth: Depth) -> int:
     if isinstance(depth, int):
         if not symbolic(depth) and depth < 0:
             msg = f"The depth of '{full}' can't be negative, got {depth}."
@@ -99,20 +98,17 @@ def _declared(full: str, label: str, depth: Depth) -> int:
     return least if least == most else declare(label, Integer(least, most, step=step))
 
 
-def _check_factory(full: str, factory: object) -> None:
+def _require_function_of_index(full: str, factory: object) -> None:
     remedy = f"Give a function of the index: repeat('{full.rpartition('/')[2]}', lambda i: "
-    if isinstance(factory, nn.Module) or not callable(factory):
-        msg = (
-            f"The blocks of '{full}' are made by a function of their index, got {factory!r}. "
-            f"{remedy}nn.Linear(8, 8), (1, 4))."
-        )
-        raise SpaceError(msg)
+    made = f"The blocks of '{full}' are made by a function of their index, got"
     if isinstance(factory, type):
         msg = (
-            f"The blocks of '{full}' are made by a function of their index, "
-            f"got the class {factory.__name__}, whose first argument the index would become. "
+            f"{made} the class {factory.__name__}. The index would become its first argument. "
             f"{remedy}{factory.__name__}(...), (1, 4))."
         )
+        raise SpaceError(msg)
+    if isinstance(factory, nn.Module) or not callable(factory):
+        msg = f"{made} {factory!r}. {remedy}nn.Linear(8, 8), (1, 4))."
         raise SpaceError(msg)
     try:
         inspect.signature(factory).bind(0)

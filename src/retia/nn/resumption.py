@@ -1,6 +1,10 @@
-"""Training loops of users that go on where they have stopped."""
+"""The states of a trial's training, which it keeps so that it, or another trial, can go on from there."""
 
+import math
+import time
 import warnings
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,40 +14,111 @@ from torch import Tensor, nn
 from retia.errors import EvaluationError, StorageError
 from retia.nn.checkpoint import load_checkpoint, save_checkpoint
 
-__all__ = ["Resumption"]
+__all__ = ["Resumption", "misfit_of", "remove_unfinished"]
 
-_ENDED = "unfinished-at-fidelity.safetensors"
+_UNFINISHED = "unfinished"
+"""How the name of the file with the state of a training under way begins."""
+
+_SPARING = 20
+"""The time between two states that are kept sparingly, in multiples of the time that keeping one takes."""
 
 
 class Resumption:
-    """What `Run.save` and `Run.resume` do for one trial.
+    """What the training of one trial keeps in the trial's folder to go on from, and what it finds.
 
-    A state under way is kept in a file named after when the trial began, so that only this trial, taken up
-    after its process has died, finds it. When the trial ends, the file is renamed for the trial of a higher
-    fidelity that goes on from it, or removed. The state at the trial's own fidelity is in another file, for
-    this trial could not train from there and return metrics: if its process dies at that moment, it goes on
-    one step before.
+    The state under way is in a file named after when the trial began, so that only this trial finds it, when
+    it is taken up after its process has died. The state at the trial's fidelity is in another file, from
+    which a trial of a higher fidelity goes on. This trial does not go on from there, as it could not return
+    metrics: if its process dies at that moment, it goes on from the state before.
 
     Args:
         run: The trial's `Run`.
         checkpoint: The name of the file from which another trial goes on.
+        identity: What the training depends on, as JSON. Default: the seed, for a training loop that uses
+            `Run.save` and `Run.resume`.
     """
 
-    def __init__(self, run: Any, checkpoint: str) -> None:
-        self._run = run
-        self._checkpoint = checkpoint
-        self._identity = {"loop": "run.save", "seed": run.seed}
+    def __init__(self, run: Any, checkpoint: str, identity: Mapping[str, Any] | None = None) -> None:
+        self._run, self._checkpoint = run, checkpoint
+        self._identity = {"loop": "run.save", "seed": run.seed} if identity is None else identity
+        self._kept_at, self._seconds = -math.inf, 0.0
         self.step = 0
 
-    def save(self, parts: tuple[Any, ...], step: int) -> None:
-        """Write the state of all parts and of torch's generators, so that at any moment there is a whole
-        file.
+    # --- any state
+
+    def found(self, misfit: Callable[[Mapping[str, Any]], str | None]) -> dict[str, Any] | None:
+        """Return the state to go on from: that of this trial, if its process has died, or else that of the
+        trial that it goes on from; None if there is no state.
+
+        Args:
+            misfit: Function that returns why a state can't be loaded, and None if it can.
+
+        Warns:
+            RuntimeWarning: If there is no state where there should be one, or it can't be used.
         """
-        _check(parts)
-        if self._unfinished is None or (
-            self._run.fidelity is None and self._run.began is None
-        ):  # no trial can go on from here
+        own, run = self._unfinished if self._run.began is not None else None, self._run
+        if own is not None and own.exists() and (state := self._usable(own, misfit, "was cut off")):
+            return state
+        if run.resume_from is None:
+            return None
+        reached = "" if run.resumed_fidelity is None else f" after a fidelity of {run.resumed_fidelity:g}"
+        return self._usable(run.resume_from / self._checkpoint, misfit, f"was to go on{reached}")
+
+    def keep(self, state: Mapping[str, Any], *, ended: bool) -> None:
+        """Keep a state, where a trial can go on from it.
+
+        Args:
+            state: The state, as `save_checkpoint` takes it.
+            ended: Whether the training has ended here, for a trial of a higher fidelity.
+        """
+        path, run = self._unfinished, self._run
+        if path is None or (run.fidelity is None and (ended or run.began is None)):
             return
+        save_checkpoint(path.with_name(self._checkpoint) if ended else path, state, self._identity)
+
+    def keep_sparingly(self, state: Callable[[], Mapping[str, Any]]) -> None:
+        """Keep the state under way of a trial of a stored study, so seldom that a twentieth of the training
+        is spent on it.
+        """
+        began = time.perf_counter()
+        if self._run.began is None or began - self._kept_at < _SPARING * self._seconds:
+            return
+        self.keep(state(), ended=False)
+        self._kept_at = time.perf_counter()
+        self._seconds = self._kept_at - began
+
+    def settle(self, *, completed: bool) -> None:
+        """Remove the state under way, as the trial has ended. Before, if it completed and kept no state at
+        its fidelity, that one becomes the state from which a trial of a higher fidelity goes on.
+        """
+        if self._unfinished is None:
+            return
+        ended = self._unfinished.with_name(self._checkpoint)
+        if not completed:
+            ended.unlink(missing_ok=True)
+        elif self._run.fidelity is not None and self._unfinished.exists() and not ended.exists():
+            self._unfinished.replace(ended)
+        remove_unfinished(self._unfinished.parent)
+
+    @contextmanager
+    def settled(self, stopped: type[BaseException]) -> Generator[None]:
+        """Settle when the trial ends, but not when it is cut off by an interrupt.
+
+        Args:
+            stopped: The exception that stops a trial, beside every `Exception`.
+        """
+        try:
+            yield
+        except (Exception, stopped):
+            self.settle(completed=False)
+            raise
+        self.settle(completed=True)
+
+    # --- the state of a training loop that uses a run
+
+    def save(self, parts: tuple[Any, ...], step: int) -> None:
+        """Keep the state of all parts and of torch's generators; see `Run.save`."""
+        _require_states(parts)
         cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
         state = {
             "step": step,
@@ -51,72 +126,78 @@ class Resumption:
             "random": torch.get_rng_state(),
             "cuda": cuda,
         }
-        ended = self._run.fidelity is not None and step >= self._run.fidelity
-        path = self._unfinished.with_name(_ENDED) if ended else self._unfinished
-        save_checkpoint(path, state, self._identity)
+        self.keep(state, ended=self._run.fidelity is not None and step >= self._run.fidelity)
 
     def resume(self, parts: tuple[Any, ...]) -> int:
-        """Load the latest state into all parts, and return its step; 0 if there is no state.
-
-        Warns:
-            RuntimeWarning: If the state can't be used.
+        """Load the latest state into all parts, and return its step, or 0 if there is no state; see
+        `Run.resume`.
         """
-        _check(parts)
-        own = self._unfinished if self._run.began is not None else None
-        before = None if self._run.resume_from is None else self._run.resume_from / self._checkpoint
-        for path, needed in ((own, False), (before, True)):
-            if path is not None and self._loaded(path, parts, needed=needed):
-                break
+        _require_states(parts)
+        if (state := self.found(lambda state: _misfit_of_parts(parts, state["parts"]))) is not None:
+            for part, one in zip(parts, state["parts"], strict=True):
+                part.load_state_dict(one)
+            torch.set_rng_state(state["random"])
+            if torch.cuda.is_initialized() and len(state["cuda"]) == torch.cuda.device_count():
+                torch.cuda.set_rng_state_all(state["cuda"])
+            self.step = state["step"]
         return self.step
 
-    def settle(self, *, completed: bool) -> None:
-        """Keep the last state for a trial that goes on from this one, or remove it."""
-        if self._unfinished is None:
-            return
-        ended = self._unfinished.with_name(_ENDED)
-        last = next((path for path in (ended, self._unfinished) if path.exists()), None)
-        if last is not None and completed and self._run.fidelity is not None:
-            last.replace(last.with_name(self._checkpoint))
-        for path in (ended, self._unfinished):
-            path.unlink(missing_ok=True)
-
-    def _loaded(self, path: Path, parts: tuple[Any, ...], *, needed: bool) -> bool:
+    def _usable(
+        self, path: Path, misfit: Callable[[Mapping[str, Any]], str | None], what: str
+    ) -> dict[str, Any] | None:
+        """Return the state in a file; None with a `RuntimeWarning` if it can't be used."""
         try:
-            state, reason = (
-                load_checkpoint(path, self._identity),
-                f"There is no '{path}': was run.save called?",
+            state = load_checkpoint(path, self._identity)
+            reason = (
+                f"There is no '{path}'.{' Call run.save in the loop.' if 'loop' in self._identity else ''}"
             )
-            if state is None and not needed:
-                return False
         except StorageError as error:
             state, reason = None, str(error)
-        if state is not None and (misfit := _misfit(parts, state["parts"])) is not None:
-            state, reason = None, f"'{path}' is of other parts: {misfit}."
-        if state is None:
-            warnings.warn(
-                f"A trial can't go on where it should, and is trained from the beginning. {reason}",
-                RuntimeWarning,
-                stacklevel=4,
-            )
-            return False
-        for part, one in zip(parts, state["parts"], strict=True):
-            part.load_state_dict(one)
-        torch.set_rng_state(state["random"])
-        if torch.cuda.is_initialized() and len(state["cuda"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all(state["cuda"])
-        self.step = state["step"]
-        return True
+        if state is not None:
+            if (found := misfit(state)) is None:
+                return state
+            reason = f"'{path}' does not fit: {found}."
+        msg = f"A trial that {what} is trained from the beginning. {reason}"
+        warnings.warn(msg, RuntimeWarning, stacklevel=4)
+        return None
 
     @property
     def _unfinished(self) -> Path | None:
-        return (
-            None
-            if self._run.directory is None
-            else self._run.directory / f"unfinished-{self._run.began!r}.safetensors"
-        )
+        """The file of the state under way; None if the trial has no folder."""
+        folder = self._run.directory
+        return None if folder is None else folder / f"{_UNFINISHED}-{self._run.began!r}.safetensors"
 
 
-def _check(parts: tuple[Any, ...]) -> None:
+def remove_unfinished(directory: Path) -> None:
+    """Remove the states of trainings under way from a trial's folder."""
+    for path in directory.glob(f"{_UNFINISHED}*"):
+        path.unlink(missing_ok=True)
+
+
+def misfit_of(model: nn.Module, state: Mapping[str, Any]) -> str | None:
+    """Return why a state can't be that of a model, by its names and shapes; None if it can."""
+    there, here = (
+        {name: tuple(value.shape) for name, value in one.items() if isinstance(value, Tensor)}
+        for one in (state, model.state_dict())
+    )
+    for name in dict.fromkeys((*here, *there)):
+        if there.get(name) != here.get(name):
+            return f"'{name}' has the shape {there.get(name)} there, and {here.get(name)} in the model"
+    return None
+
+
+def _misfit_of_parts(parts: tuple[Any, ...], states: list[Any]) -> str | None:
+    if len(parts) != len(states):
+        return f"it is of {len(states)} parts, and {len(parts)} are given"
+    found = (
+        misfit_of(part, state)
+        for part, state in zip(parts, states, strict=True)
+        if isinstance(part, nn.Module)
+    )
+    return next((one for one in found if one is not None), None)
+
+
+def _require_states(parts: tuple[Any, ...]) -> None:
     for part in parts:
         if not (hasattr(part, "state_dict") and hasattr(part, "load_state_dict")):
             msg = (
@@ -124,19 +205,3 @@ def _check(parts: tuple[Any, ...]) -> None:
                 f"such as the model and the optimizer, got {part!r}. Give these."
             )
             raise EvaluationError(msg)
-
-
-def _misfit(parts: tuple[Any, ...], states: list[Any]) -> str | None:
-    """Return in what the modules among the parts differ from what was saved; None if in nothing."""
-    if len(parts) != len(states):
-        return f"there are {len(states)} and not {len(parts)}"
-    for part, state in zip(parts, states, strict=True):
-        if isinstance(part, nn.Module):
-            there, here = (
-                {name: tuple(value.shape) for name, value in one.items() if isinstance(value, Tensor)}
-                for one in (state, part.state_dict())
-            )
-            if there != here:
-                name = next(name for name in (*here, *there) if there.get(name) != here.get(name))
-                return f"'{name}' has the shape {there.get(name)} and not {here.get(name)}"
-    return None

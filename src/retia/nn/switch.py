@@ -1,4 +1,4 @@
-"""Modules that hold more than one architecture uses, and take out of it what the present one does."""
+"""Modules that hold what several architectures use, and select what the current architecture uses."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -9,15 +9,12 @@ __all__ = ["Switch"]
 
 
 class Switch(nn.Module, ABC):
-    """A module that stands where a plain one does in the model built alone, and holds what any architecture
-    needs there.
+    """A module that replaces a plain one while a constructor runs with symbolic values.
 
-    It is what `layer_choice`, `repeat` and `cell` return while a constructor runs with symbolic values. Which
-    of its modules take part is read from its attributes, which a supernet sets.
+    `layer_choice`, `repeat` and `cell` return switches then. A switch holds the modules of all architectures;
+    its attributes, which a supernet sets, select those of one architecture.
     """
 
     @abstractmethod
     def present(self) -> Iterable[tuple[str, nn.Module]]:
-        """Return the modules that take part, by their name in the model built alone; "" is the switch
-        itself.
-        """
+        """Return the selected modules by their names in the built model; "" is the name of the switch."""

@@ -1,4 +1,4 @@
-"""Files of tensors: safetensors with a checksum, so that what has been damaged is noticed."""
+"""Files of tensors: safetensors with a checksum, so that damage is detected."""
 
 import hashlib
 import json
@@ -19,21 +19,20 @@ _TEXT, _CHECKSUM = "retia", "sha256"
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], text: str = "") -> None:
-    """Write tensors, and a text, so that at any moment there is a whole file.
+    """Write tensors and a text atomically.
 
     Args:
-        path: The file, whose folder is made.
-        tensors: The tensors by name.
-        text: What else is to be kept.
+        path: File to write; its folder is made.
+        tensors: Tensors by name.
+        text: Text that is stored with the tensors. Default: empty.
     """
     own = {
         name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
         for name, tensor in tensors.items()
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(
-        f".{os.getpid()}.part"
-    )  # of its own, should another process be thought dead and not be
+    # Each process has a file of its own, for another process may be taken for dead while it still writes.
+    part = path.with_suffix(f".{os.getpid()}.part")
     save_file(own, part, metadata={_TEXT: text, _CHECKSUM: _checksum(own, text)})
     with part.open("rb") as file:
         os.fsync(file.fileno())
@@ -41,32 +40,32 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], text: str = "") -> 
 
 
 def read_tensors(path: Path, what: str, remedy: str) -> tuple[dict[str, Tensor], str]:
-    """Read the tensors of a file, and its text; of a file of others, without a checksum, as they are.
+    """Read the tensors and the text of a file; files of other programs have no checksum to verify.
 
     Args:
-        path: The file.
-        what: What it should be, with an article.
-        remedy: What to do if it is not.
+        path: File to read.
+        what: Expected content, with an article, for the error.
+        remedy: Sentence that says what to do, for the error.
 
     Raises:
-        StorageError: If the file can't be read, is of another kind, or is damaged.
+        StorageError: If the file can't be read, is not a safetensors file, or is damaged.
     """
     try:
         with safe_open(path, "pt") as file:
             metadata: Mapping[str, str] = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # the file is not a mapping
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
         msg = f"'{path}' should be {what}, and can't be read: {type(error).__name__}: {error}. {remedy}"
         raise StorageError(msg) from error
     text = metadata.get(_TEXT, "")
     if metadata.keys() & {_TEXT, _CHECKSUM} and metadata.get(_CHECKSUM) != _checksum(tensors, text):
-        msg = f"'{path}' is damaged: its checksum differs from that of what was written. {remedy}"
+        msg = f"'{path}' is damaged: its checksum differs from that of the written tensors. {remedy}"
         raise StorageError(msg)
     return tensors, text
 
 
 def write_weights(path: Path, model: nn.Module) -> None:
-    """Write the weights of a model; a tensor that it has under several names is written once."""
+    """Write the weights of a model; a tensor with several names is written once."""
     kept: dict[object, str] = {}
     state = model.state_dict()
     for name, tensor in state.items():
@@ -79,7 +78,7 @@ def load_weights(path: Path, model: nn.Module) -> None:
 
     Raises:
         StorageError: If the file can't be read or is damaged.
-        RuntimeError: If its tensors are not those of the model.
+        RuntimeError: If the names or shapes of its tensors differ from those of the model.
     """
     remedy = "Train the model again, or take another file."
     tensors, _ = read_tensors(path, "a safetensors file of a model's weights", remedy)
@@ -88,7 +87,7 @@ def load_weights(path: Path, model: nn.Module) -> None:
     state = model.state_dict()
     missing = [name for name in missing if _memory(state[name]) not in there]
     if missing or unexpected:
-        msg = f"missing are {missing}, unexpected are {unexpected}"
+        msg = f"the tensors {missing} are missing and {unexpected} are unexpected"
         raise RuntimeError(msg)
 
 

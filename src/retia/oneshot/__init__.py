@@ -13,9 +13,11 @@ from retia.oneshot.one_shot import OneShot
 from retia.oneshot.pcdarts import PCDARTS
 from retia.oneshot.penalty import BoundPenalty, Penalty
 from retia.oneshot.proxylessnas import ProxylessNAS
+from retia.oneshot.sampling import PathSampler, PathSession
 from retia.oneshot.sandwich import Sandwich
 from retia.oneshot.snas import SNAS
 from retia.oneshot.spos import SPOS
+from retia.oneshot.stored_supernet import load_supernet
 from retia.oneshot.supernet_evaluator import SupernetEvaluator
 
 __all__ = [
@@ -34,10 +36,13 @@ __all__ = [
     "Lesson",
     "OnceForAll",
     "OneShot",
+    "PathSampler",
+    "PathSession",
     "Penalty",
     "ProxylessNAS",
     "Sandwich",
     "Session",
     "Setting",
     "SupernetEvaluator",
+    "load_supernet",
 ]

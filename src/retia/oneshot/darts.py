@@ -76,10 +76,11 @@ class _Session(RelaxedSession):
         """Take a step of the architecture weights, on held-out data."""
         if not self._method.unrolled:
             return super().search(lesson)
+        held_out = lesson.held_out()
+        if not self.counts(held_out, lesson.batch):
+            return {}
         unroll = self._exact if self._method.unrolled == "exact" else self._approximate
-        gradients, loss = unroll(
-            lesson, lesson.held_out(), weight_steps(self.setting.optimizers, self._method.xi)
-        )
+        gradients, loss = unroll(lesson, held_out, weight_steps(self.setting.optimizers, self._method.xi))
         self.step(gradients)
         return {"search_loss": loss}
 

@@ -104,8 +104,8 @@ class RelaxedSession(Session, ABC):
         relaxation: The architecture weights.
 
     Attributes:
-        runs_one: Whether one candidate of a layer choice runs at a time; otherwise the outputs of all are
-            added, so that they must have one shape.
+        runs_one: Whether one candidate of a layer choice runs at a time, on a path that is allowed.
+        alike: Whether outputs of candidates are added or compared, so that they must have one shape.
 
     Raises:
         StudyError: If no architecture meets the bounds.
@@ -113,6 +113,7 @@ class RelaxedSession(Session, ABC):
     """
 
     runs_one: ClassVar[bool] = False
+    alike: ClassVar[bool] = True
 
     def __init__(self, setting: Setting, method: Differentiable, relaxation: Relaxation) -> None:
         super().__init__(setting)
@@ -123,7 +124,9 @@ class RelaxedSession(Session, ABC):
             if self.runs_one
             else None
         )
-        check_outputs(setting, type(method).__name__, relaxation.weights, relaxation.fixed, paths)
+        check_outputs(
+            setting, type(method).__name__, relaxation.weights, relaxation.fixed, paths, alike=self.alike
+        )
         # Small tensors, one by one: grouping them takes longer than it saves.
         self.optimizer = torch.optim.Adam(
             list(relaxation.weights.values()),
@@ -149,6 +152,8 @@ class RelaxedSession(Session, ABC):
 
     def search(self, lesson: Lesson) -> Mapping[str, float]:
         """Take a step of the architecture weights, on held-out data."""
+        if not self.counts(self.search_batch(lesson)):
+            return {}
         self.mix(lesson, "search")
         loss = self.search_loss(lesson)
         self.step(self.gradients(lesson, self.penalized(loss, lesson)))

@@ -141,9 +141,11 @@ class _Session(Session):
 
     def search(self, lesson: Lesson) -> Mapping[str, float]:
         """Train the controller on a held-out batch; return the mean reward and entropy."""
+        batch = lesson.held_out()
+        if not self.counts(batch):
+            return {}
         seed = stream_seed(lesson.seed, "search")
         generator, rng = torch.Generator().manual_seed(seed), stream(seed, "rejected")
-        batch = lesson.held_out()
         loss = torch.zeros(())
         rewards, entropies = list[float](), list[float]()
         for _ in range(self._method.samples):

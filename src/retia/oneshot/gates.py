@@ -13,6 +13,7 @@ from retia.errors import SupernetError
 from retia.nn import Nest, map_tensors, tensors_of
 from retia.oneshot.running_statistics import running_statistics_kept
 from retia.oneshot.trial_run import shown, structure_of
+from retia.space import Value
 
 __all__ = ["BinaryGates"]
 
@@ -26,12 +27,14 @@ class BinaryGates:
         open: The position of the candidate that runs.
         other: The position of another one whose gate has a gradient.
         label: The label of the choice, for messages.
+        values: The values of the choice, for messages.
     """
 
     weights: Tensor
     open: int
     other: int
     label: str
+    values: Sequence[Value]
 
     def combine(
         self, candidates: Sequence[nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -53,14 +56,15 @@ class BinaryGates:
                     *given[: len(args)], **dict(zip(names, given[len(args) :], strict=True))
                 )
             if structure_of(other) != structure:
+                returned = ", ".join(
+                    f"{self.values[i]!r} ({type(candidates[i]).__name__}) returns {output}"
+                    for i, output in sorted(((self.open, described), (position, shown(other))))
+                )
                 msg = (
-                    f"ProxylessNAS compares the outputs of two candidates of '{self.label}', "
-                    "which must have the same structure and shape, got "
-                    f"{described} of {type(candidates[self.open]).__name__} and {shown(other)} of "
-                    f"{type(candidates[position]).__name__}. "
-                    f"Wrap them in modules that return the same, or search '{self.label}' by SPOS, FairNAS, "
-                    "Sandwich, OnceForAll or ENAS, "
-                    f"which sample paths."
+                    f"ProxylessNAS compares the outputs of two candidates of '{self.label}', which must have "
+                    f"the same structure and shape. Here {returned}. Wrap them in modules that return the "
+                    f"same, or search '{self.label}' by SPOS, FairNAS, Sandwich, OnceForAll or ENAS, which "
+                    "sample paths."
                 )
                 raise SupernetError(msg)
             return other

@@ -61,6 +61,7 @@ class GDAS(Differentiable):
 
 class _Session(RelaxedSession):
     runs_one = True
+    alike = False
 
     def __init__(self, setting: Setting, method: GDAS) -> None:
         super().__init__(setting, method, Relaxation(setting, "GDAS"))

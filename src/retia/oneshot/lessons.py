@@ -4,14 +4,15 @@ shared.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from functools import cached_property
+from itertools import count, islice
 from typing import cast
 
 import torch
 
 from retia.errors import EvaluationError
 from retia.evaluate import LoadedData, TensorData, Training
-from retia.nn import Batch, tensors_of
+from retia.nn import Batch, seeded, tensors_of
 from retia.rng import stream_seed
 
 __all__ = ["Curriculum", "curriculum_of"]
@@ -26,58 +27,112 @@ class Curriculum:
         held_out: What architecture weights are trained on.
         batch_size: Of both.
         seed: Where the order comes from.
-        lessons_per_step: How many batches make up a step.
-        steps_per_epoch: How many steps an epoch has; what is left over is dropped.
+        batches_per_step: Number of batches whose gradients make up one step.
+        batches_per_epoch: Number of batches in an epoch; its last step may have fewer than the others.
     """
 
     train: TensorData | LoadedData
     held_out: TensorData | LoadedData
     batch_size: int
     seed: int
-    lessons_per_step: int
-    steps_per_epoch: int
+    batches_per_step: int
+    batches_per_epoch: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The number of steps in an epoch."""
+        return -(-self.batches_per_epoch // self.batches_per_step)
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """Yield the batches of an epoch, counted from 1, in an order of its own."""
-        generator = torch.Generator().manual_seed(stream_seed(self.seed, "order", number))
-        return islice(
-            self.train.batches(self.batch_size, generator=generator),
-            self.steps_per_epoch * self.lessons_per_step,
-        )
+        batches = _drawn(self.train, self.batch_size, stream_seed(self.seed, "order", number))
+        return islice(batches, self.batches_per_epoch)
 
     def held_out_batch(self, number: int) -> Batch:
-        """Return the held-out batch of a step; a user's own loader gives them in its own order."""
-        data = self.held_out
-        if isinstance(data, LoadedData):
-            return next(
-                iter(
-                    data.batches(
-                        self.batch_size,
-                        generator=torch.Generator().manual_seed(stream_seed(self.seed, "held out", number)),
-                    )
-                )
+        """Return the held-out batch of a step: the steps go through the data pass after pass."""
+        return self._held_out.batch(number)
+
+    @cached_property
+    def _held_out(self) -> "_Passes":
+        return _Passes(self.held_out, self.batch_size, self.seed)
+
+
+class _Passes:
+    """Data as an endless sequence of batches, each pass over the data in an order of its own.
+
+    A batch follows from its number. Ascending numbers cost one iteration of a loader for each pass.
+
+    Args:
+        data: The data.
+        size: The number of samples in a batch.
+        seed: The seed of the orders.
+    """
+
+    def __init__(self, data: TensorData | LoadedData, size: int, seed: int) -> None:
+        self._data, self._size, self._seed = data, size, seed
+        self._length = _steps(data, size)
+        self._pass, self._taken = -1, 0
+        self._batches: Iterator[Batch] = iter(())
+        self._last: Batch = None
+
+    def batch(self, number: int) -> Batch:
+        """Return the batch of a number, counted from 0.
+
+        Raises:
+            EvaluationError: If the data ends before its length.
+        """
+        current, position = divmod(number, self._length)
+        if current != self._pass or position + 1 < self._taken:
+            seed = stream_seed(self._seed, "held out", current)
+            self._batches, self._pass, self._taken = _drawn(self._data, self._size, seed), current, 0
+        for batch in islice(self._batches, position + 1 - self._taken):
+            self._taken, self._last = self._taken + 1, batch
+        if self._taken != position + 1:
+            msg = (
+                f"The validation data {self._data!r} has ended after {self._taken} batches in pass "
+                f"{current + 1}, and its length is {self._length}. Let its length count its batches."
             )
-        count = max(1, len(data) // self.batch_size)
-        order = torch.randperm(
-            len(data),
-            generator=torch.Generator().manual_seed(stream_seed(self.seed, "held out", number // count)),
-        )
-        index = order[number % count * self.batch_size :][: self.batch_size]
-        return data.taken(index.to(next(tensors_of(data.tensors)).device))
+            raise EvaluationError(msg)
+        return self._last
 
 
-def curriculum_of(training: Training, *, seed: int, lessons_per_step: int, held_out: float) -> Curriculum:
+def _drawn(data: TensorData | LoadedData, size: int, seed: int) -> Iterator[Batch]:
+    """Yield the batches of a pass over data, whose order and random transforms follow from a seed alone.
+
+    A loader that shuffles draws from its own generators or from torch's: all are left as they were.
+    """
+    batches = data.batches(size, generator=torch.Generator().manual_seed(seed))
+    for number in count():
+        with seeded(stream_seed(seed, number)), data.rewound():
+            for generator in data.generators():
+                generator.manual_seed(stream_seed(seed, generator.initial_seed(), number))
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+        yield batch
+
+
+def _steps(data: TensorData | LoadedData, size: int) -> int:
+    with seeded(0), data.rewound():
+        return data.steps(size)
+
+
+def curriculum_of(
+    training: Training, *, seed: int, batches_per_step: int | None, held_out: float
+) -> Curriculum:
     """Divide the data of a training into lessons.
 
     Args:
         training: The training.
         seed: Where the order comes from.
-        lessons_per_step: How many batches make up a step.
+        batches_per_step: Number of batches whose gradients make up one step. Default: `accumulate` of the
+            training.
         held_out: The share of training tensors on which architecture weights are trained; 0 takes the
             validation data, as always where training data comes from a loader, which can't be divided.
 
     Raises:
-        EvaluationError: If the data is not enough for one step.
+        EvaluationError: If a batch is larger than the training tensors.
     """
     train, other, batch_size = (
         training.data("train"),
@@ -98,13 +153,8 @@ def curriculum_of(training: Training, *, seed: int, lessons_per_step: int, held_
             "Give a smaller batch_size."
         )
         raise EvaluationError(msg)
-    steps = train.steps(batch_size) // lessons_per_step
+    together = batches_per_step or cast("int", training.accumulate)
+    batches = _steps(train, batch_size)
     if training.steps_per_epoch is not None:
-        steps = min(steps, training.steps_per_epoch)
-    if not steps:
-        msg = (
-            f"A step takes {lessons_per_step} batches of {batch_size}, and the training data has "
-            f"{train.steps(batch_size)}. Give smaller batches, or fewer in a step."
-        )
-        raise EvaluationError(msg)
-    return Curriculum(train, other, batch_size, seed, lessons_per_step, steps)
+        batches = min(batches, training.steps_per_epoch * together)
+    return Curriculum(train, other, batch_size, seed, together, batches)

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from retia.nn import Batch, seeded
 from retia.oneshot.lessons import Curriculum
 from retia.oneshot.method import Lesson, Session
 from retia.oneshot.ranks import Ranks
+from retia.oneshot.stored_supernet import storable
 from retia.rng import stream_seed
 
 __all__ = ["Loop"]
@@ -80,13 +82,14 @@ class Loop:
             told.append(self._epoch(epoch, schedules, scaler))
             self.ranks.mean_buffers(supernet.buffers())
             if self.path is not None and self.ranks.rank == 0:
-                parts = {
+                parts: dict[str, Any] = {
                     "optimizers": [optimizer.state_dict() for optimizer in optimizers],
                     "scaler": scaler.state_dict(),
                     "supernet": supernet.state_dict(),
                 }
+                parts |= {"session": self.session.state_dict(), "told": told}
                 save_checkpoint(
-                    self.path, {**parts, "session": self.session.state_dict(), "told": told}, self.identity
+                    self.path, {**parts, "example": storable(training.example_inputs)}, self.identity
                 )
             self.report(told[-1], epoch)
         self.ranks.wait()
@@ -110,21 +113,16 @@ class Loop:
     def _epoch(
         self, epoch: int, schedules: Sequence[LRScheduler], scaler: torch.amp.GradScaler
     ) -> dict[str, float]:
-        per_step, steps = self.curriculum.lessons_per_step, self.curriculum.steps_per_epoch
         losses: list[float] = []
         found: dict[str, float] = {}
-        batches: list[Batch] = []
-        step = (epoch - 1) * steps
-        with self.curriculum.train.rewound():
-            for batch in self.curriculum.epoch(epoch):
-                batches.append(batch)
-                if len(batches) == per_step:
-                    found = {**found, **self._step(step, epoch, batches, scaler)}
-                    if "loss" in found:
-                        losses.append(found.pop("loss"))
-                    for schedule in schedules:
-                        schedule.step()
-                    batches, step = [], step + 1
+        remaining, position = self.curriculum.epoch(epoch), 0
+        while batches := list(islice(remaining, self.curriculum.batches_per_step)):
+            found = {**found, **self._step(position, epoch, batches, scaler)}
+            if "loss" in found:
+                losses.append(found.pop("loss"))
+            for schedule in schedules:
+                schedule.step()
+            position += 1
         if not losses:
             msg = (
                 f"No target of the training data counts in epoch {epoch}, so there is no loss. "
@@ -134,23 +132,25 @@ class Loop:
         return {"supernet_loss": sum(losses) / len(losses), **found, **self._entropy()}
 
     def _step(
-        self, step: int, epoch: int, batches: list[Batch], scaler: torch.amp.GradScaler
+        self, position: int, epoch: int, batches: list[Batch], scaler: torch.amp.GradScaler
     ) -> Mapping[str, float]:
-        """Take one step, and return its loss with what the search tells; without a loss where no target
-        counts, which leaves the weights as they are.
+        """Take the step at a position of an epoch, and return its loss with what the search tells; without a
+        loss where no target counts, which leaves the weights as they are.
         """
-        setting = self.session.setting
+        setting, curriculum = self.session.setting, self.curriculum
+        step = (epoch - 1) * curriculum.steps_per_epoch + position
+        first = (epoch - 1) * curriculum.batches_per_epoch + position * curriculum.batches_per_step
         seed = stream_seed(setting.seed, "step", step)
         # Each counts by the number of terms of its loss, so that gradients are those of all the batches
         # together.
-        weights = [float(setting.training.weight(batch)) for batch in batches]
+        weights = [setting.training.weigh(batch) for batch in batches]
         parts = [sum(weights) / weight if weight else math.inf for weight in weights]
         lessons = [
             Lesson(
-                number=step * len(batches) + i,
+                number=first + i,
                 step=step,
                 batch=batch,
-                held_out=partial(self.curriculum.held_out_batch, step),
+                held_out=partial(curriculum.held_out_batch, step),
                 seed=stream_seed(seed, i),
                 scale=partial(_scaled, scaler, parts[i]),
             )
@@ -169,7 +169,7 @@ class Loop:
             return told
         loss = 0.0
         for lesson in lessons[self.ranks.rank :: self.ranks.size]:
-            if not weights[lesson.number % len(lessons)]:
+            if not weights[lesson.number - first]:
                 continue  # no target counts, so there is no mean loss
             with seeded(lesson.seed):
                 taught = self.session.teach(lesson)
@@ -184,7 +184,7 @@ class Loop:
                     f"{kept}Lower the learning rate, or set clip_norm."
                 )
                 raise TrainingDiverged(msg)
-            loss += taught / parts[lesson.number % len(lessons)]
+            loss += taught / parts[lesson.number - first]
         parameters = [
             parameter
             for optimizer in setting.optimizers

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from retia.errors import EvaluationError
 from retia.evaluate import Training
 from retia.nn import Batch
 from retia.oneshot.penalty import BoundPenalty
@@ -63,7 +64,25 @@ class Setting:
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the training loss of the supernet as it is."""
-        return self.training.loss(self.outputs(batch), batch)
+        return self.training.loss_of(self.outputs(batch), batch)
+
+    def require_distillation(self, method: str, without: str) -> None:
+        """Reject a training without a loss for distillation.
+
+        Args:
+            method: Name of the method, for the message.
+            without: The method with settings for which no distillation is needed.
+
+        Raises:
+            EvaluationError: If `distill` of the training is not given.
+        """
+        if self.training.distill is None:
+            msg = (
+                f"{method} trains subnets on the outputs of a larger network, but 'distill' of "
+                f"{self.training.preset} is not given. "
+                f"Give it distill=lambda outputs, teacher, batch: ..., or use {without}."
+            )
+            raise EvaluationError(msg)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +131,10 @@ class Session(ABC):
     @abstractmethod
     def teach(self, lesson: Lesson) -> float:
         """Add the gradients of a lesson to those of the supernet's weights, and return the loss."""
+
+    def counts(self, *batches: Batch) -> bool:
+        """Return whether each batch has a target that counts, without which its loss is not a number."""
+        return all(self.setting.training.weigh(batch) for batch in batches)
 
     def search(self, lesson: Lesson) -> Mapping[str, float]:
         """Take a step of what chooses architectures, before the weights are taught; return what is worth

@@ -90,7 +90,8 @@ class OnceForAll(OneShot):
         """Start a training.
 
         Raises:
-            EvaluationError: If a phase has no parameter.
+            EvaluationError: If a phase has no parameter, or `distill` of the training is not given for a
+                `distillation` above 0.
             StudyError: If no architecture meets the bounds.
         """
         parameters = setting.supernet.space.parameters
@@ -105,6 +106,8 @@ class OnceForAll(OneShot):
                     f"of {list(parameters)}. A label is in the first phase that holds for it."
                 )
                 raise EvaluationError(msg)
+        if phases and self.distillation:
+            setting.require_distillation("OnceForAll", "OnceForAll(distillation=0)")
         domains = {label: parameters[label].domain for labels in phases for label in labels}
         steps = round(self.largest * setting.steps) if phases else setting.steps
         return _Session(
@@ -137,7 +140,7 @@ class _Session(PathSession):
         for _ in range(1 if phase < 0 else self._subnets[min(phase, len(self._subnets) - 1)]):
             self.supernet.activate(self._path(lesson.step, rng))
             outputs = self.setting.outputs(batch)
-            loss = self.setting.training.loss(outputs, batch)
+            loss = self.setting.training.loss_of(outputs, batch)
             if soft is not None:
                 loss = loss + self._distillation * self.setting.training.distilled(outputs, soft, batch)
             lesson.scale(loss).backward()

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from retia.oneshot.loop import Loop
 from retia.oneshot.method import Session, Setting
 from retia.oneshot.penalty import Penalty
 from retia.oneshot.ranks import join
+from retia.oneshot.stored_supernet import SUPERNET
 from retia.oneshot.supernet_evaluator import SupernetEvaluator
 from retia.rng import stream_seed
 from retia.space import Architecture, SearchSpace
@@ -49,8 +51,9 @@ class OneShot(ABC):
     Attributes:
         epochs: How often the training data is seen; as the evaluator has it if not given.
         warmup_epochs: During how many of the first epochs only weights are trained.
-        lessons_per_step: How many batches, each with architectures of its own, make up one step of the
-            optimizer. Processes that `torchrun` has started share them.
+        batches_per_step: Number of batches, each with architectures of its own, whose gradients make up one
+            step of the optimizer. Processes that `torchrun` has started share them. Default: `accumulate` of
+            the evaluator's training.
         held_out: The share of the training data that architecture weights are trained on; 0 takes the
             validation data, as always where a loader gives the data.
         penalties: What is added to the loss of what chooses architectures for what they cost.
@@ -62,7 +65,7 @@ class OneShot(ABC):
 
     epochs: int | None = None
     warmup_epochs: int = 0
-    lessons_per_step: int = 1
+    batches_per_step: int | None = None
     held_out: float = 0.0
     penalties: Penalty | Sequence[Penalty] = ()
     recalibration_batches: int = 8
@@ -73,7 +76,7 @@ class OneShot(ABC):
         for field, least in (
             ("epochs", 1),
             ("warmup_epochs", 0),
-            ("lessons_per_step", 1),
+            ("batches_per_step", 1),
             ("recalibration_batches", 0),
         ):
             value = getattr(self, field)
@@ -171,9 +174,16 @@ class OneShot(ABC):
                 f"Train for more epochs, or set warmup_epochs below {epochs}."
             )
             raise EvaluationError(msg)
+        if training.patience is not None:
+            msg = (
+                f"{type(self).__name__} trains the supernet for all of its {epochs} epochs, without a metric "
+                f"that could end it earlier, so patience={training.patience} has no effect on it. "
+                "Set epochs of the method to train for a shorter time."
+            )
+            warnings.warn(msg, UserWarning, stacklevel=2)
         order = stream_seed(run.seed, "order")
         # Too little data is an error before anything is made.
-        curriculum_of(training, seed=order, lessons_per_step=self.lessons_per_step, held_out=self.held_out)
+        curriculum_of(training, seed=order, batches_per_step=self.batches_per_step, held_out=self.held_out)
         example: Any = training.example_inputs
         supernet = Supernet(space, example=example, device="cpu", seed=stream_seed(run.seed, "weights")).to(
             place
@@ -183,9 +193,8 @@ class OneShot(ABC):
             supernet.to(memory_format=layout)  # pyright: ignore[reportCallIssue]  # an overload that torch does not declare
         training = training.on(place, layout)
         curriculum = curriculum_of(
-            training, seed=order, lessons_per_step=self.lessons_per_step, held_out=self.held_out
+            training, seed=order, batches_per_step=self.batches_per_step, held_out=self.held_out
         )
-        penalties = [self.penalties] if isinstance(self.penalties, Penalty) else self.penalties
         setting = Setting(
             supernet=supernet,
             training=training,
@@ -193,7 +202,9 @@ class OneShot(ABC):
             steps_per_epoch=curriculum.steps_per_epoch,
             seed=stream_seed(run.seed, "lessons"),
             allows=lambda architecture: architecture in space,
-            penalties=[penalty.bind(supernet, example=training.costs().example) for penalty in penalties],
+            penalties=[
+                penalty.bind(supernet, example=training.costs().example) for penalty in self._penalties
+            ],
         )
         session = self.session(setting)
         first = curriculum.train.first()
@@ -214,9 +225,10 @@ class OneShot(ABC):
                 "epochs": epochs,
                 "seed": run.seed,
             },
-            path=None if run.directory is None else run.directory / "supernet.safetensors",
+            path=None if run.directory is None else run.directory / SUPERNET,
             report=run.report,
         ).run()
+        supernet.activate(supernet.architecture)  # this ends the mixture of the last training step
         # What it keeps is a cache: whoever prepares again gets the same from the checkpoint.
         object.__setattr__(self, "_session", session)
         object.__setattr__(self, "_ranking", _Ranking(session.ranked()))
@@ -257,13 +269,18 @@ class OneShot(ABC):
         """
         return self._trained().probabilities()
 
+    @property
+    def _penalties(self) -> Sequence[Penalty]:
+        return [self.penalties] if isinstance(self.penalties, Penalty) else self.penalties
+
     def describe(self) -> dict[str, Any]:
         """Return the method and its settings as JSON."""
         return {**fields_as_json(self), "type": type(self).__name__}
 
     def capabilities(self) -> StrategyCapabilities:
         """Return the training of a supernet as the preparation."""
-        return StrategyCapabilities(prepare=self.prepare, settings=self.describe)
+        penalized = tuple(penalty.metric for penalty in self._penalties)
+        return StrategyCapabilities(prepare=self.prepare, settings=self.describe, penalizes=penalized)
 
     def _trained(self) -> Session:
         session = self.__dict__.get("_session")

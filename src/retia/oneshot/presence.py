@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from retia.cost import on_meta
+from retia.cost import meta_copy
 from retia.nn import Switch
 from retia.oneshot.cost_table import CostTable, TableSum, check_tabled, constant, of_expression, product_of
 from retia.space import Call, Expression, Value
@@ -54,7 +54,7 @@ class Layout:
     """
 
     def __init__(self, supernet: Supernet) -> None:
-        self.twin = on_meta(supernet).eval()
+        self.twin = meta_copy(supernet).eval()
         self.domains = {label: parameter.domain for label, parameter in supernet.space.parameters.items()}
         self._values: dict[str, list[Value]] = {}
         self._own_labels: dict[int, frozenset[str]] = {}

@@ -86,11 +86,14 @@ class _Session(RelaxedSession):
             if label in architecture:
                 one, other = pairs[label]
                 hard = torch.zeros_like(weights).index_fill_(0, torch.tensor(one, device=weights.device), 1.0)
-                gates[label] = BinaryGates(hard.requires_grad_(), one, other, label)
+                values = self.relaxation.values(label)
+                gates[label] = BinaryGates(hard.requires_grad_(), one, other, label, values)
         return gates
 
     def search(self, lesson: Lesson) -> Mapping[str, float]:
         """Take a step of two weights of each parameter, on held-out data."""
+        if not self.counts(self.search_batch(lesson)):
+            return {}
         gates = self.mixtures(lesson, generator_of(lesson, "search"))
         self.supernet.mix(gates)  # edges of cells stay activated
         loss = self.search_loss(lesson)

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from retia.errors import StudyError
-from retia.oneshot.method import Session, Setting
+from retia.oneshot.method import Lesson, Session, Setting
 from retia.rng import stream
 from retia.space import Architecture
 
@@ -133,11 +133,23 @@ class PathSampler:
 
 
 class PathSession(Session):
-    """A training of paths that are drawn without preference."""
+    """A training of random paths; a method overrides what it does in another way.
+
+    Args:
+        setting: Setting of the training.
+        uniform: Distribution of `self.sampler`, as in `PathSampler`. Default "choices".
+    """
 
     def __init__(self, setting: Setting, *, uniform: Literal["choices", "architectures"] = "choices") -> None:
         super().__init__(setting)
         self.sampler = PathSampler(setting, uniform=uniform)
+
+    def teach(self, lesson: Lesson) -> float:
+        """Add the gradients of a random path."""
+        self.supernet.activate(self.sampler.sample(lesson.rng))
+        loss = self.setting.loss(lesson.batch)
+        lesson.scale(loss).backward()
+        return float(loss.detach())
 
     def ranked(self) -> Iterator[Architecture]:
         """Yield random paths, each once."""

@@ -61,8 +61,11 @@ class Sandwich(OneShot):
         """Start a training.
 
         Raises:
+            EvaluationError: If `distill` of the training is not given, and that of the method is True.
             StudyError: If no architecture meets the bounds.
         """
+        if self.distill:
+            setting.require_distillation("Sandwich", "Sandwich(distill=False)")
         return _Session(setting, self.random, distill=self.distill)
 
 
@@ -79,7 +82,7 @@ class _Session(PathSession):
         largest, *others = self._paths(lesson.rng)
         self.supernet.activate(largest)
         outputs = self.setting.outputs(batch)
-        loss = self.setting.training.loss(outputs, batch)
+        loss = self.setting.training.loss_of(outputs, batch)
         lesson.scale(loss).backward()
         teacher, total = map_tensors(Tensor.detach, outputs), float(loss.detach())
         for path in others:
@@ -89,7 +92,7 @@ class _Session(PathSession):
             loss = (
                 self.setting.training.distilled(outputs, teacher, batch)
                 if taught
-                else self.setting.training.loss(outputs, batch)
+                else self.setting.training.loss_of(outputs, batch)
             )
             lesson.scale(loss).backward()
             total += float(loss.detach())

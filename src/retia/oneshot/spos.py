@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from retia.errors import EvaluationError
-from retia.oneshot.method import Lesson, Session, Setting
+from retia.oneshot.method import Session, Setting
 from retia.oneshot.one_shot import OneShot
 from retia.oneshot.sampling import PathSession
 from retia.space import SearchSpace
@@ -60,16 +60,4 @@ class SPOS(OneShot):
         Raises:
             StudyError: If no architecture meets the bounds.
         """
-        return _Session(setting, self.uniform)
-
-
-class _Session(PathSession):
-    def __init__(self, setting: Setting, uniform: Literal["choices", "architectures"]) -> None:
-        super().__init__(setting, uniform=uniform)
-
-    def teach(self, lesson: Lesson) -> float:
-        """Train a random path."""
-        self.supernet.activate(self.sampler.sample(lesson.rng))
-        loss = self.setting.loss(lesson.batch)
-        lesson.scale(loss).backward()
-        return float(loss.detach())
+        return PathSession(setting, uniform=self.uniform)

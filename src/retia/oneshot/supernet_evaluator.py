@@ -9,7 +9,8 @@ from typing import Any, cast
 import torch
 
 from retia.errors import EvaluationError
-from retia.evaluate import Training, memory_format_of
+from retia.evaluate import Training, memory_format_of, save_weights
+from retia.nn import seeded
 from retia.oneshot.parameter_free import PARAMETER_FREE, parameter_free_values, share_parameter_free
 from retia.space import Architecture, Value
 from retia.supernet import Supernet, recalibrate
@@ -56,11 +57,13 @@ class SupernetEvaluator:
         training = self._training(run.device)
         self.supernet.activate(architecture)
         self.supernet.eval()
-        if self.recalibration_batches:
-            recalibrate(self.supernet, self._batches(training), forward=training.outputs)
-        judged = training.measure(self.supernet)
+        with seeded(run.seed):
+            if self.recalibration_batches:
+                recalibrate(self.supernet, self._batches(training), forward=training.outputs)
+            judged = training.measure(self.supernet)
         if self._parameter_free:
             judged[PARAMETER_FREE] = share_parameter_free(architecture, self._parameter_free)
+        save_weights(self.supernet.extract(), run)
         return judged
 
     def capabilities(self) -> Capabilities:
@@ -105,7 +108,7 @@ class SupernetEvaluator:
         if kept is None:
             generator = torch.Generator().manual_seed(0)
             data = training.data("train")
-            with data.rewound():
+            with seeded(0), data.rewound():
                 kept = list(
                     islice(
                         data.batches(cast("int", training.batch_size), generator=generator),

@@ -42,9 +42,11 @@ def check_outputs(
     labels: Iterable[str],
     fixed: Mapping[str, Tensor],
     paths: Iterable[Architecture] | None = None,
+    *,
+    alike: bool = True,
 ) -> None:
     """Check that what each choice returns, for each of its values, has tensors, and where outputs are summed
-    one structure and shape.
+    or compared one structure and shape.
 
     A candidate that raises an exception beside others that don't is left to the training.
 
@@ -53,12 +55,13 @@ def check_outputs(
         method: Name of the method, for messages.
         labels: Labels of the choices that the method weighs.
         fixed: What other choices are mixed by.
-        paths: Architectures of a method that runs one candidate at a time, so that shapes may differ: these
-            alone are run, one for each value of a choice. If not given, the method adds the outputs of all
-            candidates, so that they need one structure and shape.
+        paths: Architectures of a method that runs one candidate at a time: these alone are run, one for each
+            value of a choice. Default: the first candidates are run.
+        alike: Whether the outputs of a choice need one structure and shape. If not, only the candidates of
+            `paths` are run.
 
     Raises:
-        SupernetError: If an output has no tensor of floating-point numbers, or two that are summed have
+        SupernetError: If an output has no tensor of floating-point numbers, or two that must be alike have
             different structures or shapes.
     """
 
@@ -67,19 +70,19 @@ def check_outputs(
             not any(tensor.is_floating_point() for tensor in tensors_of(output))
             for output in outputs.values()
         )
-        if empty or (paths is None and len({structure_of(output) for output in outputs.values()}) > 1):
+        if empty or (alike and len({structure_of(output) for output in outputs.values()}) > 1):
             returned = ", ".join(f"{name} returns {shown(output)}" for name, output in outputs.items())
-            alike = ", all in the same structure and of the same shape" if paths is None else ""
+            same = ", all in the same structure and of the same shape" if alike else ""
             msg = (
                 f"{method} weighs the values of '{label}', so each must return a tensor, or a tuple, "
-                f"list or dictionary of tensors{alike}. "
+                f"list or dictionary of tensors{same}. "
                 f"On the first batch {returned}. "
                 f"Wrap them in modules that return such tensors, or search '{label}' by SPOS, FairNAS, "
                 "Sandwich, OnceForAll or ENAS, which sample paths."
             )
             raise SupernetError(msg)
 
-    compared = {label: _Compared(setting, label, check) for label in labels}
+    compared = {label: _Compared(setting, label, check, alike) for label in labels}
     with ExitStack() as hooks:
         for slot in setting.supernet.slots.all:
             owner = slot.owner
@@ -107,13 +110,14 @@ def check_outputs(
 
 @dataclass(frozen=True, eq=False)
 class _Compared:
-    """A mixture that checks the outputs of all candidates, or of that of a path alone, and returns the
-    first.
+    """A mixture that checks the outputs of all candidates, or of that of a path alone, and returns the path's
+    or the first.
     """
 
     setting: Setting
     label: str
     check: Check
+    all: bool
     path: Architecture | None = None
 
     @property
@@ -127,22 +131,28 @@ class _Compared:
     ) -> Any:
         """Run every candidate, or that of the path, and check what it returns."""
         outputs: dict[str, Any] = {}
+        chosen: list[Any] = []
         failed: Exception | None = None
         for value, candidate in zip(
             self.setting.supernet.space.parameters[self.label].domain.enumerate(), candidates, strict=True
         ):
-            if self.path is not None and value != self.path.get(self.label, value):
+            on_path = self.path is None or value == self.path.get(self.label, value)
+            if not (on_path or self.all):
                 continue
             try:
-                outputs[f"{value!r} ({type(candidate).__name__})"] = candidate(*args, **kwargs)
+                output = candidate(*args, **kwargs)
             except RetiaError:
                 raise
             except Exception as error:  # noqa: BLE001  # whatever a user's module raises
                 failed = error
+                continue
+            outputs[f"{value!r} ({type(candidate).__name__})"] = output
+            if on_path:
+                chosen.append(output)
         if failed is not None and not outputs:
             raise failed
         self.check(self.label, outputs)
-        return next(iter(outputs.values()))
+        return next(iter(chosen or outputs.values()))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,11 +1,11 @@
-"""Learnt surrogates and policies, and the strategies that they make."""
+"""Learnt predictors and policies, and the strategies that use them."""
 
 from retia.predictor.bananas import BANANAS
 from retia.predictor.encoding import Encoder, Encoding, OneHot, Paths, WeisfeilerLehman
 from retia.predictor.gaussian_process import GaussianProcess
 from retia.predictor.gradient_boosting import GradientBoosting
-from retia.predictor.graph import CellGraph, GraphOf, cell_graph
-from retia.predictor.labelled_graph import LabelledGraph
+from retia.predictor.graphs.cell_graph import CellGraph, GraphOf, cell_graph
+from retia.predictor.graphs.labelled_graph import LabelledGraph
 from retia.predictor.neural_ensemble import NeuralEnsemble
 from retia.predictor.ppo import PPO
 from retia.predictor.random_forest import RandomForest

@@ -7,7 +7,7 @@ import numpy as np
 
 from retia.predictor.neural_ensemble import NeuralEnsemble
 from retia.space import SearchSpace
-from retia.strategy import Predictor, PredictorGuided, check_predictor, check_whole
+from retia.strategy import Predictor, PredictorGuided, require_predictor, require_whole
 from retia.trial import History, Proposal
 
 __all__ = ["BANANAS"]
@@ -15,29 +15,28 @@ __all__ = ["BANANAS"]
 
 @dataclass
 class BANANAS:
-    """Evaluate, of a hundred mutants of the best trial, those that an ensemble of neural networks on path
-    encodings likes best, by Thompson sampling.
+    """Propose mutants of the best trial by Thompson sampling from an ensemble of networks on path encodings.
 
-    The paper's own defaults. On NAS-Bench-201 `PredictorGuided(GaussianProcess())` finds the best cell with
-    fewer trials, and proposes quicker.
+    The defaults are those of the paper. On NAS-Bench-201 `PredictorGuided(GaussianProcess())` finds the best
+    cell with fewer trials, and its proposals take less time.
 
     Args:
-        predictor: What learns the losses.
-        initial: How many random trials come first.
-        batch: How many trials come between two fits.
-        candidates: How many mutants there are to choose from.
-        parents: How many of the best trials are mutated.
+        predictor: Predictor of losses. Default: `NeuralEnsemble()`.
+        initial: Number of random trials before the first fit. Default 10.
+        batch: Number of trials between two fits. Default 10.
+        candidates: Number of mutants among which proposals are chosen. Default 100.
+        parents: Number of best trials that are mutated. Default 1.
 
     Raises:
         SpaceError: If an argument is out of its range.
-        StudyError: If the predictor is none.
+        StudyError: If `predictor` is not a predictor.
 
     Reference:
         White et al., BANANAS: Bayesian Optimization with Neural Architectures for Neural Architecture Search,
-        AAAI 2021, algorithm 1 and section 5. Deviations: the candidates are drawn anew for each proposal, and
-        not for each batch; a mutant that has been evaluated is mutated again; all paths are encoded, and not
-        only the short ones (`Paths(longest=...)`); the losses are standardized; after 200 batches a fit comes
-        after every two-hundredth of the trials; several objectives (see `PredictorGuided`).
+        AAAI 2021, algorithm 1 and section 5. Deviations: new candidates for each proposal instead of each
+        batch; a seen mutant is mutated again; all paths are encoded (`Paths(longest=...)` truncates); the
+        losses are standardized; after N > 200 `batch` trials there are N / 200 trials between two fits;
+        several objectives (see `PredictorGuided`).
     """
 
     predictor: Predictor = field(default_factory=NeuralEnsemble)
@@ -48,8 +47,8 @@ class BANANAS:
     _guided: PredictorGuided = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        check_whole(self, initial=1, batch=1, candidates=1, parents=1)
-        check_predictor(self, self.predictor)
+        require_whole(self, initial=1, batch=1, candidates=1, parents=1)
+        require_predictor(self, self.predictor)
         self._guided = PredictorGuided(
             self.predictor,
             acquisition="thompson",
@@ -64,7 +63,5 @@ class BANANAS:
     def propose(
         self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
     ) -> Sequence[Proposal]:
-        """Return the `n` mutants with the least sampled losses; random architectures until there are
-        `initial` trials.
-        """
+        """Return the `n` mutants with the least sampled losses; random architectures in the beginning."""
         return self._guided.propose(space, history, n, rng)

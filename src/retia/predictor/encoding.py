@@ -1,4 +1,4 @@
-"""Architectures as numbers, from which predictors learn."""
+"""Encodings: architectures as numbers."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,36 +10,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retia.errors import SpaceError
-from retia.predictor.graph import CellGraph, GraphOf, cell_graph
+from retia.predictor.graphs.cell_graph import CellGraph, GraphOf, cell_graph
 from retia.space import Architecture, SearchSpace
-from retia.strategy import check_whole
+from retia.strategy import require_whole
 
-__all__ = ["Encoder", "Encoding", "OneHot", "Paths", "WeisfeilerLehman", "check_encoding"]
+__all__ = ["Encoder", "Encoding", "OneHot", "Paths", "WeisfeilerLehman", "require_encoding"]
 
 Encoder: TypeAlias = Callable[[Sequence[Architecture]], NDArray[np.float64]]
-"""Turns architectures into their features, shape (N, F)."""
+"""A function from architectures to their features, shape (N, F)."""
 
 KEPT = 8192
-"""Of how many architectures the paths and labels are kept."""
+"""Number of architectures whose paths and label counts are cached."""
 
 
 class Encoding(Protocol):
     """A way to turn architectures into numbers."""
 
     def fit(self, space: SearchSpace, architectures: Sequence[Architecture]) -> Encoder:
-        """Return the encoder, whose features may follow from the architectures that are learnt from."""
+        """Return the encoder. Its features may depend on the architectures, which are the training set."""
         ...
 
 
-def check_encoding(owner: object, encoding: Any) -> None:
-    """Check that a predictor is given an encoding.
+def require_encoding(owner: object, encoding: Any) -> None:
+    """Require that an encoding has a method `fit`.
 
     Raises:
-        SpaceError: If it is a class, or has no `fit`.
+        SpaceError: If `encoding` is a class, or has no `fit`.
     """
     if isinstance(encoding, type) or not hasattr(encoding, "fit"):
         msg = (
-            f"'encoding' of {type(owner).__name__} is an object with a method fit, such as OneHot(), "
+            f"'encoding' of {type(owner).__name__} must be an object with a method fit, such as OneHot(), "
             f"Paths() or WeisfeilerLehman(), got {encoding!r}."
         )
         raise SpaceError(msg)
@@ -47,11 +47,10 @@ def check_encoding(owner: object, encoding: Any) -> None:
 
 @dataclass(frozen=True)
 class OneHot:
-    """The features of `SearchSpace.encode`: a categorical is one-hot, a number its place on its scale, and
-    what is not active is 0.
+    """The features of `SearchSpace.encode`: one-hot categories, and numbers on their scales.
 
-    Half the squared distance between two such rows is the Hamming distance, where all parameters are
-    categorical and active.
+    Inactive parameters are 0. If all parameters are categorical and active, half the squared distance of two
+    rows is the Hamming distance.
     """
 
     def fit(self, space: SearchSpace, architectures: Sequence[Architecture]) -> Encoder:
@@ -61,24 +60,21 @@ class OneHot:
 
 @dataclass(frozen=True)
 class Paths:
-    """One feature for each path of operations from an input of a cell to its output: 1 if the architecture
-    has it.
+    """One binary feature for each path of operations from an input of a cell to its output.
 
-    Parameters outside of the cells are encoded as by `OneHot`, so that a space without cells is, too.
+    Parameters outside of cells are encoded as by `OneHot`.
 
     Args:
-        longest: The most operations of a path that counts; all if not given. A path that is longer is left
-            out (the truncated encoding).
-        graph: What draws an architecture as a graph; `cell_graph` of the space if not given.
+        longest: Largest number of operations of an encoded path (the truncated encoding). Default: no limit.
+        graph: Function from an architecture to its graph. Default: `cell_graph` of the space.
 
     Raises:
         SpaceError: If `longest` is below 1.
 
     Reference:
-        White et al., BANANAS, AAAI 2021, section 4 (the path encoding, and its truncation). Deviations: a
-        feature for every path that the architectures to learn from have, in place of every path that there
-        might be, for nothing is learnt about the others; what leads through an edge that is none is no path;
-        where there are several inputs, a path's first item is the one that it comes from.
+        White et al., BANANAS, AAAI 2021, section 4 (path encoding, and its truncation). Deviations: features
+        for the paths of the training set only, instead of all possible paths; no paths through "none" edges;
+        with several inputs a path starts with the name of its input.
     """
 
     longest: int | None = None
@@ -86,10 +82,10 @@ class Paths:
 
     def __post_init__(self) -> None:
         if self.longest is not None:
-            check_whole(self, longest=1)
+            require_whole(self, longest=1)
 
     def fit(self, space: SearchSpace, architectures: Sequence[Architecture]) -> Encoder:
-        """Return the encoder, which knows the paths of the architectures, the short ones first."""
+        """Return the encoder for the paths of the architectures, shortest first."""
         graph = self.graph or cell_graph(space)
         others = _others(space, graph)
         of_each = [_paths(graph, architecture, self.longest) for architecture in architectures]
@@ -99,10 +95,8 @@ class Paths:
         def encode(some: Sequence[Architecture]) -> NDArray[np.float64]:
             features = np.zeros((len(some), len(columns)))
             for row, architecture in enumerate(some):
-                features[
-                    row,
-                    [columns[path] for path in _paths(graph, architecture, self.longest) if path in columns],
-                ] = 1
+                known = (columns.get(path) for path in _paths(graph, architecture, self.longest))
+                features[row, [column for column in known if column is not None]] = 1
             return np.hstack([features, others(some)])
 
         return encode
@@ -110,41 +104,37 @@ class Paths:
 
 @dataclass(frozen=True)
 class WeisfeilerLehman:
-    """How often each label stands in the architecture's graph, after each of some rounds in which a node's
-    label takes up its neighbours'.
+    """Counts of node labels, after each of some rounds that append the neighbours' labels to a node's.
 
-    Parameters outside of the cells are encoded as by `OneHot`, so that a space without cells is, too.
+    Parameters outside of cells are encoded as by `OneHot`.
 
     Args:
-        rounds: The number of rounds.
-        graph: What draws an architecture as a graph; `cell_graph` of the space if not given.
+        rounds: Number of rounds, at least 0. Default 1.
+        graph: Function from an architecture to its graph. Default: `cell_graph` of the space.
 
     Raises:
         SpaceError: If `rounds` is below 0.
 
     Reference:
         Ru et al., Interpretable Neural Architecture Search via Bayesian Optimisation with Weisfeiler-Lehman
-        Kernels, ICLR 2021, section 3.1.
-        Deviations: a node takes up the labels before it and those behind it, apart from each other; the last
-        feature is the length of the vector of the counts of all labels that the architectures to learn from
-        do not have, so that distances to these are exact.
+        Kernels, ICLR 2021, section 3.1. Deviations: predecessors and successors are appended separately; the
+        last feature is the norm of the counts of labels that are not in the training set, so that distances
+        to the training set are exact.
     """
 
     rounds: int = 1
     graph: GraphOf | None = None
 
     def __post_init__(self) -> None:
-        check_whole(self, rounds=0)
+        require_whole(self, rounds=0)
 
     def fit(self, space: SearchSpace, architectures: Sequence[Architecture]) -> Encoder:
-        """Return the encoder, which knows the labels of the architectures."""
+        """Return the encoder for the labels of the architectures."""
         graph = self.graph or cell_graph(space)
         others = _others(space, graph)
         counted = [_label_counts(graph, architecture, self.rounds) for architecture in architectures]
-        columns = {
-            label: column
-            for column, label in enumerate(dict.fromkeys(label for counts in counted for label in counts))
-        }
+        labels = dict.fromkeys(label for counts in counted for label in counts)
+        columns = {label: column for column, label in enumerate(labels)}
 
         def encode(some: Sequence[Architecture]) -> NDArray[np.float64]:
             outside = others(some)
@@ -166,9 +156,7 @@ class WeisfeilerLehman:
 
 
 def _others(space: SearchSpace, graph: GraphOf) -> Encoder:
-    """Return the encoder of the parameters that a graph of cells does not show; of a user's own graph there
-    are none.
-    """
+    """Return the encoder of the parameters outside of cells; a user's own graph shows all parameters."""
     hidden = graph.others if isinstance(graph, CellGraph) else frozenset[str]()
     if not hidden:
         return lambda some: np.zeros((len(some), 0))
@@ -176,15 +164,13 @@ def _others(space: SearchSpace, graph: GraphOf) -> Encoder:
     return lambda some: np.array([space.encode(architecture) for architecture in some])[:, columns]
 
 
-# A strategy meets the same architectures again and again; what is kept is a function of them.
+# A strategy encodes the same architectures many times.
 @lru_cache(maxsize=KEPT)
 def _paths(graph_of: GraphOf, architecture: Architecture, longest: int | None) -> frozenset[tuple[str, ...]]:
-    """Return the labels along each way from a node without predecessors to one without successors; the last
-    label is left out.
-    """
+    """Return the labels along each path from an input to an output, without the output's label."""
     graph = graph_of(architecture)
     predecessors, successors = graph.predecessors, graph.successors
-    several = sum(not before for before in predecessors) > 1  # also where but one of them is used
+    several = sum(not before for before in predecessors) > 1  # even if only one of the inputs is used
     limit = len(graph.labels) if longest is None else longest
     found: set[tuple[str, ...]] = set()
 
@@ -203,6 +189,7 @@ def _paths(graph_of: GraphOf, architecture: Architecture, longest: int | None) -
 
 @lru_cache(maxsize=KEPT)
 def _label_counts(graph_of: GraphOf, architecture: Architecture, rounds: int) -> dict[str, int]:
+    """Return the number of nodes with each label, summed over the rounds."""
     graph = graph_of(architecture)
     before, behind = graph.predecessors, graph.successors
     labels = list(graph.labels)

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingRegressor
 
-from retia.predictor.encoding import Encoder, Encoding, WeisfeilerLehman, check_encoding
+from retia.predictor.encoding import Encoder, Encoding, WeisfeilerLehman, require_encoding
 from retia.space import Architecture, SearchSpace
-from retia.strategy import FittedPredictor, check_number, check_whole
+from retia.strategy import FittedPredictor, require_number, require_whole
 
 __all__ = ["GradientBoosting"]
 
@@ -18,25 +18,24 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class GradientBoosting:
-    """Predict by the mean of some boosted ensembles of trees, each fitted to a bootstrap sample; the
-    uncertainty is their spread.
+    """Predict the mean and the standard deviation of boosted tree ensembles on bootstrap samples.
+
+    Each split is chosen among half of the features. With one member the standard deviation is 0.
 
     Args:
-        encoding: What the trees ask about.
-        members: How many ensembles.
-        trees: How many trees each has.
-        depth: How many questions lead to a leaf.
-        rate: The share of a tree's correction that is taken.
-
-    Each split is chosen among half of the features. The spread of one ensemble alone is 0.
+        encoding: Encoding of the architectures. Default: `WeisfeilerLehman()`.
+        members: Number of ensembles. Default 5.
+        trees: Number of trees in each. Default 100.
+        depth: Maximum depth of a tree. Default 3.
+        rate: Learning rate, the factor on each tree's prediction. Default 0.1.
 
     Raises:
-        SpaceError: If `encoding` is none, or a number is out of its range.
+        SpaceError: If `encoding` is not an encoding, or a number is out of its range.
 
     Reference:
         Friedman, Greedy Function Approximation: A Gradient Boosting Machine, 2001; Lakshminarayanan et al.,
-        Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles, 2017, for the spread of an
-        ensemble. Deviation: the members are boosted trees.
+        Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles, 2017, for the standard
+        deviation. Deviation: the members are boosted trees.
     """
 
     encoding: Encoding = field(default_factory=WeisfeilerLehman)
@@ -46,9 +45,9 @@ class GradientBoosting:
     rate: float = field(default=0.1, kw_only=True)
 
     def __post_init__(self) -> None:
-        check_encoding(self, self.encoding)
-        check_whole(self, members=1, trees=1, depth=1)
-        check_number(self, "rate", above=0)
+        require_encoding(self, self.encoding)
+        require_whole(self, members=1, trees=1, depth=1)
+        require_number(self, "rate", above=0)
 
     def fit(
         self,
@@ -57,7 +56,7 @@ class GradientBoosting:
         losses: Numbers,
         rng: np.random.Generator,
     ) -> FittedPredictor:
-        """Learn the losses of some architectures; lower is better."""
+        """Fit to the losses of architectures, shape (N,); lower is better."""
         encode = self.encoding.fit(space, architectures)
         features = encode(architectures)
         members: list[GradientBoostingRegressor] = []

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from retia.predictor.encoding import Encoder, Encoding, Paths, check_encoding
+from retia.predictor.encoding import Encoder, Encoding, Paths, require_encoding
 from retia.space import Architecture, SearchSpace
-from retia.strategy import FittedPredictor, check_number, check_whole
+from retia.strategy import FittedPredictor, require_number, require_whole
 
 __all__ = ["NeuralEnsemble"]
 
@@ -20,28 +20,27 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class NeuralEnsemble:
-    """Predict by the mean of some multilayer perceptrons, which differ in their first weights and the order
-    of what they learn; the uncertainty is their spread.
+    """Predict the mean and the standard deviation of multilayer perceptrons.
 
-    The members are trained at once, as one batched product for each layer.
+    The members differ in their initial weights and the order of the architectures. They are trained together,
+    with one batched product for each layer.
 
     Args:
-        encoding: What the networks are fed.
-        members: How many networks.
-        layers: The number of hidden layers.
-        width: The units of each.
-        epochs: How often each architecture is learnt from.
-        batch: How many architectures a step takes.
-        rate: Adam's learning rate.
+        encoding: Encoding of the architectures. Default: `Paths()`.
+        members: Number of networks. Default 5.
+        layers: Number of hidden layers. Default 10.
+        width: Number of units in a hidden layer. Default 20.
+        epochs: Number of training epochs. Default 150.
+        batch: Batch size. Default 32.
+        rate: Learning rate (Adam). Default 0.01.
 
     Raises:
-        SpaceError: If `encoding` is none, or a number is not positive.
+        SpaceError: If `encoding` is not an encoding, or a number is not positive.
 
     Reference:
-        White et al., BANANAS, AAAI 2021, section 5 and its published code: an ensemble of five networks of
-        ten layers of twenty units, ReLU, the mean absolute error, Adam with a rate of 0.01 and betas of 0.9
-        and 0.99, and 150 epochs in batches of 32, from Glorot's uniform weights. Deviation: the losses are
-        standardized while they are learnt, for they may have any unit.
+        White et al., BANANAS, AAAI 2021, section 5 and its published code: these defaults, ReLU, the mean
+        absolute error, betas of 0.9 and 0.99, and Glorot's uniform weights. Deviation: the losses are
+        standardized for the training, since they may have any unit.
     """
 
     encoding: Encoding = field(default_factory=Paths)
@@ -53,9 +52,9 @@ class NeuralEnsemble:
     rate: float = field(default=0.01, kw_only=True)
 
     def __post_init__(self) -> None:
-        check_encoding(self, self.encoding)
-        check_whole(self, members=1, layers=1, width=1, epochs=1, batch=1)
-        check_number(self, "rate", above=0)
+        require_encoding(self, self.encoding)
+        require_whole(self, members=1, layers=1, width=1, epochs=1, batch=1)
+        require_number(self, "rate", above=0)
 
     def fit(
         self,
@@ -64,7 +63,7 @@ class NeuralEnsemble:
         losses: Numbers,
         rng: np.random.Generator,
     ) -> FittedPredictor:
-        """Learn the losses of some architectures; lower is better."""
+        """Fit to the losses of architectures, shape (N,); lower is better."""
         encode = self.encoding.fit(space, architectures)
         features = torch.from_numpy(encode(architectures).astype(np.float32))  # (N, F)
         center, spread = float(losses.mean()), float(losses.std()) or 1.0
@@ -77,7 +76,7 @@ class NeuralEnsemble:
         )
 
     def _initial(self, inputs: int, generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:
-        """Return the weights (E, I, O) and biases (E, 1, O) of each layer."""
+        """Return the initial weights (E, I, O) and biases (E, 1, O) of each layer."""
         sizes = [inputs, *[self.width] * self.layers, 1]
         layers: list[tuple[Tensor, Tensor]] = []
         for before, behind in pairwise(sizes):
@@ -97,9 +96,8 @@ class NeuralEnsemble:
             [one for layer in layers for one in layer], lr=self.rate, betas=(0.9, 0.99), fused=True
         )
         for _ in range(self.epochs):
-            order = torch.rand(self.members, len(targets), generator=generator).argsort(
-                1
-            )  # each member's own
+            keys = torch.rand(self.members, len(targets), generator=generator)
+            order = keys.argsort(1)  # (E, N): one order for each member
             for taken in order.split(self.batch, 1):  # (E, B)
                 error = (_forward(layers, features[taken]) - targets[taken]).abs().mean(1).sum()
                 optimizer.zero_grad()
@@ -117,11 +115,9 @@ class _Networks:
     @torch.no_grad()
     def predict(self, architectures: Sequence[Architecture]) -> tuple[Numbers, Numbers]:
         """Return the mean of the networks' predictions and their standard deviation."""
-        features = torch.from_numpy(self.encode(architectures).astype(np.float32))
-        predicted = (
-            self.center
-            + self.spread * _forward(self.layers, features.expand(len(self.layers[0][0]), -1, -1)).double()
-        )  # (E, N)
+        features = torch.from_numpy(self.encode(architectures).astype(np.float32))  # (N, F)
+        standardized = _forward(self.layers, features.expand(len(self.layers[0][0]), -1, -1))
+        predicted = self.center + self.spread * standardized.double()  # (E, N)
         return predicted.mean(0).numpy(), predicted.std(0, correction=0).numpy()
 
 

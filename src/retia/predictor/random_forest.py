@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 
-from retia.predictor.encoding import Encoder, Encoding, WeisfeilerLehman, check_encoding
+from retia.predictor.encoding import Encoder, Encoding, WeisfeilerLehman, require_encoding
 from retia.space import Architecture, SearchSpace
-from retia.strategy import FittedPredictor, check_number, check_whole
+from retia.strategy import FittedPredictor, require_number, require_whole
 
 __all__ = ["RandomForest"]
 
@@ -18,22 +18,21 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class RandomForest:
-    """Predict by the mean of many trees, each grown on a bootstrap sample; the uncertainty is the trees'
-    spread.
+    """Predict the mean and the standard deviation of trees that are grown on bootstrap samples.
 
     Args:
-        encoding: What the trees ask about.
-        trees: How many.
-        share: The share of the features among which a split is chosen.
-        leaf: The fewest architectures in a leaf.
+        encoding: Encoding of the architectures. Default: `WeisfeilerLehman()`.
+        trees: Number of trees. Default 100.
+        share: Share of the features among which a split is chosen, above 0 and at most 1. Default 0.5.
+        leaf: Minimum number of architectures in a leaf. Default 1.
 
     Raises:
-        SpaceError: If `encoding` is none, or a number is out of its range.
+        SpaceError: If `encoding` is not an encoding, or a number is out of its range.
 
     Reference:
         Breiman, Random Forests, 2001; Hutter et al., Sequential Model-Based Optimization for General
-        Algorithm Configuration, LION 2011, section 4.1, for the uncertainty. Deviation: the variance within
-        leaves, which are small, is left out.
+        Algorithm Configuration, LION 2011, section 4.1, for the standard deviation. Deviation: without the
+        variance within leaves.
     """
 
     encoding: Encoding = field(default_factory=WeisfeilerLehman)
@@ -42,9 +41,9 @@ class RandomForest:
     leaf: int = field(default=1, kw_only=True)
 
     def __post_init__(self) -> None:
-        check_encoding(self, self.encoding)
-        check_whole(self, trees=1, leaf=1)
-        check_number(self, "share", above=0, most=1)
+        require_encoding(self, self.encoding)
+        require_whole(self, trees=1, leaf=1)
+        require_number(self, "share", above=0, most=1)
 
     def fit(
         self,
@@ -53,7 +52,7 @@ class RandomForest:
         losses: Numbers,
         rng: np.random.Generator,
     ) -> FittedPredictor:
-        """Learn the losses of some architectures; lower is better."""
+        """Fit to the losses of architectures, shape (N,); lower is better."""
         encode = self.encoding.fit(space, architectures)
         forest = RandomForestRegressor(
             self.trees,
@@ -72,8 +71,7 @@ class _Forest:
     def predict(self, architectures: Sequence[Architecture]) -> tuple[Numbers, Numbers]:
         """Return the mean of the trees' predictions and their standard deviation."""
         features = self.encode(architectures).astype(np.float32)
-        # The trees themselves are asked, for a forest checks its input once for each of them.
-        predicted = np.array(
-            [tree.tree_.predict(features)[:, 0] for tree in self.forest.estimators_]
-        )  # (T, N)
+        # Each tree's own predict would validate the features again.
+        trees = (tree.tree_ for tree in self.forest.estimators_)
+        predicted = np.array([tree.predict(features)[:, 0] for tree in trees])  # (T, N)
         return predicted.mean(0), predicted.std(0)

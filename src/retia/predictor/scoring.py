@@ -1,4 +1,4 @@
-"""How well a predictor ranks architectures that it has not seen."""
+"""Scores of predictors: how well they rank unseen architectures."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,12 +20,11 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Score:
-    """The rank correlation of predicted and true losses: 1 for the same order, 0 for none, -1 for the
-    opposite.
+    """Rank correlations of predicted and true losses, from -1 to 1; 0 without correlation.
 
     Args:
-        kendall: Kendall's tau-b: the share of pairs in the right order less the share in the wrong one.
-        spearman: The correlation of the ranks.
+        kendall: Kendall's tau-b.
+        spearman: Spearman's rho.
     """
 
     kendall: float
@@ -43,24 +42,22 @@ def score(
     *,
     seed: int = 0,
 ) -> Score:
-    """Fit a predictor to some architectures, and return how well it ranks others.
+    """Return how well a predictor, fitted to some architectures, ranks others.
 
-    It learns the ranks of the losses, as `PredictorGuided` has it learn them.
+    The predictor learns the ranks of the losses (`normal_scores`), as in `PredictorGuided`.
 
     Args:
         predictor: The predictor.
-        space: The space of the architectures.
-        train: The architectures to learn from, and their losses (lower is better; turn an accuracy by its
-            sign).
-        held_out: The architectures to rank, and their losses.
-        seed: Seeds the fit.
+        space: Space of the architectures.
+        train: Architectures of the training set, and their losses; lower is better (negate an accuracy).
+        held_out: Architectures to rank, and their losses.
+        seed: Seed of the fit. Default 0.
 
     Raises:
-        SpaceError: If there are not as many losses as architectures, or fewer than two to learn from or to
-            rank.
+        SpaceError: If `train` or `held_out` has fewer than two architectures, or another number of losses.
     """
-    architectures, losses = _checked("to learn from", *train)
-    others, truth = _checked("to rank", *held_out)
+    architectures, losses = _validated("to learn from", *train)
+    others, truth = _validated("to rank", *held_out)
     fitted = predictor.fit(space, architectures, normal_scores(losses), stream(seed, "predictor"))
     return _agreement(fitted.predict(others)[0], truth)
 
@@ -74,25 +71,25 @@ def cross_validate(
     folds: int = 5,
     seed: int = 0,
 ) -> Score:
-    """Return how well a predictor ranks architectures, each predicted by a fit to the other folds: the mean
-    over the folds.
+    """Return the mean score over folds, each of which is ranked by a fit to the others.
 
     Args:
         predictor: The predictor.
-        space: The space of the architectures.
+        space: Space of the architectures.
         architectures: The architectures.
-        losses: Their losses: lower is better.
-        folds: Into how many parts they are divided, at random.
-        seed: Seeds the division and the fits.
+        losses: Losses of the architectures; lower is better.
+        folds: Number of random folds, at least 2. Default 5.
+        seed: Seed of the folds and the fits. Default 0.
 
     Raises:
-        SpaceError: If there are not as many losses as architectures, or fewer than two for each fold.
+        SpaceError: If the number of losses differs from that of architectures, or there are fewer than two
+            architectures for each fold.
     """
-    architectures, truth = _checked("to learn from", architectures, losses)
+    architectures, truth = _validated("to learn from", architectures, losses)
     if folds < 2 or len(architectures) < 2 * folds:
         msg = (
-            "Cross-validation needs at least two folds of two architectures, "
-            f"got folds={folds} of {len(architectures)}. Take fewer folds, or more trials."
+            "Cross-validation needs at least two folds with two architectures each, "
+            f"got folds={folds} and {len(architectures)} architectures. Use fewer folds, or more trials."
         )
         raise SpaceError(msg)
     scores: list[Score] = []
@@ -109,13 +106,14 @@ def cross_validate(
     )
 
 
-def _checked(
+def _validated(
     what: str, architectures: Sequence[Architecture], losses: Sequence[float] | Numbers
 ) -> tuple[Sequence[Architecture], Numbers]:
+    """Return the architectures, and the losses as an array, shape (N,)."""
     truth = np.asarray(losses, dtype=np.float64)
     if truth.shape != (len(architectures),) or len(truth) < 2:
         msg = (
-            f"A predictor is scored by one loss for each architecture, at least two {what}, "
+            f"A score needs at least two architectures {what} and one loss for each, "
             f"got {len(architectures)} architectures and {truth.size} losses."
         )
         raise SpaceError(msg)
@@ -130,7 +128,7 @@ def _folds(count: int, folds: int, seed: int) -> Iterator[tuple[list[int], list[
 
 
 def _agreement(predicted: Numbers, truth: Numbers) -> Score:
-    if np.ptp(predicted) == 0 or np.ptp(truth) == 0:  # no order, so none that agrees
+    if np.ptp(predicted) == 0 or np.ptp(truth) == 0:  # constant values have no order
         return Score(0.0, 0.0)
     kendall: Any = kendalltau(predicted, truth)
     spearman: Any = spearmanr(predicted, truth)

@@ -1,44 +1,44 @@
-"""Reports of a study: progress while it runs, tables, data rows, comparisons, plots. Knows no torch."""
+"""Reports of a study without torch: progress, tables, data rows, gains and plots."""
 
-from retia.report.comparison import Comparison, Gain, against_baseline, against_random
-from retia.report.honesty import Honesty, RankCorrelation, honesty, rank_correlation
+from retia.report.gains import Gain, Gains, against_baseline, against_random
 from retia.report.importance import importance
 from retia.report.notebook import to_html
-from retia.report.number import compact, duration, number
+from retia.report.number import architecture_line, duration, number
+from retia.report.one_shot import OneShotReport, RankCorrelation, one_shot_report, rank_correlation
 from retia.report.overview import overview
-from retia.report.plots import plot_honesty, plot_importance, plot_pareto, plot_progress, save_plots
+from retia.report.plots import plot_importance, plot_one_shot, plot_pareto, plot_progress, save_plots
 from retia.report.progress import Progress
 from retia.report.records import record, records
 from retia.report.regret import RegretCurve, plot_regret
 from retia.report.tables import (
     architecture_table,
-    honesty_table,
     metric_names,
+    one_shot_table,
     space_table,
     summary,
     trials_table,
 )
 
 __all__ = [
-    "Comparison",
     "Gain",
-    "Honesty",
+    "Gains",
+    "OneShotReport",
     "Progress",
     "RankCorrelation",
     "RegretCurve",
     "against_baseline",
     "against_random",
+    "architecture_line",
     "architecture_table",
-    "compact",
     "duration",
-    "honesty",
-    "honesty_table",
     "importance",
     "metric_names",
     "number",
+    "one_shot_report",
+    "one_shot_table",
     "overview",
-    "plot_honesty",
     "plot_importance",
+    "plot_one_shot",
     "plot_pareto",
     "plot_progress",
     "plot_regret",

@@ -1,4 +1,4 @@
-"""The house style of plots: a figure that needs no display and shows itself in a notebook."""
+"""The style of all plots: a figure without a display that is shown in a notebook."""
 
 import io
 
@@ -15,9 +15,7 @@ RANDOM, BASELINE, MUTED = "#dd8452", "#3a3a3a", "#9db4d6"
 
 
 class Chart(Figure):
-    """A figure with a row of plots, drawn by Agg whatever the backend; pyplot does not know it, so nothing
-    has to be closed.
-    """
+    """A figure with a row of plots, drawn with Agg and not registered in pyplot, so it need not be closed."""
 
     def __init__(self, title: str, *, width: float = 7.0, height: float = 4.4, plots: int = 1) -> None:
         super().__init__(figsize=(width, height), dpi=150, layout="constrained", facecolor="white")
@@ -33,7 +31,7 @@ class Chart(Figure):
             axes.tick_params(labelsize=9, color="#888888")
 
     def add_legend(self) -> None:
-        """Add a legend below the plot, where it hides nothing."""
+        """Add a legend below the plot."""
         handles, labels = self.axes_of_plot.get_legend_handles_labels()
         if not labels:
             return
@@ -47,7 +45,5 @@ class Chart(Figure):
 
 
 def plain(text: str) -> str:
-    """Return a text that matplotlib draws as it stands: on one line, and not as a formula where it has dollar
-    signs.
-    """
+    """Return text that matplotlib draws literally: on one line, with dollar signs escaped."""
     return visible(text).replace("$", r"\$")

@@ -1,30 +1,29 @@
-"""Parameter importance: which choices a metric depends on."""
+"""Parameter importance: the influence of the choices on a metric."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from retia.errors import StudyError
-from retia.study import Study
+from retia.study import StudyResults
 from retia.trial import Trial
 
 __all__ = ["LEAST", "importance"]
 
 LEAST = 4
-"""The fewest completed trials from which importances can be estimated."""
+"""The minimum number of completed trials for an estimate."""
 
 
-def importance(study: Study, metric: str | None = None) -> dict[str, float]:
-    """Return each parameter's share in explaining a metric, the greatest first; the shares add up to 1.
+def importance(study: StudyResults, metric: str | None = None) -> dict[str, float]:
+    """Return the importance of each parameter for a metric, the greatest first; the sum is 1.
 
-    A random forest predicts the metric from the encoded architectures; a parameter's share is the sum of its
-    features' impurity decreases. Where the metric never varies, every share is 0. Few trials give a rough
-    picture.
+    A random forest predicts the metric from the encoded architectures. The importance of a parameter is the
+    sum of the impurity decreases of its features; it is 0 if the metric is constant. Few trials give a rough
+    estimate.
 
     Args:
-        study: The study; its completed trials count. Of several fidelities the greatest counts that at least
-            four of them had.
-        metric: The metric to explain; the first objective if not given.
+        study: The study, whose completed trials are used, at the highest fidelity with at least four trials.
+        metric: Name of the metric. Default: the first objective.
 
     Raises:
         StudyError: If fewer than four trials have completed with the metric.
@@ -58,9 +57,7 @@ def importance(study: Study, metric: str | None = None) -> dict[str, float]:
 
 
 def _alike(trials: Sequence[Trial]) -> Sequence[Trial]:
-    """Return the trials of the greatest fidelity of which there are enough; all trials if there is no such
-    fidelity.
-    """
+    """Return the trials at the highest fidelity that has enough of them, or all trials."""
     for reached in sorted({trial.reached for trial in trials}, reverse=True):
         if len(found := [trial for trial in trials if trial.reached == reached]) >= LEAST:
             return found

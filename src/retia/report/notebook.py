@@ -1,20 +1,18 @@
-"""A study in a notebook."""
+"""The HTML of a study in a notebook."""
 
 import html
 
-from retia.report.comparison import against_baseline, against_random
-from retia.report.number import compact, duration, number
+from retia.report.gains import against_baseline, against_random
+from retia.report.number import architecture_line, duration, number
 from retia.report.tables import metric_names, outcome
-from retia.study import Study
+from retia.study import StudyResults
 from retia.visible import visible
 
 __all__ = ["to_html"]
 
 
-def to_html(study: Study) -> str:
-    """Return what `_repr_html_` of a study shows: the outcome, the front (or the best trials) and the
-    gains.
-    """
+def to_html(study: StudyResults) -> str:
+    """Return the HTML of a study: the outcome, the front or the best trials, and the gains."""
     several = len(study.objectives) > 1
     trials = study.pareto if several else study.top(5)
     names = metric_names(study.objectives, trials)
@@ -26,7 +24,7 @@ def to_html(study: Study) -> str:
                 str(trial.number),
                 *(number(trial.metrics[name]) if name in trial.metrics else "" for name in names),
                 "" if trial.seconds is None else duration(trial.seconds),
-                compact(trial.architecture),
+                architecture_line(trial.architecture),
             ],
         )
         for trial in trials

@@ -1,15 +1,15 @@
-"""Numbers, durations and architectures as a reader wants them."""
+"""Numbers, durations and architectures as readable text."""
 
 import math
 from collections.abc import Collection, Mapping
 
 from retia.visible import visible
 
-__all__ = ["compact", "difference", "duration", "logarithmic", "number"]
+__all__ = ["architecture_line", "difference", "duration", "logarithmic", "number"]
 
 
 def number(value: float) -> str:
-    """Return a metric for reading: whole numbers with separators, others with four significant digits.
+    """Return a metric as text: whole numbers with separators, others with four significant digits.
 
     >>> number(12345.0), number(0.98611), number(1234.5), number(0.0000123), number(float("nan"))
     ('12,345', '0.9861', '1,234', '1.23e-05', 'nan')
@@ -24,7 +24,7 @@ def number(value: float) -> str:
 
 
 def difference(value: float) -> str:
-    """Return how far apart two metrics are, with two significant digits unless it is whole.
+    """Return the size of a difference with two significant digits, or all digits of a whole number.
 
     >>> difference(0.008333), difference(-416)
     ('0.0083', '416')
@@ -33,8 +33,7 @@ def difference(value: float) -> str:
 
 
 def logarithmic(values: Collection[float]) -> bool:
-    """Whether values are better shown on a logarithmic scale: all positive, and more than a factor of 20
-    apart.
+    """Whether values need a logarithmic scale: positive, and spanning more than a factor of 20.
 
     >>> logarithmic([770, 44_970]), logarithmic([0.5, 0.99]), logarithmic([0, 100])
     (True, False, False)
@@ -43,7 +42,7 @@ def logarithmic(values: Collection[float]) -> bool:
 
 
 def duration(seconds: float) -> str:
-    """Return a time span for reading.
+    """Return a duration as text.
 
     >>> duration(0.5), duration(42), duration(75), duration(3725)
     ('0.5 s', '42 s', '1:15', '1:02:05')
@@ -57,10 +56,10 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def compact(architecture: Mapping[str, object]) -> str:
-    """Return an architecture on one line, as `visible` shows text.
+def architecture_line(architecture: Mapping[str, object]) -> str:
+    """Return an architecture on one line, with invisible characters escaped.
 
-    >>> compact({"width": 16, "act": "relu", "nodes": (0, 2)})
+    >>> architecture_line({"width": 16, "act": "relu", "nodes": (0, 2)})
     'width=16 act=relu nodes=(0,2)'
     """
     return visible(" ".join(f"{label}={_value(value)}" for label, value in architecture.items()))

@@ -1,19 +1,19 @@
-"""What came out of a study, as one JSON object."""
+"""The outcome of a study as a JSON object."""
 
 from typing import Any
 
-from retia.report.comparison import against_baseline, against_random
-from retia.report.honesty import honesty
+from retia.report.gains import against_baseline, against_random
+from retia.report.one_shot import one_shot_report
 from retia.report.records import record
-from retia.study import Study
+from retia.study import StudyResults
 
 __all__ = ["overview"]
 
 
-def overview(study: Study) -> dict[str, Any]:
-    """Return the outcome of a study as a JSON object: what `retia run --json` prints."""
+def overview(study: StudyResults) -> dict[str, Any]:
+    """Return the outcome of a study as a JSON object, the output of `retia run --json`."""
     history = study.history
-    baseline, random, honest = against_baseline(study), against_random(study), honesty(study)
+    baseline, random, found = against_baseline(study), against_random(study), one_shot_report(study)
     return {
         "name": study.name,
         "storage": study.storage,
@@ -28,5 +28,5 @@ def overview(study: Study) -> dict[str, Any]:
         "front": [record(trial) for trial in history.front],
         "against_baseline": None if baseline is None else baseline.to_json(),
         "against_random": None if random is None else random.to_json(),
-        "one_shot": None if honest is None else honest.to_json(),
+        "one_shot": None if found is None else found.to_json(),
     }

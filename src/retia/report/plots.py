@@ -2,31 +2,31 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from retia.errors import StudyError
-from retia.report.comparison import farthest, spent
-from retia.report.honesty import honesty
+from retia.report.gains import at_highest_fidelity, spent
 from retia.report.importance import LEAST, importance
 from retia.report.number import logarithmic, number
-from retia.study import Study
+from retia.report.one_shot import one_shot_report
+from retia.study import StudyResults
 from retia.trial import Objective, Trial, nondominated
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_honesty", "plot_importance", "plot_pareto", "plot_progress", "save_plots"]
+__all__ = ["plot_importance", "plot_one_shot", "plot_pareto", "plot_progress", "save_plots"]
 
 
-def plot_progress(study: Study, metric: str | None = None) -> "Figure":
-    """Plot the best value so far over the trials, beside the baseline and the random control.
+def plot_progress(study: StudyResults, metric: str | None = None) -> "Figure":
+    """Plot the best value so far over the trials, with the baseline and the random control.
 
-    Where trials had different fidelities, the best of those that went the farthest.
+    Only trials at the highest fidelity are compared.
 
     Args:
         study: The study.
-        metric: Which objective; the first if not given.
+        metric: Name of the objective. Default: the first.
 
     Raises:
         StudyError: If `metric` is not an objective, or no trial is feasible.
@@ -46,7 +46,9 @@ def plot_progress(study: Study, metric: str | None = None) -> "Figure":
     axes.scatter(
         [i for i, _ in shown], [value for _, value in shown], s=16, color=MUTED, label="trials", zorder=2
     )
-    if study.control is not None and study.prepared_by is None:  # else its scores are of another kind
+    if (
+        study.control is not None and study.prepared_by is None
+    ):  # otherwise a supernet's scores are not comparable
         _best_so_far(
             axes, objective, study.control, color=RANDOM, label="random search, best so far", style="--"
         )
@@ -64,19 +66,18 @@ def plot_progress(study: Study, metric: str | None = None) -> "Figure":
     return chart
 
 
-def plot_pareto(study: Study, x: str | None = None, y: str | None = None) -> "Figure":
-    """Plot all trials by two objectives, with the Pareto front, the baseline, and the front of the random
-    control.
+def plot_pareto(study: StudyResults, x: str | None = None, y: str | None = None) -> "Figure":
+    """Plot all trials by two objectives, with the fronts of the study and its control, and the baseline.
 
     Args:
         study: The study.
-        x: The objective on the horizontal axis; the second if not given.
-        y: The objective on the vertical axis; the first if not given.
+        x: Objective on the horizontal axis. Default: the second.
+        y: Objective on the vertical axis. Default: the first.
 
     Raises:
         StudyError: If the study has one objective, a metric is not an objective, or no trial is feasible.
     """
-    from retia.report.chart import BASELINE, FRONT, FRONT_RANDOM, MUTED, RANDOM, Chart
+    from retia.report.chart import BASELINE, FRONT, MUTED, Chart
 
     if len(study.objectives) < 2:
         msg = (
@@ -84,10 +85,9 @@ def plot_pareto(study: Study, x: str | None = None, y: str | None = None) -> "Fi
             f"{', '.join(map(str, study.objectives))}. Use plot_progress."
         )
         raise StudyError(msg)
-    across = _objective(
-        study, x or next(o.metric for o in study.objectives if o.metric != (y or study.objectives[0].metric))
-    )
-    up = _objective(study, y or next(o.metric for o in study.objectives if o.metric != across.metric))
+    names = [objective.metric for objective in study.objectives]
+    across = _objective(study, x or next(name for name in names if name != (y or names[0])))
+    up = _objective(study, y or next(name for name in names if name != across.metric))
     feasible = _feasible(study)
     chart = Chart(f"{study.name}: {up.metric} against {across.metric}")
     axes = chart.axes_of_plot
@@ -104,22 +104,8 @@ def plot_pareto(study: Study, x: str | None = None, y: str | None = None) -> "Fi
             label="baseline",
             zorder=5,
         )
-    if (
-        study.control is not None
-        and study.prepared_by is None
-        and (theirs := [t for t in study.control.trials if study.control.history.feasible(t)])
-    ):
-        axes.scatter(
-            *_points(theirs, across, up),
-            s=14,
-            color=RANDOM,
-            marker="x",
-            linewidths=0.9,
-            alpha=0.6,
-            label="random search",
-            zorder=2,
-        )
-        _staircase(axes, theirs, across, up, color=FRONT_RANDOM, label="random search's front", style="--")
+    if study.control is not None and study.prepared_by is None:
+        _control(axes, study.control, across, up)
     axes.set_xlabel(_axis(across))
     axes.set_ylabel(_axis(up))
     _scale(axes, [trial.metrics[across.metric] for trial in feasible], "x")
@@ -127,13 +113,13 @@ def plot_pareto(study: Study, x: str | None = None, y: str | None = None) -> "Fi
     return chart
 
 
-def plot_importance(study: Study, metric: str | None = None, *, most: int = 15) -> "Figure":
-    """Plot how much each parameter explains of a metric.
+def plot_importance(study: StudyResults, metric: str | None = None, *, most: int = 15) -> "Figure":
+    """Plot the importance of each parameter for a metric.
 
     Args:
         study: The study.
-        metric: The metric to explain; the first objective if not given.
-        most: The most parameters to show.
+        metric: Name of the metric. Default: the first objective.
+        most: Maximum number of parameters to show.
 
     Raises:
         StudyError: If too few trials have completed with the metric.
@@ -156,21 +142,20 @@ def plot_importance(study: Study, metric: str | None = None, *, most: int = 15) 
     return chart
 
 
-def plot_honesty(study: Study) -> "Figure":
-    """Plot how a supernet scored architectures against how they did when trained alone, and the entropy of
-    the choices over the training.
+def plot_one_shot(study: StudyResults) -> "Figure":
+    """Plot the supernet's scores against scores of models trained alone, and the entropy of the choices.
 
     Raises:
-        StudyError: If the study's trials were not scored by a supernet.
+        StudyError: If no supernet scored the study's trials.
     """
-    from retia.report.chart import BASELINE, FRONT, RANDOM, Chart, plain
+    from retia.report.chart import FRONT, RANDOM, Chart, plain
 
-    if (honest := honesty(study)) is None:
+    if (found := one_shot_report(study)) is None:
         msg = f"The trials of '{study.name}' were not scored by a supernet. Use plot_progress."
         raise StudyError(msg)
-    chart = Chart(f"{study.name}: {honest.method}'s scores against training alone", width=10.0, plots=2)
+    chart = Chart(f"{study.name}: {found.method}'s scores against training alone", width=10.0, plots=2)
     scores, entropy = chart.all_axes
-    for one, colour in zip(honest.correlations, (FRONT, RANDOM), strict=False):
+    for one, colour in zip(found.correlations, (FRONT, RANDOM), strict=False):
         scores.scatter(
             *zip(*one.pairs, strict=True),
             s=20,
@@ -178,31 +163,15 @@ def plot_honesty(study: Study) -> "Figure":
             label=f"{one.among}, Kendall tau {one.tau:.2f}",
             zorder=2,
         )
-    if not honest.correlations:
-        scores.text(
-            0.5,
-            0.5,
-            "no model was trained alone",
-            ha="center",
-            va="center",
-            transform=scores.transAxes,
-            color=BASELINE,
-        )
-    scores.set_xlabel(plain(f"{honest.objective.metric} by the supernet"))
-    scores.set_ylabel(plain(f"{honest.objective.metric} alone"))
+    if not found.correlations:
+        _note(scores, "no model was trained alone")
+    scores.set_xlabel(plain(f"{found.objective.metric} by the supernet"))
+    scores.set_ylabel(plain(f"{found.objective.metric} alone"))
     entropy.set_title("entropy of the choices", loc="left", fontsize=11, fontweight="bold")
-    if honest.entropy:
-        entropy.plot(*zip(*honest.entropy, strict=True), color=FRONT, linewidth=2)
+    if found.entropy:
+        entropy.plot(*zip(*found.entropy, strict=True), color=FRONT, linewidth=2)
     else:
-        entropy.text(
-            0.5,
-            0.5,
-            plain(f"{honest.method} samples without preference"),
-            ha="center",
-            va="center",
-            transform=entropy.transAxes,
-            color=BASELINE,
-        )
+        _note(entropy, f"{found.method} samples without preference")
     entropy.set_ylim(0, 1.05)
     entropy.set_xlabel("epochs")
     entropy.set_ylabel("share of the greatest")
@@ -210,16 +179,16 @@ def plot_honesty(study: Study) -> "Figure":
     return chart
 
 
-def save_plots(study: Study, directory: str | Path) -> list[Path]:
-    """Save every plot that the study has enough trials for, as PNG files.
+def save_plots(study: StudyResults, directory: str | Path) -> list[Path]:
+    """Save all plots for which the study has enough trials as PNG files.
 
     Args:
         study: The study.
-        directory: Where to; made if missing.
+        directory: Folder of the files, which is created if it is missing.
 
     Returns:
-        The files: progress.png, pareto.png with several objectives, importance.png from four completed trials
-        on, one_shot.png after a one-shot search.
+        Paths of progress.png, of pareto.png with several objectives, of importance.png from four completed
+        trials on, and of one_shot.png after a one-shot search.
 
     Raises:
         StudyError: If no trial is feasible.
@@ -230,7 +199,7 @@ def save_plots(study: Study, directory: str | Path) -> list[Path]:
     if study.history.count("completed") >= LEAST:
         figures["importance"] = plot_importance(study)
     if study.prepared_by is not None:
-        figures["one_shot"] = plot_honesty(study)
+        figures["one_shot"] = plot_one_shot(study)
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.png" for name in figures]
@@ -239,7 +208,25 @@ def save_plots(study: Study, directory: str | Path) -> list[Path]:
     return paths
 
 
-def _objective(study: Study, metric: str | None) -> Objective:
+def _control(axes: "Axes", control: StudyResults, across: Objective, up: Objective) -> None:
+    """Draw the trials and the front of the random control."""
+    from retia.report.chart import FRONT_RANDOM, RANDOM
+
+    if theirs := [trial for trial in control.trials if control.history.feasible(trial)]:
+        points = _points(theirs, across, up)
+        look: dict[str, Any] = {"s": 14, "color": RANDOM, "marker": "x", "linewidths": 0.9, "alpha": 0.6}
+        axes.scatter(*points, **look, label="random search", zorder=2)
+        _staircase(axes, theirs, across, up, color=FRONT_RANDOM, label="random search's front", style="--")
+
+
+def _note(axes: "Axes", text: str) -> None:
+    """Write a text in the middle of an empty plot."""
+    from retia.report.chart import BASELINE, plain
+
+    axes.text(0.5, 0.5, plain(text), ha="center", va="center", transform=axes.transAxes, color=BASELINE)
+
+
+def _objective(study: StudyResults, metric: str | None) -> Objective:
     known = {objective.metric: objective for objective in study.objectives}
     if metric is None:
         return study.objectives[0]
@@ -249,25 +236,26 @@ def _objective(study: Study, metric: str | None) -> Objective:
     return known[metric]
 
 
-def _feasible(study: Study) -> list[Trial]:
+def _feasible(study: StudyResults) -> list[Trial]:
     feasible = [trial for trial in study.trials if study.history.feasible(trial)]
     if not feasible:
         msg = (
             f"Study '{study.name}' has no feasible completed trial, so there is nothing to plot. "
-            "Run more trials, or look at the errors of these."
+            "Run more trials, or read the errors of the failed ones."
         )
         raise StudyError(msg)
     return feasible
 
 
 def _best_so_far(
-    axes: "Axes", objective: Objective, study: Study, *, color: str, label: str, style: str
+    axes: "Axes", objective: Objective, study: StudyResults, *, color: str, label: str, style: str
 ) -> None:
     numbers: list[int] = []
     values: list[float] = []
     trials = spent(study)
     compared = {
-        trial.number for trial in farthest([trial for trial in trials if study.history.feasible(trial)])
+        trial.number
+        for trial in at_highest_fidelity([trial for trial in trials if study.history.feasible(trial)])
     }
     for i, trial in enumerate(trials, 1):
         if trial.number not in compared:
@@ -324,7 +312,7 @@ def _axis(objective: Objective) -> str:
 
 
 def _scale(axes: "Axes", values: Sequence[float], axis: str) -> None:
-    """Use a logarithmic scale where the values ask for one, and write large numbers with separators."""
+    """Use a logarithmic scale if the values need it, and separators in large numbers."""
     scaled = axes.xaxis if axis == "x" else axes.yaxis
     if logarithmic(values):
         (axes.set_xscale if axis == "x" else axes.set_yscale)("log")

@@ -1,4 +1,4 @@
-"""Progress: what a study is doing, live on a terminal and as plain lines elsewhere."""
+"""The progress of a study: live on a terminal, as plain lines elsewhere."""
 
 import time
 from collections.abc import Callable
@@ -13,24 +13,23 @@ from rich.text import Text
 
 from retia.report.failures import failure, failures
 from retia.report.number import duration, number
-from retia.study import Event, Study
+from retia.study import Event, StudyResults
 from retia.visible import visible, visible_lines
 
 __all__ = ["Progress"]
 
 
 class Progress:
-    """An observer that shows how far a study is: `study.run(..., observer=progress)`.
+    """An observer that shows the progress of a study: `study.run(..., observer=progress)`.
 
-    On a terminal it is a live display, redrawn four times a second by a thread of its own; elsewhere a plain
-    line every few seconds. The first failure of a run is shown at once, with its error. An event costs the
-    same however many trials there are. It writes to standard error, so that standard output stays the
-    program's own. Leave it by `with`, or let the study's "stopped" event end it.
+    On a terminal it is a live display that its own thread redraws four times a second; elsewhere it prints a
+    line every few seconds. The first failure of a run is shown immediately. The cost of an event does not
+    depend on the number of trials. Leave it with a `with` block, or by the study's "stopped" event.
 
     Args:
-        console: Where to write; standard error if not given.
-        interval_s: The least time between two plain lines.
-        clock: What tells the time, in seconds.
+        console: Console for the output. Default: standard error.
+        interval_s: Minimum time between two lines in seconds.
+        clock: Function that returns the time in seconds.
     """
 
     def __init__(
@@ -44,7 +43,7 @@ class Progress:
         self._interval_s = interval_s
         self._clock = clock
         self._live: Live | None = None
-        self._study: Study | None = None
+        self._study: StudyResults | None = None
         self._target = 0
         self._first_end = self._printed = 0.0
         self._ended_now = self._most_running = 0
@@ -52,12 +51,12 @@ class Progress:
         self._unprinted_since: float | None = None
 
     def __call__(self, event: Event) -> None:
-        """Take up what happened."""
+        """Show an event of the study."""
         self._target = event.target
         if event.study is not self._study:
             self._start(event)
         if event.kind in ("started", "ended"):
-            self._hear(event)
+            self._count(event)
         elif event.kind == "prepared":
             found = ", ".join(f"{name} {number(value)}" for name, value in event.metrics.items())
             self._say(
@@ -106,10 +105,8 @@ class Progress:
             self._say(visible(f"study '{self._study.name}' stopped: {self._study.stop_reason}"))
         self._study = None
 
-    def _hear(self, event: Event) -> None:
-        """Print a line if one is due, and the slot of a trial that has ended is taken again; at the latest
-        after another interval.
-        """
+    def _count(self, event: Event) -> None:
+        """Print a line if it is due and all workers are busy again, at the latest after another interval."""
         now, running = self._clock(), event.study.history.count("running")
         self._most_running = max(self._most_running, running)
         if event.kind == "ended":
@@ -130,7 +127,7 @@ class Progress:
             self._print()
 
     def _print(self) -> None:
-        """Print a line, unless the display is live or nothing has ended since the last."""
+        """Print a line, unless the display is live or no trial has ended since the last line."""
         if self._study is not None and self._live is None and self._unprinted_since is not None:
             self._printed = self._clock()
             self._unprinted_since = None
@@ -162,13 +159,12 @@ class Progress:
         table.add_row(Text(self._bests(study)))
         return table
 
-    def _done(self, study: Study) -> int:
-        return study.history.count("completed") + study.history.count(
-            "failed"
-        )  # what is infeasible was not evaluated
+    def _done(self, study: StudyResults) -> int:
+        # Infeasible trials are not evaluated.
+        return study.history.count("completed") + study.history.count("failed")
 
-    def _rate(self, study: Study) -> tuple[str, ...]:
-        elapsed = self._clock() - self._first_end  # the first trial also waits for the workers to start
+    def _rate(self, study: StudyResults) -> tuple[str, ...]:
+        elapsed = self._clock() - self._first_end  # the first trial includes the start of the workers
         if self._ended_now < 2 or elapsed <= 0:
             return ()
         rate = (self._ended_now - 1) / elapsed
@@ -176,7 +172,7 @@ class Progress:
         left = self._target - self._done(study)
         return (speed, f"{duration(left / rate)} left") if left > 0 else (speed,)
 
-    def _counts(self, study: Study) -> str:
+    def _counts(self, study: StudyResults) -> str:
         front = f", Pareto front {len(study.history.front)}" if len(study.objectives) > 1 else ""
         return (
             ", ".join(
@@ -185,7 +181,7 @@ class Progress:
             + front
         )
 
-    def _bests(self, study: Study) -> str:
+    def _bests(self, study: StudyResults) -> str:
         front = study.history.front
         if not front:
             return "best: none yet"

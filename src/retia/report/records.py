@@ -1,18 +1,18 @@
-"""A study as flat rows, for a data frame or a CSV file."""
+"""Trials as flat rows for a data frame, and as JSON."""
 
 from typing import Any
 
-from retia.study import Study
+from retia.study import StudyResults
 from retia.trial import Trial
 
 __all__ = ["record", "records"]
 
 
-def records(study: Study) -> list[dict[str, Any]]:
-    """Return one flat row for each trial, all with the same keys: `pandas.DataFrame(records(study))`.
+def records(study: StudyResults) -> list[dict[str, Any]]:
+    """Return a flat row for each trial, all with the same keys: `pandas.DataFrame(records(study))`.
 
-    Metrics are under `metrics.<name>`, the architecture's values under `architecture.<label>`; None if a
-    trial does not have it.
+    Metrics are under `metrics.<name>`, and values of the architecture under `architecture.<label>`; missing
+    ones are None.
     """
     front = {trial.number for trial in study.history.front}
     trials = list(study.trials)
@@ -37,7 +37,7 @@ def records(study: Study) -> list[dict[str, Any]]:
 
 
 def record(trial: Trial) -> dict[str, Any]:
-    """Return one trial as a JSON object, nested as it is stored."""
+    """Return one trial as a nested JSON object."""
     return {
         "number": trial.number,
         "state": trial.state,

@@ -1,7 +1,8 @@
-"""The plot of strategies on a benchmark: regret against evaluations and against simulated hours."""
+"""The plot of strategies on a benchmark: regret against evaluations and simulated hours."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,18 +29,18 @@ COLOURS = (
     "#2f6f6f",
 )
 LEAST = 1 / 300
-"""Below which share of the greatest median the scale is linear, so that a regret of 0 has a place."""
+"""The scale is linear below this share of the greatest median, to show a regret of 0."""
 
 
 @dataclass(frozen=True, eq=False)
 class RegretCurve:
-    """A curve over seeds and the band around it, each of shape (T,); NaN where there is no result yet.
+    """The regret over seeds as arrays of shape (T,); NaN before the first result.
 
     Args:
         x: Evaluations, or simulated hours.
-        median: The median regret.
-        low: The quartile below it.
-        high: The quartile above it.
+        median: Median regret.
+        low: Lower quartile.
+        high: Upper quartile.
     """
 
     x: NDArray[np.float64]
@@ -54,13 +55,13 @@ def plot_regret(
     evaluations: Mapping[str, RegretCurve],
     hours: Mapping[str, RegretCurve] | None = None,
 ) -> "Figure":
-    """Plot the median regret of strategies and its quartiles, in steps.
+    """Plot the median and the quartiles of the regret as step functions.
 
     Args:
-        title: What stands above.
-        metric: In what regret counts.
-        evaluations: By strategy, regret against evaluations; left out if there are no curves.
-        hours: By strategy, regret against simulated hours; left out if not known.
+        title: Title of the figure.
+        metric: Metric of the regret.
+        evaluations: Regret against evaluations by strategy; no plot if empty.
+        hours: Regret against simulated hours by strategy; no plot if empty.
     """
     from retia.report.chart import Chart, plain
 
@@ -71,7 +72,7 @@ def plot_regret(
     ]
     chart = Chart(title, width=11.0 if len(known) > 1 else 7.0, plots=len(known))
     for axes, (curves, label) in zip(chart.all_axes, known, strict=True):
-        for (strategy, curve), colour in zip(curves.items(), _colours(), strict=False):
+        for (strategy, curve), colour in zip(curves.items(), cycle(COLOURS), strict=False):
             axes.fill_between(
                 curve.x, curve.low, curve.high, step="post", color=colour, alpha=0.15, linewidth=0
             )
@@ -84,14 +85,9 @@ def plot_regret(
 
 
 def _scale(axes: "Axes", curves: Mapping[str, RegretCurve]) -> None:
-    """Draw regrets on a logarithmic scale that reaches 0."""
+    """Use a logarithmic scale that is linear near 0."""
     greatest = max(float(np.nanmax(curve.median, initial=0.0)) for curve in curves.values())
     if greatest > 0:
         axes.set_yscale("symlog", linthresh=greatest * LEAST)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_ylim(bottom=0)
-
-
-def _colours() -> Iterator[str]:
-    while True:
-        yield from COLOURS

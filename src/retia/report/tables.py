@@ -8,19 +8,19 @@ from rich.table import Table
 from rich.text import Text
 
 from retia.errors import StudyError
-from retia.report.comparison import against_baseline, against_random, several_fidelities
 from retia.report.failures import failure, failures
-from retia.report.honesty import honesty
-from retia.report.number import compact, duration, number
+from retia.report.gains import against_baseline, against_random, several_fidelities
+from retia.report.number import architecture_line, duration, number
+from retia.report.one_shot import one_shot_report
 from retia.space import Architecture, SearchSpace
-from retia.study import Study
+from retia.study import StudyResults
 from retia.trial import Objective, Trial
 from retia.visible import visible
 
 __all__ = [
     "architecture_table",
-    "honesty_table",
     "metric_names",
+    "one_shot_table",
     "outcome",
     "space_table",
     "summary",
@@ -30,10 +30,8 @@ __all__ = [
 STYLES = {"completed": "green", "running": "cyan", "failed": "red", "infeasible": "yellow"}
 
 
-def summary(study: Study) -> Group:
-    """Return what came out of a study: why it stopped, its best trials, and what it gained over the baseline
-    and over chance.
-    """
+def summary(study: StudyResults) -> Group:
+    """Return the outcome of a study, its best trials, and its gains over the baseline and random search."""
     several = len(study.objectives) > 1
     shown = _front(study) if several else study.top(5)
     parts: list[Table | Text] = [Text(outcome(study), style="bold")]
@@ -65,7 +63,7 @@ def summary(study: Study) -> Group:
     if study.prepared_by is not None:
         if study.retrained is not None and (winners := study.retrained.top(5)):
             parts.append(trials_table(study.retrained, winners, title="retrained", short=True))
-        parts.append(honesty_table(study))
+        parts.append(one_shot_table(study))
     elif random is not None:
         budget = (
             f"in the same time, {random.budget} trials"
@@ -76,32 +74,32 @@ def summary(study: Study) -> Group:
     return Group(*parts)
 
 
-def honesty_table(study: Study) -> Table:
-    """Return what is known of a one-shot search as a table of questions and answers.
+def one_shot_table(study: StudyResults) -> Table:
+    """Return the evidence for a one-shot search as a table of questions and answers.
 
     Raises:
-        StudyError: If the study's trials were not scored by a supernet.
+        StudyError: If no supernet scored the study's trials.
     """
-    if (honest := honesty(study)) is None:
+    if (found := one_shot_report(study)) is None:
         msg = (
-            f"The trials of '{study.name}' were not scored by a supernet, "
-            "so there is nothing to ask of its scores. Search with a one-shot method, such as SPOS."
+            f"The trials of '{study.name}' were not scored by a supernet. "
+            "Search with a one-shot method, such as SPOS."
         )
         raise StudyError(msg)
     table = Table(
         box=box.SIMPLE_HEAD,
-        title=_title(f"what {honest.method} was worth, by {honest.objective.metric}"),
+        title=_title(f"one-shot search with {found.method}, by {found.objective.metric}"),
         title_justify="left",
     )
     table.add_column("question", no_wrap=True)
     table.add_column("answer", overflow="fold")
-    for question, answer in honest.rows():
+    for question, answer in found.rows():
         table.add_row(Text(question), Text(visible(answer)))
     return table
 
 
-def outcome(study: Study) -> str:
-    """Return in one line what a study wants, how many trials it has, and why it stopped."""
+def outcome(study: StudyResults) -> str:
+    """Return a study's objectives, its number of trials and its reason to stop on one line."""
     history = study.history
     counts = ", ".join(
         f"{history.count(state)} {state}" for state in STYLES if history.count(state) or state == "completed"
@@ -113,7 +111,7 @@ def outcome(study: Study) -> str:
 
 
 def trials_table(
-    study: Study,
+    study: StudyResults,
     trials: Sequence[Trial] | None = None,
     *,
     title: str | None = None,
@@ -123,11 +121,11 @@ def trials_table(
     """Return trials as a table.
 
     Args:
-        study: The study that they are of.
-        trials: Which; all of the study if not given.
-        title: What stands above it.
-        limit: The most rows; the last ones are shown, and the caption counts the rest.
-        short: Whether to leave out state and other metrics than the objectives.
+        study: The study.
+        trials: Trials to show. Default: all trials of the study.
+        title: Title of the table.
+        limit: Maximum number of rows, of which the last are shown. Default: unlimited.
+        short: Whether to omit the state and all metrics that are not objectives.
     """
     rows = list(study.trials if trials is None else trials)
     shown = rows if limit is None else rows[len(rows) - min(limit, len(rows)) :]
@@ -158,21 +156,15 @@ def trials_table(
         values = [number(trial.metrics[name]) if name in trial.metrics else "" for name in names]
         seconds = "" if trial.seconds is None else duration(trial.seconds)
         style = "bold" if trial.number in front and not short else ""
-        base = (
-            " (baseline)"
-            if study.baseline_trial is not None and trial.number == study.baseline_trial.number
-            else ""
-        )
-        table.add_row(
-            str(trial.number), *state, *values, seconds, Text(compact(trial.architecture) + base), style=style
-        )
+        baseline = study.baseline_trial
+        mark = " (baseline)" if baseline is not None and trial.number == baseline.number else ""
+        line = Text(architecture_line(trial.architecture) + mark)
+        table.add_row(str(trial.number), *state, *values, seconds, line, style=style)
     return table
 
 
 def architecture_table(architecture: Architecture, *, space: SearchSpace | None = None) -> Table:
-    """Return an architecture as a table: each label with its value and, given the space, what else it could
-    be.
-    """
+    """Return an architecture as a table of labels, values and, if `space` is given, domains."""
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("parameter")
     table.add_column("value")
@@ -189,7 +181,7 @@ def architecture_table(architecture: Architecture, *, space: SearchSpace | None 
 
 
 def space_table(space: SearchSpace) -> Table:
-    """Return a space as a table: each label with its domain and the condition under which it is active."""
+    """Return a space as a table of labels, domains and conditions."""
     table = Table(box=box.SIMPLE_HEAD, title=_title(str(space).splitlines()[0]), title_justify="left")
     for heading in ("parameter", "domain", "active"):
         table.add_column(heading)
@@ -203,7 +195,7 @@ def space_table(space: SearchSpace) -> Table:
 
 
 def metric_names(objectives: Sequence[Objective], trials: Sequence[Trial]) -> list[str]:
-    """Return the metrics of some trials: the objectives first, the rest in the order of appearance."""
+    """Return the names of the metrics of trials, the objectives first."""
     return list(
         dict.fromkeys(
             [
@@ -214,7 +206,7 @@ def metric_names(objectives: Sequence[Objective], trials: Sequence[Trial]) -> li
     )
 
 
-def _front(study: Study) -> list[Trial]:
+def _front(study: StudyResults) -> list[Trial]:
     return sorted(study.pareto, key=lambda trial: (study.objectives[0].loss(trial.metrics), trial.number))
 
 
@@ -227,7 +219,7 @@ def _section(heading: str, lines: Sequence[str]) -> Text:
     return Text.assemble((f"gained {heading}", "bold"), body)
 
 
-def _nothing(study: Study) -> str:
+def _nothing(study: StudyResults) -> str:
     if not study.history.count("completed"):
         return "no trial has completed, so there is no best one"
     bounds = ", ".join(str(constraint) for constraint in study.constraints)

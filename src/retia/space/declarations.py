@@ -1,7 +1,7 @@
 """Declarations: the calls in a plain constructor that say what may vary."""
 
 from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar, cast
 
 from retia.errors import SpaceError
@@ -154,8 +154,7 @@ def _labelled(kind: str, label: str) -> Generator[None]:
         raise SpaceError(msg) from None
 
 
-@contextmanager
-def scope(name: str) -> Generator[None]:
+def scope(name: str) -> AbstractContextManager[None]:
     """Prefix the labels declared inside with `name`: `stage1/width`.
 
     A name that starts with "/" leaves the enclosing scopes. What is declared inside `scope("/cell")` is
@@ -166,8 +165,4 @@ def scope(name: str) -> Generator[None]:
     """
     valid_label(name)
     recorder = active_recorder()
-    if recorder is None:
-        yield
-        return
-    with recorder.scope(name):
-        yield
+    return nullcontext() if recorder is None else recorder.scope(name)

@@ -18,6 +18,8 @@ def valid_label(label: object) -> str:
     Raises:
         SpaceError: If `label` is not a non-empty string, or contains a "/" without starting with one.
     """
+    if isinstance(label, str) and label and "/" not in label:
+        return label
     if not isinstance(label, str) or not label.removeprefix("/"):
         msg = (
             f"A label is a non-empty string, got {label!r}. The label comes first: choice('width', [16, 32])."

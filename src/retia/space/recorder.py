@@ -11,6 +11,7 @@ from retia.space.condition import Condition
 from retia.space.domain import Domain
 from retia.space.expression import Call, Expression
 from retia.space.label import qualified, valid_label
+from retia.space.parameter import Parameter
 from retia.space.place import Place
 from retia.space.value import Value
 
@@ -93,7 +94,7 @@ class Recorder(ABC):
 class Builder(Recorder):
     """Answers with the values of one architecture."""
 
-    def __init__(self, architecture: Mapping[str, Value], known: Collection[str]) -> None:
+    def __init__(self, architecture: Mapping[str, Value], known: Mapping[str, Parameter]) -> None:
         super().__init__()
         self.architecture = architecture
         self._known = known
@@ -120,7 +121,7 @@ class Builder(Recorder):
             raise SpaceError(msg)
         self.asked.add(label)
         value = self.architecture[label]
-        if not domain.contains(value):
+        if domain != self._known[label].domain and not domain.contains(value):
             msg = (
                 f"'{label}' is {value!r} in this architecture, but the constructor now offers {domain}. "
                 "A domain must not depend on another choice: give the choice its own label in each case."

@@ -7,11 +7,11 @@ from itertools import islice, pairwise
 import numpy as np
 
 from retia.space import SearchSpace
-from retia.strategy.fidelities import check_multi_fidelity, growth, labels_of
-from retia.strategy.fidelity_view import FidelityView
-from retia.strategy.promoting import surely_ahead
+from retia.strategy.multi_fidelity.certain_ranks import certain_ranks
+from retia.strategy.multi_fidelity.fidelities import growth, require_multi_fidelity, rung_fidelities
+from retia.strategy.multi_fidelity.rungs import Rungs
 from retia.strategy.protocol import Strategy
-from retia.strategy.rungs import Rungs
+from retia.strategy.views.fidelity_view import FidelityView
 from retia.trial import History, Proposal, StrategyCapabilities
 
 __all__ = ["ASHA"]
@@ -19,38 +19,34 @@ __all__ = ["ASHA"]
 
 @dataclass
 class ASHA:
-    """Try many architectures at a low fidelity, and promote whatever is among the best of its rung as soon as
-    it is; nobody waits.
+    """Evaluate many architectures at the lowest fidelity, and promote the best as soon as they are known.
 
-    A rung is the completed trials at one fidelity. Where an architecture is in the best 1/eta of a rung, and
-    has not been tried at the next fidelity, it is next, the highest rung first; otherwise the strategy within
-    proposes a new one for the lowest rung. A promoted trial has the lower one as its parent, so that an
-    evaluator goes on from what that has trained.
+    A rung is the set of completed trials at one fidelity. An architecture among the best 1/eta of a rung is
+    evaluated at the next fidelity, the highest rung first. If there is no promotion, the wrapped strategy
+    proposes a new architecture for the lowest rung. So no worker waits.
 
-    A study counts every trial, at whatever fidelity. The strategy within sees the lowest rung alone: there
-    every architecture has a score, and all scores compare. The checkpoint of what has been promoted is
-    removed when that has ended.
+    A promoted trial has the lower one as its parent, so that an evaluator can continue its training. Its
+    checkpoint is removed when the promotion has ended. The wrapped strategy sees the lowest rung only. Every
+    trial counts, at any fidelity.
 
     Args:
-        strategy: What proposes new architectures.
-        fidelities: What a trial may cost, growing, in whatever the evaluator counts (epochs); the last is
-            all, and its trials have the fidelity None, like those of any other strategy.
-        eta: One in so many is promoted; as many as the fidelities grow by, if not given, so that all rungs
-            cost about the same.
-        extendable: Whether the study may be given more trials later. If not, checkpoints are also removed of
-            what would not be promoted even if all the trials that it has left entered its rung, so that about
-            one in eta is kept at most; what an extension promotes after all is trained from the beginning,
-            with a warning, to the same result.
+        strategy: Strategy that proposes new architectures.
+        fidelities: Fidelities of the rungs, increasing, in the unit of the evaluator (epochs). Trials at the
+            last have the fidelity None, like those of strategies without fidelities.
+        eta: The best 1/eta of a rung is promoted. Default: the factor by which the fidelities grow, so that
+            all rungs cost about the same.
+        extendable: Whether the study may be given more trials later. If False, the checkpoints of trials that
+            the remaining trials can't promote are removed too, so that at most about 1/eta are kept. An
+            extension that promotes such a trial trains it from the start, with a warning.
 
     Raises:
-        StudyError: If `strategy` is none, prepares something before it proposes, or decides on fidelities
-            itself.
-        SpaceError: If the fidelities are not at least two growing positive numbers, or `eta` is not above 1.
+        StudyError: If `strategy` is not a strategy that only proposes, or sets fidelities itself.
+        SpaceError: If `fidelities` are not at least two increasing positive numbers, or `eta` is not above 1.
 
     Reference:
-        Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020, algorithm 2 (with s =
-        0). Deviations: new architectures come from any strategy; fidelities need not grow by eta; a failed
-        promotion is not repeated; with several objectives, or constraints, the best are by `History.ranked`.
+        Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020, algorithm 2 (s = 0).
+        Deviations: any strategy proposes the architectures; fidelities need not grow by eta; a failed
+        promotion is not repeated; with several objectives or constraints the order is `History.ranked`.
 
     >>> from retia.space import Integer
     >>> from retia.strategy import Random
@@ -69,39 +65,36 @@ class ASHA:
     _view: FidelityView | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        check_multi_fidelity(self, self.strategy, self.fidelities, self.eta)
+        require_multi_fidelity(self, self.strategy, self.fidelities, self.eta)
 
     def propose(
         self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
     ) -> Sequence[Proposal]:
-        """Return promotions, and new architectures for the lowest rung where there are fewer than `n`."""
-        proposals = list(islice(self._of(history).promotions(), n))
+        """Return up to `n` promotions, filled up with new architectures for the lowest rung."""
+        lowest, proposals = self.fidelities[0], list(islice(self._of(history).promotions(), n))
         if len(proposals) == n:
             return proposals
         if self._view is None or self._view.source is not history:
-            self._view = FidelityView(history, self.fidelities[0])
+            self._view = FidelityView(history, lowest)
         return [
             *proposals,
-            *self._view.propose(self.strategy, space, n - len(proposals), rng, fidelity=self.fidelities[0]),
+            *self._view.propose(self.strategy, space, n - len(proposals), rng, fidelity=lowest),
         ]
 
     def capabilities(self) -> StrategyCapabilities:
-        """Return the fidelities, and which trials are not promoted any more."""
+        """Return the fidelities, and the function that finds spent trials."""
         return StrategyCapabilities(fidelities=tuple(self.fidelities), spent=self.spent, wraps=self.strategy)
 
     def spent(self, history: History, left: int) -> Collection[int]:
-        """Return what has been promoted, and, if the study is not extended, what would not be if all that is
-        left entered its rung.
+        """Return the trials whose promotion has ended.
+
+        If the study is not extendable, also those that `left` more trials in their rung can't promote.
         """
-        labels, eta, rungs = (
-            labels_of(self.fidelities),
-            self.eta or growth(self.fidelities),
-            self._of(history),
-        )
+        eta, rungs = self.eta or growth(self.fidelities), self._of(history)
         found: set[int] = set()
-        for lower, higher in pairwise(labels):
+        for lower, higher in pairwise(rung_fidelities(self.fidelities)):
             room = int((len(rungs[lower]) + left) / eta + 1e-9)
-            places = [-1] * len(rungs[lower]) if self.extendable else surely_ahead(history, rungs[lower])
+            places = [-1] * len(rungs[lower]) if self.extendable else certain_ranks(history, rungs[lower])
             for trial, ahead in zip(rungs[lower], places, strict=True):
                 promoted = history.find(trial.architecture, higher)
                 if ahead >= room if promoted is None else promoted.finished:
@@ -110,5 +103,6 @@ class ASHA:
 
     def _of(self, history: History) -> Rungs:
         if self._rungs is None or self._rungs.history is not history:
-            self._rungs = Rungs(history, labels_of(self.fidelities), self.eta or growth(self.fidelities))
+            eta = self.eta or growth(self.fidelities)
+            self._rungs = Rungs(history, rung_fidelities(self.fidelities), eta)
         return self._rungs

@@ -1,4 +1,4 @@
-"""A strategy kept to the architectures of which something is true."""
+"""A strategy restricted to a part of the space."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,31 +8,30 @@ import numpy as np
 from retia.errors import StudyError
 from retia.space import Architecture, SearchSpace
 from retia.strategy.protocol import Strategy
-from retia.strategy.wrapping import check_wrapped
+from retia.strategy.requirements import require_strategy
 from retia.trial import History, Proposal, StrategyCapabilities, strategy_capabilities_of
 
 __all__ = ["Filtered"]
 
 TRIES = 100
-"""How many times a strategy that takes no notice of restrictions is asked again."""
+"""Number of times a strategy that ignores restrictions is asked again."""
 
 
 @dataclass
 class Filtered:
-    """Propose by another strategy in the part of the space where a predicate holds.
+    """Propose with another strategy in the part of the space where a predicate holds.
 
-    The other strategy is given the space restricted by `SearchSpace.where`, so that it samples and mutates
-    within it; what it proposes outside all the same is dropped. Unlike `space.where(...)` in the study itself
-    this leaves the study's space, its baseline and its stored trials as they are: a search can be narrowed
-    while it goes on.
+    The strategy gets the space restricted by `SearchSpace.where`. Proposals outside of it are dropped. Unlike
+    `space.where(...)` in the study this keeps the study's space, baseline and stored trials, so that a search
+    can be narrowed when it resumes.
 
     Args:
-        strategy: What proposes.
-        predicate: Whether an architecture may be proposed; always the same for the same architecture.
+        strategy: Strategy that proposes.
+        predicate: Function that returns whether an architecture may be proposed; always the same for the same
+            architecture.
 
     Raises:
-        StudyError: If `strategy` is none, or prepares something before it proposes, or `predicate` is no
-            function.
+        StudyError: If `strategy` is not a strategy that only proposes, or `predicate` is not callable.
 
     >>> from retia.space import Integer
     >>> from retia.strategy import Random
@@ -51,16 +50,16 @@ class Filtered:
     _part: SearchSpace | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        check_wrapped(self, self.strategy)
+        require_strategy(self, self.strategy)
         if not callable(self.predicate):
             msg = (
-                "Filtered keeps what a function of the architecture holds true of, such as lambda one: "
-                f"one['depth'] < 4, got {self.predicate!r}."
+                "Filtered needs a function of the architecture, such as lambda one: one['depth'] < 4, "
+                f"got {self.predicate!r}."
             )
             raise StudyError(msg)
 
     def capabilities(self) -> StrategyCapabilities:
-        """Return those of the wrapped strategy."""
+        """Return the capabilities of the wrapped strategy."""
         return replace(strategy_capabilities_of(self.strategy), wraps=self.strategy)
 
     def propose(
@@ -69,7 +68,7 @@ class Filtered:
         """Return up to `n` proposals for which the predicate holds.
 
         Raises:
-            SpaceError: If no sampled architecture meets the predicate.
+            SpaceError: If the predicate holds for no sampled architecture.
         """
         if self._part is None or space is not self._space:
             self._space, self._part = space, space.where(self.predicate)

@@ -17,7 +17,8 @@ class GridSearch:
     """Propose every architecture, in the order of `SearchSpace.enumerate`.
 
     Args:
-        points: How many values, evenly spaced on its scale, a real interval is taken for.
+        points: Number of values of each real parameter, evenly spaced on its scale. Required if the space has
+            a real parameter.
     """
 
     points: int | None = None
@@ -36,27 +37,13 @@ class GridSearch:
         """Return the next `n` architectures that are not in the history.
 
         Raises:
-            SpaceError: If the space has a real interval and no `points` are given.
+            SpaceError: If the space has a real parameter and `points` is not given.
         """
         del rng
         if space is not self._space or history is not self._history:
-            if self.points is None and any(
-                isinstance(parameter.domain, Real) for parameter in space.parameters.values()
-            ):
-                label = next(
-                    label
-                    for label, parameter in space.parameters.items()
-                    if isinstance(parameter.domain, Real)
-                )
-                msg = (
-                    f"'{label}' is a real interval, which a grid has to be told how to divide: "
-                    "GridSearch(points=5)."
-                )
-                raise SpaceError(msg)
             self._space, self._history, self._ahead = space, history, []
-            self._grid = (space if self.points is None else space.discretize(self.points)).enumerate()
-        # What is looked ahead at stays there until the history has it, so that a fresh instance answers the
-        # same.
+            self._grid = self._enumerate(space)
+        # An architecture stays in this list until the history has it: a fresh instance answers the same.
         self._ahead = [architecture for architecture in self._ahead if architecture not in history]
         while len(self._ahead) < n:
             architecture = next((one for one in self._grid if one not in history), None)
@@ -64,3 +51,15 @@ class GridSearch:
                 break
             self._ahead.append(architecture)
         return [Proposal(architecture) for architecture in self._ahead[:n]]
+
+    def _enumerate(self, space: SearchSpace) -> Iterator[Architecture]:
+        if self.points is not None:
+            return space.discretize(self.points).enumerate()
+        real = [label for label, one in space.parameters.items() if isinstance(one.domain, Real)]
+        if real:
+            msg = (
+                f"'{real[0]}' is a real parameter, which has no finite grid. "
+                "Give the number of its values: GridSearch(points=5)."
+            )
+            raise SpaceError(msg)
+        return space.enumerate()

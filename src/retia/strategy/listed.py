@@ -1,4 +1,4 @@
-"""Known architectures."""
+"""Given architectures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ __all__ = ["Listed"]
 
 @dataclass(frozen=True)
 class Listed:
-    """Propose the architectures of a list, in its order, such as the winners of another search.
+    """Propose given architectures in their order, such as the best of another search.
 
     Args:
         architectures: The architectures.
@@ -33,10 +33,10 @@ class Listed:
     def propose(
         self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
     ) -> Sequence[Proposal]:
-        """Return the next `n` of the list that are not in the history.
+        """Return the next `n` architectures that have no trial at the fidelity None.
 
         Raises:
-            ArchitectureError: If one is not of the space.
+            ArchitectureError: If one of `architectures` does not belong to the space.
         """
         del rng
         fresh = (

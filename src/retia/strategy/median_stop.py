@@ -1,4 +1,4 @@
-"""Stopping trials that do worse than half of the others."""
+"""Early stopping of trials that are worse than the median."""
 
 import math
 from bisect import insort
@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from retia.errors import SpaceError
 from retia.space import SearchSpace
 from retia.strategy.protocol import Strategy
-from retia.strategy.wrapping import check_wrapped
+from retia.strategy.requirements import require_number, require_strategy, require_whole
+from retia.strategy.views.cursor import Cursor
 from retia.trial import (
     STOPPED_STEP,
     History,
@@ -26,119 +26,104 @@ __all__ = ["MedianStop"]
 
 @dataclass
 class MedianStop:
-    """Propose by another strategy, and let trials be stopped whose best score so far is worse than the median
-    of what others had come to.
+    """Propose with another strategy, and stop trials that are worse than the median of the completed ones.
 
-    At each step that is the median of the running averages of the completed trials up to there. It is fixed
-    when a trial starts, so that one in another process needs no word from here. What is looked at is the
-    first objective, where the evaluator reports it on the way (`run.report`, or a generator). A stopped trial
-    is completed with what it has reported, and ranks after those that were not stopped; its metric
-    `stopped_step` says when. With several objectives nothing is stopped: a trial may be worth its while for
-    another one.
+    A trial stops at a step if its best loss so far is above the median over completed trials of the running
+    average of their losses up to that step. The limits are fixed when a trial starts, so that it needs no
+    communication. The loss is that of the first objective, as reported by the evaluator (`run.report`, or a
+    generator). A stopped trial is completed with its last report, ranks after trials that were not stopped,
+    and has the metric `stopped_step`. With several objectives no trial is stopped.
 
     Args:
-        strategy: What proposes.
-        warmup_steps: After how many steps a trial may be stopped, at the earliest.
-        min_trials: How many completed trials must have reached a step before one is stopped there.
+        strategy: Strategy that proposes.
+        warmup_steps: First step at which a trial may be stopped, at least 0. Default 1.
+        min_trials: Number of completed trials that must have reached a step, at least 1. Default 5.
 
     Raises:
-        StudyError: If `strategy` is none, or prepares something before it proposes.
-        SpaceError: If a number is out of its range.
+        StudyError: If `strategy` is not a strategy that only proposes.
+        SpaceError: If `warmup_steps` or `min_trials` is out of its range.
 
     Reference:
         Golovin et al., Google Vizier: A Service for Black-Box Optimization, KDD 2017, section 3.2.2.
-        Deviations: trials that end while a trial runs don't change its limits; those that were stopped
-        themselves don't count, and neither do steps before the warm-up, or those with few trials.
+        Deviations: trials that end while a trial is running don't change its limits; stopped trials, steps of
+        the warm-up, and steps with few trials are ignored.
     """
 
     strategy: Strategy
     warmup_steps: float = field(default=1, kw_only=True)
     min_trials: int = field(default=5, kw_only=True)
-    _past: "_Past | None" = field(default=None, init=False, repr=False, compare=False)
+    _averages: "_Averages | None" = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        check_wrapped(self, self.strategy)
-        if not self.warmup_steps >= 0 or self.min_trials < 1:
-            msg = (
-                "MedianStop needs warmup_steps from 0 and min_trials from 1, "
-                f"got warmup_steps={self.warmup_steps}, min_trials={self.min_trials}."
-            )
-            raise SpaceError(msg)
+        require_strategy(self, self.strategy)
+        require_number(self, "warmup_steps", least=0)
+        require_whole(self, min_trials=1)
 
     def capabilities(self) -> StrategyCapabilities:
-        """Return those of the wrapped strategy."""
+        """Return the capabilities of the wrapped strategy."""
         return replace(strategy_capabilities_of(self.strategy), wraps=self.strategy)
 
     def propose(
         self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
     ) -> Sequence[Proposal]:
-        """Return what the strategy proposes, with the limits of now."""
+        """Return the proposals of the strategy, with the present limits."""
         proposals = self.strategy.propose(space, history, n, rng)
         if len(history.objectives) > 1 or not proposals:
             return proposals
-        if self._past is None or self._past.history is not history:
-            self._past = _Past(history)
-        self._past.follow()
+        if self._averages is None or self._averages.history is not history:
+            self._averages = _Averages(history)
+        averages = self._averages
+        averages.follow()
         steps = tuple(
-            (step, _median(averages))
-            for step, averages in sorted(self._past.averages.items())
-            if len(averages) >= self.min_trials
+            (step, _median(ordered))
+            for step, ordered in sorted(averages.at.items())
+            if len(ordered) >= self.min_trials and step >= self.warmup_steps
         )
-        limits = Limits(
-            self._past.objective, tuple((step, loss) for step, loss in steps if step >= self.warmup_steps)
-        )
-        return [replace(one, limits=replace(limits, best=self._past.best_before(one))) for one in proposals]
+        limits = Limits(averages.objective, steps)
+        return [replace(one, limits=replace(limits, best=averages.best_before(one))) for one in proposals]
 
 
-class _Past:
-    """What the trials of a history had come to, by step and in ascending order; only what is new is read."""
+class _Averages:
+    """The running averages of completed trials at each step, in ascending order."""
 
     def __init__(self, history: History) -> None:
         self.history = history
-        self.averages: dict[float, list[float]] = {}
+        self.at: dict[float, list[float]] = {}
         self.objective = history.objectives[0]
-        self._read = 0
-        self._running: list[int] = []
+        self._cursor = Cursor(history)
 
     def follow(self) -> None:
-        running: list[int] = []
-        for number in (*self._running, *self.history.numbers_from(self._read)):
-            trial = self.history[number]
-            if not trial.finished:
-                running.append(number)
-            elif trial.state == "completed" and STOPPED_STEP not in trial.metrics:
-                self._take_up(trial)
-        self._running, self._read = running, self.history.next_number
+        """Read the changes since the last call."""
+        _, ended = self._cursor.read()
+        for trial in ended:
+            if trial.state == "completed" and STOPPED_STEP not in trial.metrics:
+                self._add(trial)
 
     def best_before(self, proposal: Proposal) -> float:
-        """Return the least loss that the trials from which a proposal goes on have reported; infinite if it
-        begins anew.
-        """
+        """Return the least loss of the trials that a proposal continues; infinite if there are none."""
         before = self.history.continued(proposal)
-        return (
-            math.inf if before is None else min((loss for _, loss in self._losses(before)), default=math.inf)
-        )
+        losses = [] if before is None else self._losses(before)
+        return min((loss for _, loss in losses), default=math.inf)
 
-    def _take_up(self, trial: Trial) -> None:
-        """Take up the running averages; of a trial that goes on from another, those after it."""
+    def _add(self, trial: Trial) -> None:
+        """Add the running averages of a trial, without the steps of the trial that it continues."""
         own = len(_reports(trial, self.objective.metric))
         losses = self._losses(trial)
         total = 0.0
         for count, (step, loss) in enumerate(losses, 1):
             total += loss
             if count > len(losses) - own:
-                insort(self.averages.setdefault(step, []), total / count)
+                insort(self.at.setdefault(step, []), total / count)
 
     def _losses(self, trial: Trial) -> list[tuple[float, float]]:
-        """Return the steps and losses that a trial, and those from which it goes on, have reported."""
+        """Return the steps and losses that were reported by a trial and those that it continues."""
         before = self.history.continued(trial)
         earlier = [] if before is None else self._losses(before)
         reports = [
             (step, self.objective.loss(metrics)) for step, metrics in _reports(trial, self.objective.metric)
         ]
-        first = (
-            reports[0][0] if reports else math.inf
-        )  # a trial that began anew, for want of files, reports early steps once more
+        # A trial that lost its checkpoint starts from the beginning, and reports early steps again.
+        first = reports[0][0] if reports else math.inf
         return [*(one for one in earlier if one[0] < first), *reports]
 
 
@@ -147,6 +132,6 @@ def _median(ordered: Sequence[float]) -> float:
 
 
 def _reports(trial: Trial, metric: str) -> list[tuple[float, dict[str, float]]]:
-    """Return the reports that have the metric, each with its step: as given, or how many there have been."""
+    """Return the reports with a finite metric, and their steps: as reported, or counted from 1."""
     numbered = ((report.get("step", float(count)), report) for count, report in enumerate(trial.progress, 1))
     return [(step, report) for step, report in numbered if metric in report and math.isfinite(report[metric])]

@@ -1,45 +1,40 @@
 """NSGA-II."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from retia.space import Architecture, SearchSpace
-from retia.strategy.settings import check_number, check_whole
-from retia.strategy.unseen import AnyOf, sample_unseen
+from retia.strategy.requirements import require_number, require_whole
+from retia.strategy.sampling.unseen import AnyOf, unseen_mutant, unseen_proposals
 from retia.trial import History, Proposal, Trial
 
 __all__ = ["NSGA2", "select"]
 
-TRIES = 10
-
 
 @dataclass(kw_only=True)
 class NSGA2:
-    """Cross and mutate a population that keeps the least dominated and the loneliest: for several objectives,
-    with or without constraints.
+    """Cross and mutate a population that is selected by domination and crowding distance.
 
-    Every `population` evaluated trials, in the order of their numbers, are a generation; the parents of the
-    next are selected from these and the parents before. So the population follows from the history, and
-    nobody waits: while trials of a generation are running, the next children have the parents that there are.
+    For several objectives, with or without constraints. A generation is `population` evaluated trials, in the
+    order of their numbers. The parents of the next generation are selected from the generation and its
+    parents. While trials of a generation are running, children come from the present parents.
 
     Args:
-        population: How many trials are a generation, and how many parents are kept.
-        crossover: The probability that a child is crossed from two parents; otherwise it starts as a copy of
-            one.
+        population: Number of trials in a generation, and of parents, at least 2. Default 20.
+        crossover: Probability that a child is crossed from two parents, from 0 to 1; otherwise it starts as a
+            copy of one. Default 0.9.
 
     Raises:
-        SpaceError: If a number is out of its range.
+        SpaceError: If an argument is out of its range.
 
     Reference:
-        Deb et al., A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II, 2002, section III;
-        constraints by section VI.
-        Deviations: the population is for studies of hundreds of trials (the paper takes 100, for 25,000).
-        Ties go to the earlier trial; the two parents of a child differ. Architectures are no vectors:
-        crossover takes each active parameter from either parent, and what mutates, with probability one by
-        the number of active parameters for each, takes another value. A child that has been proposed before
-        is mutated again, and after 10 attempts a random new architecture takes its place. Infeasible trials
+        Deb et al., A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II, 2002, section III, and VI
+        for constraints. Deviations: the default population is for hundreds of trials (the paper: 100 for
+        25,000). Ties go to the earlier trial; the two parents of a child differ. Crossover takes each active
+        parameter from either parent; mutation changes each of the m active parameters with probability 1/m.
+        A seen child is mutated up to 10 more times, then a random architecture is proposed. Infeasible trials
         are part of their generation, failed ones are not.
     """
 
@@ -51,45 +46,35 @@ class NSGA2:
     )
 
     def __post_init__(self) -> None:
-        check_whole(self, population=2)
-        check_number(self, "crossover", least=0, most=1)
+        require_whole(self, population=2)
+        require_number(self, "crossover", least=0, most=1)
 
     def propose(
         self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
     ) -> Sequence[Proposal]:
-        """Return `n` children of the last whole generation's survivors; random architectures until there is
-        one.
-        """
+        """Return `n` children of the last whole generation; random architectures in the first one."""
         parents = self._parents(history)
-        proposals: dict[Architecture, Proposal] = {}
-        for _ in range(n):
-            child = self._child(space, history, parents, proposals, rng) if parents else None
-            if child is None:
-                architecture = sample_unseen(space, AnyOf(history, proposals), rng)
-                if architecture is None:
-                    break
-                child = Proposal(architecture)
-            proposals[child.architecture] = child
-        return list(proposals.values())
+
+        def draw(proposed: Mapping[Architecture, Proposal]) -> Proposal | None:
+            return self._child(space, history, parents, proposed, rng) if parents else None
+
+        return unseen_proposals(space, history, n, rng, draw)
 
     def _parents(self, history: History) -> list[Trial]:
-        """Return the survivors of the last whole generation, best first. Each generation is selected once;
-        those after a late trial again.
+        """Return the parents after the last whole generation, best first.
+
+        Each generation is selected once; again if a late trial has joined it or an earlier one.
         """
         if history is not self._history:
             self._history, self._generations = history, []
-        evaluated, size = history.evaluated, self.population
-        # Trials only join those that have been evaluated, so the first of them are the same while the last of
-        # these is.
-        while (
-            self._generations
-            and evaluated[len(self._generations) * size - 1].number != self._generations[-1][0]
-        ):
-            self._generations.pop()
-        parents = self._generations[-1][1] if self._generations else []
-        for end in range((len(self._generations) + 1) * size, len(evaluated) + 1, size):
+        generations, evaluated, size = self._generations, history.evaluated, self.population
+        # Evaluated trials are only ever inserted, so the earlier ones are unchanged if the last one is.
+        while generations and evaluated[len(generations) * size - 1].number != generations[-1][0]:
+            generations.pop()
+        parents = generations[-1][1] if generations else []
+        for end in range((len(generations) + 1) * size, len(evaluated) + 1, size):
             parents = select(history, [*parents, *evaluated[end - size : end]], size)
-            self._generations.append((evaluated[end - 1].number, parents))
+            generations.append((evaluated[end - 1].number, parents))
         return parents
 
     def _child(
@@ -97,10 +82,10 @@ class NSGA2:
         space: SearchSpace,
         history: History,
         parents: Sequence[Trial],
-        taken: dict[Architecture, Proposal],
+        proposed: Mapping[Architecture, Proposal],
         rng: np.random.Generator,
     ) -> Proposal | None:
-        """Return a child that is new, unless it can't be had in some attempts."""
+        """Return an unseen child; None if there is nothing to mutate, or all its mutants are seen."""
         parent = _tournament(parents, rng)
         child = parent.architecture
         if rng.random() < self.crossover:
@@ -111,20 +96,16 @@ class NSGA2:
             return None
         for _ in range(mutations):
             child = space.mutate(child, rng)
-        for _ in range(TRIES):
-            if child not in history and child not in taken:
-                return Proposal(child, parent=parent.number)
-            child = space.mutate(child, rng)
-        return None
+        seen = AnyOf(history, proposed)
+        unseen = child if child not in seen else unseen_mutant(space, seen, child, rng)
+        return None if unseen is None else Proposal(unseen, parent=parent.number)
 
 
 def select(history: History, trials: Sequence[Trial], n: int) -> list[Trial]:
-    """Return the `n` best of evaluated trials, best first: by front under constrained domination, then by
-    crowding.
-    """
+    """Return the `n` best trials, best first: by front under constrained domination, then by crowding."""
     return history.ranked(trials)[:n]
 
 
 def _tournament(parents: Sequence[Trial], rng: np.random.Generator) -> Trial:
-    """Draw two of the parents, which are sorted, and return the better."""
+    """Draw two of the parents, which are sorted, and return the better one."""
     return parents[min(rng.permutation(len(parents))[:2].tolist())]

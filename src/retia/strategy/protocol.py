@@ -1,4 +1,4 @@
-"""What a strategy is."""
+"""The protocol of strategies."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -12,25 +12,25 @@ __all__ = ["Strategy"]
 
 
 class Strategy(Protocol):
-    """A function from the past to the next proposals.
+    """A function from the history of a study to the next proposals.
 
-    What it can do beside that, it says in an optional method `capabilities() -> StrategyCapabilities`.
+    An optional method `capabilities() -> StrategyCapabilities` returns what else the strategy can do.
 
-    Laws, which `retia.testing.check_strategy` checks:
+    Laws (`retia.testing.STRATEGY_LAWS`):
 
     - Every proposal is an architecture of the space.
-    - What a strategy keeps is only a cache: a fresh instance given the same arguments answers the same. So a
-      study resumes for free.
+    - A strategy keeps only caches: a fresh instance with the same arguments returns the same proposals. So a
+      resumed study continues as if it had not been interrupted.
     - Its randomness comes from `rng` alone.
-    - The history is read, never changed. Trials in it may be running, failed or infeasible.
-    - A finite space comes to an end: when every architecture has been proposed, it returns nothing.
+    - It reads the history, and does not change it. Trials in it may be running, failed or infeasible.
+    - When every architecture of a finite space has been proposed, it returns no proposals.
 
-    A strategy need not avoid repetitions: the study answers a proposal that has been evaluated from its
-    records, and asks again with other random numbers.
+    A strategy may repeat proposals: the study answers a repeated proposal from its records, and asks again
+    with other random numbers.
     """
 
     def propose(
         self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
     ) -> Sequence[Proposal]:
-        """Return up to `n` proposals; fewer means that it waits for running trials, or has no more."""
+        """Return up to `n` proposals; fewer if the strategy waits for running trials, or is exhausted."""
         ...

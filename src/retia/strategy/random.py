@@ -1,17 +1,19 @@
 """Random search."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from retia.errors import SpaceError
 from retia.space import Architecture, SearchSpace
-from retia.strategy.unseen import AnyOf, sample_unseen
+from retia.strategy.requirements import require_one_of
+from retia.strategy.sampling.unseen import unseen_proposals
 from retia.trial import History, Proposal
 
 __all__ = ["Random"]
+
+TRIES = 100
 
 
 @dataclass(frozen=True)
@@ -19,43 +21,31 @@ class Random:
     """Draw architectures at random, without repetition, until the space is exhausted.
 
     Args:
-        uniform: "choices" draws each active parameter uniformly; "architectures" gives every architecture the
-            same probability (see `SearchSpace.sample`).
+        uniform: "choices" (default) draws each active parameter uniformly; "architectures" gives every
+            architecture the same probability (see `SearchSpace.sample`).
 
     Raises:
-        SpaceError: If `uniform` is neither.
+        SpaceError: If `uniform` is neither of them.
 
     Reference:
-        Li and Talwalkar, Random Search and Reproducibility for Neural Architecture Search, 2019: the baseline
-        that every strategy has to beat.
+        Li and Talwalkar, Random Search and Reproducibility for Neural Architecture Search, 2019.
     """
 
     uniform: Literal["choices", "architectures"] = "choices"
 
     def __post_init__(self) -> None:
-        if self.uniform not in ("choices", "architectures"):
-            msg = f"uniform is 'choices' or 'architectures', got {self.uniform!r}."
-            raise SpaceError(msg)
+        require_one_of(self, "uniform", ("choices", "architectures"))
 
     def propose(
         self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
     ) -> Sequence[Proposal]:
-        """Return `n` random architectures that are not in the history; fewer when no more are left."""
-        drawn: dict[Architecture, None] = {}
-        for _ in range(n):
-            architecture = self._draw(space, history, drawn, rng)
-            if architecture is None:
-                break
-            drawn[architecture] = None
-        return [Proposal(architecture) for architecture in drawn]
+        """Return `n` random unseen architectures; fewer if the space is exhausted."""
 
-    def _draw(
-        self, space: SearchSpace, history: History, drawn: dict[Architecture, None], rng: np.random.Generator
-    ) -> Architecture | None:
-        seen = AnyOf(history, drawn)
-        if self.uniform == "architectures":
-            for _ in range(100):
+        def draw(proposed: Mapping[Architecture, Proposal]) -> Proposal | None:
+            for _ in range(TRIES if self.uniform == "architectures" else 0):
                 architecture = space.sample(rng, uniform="architectures")
-                if architecture not in seen:
-                    return architecture
-        return sample_unseen(space, seen, rng)
+                if architecture not in history and architecture not in proposed:
+                    return Proposal(architecture)
+            return None
+
+        return unseen_proposals(space, history, n, rng, draw)

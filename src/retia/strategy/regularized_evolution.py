@@ -1,14 +1,14 @@
 """Regularized (aging) evolution."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from retia.errors import SpaceError
 from retia.space import Architecture, SearchSpace
-from retia.strategy.settings import check_number, check_whole
-from retia.strategy.unseen import AnyOf, sample_unseen
+from retia.strategy.requirements import require_number, require_whole
+from retia.strategy.sampling.unseen import unseen_proposals
 from retia.trial import History, Proposal, Trial
 
 __all__ = ["RegularizedEvolution", "survivors", "tournament_winner"]
@@ -18,27 +18,26 @@ TRIES = 10
 
 @dataclass(frozen=True)
 class RegularizedEvolution:
-    """Mutate the winner of a tournament among the youngest trials; the old die, however good.
+    """Mutate the winner of a tournament among the youngest trials. Old trials die, however good.
 
-    The winner of a tournament is its first by `History.ranked`: feasible before infeasible, these by how much
-    they miss the constraints; the feasible by their objective, or, with several, by their front in the
-    population and how lonely they are in it.
+    The winner is the first by `History.ranked`: feasible before infeasible trials, these by constraint
+    violation; feasible ones by the objective, or, with several objectives, by Pareto front and crowding
+    distance in the population.
 
     Args:
-        population: How many of the youngest evaluated trials are alive; so many random ones come first.
-        tournament: How many of them, drawn at random, compete to be the parent.
-        crossover: The probability that the child is crossed from the winners of two tournaments before it is
-            mutated.
+        population: Number of youngest evaluated trials that are alive; the first ones are random. Default 20.
+        tournament: Number of living trials that compete to be the parent, from 1 to `population`. Default 5.
+        crossover: Probability that two winners are crossed before the mutation, from 0 to 1. Default 0.
 
     Raises:
-        SpaceError: If a number is out of its range.
+        SpaceError: If an argument is out of its range.
 
     Reference:
         Real et al., Regularized Evolution for Image Classifier Architecture Search, AAAI 2019, algorithm 1;
-        several objectives as in Syne Tune's MultiObjectiveRegularizedEvolution, with crowding. Deviations:
-        the defaults are for studies of tens to hundreds of trials (the paper takes 100 and 25, for 20,000); a
-        child that has been proposed before is mutated again, and after 10 attempts a random new architecture
-        takes its place; a trial that ends late takes the place of its number.
+        several objectives as in Syne Tune's MultiObjectiveRegularizedEvolution, with crowding distance.
+        Deviations: the defaults are for tens to hundreds of trials (the paper: 100 and 25 for 20,000 trials);
+        the mutation is repeated up to 10 times until the child is unseen, then a random architecture is
+        proposed; the age of a trial is given by its number, however late it ends.
     """
 
     population: int = 20
@@ -46,8 +45,8 @@ class RegularizedEvolution:
     crossover: float = 0.0
 
     def __post_init__(self) -> None:
-        check_whole(self, population=1, tournament=1)
-        check_number(self, "crossover", least=0, most=1)
+        require_whole(self, population=1, tournament=1)
+        require_number(self, "crossover", least=0, most=1)
         if self.tournament > self.population:
             msg = (
                 f"Evolution needs 1 <= tournament <= population, got tournament={self.tournament}, "
@@ -59,30 +58,24 @@ class RegularizedEvolution:
         self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
     ) -> Sequence[Proposal]:
         """Return `n` children of tournament winners; random architectures until the population is full."""
-        proposals: list[Proposal] = []
-        taken: set[Architecture] = set()
-        for _ in range(n):
-            alive = survivors(history, self.population)
-            full = len(history.evaluated) + history.count("running") + len(proposals) >= self.population
-            child = self._child(space, history, alive, taken, rng) if full and alive else None
-            if child is None:
-                architecture = sample_unseen(space, AnyOf(history, taken), rng)
-                if architecture is None:
-                    break
-                child = Proposal(architecture)
-            taken.add(child.architecture)
-            proposals.append(child)
-        return proposals
+        alive = survivors(history, self.population)
+        missing = self.population - len(history.evaluated) - history.count("running")
+
+        def draw(proposed: Mapping[Architecture, Proposal]) -> Proposal | None:
+            full = alive and len(proposed) >= missing
+            return self._child(space, history, alive, proposed, rng) if full else None
+
+        return unseen_proposals(space, history, n, rng, draw)
 
     def _child(
         self,
         space: SearchSpace,
         history: History,
         alive: Sequence[Trial],
-        taken: set[Architecture],
+        proposed: Mapping[Architecture, Proposal],
         rng: np.random.Generator,
     ) -> Proposal | None:
-        """Return a child that is new, unless it can't be had in some attempts."""
+        """Return an unseen child; None after 10 seen ones, or if the parent has nothing to mutate."""
         parent = tournament_winner(history, alive, self.tournament, rng)
         architecture = parent.architecture
         if self.crossover and rng.random() < self.crossover:
@@ -92,7 +85,7 @@ class RegularizedEvolution:
             return None
         for _ in range(TRIES):
             child = space.mutate(architecture, rng)
-            if child not in history and child not in taken:
+            if child not in history and child not in proposed:
                 return Proposal(child, parent=parent.number)
         return None
 
@@ -103,9 +96,7 @@ def survivors(history: History, population: int) -> Sequence[Trial]:
 
 
 def tournament_winner(history: History, alive: Sequence[Trial], size: int, rng: np.random.Generator) -> Trial:
-    """Draw `size` of the trials without replacement and return the best; with several objectives as all of
-    them are ranked.
-    """
+    """Draw `size` trials without replacement, and return the first of them in the ranking of all."""
     if size >= len(alive):
         return history.best_of(alive)
     drawn = [alive[i] for i in rng.permutation(len(alive))[:size].tolist()]

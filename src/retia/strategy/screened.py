@@ -1,4 +1,4 @@
-"""Screening proposals by a cheap score."""
+"""Proposals screened by a cheap score."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from retia.errors import SpaceError, StudyError
+from retia.errors import StudyError
 from retia.space import Architecture, SearchSpace
 from retia.strategy.protocol import Strategy
-from retia.strategy.wrapping import check_wrapped
+from retia.strategy.requirements import require_number, require_strategy
 from retia.trial import History, Proposal, StrategyCapabilities, strategy_capabilities_of
 
 __all__ = ["Screened"]
@@ -18,23 +18,21 @@ __all__ = ["Screened"]
 
 @dataclass(frozen=True)
 class Screened:
-    """Ask another strategy for more proposals than are wanted, and keep those with the highest score.
+    """Ask another strategy for more proposals than needed, and keep those with the highest score.
 
     Args:
-        strategy: What proposes.
-        score: How promising an architecture is, higher is better, such as a zero-cost proxy, or minus its
-            latency; always the same for the same architecture. It is asked once for each. NaN is worse than
-            any number.
-        keep: Which share of the proposals is kept: with 0.1 the best of ten.
+        strategy: Strategy that proposes.
+        score: Function that scores an architecture, higher is better, such as a zero-cost proxy, or minus the
+            latency. It must be deterministic; it is called once for each architecture. NaN is the worst.
+        keep: Share of the proposals that is kept, above 0 and at most 1. Default 0.1, the best of ten.
 
     Raises:
         SpaceError: If `keep` is out of its range.
-        StudyError: If `strategy` is none, or prepares something before it proposes.
+        StudyError: If `strategy` is not a strategy that only proposes.
 
     Reference:
         Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021 (zero-cost warm-up and move
-        proposal).
-        Deviation: every proposal is screened, those of the first population like the later.
+        proposal). Deviation: the proposals are screened throughout the search.
 
     >>> from retia.space import Integer
     >>> from retia.strategy import Random
@@ -54,26 +52,20 @@ class Screened:
     )
 
     def __post_init__(self) -> None:
-        check_wrapped(self, self.strategy)
-        if not 0 < self.keep <= 1:
-            msg = (
-                f"'keep' is a share above 0, at most 1, got {self.keep}. To keep the best of ten write "
-                "keep=0.1."
-            )
-            raise SpaceError(msg)
+        require_strategy(self, self.strategy)
+        require_number(self, "keep", above=0, most=1)
 
     def capabilities(self) -> StrategyCapabilities:
-        """Return those of the wrapped strategy."""
+        """Return the capabilities of the wrapped strategy."""
         return replace(strategy_capabilities_of(self.strategy), wraps=self.strategy)
 
     def propose(
         self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
     ) -> Sequence[Proposal]:
-        """Return the `n` best by the score of `n / keep` new proposals; where scores are equal, those that
-        came first.
+        """Return the `n` proposals with the highest scores, of `n / keep`; ties go to the first.
 
         Raises:
-            StudyError: If a score is no number.
+            StudyError: If a score is not a number.
         """
         asked = self.strategy.propose(space, history, max(n, round(n / self.keep)), rng)
         fresh: dict[Architecture, Proposal] = {}
@@ -90,8 +82,8 @@ class Screened:
                 score = float(returned)
             except (TypeError, ValueError):
                 msg = (
-                    "A score of Screened is a number, higher for what is better, "
-                    f"got {returned!r} for {dict(architecture)}. Return one from 'score'."
+                    f"The score of Screened must be a number, got {returned!r} for {dict(architecture)}. "
+                    "Return a number from 'score', higher for better architectures."
                 )
                 raise StudyError(msg) from None
             self._scores[architecture] = -math.inf if math.isnan(score) else score

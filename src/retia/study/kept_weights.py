@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
 
-from retia.trial import WEIGHTS, History, Trial
+from retia.space import SearchSpace
+from retia.study.architecture_function import ArchitectureEvaluator
+from retia.trial import WEIGHTS, Buildable, Evaluator, History, Trial, capabilities_of
 
 __all__ = ["KEEP_WEIGHTS", "KeepWeights", "KeptWeights"]
 
@@ -20,8 +22,7 @@ class KeptWeights:
 
     Args:
         policy: "best" keeps the weights of the best trial, "front" those of the Pareto front and of its
-            trials' parents; "none" and "all" remove nothing. The weights that a running trial may start
-            from are kept as well.
+            trials' parents. The weights that a running trial may start from are kept as well.
         history: Trials of the study.
     """
 
@@ -30,7 +31,19 @@ class KeptWeights:
     _present: set[int] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._present = {trial.number for trial in self.history if trial.state == "completed"}
+        self._present = {trial.number for trial in self.history if trial.state in ("completed", "failed")}
+
+    @classmethod
+    def of(
+        cls, evaluator: Evaluator, space: SearchSpace, policy: KeepWeights, history: History
+    ) -> Self | None:
+        """Return what removes weights; None if nothing is to be removed.
+
+        Where models inherit weights, all are kept: a strategy may derive an architecture from any trial.
+        """
+        models = isinstance(space, Buildable) and not isinstance(evaluator, ArchitectureEvaluator)
+        kept = policy in ("none", "all") or capabilities_of(evaluator).inherits
+        return None if kept or not models else cls(policy, history)
 
     def settle(self, ended: Trial, running: Iterable[Trial], spent: Collection[int], *, below: float) -> None:
         """Update the weights on disk after a trial has ended.
@@ -41,9 +54,7 @@ class KeptWeights:
             spent: Numbers of trials that the strategy no longer promotes.
             below: Fidelity below which the strategy promotes other trials; 0 if it promotes no trials.
         """
-        if self.policy not in ("best", "front"):
-            return
-        if ended.state == "completed":
+        if ended.state in ("completed", "failed"):
             self._present.add(ended.number)
         best = self.history.best
         front = list(self.history.front) if self.policy == "front" else [] if best is None else [best]

@@ -2,27 +2,41 @@
 
 import json
 import math
+import os
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from retia.errors import InfeasibleArchitecture, StudyError
+from retia.errors import InfeasibleArchitecture, SpaceError, StorageError, StudyError
 from retia.rng import stream
 from retia.space import Architecture, SearchSpace
 from retia.strategy import Strategy
-from retia.trial import Constraint, CostEvaluator, Evaluator, Run, StrategyCapabilities
+from retia.trial import (
+    Constraint,
+    CostEvaluator,
+    Evaluator,
+    History,
+    Objective,
+    Run,
+    StrategyCapabilities,
+)
 
 __all__ = [
+    "PREPARED",
     "PreparationStep",
+    "derived",
     "different_preparation",
     "preparation_record",
     "preparation_run",
     "prepared",
+    "store_derived",
+    "warn_of_penalties",
 ]
 
-FOLDER, RECORD = "prepared", "progress.jsonl"
+PREPARED, RECORD, DERIVED = "prepared", "progress.jsonl", "derived.json"
 
 SAMPLES = 100
 """Number of random architectures whose costs are counted before a local search for a feasible one."""
@@ -60,11 +74,64 @@ def prepared(
     return abilities.prepare(evaluator, replace(run, space=affordable(run.space, costs, constraints)))
 
 
+def derived(folder: Path) -> Architecture | None:
+    """Return the stored first proposal of a prepared strategy; None if it is not stored.
+
+    Raises:
+        StorageError: If the file is damaged.
+    """
+    path = folder / DERIVED
+    if not path.is_file():
+        return None
+    try:
+        return Architecture.from_json(path.read_text(encoding="utf-8"))
+    except (ValueError, AttributeError, SpaceError) as error:
+        msg = (
+            f"The file '{path}' should hold an architecture, and can't be read "
+            f"({type(error).__name__}: {error}). Remove it, and run the study again to have it written."
+        )
+        raise StorageError(msg) from error
+
+
+def store_derived(strategy: Strategy, run: Run, history: History) -> None:
+    """Store what a strategy proposes first after its preparation, for `derived`.
+
+    Args:
+        strategy: The strategy.
+        run: The run of the preparation.
+        history: The history of no trials.
+    """
+    first = strategy.propose(run.space, history, 1, stream(run.seed, "derived"))
+    if first and run.directory is not None:
+        run.directory.mkdir(parents=True, exist_ok=True)
+        part = run.directory / f"{DERIVED}.{os.getpid()}.part"
+        part.write_text(first[0].architecture.to_json(), encoding="utf-8")
+        part.replace(run.directory / DERIVED)
+
+
+def warn_of_penalties(
+    strategy: Strategy,
+    penalized: Sequence[str],
+    objectives: Sequence[Objective],
+    constraints: Sequence[Constraint],
+) -> None:
+    """Warn if a strategy penalizes metrics that the study does not judge by."""
+    judged = {one.metric for one in (*objectives, *constraints)}
+    if ignored := [metric for metric in dict.fromkeys(penalized) if metric not in judged]:
+        names = " and ".join(f"'{metric}'" for metric in ignored)
+        msg = (
+            f"{type(strategy).__name__} penalizes {names}, which the study does not judge by, so study.best "
+            f"is the best by {objectives[0].metric} alone. Take study.derived, the method's own choice, "
+            f"or add minimize='{ignored[0]}', or constraints=['{ignored[0]} <= ...']."
+        )
+        warnings.warn(msg, RuntimeWarning, stacklevel=6)
+
+
 def preparation_run(
     space: SearchSpace, seed: int, device: str | None, directory: Path, notify: Callable[..., None]
 ) -> Run:
     """Return the `Run` of a preparation, whose reports are written to its folder and given to `notify`."""
-    folder = directory / FOLDER
+    folder = directory / PREPARED
     since = time.perf_counter()
 
     def listen(metrics: Mapping[str, float], step: float | None) -> None:
@@ -82,9 +149,9 @@ def preparation_run(
     return Run(space, seed, device, directory=folder, listener=listen)
 
 
-def preparation_record(directory: Path) -> list[PreparationStep]:
+def preparation_record(folder: Path) -> list[PreparationStep]:
     """Return the stored reports of a preparation by step; of a repeated step, the last report."""
-    path = directory / FOLDER / RECORD
+    path = folder / RECORD
     if not path.is_file():
         return []
     steps: dict[float, PreparationStep] = {}

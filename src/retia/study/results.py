@@ -11,7 +11,7 @@ from retia.storage import Database, StudyRecord
 from retia.study.html import as_html
 from retia.study.name import CONTROL, RESCORED, RETRAINED, only_name, valid_name
 from retia.study.no_result import no_result
-from retia.study.preparation import PreparationStep, preparation_record
+from retia.study.preparation import PREPARED, PreparationStep, derived, preparation_record
 from retia.trial import (
     Constraint,
     ConstraintsLike,
@@ -127,8 +127,29 @@ class StudyResults(ABC):
         Raises:
             StudyError: If the folder of the study's files holds those of another study.
         """
+        return preparation_record(self.prepared_directory)
+
+    @property
+    def prepared_directory(self) -> Path:
+        """Folder of what a one-shot method kept, such as the supernet; it need not exist.
+
+        Raises:
+            StudyError: If the folder of the study's files holds those of another study.
+        """
         require_owner(self.directory, self.uid)
-        return preparation_record(self.directory)
+        return self.directory / PREPARED
+
+    @property
+    def derived(self) -> Architecture | None:
+        """The architecture that the one-shot method chose, such as the argmax of DARTS, or None.
+
+        It takes penalties into account, whereas `best` is the best by the objectives alone.
+
+        Raises:
+            StudyError: If the folder of the study's files holds those of another study.
+            StorageError: If what is stored is damaged.
+        """
+        return None if self.prepared_by is None else derived(self.prepared_directory)
 
     # --- companions
 
@@ -167,13 +188,22 @@ class StoredStudy(StudyResults):
     Args:
         storage: File or URL.
         name: Name of the study; needed if there are several.
+        space: The study's space, which may build models. Default: the stored parameters alone.
+        directory: Folder of the study's files. Default: beside the storage.
 
     Raises:
         StorageError: If there is no such study, or it can't be read.
         StudyError: If no name is given and there are several studies, or `name` is not a valid name.
     """
 
-    def __init__(self, storage: str, name: str | None = None) -> None:
+    def __init__(
+        self,
+        storage: str,
+        name: str | None = None,
+        *,
+        space: SearchSpace | None = None,
+        directory: Path | None = None,
+    ) -> None:
         database = Database(storage)
         self.storage = storage
         self.name = only_name(database.names(), storage) if name is None else valid_name(name)
@@ -181,8 +211,10 @@ class StoredStudy(StudyResults):
         header = record.header
         self.objectives, self.constraints, self.seed = header.objectives, header.constraints, header.seed
         self.space, self.baseline = _space_and_baseline(record, database)
+        if space is not None and space.to_json()["parameters"] == self.space.to_json()["parameters"]:
+            self.space = space
         self.evaluator: Mapping[str, Any] = header.evaluator
-        self._uid, self._directory = record.uid, database.files / self.name
+        self._uid, self._directory = record.uid, directory or database.files / self.name
         stop_reasons = {one.name: one.stop_reason for one in database.studies()}
         self._stop_reason = stop_reasons.get(self.name)
         trials = [

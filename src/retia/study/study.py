@@ -54,8 +54,9 @@ class Study(StudyResults):
         device: Device of the models, such as "cuda:0"; None leaves it to the evaluator.
         directory: Folder of the evaluators' files. Default: beside the storage, or, without a storage, a
             temporary folder.
-        keep_weights: The trials that keep the weights of their models: "none", "best", "front" (also those
-            that its trials were derived from), or "all".
+        keep_weights: The trials whose trained weights are kept, whatever evaluator trained them: "none",
+            "best", "front" (the Pareto front and the trials that it was derived from), or "all". With
+            `inherit_weights=True` of the evaluator, "best" and "front" keep those of all trials.
         force: Whether to go on with a stored study though its space, evaluator or seed has changed.
 
     Raises:
@@ -213,6 +214,9 @@ class Study(StudyResults):
     def companion(self, kind: str) -> StudyResults | None:
         """Return the study that this one is compared with; None if there is no such study."""
         if kind not in self.companions and (stored := super().companion(kind)) is not None:
+            # With this study's space its trials build and load models.
+            own = None if self.spec.directory is None else self.spec.directory / kind
+            stored = StoredStudy(self.storage or "", stored.name, space=self.space, directory=own)
             self.companions[kind] = stored
         return self.companions.get(kind)
 

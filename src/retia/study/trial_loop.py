@@ -18,7 +18,6 @@ from retia.study.feasibility import Feasibility
 from retia.study.interrupts import Interrupts
 from retia.study.job import Job, Outcome, Task
 from retia.study.kept_weights import KeptWeights
-from retia.study.model_function import ModelEvaluator
 from retia.study.proposals import EXHAUSTED, REPEATING, next_proposal
 from retia.trial import History, Parent, Proposal, StrategyCapabilities, Trial, capabilities_of
 
@@ -100,10 +99,7 @@ class TrialLoop:
     def __post_init__(self) -> None:
         self._claimed.extend(self.retried)
         self._release_files = capabilities_of(self.job.evaluator).release
-        judge = getattr(self.job.evaluator, "evaluator", self.job.evaluator)  # what Repeated repeats
-        self._weights = (
-            KeptWeights(self.job.keep_weights, self.history) if isinstance(judge, ModelEvaluator) else None
-        )
+        self._weights = KeptWeights.of(self.job.evaluator, self.space, self.job.keep_weights, self.history)
         self._feasibility = Feasibility(self.space, self.history, self.job.costs)
 
     def run(self, executor: Executor, slots: int) -> str:

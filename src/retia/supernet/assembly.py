@@ -160,13 +160,14 @@ def _refuse_torchs_own(layer: type[nn.Module], what: str) -> None:
         msg = (
             f"{what}, but {layer.__name__} has no elastic version. Fix it before the search, "
             "give it a constant size, "
-            f"register one with @retia.elastic(nn.{layer.__name__}), or use a multi-trial strategy."
+            f"register one with @retia.supernet.elastic(nn.{layer.__name__}), or use a multi-trial strategy."
         )
     else:
         msg = (
             f"{what}. {layer.__name__} derives from {torchs.__name__} and may compute something else, "
             "so it has no elastic version. "
-            f"{_as_torchs(layer, torchs)} register how it is elastic with @retia.elastic({layer.__name__}), "
+            f"{_as_torchs(layer, torchs)} register how it is elastic with "
+            f"@retia.supernet.elastic({layer.__name__}), "
             "give it a constant size, or use a multi-trial strategy."
         )
     raise SupernetError(msg)
@@ -176,7 +177,7 @@ def _as_torchs(layer: type[nn.Module], torchs: type[nn.Module]) -> str:
     behaviour = behaviour_of(torchs)
     if behaviour is None:
         return "To search it,"
-    register = f"retia.elastic({layer.__name__})(retia.supernet.{behaviour.__name__})"
+    register = f"retia.supernet.elastic({layer.__name__})(retia.supernet.{behaviour.__name__})"
     return (
         f"If it reads its tensors as {torchs.__name__} does, write {register} before the search. Otherwise,"
     )

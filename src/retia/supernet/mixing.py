@@ -51,7 +51,6 @@ class Mixing:
                 self._layers.setdefault(module.label, []).append(module)
         self._targets = [target for slot in slots.all for target in targets_of(slot, domains)]
         self._tables: dict[tuple[int, Any], tuple[Tensor, list[bool]]] = {}
-        self._mixed = False
 
     def obstacle(self, label: str) -> str | None:
         """Return the predicate of a sentence that says why a parameter can't be mixed; None if it can."""
@@ -73,7 +72,7 @@ class Mixing:
         return int(self._domains[label].size)
 
     def apply(self, mixtures: Mapping[str, Mixture], values: Mapping[str, Value]) -> None:
-        """Mix the choices of some labels, none of which may have an obstacle.
+        """Mix the choices of some labels, without an obstacle, in a model without a mixture.
 
         Args:
             mixtures: Mixtures, by label.
@@ -82,8 +81,6 @@ class Mixing:
         Raises:
             SupernetError: If a size is not largest at the greatest values.
         """
-        self.clear()
-        self._mixed = True
         # Mixed choices run at their greatest values, under which inactive parameters need a value, too.
         filled: dict[str, Value] = {label: domain.default for label, domain in self._domains.items()}
         filled |= {**values, **{label: greatest(self._domains[label]) for label in mixtures}}
@@ -104,8 +101,6 @@ class Mixing:
 
     def clear(self) -> None:
         """End all mixtures."""
-        if not self._mixed:
-            return
         for module in self._model.modules():
             if isinstance(module, MixedLayer):
                 module.mixture = None
@@ -113,7 +108,6 @@ class Mixing:
                 module.weights = None
             elif isinstance(module, Elastic):
                 module.masks = {}
-        self._mixed = False
 
     def _table(
         self, target: Target, mixed: tuple[str, ...], filled: Mapping[str, Value]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from retia.errors import SupernetError
-from retia.nn import Mixture, ModelSpace, WeightedSum, uncollected
+from retia.nn import Mixture, ModelSpace, WeightedSum, gc_paused
 from retia.space import Architecture, Value
 from retia.supernet.assembly import assemble
 from retia.supernet.check import compare_constants, compare_outputs, compare_structure, starting_architecture
@@ -81,9 +81,10 @@ class Supernet(nn.Module):
             raise SupernetError(msg)
         self.space = space
         self._mixing: Mixing | None = None
+        self._mixed = False
         found = compare_structure(space, example, kernel_transform=kernel_transform)
         self._surplus = found.surplus
-        with uncollected():  # there is nothing that a collection could free
+        with gc_paused():  # there is nothing that a collection could free
             assembly = assemble(space, device, seed, kernel_transform=kernel_transform, orders=found.orders)
             if found.constants:
                 compare_constants(space, assembly)
@@ -143,6 +144,8 @@ class Supernet(nn.Module):
                     f"got {tuple(given[label].weights.shape)}. Give one weight for each value."
                 )
                 raise SupernetError(msg)
+        self._end_mixture()
+        self._mixed = True
         self.mixing.apply(given, self.architecture.unwrapped)
 
     @property
@@ -240,6 +243,10 @@ class Supernet(nn.Module):
         return {**self.__dict__, "_mixing": None}  # a copy finds the choices again in its own modules
 
     def _fill(self) -> None:
-        if self._mixing is not None:
-            self._mixing.clear()
+        self._end_mixture()
         self.slots.fill(self.architecture.unwrapped)
+
+    def _end_mixture(self) -> None:
+        if self._mixed:
+            self.mixing.clear()
+            self._mixed = False

@@ -1,6 +1,6 @@
 """The laws of an executor, for any implementation of `concurrent.futures.Executor`.
 
-Each law is a function of `make_executor`, which makes a fresh one:
+Each law is a function of `make_executor`, which makes a fresh executor:
 
     @pytest.mark.parametrize("law", EXECUTOR_LAWS, ids=lambda law: law.__name__)
     def test_executor(law):
@@ -16,10 +16,10 @@ from typing import Any, TypeAlias
 __all__ = ["EXECUTOR_LAWS", "ExecutorLaw", "MakeExecutor"]
 
 MakeExecutor: TypeAlias = Callable[[], Executor]
-"""Makes an executor, which the law shuts down."""
+"""Function that makes an executor, which the law shuts down."""
 
 ExecutorLaw: TypeAlias = Callable[[MakeExecutor], None]
-"""Raises AssertionError where an executor breaks it."""
+"""Function that raises AssertionError if an executor breaks the law."""
 
 
 def _describe(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -35,42 +35,42 @@ def _fail(message: str) -> None:
 
 
 def arguments_arrive_and_results_return(make_executor: MakeExecutor) -> None:
-    """The function gets its arguments, by place and by name, and the future its result."""
+    """The function gets its positional and keyword arguments, and the future gets its result."""
     with make_executor() as executor:
         future = executor.submit(_describe, 1, "two", [3.0], four={"five": None})
         assert future.result() == ((1, "two", [3.0]), {"four": {"five": None}}), (
-            "the arguments changed on the way"
+            "the arguments changed in transit"
         )
-        assert executor.submit(_describe).result() == ((), {}), "arguments appeared from nowhere"
+        assert executor.submit(_describe).result() == ((), {}), "a call without arguments got some"
 
 
 def every_call_has_its_own_future(make_executor: MakeExecutor) -> None:
     """Each of many futures has the result of its own call."""
     with make_executor() as executor:
         futures = [executor.submit(pow, i, 2) for i in range(60)]
-        assert len({id(future) for future in futures}) == 60, "a future stands for two calls"
+        assert len({id(future) for future in futures}) == 60, "two calls share a future"
         assert [future.result() for future in futures] == [i * i for i in range(60)], "results were mixed up"
 
 
-def nothing_is_a_result(make_executor: MakeExecutor) -> None:
-    """None, zero and an exception object are results like any other."""
+def none_is_a_result(make_executor: MakeExecutor) -> None:
+    """None, zero, an empty string and an exception object are valid results."""
     with make_executor() as executor:
         for value in (None, 0, ""):
             result = executor.submit(_same, value).result()
             assert result == value, f"{value!r} came back as {result!r}"
         returned = executor.submit(ValueError, "a result").result()
-        assert isinstance(returned, ValueError), "an exception that was returned, not raised, is no result"
+        assert isinstance(returned, ValueError), "an exception that was returned was treated as raised"
 
 
 def large_values_travel(make_executor: MakeExecutor) -> None:
-    """Eight million bytes pass in both directions."""
+    """Eight million bytes are transferred in both directions."""
     data = bytes(range(256)) * 31_250
     with make_executor() as executor:
-        assert executor.submit(bytes.upper, data).result() == data.upper(), "a large value changed on the way"
+        assert executor.submit(bytes.upper, data).result() == data.upper(), "a large value changed in transit"
 
 
-def what_a_call_raises_is_kept(make_executor: MakeExecutor) -> None:
-    """An exception stays in the future, with the traceback of the call; `submit` doesn't raise it."""
+def exceptions_are_kept(make_executor: MakeExecutor) -> None:
+    """The future stores an exception with the traceback of the call; `submit` does not raise it."""
     with make_executor() as executor:
         error = executor.submit(_fail, "on purpose").exception()
         assert isinstance(error, ArithmeticError), f"an ArithmeticError came back as {error!r}"
@@ -80,8 +80,8 @@ def what_a_call_raises_is_kept(make_executor: MakeExecutor) -> None:
         )
 
 
-def a_failed_call_costs_nothing_else(make_executor: MakeExecutor) -> None:
-    """Calls before and after one that fails succeed."""
+def a_failed_call_affects_no_other(make_executor: MakeExecutor) -> None:
+    """Calls before and after a failed call succeed."""
     with make_executor() as executor:
         functions: list[Callable[[str], Any]] = [_same, _fail]
         futures = [executor.submit(functions[i % 2], f"call {i}") for i in range(12)]
@@ -95,7 +95,7 @@ def a_failed_call_costs_nothing_else(make_executor: MakeExecutor) -> None:
 
 
 def callbacks_are_called(make_executor: MakeExecutor) -> None:
-    """Each callback of a future is called once, with the future, done."""
+    """Each callback is called once, with its future, after the future is done."""
     called: list[tuple[Future[int], bool]] = []
     with make_executor() as executor:
         futures = [executor.submit(abs, -i) for i in range(6)]
@@ -109,7 +109,7 @@ def callbacks_are_called(make_executor: MakeExecutor) -> None:
 
 
 def map_keeps_the_order(make_executor: MakeExecutor) -> None:
-    """`map` yields results in the order of the arguments."""
+    """`map` yields the results in the order of the arguments."""
     with make_executor() as executor:
         assert list(executor.map(pow, range(20), [3] * 20)) == [i**3 for i in range(20)], (
             "map changed the order"
@@ -117,14 +117,14 @@ def map_keeps_the_order(make_executor: MakeExecutor) -> None:
 
 
 def leaving_waits_for_the_calls(make_executor: MakeExecutor) -> None:
-    """After the `with` block every future is done."""
+    """After the `with` block, every future is done."""
     with make_executor() as executor:
         futures = [executor.submit(time.sleep, 0.01) for _ in range(6)]
     assert all(future.done() and not future.cancelled() for future in futures), "a call was left behind"
 
 
 def nothing_is_submitted_after_shutdown(make_executor: MakeExecutor) -> None:
-    """A submit after `shutdown`, which may come twice, is a RuntimeError."""
+    """`submit` raises RuntimeError after `shutdown`, which may be called twice."""
     executor = make_executor()
     executor.submit(abs, -1).result()
     executor.shutdown()
@@ -137,12 +137,12 @@ def nothing_is_submitted_after_shutdown(make_executor: MakeExecutor) -> None:
 
 
 def an_unused_executor_ends(make_executor: MakeExecutor) -> None:
-    """An executor that was never used shuts down, too."""
+    """An unused executor shuts down."""
     make_executor().shutdown(wait=True, cancel_futures=True)
 
 
 def cancelled_calls_end(make_executor: MakeExecutor) -> None:
-    """After `shutdown(cancel_futures=True)` each future has a result or is cancelled."""
+    """After `shutdown(cancel_futures=True)`, each future has a result or is cancelled."""
     executor = make_executor()
     futures = [executor.submit(time.sleep, 0.01) for _ in range(40)]
     executor.shutdown(wait=True, cancel_futures=True)
@@ -155,10 +155,10 @@ def cancelled_calls_end(make_executor: MakeExecutor) -> None:
 EXECUTOR_LAWS: tuple[ExecutorLaw, ...] = (
     arguments_arrive_and_results_return,
     every_call_has_its_own_future,
-    nothing_is_a_result,
+    none_is_a_result,
     large_values_travel,
-    what_a_call_raises_is_kept,
-    a_failed_call_costs_nothing_else,
+    exceptions_are_kept,
+    a_failed_call_affects_no_other,
     callbacks_are_called,
     map_keeps_the_order,
     leaving_waits_for_the_calls,
@@ -166,4 +166,4 @@ EXECUTOR_LAWS: tuple[ExecutorLaw, ...] = (
     an_unused_executor_ends,
     cancelled_calls_end,
 )
-"""What every executor must do."""
+"""The laws of every executor."""

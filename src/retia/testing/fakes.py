@@ -1,4 +1,4 @@
-"""Strategies and evaluators that misbehave, each in one way, to see what a study makes of it."""
+"""Strategies and evaluators that misbehave, each in one way, to test a study."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -25,39 +25,39 @@ __all__ = [
 
 @dataclass(frozen=True)
 class FailingStrategy:
-    """Proposes at random, and raises once the history has so many trials."""
+    """Random strategy that raises an exception when the history has `after` trials."""
 
     after: int = 0
 
     def propose(
         self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
     ) -> Sequence[Proposal]:
-        """Propose like `Random`.
+        """Return proposals of `Random`.
 
         Raises:
             RuntimeError: If the history has `after` trials or more.
         """
         if len(history) >= self.after:
-            msg = f"This strategy fails after {self.after} trials, as it was made to."
+            msg = f"This strategy fails on purpose after {self.after} trials."
             raise RuntimeError(msg)
         return Random().propose(space, history, n, rng)
 
 
 @dataclass(frozen=True)
 class RepeatingStrategy:
-    """Proposes one architecture again and again: the space's default."""
+    """Strategy that always proposes the default architecture."""
 
     def propose(
         self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
     ) -> Sequence[Proposal]:
-        """Return the default `n` times."""
+        """Return the default architecture `n` times."""
         del history, rng
         return [Proposal(space.default())] * n
 
 
 @dataclass(frozen=True)
 class ConstantEvaluator:
-    """Finds every architecture equally good."""
+    """Evaluator that returns the same value for every architecture."""
 
     value: float = 0.5
     metric: str = "score"
@@ -70,9 +70,7 @@ class ConstantEvaluator:
 
 @dataclass(frozen=True)
 class FailingEvaluator:
-    """Fails for a share of the architectures, always the same ones, and finds the others as good as their
-    hash.
-    """
+    """Evaluator that always fails for the same `share` of architectures; other values are hashes."""
 
     share: float = 1.0
     metric: str = "score"
@@ -86,32 +84,31 @@ class FailingEvaluator:
         del run
         unit = unit_of(architecture)
         if unit < self.share:
-            msg = f"This evaluator fails on {architecture.key}, as it was made to."
+            msg = f"This evaluator fails on purpose for {architecture.key}."
             raise ArithmeticError(msg)
         return {self.metric: unit}
 
 
 @dataclass(frozen=True)
 class ReturningEvaluator:
-    """Returns what it was given, whatever that is: None, a string, a NaN.
+    """Evaluator that returns a fixed object, such as None, a string or NaN.
 
     Args:
-        result: What to return.
-        good: What to return for the space's default, so that a study's first trial completes; the result if
-            not given.
+        result: The returned object.
+        good: Metrics of the default architecture, so that the first trial completes. Default: `result`.
     """
 
     result: Any = math.nan
     good: Mapping[str, float] | None = None
 
     def __call__(self, architecture: Architecture, run: Run) -> Any:
-        """Return the result, or, for the space's default, the good metrics."""
+        """Return `good` for the default architecture, and `result` otherwise."""
         return self.good if self.good is not None and architecture == run.space.default() else self.result
 
 
 @dataclass(frozen=True)
 class HashCosts:
-    """Costs that follow from an architecture's hash: 1 to 1000, as good as random."""
+    """Costs from 1 to 1000 that depend on the hash of the architecture."""
 
     metric: str = "params"
 
@@ -121,11 +118,11 @@ class HashCosts:
         return (self.metric,)
 
     def __call__(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
-        """Count."""
+        """Return the cost."""
         del run
         return {self.metric: 1.0 + int(1000 * unit_of(architecture, "costs"))}
 
 
 def unit_of(architecture: Architecture, what: str = "score") -> float:
-    """Return a number in [0, 1) that belongs to the architecture, and looks random."""
+    """Return a pseudorandom number in [0, 1) that depends on the architecture."""
     return stream_seed(0, what, architecture.key) / 2**63

@@ -1,13 +1,12 @@
 """The laws of `StudyRecord`, for any implementation.
 
-Each law is a function of `open_record`, which opens a record of one and the same study, empty at first:
+Each law is a function of `open_record`, which opens a record of the same study, initially empty:
 
     @pytest.mark.parametrize("law", RECORD_LAWS + SHARED_RECORD_LAWS, ids=lambda law: law.__name__)
     def test_record(law, tmp_path):
         law(lambda: Database(tmp_path / "study.db").open(example_header()))
 
-`RECORD_LAWS` open one record only; `SHARED_RECORD_LAWS` open several at once, and are for a storage that can
-be shared.
+`RECORD_LAWS` open one record; `SHARED_RECORD_LAWS` open several at once, for a storage that can be shared.
 """
 
 import math
@@ -22,13 +21,13 @@ from retia.trial import Constraint, Limits, Objective, Trial
 __all__ = ["RECORD_LAWS", "SHARED_RECORD_LAWS", "OpenRecord", "RecordLaw", "example_header", "example_trial"]
 
 OpenRecord: TypeAlias = Callable[[], StudyRecord]
-"""Opens a record of the same study, each time it is called."""
+"""Function that opens another record of the same study."""
 RecordLaw: TypeAlias = Callable[[OpenRecord], None]
-"""Raises AssertionError where a record breaks it."""
+"""Function that raises AssertionError if a record breaks the law."""
 
 
 def example_header(name: str = "example", **changes: Any) -> Header:
-    """Return a header with a value in every field; `changes` replace some."""
+    """Return a header with a value in every field; `changes` replace fields."""
     fields: dict[str, Any] = {
         "space": {
             "parameters": {
@@ -45,7 +44,7 @@ def example_header(name: str = "example", **changes: Any) -> Header:
 
 
 def example_trial(number: int) -> Trial:
-    """Return a running trial; its labels are in no alphabetical order, and its values of every kind."""
+    """Return a running trial with values of every type and labels in nonalphabetical order."""
     values = {"width": number, "act": "é", "lr": 0.1, "skips": (1, 3), "bias": True, "extra": None}
     limits = Limits(Objective("accuracy", "maximize"), ((1, -0.25), (2.5, -0.75)))
     return Trial(
@@ -59,7 +58,7 @@ def example_trial(number: int) -> Trial:
 
 
 def numbers_are_given_once(open_record: OpenRecord) -> None:
-    """The second `begin` with a number is refused and changes nothing."""
+    """A second `begin` with the same number returns False and changes nothing."""
     record = open_record()
     assert record.begin(example_trial(0)), "the first trial 0 was refused"
     other = Trial(0, Architecture({"width": 99}))
@@ -71,7 +70,7 @@ def numbers_are_given_once(open_record: OpenRecord) -> None:
 
 
 def the_header_is_kept(open_record: OpenRecord) -> None:
-    """A record shows the header that it was opened with."""
+    """A record has the header with which it was opened."""
     record = open_record()
     assert record.header == example_header(), (
         f"the header changed: {example_header().differences(record.header)}"
@@ -80,31 +79,31 @@ def the_header_is_kept(open_record: OpenRecord) -> None:
 
 
 def own_trials_are_not_news(open_record: OpenRecord) -> None:
-    """`refresh` does not return what this record wrote."""
+    """`refresh` does not return trials that this record wrote."""
     record = open_record()
     assert record.refresh() == [], "a new study is not empty"
     record.begin(example_trial(0))
-    assert record.refresh() == [], "a trial that this record began was told as news"
+    assert record.refresh() == [], "refresh returned a trial that this record began"
     record.finish(example_trial(0).end("failed", at=2000.0, error="boom"))
-    assert record.refresh() == [], "a trial that this record ended was told as news"
+    assert record.refresh() == [], "refresh returned a trial that this record ended"
     assert record.claim() == [], "a record claimed from itself"
     record.close(None)
 
 
 def only_begun_trials_end(open_record: OpenRecord) -> None:
-    """`finish` refuses a running trial, and one that never began."""
+    """`finish` rejects a running trial, and a trial that never began."""
     record = open_record()
     said = _refusal(record, example_trial(0))
-    assert "which is running" in said, f"a running trial was finished, or refused without saying why: {said}"
+    assert "which is running" in said, f"a running trial was finished, or rejected without the reason: {said}"
     said = _refusal(record, example_trial(0).end("failed", at=1.0, error="boom"))
     assert "never began" in said, (
-        f"a trial that never began was finished, or refused without saying why: {said}"
+        f"a trial that never began was finished, or rejected without the reason: {said}"
     )
     record.close(None)
 
 
 def what_a_closed_record_left_is_claimed(open_record: OpenRecord) -> None:
-    """A record that goes on after `close` claims what was running, once, and may end it."""
+    """A closed record can claim its running trials once, and finish them."""
     record = open_record()
     for number in range(3):
         record.begin(example_trial(number))
@@ -124,9 +123,7 @@ def what_a_closed_record_left_is_claimed(open_record: OpenRecord) -> None:
 
 
 def trials_survive_unchanged(open_record: OpenRecord) -> None:
-    """Another record reads every state equal to what was written, in the order of the numbers, labels and
-    metrics in theirs.
-    """
+    """Another record reads equal trials, sorted by number, with labels and metrics in their order."""
     progress = ({"step": 1.0, "accuracy": 0.25}, {"step": 2.0, "accuracy": 1e-300})
     ended = [
         example_trial(0).end(
@@ -140,7 +137,7 @@ def trials_survive_unchanged(open_record: OpenRecord) -> None:
     for trial in reversed(ended):
         began = (
             trial if trial.state == "infeasible" else example_trial(trial.number)
-        )  # one that ended at once is written in one
+        )  # an infeasible trial is written once
         assert record.begin(began), f"trial {trial.number} was refused"
         if trial.finished and not began.finished:
             record.finish(trial)
@@ -158,7 +155,7 @@ def trials_survive_unchanged(open_record: OpenRecord) -> None:
 
 
 def what_is_not_finite_survives(open_record: OpenRecord) -> None:
-    """NaN and the infinities in the progress, and in a failed trial's metrics, come back."""
+    """NaN and infinities in the progress and in the metrics of a failed trial are preserved."""
     values = {"loss": math.nan, "up": math.inf, "down": -math.inf, "fine": 1.5}
     record = open_record()
     record.begin(example_trial(0))
@@ -173,22 +170,22 @@ def what_is_not_finite_survives(open_record: OpenRecord) -> None:
         one.close(None)
 
 
-def refresh_tells_each_change_once(open_record: OpenRecord) -> None:
-    """A record hears of others' new and ended trials, each once, also while it writes itself."""
+def refresh_returns_each_change_once(open_record: OpenRecord) -> None:
+    """`refresh` returns each new or finished trial of other records once, also between own writes."""
     ours, theirs = open_record(), open_record()
     assert ours.begin(example_trial(0)), "the first trial was refused"
     assert theirs.begin(example_trial(1)), "the second record's trial was refused"
     assert not ours.begin(example_trial(1)), "two records got one number"
-    assert ours.refresh() == [example_trial(1)], "a new trial of another record was not told"
-    assert ours.refresh() == [], "a trial was told twice without a change"
+    assert ours.refresh() == [example_trial(1)], "refresh missed a new trial of another record"
+    assert ours.refresh() == [], "refresh returned an unchanged trial twice"
     end = example_trial(1).end("completed", at=2000.0, metrics={"accuracy": 0.5})
     theirs.finish(end)
     assert theirs.begin(example_trial(2)), "number 2 was refused"
     assert ours.begin(example_trial(3)), "number 3 was refused"
     assert ours.refresh() == [end, example_trial(2)], (
-        "an end and a beginning of another record were not told, by number"
+        "refresh missed a finished or a new trial of another record, or did not sort them"
     )
-    assert ours.refresh() == [], "an end was told twice"
+    assert ours.refresh() == [], "refresh returned a finished trial twice"
     assert theirs.refresh() == [example_trial(0), example_trial(3)], (
         "the first call did not return all of the others' trials"
     )
@@ -196,16 +193,16 @@ def refresh_tells_each_change_once(open_record: OpenRecord) -> None:
         one.close(None)
 
 
-def the_first_end_stands(open_record: OpenRecord) -> None:
-    """Of two records that end a trial, the first counts, and the second hears of it."""
+def the_first_end_is_kept(open_record: OpenRecord) -> None:
+    """If two records finish a trial, the first result is kept, and the second record reads it."""
     first, second = open_record(), open_record()
     first.begin(example_trial(0))
     second.refresh()
     end = example_trial(0).end("completed", at=2000.0, metrics={"accuracy": 0.5})
     second.finish(end)
     first.finish(example_trial(0).end("failed", at=2001.0, error="too late"))
-    assert first.refresh() == [end], "the record that came late was not told the end that stands"
-    assert second.refresh() == [], "the record that came first was told something"
+    assert first.refresh() == [end], "the late record did not read the first result"
+    assert second.refresh() == [], "the first record read a change"
     reader = open_record()
     assert reader.refresh() == [end], "the second end replaced the first"
     for one in (first, second, reader):
@@ -213,9 +210,7 @@ def the_first_end_stands(open_record: OpenRecord) -> None:
 
 
 def a_trial_is_claimed_by_one(open_record: OpenRecord) -> None:
-    """What a closed record left running goes to one of two claimers; what an open record runs goes to
-    none.
-    """
+    """One record claims the running trials of a closed record; those of an open record can't be claimed."""
     gone, alive, first, second = (open_record() for _ in range(4))
     for number in range(3):
         gone.begin(example_trial(number))
@@ -227,36 +222,34 @@ def a_trial_is_claimed_by_one(open_record: OpenRecord) -> None:
         "what a closed record left was not claimed"
     )
     assert second.claim() == [], "trials were claimed twice"
-    assert first.refresh() == [], "claimed trials were told as news"
+    assert first.refresh() == [], "refresh returned claimed trials"
     end = example_trial(0).end("completed", at=2000.0, metrics={"accuracy": 0.5})
     first.finish(end)
     assert second.refresh() == [end, *(example_trial(number) for number in (1, 2, 3))], (
-        "a claimed trial's end was not told to others"
+        "refresh missed the end of a claimed trial"
     )
     for one in (alive, first, second):
         one.close(None)
 
 
-def a_failed_trial_is_started_again_once(open_record: OpenRecord) -> None:
-    """Of two records that start a failed trial again, one may; its earlier attempts stay, and it ends and is
-    claimed like any other.
-    """
+def a_failed_trial_is_restarted_once(open_record: OpenRecord) -> None:
+    """Only one record can restart a failed trial, whose earlier attempts are kept."""
     first, second = open_record(), open_record()
     first.begin(example_trial(0))
     failed = example_trial(0).end("failed", at=2000.0, error="boom", progress=({"step": 1.0},))
     first.finish(failed)
-    assert second.refresh() == [failed], "the failure was not told"
+    assert second.refresh() == [failed], "refresh missed the failure"
     again = failed.again("boom", at=3000.0)
-    assert first.restart(again, was="failed"), "a failed trial was not started again"
-    assert not second.restart(again, was="failed"), "a trial was started again twice"
+    assert first.restart(again, was="failed"), "a failed trial was not restarted"
+    assert not second.restart(again, was="failed"), "a trial was restarted twice"
     reader = open_record()
     assert reader.refresh() == [again], "the attempts changed"
-    assert not second.claim(), "a trial that was started again was claimed from an open record"
+    assert not second.claim(), "a restarted trial was claimed from an open record"
     first.close(None)
-    assert second.claim() == [again], "a trial that was started again and left running was not claimed"
+    assert second.claim() == [again], "a restarted trial of a closed record was not claimed"
     end = again.end("completed", at=4000.0, metrics={"accuracy": 0.5})
     second.finish(end)
-    assert reader.refresh() == [end], "the end of the second attempt was not told"
+    assert reader.refresh() == [end], "refresh missed the end of the second attempt"
     for one in (second, reader):
         one.close(None)
 
@@ -276,14 +269,14 @@ RECORD_LAWS: tuple[RecordLaw, ...] = (
     only_begun_trials_end,
     what_a_closed_record_left_is_claimed,
 )
-"""What every record must keep."""
+"""The laws of every record."""
 
 SHARED_RECORD_LAWS: tuple[RecordLaw, ...] = (
     trials_survive_unchanged,
     what_is_not_finite_survives,
-    refresh_tells_each_change_once,
-    the_first_end_stands,
+    refresh_returns_each_change_once,
+    the_first_end_is_kept,
     a_trial_is_claimed_by_one,
-    a_failed_trial_is_started_again_once,
+    a_failed_trial_is_restarted_once,
 )
-"""What a record that others share must keep too."""
+"""Further laws of a record of a shared storage."""

@@ -6,16 +6,12 @@ Each law is a function of `make_strategy`, which makes a new instance, always wi
     def test_strategy(law):
         law(lambda: MyStrategy(population=5))
 
-`check_strategy(make_strategy)` checks all of them at once, and says which is broken.
+`assert_laws(STRATEGY_LAWS, make_strategy)` applies all of them and names a broken one.
 """
 
-import random
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
-
-import numpy as np
+from typing import TypeAlias
 
 from retia.errors import InfeasibleArchitecture
 from retia.rng import stream
@@ -23,14 +19,15 @@ from retia.space import Architecture, Categorical, Clause, Condition, Integer, P
 from retia.strategy import Strategy
 from retia.study import Study, architecture_evaluator
 from retia.testing.fakes import ConstantEvaluator, FailingEvaluator, HashCosts, unit_of
+from retia.testing.generators import unmoved_generators
 from retia.trial import Constraint, History, Objective, Proposal, Run, Trial
 
-__all__ = ["STRATEGY_LAWS", "MakeStrategy", "StrategyLaw", "check_strategy", "example_space"]
+__all__ = ["STRATEGY_LAWS", "MakeStrategy", "StrategyLaw", "example_space"]
 
 MakeStrategy: TypeAlias = Callable[[], Strategy]
-"""Makes a fresh strategy, with the same arguments each time."""
+"""Function that makes a fresh strategy, always with the same arguments."""
 StrategyLaw: TypeAlias = Callable[[MakeStrategy], None]
-"""Raises AssertionError where a strategy breaks it."""
+"""Function that raises AssertionError if a strategy breaks the law."""
 
 ACCURACY = (Objective("accuracy", "maximize"),)
 BOTH = (*ACCURACY, Objective("params", "minimize"))
@@ -50,27 +47,23 @@ def example_space() -> SearchSpace:
 
 
 def proposals_are_valid(make_strategy: MakeStrategy) -> None:
-    """Every proposal is an architecture of the space, at most `n` come, and a parent is a trial of the
-    history.
-    """
+    """At most `n` proposals are returned, all in the space, and a parent is a trial of the history."""
     space, strategy, history = example_space(), make_strategy(), History(ACCURACY)
     for n in (1, 3, 1, 2, 4, 1, 1, 5, 1):
         proposals = _propose(strategy, space, history, n)
-        assert len(proposals) <= n, f"{n} proposals were asked for, {len(proposals)} came"
+        assert len(proposals) <= n, f"expected at most {n} proposals, got {len(proposals)}"
         for proposal in proposals:
-            assert isinstance(proposal, Proposal), f"a proposal is a retia.Proposal, got {proposal!r}"
-            assert proposal.architecture in space, f"{proposal.architecture!r} is not of the space"
+            assert isinstance(proposal, Proposal), f"a proposal must be a retia.Proposal, got {proposal!r}"
+            assert proposal.architecture in space, f"{proposal.architecture!r} is not in the space"
             assert proposal.parent is None or proposal.parent < len(history), (
-                f"the parent {proposal.parent} is no trial of the history"
+                f"the parent {proposal.parent} is not a trial of the history"
             )
         for proposal in proposals:
             _add(history, proposal)
 
 
 def what_it_keeps_is_only_a_cache(make_strategy: MakeStrategy) -> None:
-    """An instance that has lived through forty trials answers like a fresh one, also after it has served
-    another study.
-    """
+    """After forty trials, and after another study, an instance proposes the same as a fresh one."""
     strategy, space = make_strategy(), _wide_space()
     for seed in (0, 1):
         history = History(ACCURACY)
@@ -84,24 +77,24 @@ def what_it_keeps_is_only_a_cache(make_strategy: MakeStrategy) -> None:
             _add(history, lived[0])
 
 
-def asking_twice_changes_nothing(make_strategy: MakeStrategy) -> None:
-    """The same question has the same answer: a proposal that was never begun is not lost."""
+def proposing_twice_changes_nothing(make_strategy: MakeStrategy) -> None:
+    """Two equal calls return equal proposals: a proposal that was never started is not lost."""
     strategy, space, history = make_strategy(), example_space(), History(ACCURACY)
     for _ in range(12):
         first, second = (list(_propose(strategy, space, history, 2)) for _ in range(2))
-        assert first == second, f"the same question was answered by {first} and {second}"
+        assert first == second, f"two equal calls returned {first} and {second}"
         if first:
             _add(history, first[0])
 
 
 def randomness_comes_from_the_argument(make_strategy: MakeStrategy) -> None:
-    """Neither Python's nor numpy's global generator is drawn from."""
-    with _watched_generators():
+    """The global generators of Python and numpy are not used."""
+    with unmoved_generators():
         _live(make_strategy(), example_space(), trials=12)
 
 
 def the_history_is_only_read(make_strategy: MakeStrategy) -> None:
-    """The trials, their order and the objectives stay as they are."""
+    """`propose` does not change the trials, their order or the objectives."""
     strategy, space, history = make_strategy(), example_space(), History(ACCURACY)
     for _ in range(10):
         before = (list(history), list(history.evaluated), set(history.architectures), list(history.front))
@@ -112,8 +105,8 @@ def the_history_is_only_read(make_strategy: MakeStrategy) -> None:
             _add(history, proposal)
 
 
-def a_finite_space_comes_to_an_end(make_strategy: MakeStrategy) -> None:
-    """A study of it proposes every architecture once, and then stops because the space is exhausted."""
+def a_finite_space_is_exhausted(make_strategy: MakeStrategy) -> None:
+    """A study proposes every architecture of a finite space once, and then stops."""
     space = example_space()
     study = Study(space, _score, maximize="accuracy")
     reason = study.run(make_strategy(), trials=1000)
@@ -125,8 +118,8 @@ def a_finite_space_comes_to_an_end(make_strategy: MakeStrategy) -> None:
     )
 
 
-def a_space_of_one_comes_to_an_end(make_strategy: MakeStrategy) -> None:
-    """Where nothing varies, the baseline is all there is."""
+def a_space_of_one_is_exhausted(make_strategy: MakeStrategy) -> None:
+    """In a space of one architecture, a study stops after the baseline."""
     study = Study(SearchSpace({"width": Categorical((16,))}), ConstantEvaluator(), maximize="score")
     assert study.run(make_strategy(), trials=10) == "search space exhausted", (
         "a space of one architecture did not end"
@@ -135,13 +128,13 @@ def a_space_of_one_comes_to_an_end(make_strategy: MakeStrategy) -> None:
 
 
 def a_constant_evaluator_does_not_break_it(make_strategy: MakeStrategy) -> None:
-    """Ties everywhere are no reason to stop."""
+    """It continues if all trials have the same value."""
     study = Study(_wide_space(), ConstantEvaluator(), maximize="score")
     assert study.run(make_strategy(), trials=30) == "trials done", f"it stopped: {study.stop_reason}"
 
 
 def a_failing_evaluator_does_not_break_it(make_strategy: MakeStrategy) -> None:
-    """It goes on though some trials fail, the first included, and learns from the rest."""
+    """It continues after failed trials, including the first."""
     space = _wide_space()
     study = Study(
         space, FailingEvaluator(share=0.15), maximize="score", baseline=_that(space, lambda unit: unit < 0.15)
@@ -153,7 +146,7 @@ def a_failing_evaluator_does_not_break_it(make_strategy: MakeStrategy) -> None:
 
 
 def an_all_failing_evaluator_does_not_break_it(make_strategy: MakeStrategy) -> None:
-    """Not one completed trial: it proposes on, and it is the study that gives up."""
+    """It continues to propose without a completed trial, until the study gives up."""
     study = Study(_wide_space(), FailingEvaluator(), maximize="score")
     assert study.run(make_strategy(), trials=30, failures="ignore") == "too many failures", (
         f"it stopped: {study.stop_reason}"
@@ -161,7 +154,7 @@ def an_all_failing_evaluator_does_not_break_it(make_strategy: MakeStrategy) -> N
 
 
 def infeasible_trials_do_not_break_it(make_strategy: MakeStrategy) -> None:
-    """With most architectures rejected before training it still finds feasible ones."""
+    """It finds feasible architectures if a constraint rejects most of them before training."""
     study = Study(
         _wide_space(), _score, maximize="accuracy", constraints=["params <= 300"], costs=HashCosts()
     )
@@ -171,9 +164,7 @@ def infeasible_trials_do_not_break_it(make_strategy: MakeStrategy) -> None:
 
 
 def rejected_architectures_do_not_break_it(make_strategy: MakeStrategy) -> None:
-    """With most architectures not working models, at once or after they have begun, it finds those that are,
-    and learns from finite numbers alone.
-    """
+    """It finds working models if most architectures are rejected, before or after a trial starts."""
     space = _wide_space()
     default = space.default()
     for unbounded in (True, False):
@@ -189,9 +180,7 @@ def rejected_architectures_do_not_break_it(make_strategy: MakeStrategy) -> None:
 
 
 def what_it_keeps_of_rejected_architectures_is_only_a_cache(make_strategy: MakeStrategy) -> None:
-    """An instance that has seen architectures begin and be rejected answers like a fresh one, with one
-    objective and with several.
-    """
+    """After rejected trials, an instance proposes the same as a fresh one, with one or two objectives."""
     space = _wide_space()
     for objectives in (ACCURACY, BOTH):
         strategy, history = make_strategy(), History(objectives)
@@ -203,27 +192,25 @@ def what_it_keeps_of_rejected_architectures_is_only_a_cache(make_strategy: MakeS
             )
             trial = _begin(history, lived[0])
             if step % 3:
-                _propose(strategy, space, history, 1)  # it sees the trial run
+                _propose(strategy, space, history, 1)  # the strategy sees the running trial
                 history.record(trial.end("infeasible", at=1.0, error="shapes do not fit"))
             else:
                 _end(history, trial)
 
 
 def several_objectives_do_not_break_it(make_strategy: MakeStrategy) -> None:
-    """It serves two objectives, alone and with a constraint."""
+    """It supports two objectives, with and without a constraint."""
     space, strategy = _wide_space(), make_strategy()
     for constraints in ((), (Constraint("params", upper=0.5),)):
         history = History(BOTH, constraints)
         for _ in range(40):
             (proposal,) = _propose(strategy, space, history, 1)
-            assert proposal.architecture in space, f"{proposal.architecture!r} is not of the space"
+            assert proposal.architecture in space, f"{proposal.architecture!r} is not in the space"
             _add(history, proposal)
 
 
 def running_trials_do_not_break_it(make_strategy: MakeStrategy) -> None:
-    """It waits or proposes while trials run, and goes on when they have ended; none of the running is
-    proposed for ever.
-    """
+    """It waits or proposes while trials run, and continues when they have ended."""
     strategy, space, history = make_strategy(), _wide_space(), History(ACCURACY)
     running: list[Trial] = []
     for step in range(60):
@@ -232,12 +219,12 @@ def running_trials_do_not_break_it(make_strategy: MakeStrategy) -> None:
         if running and (step % 2 or len(running) > 6):
             _end(history, running.pop(step % len(running)))
     assert history.count("completed") >= 20, (
-        f"it proposed only {len(history)} trials in 60 rounds with others running"
+        f"it proposed only {len(history)} trials in 60 rounds while others were running"
     )
 
 
 def a_study_with_workers_ends_alike(make_strategy: MakeStrategy) -> None:
-    """Asked for several at once it exhausts a finite space, too."""
+    """It exhausts a finite space with several proposals at once."""
     space, strategy, history = example_space(), make_strategy(), History(ACCURACY)
     for _ in range(200):
         fresh = [proposal for proposal in _propose(strategy, space, history, 4) if _new(history, proposal)]
@@ -255,11 +242,11 @@ def a_study_with_workers_ends_alike(make_strategy: MakeStrategy) -> None:
 STRATEGY_LAWS: tuple[StrategyLaw, ...] = (
     proposals_are_valid,
     what_it_keeps_is_only_a_cache,
-    asking_twice_changes_nothing,
+    proposing_twice_changes_nothing,
     randomness_comes_from_the_argument,
     the_history_is_only_read,
-    a_finite_space_comes_to_an_end,
-    a_space_of_one_comes_to_an_end,
+    a_finite_space_is_exhausted,
+    a_space_of_one_is_exhausted,
     a_constant_evaluator_does_not_break_it,
     a_failing_evaluator_does_not_break_it,
     an_all_failing_evaluator_does_not_break_it,
@@ -271,27 +258,6 @@ STRATEGY_LAWS: tuple[StrategyLaw, ...] = (
     a_study_with_workers_ends_alike,
 )
 """What every strategy must keep."""
-
-
-def check_strategy(make_strategy: MakeStrategy, laws: Sequence[StrategyLaw] = STRATEGY_LAWS) -> None:
-    """Check a strategy against the laws, one after the other.
-
-    Args:
-        make_strategy: Makes a new instance, always with the same arguments.
-        laws: Which.
-
-    Raises:
-        AssertionError: If a law is broken; the message names it and shows how.
-    """
-    for law in laws:
-        try:
-            law(make_strategy)
-        except Exception as error:
-            msg = (
-                f"The strategy breaks the law '{law.__name__}' ({(law.__doc__ or '').strip()}): "
-                f"{type(error).__name__}: {error}"
-            )
-            raise AssertionError(msg) from error
 
 
 def _wide_space() -> SearchSpace:
@@ -306,7 +272,7 @@ def _score(architecture: Architecture, run: Run) -> Mapping[str, float]:
 
 @dataclass(frozen=True)
 class _Rejecting:
-    """Rejects two architectures of three, never the default."""
+    """Evaluator that rejects two thirds of the architectures, but not the default."""
 
     default: Architecture
 
@@ -325,7 +291,7 @@ def _that(space: SearchSpace, holds: Callable[[float], bool]) -> Architecture:
 def _propose(
     strategy: Strategy, space: SearchSpace, history: History, n: int, seed: int = 0
 ) -> Sequence[Proposal]:
-    """Ask like a study does: a proposal that is known is answered by other random numbers."""
+    """Propose like a study, which retries with other random numbers after known proposals."""
     proposals: Sequence[Proposal] = []
     for attempt in range(100):
         proposals = strategy.propose(space, history, n, stream(seed, "propose", len(history), attempt))
@@ -368,14 +334,3 @@ def _live(strategy: Strategy, space: SearchSpace, trials: int) -> History:
         for proposal in _propose(strategy, space, history, 1):
             _add(history, proposal)
     return history
-
-
-@contextmanager
-def _watched_generators() -> Generator[None]:
-    def states() -> list[Any]:
-        name, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002  # the global one is what is watched
-        return [random.getstate(), name, bytes(np.asarray(keys)), rest]
-
-    before = states()
-    yield
-    assert before == states(), "a global generator was drawn from; all randomness comes from rng"

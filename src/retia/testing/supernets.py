@@ -1,13 +1,12 @@
-"""The laws of a supernet, for any model space: for each architecture it computes what the model built alone
-does.
+"""The laws of a supernet, for any model space: it computes the same as the models built alone.
 
-Each law is a function of a space and an example of what the models are called with:
+Each law is a function of a space and an example input of its models:
 
     @pytest.mark.parametrize("law", SUPERNET_LAWS, ids=lambda law: law.__name__)
     def test_supernet(law):
         law(ModelSpace(Net), torch.randn(2, 3, 32, 32))
 
-`check_supernet(space, example)` checks all of them at once, and says which is broken.
+`assert_laws(SUPERNET_LAWS, space, example)` applies all of them and names a broken one.
 """
 
 import copy
@@ -25,21 +24,19 @@ from retia.rng import stream
 from retia.space import Architecture, greatest, least
 from retia.supernet import Supernet, recalibrate
 
-__all__ = ["SUPERNET_LAWS", "SupernetLaw", "check_supernet"]
+__all__ = ["SUPERNET_LAWS", "SupernetLaw"]
 
 SupernetLaw: TypeAlias = Callable[[ModelSpace, Any], None]
-"""Raises AssertionError where the supernet of a space breaks it."""
+"""Function that raises AssertionError if the supernet of a space breaks the law."""
 
 ARCHITECTURES = 6
-"""How many architectures a law looks at: the extremes, the default, and random ones."""
+"""The number of architectures of a law: the extremes and random ones."""
 TOLERANCE = 1e-5
-"""How far outputs and gradients in float32 may differ, relative to the largest of them where that is above
-1.
-"""
+"""The maximum difference in float32, relative to the largest value if that is greater than 1."""
 
 
 def outputs_are_those_of_the_model_alone(space: ModelSpace, example: Any) -> None:
-    """The activated supernet returns what its subnet returns, in training and in evaluation mode."""
+    """The activated supernet and its subnet return equal outputs, in training and evaluation mode."""
     supernet = Supernet(space, example=example, seed=0)
     for training in (True, False):
         supernet.train(training)
@@ -55,7 +52,7 @@ def outputs_are_those_of_the_model_alone(space: ModelSpace, example: Any) -> Non
 
 
 def gradients_are_those_of_the_model_alone(space: ModelSpace, example: Any) -> None:
-    """The gradient of the part that an architecture uses is that of its subnet, and the rest has none."""
+    """The gradient of the active part equals that of the subnet; that of the rest is zero."""
     supernet = Supernet(space, example=example, seed=0)
     for architecture in _architectures(space):
         supernet.activate(architecture)
@@ -79,7 +76,7 @@ def gradients_are_those_of_the_model_alone(space: ModelSpace, example: Any) -> N
 
 
 def statistics_are_those_of_the_model_alone(space: ModelSpace, example: Any) -> None:
-    """A call in training mode leaves the running statistics of the part as it leaves those of the subnet."""
+    """A call in training mode updates the running statistics of the supernet and the subnet equally."""
     supernet = Supernet(space, example=example, seed=0)
     for architecture in _architectures(space):
         supernet.activate(architecture)
@@ -93,9 +90,7 @@ def statistics_are_those_of_the_model_alone(space: ModelSpace, example: Any) -> 
 
 
 def weights_are_named_as_in_the_model_alone(space: ModelSpace, example: Any) -> None:
-    """`extract` has the names, the order and the shapes of the `state_dict` of the model that the space
-    builds.
-    """
+    """`extract` has the names, the order and the shapes of the `state_dict` of a built model."""
     supernet = Supernet(space, example=example, device="meta")
     for architecture in _architectures(space):
         expected = [
@@ -106,7 +101,7 @@ def weights_are_named_as_in_the_model_alone(space: ModelSpace, example: Any) -> 
 
 
 def what_was_activated_before_leaves_no_trace(space: ModelSpace, example: Any) -> None:
-    """Activating others, and extracting them, changes nothing of an architecture."""
+    """Activating and extracting other architectures does not change an architecture's outputs."""
     supernet = Supernet(space, example=example, seed=0).eval()
     first, *others = _architectures(space)
     supernet.activate(first)
@@ -126,7 +121,7 @@ def copies_are_independent(space: ModelSpace, example: Any) -> None:
     first, second = list(_architectures(space))[:2]
     supernet.activate(first)
     before = _run(supernet, example)
-    for twin in (copy.deepcopy(supernet), pickle.loads(cloudpickle.dumps(supernet))):  # noqa: S301  # it has just been pickled
+    for twin in (copy.deepcopy(supernet), pickle.loads(cloudpickle.dumps(supernet))):  # noqa: S301  # it was just pickled
         _assert_close(_run(twin, example), before, "outputs of a copy")
         twin.activate(second)
         with torch.no_grad():
@@ -137,9 +132,7 @@ def copies_are_independent(space: ModelSpace, example: Any) -> None:
 
 
 def it_moves_between_devices_and_types(space: ModelSpace, example: Any) -> None:
-    """It computes in float64, on a GPU if there is one, and again in float32 on the CPU, what it did
-    before.
-    """
+    """The outputs are equal in float64, on a GPU if there is one, and again in float32 on the CPU."""
     supernet = Supernet(space, example=example, seed=0).eval()
     before = _run(supernet, example)
     double = tree_map(lambda x: x.double() if isinstance(x, Tensor) and x.is_floating_point() else x, example)
@@ -153,7 +146,7 @@ def it_moves_between_devices_and_types(space: ModelSpace, example: Any) -> None:
             1e-3,
         )
         supernet.cpu()
-    _assert_close(_run(supernet, example), before, "outputs after a journey")
+    _assert_close(_run(supernet, example), before, "outputs after moving back")
 
 
 def a_subnet_compiles(space: ModelSpace, example: Any) -> None:
@@ -168,9 +161,7 @@ def a_subnet_compiles(space: ModelSpace, example: Any) -> None:
 
 
 def recalibration_gives_a_subnet_its_own_statistics(space: ModelSpace, example: Any) -> None:
-    """Recalibrated within the supernet or as a model alone, an architecture has the same statistics and
-    outputs.
-    """
+    """Recalibration in the supernet and in the subnet gives equal outputs."""
     if not isinstance(example, Tensor):
         return
     supernet = Supernet(space, example=example, seed=0).eval()
@@ -195,21 +186,7 @@ SUPERNET_LAWS: tuple[SupernetLaw, ...] = (
     a_subnet_compiles,
     recalibration_gives_a_subnet_its_own_statistics,
 )
-"""What holds for the supernet of any space."""
-
-
-def check_supernet(space: ModelSpace, example: Any) -> None:
-    """Check every law for a space.
-
-    Raises:
-        AssertionError: If one is broken; the message starts with its name.
-    """
-    for law in SUPERNET_LAWS:
-        try:
-            law(space, example)
-        except AssertionError as error:
-            msg = f"{law.__name__} is broken: {error}"
-            raise AssertionError(msg) from error
+"""The laws of the supernet of any space."""
 
 
 def _architectures(space: ModelSpace) -> Iterator[Architecture]:
@@ -225,7 +202,7 @@ def _architectures(space: ModelSpace) -> Iterator[Architecture]:
 
 
 def _run(model: nn.Module, example: Any) -> list[Tensor]:
-    """Call a model, with the same random numbers for dropout each time."""
+    """Call a model with the same random numbers for dropout."""
     with seeded(0):
         args = () if isinstance(example, Mapping) else example if isinstance(example, tuple) else (example,)
         outputs = model(*args, **(example if isinstance(example, Mapping) else {}))
@@ -233,7 +210,7 @@ def _run(model: nn.Module, example: Any) -> list[Tensor]:
 
 
 def _scalar(outputs: list[Tensor]) -> Tensor:
-    """Return a number that depends on every entry of the outputs in a way of its own."""
+    """Return a weighted mean of all outputs, with random weights."""
     generator = torch.Generator().manual_seed(0)
     total = torch.zeros(())
     for output in outputs:
@@ -247,9 +224,7 @@ def _gradient(parameter: Tensor) -> Tensor:
 
 
 def _parts_of_gradients(supernet: Supernet) -> dict[str, Tensor]:
-    """Return the gradients as `extract` returns the weights: by putting them in the weights' place for a
-    moment.
-    """
+    """Return the gradients by the names of `extract`, by temporarily replacing the weights."""
     weights = {parameter: parameter.data for parameter in supernet.parameters()}
     for parameter in weights:
         parameter.data = _gradient(parameter)

@@ -32,6 +32,8 @@ class Capabilities:
         training: Function that returns the `Training` by which a one-shot method trains a supernet.
         resumes: Whether a promoted trial continues the training of the trial that it was promoted from. None
             if that is not known, or there is no training.
+        inherits: Whether a model starts from the weights of the trial that its architecture was derived from;
+            the study then keeps the weights of all trials.
         builds: Whether the evaluator needs a space that builds models.
         example: Example inputs of a model, on which a dry run calls it.
         release: Function that removes from a trial's folder what was kept for a promotion of the trial.
@@ -45,6 +47,7 @@ class Capabilities:
     full_fidelity: float | None = None
     training: Callable[[], Any] | None = None
     resumes: bool | None = None
+    inherits: bool = False
     builds: bool = False
     example: Any = None
     release: Callable[[Path], None] | None = None
@@ -65,6 +68,7 @@ class StrategyCapabilities:
             second preparation, the strategy proposes the same.
         settings: Function that returns the settings as JSON; needed where `prepare` is given, for all trials
             of a study are scored by one preparation.
+        penalizes: Names of the metrics that penalties are on, which steer what `prepare` does.
         spent: Function of the history and of the number of trials left that returns the numbers of completed
             trials that will not be promoted, or whose promotion has ended. Laws: a spent trial stays spent,
             whatever trials end; trials at fidelities that the strategy does not use are not among them.
@@ -75,6 +79,7 @@ class StrategyCapabilities:
 
     prepare: Callable[[Evaluator, Run], Evaluator] | None = None
     settings: Callable[[], Mapping[str, Any]] | None = None
+    penalizes: tuple[str, ...] = ()
     spent: Callable[[History, int], Collection[int]] | None = None
     fidelities: tuple[float, ...] = ()
     wraps: Any = None

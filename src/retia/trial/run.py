@@ -56,7 +56,7 @@ class Run:
         began: Start time of a stored trial in seconds since 1970. It stays the same when another process
             continues the trial.
         listener: Callback for reported metrics.
-        keep_weights: Whether the study keeps the weights of the model.
+        keep_weights: Whether to save the weights of the model. The study removes those that it does not keep.
     """
 
     space: SearchSpace

@@ -175,7 +175,7 @@ class Trial:
         """Build the trial's model with its trained weights, in evaluation mode.
 
         Raises:
-            StudyError: If the study was opened without its space, the evaluator kept no weights, or the
+            StudyError: If the study was opened without its space, it kept no weights, or the
                 folder holds another study's files.
             StorageError: If the file of the weights can't be read or is damaged.
         """
@@ -186,9 +186,9 @@ class Trial:
         if path is None or not path.exists():
             msg = (
                 f"Trial {self.number} has no trained weights (looked for {path}). "
-                "A study keeps those of its Pareto front; "
-                "keep_weights='all' keeps those of all trials, and an evaluator object can with "
-                "retia.save_weights(model, run). Otherwise build() the model and train it."
+                "A study keeps those of its Pareto front, keep_weights='all' those of all trials. "
+                "An evaluator object saves them by retia.save_weights(model, run). "
+                "Otherwise build() the model and train it."
             )
             raise StudyError(msg)
         return space.load(self.architecture, path, device=device)

@@ -1,6 +1,4 @@
-"""Zero-cost proxies: what an untrained network and one batch tell about how good it will be. Of each, more is
-better.
-"""
+"""Zero-cost proxies: scores of an untrained network on one batch. A higher score is better."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

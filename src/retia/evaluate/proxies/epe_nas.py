@@ -16,16 +16,15 @@ _MANY_CLASSES = 100
 
 
 def epe_nas(probe: Probe) -> float:
-    """Return how uncorrelated the Jacobians of samples of one class are.
+    """Return the sum over classes of |Σ log(|c| + k)|, with k = 1e-5.
 
-    The score is the sum over classes of |Σ log(|c| + k)|, with k = 1e-5.
-
-    The inner sum is over the correlations c of every two samples of the class. With more than 100 outputs it
-    is divided by the number of samples of the class, and the score is the mean over classes of its absolute
-    differences to all classes. The model is in training mode. NaN if the outputs don't depend on the inputs.
+    The inner sum is over the correlations c of the Jacobians of every two samples of the class. With more
+    than 100 outputs it is divided by the number of samples of the class, and the score is the mean over
+    classes of its absolute differences to all classes. The model is in training mode. The score is NaN if the
+    outputs do not depend on the inputs.
 
     Raises:
-        EvaluationError: If targets are no class numbers, or the inputs no floats.
+        EvaluationError: If the targets are not class numbers (B,), or no input is a float.
 
     Reference:
         Lopes et al., EPE-NAS: Efficient Performance Estimation Without Training for Neural Architecture

@@ -11,11 +11,11 @@ __all__ = ["fisher"]
 
 
 def fisher(probe: Probe) -> float:
-    """Return the sum, over the output channels of convolutions and linear layers, of the squared effect of
-    removing each.
+    """Return the Fisher information of the output channels of convolutions and linear layers.
 
-    The effect on a sample's loss is, to first order, the sum of activation times gradient over a channel's
-    positions; it is squared, averaged over the batch, and halved. The model is in training mode.
+    It is Σ_c 1/(2B) Σ_b (Σ_p a ∂L/∂a)² over channels c, samples b of the B in the batch and positions p, with
+    activations a: to first order the squared effect of removing a channel on the loss. The model is in
+    training mode.
 
     Reference:
         Turner et al., BlockSwap: Fisher-guided Block Substitution for Network Compression on a Budget, ICLR
@@ -29,7 +29,7 @@ def fisher(probe: Probe) -> float:
     def keep(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
         del args
         activations.append((output, -1 if isinstance(module, nn.Linear) else 1))
-        return output.clone()  # so that what follows in place leaves it as it was
+        return output.clone()  # a following in-place operation must not change it
 
     layers = [module for module in probe.model.modules() if isinstance(module, nn.Linear | _ConvNd)]
     handles = [layer.register_forward_hook(keep) for layer in layers]

@@ -1,4 +1,4 @@
-"""Preservation of the gradient's flow."""
+"""Preservation of the gradient flow."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,14 +15,13 @@ __all__ = ["grasp"]
 
 
 def grasp(probe: Probe) -> float:
-    """Return the sum of -w (H g) over the weights: half of what the gradient's squared norm gains, to first
-    order, without them.
+    """Return the sum of -w (H g) over the weights w, with the gradient g and the Hessian H of the loss.
 
-    g is the gradient of the loss and H its Hessian, of which only the product with g is computed. The model
-    is in training mode.
+    It is half the change of the gradient's squared norm, to first order, if the weights are removed. Only the
+    product H g is computed. The model is in training mode.
 
     Raises:
-        EvaluationError: If torch doesn't know the second derivative of something that the model computes.
+        EvaluationError: If the model uses an operation without a second derivative in torch.
 
     Reference:
         Wang et al., Picking Winning Tickets Before Training by Preserving Gradient Flow, ICLR 2020; summed
@@ -34,7 +33,7 @@ def grasp(probe: Probe) -> float:
     with (
         sdpa_kernel(SDPBackend.MATH),
         _TwiceDifferentiable(),
-    ):  # the quick kernels of attention have no second derivative
+    ):  # fused kernels of attention have no second derivative
         pairs = probe.gradients(differentiable=True)
     squared = sum(((gradient * gradient.detach()).sum() for _, gradient in pairs), torch.zeros(()))
     try:
@@ -51,7 +50,7 @@ def grasp(probe: Probe) -> float:
 
 
 class _TwiceDifferentiable(TorchFunctionMode):
-    """Computes, inside, the hard sigmoid of MobileNetV3 by what torch can differentiate twice."""
+    """Replace the hard sigmoid by operations that torch can differentiate twice."""
 
     def __torch_function__(
         self,
@@ -60,7 +59,7 @@ class _TwiceDifferentiable(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Run a function, or what is equal to it."""
+        """Run a function, or an equal one."""
         del types
         if func is nn.functional.hardsigmoid:
             return nn.functional.relu6(args[0] + 3) / 6

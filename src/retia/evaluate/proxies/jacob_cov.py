@@ -13,11 +13,11 @@ _SMALL = 1e-5
 
 
 def jacob_cov(probe: Probe) -> float:
-    """Return -Σ (log(σ + k) + 1 / (σ + k)) over the eigenvalues σ of the correlations of the samples'
-    Jacobians, with k = 1e-5.
+    """Return -Σ (log(σ + k) + 1 / (σ + k)), with k = 1e-5.
 
-    It is the greatest, -B for a batch of B samples, where no two samples are alike to the network. The model
-    is in training mode. NaN if the outputs don't depend on the inputs.
+    σ are the eigenvalues of the correlations of the samples' Jacobians. The maximum is -B for a batch of B
+    samples, if no two Jacobians are correlated. The model is in training mode. The score is NaN if the
+    outputs do not depend on the inputs.
 
     Reference:
         Mellor et al., Neural Architecture Search without Training, the first version of the preprint

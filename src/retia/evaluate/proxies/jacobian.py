@@ -1,4 +1,4 @@
-"""How a network's outputs depend on its inputs, sample by sample."""
+"""Gradients of a network's outputs by its inputs, for each sample."""
 
 from typing import Any
 
@@ -13,14 +13,15 @@ __all__ = ["correlations", "input_gradients"]
 
 
 def input_gradients(probe: Probe) -> tuple[Tensor, int]:
-    """Return the gradient of the sum of all outputs with respect to each sample's inputs, (B, D), in float64
-    on the CPU; and the number of outputs.
+    """Return the gradient of the sum of the outputs by each sample's inputs, and the number of outputs.
 
-    The model is in training mode, so that batch normalization can be at work before any training.
+    The gradient is (B, D), float64, on the CPU. The model is in training mode, because batch normalization
+    has no statistics before training.
 
     Raises:
         EvaluationError: If no input is a float.
     """
+    probe.require_outputs()
     leaves: list[Tensor] = []
 
     def attach(x: Tensor) -> Tensor:
@@ -42,7 +43,7 @@ def input_gradients(probe: Probe) -> tuple[Tensor, int]:
 
 
 def correlations(rows: Tensor) -> Tensor:
-    """Return Pearson's correlation of every two rows, (B, D) to (B, B); NaN where a row is constant."""
+    """Return Pearson's correlations of rows, (B, D) to (B, B); NaN where a row is constant."""
     centred = rows - rows.mean(1, keepdim=True)
     scaled = centred / centred.norm(dim=1, keepdim=True)
     return (scaled @ scaled.T).clamp(-1, 1)

@@ -40,11 +40,11 @@ _CLIPPED = frozenset({_ATEN.hardtanh, _ATEN.hardtanh_})
 
 
 def naswot(probe: Probe) -> float:
-    """Return log |det K|, where K holds for every two samples of the batch how many rectifiers are on for
-    both or off for both.
+    """Return log |det K|, with the kernel K of the activation patterns of the samples.
 
-    A rectifier is on where its input is positive. The model is in training mode. -inf if two samples have the
-    same pattern.
+    K_ij is the number of rectifiers that are on for both samples i and j, or off for both. A rectifier is on
+    where its input is positive. The model is in training mode. The score is -inf if two samples have the same
+    pattern.
 
     Raises:
         EvaluationError: If the model has no rectifier whose input has a row for each sample.
@@ -55,7 +55,7 @@ def naswot(probe: Probe) -> float:
         sees modules alone; ReLU6, leaky and parametric ReLU, ELU, GELU, SiLU, Mish and hard swish are read by
         the sign of their inputs as well, where the paper has ReLU only.
     """
-    batch = sample_count(probe.batch)
+    batch = sample_count(probe.batch, probe.training.targets)
     agreements: list[Tensor] = []
 
     def listen(operation: Any, args: tuple[Any, ...]) -> None:
@@ -65,7 +65,7 @@ def naswot(probe: Probe) -> float:
                 agreements.append(_agreements(x))
 
     with torch.no_grad(), Watched(before=listen):
-        probe.outputs()
+        probe.run()
     if not agreements:
         msg = (
             "naswot compares which rectifiers are on, but the model computes none (ReLU and its kin) with a "

@@ -1,6 +1,4 @@
-"""Watching the operations that a model consists of, however they are called: as a module, a function or a
-method.
-"""
+"""The operations that a model computes, whether called as a module, a function or a method."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -13,12 +11,12 @@ Listener = Callable[[Any, tuple[Any, ...]], None]
 
 
 class Watched(TorchDispatchMode):
-    """Tells of every operation, inside.
+    """Context manager that reports every operation computed in it.
 
     Args:
-        before: Is told the operation, such as `torch.ops.aten.relu`, and its arguments, before it changes any
-            of them.
-        after: Is told the operation and its results.
+        before: Function `(operation, arguments)`, called before an operation such as `torch.ops.aten.relu`
+            runs and may change its arguments.
+        after: Function `(operation, results)`, called after an operation.
     """
 
     def __init__(self, *, before: Listener | None = None, after: Listener | None = None) -> None:

@@ -1,13 +1,14 @@
-"""What a proxy looks at: an untrained model, a training and a batch."""
+"""The input of a proxy: an untrained model, a training and a batch."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from retia.errors import EvaluationError
+from retia.evaluate.checks import check_scalar
 from retia.evaluate.training import Training
 from retia.nn import Batch, Nest, inputs_of, with_inputs
 
@@ -18,15 +19,13 @@ T = TypeVar("T", bound=Tensor)
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """What a proxy looks at.
+    """The input of a proxy.
 
     Args:
-        model: An untrained model, in training mode, which is the proxy's own: it may change the weights, and
-            is not used afterwards.
-        training: How the model would be trained: its outputs and its loss.
-        batch: A batch of training data, on the model's device.
-        generator: Random numbers for what is drawn; on the CPU, so that they are the same for a model on any
-            device.
+        model: Untrained model in training mode. The proxy may change its weights: it is not used afterwards.
+        training: Recipe that gives the outputs and the loss.
+        batch: Batch of training data on the model's device.
+        generator: Random generator on the CPU, so that its numbers do not depend on the device.
     """
 
     model: nn.Module
@@ -48,7 +47,8 @@ class Probe:
         """Return the model's outputs for the batch, or for other inputs in it.
 
         Raises:
-            EvaluationError: If the outputs are not a tensor, or other inputs can't be put into the batch.
+            EvaluationError: If the outputs are not a tensor with a dimension, or other inputs can't be put
+                into the batch.
         """
         batch = self.batch
         if inputs is not None:
@@ -60,26 +60,53 @@ class Probe:
                 )
                 raise EvaluationError(msg)
             batch = with_inputs(batch, inputs)
-        outputs = self.training.outputs(self.model, batch)
+        outputs = self.run(batch)
         if not isinstance(outputs, Tensor):
             msg = (
                 f"The model returns a {type(outputs).__name__}, but a proxy needs a tensor of outputs. "
                 f"Take it out in the training: forward=lambda model, batch: model(...)[...]."
             )
             raise EvaluationError(msg)
+        if not outputs.ndim:
+            msg = (
+                f"This proxy looks at the outputs of each sample, but {self.training.preset} has only a "
+                "scalar: it lacks a 'forward' that returns the model's outputs. Give it "
+                "forward=lambda model, batch: model(...) and compute the scalar in 'loss', "
+                "or take proxies that need no outputs: grad_norm, snip, grasp, fisher, naswot."
+            )
+            raise EvaluationError(msg)
         return outputs
 
+    def require_outputs(self) -> None:
+        """Check the outputs for the batch, before a proxy runs the model on other inputs.
+
+        Raises:
+            EvaluationError: If the outputs are not a tensor with a dimension.
+        """
+        self.model.eval()
+        with torch.no_grad():
+            self.outputs()
+        self.model.train()
+
+    def run(self, batch: Batch | None = None) -> Any:
+        """Return whatever `forward` of the training returns, for the batch or another one."""
+        return self.training.outputs(self.model, self.batch if batch is None else batch)
+
     def loss(self) -> Tensor:
-        """Return the training loss of the batch."""
-        outputs = self.outputs()
+        """Return the training loss of the batch.
+
+        Raises:
+            EvaluationError: If it is not a scalar.
+        """
+        outputs = self.run()
         if self.training.check is not None:
             self.training.check(outputs, self.batch)
-        return self.training.loss(outputs, self.batch)
+        loss = self.training.loss(outputs, self.batch)
+        check_scalar(self.training.preset, "loss", loss)
+        return loss
 
     def weights(self) -> list[nn.Parameter]:
-        """Return the trainable parameters of two or more dimensions: the weights of convolutions and linear
-        layers, and the like.
-        """
+        """Return the trainable parameters of two or more dimensions, such as those of convolutions."""
         return [
             parameter
             for parameter in self.model.parameters()
@@ -96,17 +123,17 @@ class Probe:
 
 
 Proxy: TypeAlias = Callable[[Probe], float]
-"""Tells from a probe how good the trained network will be: the more the better."""
+"""Function of a probe that predicts how good the trained network will be; a higher score is better."""
 
 
 def derivatives(
     value: Tensor, tensors: Sequence[T], *, differentiable: bool = False
 ) -> list[tuple[T, Tensor]]:
-    """Return each of the tensors that a number depends on, with the number's derivative by it.
+    """Return each of the tensors that `value` depends on, with the derivative of `value` by it.
 
     Args:
-        value: The number.
-        tensors: What to differentiate by.
+        value: Scalar to differentiate.
+        tensors: Tensors to differentiate by.
         differentiable: Whether the derivatives can be differentiated again.
     """
     if not tensors or not value.requires_grad:

@@ -6,10 +6,10 @@ __all__ = ["snip"]
 
 
 def snip(probe: Probe) -> float:
-    """Return the sum of |w ∂L/∂w| over the weights: how much the loss changes, to first order, when each is
-    removed alone.
+    """Return the sum of |w ∂L/∂w| over the weights w, with the loss L.
 
-    The model is in training mode.
+    To first order, it is the change of the loss if each weight is removed alone. The model is in training
+    mode.
 
     Reference:
         Lee et al., SNIP: Single-shot Network Pruning based on Connection Sensitivity, ICLR 2019; summed over

@@ -13,20 +13,20 @@ _NORMALIZATIONS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.LocalRe
 
 
 def synflow(probe: Probe) -> float:
-    """Return the sum of |w ∂R/∂w| over the weights, where R is the sum of the outputs for an input of ones
-    and all parameters are positive.
+    """Return the sum of |w ∂R/∂w| over the weights w, with the sum R of the outputs for an input of ones.
 
-    Nothing depends on the data. For layers that are linear but for ReLUs, w ∂R/∂w is never negative. The
-    model is in evaluation mode, without its normalization layers, and computes in double precision.
+    Parameters are replaced by their absolute values. The score does not depend on the data. The model is in
+    evaluation mode, without its normalization layers, and computes in double precision.
 
     Reference:
         Tanaka et al., Pruning Neural Networks without any Data by Iteratively Conserving Synaptic Flow,
         NeurIPS 2020; summed over the network, without batch normalization and in double precision as in
         Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021, section 3. Deviations: layer,
         group, instance and other normalization layers are left out like batch normalization, for they too
-        undo what flows; dropout is off; every parameter of two or more dimensions is a weight. Inputs that
+        undo the flow; dropout is off; every parameter of two or more dimensions is a weight. Inputs that
         are indices are 1 as well.
     """
+    probe.require_outputs()
     model = probe.model.double().eval()
     with torch.no_grad():
         for tensor in (*model.parameters(), *model.buffers()):
@@ -41,7 +41,7 @@ def synflow(probe: Probe) -> float:
         flow = probe.outputs(map_tensors(_ones, probe.inputs)).sum()
     finally:
         for module in normalizations:
-            del module.forward  # which uncovers the class's
+            del module.forward  # which uncovers the method of the class
     return sum(
         float((weight.detach() * gradient).abs().sum())
         for weight, gradient in derivatives(flow, probe.weights())

@@ -18,15 +18,13 @@ _STEP = 0.01
 
 
 def zen(probe: Probe) -> float:
-    """Return log E‖f(x) - f(x + 0.01 ε)‖ + Σ log σ: how far a network's features move with its input,
-    whatever normalization does to them.
+    """Return log E‖f(x) - f(x + 0.01 ε)‖ + Σ log σ, the expressivity of a convolutional network.
 
-    Weights, x and ε are standard Gaussian, as many samples as the batch has; biases are 0 and scales of
-    normalization 1. f is the last feature map, (B, C, H, W) with more than one position, that the model
-    computes, such as what it averages over its positions; where there is none, f is what it returns. σ² is,
-    for each batch normalization, the mean of its channels' variances over the samples x; one whose input
-    doesn't vary, as at the end of a dead branch, is left out. The model is in training mode. It is a score of
-    convolutional networks. -inf if f doesn't move.
+    Weights, x and ε are standard Gaussian, with as many samples as the batch; biases are 0 and scales of
+    normalization 1. f is the last feature map (B, C, H, W) with more than one position that the model
+    computes, or else its output. σ² is, for each batch normalization, the mean of its channels' variances
+    over the samples x; one whose input is constant is left out. The model is in training mode. The score is
+    -inf if f is constant.
 
     Raises:
         EvaluationError: If no input is a float.
@@ -37,6 +35,7 @@ def zen(probe: Probe) -> float:
         batch and the norm is Euclidean, as in the paper, where the authors' code reads running averages and
         sums absolute values; x is drawn once, where that code averages 32 draws.
     """
+    probe.require_outputs()
     model = probe.model
     _draw_weights(model, probe.generator)
 
@@ -103,7 +102,7 @@ def _features(probe: Probe, x: Any) -> Tensor:
         if (
             isinstance(result, Tensor)
             and result.ndim >= 4
-            and len(result) == sample_count(probe.batch)
+            and len(result) == sample_count(probe.batch, probe.training.targets)
             and math.prod(result.shape[2:]) > 1
         ):
             found[:] = [result]

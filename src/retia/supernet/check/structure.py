@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from retia.errors import SupernetError
-from retia.nn import ModelSpace, uncollected
+from retia.nn import ModelSpace, gc_paused
 from retia.supernet.assembly import Assembly, assemble
 from retia.supernet.check.architectures import architectures_to_try, starting_architecture
 from retia.supernet.check.attributes import compare_attributes
@@ -75,7 +75,7 @@ def compare_structure(space: ModelSpace, example: Any = None, *, kernel_transfor
     orders = FactorOrders(assembly.products)
     any_surplus = constants = False
     # Models on meta hold no memory that has to be freed soon.
-    with uncollected() if device == "meta" else nullcontext():
+    with gc_paused() if device == "meta" else nullcontext():
         architectures = list(architectures_to_try(space))
         # On meta all models that are run are built before the first run, so that what the constructor leaves
         # in a global belongs to the last of them.

@@ -130,7 +130,8 @@ def _message(unknown: Sequence[Product], *, ran: bool) -> str:
         "as blocks one after the other (queries, keys, values), or interleaved. "
         "Every architecture still computes what its model built alone computes, but smaller architectures "
         "may share other entries of the weights with larger ones than you intend. "
-        f"{remedy}derive a class from the layer's class, and register it with @retia.elastic(...) above a "
+        f"{remedy}derive a class from the layer's class, and register it with @retia.supernet.elastic(...) "
+        "above a "
         "subclass of retia.supernet.Elastic that sets `stacked = True` for blocks, or whose `pieces` returns "
         "the part."
     )

@@ -1,0 +1,1 @@
+"""Policies: learnt distributions over architectures."""

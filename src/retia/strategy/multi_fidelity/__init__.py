@@ -1,0 +1,1 @@
+"""Fidelities, and the rungs and brackets of successive halving."""

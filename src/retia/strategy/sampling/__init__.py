@@ -1,0 +1,1 @@
+"""Candidates: unseen architectures, and architectures as rows of numbers."""

@@ -1,0 +1,1 @@
+"""Surrogates that guide a search: the protocol of predictors, their targets and acquisition functions."""
