@@ -29,14 +29,14 @@ class _Progress:
         best: Metrics of the best epoch.
         weights: Weights of the best epoch.
         waited: Number of epochs since the best one.
-        told: Reported metrics, each with its epoch.
+        reported: Reported metrics, each with its epoch.
     """
 
     epoch: int = 0
     best: dict[str, float] = field(default_factory=dict[str, float])
     weights: dict[str, Any] = field(default_factory=dict[str, Any])
     waited: int = 0
-    told: list[tuple[dict[str, float], int]] = field(default_factory=list[tuple[dict[str, float], int]])
+    reported: list[tuple[dict[str, float], int]] = field(default_factory=list[tuple[dict[str, float], int]])
 
 
 @dataclass(frozen=True)
@@ -111,10 +111,12 @@ class Trainer:
                 for schedule in steps.schedules:
                     advance(schedule, per_epoch * state["epoch"])
                 parts.load(state["parts"])
-                told = [(metrics, epoch) for metrics, epoch in state["told"]]
-                progress = _Progress(state["epoch"], state["best"], state["weights"], state["waited"], told)
+                reported = [(metrics, epoch) for metrics, epoch in state["reported"]]
+                progress = _Progress(
+                    state["epoch"], state["best"], state["weights"], state["waited"], reported
+                )
                 self.seconds = state["seconds"]
-                for metrics, epoch in progress.told:
+                for metrics, epoch in progress.reported:
                     report(metrics, epoch)
             before = self.seconds
 
@@ -127,7 +129,8 @@ class Trainer:
                     resumption.keep_sparingly(present)
             ended = present()
             if resumption is not None:
-                resumption.keep({**ended, "told": []}, ended=True)  # what was reported is this trial's alone
+                # What was reported belongs to this trial alone.
+                resumption.keep({**ended, "reported": []}, ended=True)
         self.model.load_state_dict(progress.weights)
         return progress.best
 
@@ -150,7 +153,7 @@ class Trainer:
                 msg = f"On the validation data of epoch {epoch} the model gives {wrong}. {self._remedy()}"
                 raise TrainingDiverged(msg)
             report(metrics, epoch)
-            progress.told.append((metrics, epoch))
+            progress.reported.append((metrics, epoch))
             progress.epoch = epoch
             best = progress.best
             if not best or (metrics[name] > best[name] if direction == "max" else metrics[name] < best[name]):
