@@ -82,11 +82,10 @@ class Trainer:
 
         Args:
             report: Callback for the metrics after each epoch.
-            fidelity: The epoch up to which to train. Default: all epochs of the training, for which the
-                schedule is in any case.
-            state: State in which another training by this recipe has ended, or this one was cut off; it goes
-                on from there to the same result. What this one had reported is reported again.
-            resumption: Keeps the state after epochs, and that in which the training ends.
+            fidelity: Last epoch. Default: all epochs of the training, over which the schedule runs always.
+            state: State at the end of another training by this recipe, or at the interruption of this one,
+                from which training continues to the same result. Its reported metrics are reported again.
+            resumption: Storage of the state after epochs, and of the final one.
 
         Raises:
             EvaluationError: If the model has no parameters to train, or its outputs do not fit the targets.
@@ -111,13 +110,11 @@ class Trainer:
                 for schedule in steps.schedules:
                     advance(schedule, per_epoch * state["epoch"])
                 parts.load(state["parts"])
-                reported = [(metrics, epoch) for metrics, epoch in state["reported"]]
-                progress = _Progress(
-                    state["epoch"], state["best"], state["weights"], state["waited"], reported
-                )
+                progress = _Progress(state["epoch"], state["best"], state["weights"], state["waited"])
                 self.seconds = state["seconds"]
-                for metrics, epoch in progress.reported:
+                for metrics, epoch in state["reported"]:
                     report(metrics, epoch)
+                    progress.reported.append((metrics, epoch))
             before = self.seconds
 
             def present() -> dict[str, Any]:

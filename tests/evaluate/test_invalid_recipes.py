@@ -1,4 +1,4 @@
-"""Ordinary mistakes in a recipe: the error names the field, and says what to do."""
+"""Errors for mistakes in a recipe name the field and the remedy."""
 
 import re
 

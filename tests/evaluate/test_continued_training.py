@@ -1,4 +1,4 @@
-"""A training that goes on from another one comes to what one training would have come to."""
+"""A training continued from a shorter one ends like one uninterrupted training."""
 
 import shutil
 import warnings

@@ -1,4 +1,4 @@
-"""A training that is cut off goes on from its last epoch, and comes to the same."""
+"""An interrupted training resumes from its last epoch and ends with the same result."""
 
 import os
 import shutil
@@ -198,7 +198,7 @@ SCRIPT = """
     import os, signal, sys
     from pathlib import Path
     from retia.strategy import ASHA, Random
-    from test_being_cut_off import SPACE, Study, Trainer, evaluator, resumption
+    from test_interrupted_training import SPACE, Study, Trainer, evaluator, resumption
 
     resumption._SPARING = 0
     storage, kill_at = sys.argv[1], int(sys.argv[2])
