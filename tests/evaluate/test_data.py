@@ -148,7 +148,7 @@ def test_a_loader_gives_the_dtypes_that_training_needs():
 
 
 @pytest.mark.parametrize("sampling", [{"shuffle": True}, {"batch_sampler": True}])
-def test_a_loader_with_a_generator_of_its_own_is_put_back(sampling):
+def test_the_generator_of_a_loader_is_restored(sampling):
     generator = torch.Generator().manual_seed(3)
     dataset = Squares(8)
     if "batch_sampler" in sampling:

@@ -154,7 +154,7 @@ def test_a_branch_more_adds_nothing():
     assert child.second.weight.grad.abs().sum() > 0  # it can still learn
 
 
-def test_a_new_module_keeps_its_own_weights_where_nothing_is_nearer():
+def test_a_new_module_keeps_its_weights_if_nothing_is_nearer():
     class Other(Branch):
         def forward(self, x):
             return (

@@ -55,7 +55,7 @@ def test_a_child_begins_with_what_its_parent_computes():
     assert len({trial.metrics["params"] for trial in study.trials}) > 6
 
 
-def test_without_it_a_child_begins_anew():
+def test_without_inheritance_a_child_is_trained_from_scratch():
     losses = [trial.metrics["loss"] for trial in searched(inherit_weights=False).trials]
     assert max(losses) - min(losses) > 1e-3
 

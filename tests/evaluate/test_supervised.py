@@ -670,7 +670,7 @@ def test_parts_that_do_not_fit_are_named_before_training():
         ),
     ],
 )
-def test_what_can_not_be_is_said_at_once(settings, said):
+def test_impossible_settings_are_rejected_at_once(settings, said):
     with pytest.raises(EvaluationError, match=said):
         Classification(**{"train": quadrants(), "valid": quadrants(), **settings})
 

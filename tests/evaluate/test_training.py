@@ -291,7 +291,7 @@ def test_uneven_batches_are_averaged_by_their_samples(case):
     torch.testing.assert_close(steps[0], steps[1])
 
 
-def test_a_batch_whose_samples_nothing_tells():
+def test_a_batch_without_a_sample_count():
     x, _ = data()
     batches = [Sample(x[:3], None), Sample(x[3:], None)]
     given = {"loss": counted_loss, "example": (torch.ones(2, 4),), "device": "cpu"}
@@ -300,10 +300,10 @@ def test_a_batch_whose_samples_nothing_tells():
         match="The number of samples of a batch is not known: a Sample. .*weight=lambda batch",
     ):
         Training(batches, batches, **given)
-    told = Training(batches, batches, weight=lambda batch: len(batch.x), **given)
+    weighed = Training(batches, batches, weight=lambda batch: len(batch.x), **given)
     model = ModelSpace(Tokens).build({"bias": True}, seed=0)
     with torch.no_grad():
-        assert told.measure(model)["loss"] == pytest.approx(float(model(x).square().mean()), rel=1e-5)
+        assert weighed.measure(model)["loss"] == pytest.approx(float(model(x).square().mean()), rel=1e-5)
 
 
 # --- batches in which no target counts

@@ -89,7 +89,7 @@ def test_one_proxy_by_name():
     assert ZeroCost(CLASSES, proxies="snip").capabilities().metrics == ("snip", "params", "flops", "macs")
 
 
-def test_a_proxy_of_ones_own_gets_a_fresh_model_in_training_mode():
+def test_a_user_proxy_gets_a_fresh_model_in_training_mode():
     models = []
 
     def depth(probe):
@@ -227,7 +227,7 @@ def test_a_proxy_of_other_inputs_needs_to_know_where_they_are():
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_score_that_is_not_finite_is_the_architectures_own_failure(value):
+def test_a_score_that_is_not_finite_is_an_error(value):
     def odd(probe):
         return value
 

@@ -10,10 +10,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torchmetrics import Metric
 
 from retia.errors import EvaluationError
-from retia.evaluate.checks import check_inputs, check_names, check_weights
+from retia.evaluate.checks import check_names, check_weights
 from retia.evaluate.class_targets import ClassTargets
-from retia.evaluate.data import Data, as_data
+from retia.evaluate.data import Data, LoadedData, TensorData
 from retia.evaluate.outputs import TensorOutputs
+from retia.evaluate.preset import preset_data, preset_metrics
 from retia.evaluate.recipe import Loss
 from retia.evaluate.settings import Searched
 from retia.evaluate.training import Training
@@ -43,33 +44,47 @@ def Classification(  # noqa: N802  # a preset reads like the class that it makes
 ) -> Training:
     """Return a `Training` of classifiers: models that return a score for each class.
 
-    Targets are class numbers of any shape: one for a sample (N,), for a token (N, T), for a pixel (N, H, W).
-    The scores have one dimension more, which is the second, (N, classes, ...), or the last, (N, ...,
-    classes). Metrics are `accuracy` and `loss` (cross-entropy), of the epoch with the best accuracy.
+    Targets are class numbers (N, ...), such as one for a token or a pixel; scores have one dimension more,
+    the second or the last. Metrics are `accuracy` and `loss` of the epoch with the best accuracy.
 
     Args:
         train: Training data, as `Training` takes it.
         valid: Validation data.
         test: Test data.
-        label_smoothing: Label smoothing of the cross-entropy that is trained on, in [0, 1). Default 0.
-        class_weights: Weight of each class in the loss; for `multilabel` the weight of each label's positive
-            samples.
+        label_smoothing: Label smoothing of the training loss, in [0, 1). Default 0.
+        class_weights: Weight of each class in the loss; for `multilabel` of each label's positive samples.
         ignore_index: Class number of targets that do not count. Default -100.
-        class_dim: Dimension of the scores of classes, 1 or -1. Default: found by the shapes.
-        multilabel: Whether a sample has any number of labels: targets are then 0 or 1, of the shape of the
-            outputs, (N, labels, ...).
-        loss: Function `(outputs, batch) -> Tensor` instead of the cross-entropy; outputs have their classes
-            in dimension 1.
+        class_dim: Dimension of the classes in the scores, 1 or -1. Default: found by the shapes.
+        multilabel: Whether targets are 0 or 1 for each label, of the shape of the outputs.
+        loss: Function `(outputs, batch) -> Tensor` of scores (N, classes, ...). Default: cross-entropy.
         inputs: Function `batch -> inputs`.
         targets: Function `batch -> targets`.
         forward: Function `(model, batch) -> outputs`.
-        metrics: Further torchmetrics by name, updated by scores (N, classes, ...) and class numbers (N, ...).
+        metrics: Further torchmetrics by name, of scores (N, classes, ...) and class numbers (N, ...).
         settings: Further settings of `Training`.
 
     Raises:
         EvaluationError: If a setting or the data is not valid.
     """
     check_names(settings.get("preset", "Classification"), settings, Classification, Training)
+    _check_arguments(class_dim, loss, label_smoothing, multilabel=multilabel)
+    data = preset_data(inputs, train, valid, test)
+    labels = ClassTargets(targets, ignore_index=ignore_index, multilabel=multilabel)
+    own = _objective(data, labels, label_smoothing, class_weights, loss)
+    return Training(
+        **data,
+        **{**own, **settings},
+        inputs=inputs,
+        targets=labels,
+        forward=ClassScores(TensorOutputs(inputs, forward), labels, class_dim),
+        metrics=preset_metrics("Classification", {"accuracy": Accuracy(labels)}, metrics),
+    )
+
+
+def _check_arguments(
+    class_dim: int | None, loss: Loss | None, label_smoothing: Searched[float], *, multilabel: bool
+) -> None:
+    """Reject arguments of `Classification` that contradict each other."""
     if class_dim not in (None, 1, -1) or (class_dim is not None and multilabel):
         msg = (
             f"'class_dim' is the dimension of the classes in the scores, 1 or -1, got {class_dim!r}"
@@ -83,14 +98,20 @@ def Classification(  # noqa: N802  # a preset reads like the class that it makes
             "Smooth the labels in that function, with label_smoothing=0."
         )
         raise EvaluationError(msg)
-    data = {
-        name: as_data(name, one)
-        for name, one in (("train", train), ("valid", valid), ("test", test))
-        if name != "test" or one is not None
-    }
-    for name, one in data.items():
-        check_inputs(name, inputs(one.first()))
-    labels = ClassTargets(targets, ignore_index=ignore_index, multilabel=multilabel)
+
+
+def _objective(
+    data: Mapping[str, TensorData | LoadedData],
+    labels: ClassTargets,
+    label_smoothing: Searched[float],
+    class_weights: Sequence[float] | Tensor | None,
+    loss: Loss | None,
+) -> dict[str, Any]:
+    """Return the settings of `Training` that follow from the targets and the cross-entropy.
+
+    Raises:
+        EvaluationError: If a target is not a class number, no target counts, or a class has no weight.
+    """
     classes = max(
         labels.checked(name, batch) for name, one in data.items() for batch in one.in_memory or [one.first()]
     )
@@ -104,14 +125,7 @@ def Classification(  # noqa: N802  # a preset reads like the class that it makes
     trained = CrossEntropy(labels, label_smoothing=label_smoothing, class_weights=weights)
     for name, one in data.items():
         check_weights(name, one, trained.weight)
-    more = dict(metrics or {})
-    if "accuracy" in more:
-        msg = (
-            "Classification supplies ['accuracy'] itself, so a metric in 'metrics' needs another name. "
-            "Rename it."
-        )
-        raise EvaluationError(msg)
-    own: dict[str, Any] = {
+    return {
         "loss": loss or trained,
         "valid_loss": loss or replace(trained, label_smoothing=0.0),
         "weight": trained.weight,
@@ -120,14 +134,6 @@ def Classification(  # noqa: N802  # a preset reads like the class that it makes
         "check": _Check(labels, classes, weights),
         "preset": "Classification",
     }
-    return Training(
-        **data,
-        **{**own, **settings},
-        inputs=inputs,
-        targets=labels,
-        forward=ClassScores(TensorOutputs(inputs, forward), labels, class_dim),
-        metrics={"accuracy": Accuracy(labels), **more},
-    )
 
 
 @dataclass(frozen=True)

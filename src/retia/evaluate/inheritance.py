@@ -50,20 +50,17 @@ def inherit(
 ) -> Inheritance:
     """Copy a parent's weights to a model, so that it computes the same where it can.
 
-    Weights are matched by their names. Where a layer has more channels or features, those of the parent are
-    repeated, and the weights that read them are split among the copies; where a kernel is larger, there are
-    zeros around the parent's; where something is smaller, the first channels and the middle of the kernel are
-    kept. Modules that the parent does not have are made to return their inputs (an additional block in a
-    chain) or zeros (an additional branch of a sum), whichever brings the outputs for the example nearer to
-    the parent's; if neither does, they keep their weights. Both models run in evaluation mode, and their
-    modes are restored.
+    Weights are matched by name. Additional channels or features repeat those of the parent, and the weights
+    that read them are split among the copies; larger kernels are padded with zeros; smaller weights keep the
+    first channels and the middle of the kernel. Modules that the parent does not have are made to return
+    their inputs (an additional block in a chain) or zeros (an additional branch of a sum), or keep their
+    weights, whichever brings the outputs for the example nearest to the parent's. Where channels are
+    concatenated or shuffled, the example shows which channel is which. Both models run in evaluation mode,
+    and their modes are restored.
 
-    Repeated channels fit together in convolutions, linear layers and batch normalization, flattened maps
-    included. Where channels are concatenated or shuffled, layers find by the example which channel is which
-    (depthwise convolutions too). The function is not preserved by layer normalization
-    unless each channel is repeated equally often, by group normalization, growing groups, sums of a
-    concatenation and another tensor, growing `nn.MultiheadAttention`, and recurrent layers; the deviation
-    shows it, and a study warns.
+    The outputs are not preserved by group normalization, by layer normalization unless each channel is
+    repeated equally often, or by growing groups, sums with a concatenation, growing `nn.MultiheadAttention`
+    and recurrent layers. The deviation shows it, and a study warns.
 
     Args:
         child: Model to fill, already initialized.
@@ -79,8 +76,8 @@ def inherit(
     Reference:
         Chen et al., Net2Net: Accelerating Learning via Knowledge Transfer, ICLR 2016, sections 2.2 and 2.3.
         Deviations: channels are repeated in turn, not at random, so that every layer that reads or writes the
-        same channels repeats the same ones; copies are told apart by how the weights are split, not by noise,
-        which leaves the outputs as they are; batch normalization of a new block is the identity in evaluation
+        same channels repeats the same ones; copies differ in how the weights are split, not by noise, which
+        leaves the outputs unchanged; batch normalization of a new block is the identity in evaluation
         mode only.
     """
     known, own = parent.state_dict(), child.state_dict()
@@ -95,14 +92,8 @@ def inherit(
     with torch.no_grad():
         for name in shared:
             path, _, attribute = name.rpartition(".")
-            own[name].copy_(
-                _resized(
-                    known[name],
-                    own[name].shape,
-                    _roles(child.get_submodule(path), attribute, own[name].ndim),
-                    generator,
-                )
-            )
+            roles = _roles(child.get_submodule(path), attribute, own[name].ndim)
+            own[name].copy_(_resized(known[name], own[name].shape, roles, generator))
         deviation = None if example is None else _settled(child, parent, _new_modules(child, known), example)
         if deviation is not None and deviation > _ENOUGH:
             deviation = _matched(child, parent, example, deviation, generator)
@@ -142,31 +133,35 @@ def inherit_from_parent(child: nn.Module, run: Run, example: Any) -> Inheritance
         )
         warnings.warn(msg, RuntimeWarning, stacklevel=2)
         return None
-    told = inherit(
+    inherited = inherit(
         child, parent, example, generator=torch.Generator().manual_seed(stream_seed(run.seed, "inherit"))
     )
-    if told.deviation is not None and told.deviation > _SAME and _is_growth(child, parent, told):
-        grown = [*told.resized, *told.new]
+    if (
+        inherited.deviation is not None
+        and inherited.deviation > _SAME
+        and _is_growth(child, parent, inherited)
+    ):
+        grown = [*inherited.resized, *inherited.new]
         names = ", ".join(grown[:3]) + (", ..." if len(grown) > 3 else "")
         msg = (
             f"A child of {dict(run.parent.architecture)} is larger and nowhere smaller, "
             "but does not compute the same: its outputs are off by "
-            f"{told.deviation:.1%} of the greatest. What grew is {names}; "
+            f"{inherited.deviation:.1%} of the greatest. What grew is {names}; "
             "retia.evaluate.inherit says what can't be kept. It is trained from these weights nevertheless."
         )
         warnings.warn(msg, RuntimeWarning, stacklevel=2)
-    return told
+    return inherited
 
 
-def _is_growth(child: nn.Module, parent: nn.Module, told: Inheritance) -> bool:
+def _is_growth(child: nn.Module, parent: nn.Module, inherited: Inheritance) -> bool:
     """Whether a child only grew, so that it is expected to compute the same as its parent."""
     own, known = child.state_dict(), parent.state_dict()
     smaller = any(
         size < before
-        for name in told.resized
+        for name in inherited.resized
         for size, before in zip(own[name].shape, known[name].shape, strict=True)
     )
-    return not smaller and known.keys() <= own.keys() and bool(told.resized or told.new)
+    return not smaller and known.keys() <= own.keys() and bool(inherited.resized or inherited.new)
 
 
 # --- weights that the parent has
@@ -276,9 +271,8 @@ def _settled(child: nn.Module, parent: nn.Module, modules: list[nn.Module], exam
 
     best = min((0, 1), key=put_all)
     nearest = put_all(best)
-    for index in [
-        *range(len(modules))
-    ] * 2:  # twice: a module may have an effect only after another one has changed
+    # Twice, for a module may have an effect only after another one has changed.
+    for index in [*range(len(modules))] * 2:
         for state in range(len(states)):
             if nearest > _ENOUGH and state != chosen[index]:
                 put(index, state)

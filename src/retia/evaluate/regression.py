@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, Metric, R2Score
 
 from retia.errors import EvaluationError
-from retia.evaluate.checks import check_inputs, check_names
-from retia.evaluate.data import Data, as_data
+from retia.evaluate.checks import check_names
+from retia.evaluate.data import Data
 from retia.evaluate.outputs import TensorOutputs
+from retia.evaluate.preset import preset_data, preset_metrics
 from retia.evaluate.recipe import Loss
 from retia.evaluate.training import Training
 from retia.nn import Batch, Nest, inputs_of, targets_of
@@ -50,23 +51,10 @@ def Regression(  # noqa: N802  # a preset reads like the class that it makes
         EvaluationError: If a setting or the data is not valid.
     """
     check_names("Regression", settings, Regression, Training)
-    data = {
-        name: as_data(name, one)
-        for name, one in (("train", train), ("valid", valid), ("test", test))
-        if name != "test" or one is not None
-    }
-    for name, one in data.items():
-        check_inputs(name, inputs(one.first()))
+    data = preset_data(inputs, train, valid, test)
     numbers = _Numbers(targets)
     for name, one in data.items():
         numbers.check(name, one.first())
-    more = dict(metrics or {})
-    if clash := {*more} & {"mae", "r2"}:
-        msg = (
-            f"Regression supplies {sorted(clash)} itself, so a metric in 'metrics' needs another name. "
-            "Rename it."
-        )
-        raise EvaluationError(msg)
     own: dict[str, Any] = {
         "loss": loss or _SquaredError(numbers),
         "distill": _distilled,
@@ -79,7 +67,7 @@ def Regression(  # noqa: N802  # a preset reads like the class that it makes
         inputs=inputs,
         targets=numbers,
         forward=TensorOutputs(inputs, forward),
-        metrics={"mae": MeanAbsoluteError, "r2": _Determination, **more},
+        metrics=preset_metrics("Regression", {"mae": MeanAbsoluteError, "r2": _Determination}, metrics),
     )
 
 

@@ -29,14 +29,14 @@ class _Progress:
         best: Metrics of the best epoch.
         weights: Weights of the best epoch.
         waited: Number of epochs since the best one.
-        told: Reported metrics, each with its epoch.
+        reported: Reported metrics, each with its epoch.
     """
 
     epoch: int = 0
     best: dict[str, float] = field(default_factory=dict[str, float])
     weights: dict[str, Any] = field(default_factory=dict[str, Any])
     waited: int = 0
-    told: list[tuple[dict[str, float], int]] = field(default_factory=list[tuple[dict[str, float], int]])
+    reported: list[tuple[dict[str, float], int]] = field(default_factory=list[tuple[dict[str, float], int]])
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,10 @@ class Trainer:
 
         Args:
             report: Callback for the metrics after each epoch.
-            fidelity: The epoch up to which to train. Default: all epochs of the training, for which the
-                schedule is in any case.
-            state: State in which another training by this recipe has ended, or this one was cut off; it goes
-                on from there to the same result. What this one had reported is reported again.
-            resumption: Keeps the state after epochs, and that in which the training ends.
+            fidelity: Last epoch. Default: all epochs of the training, over which the schedule runs always.
+            state: State at the end of another training by this recipe, or at the interruption of this one,
+                from which training continues to the same result. Its reported metrics are reported again.
+            resumption: Storage of the state after epochs, and of the final one.
 
         Raises:
             EvaluationError: If the model has no parameters to train, or its outputs do not fit the targets.
@@ -111,11 +110,11 @@ class Trainer:
                 for schedule in steps.schedules:
                     advance(schedule, per_epoch * state["epoch"])
                 parts.load(state["parts"])
-                told = [(metrics, epoch) for metrics, epoch in state["told"]]
-                progress = _Progress(state["epoch"], state["best"], state["weights"], state["waited"], told)
+                progress = _Progress(state["epoch"], state["best"], state["weights"], state["waited"])
                 self.seconds = state["seconds"]
-                for metrics, epoch in progress.told:
+                for metrics, epoch in state["reported"]:
                     report(metrics, epoch)
+                    progress.reported.append((metrics, epoch))
             before = self.seconds
 
             def present() -> dict[str, Any]:
@@ -127,7 +126,8 @@ class Trainer:
                     resumption.keep_sparingly(present)
             ended = present()
             if resumption is not None:
-                resumption.keep({**ended, "told": []}, ended=True)  # what was reported is this trial's alone
+                # What was reported belongs to this trial alone.
+                resumption.keep({**ended, "reported": []}, ended=True)
         self.model.load_state_dict(progress.weights)
         return progress.best
 
@@ -150,7 +150,7 @@ class Trainer:
                 msg = f"On the validation data of epoch {epoch} the model gives {wrong}. {self._remedy()}"
                 raise TrainingDiverged(msg)
             report(metrics, epoch)
-            progress.told.append((metrics, epoch))
+            progress.reported.append((metrics, epoch))
             progress.epoch = epoch
             best = progress.best
             if not best or (metrics[name] > best[name] if direction == "max" else metrics[name] < best[name]):

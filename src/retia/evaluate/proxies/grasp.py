@@ -30,10 +30,8 @@ def grasp(probe: Probe) -> float:
         both gradients (both as Abdelfattah et al.; Wang et al. divide by 200 and split the batch); every
         parameter of two or more dimensions is a weight.
     """
-    with (
-        sdpa_kernel(SDPBackend.MATH),
-        _TwiceDifferentiable(),
-    ):  # fused kernels of attention have no second derivative
+    # Fused kernels of attention have no second derivative.
+    with sdpa_kernel(SDPBackend.MATH), _TwiceDifferentiable():
         pairs = probe.gradients(differentiable=True)
     squared = sum(((gradient * gradient.detach()).sum() for _, gradient in pairs), torch.zeros(()))
     try:

@@ -14,28 +14,10 @@ __all__ = ["naswot"]
 
 _ATEN = torch.ops.aten
 _RECTIFIERS = frozenset(
-    {
-        *(
-            _ATEN.relu,
-            _ATEN.relu_,
-            _ATEN.leaky_relu,
-            _ATEN.leaky_relu_,
-            _ATEN._prelu_kernel,
-            _ATEN.elu,
-            _ATEN.elu_,
-        ),
-        *(
-            _ATEN.gelu,
-            _ATEN.gelu_,
-            _ATEN.silu,
-            _ATEN.silu_,
-            _ATEN.mish,
-            _ATEN.mish_,
-            _ATEN.hardswish,
-            _ATEN.hardswish_,
-        ),
-    }
-)
+    getattr(_ATEN, name)
+    for kind in ("relu", "leaky_relu", "elu", "gelu", "silu", "mish", "hardswish")
+    for name in (kind, f"{kind}_")
+) | {_ATEN._prelu_kernel}
 _CLIPPED = frozenset({_ATEN.hardtanh, _ATEN.hardtanh_})
 
 

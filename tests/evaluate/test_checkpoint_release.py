@@ -1,4 +1,4 @@
-"""Checkpoints go once no trial will go on from them."""
+"""Checkpoints are removed once no trial can continue from them."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""A training that goes on from another one comes to what one training would have come to."""
+"""A training continued from a shorter one ends like one uninterrupted training."""
 
 import shutil
 import warnings
@@ -103,7 +103,7 @@ SETTINGS = {
 
 @pytest.mark.parametrize("data", [images, loaded], ids=["tensors", "loader"])
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
-def test_three_parts_come_to_what_one_training_comes_to(settings, data, tmp_path):
+def test_training_in_three_parts_equals_one_training(settings, data, tmp_path):
     whole, epochs, weights = ran(evaluator(data(), **settings), tmp_path / "whole")
     reported = []
     resume = {}
@@ -181,7 +181,7 @@ def test_seconds_count_from_the_first_epoch(tmp_path):
     ],
     ids=["gone", "broken", "zeroed", "cut off", "a folder"],
 )
-def test_without_the_files_of_its_parent_a_trial_begins_anew_and_says_so(spoil, reason, tmp_path):
+def test_a_trial_without_its_parents_files_warns_and_starts_from_scratch(spoil, reason, tmp_path):
     whole, epochs, _ = ran(evaluator(), tmp_path / "whole")
     ran(evaluator(), tmp_path / "low", 3)
     spoil(tmp_path / "low" / CHECKPOINT)
@@ -311,7 +311,7 @@ def test_a_study_resumed_half_way_has_the_same_trials(tmp_path):
     assert trained(parts) == trained(whole)
 
 
-def test_a_study_whose_files_are_gone_goes_on(tmp_path):
+def test_a_study_continues_without_its_files(tmp_path):
     searched(SuccessiveHalving(Random(), fidelities=(1, 9), eta=3), tmp_path, trials=4)
     shutil.rmtree(tmp_path / "study.db.files")
     with pytest.warns(RuntimeWarning, match="trained from the beginning"):

@@ -1,4 +1,4 @@
-"""A training that is cut off goes on from its last epoch, and comes to the same."""
+"""An interrupted training resumes from its last epoch and ends with the same result."""
 
 import os
 import shutil
@@ -108,7 +108,7 @@ def trained(monkeypatch):
     ("data", "settings"),
     [(None, {}), (loaded, {}), (None, {"optimizer": "sgd", "warmup_epochs": 2, "patience": 3})],
 )
-def test_what_is_cut_off_goes_on_after_its_last_epoch(data, settings, fidelity, tmp_path, trained):
+def test_an_interrupted_training_resumes_after_its_last_epoch(data, settings, fidelity, tmp_path, trained):
     def one():
         return evaluator(None if data is None else data(), **settings)
 
@@ -123,7 +123,7 @@ def test_what_is_cut_off_goes_on_after_its_last_epoch(data, settings, fidelity, 
     assert {path.name for path in (tmp_path / "parts").iterdir()} == kept
 
 
-def test_a_promoted_trial_goes_on_from_itself_first(tmp_path, trained):
+def test_a_promoted_trial_resumes_its_own_checkpoint_first(tmp_path, trained):
     whole = ran(evaluator(), tmp_path / "whole")
     ran(evaluator(), tmp_path / "low", fidelity=2)
     promoted = {"resume_from": tmp_path / "low", "resumed_fidelity": 2}
@@ -144,7 +144,7 @@ def test_what_another_trial_has_left_is_not_gone_on_from(other, tmp_path, traine
     assert [path.name for path in tmp_path.iterdir()] == [WEIGHTS]
 
 
-def test_other_settings_are_trained_from_the_beginning_and_that_is_said(tmp_path, trained):
+def test_other_settings_warn_and_start_from_scratch(tmp_path, trained):
     ran(evaluator(), tmp_path, kill_at=5)
     trained.clear()
     with pytest.warns(
@@ -198,7 +198,7 @@ SCRIPT = """
     import os, signal, sys
     from pathlib import Path
     from retia.strategy import ASHA, Random
-    from test_being_cut_off import SPACE, Study, Trainer, evaluator, resumption
+    from test_interrupted_training import SPACE, Study, Trainer, evaluator, resumption
 
     resumption._SPARING = 0
     storage, kill_at = sys.argv[1], int(sys.argv[2])

@@ -1,4 +1,4 @@
-"""Ordinary mistakes in a recipe: the error names the field, and says what to do."""
+"""Errors for mistakes in a recipe name the field and the remedy."""
 
 import re
 
@@ -104,7 +104,7 @@ def plain(**settings):
         ),
     ],
 )
-def test_what_is_said_before_training(make, said):
+def test_mistakes_found_before_training(make, said):
     with pytest.raises(EvaluationError, match=said):
         make()
 
@@ -171,7 +171,7 @@ def nothing(outputs, batch):
         ),
     ],
 )
-def test_what_is_said_with_the_first_batch(training, said):
+def test_mistakes_found_with_the_first_batch(training, said):
     with pytest.raises(EvaluationError, match=said):
         trained(training())
 
