@@ -40,18 +40,18 @@ from retia.oneshot import (
     DrNAS,
     FairNAS,
     FBNet,
-    Lesson,
     OnceForAll,
     OneShot,
     ProxylessNAS,
     Sandwich,
     Session,
     Setting,
+    TrainingBatch,
 )
 from retia.oneshot.differentiable import RelaxedSession, generator_of
-from retia.oneshot.lessons import Curriculum
-from retia.oneshot.loop import Loop
-from retia.oneshot.ranks import Ranks
+from retia.oneshot.training.data_schedule import DataSchedule
+from retia.oneshot.training.loop import TrainingLoop
+from retia.oneshot.training.ranks import Ranks
 from retia.supernet import Supernet
 
 METHODS: Mapping[str, OneShot] = {
@@ -100,10 +100,12 @@ def setting_of(layout: torch.memory_format = torch.channels_last) -> Setting:
     )
 
 
-def lesson_of(setting: Setting, number: int) -> Lesson:
+def lesson_of(setting: Setting, number: int) -> TrainingBatch:
     part = slice(number % STEPS * BATCH, (number % STEPS + 1) * BATCH)
     batch, held_out = (setting.training.data(name).taken(part) for name in ("train", "valid"))
-    return Lesson(number=number, step=number % STEPS, batch=batch, held_out=lambda: held_out, seed=number)
+    return TrainingBatch(
+        number=number, step=number % STEPS, batch=batch, held_out=lambda: held_out, seed=number
+    )
 
 
 # --- against plain PyTorch
@@ -135,12 +137,12 @@ def check_same(method: OneShot, kind: type[Search]) -> None:
             search.network.alphas[row].copy_(alpha)
     worst = 0.0
     for number in range(STEPS):
-        lesson, share = lesson_of(setting, number), number / (STEPS - 1)
-        session.mix(lesson, "search")
-        loss = session.search_loss(lesson)
-        ours = session.gradients(lesson, session.penalized(loss, lesson))
+        item, share = lesson_of(setting, number), number / (STEPS - 1)
+        session.mix(item, "search")
+        loss = session.search_loss(item)
+        ours = session.gradients(item, session.penalized(loss, item))
         their_loss, theirs = search.architecture_gradients(
-            lesson.held_out(), share, generator_of(lesson, "search")
+            item.held_out(), share, generator_of(item, "search")
         )
         worst = max(
             worst,
@@ -148,8 +150,8 @@ def check_same(method: OneShot, kind: type[Search]) -> None:
             furthest([one for one in ours if one is not None], theirs),
         )
         setting.supernet.zero_grad()
-        taught = session.teach(lesson)
-        their_loss = search.weight_gradients(lesson.batch, share, generator_of(lesson, "teach"))
+        taught = session.train_batch(item)
+        their_loss = search.weight_gradients(item.batch, share, generator_of(item, "train_batch"))
         pairs = [
             (a.grad, b.grad)
             for a, b in zip(setting.supernet.parameters(), search.network.parameters(), strict=True)
@@ -172,7 +174,7 @@ def check_same(method: OneShot, kind: type[Search]) -> None:
 def epoch_of(method: OneShot) -> Callable[[], object]:
     setting = setting_of()
     training = setting.training
-    curriculum = Curriculum(
+    data_schedule = DataSchedule(
         training.data("train"),
         training.data("valid"),
         BATCH,
@@ -180,9 +182,9 @@ def epoch_of(method: OneShot) -> Callable[[], object]:
         batches_per_step=1,
         batches_per_epoch=STEPS,
     )
-    loop = Loop(
+    loop = TrainingLoop(
         session=method.session(setting),
-        curriculum=curriculum,
+        data_schedule=data_schedule,
         epochs=1,
         warmup_epochs=0,
         ranks=Ranks(),
@@ -278,21 +280,21 @@ class Steps:
         self.optimizer = self.setting.optimizers[0]
         self.number = 1_000
 
-    def lesson(self) -> Lesson:
+    def item(self) -> TrainingBatch:
         self.number += 1
         return replace(lesson_of(self.setting, self.number), step=self.number)
 
-    def teach(self, lesson: Lesson) -> None:
-        self.session.teach(lesson)
+    def train_batch(self, item: TrainingBatch) -> None:
+        self.session.train_batch(item)
         self.optimizer.step()
 
-    def take(self, measured: Callable[[str, Callable[[Lesson], object], Lesson], None]) -> None:
+    def take(self, measured: Callable[[str, Callable[[TrainingBatch], object], TrainingBatch], None]) -> None:
         """Take one step, of which each half is measured."""
-        lesson = self.lesson()
+        item = self.item()
         self.optimizer.zero_grad(set_to_none=True)
-        measured("search", self.session.search, lesson)
+        measured("search", self.session.search, item)
         self.optimizer.zero_grad(set_to_none=True)
-        measured("teach", self.teach, lesson)
+        measured("train_batch", self.train_batch, item)
 
 
 def methods(rounds: int) -> None:
@@ -301,7 +303,7 @@ def methods(rounds: int) -> None:
         f"MiB (median and largest of {min(rounds, WEIGHED)} steps)"
     )
     print(
-        f"{'method':<21} {'search':>8} {'teach':>8} {'step':>8} {'times':>6} {'search':>14} {'teach':>14}",
+        f"{'method':<21} {'search':>8} {'train':>8} {'step':>8} {'times':>6} {'search':>14} {'train, MiB':>14}",
         flush=True,
     )
     runs = {name: Steps(method) for name, method in METHODS.items()}
@@ -310,16 +312,18 @@ def methods(rounds: int) -> None:
     for i in range(rounds + 1):
         for name, run in runs.items():
 
-            def timed(half: str, work: Callable[[Lesson], object], lesson: Lesson, name: str = name) -> None:
+            def timed(
+                half: str, work: Callable[[TrainingBatch], object], item: TrainingBatch, name: str = name
+            ) -> None:
                 start = time.process_time()
-                work(lesson)
+                work(item)
                 times.setdefault((name, half), []).append(time.process_time() - start)
 
             def weighed(
-                half: str, work: Callable[[Lesson], object], lesson: Lesson, name: str = name
+                half: str, work: Callable[[TrainingBatch], object], item: TrainingBatch, name: str = name
             ) -> None:
                 with LiveMemory() as memory:
-                    work(lesson)
+                    work(item)
                 peaks.setdefault((name, half), []).append(memory.peak / MEBI)
 
             gc.collect()
@@ -327,17 +331,17 @@ def methods(rounds: int) -> None:
             if 0 < i <= WEIGHED:  # after a first step, in which the optimizer makes its momenta
                 run.take(weighed)
     spos = statistics.median(
-        map(sum, zip(times["SPOS", "search"][1:], times["SPOS", "teach"][1:], strict=True))
+        map(sum, zip(times["SPOS", "search"][1:], times["SPOS", "train_batch"][1:], strict=True))
     )
     for name in runs:
-        search, teach = times[name, "search"][1:], times[name, "teach"][1:]
-        both = statistics.median(map(sum, zip(search, teach, strict=True)))
+        search, train_batch = times[name, "search"][1:], times[name, "train_batch"][1:]
+        both = statistics.median(map(sum, zip(search, train_batch, strict=True)))
         shown = [
             f"{statistics.median(peaks[name, half]):.1f}, {max(peaks[name, half]):.1f}"
-            for half in ("search", "teach")
+            for half in ("search", "train_batch")
         ]
         seconds = (
-            f"{statistics.median(search):>8.3f} {statistics.median(teach):>8.3f} {both:>8.3f} "
+            f"{statistics.median(search):>8.3f} {statistics.median(train_batch):>8.3f} {both:>8.3f} "
             f"{both / spos:>6.1f}"
         )
         print(f"{name:<21} {seconds} {shown[0]:>14} {shown[1]:>14}", flush=True)
@@ -353,13 +357,13 @@ def memory(rounds: int) -> None:
     ratios: list[float] = []
     mebis: list[tuple[float, float]] = []
     for _ in range(rounds):
-        lesson = run.lesson()
+        item = run.item()
         run.optimizer.zero_grad(set_to_none=True)
         with LiveMemory() as searched:
-            run.session.search(lesson)
+            run.session.search(item)
         supernet.activate(supernet.architecture)
         with LiveMemory() as alone:
-            setting.loss(lesson.held_out()).backward()
+            setting.loss(item.held_out()).backward()
         ratios.append(searched.peak / alone.peak)
         mebis.append((searched.peak / MEBI, alone.peak / MEBI))
     ours, theirs = (statistics.median(column) for column in zip(*mebis, strict=True))

@@ -26,13 +26,13 @@ class MeanLossSession(PathSession):
         super().__init__(setting)
         self.losses = {}
 
-    def search(self, lesson):
-        path = self.sampler.sample(lesson.rng)
+    def search(self, item):
+        path = self.sampler.sample(item.rng)
         self.supernet.activate(path)
         with torch.no_grad():
-            loss = float(self.setting.loss(lesson.held_out()))
-        for item in map(str, path.items()):
-            self.losses[item] = 0.9 * self.losses.get(item, loss) + 0.1 * loss
+            loss = float(self.setting.loss(item.held_out()))
+        for choice in map(str, path.items()):
+            self.losses[choice] = 0.9 * self.losses.get(choice, loss) + 0.1 * loss
         return {"held_out_loss": loss}
 
     def ranked(self):

@@ -55,13 +55,13 @@ def test_one_shot_method(make_method, law):
 class Session(PathSession):
     """A correct session, from which each wrong one below differs in one way."""
 
-    def path(self, lesson):
-        return self.sampler.sample(lesson.rng)
+    def path(self, item):
+        return self.sampler.sample(item.rng)
 
-    def teach(self, lesson):
-        self.supernet.activate(self.path(lesson))
-        loss = self.setting.loss(lesson.batch)
-        lesson.scale(loss).backward()
+    def train_batch(self, item):
+        self.supernet.activate(self.path(item))
+        loss = self.setting.loss(item.batch)
+        item.scale(loss).backward()
         return float(loss.detach())
 
 
@@ -76,19 +76,19 @@ class Forgetful(Session):
         ranked = list(super().ranked())
         return iter([*ranked[self.count % 6 :], *ranked[: self.count % 6]])
 
-    def teach(self, lesson):
+    def train_batch(self, item):
         self.count += 1
-        return super().teach(lesson)
+        return super().train_batch(item)
 
 
 class Untaught(Session):
-    def teach(self, lesson):
-        self.supernet.activate(self.path(lesson))
-        return float(self.setting.loss(lesson.batch).detach())
+    def train_batch(self, item):
+        self.supernet.activate(self.path(item))
+        return float(self.setting.loss(item.batch).detach())
 
 
 class Drawing(Session):
-    def path(self, lesson):
+    def path(self, item):
         architectures = sorted(self.supernet.space.enumerate(), key=str)
         return architectures[random.randrange(len(architectures))]
 

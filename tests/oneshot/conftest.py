@@ -7,7 +7,7 @@ from torch import nn
 
 from retia.evaluate import Classification, Regression
 from retia.nn import ModelSpace, layer_choice
-from retia.oneshot import Lesson, Setting
+from retia.oneshot import Setting, TrainingBatch
 from retia.rng import stream_seed
 from retia.space import choice, real
 from retia.supernet import Supernet
@@ -46,7 +46,7 @@ def _lessons(setting, n):
     held_out = _batches(setting, "held out")
     for number, batch in enumerate(islice(_batches(setting, "order"), n)):
         other = next(held_out)
-        yield Lesson(
+        yield TrainingBatch(
             number=number,
             step=number,
             batch=batch,
@@ -185,26 +185,26 @@ def make_setting():
 
 
 @pytest.fixture(scope="session")
-def lessons():
-    """Return `lessons(setting, n)`, which yields lessons on shuffled batches, numbered from 0 on, one a
+def items():
+    """Return `items(setting, n)`, which yields items on shuffled batches, numbered from 0 on, one a
     step.
     """
     return _lessons
 
 
-def _taught_paths(session, lessons):
+def _taught_paths(session, items):
     rows = []
     handle = session.supernet.register_forward_pre_hook(
         lambda supernet, _: rows[-1].append(supernet.architecture)
     )
-    for lesson in lessons:
+    for item in items:
         rows.append([])
-        session.teach(lesson)
+        session.train_batch(item)
     handle.remove()
     return rows
 
 
 @pytest.fixture(scope="session")
 def taught_paths():
-    """Return `taught_paths(session, lessons)`: teaches, and returns the paths of each lesson."""
+    """Return `taught_paths(session, items)`: teaches, and returns the paths of each item."""
     return _taught_paths

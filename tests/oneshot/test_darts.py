@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from retia.nn import ModelSpace, layer_choice
-from retia.oneshot import Lesson
+from retia.oneshot import TrainingBatch
 from retia.oneshot.darts import DARTS
-from retia.oneshot.substitution import substituted
+from retia.oneshot.relaxation.substitution import substituted
 from retia.space import choice
 
 functional = nn.functional
@@ -32,10 +32,10 @@ def batch(seed, n=8, features=3):
 
 
 def lesson_of(train, held_out, step=0):
-    return Lesson(number=step, step=step, batch=train, held_out=lambda: held_out, seed=0)
+    return TrainingBatch(number=step, step=step, batch=train, held_out=lambda: held_out, seed=0)
 
 
-def gradient_of(setting, method, lesson):
+def gradient_of(setting, method, item):
     """Return the gradient of the architecture weights, as Adam is given it."""
     session = method.session(setting)
     weights = session.relaxation.weights["op"]
@@ -43,7 +43,7 @@ def gradient_of(setting, method, lesson):
         weights.copy_(torch.tensor([0.3, -0.2, 0.5]))
     seen = []
     session.step = seen.extend
-    session.search(lesson)
+    session.search(item)
     return seen[0]
 
 

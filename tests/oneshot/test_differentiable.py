@@ -65,11 +65,11 @@ def data(n=64):
 
 def train(session, some_lessons, *, lr=0.05, warmup=0):
     optimizer = torch.optim.SGD(session.supernet.parameters(), lr=lr)
-    for lesson in some_lessons:
-        if lesson.step >= warmup:
-            session.search(lesson)
+    for item in some_lessons:
+        if item.step >= warmup:
+            session.search(item)
         optimizer.zero_grad()
-        session.teach(lesson)
+        session.train_batch(item)
         optimizer.step()
     return session
 
@@ -92,29 +92,29 @@ class Sized(nn.Module):
 
 
 @each_method
-def test_kernels_and_depths_are_found_by_masks(make_setting, lessons, method):
+def test_kernels_and_depths_are_found_by_masks(make_setting, items, method):
     x = torch.randn(64, 1, 8, generator=torch.Generator().manual_seed(0))
     y = nn.functional.conv1d(x, torch.tensor([[[1.0, -2.0, 1.0]]]), padding=1).abs() - 0.8
     setting = make_setting(ModelSpace(Sized), x, y, loss=mse, batch_size=32, epochs=100)
-    session = train(method.session(setting), lessons(setting, 200), lr=0.1)
+    session = train(method.session(setting), items(setting, 200), lr=0.1)
     best = next(session.ranked())
     assert (best["kernel"], best["body"]) == (3, 1)
 
 
 @each_method
 @pytest.mark.parametrize("cheap", ["identity", "abs"])
-def test_under_a_penalty_alone_the_cheapest_is_found(make_setting, lessons, method, cheap):
+def test_under_a_penalty_alone_the_cheapest_is_found(make_setting, items, method, cheap):
     table = {"op": {name: 1.0 if name == cheap else 3.0 for name in ("identity", "tanh", "abs")}}
     setting = make_setting(
         ModelSpace(Activated), *data(), loss=no_loss, epochs=8, penalties=[Penalty("cost", table=table)]
     )
-    session = train(method.session(setting), lessons(setting, 60))
+    session = train(method.session(setting), items(setting, 60))
     assert next(session.ranked()) == {"op": cheap}
     assert session.probabilities()["op"].max() > 0.5
 
 
 @each_method
-def test_a_penalty_of_no_scale_moves_nothing(make_setting, lessons, method):
+def test_a_penalty_of_no_scale_moves_nothing(make_setting, items, method):
     table = {"op": {"identity": 1.0, "tanh": 3.0, "abs": 3.0}}
     setting = make_setting(
         ModelSpace(Activated),
@@ -123,7 +123,7 @@ def test_a_penalty_of_no_scale_moves_nothing(make_setting, lessons, method):
         epochs=8,
         penalties=[Penalty("cost", table=table, scale=0)],
     )
-    session = train(method.session(setting), lessons(setting, 60))
+    session = train(method.session(setting), items(setting, 60))
     assert session.probabilities()["op"] == pytest.approx(np.full(3, 1 / 3), abs=0.05)
 
 
@@ -139,7 +139,7 @@ class Twice(nn.Module):
 
 
 @each_method
-def test_two_modules_with_a_label_share_weights_and_samples(make_setting, lessons, method):
+def test_two_modules_with_a_label_share_weights_and_samples(make_setting, items, method):
     setting = make_setting(ModelSpace(Twice), *data())
     session = method.session(setting)
     assert list(session.relaxation.weights) == ["op"]
@@ -148,7 +148,7 @@ def test_two_modules_with_a_label_share_weights_and_samples(make_setting, lesson
     model.head.register_forward_pre_hook(
         lambda *given: seen.append((model.first.mixture, model.second.mixture))
     )
-    session.search(next(lessons(setting, 1)))
+    session.search(next(items(setting, 1)))
     assert seen
     for one, other in seen:
         assert one is not None
@@ -159,19 +159,19 @@ def test_two_modules_with_a_label_share_weights_and_samples(make_setting, lesson
 
 
 @each_method
-def test_probabilities_sum_to_one_and_the_state_goes_on_where_it_was(make_setting, lessons, method):
+def test_probabilities_sum_to_one_and_the_state_goes_on_where_it_was(make_setting, items, method):
     def made():
         return make_setting(ModelSpace(Activated), *data())
 
     whole = made()
-    straight = train(method.session(whole), lessons(whole, 8))
+    straight = train(method.session(whole), items(whole, 8))
     first = made()
-    before = train(method.session(first), itertools.islice(lessons(first, 8), 4))
+    before = train(method.session(first), itertools.islice(items(first, 8), 4))
     second = made()
     second.supernet.load_state_dict(first.supernet.state_dict())
     after = method.session(second)
     after.load_state_dict(before.state_dict())
-    train(after, itertools.islice(lessons(second, 8), 4, 8))
+    train(after, itertools.islice(items(second, 8), 4, 8))
     torch.testing.assert_close(after.state_dict(), straight.state_dict(), rtol=0, atol=0)
     for likely in straight.probabilities().values():
         assert likely.sum() == pytest.approx(1)
@@ -179,12 +179,12 @@ def test_probabilities_sum_to_one_and_the_state_goes_on_where_it_was(make_settin
 
 
 @each_method
-def test_a_scaled_loss_moves_the_weights_as_a_plain_one(make_setting, lessons, method):
+def test_a_scaled_loss_moves_the_weights_as_a_plain_one(make_setting, items, method):
     def moved(scale):
         setting = make_setting(ModelSpace(Activated), *data())
         session = method.session(setting)
-        for lesson in lessons(setting, 2):
-            session.search(dataclasses.replace(lesson, scale=scale))
+        for item in items(setting, 2):
+            session.search(dataclasses.replace(item, scale=scale))
         return session.relaxation.state_dict()
 
     torch.testing.assert_close(
@@ -192,13 +192,13 @@ def test_a_scaled_loss_moves_the_weights_as_a_plain_one(make_setting, lessons, m
     )
 
 
-def test_a_gradient_that_is_not_finite_moves_nothing(make_setting, lessons):
+def test_a_gradient_that_is_not_finite_moves_nothing(make_setting, items):
     setting = make_setting(
         ModelSpace(Activated), *data(), loss=lambda outputs, y: no_loss(outputs, y) + outputs.sum() * math.inf
     )
     session = DARTS().session(setting)
     before = session.relaxation.weights["op"].detach().clone()
-    session.search(next(lessons(setting, 1)))
+    session.search(next(items(setting, 1)))
     assert torch.equal(session.relaxation.weights["op"].detach(), before)
 
 
@@ -221,29 +221,29 @@ def test_bounds_that_nothing_meets_are_an_error_before_the_training(make_setting
 
 
 @pytest.mark.parametrize("name", ["gdas", "proxylessnas"])
-def test_only_allowed_paths_run(make_setting, lessons, name, monkeypatch):
+def test_only_allowed_paths_run(make_setting, items, name, monkeypatch):
     setting = make_setting(ModelSpace(Activated), *data(), allows=lambda a: a["op"] != "abs")
     if name == "proxylessnas":  # the candidate of the other gate may be any, in the trial run too
         session = METHODS[name].session(setting)
-        session.search = lambda lesson: {}
+        session.search = lambda item: {}
     monkeypatch.setattr(Absolute, "forward", lambda self, x: pytest.fail("a path that is not allowed ran"))
     if name == "gdas":
         session = METHODS[name].session(setting)
-    train(session, lessons(setting, 20))
+    train(session, items(setting, 20))
 
 
 @pytest.mark.parametrize("name", ["gdas", "proxylessnas"])
-def test_where_samples_are_never_allowed_an_allowed_path_is_drawn(make_setting, lessons, name, monkeypatch):
+def test_where_samples_are_never_allowed_an_allowed_path_is_drawn(make_setting, items, name, monkeypatch):
     monkeypatch.setattr("retia.oneshot.sampling.TRIES", 2)
     setting = make_setting(ModelSpace(Activated), *data(), allows=lambda a: a["op"] == "tanh")
     session = METHODS[name].session(setting)
     with torch.no_grad():
         session.relaxation.weights["op"].copy_(torch.tensor([50.0, 0.0, 0.0]))
-    lesson = next(lessons(setting, 1))
+    item = next(items(setting, 1))
     setting.supernet.activate({"op": "tanh"})
-    expected = setting.loss(lesson.batch).item()
-    assert session.teach(lesson) == pytest.approx(expected)
-    assert np.isfinite(session.search(lesson)["search_loss"])
+    expected = setting.loss(item.batch).item()
+    assert session.train_batch(item) == pytest.approx(expected)
+    assert np.isfinite(session.search(item)["search_loss"])
 
 
 # --- refusals

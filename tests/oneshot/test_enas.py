@@ -12,8 +12,8 @@ import retia
 from retia.errors import EvaluationError, StudyError
 from retia.nn import ModelSpace
 from retia.oneshot import Penalty
-from retia.oneshot.controller import Controller
 from retia.oneshot.enas import ENAS
+from retia.oneshot.paths.controller import Controller
 from retia.space import Categorical, Clause, Condition, Integer, Parameter, SearchSpace
 
 
@@ -53,18 +53,18 @@ def with_bonus(setting, earns):
     )
 
 
-def taught_paths(session, lessons, step="teach"):
+def taught_paths(session, items, step="train_batch"):
     paths = []
     handle = session.supernet.register_forward_pre_hook(
         lambda supernet, _: paths.append(supernet.architecture)
     )
-    for lesson in lessons:
-        getattr(session, step)(lesson)
+    for item in items:
+        getattr(session, step)(item)
     handle.remove()
     return paths
 
 
-def test_the_controller_alone_finds_a_planted_reward(make_setting, lessons, classes, layers):
+def test_the_controller_alone_finds_a_planted_reward(make_setting, items, classes, layers):
     # One of 3 x 3 x (1 + 3) = 36 architectures is worth 1; each value that it shares is worth something on
     # the way.
     planted = {"width": 6, "a": "linear", "b": "inner", "b/inner/c": "GELU"}
@@ -75,13 +75,13 @@ def test_the_controller_alone_finds_a_planted_reward(make_setting, lessons, clas
             lambda a: sum(a.get(k) == v for k, v in planted.items()) / 4,
         )
         session = ENAS(learning_rate=0.05, samples=2, hidden=8).session(setting)
-        for lesson in lessons(setting, 50):
-            session.search(lesson)
+        for item in items(setting, 50):
+            session.search(item)
         found += next(session.ranked()) == planted
     assert found >= 9
 
 
-def test_probabilities_move_towards_the_reward(make_setting, lessons, classes, layers):
+def test_probabilities_move_towards_the_reward(make_setting, items, classes, layers):
     setting = with_bonus(make_setting(layers, *classes), lambda a: float(a["width"] == 8))
     session = ENAS(learning_rate=0.02, samples=4, hidden=16).session(setting)
     before = session.probabilities()
@@ -89,34 +89,32 @@ def test_probabilities_move_towards_the_reward(make_setting, lessons, classes, l
     for probabilities in before.values():
         assert probabilities.sum() == pytest.approx(1, abs=1e-5)
         assert np.ptp(probabilities) < 0.05  # near to uniform at first
-    for lesson in lessons(setting, 60):
-        told = session.search(lesson)
+    for item in items(setting, 60):
+        told = session.search(item)
     assert session.probabilities()["width"][2] > 0.8
     assert told["reward"] > 0.5
 
 
-def test_the_reward_is_the_accuracy_of_scores_on_the_held_out_batch(make_setting, lessons, classes, layers):
+def test_the_reward_is_the_accuracy_of_scores_on_the_held_out_batch(make_setting, items, classes, layers):
     setting = make_setting(layers, *classes)
-    (lesson,) = lessons(setting, 1)
+    (item,) = items(setting, 1)
     session = ENAS().session(setting)
-    (path,) = taught_paths(session, [lesson], "search")
-    told = ENAS().session(setting).search(lesson)
-    x, y = lesson.held_out()
+    (path,) = taught_paths(session, [item], "search")
+    told = ENAS().session(setting).search(item)
+    x, y = item.held_out()
     assert told["reward"] == pytest.approx(
         float((setting.supernet.subnet(path)(x).argmax(1) == y).float().mean())
     )
 
 
-def test_the_reward_of_anything_else_is_a_power_of_the_loss_with_the_penalties(
-    make_setting, lessons, classes
-):
+def test_the_reward_of_anything_else_is_a_power_of_the_loss_with_the_penalties(make_setting, items, classes):
     x, _ = classes
     penalty = Penalty("params", target=2, scale=0.5)  # every path has 3
     setting = make_setting(ModelSpace(Shaped), x, x.sum(1, keepdim=True), loss=mse_loss, penalties=[penalty])
-    (lesson,) = lessons(setting, 1)
-    (path,) = taught_paths(ENAS().session(setting), [lesson], "search")
-    told = ENAS().session(setting).search(lesson)
-    features, targets = lesson.held_out()
+    (item,) = items(setting, 1)
+    (path,) = taught_paths(ENAS().session(setting), [item], "search")
+    told = ENAS().session(setting).search(item)
+    features, targets = item.held_out()
     quality = math.exp(-float(mse_loss(setting.supernet.subnet(path)(features), targets).detach()))
     assert told["reward"] == pytest.approx(quality - 0.5 * (3 / 2 - 1))
 
@@ -125,14 +123,14 @@ def test_the_reward_of_anything_else_is_a_power_of_the_loss_with_the_penalties(
     ("loss", "reward"),
     [(1.0, math.exp(-1)), (0.0, 1.0), (-2.0, 3.0), (-5000.0, 5001.0), (math.inf, 0.0), (math.nan, 0.0)],
 )
-def test_the_reward_falls_as_the_loss_rises_without_overflow(make_setting, lessons, loss, reward, inputs):
+def test_the_reward_falls_as_the_loss_rises_without_overflow(make_setting, items, loss, reward, inputs):
     x = inputs()
     setting = make_setting(ModelSpace(Shaped), x, x[:, :1], loss=lambda outputs, y: torch.tensor(loss))
-    assert ENAS().session(setting).search(next(lessons(setting, 1)))["reward"] == pytest.approx(reward)
+    assert ENAS().session(setting).search(next(items(setting, 1)))["reward"] == pytest.approx(reward)
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_penalties_that_multiply_come_before_those_that_subtract(make_setting, lessons, turned, inputs):
+def test_penalties_that_multiply_come_before_those_that_subtract(make_setting, items, turned, inputs):
     x = inputs()
     penalties = [
         Penalty("params", target=1, scale=2, form="hinge"),
@@ -146,10 +144,10 @@ def test_penalties_that_multiply_come_before_those_that_subtract(make_setting, l
         penalties=penalties[::-1] if turned else penalties,
     )
     # 1 / (3 / 1.5) - 2 (3 / 1 - 1): the other way round there would be a reward below 0 to multiply.
-    assert ENAS().session(setting).search(next(lessons(setting, 1)))["reward"] == pytest.approx(0.5 - 4)
+    assert ENAS().session(setting).search(next(items(setting, 1)))["reward"] == pytest.approx(0.5 - 4)
 
 
-def test_to_be_rewarded_leaves_running_statistics_as_they_are(make_setting, lessons, classes):
+def test_to_be_rewarded_leaves_running_statistics_as_they_are(make_setting, items, classes):
     space = ModelSpace(
         lambda: nn.Sequential(
             nn.Linear(2, 4), nn.BatchNorm1d(4), retia.layer_choice("act", [nn.ReLU, nn.Tanh]), nn.Linear(4, 2)
@@ -157,21 +155,21 @@ def test_to_be_rewarded_leaves_running_statistics_as_they_are(make_setting, less
     )
     setting = make_setting(space, *classes)
     session, norm = ENAS(samples=3).session(setting), setting.supernet.model[1]
-    lesson = next(lessons(setting, 1))
+    item = next(items(setting, 1))
     before = {name: buffer.clone() for name, buffer in norm.named_buffers()}
-    session.search(lesson)
+    session.search(item)
     assert all(torch.equal(buffer, before[name]) for name, buffer in norm.named_buffers())
-    session.teach(lesson)
+    session.train_batch(item)
     assert not torch.equal(norm.running_mean, before["running_mean"])
     assert norm.num_batches_tracked == 1
 
 
 def test_the_gradient_is_that_of_reinforce_with_a_moving_baseline_and_entropy(
-    make_setting, lessons, classes, layers
+    make_setting, items, classes, layers
 ):
     setting = with_bonus(make_setting(layers, *classes), lambda a: float(a["width"]))
     session = ENAS(samples=3, baseline_decay=0.5, entropy_weight=0.1, hidden=8).session(setting)
-    first, second = lessons(setting, 2)
+    first, second = items(setting, 2)
     rewards = [float(path["width"]) for path in taught_paths(session, [first], "search")]
     baseline = rewards[0]
     for reward in rewards:
@@ -193,15 +191,15 @@ def test_the_gradient_is_that_of_reinforce_with_a_moving_baseline_and_entropy(
 
 
 def test_a_search_leaves_no_gradient_in_the_weights_and_teaching_none_in_the_controller(
-    make_setting, lessons, classes, layers
+    make_setting, items, classes, layers
 ):
     setting = make_setting(layers, *classes)
     session = ENAS().session(setting)
-    (lesson,) = lessons(setting, 1)
-    session.search(lesson)
+    (item,) = items(setting, 1)
+    session.search(item)
     assert all(p.grad is None for p in setting.supernet.parameters())
     before = copy.deepcopy(session._controller.state_dict())
-    session.teach(lesson)
+    session.train_batch(item)
     assert all(torch.equal(before[name], tensor) for name, tensor in session._controller.state_dict().items())
     assert any(p.grad is not None for p in setting.supernet.parameters())
 
@@ -282,13 +280,13 @@ def test_the_same_seed_makes_the_same_controller(conditional):
 # --- what is ranked and restored
 
 
-def test_a_small_space_is_ranked_completely_by_probability(make_setting, lessons, classes, layers):
+def test_a_small_space_is_ranked_completely_by_probability(make_setting, items, classes, layers):
     setting = with_bonus(
         make_setting(layers, *classes, allows=lambda a: a["width"] != 6), lambda a: float(a["width"] == 8)
     )
     session = ENAS(learning_rate=0.02, samples=4, hidden=16).session(setting)
-    for lesson in lessons(setting, 40):
-        session.search(lesson)
+    for item in items(setting, 40):
+        session.search(item)
     ranked = list(session.ranked())
     assert len(ranked) == len(set(ranked)) == 24
     scores = [float(session._controller.score(path)[0].detach()) for path in ranked]
@@ -296,7 +294,7 @@ def test_a_small_space_is_ranked_completely_by_probability(make_setting, lessons
     assert [path["width"] for path in ranked[:6]] == [8] * 6
 
 
-def test_a_larger_space_is_ranked_by_samples_and_then_at_random(make_setting, lessons, classes, layers):
+def test_a_larger_space_is_ranked_by_samples_and_then_at_random(make_setting, items, classes, layers):
     setting = make_setting(layers.where(lambda a: a["width"] != 6, "no 6"), *classes)
     session = ENAS(candidates=10).session(setting)
     ranked = list(session.ranked())
@@ -306,57 +304,55 @@ def test_a_larger_space_is_ranked_by_samples_and_then_at_random(make_setting, le
     assert 3 <= sampled <= 12
 
 
-def test_a_restored_session_goes_on_alike(make_setting, lessons, classes, layers):
+def test_a_restored_session_goes_on_alike(make_setting, items, classes, layers):
     setting = make_setting(layers, *classes)
-    all_lessons = list(lessons(setting, 12))
+    all_lessons = list(items(setting, 12))
     method = ENAS(learning_rate=0.05, samples=2, hidden=16)
     session = method.session(setting)
-    for lesson in all_lessons[:6]:
-        session.search(lesson)
+    for item in all_lessons[:6]:
+        session.search(item)
     restored, fresh = method.session(setting), method.session(setting)
     restored.load_state_dict(session.state_dict())
-    for lesson in all_lessons[6:]:
-        assert session.search(lesson) == restored.search(lesson)
-        fresh.search(lesson)
+    for item in all_lessons[6:]:
+        assert session.search(item) == restored.search(item)
+        fresh.search(item)
     ours, theirs, others = (one._controller.state_dict() for one in (session, restored, fresh))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert not all(torch.equal(ours[name], others[name]) for name in ours)
     assert taught_paths(session, all_lessons) == taught_paths(restored, all_lessons)
 
 
-def test_restrictions_and_bounds_are_never_violated(make_setting, lessons, classes, layers):
+def test_restrictions_and_bounds_are_never_violated(make_setting, items, classes, layers):
     space = layers.where(lambda a: a["a"] != "linear" or a["width"] < 8, "narrow linear layers")
     setting = make_setting(space, *classes, allows=lambda a: a["width"] > 4)
     session = ENAS().session(setting)
     paths = [
-        *taught_paths(session, lessons(setting, 60)),
-        *taught_paths(session, lessons(setting, 60), "search"),
+        *taught_paths(session, items(setting, 60)),
+        *taught_paths(session, items(setting, 60), "search"),
         *session.ranked(),
     ]
     assert all(path in space and path["width"] > 4 for path in paths)
 
 
 def test_what_the_controller_never_samples_is_drawn_at_random(
-    make_setting, lessons, classes, monkeypatch, layers
+    make_setting, items, classes, monkeypatch, layers
 ):
     monkeypatch.setattr("retia.oneshot.sampling.TRIES", 1)
     setting = make_setting(layers, *classes, allows=lambda a: a["width"] == 6 and a["a"] == "tanh")
     session = ENAS().session(setting)
-    told = [session.search(lesson) for lesson in lessons(setting, 20)]
+    told = [session.search(item) for item in items(setting, 20)]
     assert len(told) == 20
-    assert {(path["width"], path["a"]) for path in taught_paths(session, lessons(setting, 20))} == {
-        (6, "tanh")
-    }
+    assert {(path["width"], path["a"]) for path in taught_paths(session, items(setting, 20))} == {(6, "tanh")}
 
 
-def test_a_space_with_nothing_to_decide_is_searched_too(make_setting, lessons, classes):
+def test_a_space_with_nothing_to_decide_is_searched_too(make_setting, items, classes):
     def one():
         return nn.Sequential(nn.Linear(2, 2), retia.layer_choice("act", [nn.ReLU]))
 
     setting = make_setting(ModelSpace(one), *classes)
     session = ENAS().session(setting)
-    for lesson in lessons(setting, 2):
-        assert session.search(lesson)["controller_entropy"] == 0
+    for item in items(setting, 2):
+        assert session.search(item)["controller_entropy"] == 0
     assert list(session.ranked()) == [{"act": "ReLU"}]
     assert session.probabilities() == {}
 

@@ -12,9 +12,9 @@ def counts(paths, label):
     return Counter(path[label] for path in paths if label in path)
 
 
-def test_each_candidate_is_used_exactly_once_a_lesson(make_setting, lessons, classes, taught_paths, layers):
+def test_each_candidate_is_used_exactly_once_a_lesson(make_setting, items, classes, taught_paths, layers):
     setting = make_setting(layers, *classes)
-    rows = taught_paths(FairNAS().session(setting), lessons(setting, 12))
+    rows = taught_paths(FairNAS().session(setting), items(setting, 12))
     for paths in rows:
         assert len(paths) == 3
         assert counts(paths, "a") == {"relu": 1, "tanh": 1, "linear": 1}
@@ -26,10 +26,10 @@ def test_each_candidate_is_used_exactly_once_a_lesson(make_setting, lessons, cla
 
 
 def test_another_number_of_values_is_balanced_exactly_over_a_cycle(
-    make_setting, lessons, classes, taught_paths, layers
+    make_setting, items, classes, taught_paths, layers
 ):
     setting = make_setting(layers, *classes)
-    rows = taught_paths(FairNAS().session(setting), lessons(setting, 40))
+    rows = taught_paths(FairNAS().session(setting), items(setting, 40))
     for first, second in zip(rows[::2], rows[1::2], strict=True):
         assert counts(first + second, "b") == {"relu": 3, "inner": 3}  # six paths
     flat = [path for paths in rows for path in paths]
@@ -40,36 +40,36 @@ def test_another_number_of_values_is_balanced_exactly_over_a_cycle(
         assert len(counts(conditional[i : i + 3], "b/inner/c")) == 3
 
 
-def test_the_number_of_paths_may_be_given(make_setting, lessons, classes, taught_paths, layers):
+def test_the_number_of_paths_may_be_given(make_setting, items, classes, taught_paths, layers):
     setting = make_setting(layers, *classes)
-    rows = taught_paths(FairNAS(paths=2).session(setting), lessons(setting, 3))
+    rows = taught_paths(FairNAS(paths=2).session(setting), items(setting, 3))
     assert [len(paths) for paths in rows] == [2, 2, 2]
     flat = [path for paths in rows for path in paths]
     assert counts(flat, "a") == {"relu": 2, "tanh": 2, "linear": 2}
 
 
 def test_gradients_are_summed_and_each_candidate_gets_that_of_its_own_path(
-    make_setting, lessons, classes, taught_paths, layers
+    make_setting, items, classes, taught_paths, layers
 ):
     setting = make_setting(layers, *classes)
     session = FairNAS().session(setting)
-    (lesson,) = lessons(setting, 1)
-    (paths,) = taught_paths(session, [lesson])
+    (item,) = items(setting, 1)
+    (paths,) = taught_paths(session, [item])
     mine = {name: p.grad.clone() for name, p in setting.supernet.named_parameters()}
     setting.supernet.zero_grad()
     losses = []
     for path in paths:
         setting.supernet.activate(path)
-        losses.append(setting.loss(lesson.batch))
+        losses.append(setting.loss(item.batch))
     sum(losses).backward()
     for name, parameter in setting.supernet.named_parameters():
         torch.testing.assert_close(mine[name], parameter.grad)
-    assert FairNAS().session(setting).teach(lesson) == pytest.approx(float(sum(losses).detach()))
+    assert FairNAS().session(setting).train_batch(item) == pytest.approx(float(sum(losses).detach()))
 
 
-def test_paths_follow_from_the_number_of_a_lesson(make_setting, lessons, classes, taught_paths, layers):
+def test_paths_follow_from_the_number_of_a_lesson(make_setting, items, classes, taught_paths, layers):
     setting = make_setting(layers, *classes)
-    all_lessons = list(lessons(setting, 10))
+    all_lessons = list(items(setting, 10))
     alone = taught_paths(FairNAS().session(setting), all_lessons)
     shared = [
         taught_paths(FairNAS().session(setting), all_lessons[rank::2]) for rank in (0, 1)
@@ -81,10 +81,10 @@ def test_paths_follow_from_the_number_of_a_lesson(make_setting, lessons, classes
 
 
 def test_a_restored_session_goes_on_alike_without_looking_back(
-    make_setting, lessons, classes, taught_paths, layers
+    make_setting, items, classes, taught_paths, layers
 ):
     setting = make_setting(layers, *classes)
-    all_lessons = list(lessons(setting, 9))
+    all_lessons = list(items(setting, 9))
     session = FairNAS().session(setting)
     taught_paths(session, all_lessons[:4])
     restored = FairNAS().session(setting)
@@ -95,12 +95,12 @@ def test_a_restored_session_goes_on_alike_without_looking_back(
 
 
 def test_restrictions_and_bounds_are_never_violated_and_the_rest_is_as_fair_as_can_be(
-    make_setting, lessons, classes, taught_paths, layers
+    make_setting, items, classes, taught_paths, layers
 ):
     space = layers.where(lambda a: a["a"] != "linear" or a["width"] < 8, "narrow linear layers")
     setting = make_setting(space, *classes, allows=lambda a: a["width"] > 4)
     session = FairNAS().session(setting)
-    flat = [path for paths in taught_paths(session, lessons(setting, 40)) for path in paths]
+    flat = [path for paths in taught_paths(session, items(setting, 40)) for path in paths]
     assert all(path in space and path["width"] > 4 for path in [*flat, *session.ranked()])
     for label in ("a", "b", "width", "b/inner/c"):
         used = counts(flat, label).values()
@@ -110,13 +110,11 @@ def test_restrictions_and_bounds_are_never_violated_and_the_rest_is_as_fair_as_c
 
 
 def test_a_fair_path_is_found_where_only_some_pairs_are_allowed(
-    make_setting, lessons, classes, taught_paths, layers
+    make_setting, items, classes, taught_paths, layers
 ):
     space = layers.where(lambda a: (a["a"], a["width"]) != ("relu", 4), "not relu with 4")
     setting = make_setting(space, *classes)
-    flat = [
-        path for paths in taught_paths(FairNAS().session(setting), lessons(setting, 60)) for path in paths
-    ]
+    flat = [path for paths in taught_paths(FairNAS().session(setting), items(setting, 60)) for path in paths]
     for before, after in pairwise(range(0, 180, 30)):
         assert max(counts(flat[before:after], "a").values()) <= 12  # of 10 each
 

@@ -8,7 +8,7 @@ from torch import nn
 from retia.nn import ModelSpace, layer_choice
 from retia.oneshot.differentiable import generator_of
 from retia.oneshot.gdas import GDAS
-from retia.oneshot.gumbel import gumbel_softmax, picked
+from retia.oneshot.relaxation.gumbel import gumbel_softmax, picked
 from retia.space import choice
 
 
@@ -38,16 +38,16 @@ class Stack(nn.Module):
 
 
 def test_only_the_sampled_candidate_runs_and_all_modules_of_a_label_share_the_sample(
-    make_setting, lessons, signs
+    make_setting, items, signs
 ):
     setting = make_setting(ModelSpace(Stack), *signs)
     session = GDAS().session(setting)
     layers = setting.supernet.model.layers
     seen = set()
-    for lesson in lessons(setting, 20):
-        for step in (session.search, session.teach):
+    for item in items(setting, 20):
+        for step in (session.search, session.train_batch):
             before = [[candidate.runs for candidate in layer.candidates] for layer in layers]
-            step(lesson)
+            step(item)
             ran = [
                 [candidate.runs - b for candidate, b in zip(layer.candidates, row, strict=True)]
                 for layer, row in zip(layers, before, strict=True)
@@ -58,21 +58,21 @@ def test_only_the_sampled_candidate_runs_and_all_modules_of_a_label_share_the_sa
     assert seen == {0, 1, 2, 3}
 
 
-def test_the_gradient_is_that_of_the_soft_sample_through_the_candidate_that_ran(make_setting, lessons, signs):
+def test_the_gradient_is_that_of_the_soft_sample_through_the_candidate_that_ran(make_setting, items, signs):
     setting = make_setting(ModelSpace(Stack), *signs)
     session = GDAS(temperature=2.0).session(setting)
     weights, head = session.relaxation.weights["op"], setting.supernet.model.head
     gradients = []
     session.step = gradients.extend
-    lesson = next(lessons(setting, 1))
-    session.search(lesson)
+    item = next(items(setting, 1))
+    session.search(item)
     # By hand: the output of each of the three layers is weight * factor * input, and the weight is 1.
     again = weights.detach().clone().requires_grad_()
     mixture = setting.supernet.model.layers[0].mixture
     position = mixture.position
     assert mixture.weights.tolist() == [float(i == position) for i in range(4)]
-    x, y = lesson.held_out()
-    soft = gumbel_softmax(again, 2.0, generator_of(lesson, "search"))
+    x, y = item.held_out()
+    soft = gumbel_softmax(again, 2.0, generator_of(item, "search"))
     assert int(soft.argmax()) == position
     weight = 1 + soft[position] - soft[position].detach()
     loss = nn.functional.cross_entropy(head((weight * (position + 1)) ** 3 * x), y)
@@ -82,7 +82,7 @@ def test_the_gradient_is_that_of_the_soft_sample_through_the_candidate_that_ran(
 
 
 def test_the_temperature_falls_linearly_from_the_first_to_the_last_step(
-    make_setting, lessons, monkeypatch, signs
+    make_setting, items, monkeypatch, signs
 ):
     seen = []
 
@@ -93,8 +93,8 @@ def test_the_temperature_falls_linearly_from_the_first_to_the_last_step(
     monkeypatch.setattr("retia.oneshot.gdas.gumbel_softmax", note)
     setting = make_setting(ModelSpace(Stack), *signs, epochs=4)
     session = GDAS().session(setting)
-    for lesson in lessons(setting, setting.steps):
-        session.search(lesson)
+    for item in items(setting, setting.steps):
+        session.search(item)
     assert seen[0] == 10
     assert seen[-1] == pytest.approx(0.1)
     steps = {round(a - b, 6) for a, b in itertools.pairwise(seen)}
@@ -126,14 +126,14 @@ class Wide(nn.Sequential):
         super().__init__(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 2))
 
 
-def test_a_sampled_width_computes_what_the_architecture_does(make_setting, lessons, signs):
+def test_a_sampled_width_computes_what_the_architecture_does(make_setting, items, signs):
     setting = make_setting(ModelSpace(Wide), *signs)
     session = GDAS().session(setting)
-    lesson = next(lessons(setting, 1))
-    x, _ = lesson.batch
-    session.mix(lesson, "teach")
+    item = next(items(setting, 1))
+    x, _ = item.batch
+    session.mix(item, "train_batch")
     mixed = setting.outputs(x)
-    width = [2, 4, 8][session.mixtures(lesson, generator_of(lesson, "teach"))["width"].position]
+    width = [2, 4, 8][session.mixtures(item, generator_of(item, "train_batch"))["width"].position]
     setting.supernet.activate({"width": width})
     torch.testing.assert_close(mixed, setting.outputs(x))
-    assert math.isfinite(session.search(lesson)["search_loss"])
+    assert math.isfinite(session.search(item)["search_loss"])

@@ -10,7 +10,7 @@ import retia
 from retia.errors import EvaluationError, StudyError
 from retia.nn import ModelSpace
 from retia.oneshot.once_for_all import OnceForAll
-from retia.oneshot.shrinking import Shrinking, phases_of
+from retia.oneshot.paths.shrinking import Shrinking, phases_of
 from retia.space import Categorical, Integer, Real, Subset
 from retia.supernet import Supernet
 
@@ -97,11 +97,11 @@ def test_subsets_open_from_the_whole_down_and_intervals_continuously():
 
 
 def test_lessons_train_open_values_and_as_many_subnets_as_their_phase_has(
-    make_setting, lessons, signals, taught_paths
+    make_setting, items, signals, taught_paths
 ):
     setting = make_setting(ModelSpace(Net), *signals, epochs=20)  # 160 steps: 48, and 37.3 a phase
     session = OnceForAll().session(setting)
-    rows = taught_paths(session, lessons(setting, 160))
+    rows = taught_paths(session, items(setting, 160))
     assert [len(paths) for paths in rows] == [1] * 48 + [1] * 38 + [2] * 37 + [4] * 37
     sized = [
         {label: value for label, value in path.items() if not label.endswith("act")}
@@ -124,21 +124,21 @@ def test_lessons_train_open_values_and_as_many_subnets_as_their_phase_has(
     assert {path["body"] for paths in widths for path in paths} == {3, 2, 1}
 
 
-def test_what_is_open_follows_from_the_step_alone(make_setting, lessons, signals, taught_paths):
+def test_what_is_open_follows_from_the_step_alone(make_setting, items, signals, taught_paths):
     setting = make_setting(ModelSpace(Net), *signals, epochs=4)
     forwards, backwards = OnceForAll().session(setting), OnceForAll().session(setting)
-    all_lessons = list(lessons(setting, 32))
+    all_lessons = list(items(setting, 32))
     assert taught_paths(forwards, all_lessons) == taught_paths(backwards, all_lessons[::-1])[::-1]
 
 
-def test_phases_may_be_given_as_predicates_of_labels(make_setting, lessons, signals, taught_paths):
+def test_phases_may_be_given_as_predicates_of_labels(make_setting, items, signals, taught_paths):
     setting = make_setting(ModelSpace(Net), *signals, epochs=4)  # 32 steps: 16 and 8 a phase
     method = OnceForAll(
         largest=0.5,
         phases=[lambda label: label == "body", lambda label: label.startswith("body/0")],
         subnets_per_step=2,
     )
-    rows = taught_paths(method.session(setting), lessons(setting, 32))
+    rows = taught_paths(method.session(setting), items(setting, 32))
     assert [len(paths) for paths in rows] == [1] * 16 + [2] * 16
     first, second, third = (
         [path for paths in part for path in paths] for part in (rows[:16], rows[16:24], rows[24:])
@@ -157,26 +157,26 @@ def test_a_phase_without_a_parameter_is_an_error(make_setting, signals):
 
 
 def test_the_loss_is_that_on_the_targets_plus_that_on_the_frozen_largest(
-    make_setting, lessons, signals, taught_paths
+    make_setting, items, signals, taught_paths
 ):
     setting = make_setting(ModelSpace(Net), *signals, epochs=4)  # 32 steps, 10 of the largest
     session = OnceForAll(distillation=0.5, subnets_per_step=3).session(setting)
-    all_lessons = list(lessons(setting, 32))
+    all_lessons = list(items(setting, 32))
     optimizer = setting.optimizers[0]
     teacher = None
-    for lesson in all_lessons:
-        if lesson.step == 10:
+    for item in all_lessons:
+        if item.step == 10:
             teacher = setting.supernet.subnet(LARGEST | {f"body/{i}/act": "ReLU" for i in range(3)}).train()
         before = copy.deepcopy(setting.supernet)
         optimizer.zero_grad()
-        loss = session.teach(lesson)
-        (paths,) = taught_paths(session, [lesson])
-        x, y = lesson.batch
+        loss = session.train_batch(item)
+        (paths,) = taught_paths(session, [item])
+        x, y = item.batch
         expected = 0.0
         for path in paths:
             outputs = before.subnet(path)(x)
             expected += float(cross_entropy(outputs, y).detach())
-            if lesson.step >= 10:
+            if item.step >= 10:
                 with torch.no_grad():
                     expected += 0.5 * float(
                         cross_entropy(outputs, softmax(teacher(x), 1))
@@ -185,24 +185,24 @@ def test_the_loss_is_that_on_the_targets_plus_that_on_the_frozen_largest(
         optimizer.step()
 
 
-def test_a_restored_session_has_the_same_teacher(make_setting, lessons, signals):
+def test_a_restored_session_has_the_same_teacher(make_setting, items, signals):
     setting = make_setting(ModelSpace(Net), *signals, epochs=4)
-    all_lessons = list(lessons(setting, 32))
+    all_lessons = list(items(setting, 32))
     session = OnceForAll().session(setting)
     assert session.state_dict() == {"teacher": None}
-    session.teach(all_lessons[10])
+    session.train_batch(all_lessons[10])
     restored, forgetful = OnceForAll().session(setting), OnceForAll().session(setting)
     restored.load_state_dict(copy.deepcopy(session.state_dict()))
     forgetful.load_state_dict({"teacher": None})
     with torch.no_grad():
         for parameter in setting.supernet.parameters():
             parameter.mul_(1.5)
-    losses = [one.teach(all_lessons[20]) for one in (session, restored, forgetful)]
+    losses = [one.train_batch(all_lessons[20]) for one in (session, restored, forgetful)]
     assert losses[0] == losses[1]
     assert losses[0] != losses[2]
 
 
-def test_without_sizes_everything_is_open(make_setting, lessons, taught_paths, inputs):
+def test_without_sizes_everything_is_open(make_setting, items, taught_paths, inputs):
     x = inputs()
     space = ModelSpace(
         lambda: nn.Sequential(
@@ -211,17 +211,17 @@ def test_without_sizes_everything_is_open(make_setting, lessons, taught_paths, i
     )
     setting = make_setting(space, x, x[:, :1], loss=mse_loss)
     session = OnceForAll().session(setting)
-    rows = taught_paths(session, lessons(setting, setting.steps))
+    rows = taught_paths(session, items(setting, setting.steps))
     assert all(len(paths) == 1 for paths in rows)
     assert {path["shape"] for (path,) in rows} == {"linear", "tanh"}
     assert session.state_dict() == {"teacher": None}
 
 
-def test_restrictions_and_bounds_are_never_violated(make_setting, lessons, signals, taught_paths):
+def test_restrictions_and_bounds_are_never_violated(make_setting, items, signals, taught_paths):
     space = ModelSpace(Net).where(lambda a: a["body"] < 3, "at most two blocks")
     setting = make_setting(space, *signals, epochs=4, allows=lambda a: a["body/0/kernel"] < 7)
     session = OnceForAll().session(setting)
-    rows = taught_paths(session, lessons(setting, 32))
+    rows = taught_paths(session, items(setting, 32))
     paths = [path for part in rows for path in part]
     assert all(path in space and path["body/0/kernel"] < 7 for path in paths)
     first = rows[0][0]  # the nearest to the largest
@@ -244,12 +244,12 @@ def test_ranking_ends_after_each_allowed_architecture(make_setting, inputs):
     assert all(path["shape"] != "tanh" for path in ranked)
 
 
-def test_real_parameters_of_no_phase_are_sampled(make_setting, lessons, taught_paths, slope, inputs):
+def test_real_parameters_of_no_phase_are_sampled(make_setting, items, taught_paths, slope, inputs):
     x = inputs()
     setting = make_setting(slope, x, (x[:, 0] > 0).long())
     slopes = {
         path["slope"]
-        for paths in taught_paths(OnceForAll().session(setting), lessons(setting, setting.steps))
+        for paths in taught_paths(OnceForAll().session(setting), items(setting, setting.steps))
         for path in paths
     }
     assert len(slopes) >= setting.steps

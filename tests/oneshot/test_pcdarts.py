@@ -4,8 +4,8 @@ from torch import nn
 
 from retia.errors import SupernetError
 from retia.nn import ModelSpace, cell, layer_choice
-from retia.oneshot.partial_channels import bypass, shuffled
 from retia.oneshot.pcdarts import PCDARTS
+from retia.oneshot.relaxation.partial_channels import bypass, shuffled
 from retia.space import choice
 
 functional = nn.functional
@@ -36,21 +36,21 @@ def images(channels=8, size=6):
     return x, torch.zeros(4, dtype=torch.long)
 
 
-def mixed(setting, session, lesson):
+def mixed(setting, session, item):
     with torch.no_grad():
         session.relaxation.weights["op"].copy_(torch.tensor([0.4, -0.4]))
-    session.mix(lesson, "search")
-    return setting.supernet.model.op(lesson.batch[0])
+    session.mix(item, "search")
+    return setting.supernet.model.op(item.batch[0])
 
 
 @pytest.mark.parametrize("stride", [1, 2])
 def test_a_share_of_the_channels_goes_through_the_candidates_and_the_rest_around_them(
-    make_setting, lessons, stride
+    make_setting, items, stride
 ):
     setting = make_setting(ModelSpace(Convolutional, stride=stride), *images(), batch_size=4)
     session = PCDARTS(divisor=4).session(setting)
-    lesson = next(lessons(setting, 1))
-    x = lesson.batch[0]
+    item = next(items(setting, 1))
+    x = item.batch[0]
     conv = setting.supernet.model.op.candidates[0]
     _, depthwise, pointwise, norm = conv
     p = torch.tensor([0.4, -0.4]).softmax(0)
@@ -63,19 +63,19 @@ def test_a_share_of_the_channels_goes_through_the_candidates_and_the_rest_around
     rest = x[:, 2:] if stride == 1 else functional.max_pool2d(x[:, 2:], 2)
     whole = torch.cat([part, rest], 1)
     expected = torch.stack([whole[:, 2 * (c % 4) + c // 4] for c in range(8)], 1)
-    torch.testing.assert_close(mixed(setting, session, lesson), expected)
+    torch.testing.assert_close(mixed(setting, session, item), expected)
     # Running statistics are those of the first channels; the others are as they were.
     torch.testing.assert_close(norm.running_mean[:2], 0.1 * mean.detach())
     torch.testing.assert_close(norm.running_var[:2], 0.9 + 0.1 * variance.detach())
     assert norm.running_mean[2:].tolist() == [0] * 6
 
 
-def test_gradients_are_those_of_the_first_channels_and_the_layers_stay_what_they_are(make_setting, lessons):
+def test_gradients_are_those_of_the_first_channels_and_the_layers_stay_what_they_are(make_setting, items):
     setting = make_setting(ModelSpace(Convolutional), *images(), batch_size=4)
     session = PCDARTS(divisor=4).session(setting)
     _, depthwise, pointwise, _ = setting.supernet.model.op.candidates[0]
     parameters = list(setting.supernet.parameters())
-    session.teach(next(lessons(setting, 1)))
+    session.train_batch(next(items(setting, 1)))
     assert all(one is other for one, other in zip(parameters, setting.supernet.parameters(), strict=True))
     assert depthwise.groups == 8
     assert pointwise.weight.grad[:2, :2].abs().min() > 0
@@ -83,14 +83,14 @@ def test_gradients_are_those_of_the_first_channels_and_the_layers_stay_what_they
     assert pointwise.weight.grad[:, 2:].abs().max() == 0
 
 
-def test_a_divisor_of_one_is_darts(make_setting, lessons):
+def test_a_divisor_of_one_is_darts(make_setting, items):
     setting = make_setting(ModelSpace(Convolutional), *images(), batch_size=4)
     session = PCDARTS(divisor=1).session(setting)
-    lesson = next(lessons(setting, 1))
-    x = lesson.batch[0]
+    item = next(items(setting, 1))
+    x = item.batch[0]
     conv, pool = setting.supernet.model.op.candidates
     p = torch.tensor([0.4, -0.4]).softmax(0)
-    torch.testing.assert_close(mixed(setting, session, lesson), p[0] * conv(x) + p[1] * pool(x))
+    torch.testing.assert_close(mixed(setting, session, item), p[0] * conv(x) + p[1] * pool(x))
 
 
 def test_what_bypasses_is_pooled_to_the_extents_of_the_rest():
@@ -115,7 +115,7 @@ class Celled(nn.Module):
 
 
 def test_edges_are_weighed_by_their_softmax_and_chosen_by_the_product_with_the_operations(
-    make_setting, lessons
+    make_setting, items
 ):
     x = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
     setting = make_setting(ModelSpace(Celled), x, torch.zeros(8, dtype=torch.long))
@@ -129,7 +129,7 @@ def test_edges_are_weighed_by_their_softmax_and_chosen_by_the_product_with_the_o
             if "op" in label:
                 one.copy_(torch.tensor([50.0, 0.0]))
         weights["cell/1/op/2"].copy_(torch.tensor([0.5, 0.0]))
-    session.mix(next(lessons(setting, 1)), "search")
+    session.mix(next(items(setting, 1)), "search")
     beta = edges.softmax(0)
     share = torch.tensor([0.5, 0.0]).softmax(0)
     node_0 = 2 * x
@@ -141,7 +141,7 @@ def test_edges_are_weighed_by_their_softmax_and_chosen_by_the_product_with_the_o
     with torch.no_grad():
         weights["cell/1/inputs"].copy_(torch.tensor([1.0, 0.0, 0.7]))  # e^0.7 * 0.62 is more than e^0 * 1
     assert next(session.ranked())["cell/1/inputs"] == (0, 2)
-    assert session.search(next(lessons(setting, 1)))["search_loss"] > 0
+    assert session.search(next(items(setting, 1)))["search_loss"] > 0
 
 
 def grouped(channels, stride):

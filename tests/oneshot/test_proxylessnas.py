@@ -5,8 +5,8 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from retia.hub import NasBench201
 from retia.nn import ModelSpace, layer_choice
-from retia.oneshot.gates import BinaryGates
 from retia.oneshot.proxylessnas import ProxylessNAS
+from retia.oneshot.relaxation.gates import BinaryGates
 from retia.space import choice
 
 functional = nn.functional
@@ -32,7 +32,7 @@ class Net(nn.Module):
 
 
 def test_the_gradient_is_that_of_both_gates_through_the_renormalized_probabilities(
-    make_setting, lessons, signs
+    make_setting, items, signs
 ):
     setting = make_setting(ModelSpace(Net), *signs)
     session = ProxylessNAS().session(setting)
@@ -41,9 +41,9 @@ def test_the_gradient_is_that_of_both_gates_through_the_renormalized_probabiliti
         weights.copy_(torch.tensor([0.5, -0.3, 0.1, 0.0]))
     gradients = []
     session.step = gradients.extend
-    for lesson in lessons(setting, 6):
+    for item in items(setting, 6):
         gradients.clear()
-        session.search(lesson)
+        session.search(item)
         gates = model.first.mixture
         assert gates is model.second.mixture
         assert gates.weights.tolist() == [float(i == gates.open) for i in range(4)]
@@ -52,7 +52,7 @@ def test_the_gradient_is_that_of_both_gates_through_the_renormalized_probabiliti
         # Binary gates of value 1 and 0 whose gradient is passed on to the two probabilities.
         p = alpha[pair].softmax(0)
         g = torch.tensor([1.0, 0.0]) + p - p.detach()
-        x, y = lesson.held_out()
+        x, y = item.held_out()
         for i, layer in enumerate((model.first, model.second)):
             x = g[0] * layer.candidates[pair[0]](x) + g[1] * layer.candidates[pair[1]](x)
             x = x + 1 if i == 0 else x
@@ -61,12 +61,12 @@ def test_the_gradient_is_that_of_both_gates_through_the_renormalized_probabiliti
         assert expected[pair].abs().min() > 0
 
 
-def test_a_step_moves_two_probabilities_and_leaves_the_others(make_setting, lessons, signs):
+def test_a_step_moves_two_probabilities_and_leaves_the_others(make_setting, items, signs):
     setting = make_setting(ModelSpace(Net), *signs)
     session = ProxylessNAS(learning_rate=0.1).session(setting)
-    for lesson in lessons(setting, 10):
+    for item in items(setting, 10):
         before = session.probabilities()["op"]
-        session.search(lesson)
+        session.search(item)
         after = session.probabilities()["op"]
         gates = setting.supernet.model.first.mixture
         moved = {i for i in range(4) if abs(after[i] - before[i]) > 1e-6}
@@ -74,14 +74,14 @@ def test_a_step_moves_two_probabilities_and_leaves_the_others(make_setting, less
         assert (after[gates.open] > before[gates.open]) != (after[gates.other] > before[gates.other])
 
 
-def test_the_weights_are_taught_on_one_path_alone(make_setting, lessons, signs):
+def test_the_weights_are_taught_on_one_path_alone(make_setting, items, signs):
     setting = make_setting(ModelSpace(Net), *signs)
     session = ProxylessNAS().session(setting)
     linear = setting.supernet.model.first.candidates[1]
     trained = 0
-    for lesson in lessons(setting, 40):
+    for item in items(setting, 40):
         linear.weight.grad = None
-        session.teach(lesson)
+        session.train_batch(item)
         assert (linear.weight.grad is not None) == (setting.supernet.architecture["op"] == "linear")
         trained += linear.weight.grad is not None
     assert 2 < trained < 25  # one in four
@@ -136,25 +136,25 @@ class Mobile(nn.Module):
 @pytest.mark.parametrize(
     "space", [ModelSpace(Mobile), ModelSpace(NasBench201, channels=8, cells=1)], ids=["mobile", "nasbench201"]
 )
-def test_one_path_is_in_memory(make_setting, lessons, space):
+def test_one_path_is_in_memory(make_setting, items, space):
     x = torch.randn(8, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     setting = make_setting(space, x, torch.zeros(8, dtype=torch.long))
     session = ProxylessNAS().session(setting)
     supernet = setting.supernet
     ratios = []
-    for lesson in lessons(setting, 20):
-        gates = session.mixtures(lesson, lesson.generator)
-        path = saved_bytes(lambda: setting.loss(lesson.batch))  # it is called at once
+    for item in items(setting, 20):
+        gates = session.mixtures(item, item.generator)
+        path = saved_bytes(lambda: setting.loss(item.batch))  # it is called at once
         supernet.mix(gates)
-        gated = saved_bytes(lambda: session.search_loss(lesson))
+        gated = saved_bytes(lambda: session.search_loss(item))
         ratios.append(gated / path)
     assert max(ratios) <= 1.3
     # All candidates at once take several times as much, so the measure can tell.
     supernet.mix({label: weights.softmax(0) for label, weights in session.relaxation.weights.items()})
-    assert saved_bytes(lambda: setting.loss(lesson.batch)) > 2 * path
+    assert saved_bytes(lambda: setting.loss(item.batch)) > 2 * path
 
 
-def test_candidates_that_are_run_again_keep_their_running_statistics(make_setting, lessons):
+def test_candidates_that_are_run_again_keep_their_running_statistics(make_setting, items):
     def normed(kernel):
         return nn.Sequential(nn.Conv1d(2, 2, kernel, padding=kernel // 2), nn.BatchNorm1d(2))
 
@@ -170,13 +170,13 @@ def test_candidates_that_are_run_again_keep_their_running_statistics(make_settin
     x = torch.randn(16, 2, 5, generator=torch.Generator().manual_seed(0))
     setting = make_setting(ModelSpace(Normed), x, (x.sum((1, 2)) > 0).long())
     session, model = ProxylessNAS().session(setting), setting.supernet.model
-    lesson = next(lessons(setting, 1))
-    session.search(lesson)
+    item = next(items(setting, 1))
+    session.search(item)
     gates = model.op.mixture
     opened, other = (model.op.candidates[position][1] for position in (gates.open, gates.other))
     assert (opened.num_batches_tracked, other.num_batches_tracked) == (1, 0)
     with torch.no_grad():
-        mean = model.op.candidates[gates.open][0](lesson.held_out()[0]).mean((0, 2))
+        mean = model.op.candidates[gates.open][0](item.held_out()[0]).mean((0, 2))
     torch.testing.assert_close(opened.running_mean, 0.1 * mean)
 
 
@@ -243,7 +243,7 @@ class Widths(nn.Module):
 
 
 def test_widths_and_choices_inside_of_candidates_have_gradients_while_they_are_on_the_path(
-    make_setting, lessons, signs
+    make_setting, items, signs
 ):
     setting = make_setting(ModelSpace(Widths), *signs)
     session = ProxylessNAS().session(setting)
@@ -258,6 +258,6 @@ def test_widths_and_choices_inside_of_candidates_have_gradients_while_they_are_o
         seen.add(inner is not None)
 
     session.step = note
-    for lesson in lessons(setting, 20):
-        session.search(lesson)
+    for item in items(setting, 20):
+        session.search(item)
     assert seen == {True, False}

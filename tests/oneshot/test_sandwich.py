@@ -54,9 +54,9 @@ def numbers(inputs):
     return x, torch.stack([x[:, 0], x[:, 1], x.sum(1)], 1)
 
 
-def test_a_lesson_has_the_largest_the_smallest_and_random_paths(make_setting, lessons, classes, taught_paths):
+def test_a_lesson_has_the_largest_the_smallest_and_random_paths(make_setting, items, classes, taught_paths):
     setting = make_setting(ModelSpace(Sizes), *classes)
-    rows = taught_paths(Sandwich(random=3).session(setting), lessons(setting, 30))
+    rows = taught_paths(Sandwich(random=3).session(setting), items(setting, 30))
     for largest, smallest, *others in rows:
         assert (largest["width"], largest["body"]) == (16, 2)
         assert smallest == {"width": 4, "body": 0}  # and nothing to draw
@@ -66,20 +66,20 @@ def test_a_lesson_has_the_largest_the_smallest_and_random_paths(make_setting, le
 
 
 @pytest.mark.parametrize("distill", [True, False])
-def test_the_loss_is_the_sum_over_the_paths_exactly(make_setting, lessons, classes, distill, taught_paths):
+def test_the_loss_is_the_sum_over_the_paths_exactly(make_setting, items, classes, distill, taught_paths):
     setting = make_setting(ModelSpace(Widths), *classes)
-    (lesson,) = lessons(setting, 1)
+    (item,) = items(setting, 1)
     session = Sandwich(distill=distill).session(setting)
-    (paths,) = taught_paths(session, [lesson])
+    (paths,) = taught_paths(session, [item])
     mine = {name: p.grad.clone() for name, p in setting.supernet.named_parameters()}
     setting.supernet.zero_grad()
-    x, y = lesson.batch
+    x, y = item.batch
     models = [setting.supernet.subnet(path) for path in paths]
     teacher = models[0](x)
     total = cross_entropy(teacher, y)
     for model in models[1:]:
         total = total + cross_entropy(model(x), softmax(teacher.detach(), 1) if distill else y)
-    assert session.teach(lesson) == pytest.approx(float(total.detach()), rel=1e-6)
+    assert session.train_batch(item) == pytest.approx(float(total.detach()), rel=1e-6)
     setting.supernet.zero_grad()
     # The same sum by the supernet itself, in one backward pass.
     outputs = []
@@ -95,14 +95,14 @@ def test_the_loss_is_the_sum_over_the_paths_exactly(make_setting, lessons, class
 
 
 def test_paths_with_other_candidates_than_the_largest_learn_from_the_targets(
-    make_setting, lessons, classes, taught_paths
+    make_setting, items, classes, taught_paths
 ):
     setting = make_setting(ModelSpace(Sizes), *classes)
     kinds = set()
-    for lesson in lessons(setting, 10):
+    for item in items(setting, 10):
         session = Sandwich().session(setting)
-        ((largest, *others),) = taught_paths(session, [lesson])
-        x, y = lesson.batch
+        ((largest, *others),) = taught_paths(session, [item])
+        x, y = item.batch
         outputs = setting.supernet.subnet(largest)(x)
         total = cross_entropy(outputs, y)
         for path in others:
@@ -111,26 +111,26 @@ def test_paths_with_other_candidates_than_the_largest_learn_from_the_targets(
             total = total + cross_entropy(
                 setting.supernet.subnet(path)(x), softmax(outputs.detach(), 1) if part else y
             )
-        assert session.teach(lesson) == pytest.approx(float(total.detach()), rel=1e-6)
+        assert session.train_batch(item) == pytest.approx(float(total.detach()), rel=1e-6)
     assert kinds == {True, False}
 
 
-def test_without_sizes_there_is_another_random_path(make_setting, lessons, planted, taught_paths):
+def test_without_sizes_there_is_another_random_path(make_setting, items, planted, taught_paths):
     setting = make_setting(planted.space, *planted.data(0))
-    rows = taught_paths(Sandwich(random=1).session(setting), lessons(setting, 60))
+    rows = taught_paths(Sandwich(random=1).session(setting), items(setting, 60))
     assert all(len(paths) == 3 for paths in rows)
     assert len({tuple(path["shape"] for path in paths[:2]) for paths in rows}) == 9
 
 
-def test_a_regression_learns_the_outputs_of_the_largest(make_setting, lessons, numbers, taught_paths):
+def test_a_regression_learns_the_outputs_of_the_largest(make_setting, items, numbers, taught_paths):
     setting = make_setting(ModelSpace(Widths), *numbers, loss=l1_loss)
-    (lesson,) = lessons(setting, 1)
+    (item,) = items(setting, 1)
     session = Sandwich(random=1).session(setting)
-    (paths,) = taught_paths(session, [lesson])
-    x, y = lesson.batch
+    (paths,) = taught_paths(session, [item])
+    x, y = item.batch
     largest, *others = (setting.supernet.subnet(path)(x) for path in paths)
     expected = l1_loss(largest, y) + sum(mse_loss(out, largest) for out in others)
-    assert session.teach(lesson) == pytest.approx(float(expected.detach()), rel=1e-6)
+    assert session.train_batch(item) == pytest.approx(float(expected.detach()), rel=1e-6)
 
 
 def test_distillation_averages_over_samples_along_any_dimension():
@@ -155,7 +155,7 @@ def test_distillation_averages_over_samples_along_any_dimension():
 
 
 def test_a_forbidden_extreme_gives_way_to_the_nearest_allowed_path(
-    make_setting, lessons, classes, taught_paths
+    make_setting, items, classes, taught_paths
 ):
     # The largest is 16 wide and 2 deep; allowed is one of both at most.
     setting = make_setting(
@@ -164,16 +164,16 @@ def test_a_forbidden_extreme_gives_way_to_the_nearest_allowed_path(
         allows=lambda a: a["width"] * (a["body"] + 1) < 32,
     )
     session = Sandwich().session(setting)
-    for largest, smallest, *_ in taught_paths(session, lessons(setting, 10)):
+    for largest, smallest, *_ in taught_paths(session, items(setting, 10)):
         assert (largest["width"], largest["body"]) in {(16, 0), (8, 2)}  # none of them can grow
         assert smallest == {"width": 8, "body": 0}
 
 
-def test_restrictions_and_bounds_are_never_violated(make_setting, lessons, classes, taught_paths):
+def test_restrictions_and_bounds_are_never_violated(make_setting, items, classes, taught_paths):
     space = ModelSpace(Sizes).where(lambda a: a["width"] > 4, "width > 4")
     setting = make_setting(space, *classes, allows=lambda a: a.get("body/0/act") != "ReLU")
     session = Sandwich().session(setting)
-    rows = taught_paths(session, lessons(setting, 30))
+    rows = taught_paths(session, items(setting, 30))
     ranked = list(session.ranked())
     assert all(
         path in space and path.get("body/0/act") != "ReLU"
@@ -185,16 +185,16 @@ def test_restrictions_and_bounds_are_never_violated(make_setting, lessons, class
     assert len(ranked) == len(set(ranked)) == 2 * (1 + 1 + 2)
 
 
-def test_a_lesson_is_the_same_whenever_it_is_taught(make_setting, lessons, classes, taught_paths):
+def test_a_lesson_is_the_same_whenever_it_is_taught(make_setting, items, classes, taught_paths):
     setting = make_setting(ModelSpace(Sizes), *classes, allows=lambda a: a["width"] < 16)
-    all_lessons = list(lessons(setting, 6))
+    all_lessons = list(items(setting, 6))
     forwards = taught_paths(Sandwich().session(setting), all_lessons)
     assert taught_paths(Sandwich().session(setting), all_lessons[::-1]) == forwards[::-1]
 
 
-def test_real_parameters_have_extremes_too(make_setting, lessons, classes, taught_paths, slope):
+def test_real_parameters_have_extremes_too(make_setting, items, classes, taught_paths, slope):
     setting = make_setting(slope, *classes)
-    largest, smallest, *others = taught_paths(Sandwich().session(setting), lessons(setting, 1))[0]
+    largest, smallest, *others = taught_paths(Sandwich().session(setting), items(setting, 1))[0]
     assert (largest["slope"], smallest["slope"]) == (0.5, 0.1)
     assert all(0.1 < path["slope"] < 0.5 for path in others)
 

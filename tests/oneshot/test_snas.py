@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from retia.nn import ModelSpace, layer_choice
-from retia.oneshot.gumbel import gumbel_softmax
+from retia.oneshot.relaxation.gumbel import gumbel_softmax
 from retia.oneshot.snas import SNAS
 
 
@@ -20,23 +20,23 @@ class Net(nn.Module):
         return self.head(self.second(self.first(x)))
 
 
-def test_weights_and_architecture_weights_see_one_sample_and_the_training_data(make_setting, lessons, signs):
+def test_weights_and_architecture_weights_see_one_sample_and_the_training_data(make_setting, items, signs):
     setting = make_setting(ModelSpace(Net), *signs)
     session = SNAS(learning_rate=1e-12).session(setting)  # so that the samples can be compared
-    lesson = next(lessons(setting, 1))
-    session.search(lesson)
+    item = next(items(setting, 1))
+    session.search(item)
     searched = {
         name: getattr(setting.supernet.model, name).mixture.weights.detach() for name in ("first", "second")
     }
-    told = session.search(lesson)["search_loss"]
-    taught = session.teach(lesson)
+    told = session.search(item)["search_loss"]
+    taught = session.train_batch(item)
     assert told == pytest.approx(taught, rel=1e-5)
     for name, weights in searched.items():
         torch.testing.assert_close(getattr(setting.supernet.model, name).mixture.weights, weights)
     assert not torch.allclose(searched["first"], searched["second"])
 
 
-def test_the_temperature_falls_evenly(make_setting, lessons, monkeypatch, signs):
+def test_the_temperature_falls_evenly(make_setting, items, monkeypatch, signs):
     seen = []
 
     def note(weights, temperature, generator):
@@ -46,8 +46,8 @@ def test_the_temperature_falls_evenly(make_setting, lessons, monkeypatch, signs)
     monkeypatch.setattr("retia.oneshot.snas.gumbel_softmax", note)
     setting = make_setting(ModelSpace(Net), *signs, epochs=3)
     session = SNAS(temperature=2.0, final_temperature=0.02).session(setting)
-    for lesson in lessons(setting, setting.steps):
-        session.search(lesson)
+    for item in items(setting, setting.steps):
+        session.search(item)
     per_step = seen[::2]
     assert per_step[0] == 2
     assert per_step[-1] == pytest.approx(0.02)

@@ -10,7 +10,7 @@ from torch import nn
 import retia
 from retia.errors import EvaluationError, StudyError
 from retia.nn import ModelSpace
-from retia.oneshot.sampling import PathSampler
+from retia.oneshot.paths.sampling import PathSampler
 from retia.oneshot.spos import SPOS
 
 
@@ -30,37 +30,37 @@ class Sizes(nn.Module):
         return self.head(self.body(self.stem(x)))
 
 
-def taught_paths(session, lessons):
+def taught_paths(session, items):
     paths = []
     handle = session.supernet.register_forward_pre_hook(
         lambda supernet, _: paths.append(supernet.architecture)
     )
-    for lesson in lessons:
-        session.teach(lesson)
+    for item in items:
+        session.train_batch(item)
     handle.remove()
     return paths
 
 
-def test_a_lesson_trains_one_path_and_returns_its_loss(make_setting, lessons, classes):
+def test_a_lesson_trains_one_path_and_returns_its_loss(make_setting, items, classes):
     setting = make_setting(ModelSpace(Sizes), *classes)
     session = SPOS().session(setting)
-    (lesson,) = lessons(setting, 1)
-    loss = session.teach(lesson)
+    (item,) = items(setting, 1)
+    loss = session.train_batch(item)
     grads = [None if p.grad is None else p.grad.clone() for p in setting.supernet.parameters()]
-    assert loss == float(setting.loss(lesson.batch).detach())
+    assert loss == float(setting.loss(item.batch).detach())
     setting.supernet.zero_grad()
-    setting.loss(lesson.batch).backward()
+    setting.loss(item.batch).backward()
     for mine, expected in zip(grads, (p.grad for p in setting.supernet.parameters()), strict=True):
         assert (mine is None) == (expected is None)
         assert mine is None or torch.equal(mine, expected)
 
 
-def test_values_are_drawn_uniformly_or_architectures_are(make_setting, lessons, classes):
+def test_values_are_drawn_uniformly_or_architectures_are(make_setting, items, classes):
     space = ModelSpace(Sizes)  # 3 widths with 1 + 2 + 4 stacks
     shares = {}
     for uniform in ("choices", "architectures"):
         setting = make_setting(space, *classes)
-        paths = taught_paths(SPOS(uniform=uniform).session(setting), lessons(setting, 400))
+        paths = taught_paths(SPOS(uniform=uniform).session(setting), items(setting, 400))
         shares[uniform] = Counter(path["body"] for path in paths)
     assert [shares["choices"][depth] / 400 for depth in range(3)] == pytest.approx([1 / 3] * 3, abs=0.08)
     assert [shares["architectures"][depth] / 400 for depth in range(3)] == pytest.approx(
@@ -68,19 +68,19 @@ def test_values_are_drawn_uniformly_or_architectures_are(make_setting, lessons, 
     )
 
 
-def test_a_lesson_is_the_same_whenever_it_is_taught(make_setting, lessons, classes):
+def test_a_lesson_is_the_same_whenever_it_is_taught(make_setting, items, classes):
     setting = make_setting(ModelSpace(Sizes), *classes)
-    forwards = taught_paths(SPOS().session(setting), lessons(setting, 20))
-    backwards = taught_paths(SPOS().session(setting), reversed(list(lessons(setting, 20))))
+    forwards = taught_paths(SPOS().session(setting), items(setting, 20))
+    backwards = taught_paths(SPOS().session(setting), reversed(list(items(setting, 20))))
     assert forwards == backwards[::-1]
     assert len(set(forwards)) > 5
 
 
-def test_restrictions_and_bounds_are_never_violated(make_setting, lessons, classes):
+def test_restrictions_and_bounds_are_never_violated(make_setting, items, classes):
     space = ModelSpace(Sizes).where(lambda a: a["width"] > 4, "width > 4")
     setting = make_setting(space, *classes, allows=lambda a: a["body"] < 2)
     session = SPOS().session(setting)
-    paths = [*taught_paths(session, lessons(setting, 100)), *session.ranked()]
+    paths = [*taught_paths(session, items(setting, 100)), *session.ranked()]
     assert {path["width"] for path in paths} == {8, 16}
     assert {path["body"] for path in paths} == {0, 1}
 
@@ -95,7 +95,7 @@ def test_each_allowed_architecture_is_ranked_once_and_then_it_ends(make_setting,
     assert ranked == list(SPOS(uniform=uniform).session(setting).ranked())
 
 
-def test_the_only_architecture_that_a_bound_allows_is_found(make_setting, lessons, classes):
+def test_the_only_architecture_that_a_bound_allows_is_found(make_setting, items, classes):
     def many():
         return nn.Sequential(
             *(retia.layer_choice(f"act{i}", {"no": nn.Identity, "yes": nn.Tanh}) for i in range(12)),
@@ -106,7 +106,7 @@ def test_the_only_architecture_that_a_bound_allows_is_found(make_setting, lesson
     only = {f"act{i}": "yes" for i in range(12)}
     setting = make_setting(space, *classes, allows=lambda a: a == only)  # 1 of 4096
     session = SPOS().session(setting)
-    assert taught_paths(session, lessons(setting, 2)) == [only, only]
+    assert taught_paths(session, items(setting, 2)) == [only, only]
     assert list(session.ranked()) == [only]
 
 
@@ -127,10 +127,10 @@ def test_a_large_space_is_exhausted_by_patience(make_setting, classes):
     assert 0 < len(ranked) == len(set(ranked)) <= 20
 
 
-def test_real_parameters_are_sampled(make_setting, lessons, classes, slope):
+def test_real_parameters_are_sampled(make_setting, items, classes, slope):
     setting = make_setting(slope, *classes)
     session = SPOS().session(setting)
-    slopes = [path["slope"] for path in taught_paths(session, lessons(setting, 200))]
+    slopes = [path["slope"] for path in taught_paths(session, items(setting, 200))]
     assert len(set(slopes)) == 200
     assert 0.1 <= min(slopes) < 0.15
     assert 0.45 < max(slopes) <= 0.5

@@ -1,5 +1,6 @@
 """One-shot methods: a supernet is trained once, and ranks architectures."""
 
+from retia.oneshot.cost.penalty import BoundPenalty, Penalty
 from retia.oneshot.darts import DARTS
 from retia.oneshot.differentiable import Differentiable
 from retia.oneshot.drnas import DrNAS
@@ -7,18 +8,17 @@ from retia.oneshot.enas import ENAS
 from retia.oneshot.fairnas import FairNAS
 from retia.oneshot.fbnet import FBNet
 from retia.oneshot.gdas import GDAS
-from retia.oneshot.method import Batch, Lesson, Session, Setting
 from retia.oneshot.once_for_all import OnceForAll
 from retia.oneshot.one_shot import OneShot
+from retia.oneshot.paths.sampling import PathSampler, PathSession
 from retia.oneshot.pcdarts import PCDARTS
-from retia.oneshot.penalty import BoundPenalty, Penalty
 from retia.oneshot.proxylessnas import ProxylessNAS
-from retia.oneshot.sampling import PathSampler, PathSession
 from retia.oneshot.sandwich import Sandwich
 from retia.oneshot.snas import SNAS
 from retia.oneshot.spos import SPOS
 from retia.oneshot.stored_supernet import load_supernet
 from retia.oneshot.supernet_evaluator import SupernetEvaluator
+from retia.oneshot.training.session import Batch, Session, Setting, TrainingBatch
 
 __all__ = [
     "DARTS",
@@ -33,7 +33,6 @@ __all__ = [
     "DrNAS",
     "FBNet",
     "FairNAS",
-    "Lesson",
     "OnceForAll",
     "OneShot",
     "PathSampler",
@@ -44,5 +43,6 @@ __all__ = [
     "Session",
     "Setting",
     "SupernetEvaluator",
+    "TrainingBatch",
     "load_supernet",
 ]

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from retia.errors import EvaluationError
 from retia.nn import Batch
 from retia.oneshot.differentiable import Differentiable, RelaxedSession
-from retia.oneshot.method import Lesson, Session, Setting
-from retia.oneshot.relaxation import Relaxation
-from retia.oneshot.substitution import substituted
-from retia.oneshot.weight_step import WeightStep, weight_steps
+from retia.oneshot.relaxation.relaxation import Relaxation
+from retia.oneshot.relaxation.substitution import substituted
+from retia.oneshot.relaxation.weight_step import WeightStep, weight_steps
+from retia.oneshot.training.session import Session, Setting, TrainingBatch
 
 __all__ = ["DARTS"]
 
@@ -67,51 +67,51 @@ class _Session(RelaxedSession):
         super().__init__(setting, method, Relaxation(setting, "DARTS"))
         self._method = method
 
-    def mixtures(self, lesson: Lesson, generator: torch.Generator) -> Mapping[str, Tensor]:
+    def mixtures(self, item: TrainingBatch, generator: torch.Generator) -> Mapping[str, Tensor]:
         """Weigh values by how probable they are."""
-        del lesson, generator
+        del item, generator
         return {label: weights.softmax(0) for label, weights in self.relaxation.weights.items()}
 
-    def search(self, lesson: Lesson) -> Mapping[str, float]:
+    def search(self, item: TrainingBatch) -> Mapping[str, float]:
         """Take a step of the architecture weights, on held-out data."""
         if not self._method.unrolled:
-            return super().search(lesson)
-        held_out = lesson.held_out()
-        if not self.counts(held_out, lesson.batch):
+            return super().search(item)
+        held_out = item.held_out()
+        if not self.counts(held_out, item.batch):
             return {}
         unroll = self._exact if self._method.unrolled == "exact" else self._approximate
-        gradients, loss = unroll(lesson, held_out, weight_steps(self.setting.optimizers, self._method.xi))
+        gradients, loss = unroll(item, held_out, weight_steps(self.setting.optimizers, self._method.xi))
         self.step(gradients)
         return {"search_loss": loss}
 
     def _exact(
-        self, lesson: Lesson, held_out: Batch, steps: list[WeightStep]
+        self, item: TrainingBatch, held_out: Batch, steps: list[WeightStep]
     ) -> tuple[list[Tensor | None], float]:
         """Return the gradients through the step, and the held-out loss after it."""
-        self.mix(lesson, "search")
+        self.mix(item, "search")
         parameters = [step.parameter for step in steps]
         slopes = torch.autograd.grad(
-            self.setting.loss(lesson.batch), parameters, create_graph=True, allow_unused=True
+            self.setting.loss(item.batch), parameters, create_graph=True, allow_unused=True
         )
         with substituted(self.supernet, _stepped(steps, slopes)):
             loss = self.setting.loss(held_out)
-        return self.gradients(lesson, self.penalized(loss, lesson)), float(loss.detach())
+        return self.gradients(item, self.penalized(loss, item)), float(loss.detach())
 
     def _approximate(
-        self, lesson: Lesson, held_out: Batch, steps: list[WeightStep]
+        self, item: TrainingBatch, held_out: Batch, steps: list[WeightStep]
     ) -> tuple[list[Tensor | None], float]:
         """Return the gradients by a finite difference, and the held-out loss after the step."""
-        self.mix(lesson, "search")
-        slopes = self.gradients(lesson, self.setting.loss(lesson.batch), [step.parameter for step in steps])
+        self.mix(item, "search")
+        slopes = self.gradients(item, self.setting.loss(item.batch), [step.parameter for step in steps])
         moved = [
             (parameter, tensor.detach().requires_grad_()) for parameter, tensor in _stepped(steps, slopes)
         ]
-        self.mix(lesson, "search")
+        self.mix(item, "search")
         weights = list(self.relaxation.weights.values())
         with substituted(self.supernet, moved):
             loss = self.setting.loss(held_out)
             found = self.gradients(
-                lesson, self.penalized(loss, lesson), [*weights, *(tensor for _, tensor in moved)]
+                item, self.penalized(loss, item), [*weights, *(tensor for _, tensor in moved)]
             )
         direct, onward = found[: len(weights)], found[len(weights) :]
         rates = {id(step.parameter): step.rate for step in steps}
@@ -127,12 +127,12 @@ class _Session(RelaxedSession):
         epsilon = RADIUS / length
         sides: list[list[Tensor | None]] = []
         for distance in (epsilon, -epsilon):
-            self.mix(lesson, "search")
+            self.mix(item, "search")
             with substituted(
                 self.supernet,
                 [(parameter, parameter.detach() + distance * tensor) for parameter, tensor in direction],
             ):
-                sides.append(self.gradients(lesson, self.setting.loss(lesson.batch)))
+                sides.append(self.gradients(item, self.setting.loss(item.batch)))
         gradients = [
             one
             if above is None or below is None

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from retia.errors import EvaluationError
 from retia.nn import Mixture, ModelSpace
-from retia.oneshot.method import Batch, Lesson, Session, Setting
 from retia.oneshot.one_shot import OneShot
-from retia.oneshot.relaxation import Relaxation
-from retia.oneshot.sampling import PathSampler
-from retia.oneshot.trial_run import check_outputs
+from retia.oneshot.paths.sampling import PathSampler
+from retia.oneshot.relaxation.relaxation import Relaxation
+from retia.oneshot.training.session import Batch, Session, Setting, TrainingBatch
+from retia.oneshot.training.trial_run import check_outputs
 from retia.rng import stream, stream_seed
 from retia.space import Architecture, SearchSpace
 
@@ -137,36 +137,36 @@ class RelaxedSession(Session, ABC):
         )
 
     @abstractmethod
-    def mixtures(self, lesson: Lesson, generator: torch.Generator) -> Mapping[str, Mixture | Tensor]:
+    def mixtures(self, item: TrainingBatch, generator: torch.Generator) -> Mapping[str, Mixture | Tensor]:
         """Return what stands for each parameter that has weights in one forward pass, with gradients to
         them.
         """
 
-    def teach(self, lesson: Lesson) -> float:
+    def train_batch(self, item: TrainingBatch) -> float:
         """Train the weights of the mixture."""
         with torch.no_grad():
-            self.mix(lesson, "teach")
-        loss = self.setting.loss(lesson.batch)
-        lesson.scale(loss).backward()
+            self.mix(item, "train_batch")
+        loss = self.setting.loss(item.batch)
+        item.scale(loss).backward()
         return float(loss.detach())
 
-    def search(self, lesson: Lesson) -> Mapping[str, float]:
+    def search(self, item: TrainingBatch) -> Mapping[str, float]:
         """Take a step of the architecture weights, on held-out data."""
-        if not self.counts(self.search_batch(lesson)):
+        if not self.counts(self.search_batch(item)):
             return {}
-        self.mix(lesson, "search")
-        loss = self.search_loss(lesson)
-        self.step(self.gradients(lesson, self.penalized(loss, lesson)))
+        self.mix(item, "search")
+        loss = self.search_loss(item)
+        self.step(self.gradients(item, self.penalized(loss, item)))
         return {"search_loss": float(loss.detach())}
 
-    def search_loss(self, lesson: Lesson) -> Tensor:
+    def search_loss(self, item: TrainingBatch) -> Tensor:
         """Return the loss of the supernet as it is on the data of a step of the architecture weights.
 
         Its graph is that of the architecture weights alone: what the gradients of the weights would need is
         not kept.
         """
         trained = [parameter for parameter in self.supernet.parameters() if parameter.requires_grad]
-        batch = self.search_batch(lesson)
+        batch = self.search_batch(item)
         try:
             for parameter in trained:
                 parameter.requires_grad_(False)
@@ -175,21 +175,21 @@ class RelaxedSession(Session, ABC):
             for parameter in trained:
                 parameter.requires_grad_()
 
-    def search_batch(self, lesson: Lesson) -> Batch:
+    def search_batch(self, item: TrainingBatch) -> Batch:
         """Return the data of a step of the architecture weights."""
-        return lesson.held_out()
+        return item.held_out()
 
-    def mix(self, lesson: Lesson, purpose: str) -> None:
-        """Mix the supernet, with the random numbers that a lesson has for a purpose."""
-        self.supernet.mix({**self.relaxation.fixed, **self.mixtures(lesson, generator_of(lesson, purpose))})
+    def mix(self, item: TrainingBatch, purpose: str) -> None:
+        """Mix the supernet, with the random numbers that a item has for a purpose."""
+        self.supernet.mix({**self.relaxation.fixed, **self.mixtures(item, generator_of(item, purpose))})
 
-    def penalized(self, loss: Tensor, lesson: Lesson) -> Tensor:
+    def penalized(self, loss: Tensor, item: TrainingBatch) -> Tensor:
         """Return a loss with the penalties on the cost that is to be expected."""
         if self.setting.penalties:
             probabilities = self.expected_weights()
             for i, penalty in enumerate(self.setting.penalties):
                 loss = penalty.penalized(
-                    loss, penalty.expected(probabilities, generator_of(lesson, f"penalty {i}"))
+                    loss, penalty.expected(probabilities, generator_of(item, f"penalty {i}"))
                 )
         return loss
 
@@ -198,15 +198,15 @@ class RelaxedSession(Session, ABC):
         return self.relaxation.probabilities()
 
     def gradients(
-        self, lesson: Lesson, loss: Tensor, of: Sequence[Tensor] | None = None
+        self, item: TrainingBatch, loss: Tensor, of: Sequence[Tensor] | None = None
     ) -> list[Tensor | None]:
         """Return the gradients of a loss for the architecture weights, or for other tensors.
 
         They are computed of the scaled loss, so that those of half precision don't vanish, and scaled back.
         """
         tensors = list(self.relaxation.weights.values()) if of is None else list(of)
-        factor = lesson.scale(torch.ones_like(loss.detach()))
-        found = torch.autograd.grad(lesson.scale(loss), tensors, allow_unused=True)
+        factor = item.scale(torch.ones_like(loss.detach()))
+        found = torch.autograd.grad(item.scale(loss), tensors, allow_unused=True)
         return [None if gradient is None else gradient / factor.to(gradient) for gradient in found]
 
     def step(self, gradients: Sequence[Tensor | None]) -> None:
@@ -221,9 +221,9 @@ class RelaxedSession(Session, ABC):
         self.optimizer.step()
         self.optimizer.zero_grad()
 
-    def progress(self, lesson: Lesson) -> float:
+    def progress(self, item: TrainingBatch) -> float:
         """Return which share of the training lies behind, from 0 in the first step to 1 in the last."""
-        return lesson.step / max(1, self.setting.steps - 1)
+        return item.step / max(1, self.setting.steps - 1)
 
     def ranked(self) -> Iterator[Architecture]:
         """Yield architectures by how probable they are, each once.
@@ -263,8 +263,8 @@ class RelaxedSession(Session, ABC):
         self.optimizer.load_state_dict(state["optimizer"])
 
 
-def generator_of(lesson: Lesson, purpose: str) -> torch.Generator:
-    """Return the random numbers that a lesson has for a purpose, the same each time that they are asked
+def generator_of(item: TrainingBatch, purpose: str) -> torch.Generator:
+    """Return the random numbers that a item has for a purpose, the same each time that they are asked
     for.
     """
-    return torch.Generator().manual_seed(stream_seed(lesson.seed, purpose))
+    return torch.Generator().manual_seed(stream_seed(item.seed, purpose))

@@ -11,8 +11,8 @@ from torch.nn import functional
 from retia.errors import EvaluationError
 from retia.nn import seeded
 from retia.oneshot.differentiable import Differentiable, RelaxedSession
-from retia.oneshot.method import Lesson, Session, Setting
-from retia.oneshot.relaxation import Relaxation
+from retia.oneshot.relaxation.relaxation import Relaxation
+from retia.oneshot.training.session import Session, Setting, TrainingBatch
 
 __all__ = ["DrNAS"]
 
@@ -58,9 +58,9 @@ class _Session(RelaxedSession):
         super().__init__(setting, method, Relaxation(setting, "DrNAS", likelihood=_expected))
         self._regularization = method.regularization
 
-    def mixtures(self, lesson: Lesson, generator: torch.Generator) -> Mapping[str, Tensor]:
+    def mixtures(self, item: TrainingBatch, generator: torch.Generator) -> Mapping[str, Tensor]:
         """Sample the weights of each parameter's values."""
-        del lesson
+        del item
         # Torch samples this distribution from its global generator alone.
         with seeded(generator.initial_seed()):
             return {
@@ -68,9 +68,9 @@ class _Session(RelaxedSession):
                 for label, weights in self.relaxation.weights.items()
             }
 
-    def penalized(self, loss: Tensor, lesson: Lesson) -> Tensor:
+    def penalized(self, loss: Tensor, item: TrainingBatch) -> Tensor:
         """Return a loss with the penalties, and that on the distance from the uniform distribution."""
-        loss = super().penalized(loss, lesson)
+        loss = super().penalized(loss, item)
         if self._regularization:
             concentrations = map(_concentration, self.relaxation.weights.values())
             divergences = [

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from retia.errors import EvaluationError
 from retia.nn import Batch
-from retia.oneshot.controller import Controller
-from retia.oneshot.method import Lesson, Session, Setting
 from retia.oneshot.one_shot import OneShot
-from retia.oneshot.running_statistics import running_statistics_kept
-from retia.oneshot.sampling import PathSampler
+from retia.oneshot.paths.controller import Controller
+from retia.oneshot.paths.sampling import PathSampler
+from retia.oneshot.training.running_statistics import running_statistics_kept
+from retia.oneshot.training.session import Session, Setting, TrainingBatch
 from retia.rng import stream, stream_seed
 from retia.space import Architecture, SearchSpace
 
@@ -132,19 +132,19 @@ class _Session(Session):
         self._optimizer = torch.optim.Adam(self._controller.parameters(), lr=method.learning_rate)
         self._baseline: float | None = None
 
-    def teach(self, lesson: Lesson) -> float:
+    def train_batch(self, item: TrainingBatch) -> float:
         """Train a path of the controller's."""
-        self.supernet.activate(self._sample(lesson.generator, lesson.rng))
-        loss = self.setting.loss(lesson.batch)
-        lesson.scale(loss).backward()
+        self.supernet.activate(self._sample(item.generator, item.rng))
+        loss = self.setting.loss(item.batch)
+        item.scale(loss).backward()
         return float(loss.detach())
 
-    def search(self, lesson: Lesson) -> Mapping[str, float]:
+    def search(self, item: TrainingBatch) -> Mapping[str, float]:
         """Train the controller on a held-out batch; return the mean reward and entropy."""
-        batch = lesson.held_out()
+        batch = item.held_out()
         if not self.counts(batch):
             return {}
-        seed = stream_seed(lesson.seed, "search")
+        seed = stream_seed(item.seed, "search")
         generator, rng = torch.Generator().manual_seed(seed), stream(seed, "rejected")
         loss = torch.zeros(())
         rewards, entropies = list[float](), list[float]()

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from retia.errors import EvaluationError
-from retia.oneshot.method import Lesson, Session, Setting
 from retia.oneshot.one_shot import OneShot
-from retia.oneshot.sampling import PathSession
+from retia.oneshot.paths.sampling import PathSession
+from retia.oneshot.training.session import Session, Setting, TrainingBatch
 from retia.rng import stream
 from retia.space import Architecture, SearchSpace, Value
 
@@ -26,19 +26,19 @@ SAMPLES = 32
 
 @dataclass(frozen=True, kw_only=True)
 class FairNAS(OneShot):
-    """Train several paths a lesson, such that each value of each choice is used equally often; their
+    """Train several paths a item, such that each value of each choice is used equally often; their
     gradients are summed.
 
     Each active parameter takes, at random, one of the values that it has taken least often. So with K paths a
-    lesson, each of K candidates is used exactly once a lesson: strict fairness. A choice of another number of
+    item, each of K candidates is used exactly once a item: strict fairness. A choice of another number of
     values, and one that is active only under a condition, uses each of its n values exactly once in every n
-    paths in which it is active, across lessons; so at any time their counts differ by at most 1.
+    paths in which it is active, across items; so at any time their counts differ by at most 1.
 
     Where restrictions or bounds rule out a hundred such paths in a row, exact fairness may be impossible: the
     path is then, of 32 random allowed ones, the one with values that have been used least often.
 
     Args:
-        paths: How many a lesson; as many as the parameter with the most values has, if not given.
+        paths: How many a item; as many as the parameter with the most values has, if not given.
 
     Raises:
         EvaluationError: If a setting can't be.
@@ -79,8 +79,8 @@ class FairNAS(OneShot):
 
 
 class _Session(PathSession):
-    """Which paths a lesson trains follows from its number alone: those of the lessons in between, which other
-    processes teach, are drawn as well.
+    """Which paths a item trains follows from its number alone: those of the items in between, which other
+    processes train_batch, are drawn as well.
     """
 
     def __init__(self, setting: Setting, paths: int) -> None:
@@ -88,22 +88,22 @@ class _Session(PathSession):
         self._paths = paths
         self._restart()
 
-    def teach(self, lesson: Lesson) -> float:
-        """Train the lesson's paths, and return the sum of their losses."""
-        if lesson.number < self._drawn:
+    def train_batch(self, item: TrainingBatch) -> float:
+        """Train the batch's paths, and return the sum of their losses."""
+        if item.number < self._drawn:
             self._restart()
-        while self._drawn < lesson.number:
+        while self._drawn < item.number:
             self._draw()
         total = 0.0
         for path in self._draw():
             self.supernet.activate(path)
-            loss = self.setting.loss(lesson.batch)
-            lesson.scale(loss).backward()
+            loss = self.setting.loss(item.batch)
+            item.scale(loss).backward()
             total += float(loss.detach())
         return total
 
     def state_dict(self) -> dict[str, Any]:
-        """Return how often each value has been used, in the order of its domain, and in how many lessons."""
+        """Return how often each value has been used, in the order of its domain, and in how many items."""
         return {
             "drawn": self._drawn,
             "counts": {label: list(counts.values()) for label, counts in self._counts.items()},
@@ -123,7 +123,7 @@ class _Session(PathSession):
         }
 
     def _draw(self) -> list[Architecture]:
-        """Return the paths of the next lesson."""
+        """Return the paths of the next item."""
         rng = stream(self.setting.seed, "fair paths", self._drawn)
         self._drawn += 1
         paths: list[Architecture] = []

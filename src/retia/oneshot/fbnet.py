@@ -9,9 +9,9 @@ from torch import Tensor
 
 from retia.errors import EvaluationError
 from retia.oneshot.differentiable import Differentiable, RelaxedSession
-from retia.oneshot.gumbel import gumbel_softmax
-from retia.oneshot.method import Lesson, Session, Setting
-from retia.oneshot.relaxation import Relaxation
+from retia.oneshot.relaxation.gumbel import gumbel_softmax
+from retia.oneshot.relaxation.relaxation import Relaxation
+from retia.oneshot.training.session import Session, Setting, TrainingBatch
 
 __all__ = ["FBNet"]
 
@@ -66,9 +66,9 @@ class _Session(RelaxedSession):
         self._method = method
         self._sampled: Mapping[str, Tensor] = {}
 
-    def mixtures(self, lesson: Lesson, generator: torch.Generator) -> Mapping[str, Tensor]:
+    def mixtures(self, item: TrainingBatch, generator: torch.Generator) -> Mapping[str, Tensor]:
         """Sample the weights of each parameter's values."""
-        epoch = lesson.step // self.setting.steps_per_epoch
+        epoch = item.step // self.setting.steps_per_epoch
         temperature = self._method.temperature * math.exp(-self._method.decay * epoch)
         self._sampled = {
             label: gumbel_softmax(weights, temperature, generator)

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from retia.errors import EvaluationError
 from retia.oneshot.differentiable import Differentiable, RelaxedSession
-from retia.oneshot.gumbel import Picked, gumbel_softmax, picked
-from retia.oneshot.method import Lesson, Session, Setting
-from retia.oneshot.relaxation import Relaxation
+from retia.oneshot.relaxation.gumbel import Picked, gumbel_softmax, picked
+from retia.oneshot.relaxation.relaxation import Relaxation
+from retia.oneshot.training.session import Session, Setting, TrainingBatch
 from retia.rng import stream
 from retia.space import Architecture
 
@@ -67,11 +67,11 @@ class _Session(RelaxedSession):
         super().__init__(setting, method, Relaxation(setting, "GDAS"))
         self._method = method
 
-    def mixtures(self, lesson: Lesson, generator: torch.Generator) -> Mapping[str, Picked]:
+    def mixtures(self, item: TrainingBatch, generator: torch.Generator) -> Mapping[str, Picked]:
         """Sample a value of each parameter, so that all together are allowed."""
         method = self._method
         temperature = method.temperature + (method.final_temperature - method.temperature) * self.progress(
-            lesson
+            item
         )
         soft: dict[str, Tensor] = {}
 
@@ -86,7 +86,7 @@ class _Session(RelaxedSession):
                 {label: int(sample.argmax()) for label, sample in soft.items()}
             )
 
-        path = self.sampler.accepted(draw, lambda: self.sampler.sample(stream(lesson.seed, "allowed")))
+        path = self.sampler.accepted(draw, lambda: self.sampler.sample(stream(item.seed, "allowed")))
         positions = {
             label: self.relaxation.values(label).index(path[label]) if label in path else int(sample.argmax())
             for label, sample in soft.items()

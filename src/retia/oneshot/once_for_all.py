@@ -11,11 +11,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from retia.errors import EvaluationError
 from retia.nn import Batch
-from retia.oneshot.extremes import Extremes
-from retia.oneshot.method import Lesson, Session, Setting
 from retia.oneshot.one_shot import OneShot
-from retia.oneshot.sampling import PathSession
-from retia.oneshot.shrinking import Shrinking, phases_of, select
+from retia.oneshot.paths.extremes import Extremes
+from retia.oneshot.paths.sampling import PathSession
+from retia.oneshot.paths.shrinking import Shrinking, phases_of, select
+from retia.oneshot.training.session import Session, Setting, TrainingBatch
 from retia.space import Architecture, Value, greatest
 
 __all__ = ["OnceForAll"]
@@ -33,7 +33,7 @@ class OnceForAll(OneShot):
     choices, are open from the first step on. After the steps of the largest network, a frozen copy of it
     teaches all others: their loss is that on the targets plus `distillation` times that on its outputs, the
     cross-entropy with its softmax for classes or the mean squared error for anything else. The gradients of
-    the subnets of a lesson are summed.
+    the subnets of a item are summed.
 
     If restrictions or bounds forbid a hundred paths of open values in a row, such as the largest network
     itself, the nearest allowed path is taken, which may have values that are not open yet.
@@ -42,7 +42,7 @@ class OnceForAll(OneShot):
         largest: The share of the steps that train the largest network.
         phases: Which labels each phase opens, as predicates; a label belongs to the first that holds. If not
             given: kernel sizes, depths, widths, which are found in the supernet.
-        subnets_per_step: How many subnets a lesson trains in each phase; the last number holds for further
+        subnets_per_step: How many subnets a item trains in each phase; the last number holds for further
             phases too.
         distillation: The weight of the teacher's outputs; 0 for no teacher.
 
@@ -130,20 +130,20 @@ class _Session(PathSession):
         self._weights: dict[str, Tensor] | None = None
         self._teacher: nn.Module | None = None
 
-    def teach(self, lesson: Lesson) -> float:
-        """Train the lesson's subnets, and return the sum of their losses."""
-        batch = lesson.batch
-        phase = self._shrinking.phase(lesson.step)
+    def train_batch(self, item: TrainingBatch) -> float:
+        """Train the batch's subnets, and return the sum of their losses."""
+        batch = item.batch
+        phase = self._shrinking.phase(item.step)
         soft = self._soft(batch) if phase >= 0 and self._distillation else None
-        rng = lesson.rng
+        rng = item.rng
         total = 0.0
         for _ in range(1 if phase < 0 else self._subnets[min(phase, len(self._subnets) - 1)]):
-            self.supernet.activate(self._path(lesson.step, rng))
+            self.supernet.activate(self._path(item.step, rng))
             outputs = self.setting.outputs(batch)
             loss = self.setting.training.loss_of(outputs, batch)
             if soft is not None:
                 loss = loss + self._distillation * self.setting.training.distilled(outputs, soft, batch)
-            lesson.scale(loss).backward()
+            item.scale(loss).backward()
             total += float(loss.detach())
         return total
 

@@ -16,13 +16,13 @@ import torch
 from retia.errors import EvaluationError, SpaceError, StudyError
 from retia.evaluate import memory_format_of
 from retia.nn import ModelSpace
-from retia.oneshot.lessons import curriculum_of
-from retia.oneshot.loop import Loop
-from retia.oneshot.method import Session, Setting
-from retia.oneshot.penalty import Penalty
-from retia.oneshot.ranks import join
+from retia.oneshot.cost.penalty import Penalty
 from retia.oneshot.stored_supernet import SUPERNET
 from retia.oneshot.supernet_evaluator import SupernetEvaluator
+from retia.oneshot.training.data_schedule import data_schedule_of
+from retia.oneshot.training.loop import TrainingLoop
+from retia.oneshot.training.ranks import join
+from retia.oneshot.training.session import Session, Setting
 from retia.rng import stream_seed
 from retia.space import Architecture, SearchSpace
 from retia.supernet import Supernet
@@ -183,7 +183,7 @@ class OneShot(ABC):
             warnings.warn(msg, UserWarning, stacklevel=2)
         order = stream_seed(run.seed, "order")
         # Too little data is an error before anything is made.
-        curriculum_of(training, seed=order, batches_per_step=self.batches_per_step, held_out=self.held_out)
+        data_schedule_of(training, seed=order, batches_per_step=self.batches_per_step, held_out=self.held_out)
         example: Any = training.example_inputs
         supernet = Supernet(space, example=example, device="cpu", seed=stream_seed(run.seed, "weights")).to(
             place
@@ -192,14 +192,14 @@ class OneShot(ABC):
         if layout is torch.channels_last:
             supernet.to(memory_format=layout)  # pyright: ignore[reportCallIssue]  # an overload that torch does not declare
         training = training.on(place, layout)
-        curriculum = curriculum_of(
+        data_schedule = data_schedule_of(
             training, seed=order, batches_per_step=self.batches_per_step, held_out=self.held_out
         )
         setting = Setting(
             supernet=supernet,
             training=training,
-            steps=epochs * curriculum.steps_per_epoch,
-            steps_per_epoch=curriculum.steps_per_epoch,
+            steps=epochs * data_schedule.steps_per_epoch,
+            steps_per_epoch=data_schedule.steps_per_epoch,
             seed=stream_seed(run.seed, "lessons"),
             allows=lambda architecture: architecture in space,
             penalties=[
@@ -207,14 +207,14 @@ class OneShot(ABC):
             ],
         )
         session = self.session(setting)
-        first = curriculum.train.first()
+        first = data_schedule.train.first()
         supernet.eval()
         if training.check is not None:
             with torch.no_grad():
                 training.check(setting.outputs(first), first)
-        Loop(
+        TrainingLoop(
             session=session,
-            curriculum=curriculum,
+            data_schedule=data_schedule,
             epochs=epochs,
             warmup_epochs=self.warmup_epochs,
             ranks=join(place),

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from retia.errors import EvaluationError, SupernetError
 from retia.nn import MixedLayer, Mixture, WeightedSum, map_tensors
 from retia.oneshot.differentiable import Differentiable, RelaxedSession
-from retia.oneshot.method import Lesson, Session, Setting
-from retia.oneshot.partial_channels import OTHERS, PartialLayers, bypass, shuffled
-from retia.oneshot.relaxation import Relaxation
-from retia.oneshot.trial_run import run_mixed
+from retia.oneshot.relaxation.partial_channels import OTHERS, PartialLayers, bypass, shuffled
+from retia.oneshot.relaxation.relaxation import Relaxation
+from retia.oneshot.training.session import Session, Setting, TrainingBatch
+from retia.oneshot.training.trial_run import run_mixed
 
 __all__ = ["PCDARTS"]
 
@@ -79,9 +79,9 @@ class _Session(RelaxedSession):
         # Candidates that can't do with a share of their channels are found before anything is trained.
         run_mixed(setting, self._weighed())
 
-    def mixtures(self, lesson: Lesson, generator: torch.Generator) -> Mapping[str, Mixture]:
+    def mixtures(self, item: TrainingBatch, generator: torch.Generator) -> Mapping[str, Mixture]:
         """Weigh values and edges by how probable they are."""
-        del lesson, generator
+        del item, generator
         return self._weighed()
 
     def _weighed(self) -> Mapping[str, Mixture]:

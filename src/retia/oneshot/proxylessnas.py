@@ -8,9 +8,9 @@ from torch import Tensor
 
 from retia.errors import EvaluationError
 from retia.oneshot.differentiable import Differentiable, RelaxedSession, generator_of
-from retia.oneshot.gates import BinaryGates
-from retia.oneshot.method import Lesson, Session, Setting
-from retia.oneshot.relaxation import Relaxation
+from retia.oneshot.relaxation.gates import BinaryGates
+from retia.oneshot.relaxation.relaxation import Relaxation
+from retia.oneshot.training.session import Session, Setting, TrainingBatch
 from retia.rng import stream
 from retia.space import Architecture
 
@@ -66,20 +66,20 @@ class _Session(RelaxedSession):
     def __init__(self, setting: Setting, method: ProxylessNAS) -> None:
         super().__init__(setting, method, Relaxation(setting, "ProxylessNAS"))
 
-    def teach(self, lesson: Lesson) -> float:
+    def train_batch(self, item: TrainingBatch) -> float:
         """Train a sampled path."""
-        architecture, _ = self._path(lesson, "teach")
+        architecture, _ = self._path(item, "train_batch")
         self.supernet.activate(architecture)
-        loss = self.setting.loss(lesson.batch)
-        lesson.scale(loss).backward()
+        loss = self.setting.loss(item.batch)
+        item.scale(loss).backward()
         return float(loss.detach())
 
-    def mixtures(self, lesson: Lesson, generator: torch.Generator) -> Mapping[str, BinaryGates]:
+    def mixtures(self, item: TrainingBatch, generator: torch.Generator) -> Mapping[str, BinaryGates]:
         """Open one gate of two for each parameter that the sampled path has; the path's other choices are
         activated.
         """
         del generator
-        architecture, pairs = self._path(lesson, "search")
+        architecture, pairs = self._path(item, "search")
         self.supernet.activate(architecture)
         gates: dict[str, BinaryGates] = {}
         for label, weights in self.relaxation.weights.items():
@@ -90,17 +90,17 @@ class _Session(RelaxedSession):
                 gates[label] = BinaryGates(hard.requires_grad_(), one, other, label, values)
         return gates
 
-    def search(self, lesson: Lesson) -> Mapping[str, float]:
+    def search(self, item: TrainingBatch) -> Mapping[str, float]:
         """Take a step of two weights of each parameter, on held-out data."""
-        if not self.counts(self.search_batch(lesson)):
+        if not self.counts(self.search_batch(item)):
             return {}
-        gates = self.mixtures(lesson, generator_of(lesson, "search"))
+        gates = self.mixtures(item, generator_of(item, "search"))
         self.supernet.mix(gates)  # edges of cells stay activated
-        loss = self.search_loss(lesson)
+        loss = self.search_loss(item)
         weights = self.relaxation.weights
         found = self.gradients(
-            lesson,
-            self.penalized(loss, lesson),
+            item,
+            self.penalized(loss, item),
             [*weights.values(), *(gate.weights for gate in gates.values())],
         )
         gradients = dict(zip(weights, found, strict=False))
@@ -116,20 +116,20 @@ class _Session(RelaxedSession):
                 weights[label][[gate.open, gate.other]] += before[label] - _mass(weights[label], gate)
         return {"search_loss": float(loss.detach())}
 
-    def _path(self, lesson: Lesson, purpose: str) -> tuple[Architecture, Mapping[str, tuple[int, int]]]:
+    def _path(self, item: TrainingBatch, purpose: str) -> tuple[Architecture, Mapping[str, tuple[int, int]]]:
         """Sample a path that is allowed, and for each parameter the position of its value with that of
         another one.
         """
         with torch.no_grad():
             likely = {label: one.double().cpu() for label, one in self.relaxation.probabilities().items()}
-        generator = generator_of(lesson, purpose)
+        generator = generator_of(item, purpose)
 
         def draw() -> Architecture:
             return self.relaxation.architecture(
                 {label: int(torch.multinomial(one, 1, generator=generator)) for label, one in likely.items()}
             )
 
-        architecture = self.sampler.accepted(draw, lambda: self.sampler.sample(stream(lesson.seed, purpose)))
+        architecture = self.sampler.accepted(draw, lambda: self.sampler.sample(stream(item.seed, purpose)))
         pairs: dict[str, tuple[int, int]] = {}
         for label, value in architecture.items():
             if label in self.relaxation.weights:

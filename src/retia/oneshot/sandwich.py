@@ -1,4 +1,4 @@
-"""The sandwich rule: the largest path, the smallest and random ones in each lesson, with in-place
+"""The sandwich rule: the largest path, the smallest and random ones in each item, with in-place
 distillation.
 """
 
@@ -9,10 +9,10 @@ from torch import Tensor
 
 from retia.errors import EvaluationError
 from retia.nn import map_tensors
-from retia.oneshot.extremes import Extremes
-from retia.oneshot.method import Lesson, Session, Setting
 from retia.oneshot.one_shot import OneShot
-from retia.oneshot.sampling import PathSession
+from retia.oneshot.paths.extremes import Extremes
+from retia.oneshot.paths.sampling import PathSession
+from retia.oneshot.training.session import Session, Setting, TrainingBatch
 from retia.space import Architecture, greatest, least
 
 __all__ = ["Sandwich"]
@@ -20,7 +20,7 @@ __all__ = ["Sandwich"]
 
 @dataclass(frozen=True, kw_only=True)
 class Sandwich(OneShot):
-    """Train the largest path, the smallest and some random ones in each lesson; its parts learn from the
+    """Train the largest path, the smallest and some random ones in each item; its parts learn from the
     largest's outputs.
 
     The loss is the sum over the paths: that of the largest on the targets, and of each other one, with
@@ -34,7 +34,7 @@ class Sandwich(OneShot):
     bound forbids an extreme path, the nearest allowed one takes its place.
 
     Args:
-        random: How many random paths a lesson.
+        random: How many random paths a item.
         distill: Whether the parts of the largest path learn from it; else all learn from the targets.
 
     Raises:
@@ -76,14 +76,14 @@ class _Session(PathSession):
         self._random = random
         self._distill = distill
 
-    def teach(self, lesson: Lesson) -> float:
+    def train_batch(self, item: TrainingBatch) -> float:
         """Train the paths of the sandwich, and return the sum of their losses."""
-        batch = lesson.batch
-        largest, *others = self._paths(lesson.rng)
+        batch = item.batch
+        largest, *others = self._paths(item.rng)
         self.supernet.activate(largest)
         outputs = self.setting.outputs(batch)
         loss = self.setting.training.loss_of(outputs, batch)
-        lesson.scale(loss).backward()
+        item.scale(loss).backward()
         teacher, total = map_tensors(Tensor.detach, outputs), float(loss.detach())
         for path in others:
             self.supernet.activate(path)
@@ -94,7 +94,7 @@ class _Session(PathSession):
                 if taught
                 else self.setting.training.loss_of(outputs, batch)
             )
-            lesson.scale(loss).backward()
+            item.scale(loss).backward()
             total += float(loss.detach())
         return total
 

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from retia.errors import EvaluationError
 from retia.oneshot.differentiable import Differentiable, RelaxedSession
-from retia.oneshot.gumbel import gumbel_softmax
-from retia.oneshot.method import Batch, Lesson, Session, Setting
-from retia.oneshot.relaxation import Relaxation
+from retia.oneshot.relaxation.gumbel import gumbel_softmax
+from retia.oneshot.relaxation.relaxation import Relaxation
+from retia.oneshot.training.session import Batch, Session, Setting, TrainingBatch
 
 __all__ = ["SNAS"]
 
@@ -58,20 +58,20 @@ class _Session(RelaxedSession):
         super().__init__(setting, method, Relaxation(setting, "SNAS"))
         self._method = method
 
-    def mix(self, lesson: Lesson, purpose: str) -> None:
+    def mix(self, item: TrainingBatch, purpose: str) -> None:
         """Mix the supernet, with the same samples for every purpose."""
         del purpose
-        super().mix(lesson, "samples")
+        super().mix(item, "samples")
 
-    def search_batch(self, lesson: Lesson) -> Batch:
+    def search_batch(self, item: TrainingBatch) -> Batch:
         """Return the training data."""
-        return lesson.batch
+        return item.batch
 
-    def mixtures(self, lesson: Lesson, generator: torch.Generator) -> Mapping[str, Tensor]:
+    def mixtures(self, item: TrainingBatch, generator: torch.Generator) -> Mapping[str, Tensor]:
         """Sample the weights of each parameter's values."""
         method = self._method
         temperature = method.temperature + (method.final_temperature - method.temperature) * self.progress(
-            lesson
+            item
         )
         return {
             label: gumbel_softmax(weights, temperature, generator)

@@ -1,13 +1,13 @@
-"""Single path one-shot: one uniformly sampled path a lesson."""
+"""Single path one-shot: one uniformly sampled path a item."""
 
 import math
 from dataclasses import dataclass
 from typing import Literal
 
 from retia.errors import EvaluationError
-from retia.oneshot.method import Session, Setting
 from retia.oneshot.one_shot import OneShot
-from retia.oneshot.sampling import PathSession
+from retia.oneshot.paths.sampling import PathSession
+from retia.oneshot.training.session import Session, Setting
 from retia.space import SearchSpace
 
 __all__ = ["SPOS"]

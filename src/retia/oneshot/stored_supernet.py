@@ -71,7 +71,7 @@ def load_supernet(
         )
         raise StudyError(msg)
     state, identity = read_checkpoint(path)
-    if (done := len(state["told"])) < identity["epochs"]:
+    if (done := len(state["reported"])) < identity["epochs"]:
         msg = (
             f"The training of the supernet '{path}' was cut off after epoch {done} of {identity['epochs']}. "
             "Run the study again, which finishes the training."

@@ -11,7 +11,11 @@ import torch
 from retia.errors import EvaluationError
 from retia.evaluate import Training, memory_format_of, save_weights
 from retia.nn import seeded
-from retia.oneshot.parameter_free import PARAMETER_FREE, parameter_free_values, share_parameter_free
+from retia.oneshot.relaxation.parameter_free import (
+    PARAMETER_FREE,
+    parameter_free_values,
+    share_parameter_free,
+)
 from retia.space import Architecture, Value
 from retia.supernet import Supernet, recalibrate
 from retia.trial import Capabilities, Run, capabilities_of

@@ -1,4 +1,4 @@
-"""The training of a supernet: epochs of steps, each of one or more lessons."""
+"""The training of a supernet: epochs of steps, each of one or more items."""
 
 import math
 import warnings
@@ -16,25 +16,25 @@ from torch.optim.lr_scheduler import LRScheduler
 from retia.errors import EvaluationError, StorageError, TrainingDiverged
 from retia.evaluate import load_checkpoint, load_optimizer, save_checkpoint
 from retia.nn import Batch, seeded
-from retia.oneshot.lessons import Curriculum
-from retia.oneshot.method import Lesson, Session
-from retia.oneshot.ranks import Ranks
 from retia.oneshot.stored_supernet import storable
+from retia.oneshot.training.data_schedule import DataSchedule
+from retia.oneshot.training.ranks import Ranks
+from retia.oneshot.training.session import Session, TrainingBatch
 from retia.rng import stream_seed
 
-__all__ = ["Loop"]
+__all__ = ["TrainingLoop"]
 
 
 @dataclass(frozen=True, eq=False)
-class Loop:
+class TrainingLoop:
     """Trains the supernet of a session.
 
     After each epoch it writes a checkpoint, from which it goes on to the same losses: whatever is random
-    follows from the seed and the number of a lesson.
+    follows from the seed and the number of a item.
 
     Attributes:
         session: What is taught.
-        curriculum: The lessons.
+        data_schedule: The items.
         epochs: How many.
         warmup_epochs: During how many of the first ones only weights are trained, not what chooses
             architectures.
@@ -45,7 +45,7 @@ class Loop:
     """
 
     session: Session
-    curriculum: Curriculum
+    data_schedule: DataSchedule
     epochs: int
     warmup_epochs: int
     ranks: Ranks
@@ -63,14 +63,14 @@ class Loop:
         """
         supernet, training = self.session.supernet, self.session.setting.training
         optimizers = self.session.setting.optimizers
-        steps = self.curriculum.steps_per_epoch
+        steps = self.data_schedule.steps_per_epoch
         schedules = training.schedules(optimizers, steps * self.epochs, epochs=self.epochs)
         scaler = torch.amp.GradScaler(training.place.type, enabled=training.autocast == torch.float16)
-        told: list[dict[str, float]] = []
+        reported: list[dict[str, float]] = []
         state = None if self.path is None else load_checkpoint(self.path, self.identity)
         if state is not None:
             try:
-                told = self._restored(state, schedules, scaler)
+                reported = self._restored(state, schedules, scaler)
             except (KeyError, ValueError, TypeError, RuntimeError) as error:
                 msg = (
                     f"The checkpoint '{self.path}' does not fit the supernet: {error}. "
@@ -78,8 +78,8 @@ class Loop:
                 )
                 raise StorageError(msg) from error
         supernet.train()
-        for epoch in range(len(told) + 1, self.epochs + 1):
-            told.append(self._epoch(epoch, schedules, scaler))
+        for epoch in range(len(reported) + 1, self.epochs + 1):
+            reported.append(self._epoch(epoch, schedules, scaler))
             self.ranks.mean_buffers(supernet.buffers())
             if self.path is not None and self.ranks.rank == 0:
                 parts: dict[str, Any] = {
@@ -87,13 +87,13 @@ class Loop:
                     "scaler": scaler.state_dict(),
                     "supernet": supernet.state_dict(),
                 }
-                parts |= {"session": self.session.state_dict(), "told": told}
+                parts |= {"session": self.session.state_dict(), "reported": reported}
                 save_checkpoint(
                     self.path, {**parts, "example": storable(training.example_inputs)}, self.identity
                 )
-            self.report(told[-1], epoch)
+            self.report(reported[-1], epoch)
         self.ranks.wait()
-        return told
+        return reported
 
     def _restored(
         self, state: Mapping[str, Any], schedules: Sequence[LRScheduler], scaler: torch.amp.GradScaler
@@ -101,22 +101,22 @@ class Loop:
         """Put all into the state of a checkpoint, and return what was reported until then."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # schedules are stepped without the optimizers to where they were
-            for schedule in list(schedules) * (self.curriculum.steps_per_epoch * len(state["told"])):
+            for schedule in list(schedules) * (self.data_schedule.steps_per_epoch * len(state["reported"])):
                 schedule.step()
         for optimizer, kept in zip(self.session.setting.optimizers, state["optimizers"], strict=True):
             load_optimizer(optimizer, kept)
         scaler.load_state_dict(state["scaler"])
         self.session.supernet.load_state_dict(state["supernet"])
         self.session.load_state_dict(state["session"])
-        return state["told"]
+        return state["reported"]
 
     def _epoch(
         self, epoch: int, schedules: Sequence[LRScheduler], scaler: torch.amp.GradScaler
     ) -> dict[str, float]:
         losses: list[float] = []
         found: dict[str, float] = {}
-        remaining, position = self.curriculum.epoch(epoch), 0
-        while batches := list(islice(remaining, self.curriculum.batches_per_step)):
+        remaining, position = self.data_schedule.epoch(epoch), 0
+        while batches := list(islice(remaining, self.data_schedule.batches_per_step)):
             found = {**found, **self._step(position, epoch, batches, scaler)}
             if "loss" in found:
                 losses.append(found.pop("loss"))
@@ -137,42 +137,42 @@ class Loop:
         """Take the step at a position of an epoch, and return its loss with what the search tells; without a
         loss where no target counts, which leaves the weights as they are.
         """
-        setting, curriculum = self.session.setting, self.curriculum
-        step = (epoch - 1) * curriculum.steps_per_epoch + position
-        first = (epoch - 1) * curriculum.batches_per_epoch + position * curriculum.batches_per_step
+        setting, data_schedule = self.session.setting, self.data_schedule
+        step = (epoch - 1) * data_schedule.steps_per_epoch + position
+        first = (epoch - 1) * data_schedule.batches_per_epoch + position * data_schedule.batches_per_step
         seed = stream_seed(setting.seed, "step", step)
         # Each counts by the number of terms of its loss, so that gradients are those of all the batches
         # together.
         weights = [setting.training.weigh(batch) for batch in batches]
         parts = [sum(weights) / weight if weight else math.inf for weight in weights]
-        lessons = [
-            Lesson(
+        items = [
+            TrainingBatch(
                 number=first + i,
                 step=step,
                 batch=batch,
-                held_out=partial(curriculum.held_out_batch, step),
+                held_out=partial(data_schedule.held_out_batch, step),
                 seed=stream_seed(seed, i),
                 scale=partial(_scaled, scaler, parts[i]),
             )
             for i, batch in enumerate(batches)
         ]
-        told: Mapping[str, float] = {}
+        reported: Mapping[str, float] = {}
         if epoch > self.warmup_epochs:
             with seeded(stream_seed(seed, "search")):
                 # In every process alike, so that they go on alike.
-                told = self.session.search(lessons[0])
+                reported = self.session.search(items[0])
         for optimizer in setting.optimizers:
             optimizer.zero_grad(set_to_none=True)
         if not any(weights):
             for optimizer in setting.optimizers:
                 optimizer.step()  # without gradients; a learning-rate schedule follows it
-            return told
+            return reported
         loss = 0.0
-        for lesson in lessons[self.ranks.rank :: self.ranks.size]:
-            if not weights[lesson.number - first]:
+        for item in items[self.ranks.rank :: self.ranks.size]:
+            if not weights[item.number - first]:
                 continue  # no target counts, so there is no mean loss
-            with seeded(lesson.seed):
-                taught = self.session.teach(lesson)
+            with seeded(item.seed):
+                taught = self.session.train_batch(item)
             if not math.isfinite(taught):
                 kept = (
                     f"The checkpoint of epoch {epoch - 1} is kept in '{self.path}'. "
@@ -184,7 +184,7 @@ class Loop:
                     f"{kept}Lower the learning rate, or set clip_norm."
                 )
                 raise TrainingDiverged(msg)
-            loss += taught / parts[lesson.number - first]
+            loss += taught / parts[item.number - first]
         parameters = [
             parameter
             for optimizer in setting.optimizers
@@ -199,7 +199,7 @@ class Loop:
         for optimizer in setting.optimizers:
             scaler.step(optimizer)
         scaler.update()
-        return {**told, "loss": self.ranks.sum(loss, setting.training.place)}
+        return {**reported, "loss": self.ranks.sum(loss, setting.training.place)}
 
     def _entropy(self) -> dict[str, float]:
         """Return the mean entropy of the choices, as a share of the greatest that there could be."""

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from retia.cost import Costs, Example, ExampleLike
 from retia.errors import EvaluationError, SupernetError
-from retia.oneshot.expected_cost import COUNTED, ExpectedCost, counted_cost, measured_cost, tabled_cost
-from retia.oneshot.sampled_cost import SampledCost
+from retia.oneshot.cost.expected_cost import COUNTED, ExpectedCost, counted_cost, measured_cost, tabled_cost
+from retia.oneshot.cost.sampled_cost import SampledCost
 from retia.rng import stream
 from retia.space import Architecture, Value
 from retia.supernet import Supernet

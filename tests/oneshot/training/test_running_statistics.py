@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from retia.oneshot.running_statistics import running_statistics_kept
+from retia.oneshot.training.running_statistics import running_statistics_kept
 
 
 def layers():

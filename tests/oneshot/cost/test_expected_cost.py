@@ -13,7 +13,7 @@ from retia.errors import SupernetError
 from retia.hub import AutoFormer, Darts, MobileNetV3, NasBench201, Stage, TransformerSizes
 from retia.nn import ModelSpace
 from retia.oneshot import cost_table, expected_flops, sampled_cost
-from retia.oneshot.penalty import Penalty
+from retia.oneshot.cost.penalty import Penalty
 from retia.supernet import Supernet
 
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from retia.errors import SupernetError
-from retia.oneshot.cell_edges import edges_of, zero_operations
-from retia.oneshot.method import Setting
+from retia.oneshot.relaxation.cell_edges import edges_of, zero_operations
+from retia.oneshot.training.session import Setting
 from retia.rng import stream_seed
 from retia.space import Architecture, Value, cheapest
 

@@ -11,8 +11,8 @@ from torch import nn
 
 from retia.cost import Example, flops_by_module
 from retia.errors import SupernetError
-from retia.oneshot.cost_table import CostTable, TableSum, check_tabled, constant
-from retia.oneshot.presence import Layout, Part
+from retia.oneshot.cost.presence import Layout, Part
+from retia.oneshot.cost.table import CostTable, TableSum, check_tabled, constant
 from retia.rng import stream
 from retia.space import SearchSpace, Value
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from retia.cost import meta_copy
 from retia.nn import Switch
-from retia.oneshot.cost_table import CostTable, TableSum, check_tabled, constant, of_expression, product_of
+from retia.oneshot.cost.table import CostTable, TableSum, check_tabled, constant, of_expression, product_of
 from retia.space import Call, Expression, Value
 from retia.supernet import Elastic, Supernet
 

@@ -15,12 +15,12 @@ from retia.evaluate import LoadedData, TensorData, Training
 from retia.nn import Batch, seeded, tensors_of
 from retia.rng import stream_seed
 
-__all__ = ["Curriculum", "curriculum_of"]
+__all__ = ["DataSchedule", "data_schedule_of"]
 
 
 @dataclass(frozen=True, eq=False)
-class Curriculum:
-    """The training data of a supernet in lessons.
+class DataSchedule:
+    """The training data of a supernet in items.
 
     Attributes:
         train: What weights are trained on.
@@ -118,10 +118,10 @@ def _steps(data: TensorData | LoadedData, size: int) -> int:
         return data.steps(size)
 
 
-def curriculum_of(
+def data_schedule_of(
     training: Training, *, seed: int, batches_per_step: int | None, held_out: float
-) -> Curriculum:
-    """Divide the data of a training into lessons.
+) -> DataSchedule:
+    """Divide the data of a training into items.
 
     Args:
         training: The training.
@@ -157,4 +157,4 @@ def curriculum_of(
     batches = _steps(train, batch_size)
     if training.steps_per_epoch is not None:
         batches = min(batches, training.steps_per_epoch * together)
-    return Curriculum(train, other, batch_size, seed, together, batches)
+    return DataSchedule(train, other, batch_size, seed, together, batches)

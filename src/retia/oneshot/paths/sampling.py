@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from retia.errors import StudyError
-from retia.oneshot.method import Lesson, Session, Setting
+from retia.oneshot.training.session import Session, Setting, TrainingBatch
 from retia.rng import stream
 from retia.space import Architecture
 
@@ -144,11 +144,11 @@ class PathSession(Session):
         super().__init__(setting)
         self.sampler = PathSampler(setting, uniform=uniform)
 
-    def teach(self, lesson: Lesson) -> float:
+    def train_batch(self, item: TrainingBatch) -> float:
         """Add the gradients of a random path."""
-        self.supernet.activate(self.sampler.sample(lesson.rng))
-        loss = self.setting.loss(lesson.batch)
-        lesson.scale(loss).backward()
+        self.supernet.activate(self.sampler.sample(item.rng))
+        loss = self.setting.loss(item.batch)
+        item.scale(loss).backward()
         return float(loss.detach())
 
     def ranked(self) -> Iterator[Architecture]:

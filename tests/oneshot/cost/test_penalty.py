@@ -7,7 +7,7 @@ from torch import nn
 import retia
 from retia.errors import EvaluationError, SupernetError
 from retia.nn import ModelSpace
-from retia.oneshot.penalty import Penalty
+from retia.oneshot.cost.penalty import Penalty
 from retia.supernet import Supernet
 
 
@@ -159,19 +159,19 @@ def test_a_quality_below_zero_is_not_multiplied():
         bound(form="multiply").reward(-0.5, 10.0)
 
 
-def test_penalties_reach_the_setting(make_setting, lessons):
+def test_penalties_reach_the_setting(make_setting, items):
     generator = torch.Generator().manual_seed(0)
     x, y = torch.randn(32, 4, generator=generator), torch.arange(32) % 2
     setting = make_setting(ModelSpace(Net), x, y, penalties=[Penalty("macs")], batch_size=8, epochs=3)
     (penalty,) = setting.penalties
     assert penalty.cost({"width": 2, "body": 0}) == 4 * 2 + 2 * 2
     assert (setting.steps, setting.steps_per_epoch) == (12, 4)
-    taught = list(lessons(setting, 6))
-    assert [lesson.number for lesson in taught] == list(range(6))
-    seen = torch.cat([lesson.batch[0] for lesson in taught[:4]])
+    taught = list(items(setting, 6))
+    assert [item.number for item in taught] == list(range(6))
+    seen = torch.cat([item.batch[0] for item in taught[:4]])
     assert sorted(seen[:, 0].tolist()) == sorted(x[:, 0].tolist())
     assert not torch.equal(taught[0].batch[0], taught[0].held_out()[0])
-    assert torch.equal(taught[0].held_out()[0], next(iter(lessons(setting, 1))).held_out()[0])
+    assert torch.equal(taught[0].held_out()[0], next(iter(items(setting, 1))).held_out()[0])
 
 
 @pytest.mark.parametrize("form", ["multiply", "hard"])

@@ -1,4 +1,4 @@
-"""Data-parallel training: processes that `torchrun` has started, each on lessons of its own."""
+"""Data-parallel training: processes that `torchrun` has started, each on items of its own."""
 
 import os
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ class Ranks:
     size: int = 1
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Add up the gradients of all processes; a weight that no lesson used in any has none afterwards."""
+        """Add up the gradients of all processes; a weight that no item used in any has none afterwards."""
         if self.size == 1:
             return
         trained = [parameter for parameter in parameters if parameter.requires_grad]

@@ -14,12 +14,12 @@ from torch.optim import Optimizer
 from retia.errors import EvaluationError
 from retia.evaluate import Training
 from retia.nn import Batch
-from retia.oneshot.penalty import BoundPenalty
+from retia.oneshot.cost.penalty import BoundPenalty
 from retia.rng import stream, stream_seed
 from retia.space import Architecture
 from retia.supernet import Supernet
 
-__all__ = ["Batch", "Lesson", "Session", "Setting"]
+__all__ = ["Batch", "Session", "Setting", "TrainingBatch"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,19 +86,19 @@ class Setting:
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class TrainingBatch:
     """One share of one step: a batch, and the random numbers that belong to it.
 
-    A step may have several, whose gradients are averaged, in one process or in several: what a lesson does
+    A step may have several, whose gradients are averaged, in one process or in several: what a item does
     depends on its number alone, so that the losses are the same.
 
     Attributes:
-        number: Counts the lessons from 0 on, over all steps and processes.
+        number: Counts the items from 0 on, over all steps and processes.
         step: The step that it belongs to.
         batch: Of the training data.
         held_out: Gives a batch of the data that architecture weights are trained on.
-        seed: The lesson's own.
-        scale: Turns a loss into what is to be back-propagated: `lesson.scale(loss).backward()`.
+        seed: The batch's own.
+        scale: Turns a loss into what is to be back-propagated: `item.scale(loss).backward()`.
     """
 
     number: int
@@ -110,7 +110,7 @@ class Lesson:
 
     @property
     def rng(self) -> np.random.Generator:
-        """The lesson's own random numbers, the same each time that they are asked for."""
+        """The batch's own random numbers, the same each time that they are asked for."""
         return stream(self.seed, "lesson")
 
     @property
@@ -129,14 +129,14 @@ class Session(ABC):
         self.supernet = setting.supernet
 
     @abstractmethod
-    def teach(self, lesson: Lesson) -> float:
-        """Add the gradients of a lesson to those of the supernet's weights, and return the loss."""
+    def train_batch(self, item: TrainingBatch) -> float:
+        """Add the gradients of a item to those of the supernet's weights, and return the loss."""
 
     def counts(self, *batches: Batch) -> bool:
         """Return whether each batch has a target that counts, without which its loss is not a number."""
         return all(self.setting.training.weigh(batch) for batch in batches)
 
-    def search(self, lesson: Lesson) -> Mapping[str, float]:
+    def search(self, item: TrainingBatch) -> Mapping[str, float]:
         """Take a step of what chooses architectures, before the weights are taught; return what is worth
         telling.
 

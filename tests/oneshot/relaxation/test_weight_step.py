@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from retia.oneshot.weight_step import weight_steps
+from retia.oneshot.relaxation.weight_step import weight_steps
 
 
 def model():

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from retia.nn import MixedLayer
-from retia.oneshot.method import Setting
-from retia.oneshot.sampling import PathSampler
+from retia.oneshot.paths.sampling import PathSampler
+from retia.oneshot.training.session import Setting
 from retia.rng import stream
 from retia.space import Architecture, Categorical, Domain, Value
 from retia.supernet import Supernet

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from retia.errors import RetiaError, SupernetError
 from retia.nn import ElasticNode, ElasticSequential, Mixture, Nest, SelectInputs, move, seeded, tensors_of
-from retia.oneshot.method import Setting
+from retia.oneshot.training.session import Setting
 from retia.space import Architecture
 
 __all__ = ["check_outputs", "run_mixed", "shown", "structure_of"]

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from retia.errors import SupernetError
 from retia.nn import Nest, map_tensors, tensors_of
-from retia.oneshot.running_statistics import running_statistics_kept
-from retia.oneshot.trial_run import shown, structure_of
+from retia.oneshot.training.running_statistics import running_statistics_kept
+from retia.oneshot.training.trial_run import shown, structure_of
 from retia.space import Value
 
 __all__ = ["BinaryGates"]

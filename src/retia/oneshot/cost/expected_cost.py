@@ -8,9 +8,9 @@ from torch import Tensor
 
 from retia.cost import Costs, Example
 from retia.errors import SupernetError
-from retia.oneshot.cost_table import CostTable, TableSum, constant
-from retia.oneshot.expected_flops import expected_flops
-from retia.oneshot.presence import Layout, expected_params
+from retia.oneshot.cost.expected_flops import expected_flops
+from retia.oneshot.cost.presence import Layout, expected_params
+from retia.oneshot.cost.table import CostTable, TableSum, constant
 from retia.rng import stream
 from retia.space import Architecture, Parameter, SearchSpace, Value
 from retia.supernet import Supernet

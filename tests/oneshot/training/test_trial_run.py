@@ -81,10 +81,10 @@ CASES = {
 
 @each_method
 @pytest.mark.parametrize(("candidates", "says"), CASES.values(), ids=CASES)
-def test_candidates_that_return_different_structures(method, candidates, says, make_setting, lessons):
+def test_candidates_that_return_different_structures(method, candidates, says, make_setting, items):
     setting = make_setting(ModelSpace(Chosen, candidates, first), *images())
     if isinstance(method, GDAS):  # it runs one candidate at a time
-        train(method.session(setting), lessons(setting, 4))
+        train(method.session(setting), items(setting, 4))
     else:
         with pytest.raises(
             SupernetError,
@@ -122,7 +122,7 @@ NESTS = {
 
 @each_method
 @pytest.mark.parametrize(("make", "read"), NESTS.values(), ids=NESTS)
-def test_nests_are_mixed_as_their_tensors_would_be(method, make, read, make_setting, lessons):
+def test_nests_are_mixed_as_their_tensors_would_be(method, make, read, make_setting, items):
     """What is read of a nest is linear in its tensors, so that weights end where they would if the candidates
     returned it themselves.
     """
@@ -136,7 +136,7 @@ def test_nests_are_mixed_as_their_tensors_would_be(method, make, read, make_sett
             ModelSpace(Chosen, made, (lambda output: output) if inside else read), *images()
         )
         session = method.session(setting)
-        train(session, lessons(setting, 4))
+        train(session, items(setting, 4))
         ends.append([*session.relaxation.weights.values(), *setting.supernet.state_dict().values()])
     assert not torch.equal(ends[0][0], torch.zeros(2))
     for one, other in zip(*ends, strict=True):
@@ -157,17 +157,17 @@ class Recurrent(nn.Module):
 
 
 @each_method
-def test_recurrent_layers(method, make_setting, lessons):
+def test_recurrent_layers(method, make_setting, items):
     alike = make_setting(ModelSpace(Recurrent, {"gru": nn.GRU, "rnn": nn.RNN}), *images())
     other = make_setting(ModelSpace(Recurrent, {"gru": nn.GRU, "lstm": nn.LSTM}), *images())
     if type(method).__name__ == "PCDARTS":
         with pytest.raises(
             SupernetError, match="PCDARTS lets every 4th channel through the candidates of 'rnn'"
         ):
-            train(method.session(alike), lessons(alike, 2))
+            train(method.session(alike), items(alike, 2))
         return
     session = method.session(alike)
-    train(session, lessons(alike, 2))
+    train(session, items(alike, 2))
     assert {path["rnn"] for path in session.ranked()} == {"gru", "rnn"}
     if not isinstance(method, GDAS):
         with pytest.raises(
@@ -177,18 +177,18 @@ def test_recurrent_layers(method, make_setting, lessons):
 
 
 @each_method
-def test_candidates_of_different_shapes(method, make_setting, lessons):
+def test_candidates_of_different_shapes(method, make_setting, items):
     space = ModelSpace(Chosen, {"a": lambda x: x, "b": lambda x: x[:, None]}, lambda x: x.reshape(-1, 4))
     setting = make_setting(space, *images())
     a, b = r"'a' \(Returning\) returns a tensor \(2, 4\)", r"'b' \(Returning\) returns a tensor \(2, 1, 4\)"
     if isinstance(method, GDAS):  # it runs one candidate at a time
-        train(method.session(setting), lessons(setting, 4))
+        train(method.session(setting), items(setting, 4))
     else:
         with pytest.raises(SupernetError, match=rf"'op'.*of the same shape. On the first batch {a}, {b}"):
             method.session(setting)
 
 
-def test_candidates_whose_shapes_differ_on_a_later_batch(make_setting, lessons):
+def test_candidates_whose_shapes_differ_on_a_later_batch(make_setting, items):
     """The trial run is in evaluation mode, on two samples."""
     widened = {"a": lambda x: x, "b": lambda x: x if len(x) < 8 else x[:, None]}
     setting = make_setting(ModelSpace(Chosen, widened, lambda x: x.reshape(-1, 4)), *images())
@@ -198,13 +198,13 @@ def test_candidates_whose_shapes_differ_on_a_later_batch(make_setting, lessons):
         match=r"two candidates of 'op'.*'a' \(Returning\) returns a tensor \(8, 4\), "
         r"'b' \(Returning\) returns a tensor \(8, 1, 4\)",
     ):
-        train(session, lessons(setting, 4))
+        train(session, items(setting, 4))
 
 
 def train(session, some_lessons):
-    for lesson in some_lessons:
-        session.search(lesson)
-        session.teach(lesson)
+    for item in some_lessons:
+        session.search(item)
+        session.train_batch(item)
 
 
 def test_the_inner_of_two_choices_is_named(make_setting):

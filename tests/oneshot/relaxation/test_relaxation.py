@@ -7,7 +7,7 @@ from torch import nn
 
 from retia.nn import ModelSpace, cell, layer_choice, repeat
 from retia.oneshot.darts import DARTS
-from retia.oneshot.relaxation import Relaxation
+from retia.oneshot.relaxation.relaxation import Relaxation
 from retia.space import choice
 
 

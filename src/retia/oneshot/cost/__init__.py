@@ -1,0 +1,1 @@
+"""Penalties, and what architectures cost in expectation."""

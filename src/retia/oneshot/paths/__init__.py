@@ -1,0 +1,1 @@
+"""Paths through a supernet: how methods that sample architectures choose them."""

@@ -1,0 +1,1 @@
+"""Mixtures of candidates: how differentiable methods weigh them."""

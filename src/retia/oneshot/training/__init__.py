@@ -1,0 +1,1 @@
+"""The training of a supernet: its loop, data, processes and session."""
