@@ -151,7 +151,7 @@ def check_same(method: OneShot, kind: type[Search]) -> None:
         )
         setting.supernet.zero_grad()
         taught = session.train_batch(item)
-        their_loss = search.weight_gradients(item.batch, share, generator_of(item, "train_batch"))
+        their_loss = search.weight_gradients(item.batch, share, generator_of(item, "weights"))
         pairs = [
             (a.grad, b.grad)
             for a, b in zip(setting.supernet.parameters(), search.network.parameters(), strict=True)
@@ -303,7 +303,7 @@ def methods(rounds: int) -> None:
         f"MiB (median and largest of {min(rounds, WEIGHED)} steps)"
     )
     print(
-        f"{'method':<21} {'search':>8} {'train':>8} {'step':>8} {'times':>6} {'search':>14} {'train, MiB':>14}",
+        f"{'method':<21} {'search':>8} {'train':>8} {'step':>8} {'times':>6} {'search':>14} {'train':>14}",
         flush=True,
     )
     runs = {name: Steps(method) for name, method in METHODS.items()}

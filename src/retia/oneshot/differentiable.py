@@ -145,7 +145,7 @@ class RelaxedSession(Session, ABC):
     def train_batch(self, item: TrainingBatch) -> float:
         """Train the weights of the mixture."""
         with torch.no_grad():
-            self.mix(item, "train_batch")
+            self.mix(item, "weights")
         loss = self.setting.loss(item.batch)
         item.scale(loss).backward()
         return float(loss.detach())

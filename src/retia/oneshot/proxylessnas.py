@@ -68,7 +68,7 @@ class _Session(RelaxedSession):
 
     def train_batch(self, item: TrainingBatch) -> float:
         """Train a sampled path."""
-        architecture, _ = self._path(item, "train_batch")
+        architecture, _ = self._path(item, "weights")
         self.supernet.activate(architecture)
         loss = self.setting.loss(item.batch)
         item.scale(loss).backward()
