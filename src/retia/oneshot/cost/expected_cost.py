@@ -16,9 +16,9 @@ from retia.space import Architecture, Parameter, SearchSpace, Value
 from retia.supernet import Supernet
 from retia.trial import Run
 
-__all__ = ["COUNTED", "ExpectedCost", "counted_cost", "measured_cost", "tabled_cost"]
+__all__ = ["COUNTED_METRICS", "ExpectedCost", "counted_cost", "measured_cost", "tabled_cost"]
 
-COUNTED = ("params", "flops", "macs")
+COUNTED_METRICS = ("params", "flops", "macs")
 """The costs that are counted on models."""
 
 CHECKED = 8

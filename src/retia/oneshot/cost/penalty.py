@@ -10,7 +10,13 @@ from torch import Tensor
 
 from retia.cost import Costs, Example, ExampleLike
 from retia.errors import EvaluationError, SupernetError
-from retia.oneshot.cost.expected_cost import COUNTED, ExpectedCost, counted_cost, measured_cost, tabled_cost
+from retia.oneshot.cost.expected_cost import (
+    COUNTED_METRICS,
+    ExpectedCost,
+    counted_cost,
+    measured_cost,
+    tabled_cost,
+)
 from retia.oneshot.cost.sampled_cost import SampledCost
 from retia.rng import stream
 from retia.space import Architecture, Value
@@ -123,10 +129,10 @@ class Penalty:
                 "or leave it out."
             )
             raise EvaluationError(msg)
-        if self.table is None and self.evaluator is None and self.metric not in COUNTED:
+        if self.table is None and self.evaluator is None and self.metric not in COUNTED_METRICS:
             msg = (
-                f"{name} is none of {list(COUNTED)}, which are counted. Say what each value costs with "
-                "table=..., or measure architectures with evaluator=..."
+                f"{name} has a metric that is not counted on models; {list(COUNTED_METRICS)} are. "
+                "Give the cost of each value with table=..., or measure architectures with evaluator=..."
             )
             raise EvaluationError(msg)
 
