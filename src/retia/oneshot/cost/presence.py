@@ -195,7 +195,7 @@ def expected_params(layout: Layout) -> TableSum:
         for i, (presence, size) in enumerate(holding):
             tables.append(absent * presence * size)
             if i + 1 < len(holding):
-                absent = absent * presence.without()
+                absent = absent * presence.complement()
     return TableSum.of(tables, layout.domains)
 
 
@@ -205,4 +205,6 @@ def _any_of(presences: list[CostTable]) -> CostTable:
         return presences[0]
     if any(not presence.labels for presence in presences):
         return constant(1)
-    return reduce(lambda one, other: one * other, (presence.without() for presence in presences)).without()
+    return reduce(
+        lambda one, other: one * other, (presence.complement() for presence in presences)
+    ).complement()
