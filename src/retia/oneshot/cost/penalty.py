@@ -99,10 +99,10 @@ class Penalty:
     def __post_init__(self) -> None:
         name = f"Penalty({self.metric!r})"
         if self.form not in get_args(Form):
-            msg = f"The form of {name} must be one of {list(get_args(Form))}, got {self.form!r}."
+            msg = f"The form of {name} must be one of {list(get_args(Form))}, got {self.form!r}. Change form=."
             raise EvaluationError(msg)
         if self.target is not None and not 0 < self.target < math.inf:
-            msg = f"The target of {name} must be a finite cost above 0, got {self.target}. Give a positive number."
+            msg = f"The target of {name} must be a finite cost above 0, got {self.target}. Change target=."
             raise EvaluationError(msg)
         if self.target is None and self.form not in ("add", "multiply"):
             msg = (
@@ -111,7 +111,7 @@ class Penalty:
             )
             raise EvaluationError(msg)
         if not 0 <= self.scale < math.inf:
-            msg = f"The scale of {name} must be finite and at least 0, got {self.scale}. A lower cost is always better."
+            msg = f"The scale of {name} must be finite and at least 0, got {self.scale}. Change scale=."
             raise EvaluationError(msg)
         if self.samples is not None and self.samples < 2:
             msg = (

@@ -102,7 +102,7 @@ class SampledCost:
                 return self.space.validate(values), positions
         msg = (
             f"{TRIES:,} architectures were sampled by their probabilities, but all break the restrictions "
-            f"of {self.space.name}. Loosen the restrictions."
+            "of the space. Loosen the restrictions."
         )
         raise SupernetError(msg)
 
