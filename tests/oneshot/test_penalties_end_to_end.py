@@ -174,7 +174,7 @@ def test_costs_that_the_space_can_not_give_are_refused_before_training():
     refused(
         Penalty("latency_ms", table={"third": {"skip": 1.0}}),
         SupernetError,
-        "'latency_ms' has 'third', which is no parameter of the space",
+        "'latency_ms' has 'third', which is not a parameter of the space",
     )
     refused(
         Penalty("latency_ms", table={"first": {"wide": 1.0, "skip": 0.0}}),

@@ -99,10 +99,10 @@ class Penalty:
     def __post_init__(self) -> None:
         name = f"Penalty({self.metric!r})"
         if self.form not in get_args(Form):
-            msg = f"The form of {name} must be one of {list(get_args(Form))}, got {self.form!r}. Change form=."
+            msg = f"The form of {name} must be one of {list(get_args(Form))}, got {self.form!r}. Set form=."
             raise EvaluationError(msg)
         if self.target is not None and not 0 < self.target < math.inf:
-            msg = f"The target of {name} must be a finite cost above 0, got {self.target}. Change target=."
+            msg = f"The target of {name} must be a finite cost above 0, got {self.target}. Set target=."
             raise EvaluationError(msg)
         if self.target is None and self.form not in ("add", "multiply"):
             msg = (
@@ -111,7 +111,7 @@ class Penalty:
             )
             raise EvaluationError(msg)
         if not 0 <= self.scale < math.inf:
-            msg = f"The scale of {name} must be finite and at least 0, got {self.scale}. Change scale=."
+            msg = f"The scale of {name} must be finite and at least 0, got {self.scale}. Set scale=."
             raise EvaluationError(msg)
         if self.samples is not None and self.samples < 2:
             msg = (
