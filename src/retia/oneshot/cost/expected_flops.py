@@ -23,7 +23,7 @@ RUNS = 4_000
 
 
 def expected_flops(layout: Layout, space: SearchSpace, example: Example) -> TableSum:
-    """Return the floating-point operations for one sample as a sum of tables over the modules m:
+    """Return the floating-point operations for one sample as a sum of tables over the modules m.
 
         flops = sum over m of presence_m * weight_m * rate_m
 
