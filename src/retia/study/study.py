@@ -174,7 +174,7 @@ class Study(StudyResults):
         hand_over(self)
         options = RunOptions(trials, workers, executor, timeout, retry_failed, failures, strict)
         require_runnable(self.spec, strategy, options)
-        return self._run(strategy, options, observer or _ignore)
+        return self._run(strategy, options, observer)
 
     @property
     def history(self) -> History:
@@ -220,7 +220,7 @@ class Study(StudyResults):
             self.companions[kind] = stored
         return self.companions.get(kind)
 
-    def _run(self, strategy: Strategy, options: RunOptions, observer: Observer) -> str:
+    def _run(self, strategy: Strategy, options: RunOptions, observer: Observer | None) -> str:
         record, history = self._ready(strategy)
         self._stop_reason = None
         retried: Sequence[Trial] = ()
@@ -229,7 +229,8 @@ class Study(StudyResults):
             self._history = history
 
         def notify(kind: Any, trial: Trial | None = None, **more: Any) -> None:
-            observer(Event(kind, self, trial, options.trials, **more))
+            if observer is not None:
+                observer(Event(kind, self, trial, options.trials, **more))
 
         run = StudyRun(
             self.spec, strategy, options, record, history, self.directory, self._placed, notify, retried
@@ -295,7 +296,3 @@ class Study(StudyResults):
                 trial, (*self.objectives, *self.constraints), f"'{self.name}' in {self._database}"
             )
         return trial.placed(self.space, self.uid, self.directory)
-
-
-def _ignore(event: Event) -> None:
-    del event

@@ -115,6 +115,7 @@ class StudyRun:
             baseline=spec.first_architecture,
             target=options.trials,
             deadline=float("inf") if options.timeout is None else time.monotonic() + options.timeout,
+            directory=self.directory,
             placed=self.placed,
             notify=self.notify,
             interrupts=interrupts,
