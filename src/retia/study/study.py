@@ -9,14 +9,14 @@ from typing import Any, Literal
 from retia.space import SearchSpace, Value
 from retia.storage import Database, MemoryRecord, StudyRecord
 from retia.strategy import Strategy
-from retia.study.checks import require_runnable
 from retia.study.definition import hand_over
 from retia.study.directory import temporary_directory
 from retia.study.event import Event, Observer
 from retia.study.interrupts import Interrupts
 from retia.study.kept_weights import KeepWeights
-from retia.study.opening import open_record
 from retia.study.preparation import different_preparation
+from retia.study.record_access import open_record
+from retia.study.requirements import require_runnable
 from retia.study.results import StoredStudy, StudyResults, require_metrics
 from retia.study.retries import started_again
 from retia.study.specification import StudySpec
@@ -248,7 +248,7 @@ class Study(StudyResults):
     def _ready(self, strategy: Strategy) -> tuple[StudyRecord, History]:
         """Return the record and the updated history; mark the folder of the files as this study's."""
         if self._database is not None:
-            self._database.check_writable()
+            self._database.require_writable()
         interrupts = Interrupts()
         interrupts.install()
         try:

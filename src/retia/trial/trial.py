@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 from retia.errors import StudyError
 from retia.space import Architecture, SearchSpace
 from retia.trial.attempt import Attempt, bounded
-from retia.trial.building import Buildable
+from retia.trial.buildable import Buildable
 from retia.trial.limits import Limits
 from retia.trial.owner import require_owner
 
