@@ -186,9 +186,9 @@ class Trial:
         if path is None or not path.exists():
             msg = (
                 f"Trial {self.number} has no trained weights (looked for {path}). "
-                "A study keeps those of its Pareto front, keep_weights='all' those of all trials. "
-                "An evaluator object saves them by retia.save_weights(model, run). "
-                "Otherwise build() the model and train it."
+                "The study's keep_weights= decides which trials keep weights: 'front' (the Pareto front) "
+                "unless it says otherwise, or 'all'. An evaluator object saves them by "
+                "retia.save_weights(model, run). Otherwise build() the model and train it."
             )
             raise StudyError(msg)
         return space.load(self.architecture, path, device=device)
