@@ -12,7 +12,8 @@ from retia.cost import Example, count, count_parameters
 from retia.errors import SupernetError
 from retia.hub import AutoFormer, Darts, MobileNetV3, NasBench201, Stage, TransformerSizes
 from retia.nn import ModelSpace
-from retia.oneshot.cost import expected_flops, sampled_cost, table
+from retia.oneshot.cost import expected_flops, sampled_cost
+from retia.oneshot.cost import table as cost_table
 from retia.oneshot.cost.penalty import Penalty
 from retia.supernet import Supernet
 
@@ -390,7 +391,7 @@ def test_a_size_that_depends_on_a_real_interval():
 
 
 def test_too_many_combinations(monkeypatch):
-    monkeypatch.setattr(table, "ENTRIES", 5)
+    monkeypatch.setattr(cost_table, "ENTRIES", 5)
     with pytest.raises(
         SupernetError,
         match=r"depends on \['a', 'b', 'width'\].*8 combinations|depends on \['ratio', 'width'\].*6 combinations",
@@ -405,7 +406,7 @@ def test_too_many_combinations(monkeypatch):
 
 
 def test_one_part_with_too_many_values(monkeypatch):
-    monkeypatch.setattr(table, "ENTRIES", 1)
+    monkeypatch.setattr(cost_table, "ENTRIES", 1)
     with pytest.raises(
         SupernetError,
         match=r"a part of it depends on \['body'\], which have 3 combinations of values, more than 1",
