@@ -14,12 +14,12 @@ import numpy as np
 import torch
 
 from retia.errors import EvaluationError, SpaceError, StudyError
-from retia.evaluate import memory_format_of
+from retia.evaluate import Training, memory_format_of
 from retia.nn import ModelSpace
 from retia.oneshot.cost.penalty import Penalty
 from retia.oneshot.stored_supernet import SUPERNET
 from retia.oneshot.supernet_evaluator import SupernetEvaluator
-from retia.oneshot.training.data_schedule import data_schedule_of
+from retia.oneshot.training.data_schedule import DataSchedule, data_schedule_of
 from retia.oneshot.training.loop import TrainingLoop
 from retia.oneshot.training.ranks import join
 from retia.oneshot.training.session import Session, Setting
@@ -38,10 +38,34 @@ from retia.trial import (
 __all__ = ["OneShot"]
 
 
+class _Result:
+    """The last training of a method and its ranking, which is computed once and only as far as it is read.
+
+    It is a cache: after another preparation from the same checkpoint the method proposes the same.
+    """
+
+    def __init__(self) -> None:
+        self.session: Session | None = None
+        self._source: Iterator[Architecture] = iter(())
+        self._known: list[Architecture] = []
+
+    def set(self, session: Session) -> None:
+        """Replace the training."""
+        self.session, self._source, self._known = session, session.ranked(), []
+
+    def __iter__(self) -> Iterator[Architecture]:
+        for i in itertools.count():
+            while i >= len(self._known):
+                architecture = next(self._source, None)
+                if architecture is None:
+                    return
+                self._known.append(architecture)
+            yield self._known[i]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OneShot(ABC):
-    """A method that trains a supernet, by which it then ranks architectures: a strategy with work to do
-    before its first proposal.
+    """A strategy that trains a supernet before its first proposal, and ranks architectures by it.
 
     `retia.search(space, evaluator, method, trials=20)` trains the supernet as the evaluator trains models,
     and then scores the 20 architectures that the method ranks highest with the supernet's weights.
@@ -49,18 +73,21 @@ class OneShot(ABC):
     search.
 
     Attributes:
-        epochs: How often the training data is seen; as the evaluator has it if not given.
-        warmup_epochs: During how many of the first epochs only weights are trained.
+        epochs: Number of passes over the training data. Default: that of the evaluator's training.
+        warmup_epochs: Number of first epochs in which only weights are trained, not choices. Default 0.
         batches_per_step: Number of batches, each with architectures of its own, whose gradients make up one
-            step of the optimizer. Processes that `torchrun` has started share them. Default: `accumulate` of
-            the evaluator's training.
-        held_out: The share of the training data that architecture weights are trained on; 0 takes the
-            validation data, as always where a loader gives the data.
-        penalties: What is added to the loss of what chooses architectures for what they cost.
-        learns_choices: Whether the method learns what to choose while it trains, which penalties and a
-            warm-up are about.
-        recalibration_batches: From how many batches an architecture's batch-norm statistics are taken before
-            it is judged.
+            training step (gradient accumulation). Processes that `torchrun` has started share them. Default:
+            `accumulate` of the evaluator's training.
+        held_out: Share of the training data on which architecture weights are trained, from 0 to below 1.
+            Default 0, the validation data, which is always taken if a loader gives the data.
+        penalties: Penalties on costs, which are added to the loss of the architecture weights.
+        recalibration_batches: Number of batches from which the batch-norm statistics of an architecture are
+            computed before it is scored. Default 8; 0 keeps the statistics of the training.
+        learns_choices: Whether the method learns choices while it trains, as penalties and a warm-up need.
+
+    Raises:
+        EvaluationError: If an argument is out of its range, or penalties or a warm-up are given to a method
+            that does not learn choices.
     """
 
     epochs: int | None = None
@@ -69,6 +96,7 @@ class OneShot(ABC):
     held_out: float = 0.0
     penalties: Penalty | Sequence[Penalty] = ()
     recalibration_batches: int = 8
+    _result: _Result = dataclasses.field(default_factory=_Result, init=False, repr=False, compare=False)
 
     learns_choices: ClassVar[bool] = False
 
@@ -88,20 +116,20 @@ class OneShot(ABC):
             raise EvaluationError(msg)
         if self.penalties and not self.learns_choices:
             msg = (
-                f"{type(self).__name__} has nothing that would mind a penalty: "
-                "it samples without preferences. Bound the costs instead, constraints=[...]."
+                f"{type(self).__name__} does not learn choices, so penalties have no effect. "
+                "Bound the costs instead: constraints=[...]."
             )
             raise EvaluationError(msg)
         if self.warmup_epochs and not self.learns_choices:
             msg = (
-                f"{type(self).__name__} learns no choices that a warm-up could precede, "
+                f"{type(self).__name__} does not learn choices, so it has no warm-up, "
                 f"got warmup_epochs={self.warmup_epochs}. Leave it out."
             )
             raise EvaluationError(msg)
 
     @abstractmethod
     def session(self, setting: Setting) -> Session:
-        """Start a training."""
+        """Start a training session."""
 
     def refuse(self, space: SearchSpace) -> str | None:
         """Return why the method can't search a space, which names the parameter; None if it can."""
@@ -120,20 +148,20 @@ class OneShot(ABC):
         """Train a supernet, and return it as an evaluator.
 
         Args:
-            space: The space of the models.
-            evaluator: What says how models are trained and judged: a `Training`, such as `Classification`, or
-                one with a method `training`.
-            directory: Where a checkpoint is kept after each epoch, from which the training goes on if it is
-                called again.
-            seed: Where all randomness comes from.
-            device: Where to train; as the evaluator would, if not given.
+            space: Space of the models.
+            evaluator: How models are trained and judged: a `Training`, such as `Classification`, or an
+                evaluator whose `capabilities()` have a training.
+            directory: Folder of the checkpoint, which is written after each epoch and from which a second
+                call continues. Default: no checkpoint.
+            seed: Seed of all randomness. Default 0.
+            device: Device to train on. Default: that of the evaluator's training.
 
         Raises:
-            EvaluationError: If the evaluator does not say how it trains, or there is too little data.
+            EvaluationError: If the evaluator has no training, or there is too little data.
             SpaceError: If the method can't search a parameter of the space.
-            SupernetError: If the space makes no supernet, or a cost can't be had of it.
-            TrainingDiverged: If a loss becomes NaN.
-            StorageError: If the checkpoint is one of something else.
+            SupernetError: If the space can't become a supernet, or a penalty's cost can't be computed.
+            TrainingDiverged: If a loss becomes NaN or infinite.
+            StorageError: If the checkpoint belongs to another training.
         """
         return self.prepare(
             evaluator,
@@ -143,18 +171,60 @@ class OneShot(ABC):
     # --- as a strategy
 
     def prepare(self, evaluator: Any, run: Run) -> SupernetEvaluator:
-        """Train the supernet of the run's space, or go on from the checkpoint in its directory, and return it
-        as an evaluator.
+        """Train the supernet of the run's space, or continue from the checkpoint in its directory, and return
+        it as an evaluator.
+
+        Raises:
+            RetiaError: As `train` says.
         """
-        space = run.space
+        space, training = self._requirements(run.space, evaluator)
+        epochs = self._epochs(training)
+        self._schedule(training, run)  # too little data is an error before anything is made
+        setting, schedule = self._setting(space, training, run, epochs)
+        session = self.session(setting)
+        first = schedule.train.first()
+        setting.supernet.eval()
+        if training.check is not None:
+            with torch.no_grad():
+                training.check(setting.outputs(first), first)
+        settings = capabilities_of(evaluator).settings
+        TrainingLoop(
+            session=session,
+            data_schedule=schedule,
+            epochs=epochs,
+            warmup_epochs=self.warmup_epochs,
+            ranks=join(setting.training.place),
+            identity={
+                "method": self.describe(),
+                "evaluator": settings and settings(),
+                "space": _fingerprint(space),
+                "epochs": epochs,
+                "seed": run.seed,
+            },
+            path=None if run.directory is None else run.directory / SUPERNET,
+            report=run.report,
+        ).run()
+        setting.supernet.activate(setting.supernet.architecture)  # this ends the mixture of the last step
+        self._result.set(session)
+        return SupernetEvaluator(
+            setting.supernet, evaluator, self.recalibration_batches, trained_by=self.describe()
+        )
+
+    def _requirements(self, space: SearchSpace, evaluator: Any) -> tuple[ModelSpace, Training]:
+        """Return the space of the models and how they are trained.
+
+        Raises:
+            SpaceError: If the space builds no models, or the method can't search a parameter of it.
+            EvaluationError: If the evaluator has no training.
+        """
         if not isinstance(space, ModelSpace):
             msg = (
                 f"{type(self).__name__} trains a supernet, but the space ({type(space).__name__}) builds no "
                 "models. Search a ModelSpace."
             )
             raise SpaceError(msg)
-        abilities = capabilities_of(evaluator)
-        if abilities.training is None:
+        train = capabilities_of(evaluator).training
+        if train is None:
             msg = (
                 f"{type(self).__name__} trains a supernet as the evaluator trains models, "
                 f"but {type(evaluator).__name__} does not say how: it offers no loss and no "
@@ -164,8 +234,14 @@ class OneShot(ABC):
             raise EvaluationError(msg)
         if reason := self.refuse(space):
             raise SpaceError(reason)
-        training = abilities.training()
-        place = torch.device(run.device or training.place)
+        return space, train()
+
+    def _epochs(self, training: Training) -> int:
+        """Return the number of epochs.
+
+        Raises:
+            EvaluationError: If the warm-up takes all of them.
+        """
         epochs = self.epochs or cast("int", training.epochs)
         if self.warmup_epochs >= epochs:
             msg = (
@@ -180,64 +256,44 @@ class OneShot(ABC):
                 f"that could end it earlier, so patience={training.patience} has no effect on it. "
                 "Set epochs of the method to train for a shorter time."
             )
-            warnings.warn(msg, UserWarning, stacklevel=2)
-        order = stream_seed(run.seed, "order")
-        # Too little data is an error before anything is made.
-        data_schedule_of(training, seed=order, batches_per_step=self.batches_per_step, held_out=self.held_out)
-        example: Any = training.example_inputs
-        supernet = Supernet(space, example=example, device="cpu", seed=stream_seed(run.seed, "weights")).to(
-            place
+            warnings.warn(msg, UserWarning, stacklevel=3)
+        return epochs
+
+    def _schedule(self, training: Training, run: Run) -> DataSchedule:
+        seed = stream_seed(run.seed, "order")
+        return data_schedule_of(
+            training, seed=seed, batches_per_step=self.batches_per_step, held_out=self.held_out
         )
+
+    def _setting(
+        self, space: ModelSpace, training: Training, run: Run, epochs: int
+    ) -> tuple[Setting, DataSchedule]:
+        """Build the supernet, and put it and the data on the device."""
+        place = torch.device(run.device or training.place)
+        example: Any = training.example_inputs
+        supernet = Supernet(space, example=example, device="cpu", seed=stream_seed(run.seed, "weights"))
+        supernet = supernet.to(place)
         layout = memory_format_of(supernet)
         if layout is torch.channels_last:
             supernet.to(memory_format=layout)  # pyright: ignore[reportCallIssue]  # an overload that torch does not declare
         training = training.on(place, layout)
-        data_schedule = data_schedule_of(
-            training, seed=order, batches_per_step=self.batches_per_step, held_out=self.held_out
-        )
+        schedule = self._schedule(training, run)
+        bound = [penalty.bind(supernet, example=training.costs().example) for penalty in self._penalties]
         setting = Setting(
             supernet=supernet,
             training=training,
-            steps=epochs * data_schedule.steps_per_epoch,
-            steps_per_epoch=data_schedule.steps_per_epoch,
+            steps=epochs * schedule.steps_per_epoch,
+            steps_per_epoch=schedule.steps_per_epoch,
             seed=stream_seed(run.seed, "lessons"),
             allows=lambda architecture: architecture in space,
-            penalties=[
-                penalty.bind(supernet, example=training.costs().example) for penalty in self._penalties
-            ],
+            penalties=bound,
         )
-        session = self.session(setting)
-        first = data_schedule.train.first()
-        supernet.eval()
-        if training.check is not None:
-            with torch.no_grad():
-                training.check(setting.outputs(first), first)
-        TrainingLoop(
-            session=session,
-            data_schedule=data_schedule,
-            epochs=epochs,
-            warmup_epochs=self.warmup_epochs,
-            ranks=join(place),
-            identity={
-                "method": self.describe(),
-                "evaluator": abilities.settings and abilities.settings(),
-                "space": _fingerprint(space),
-                "epochs": epochs,
-                "seed": run.seed,
-            },
-            path=None if run.directory is None else run.directory / SUPERNET,
-            report=run.report,
-        ).run()
-        supernet.activate(supernet.architecture)  # this ends the mixture of the last training step
-        # What it keeps is a cache: whoever prepares again gets the same from the checkpoint.
-        object.__setattr__(self, "_session", session)
-        object.__setattr__(self, "_ranking", _Ranking(session.ranked()))
-        return SupernetEvaluator(supernet, evaluator, self.recalibration_batches, trained_by=self.describe())
+        return setting, schedule
 
     def propose(
         self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
     ) -> Sequence[Proposal]:
-        """Return up to `n` of the architectures that the supernet ranks highest and that have not been tried.
+        """Return up to `n` of the architectures that rank highest and have not been tried.
 
         Raises:
             StudyError: If the supernet has not been trained.
@@ -258,11 +314,10 @@ class OneShot(ABC):
             StudyError: If the supernet has not been trained.
         """
         self._trained()
-        return iter(cast("_Ranking", self.__dict__["_ranking"]))
+        return iter(self._result)
 
     def probabilities(self) -> Mapping[str, np.ndarray[Any, Any]]:
-        """Return how likely each value of each parameter is chosen, by label; nothing where the method has no
-        preference.
+        """Return the probability of each value of each parameter, by label; empty if all are alike.
 
         Raises:
             StudyError: If the supernet has not been trained.
@@ -283,31 +338,13 @@ class OneShot(ABC):
         return StrategyCapabilities(prepare=self.prepare, settings=self.describe, penalizes=penalized)
 
     def _trained(self) -> Session:
-        session = self.__dict__.get("_session")
-        if session is None:
+        if self._result.session is None:
             msg = (
                 f"{type(self).__name__} has no trained supernet yet. Run it by retia.search or study.run, "
                 "or call train(space, evaluator) first."
             )
             raise StudyError(msg)
-        return cast("Session", session)
-
-
-class _Ranking:
-    """An order that is worked out once, however often it is asked for, and only as far as it is."""
-
-    def __init__(self, source: Iterator[Architecture]) -> None:
-        self._source = source
-        self._known: list[Architecture] = []
-
-    def __iter__(self) -> Iterator[Architecture]:
-        for i in itertools.count():
-            while i >= len(self._known):
-                architecture = next(self._source, None)
-                if architecture is None:
-                    return
-                self._known.append(architecture)
-            yield self._known[i]
+        return self._result.session
 
 
 def _fingerprint(space: ModelSpace) -> str:

@@ -366,12 +366,14 @@ def test_a_warm_up_that_leaves_no_epoch_is_refused():
 
 
 def test_a_warm_up_that_nothing_follows_is_refused():
-    with pytest.raises(EvaluationError, match="SPOS learns no choices that a warm-up could precede"):
+    with pytest.raises(EvaluationError, match="SPOS does not learn choices, so it has no warm-up"):
         SPOS(warmup_epochs=1)
 
 
 def test_a_penalty_that_nothing_would_mind_is_refused():
-    with pytest.raises(EvaluationError, match=r"SPOS has nothing that would mind a penalty.*constraints="):
+    with pytest.raises(
+        EvaluationError, match=r"SPOS does not learn choices, so penalties have no effect.*constraints="
+    ):
         SPOS(penalties=Penalty("params"))
 
 
