@@ -234,7 +234,7 @@ def test_only_allowed_paths_run(make_setting, items, name, monkeypatch):
 
 @pytest.mark.parametrize("name", ["gdas", "proxylessnas"])
 def test_where_samples_are_never_allowed_an_allowed_path_is_drawn(make_setting, items, name, monkeypatch):
-    monkeypatch.setattr("retia.oneshot.sampling.TRIES", 2)
+    monkeypatch.setattr("retia.oneshot.paths.sampling.TRIES", 2)
     setting = make_setting(ModelSpace(Activated), *data(), allows=lambda a: a["op"] == "tanh")
     session = METHODS[name].session(setting)
     with torch.no_grad():
