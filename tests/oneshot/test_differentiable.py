@@ -302,7 +302,7 @@ class Fixed(nn.Sequential):
 def test_a_space_without_choices_is_refused(make_setting):
     setting = make_setting(ModelSpace(Fixed), torch.ones(8, 4), torch.ones(8, 2), loss=mse)
     with pytest.raises(
-        SupernetError, match="DARTS has nothing to weigh, for no choice of Fixed has two values"
+        SupernetError, match="DARTS requires a choice with two values, but Fixed has no such choice"
     ):
         DARTS().session(setting)
 

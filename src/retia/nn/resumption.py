@@ -47,8 +47,9 @@ class Resumption:
     # --- any state
 
     def found(self, misfit: Callable[[Mapping[str, Any]], str | None]) -> dict[str, Any] | None:
-        """Return the state to go on from: that of this trial, if its process has died, or else that of the
-        trial that it goes on from; None if there is no state.
+        """Return the state to resume from; None if there is no state.
+
+        It is the state of this trial if its process has died, or else that of the trial it continues.
 
         Args:
             misfit: Function that returns why a state can't be loaded, and None if it can.
@@ -77,9 +78,7 @@ class Resumption:
         save_checkpoint(path.with_name(self._checkpoint) if ended else path, state, self._identity)
 
     def keep_sparingly(self, state: Callable[[], Mapping[str, Any]]) -> None:
-        """Keep the state under way of a trial of a stored study, so seldom that a twentieth of the training
-        is spent on it.
-        """
+        """Keep the state of a running trial of a stored study, in at most a twentieth of its time."""
         began = time.perf_counter()
         if self._run.began is None or began - self._kept_at < _SPARING * self._seconds:
             return
@@ -88,8 +87,9 @@ class Resumption:
         self._seconds = self._kept_at - began
 
     def settle(self, *, completed: bool) -> None:
-        """Remove the state under way, as the trial has ended. Before, if it completed and kept no state at
-        its fidelity, that one becomes the state from which a trial of a higher fidelity goes on.
+        """Remove the unfinished state of a trial that has ended.
+
+        If it completed without a state at its fidelity, the unfinished state becomes that state.
         """
         if self._unfinished is None:
             return
@@ -129,9 +129,7 @@ class Resumption:
         self.keep(state, ended=self._run.fidelity is not None and step >= self._run.fidelity)
 
     def resume(self, parts: tuple[Any, ...]) -> int:
-        """Load the latest state into all parts, and return its step, or 0 if there is no state; see
-        `Run.resume`.
-        """
+        """Load the latest state into all parts; return its step, or 0 without one; see `Run.resume`."""
         _require_states(parts)
         if (state := self.found(lambda state: _misfit_of_parts(parts, state["parts"]))) is not None:
             for part, one in zip(parts, state["parts"], strict=True):
