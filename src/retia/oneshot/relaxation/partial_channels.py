@@ -96,7 +96,7 @@ class PartialLayers:
                     before.append((tensors, dict(tensors)))
                     for name, tensor in tensors.items():
                         if tensor is not None and tensor.ndim:
-                            tensors[name] = self._part(tensor, layer)  # pyright: ignore[reportArgumentType]  # a parameter's part is none
+                            tensors[name] = self._part(tensor, layer)  # pyright: ignore[reportArgumentType]  # a view is not a Parameter
             for layer, groups in grouped:
                 layer.groups = groups // self.divisor  # pyright: ignore[reportOperatorIssue]
             yield
