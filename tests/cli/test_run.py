@@ -128,7 +128,7 @@ def test_a_one_shot_search_retrains_its_winners_and_says_what_it_was_worth(retia
         "architectures that were retrained",
     }
     assert "one-shot search with SPOS, by accuracy" in retia("run", "shot.py", "--quiet").stdout
-    assert "train the winners too: retrain=5" in retia("run", "shot.py", "--control", code=1).stderr
+    assert "Retrain the best architectures as well: retrain=5" in retia("run", "shot.py", "--control", code=1).stderr
 
 
 def test_a_timeout_stops_the_study(retia, toy):

@@ -1,7 +1,7 @@
 import pytest
 
 from retia.errors import EvaluationError
-from retia.evaluate.settings import check_settings, is_domain
+from retia.evaluate.settings import is_domain, require_settings
 from retia.space import Categorical, Integer, Real, Subset
 
 
@@ -21,7 +21,7 @@ from retia.space import Categorical, Integer, Real, Subset
     ],
 )
 def test_what_can_be(settings):
-    check_settings("Classification", settings)
+    require_settings("Classification", settings)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_what_can_be(settings):
 )
 def test_what_can_not_be(settings, said):
     with pytest.raises(EvaluationError, match=said):
-        check_settings("Classification", settings)
+        require_settings("Classification", settings)
 
 
 def test_domains():

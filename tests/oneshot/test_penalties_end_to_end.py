@@ -174,7 +174,7 @@ def test_costs_that_the_space_can_not_give_are_refused_before_training():
     refused(
         Penalty("latency_ms", table={"third": {"skip": 1.0}}),
         SupernetError,
-        "'latency_ms' has 'third', which is no parameter of the space",
+        "'latency_ms' has 'third', which is not a parameter of the space",
     )
     refused(
         Penalty("latency_ms", table={"first": {"wide": 1.0, "skip": 0.0}}),
@@ -182,7 +182,7 @@ def test_costs_that_the_space_can_not_give_are_refused_before_training():
         f"for each value of 'first', {values}, but lacks 'narrow'",
     )
     measured = Penalty("energy", evaluator=lambda architecture, run: {"latency_ms": 1.0})
-    refused(measured, SupernetError, r"function supplies \['latency_ms'\], and not 'energy'")
+    refused(measured, SupernetError, r"function returns \['latency_ms'\], but not 'energy'")
 
 
 def test_a_bound_that_no_architecture_meets_is_found_before_training(tmp_path):

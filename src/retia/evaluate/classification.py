@@ -10,12 +10,12 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torchmetrics import Metric
 
 from retia.errors import EvaluationError
-from retia.evaluate.checks import check_names, check_weights
 from retia.evaluate.class_targets import ClassTargets
 from retia.evaluate.data import Data, LoadedData, TensorData
 from retia.evaluate.outputs import TensorOutputs
 from retia.evaluate.preset import preset_data, preset_metrics
 from retia.evaluate.recipe import Loss
+from retia.evaluate.requirements import require_names, require_weights
 from retia.evaluate.settings import Searched
 from retia.evaluate.training import Training
 from retia.nn import Batch, Nest, inputs_of, targets_of
@@ -66,8 +66,8 @@ def Classification(  # noqa: N802  # a preset reads like the class that it makes
     Raises:
         EvaluationError: If a setting or the data is not valid.
     """
-    check_names(settings.get("preset", "Classification"), settings, Classification, Training)
-    _check_arguments(class_dim, loss, label_smoothing, multilabel=multilabel)
+    require_names(settings.get("preset", "Classification"), settings, Classification, Training)
+    _require_arguments(class_dim, loss, label_smoothing, multilabel=multilabel)
     data = preset_data(inputs, train, valid, test)
     labels = ClassTargets(targets, ignore_index=ignore_index, multilabel=multilabel)
     own = _objective(data, labels, label_smoothing, class_weights, loss)
@@ -81,7 +81,7 @@ def Classification(  # noqa: N802  # a preset reads like the class that it makes
     )
 
 
-def _check_arguments(
+def _require_arguments(
     class_dim: int | None, loss: Loss | None, label_smoothing: Searched[float], *, multilabel: bool
 ) -> None:
     """Reject arguments of `Classification` that contradict each other."""
@@ -124,7 +124,7 @@ def _objective(
         raise EvaluationError(msg)
     trained = CrossEntropy(labels, label_smoothing=label_smoothing, class_weights=weights)
     for name, one in data.items():
-        check_weights(name, one, trained.weight)
+        require_weights(name, one, trained.weight)
     return {
         "loss": loss or trained,
         "valid_loss": loss or replace(trained, label_smoothing=0.0),
@@ -205,14 +205,14 @@ class CrossEntropy:
             return binary_cross_entropy_with_logits(outputs, soft, pos_weight=weights)
         # A loader may yield a greater class number late. On a GPU torch would abort the process.
         if outputs.device.type != "cpu":
-            _check_scores(outputs, self.labels.class_count(targets))
+            _require_scores(outputs, self.labels.class_count(targets))
         ignored = self.labels.ignore_index
         try:
             return cross_entropy(
                 outputs, targets, weight=weights, ignore_index=ignored, label_smoothing=smoothing
             )
         except IndexError:
-            _check_scores(outputs, self.labels.class_count(targets))
+            _require_scores(outputs, self.labels.class_count(targets))
             raise
 
     def weight(self, batch: Batch) -> float:
@@ -297,7 +297,7 @@ class _Check:
             )
             raise EvaluationError(msg)
         if not multilabel:
-            _check_scores(outputs, max(self.classes, self.labels.class_count(targets)))
+            _require_scores(outputs, max(self.classes, self.labels.class_count(targets)))
         if self.class_weights is not None and len(self.class_weights) != outputs.shape[1]:
             msg = (
                 f"'class_weights' has {len(self.class_weights)} weights, but the model returns "
@@ -306,7 +306,7 @@ class _Check:
             raise EvaluationError(msg)
 
 
-def _check_scores(outputs: Tensor, classes: int) -> None:
+def _require_scores(outputs: Tensor, classes: int) -> None:
     """Check that there are scores (B, classes, ...) for a number of classes."""
     if outputs.shape[1] < classes:
         msg = (

@@ -58,7 +58,7 @@ def make_optimizers(
         made = kind(weights, lr)
         optimizers = (made,) if isinstance(made, Optimizer) else tuple(made)
         for optimizer in optimizers:
-            _check_step("optimizer", optimizer, "torch.optim.AdamW")
+            _require_step("optimizer", optimizer, "torch.optim.AdamW")
         return optimizers
     groups = [
         {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": weight_decay},
@@ -85,7 +85,7 @@ def make_schedule(kind: ScheduleLike, optimizer: Optimizer, *, steps: int, warmu
     """
     if callable(kind):
         schedule = kind(optimizer, steps)
-        _check_step("schedule", schedule, "torch.optim.lr_scheduler.OneCycleLR")
+        _require_step("schedule", schedule, "torch.optim.lr_scheduler.OneCycleLR")
         return schedule
 
     def factor(step: int) -> float:
@@ -98,7 +98,7 @@ def make_schedule(kind: ScheduleLike, optimizer: Optimizer, *, steps: int, warmu
     return LambdaLR(optimizer, factor)
 
 
-def _check_step(name: str, stepped: Any, instead: str) -> None:
+def _require_step(name: str, stepped: Any, instead: str) -> None:
     """Check that what the function of a field has made can be stepped without arguments."""
     step = getattr(stepped, "step", None)
     taken = [

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from torchmetrics import Metric
 
 from retia.errors import EvaluationError
-from retia.evaluate.checks import check_inputs
 from retia.evaluate.data import Data, LoadedData, TensorData, as_data
+from retia.evaluate.requirements import require_inputs
 from retia.nn import Batch, Nest
 
 __all__ = ["preset_data", "preset_metrics"]
@@ -26,7 +26,7 @@ def preset_data(
     if test is not None:
         data["test"] = as_data("test", test)
     for name, one in data.items():
-        check_inputs(name, inputs(one.first()))
+        require_inputs(name, inputs(one.first()))
     return data
 
 

@@ -13,10 +13,10 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric
 
 from retia.errors import EvaluationError
-from retia.evaluate.checks import check_scalar, judged_metrics
 from retia.evaluate.data import Data, LoadedData, TensorData
 from retia.evaluate.measurement import Measurement
 from retia.evaluate.optimization import OptimizerLike, ScheduleLike, make_optimizers, make_schedule
+from retia.evaluate.requirements import judged_metrics, require_scalar
 from retia.evaluate.settings import Searched
 from retia.nn import Batch, Nest, inputs_of, run_on, sample_count, targets_of
 from retia.space import Architecture
@@ -107,7 +107,7 @@ class Recipe(ABC):
             EvaluationError: If `loss` does not return a scalar that depends on the model's weights.
         """
         loss = self.loss(outputs, batch)
-        check_scalar(self.preset, "loss", loss)
+        require_scalar(self.preset, "loss", loss)
         if not loss.requires_grad and torch.is_grad_enabled():
             msg = (
                 f"'loss' of {self.preset} returns a number without a gradient: it does not depend on the "
@@ -267,7 +267,7 @@ class Recipe(ABC):
     def _measured_loss(self, outputs: Any, batch: Batch) -> Tensor:
         loss = (self.valid_loss or self.loss)(outputs, batch)
         if not isinstance(loss, float):
-            check_scalar(self.preset, "loss" if self.valid_loss is None else "valid_loss", loss)
+            require_scalar(self.preset, "loss" if self.valid_loss is None else "valid_loss", loss)
         return loss
 
 

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, Metric, R2Score
 
 from retia.errors import EvaluationError
-from retia.evaluate.checks import check_names
 from retia.evaluate.data import Data
 from retia.evaluate.outputs import TensorOutputs
 from retia.evaluate.preset import preset_data, preset_metrics
 from retia.evaluate.recipe import Loss
+from retia.evaluate.requirements import require_names
 from retia.evaluate.training import Training
 from retia.nn import Batch, Nest, inputs_of, targets_of
 
@@ -50,7 +50,7 @@ def Regression(  # noqa: N802  # a preset reads like the class that it makes
     Raises:
         EvaluationError: If a setting or the data is not valid.
     """
-    check_names("Regression", settings, Regression, Training)
+    require_names("Regression", settings, Regression, Training)
     data = preset_data(inputs, train, valid, test)
     numbers = _Numbers(targets)
     for name, one in data.items():

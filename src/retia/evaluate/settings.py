@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 from retia.errors import EvaluationError
 from retia.space import Categorical, Integer, Real, Subset, as_code, strays_in
 
-__all__ = ["Searched", "check_settings", "is_domain"]
+__all__ = ["Searched", "is_domain", "require_settings"]
 
 T = TypeVar("T")
 Searched: TypeAlias = T | Categorical | Integer | Real
@@ -49,7 +49,7 @@ def is_domain(value: object) -> bool:
     return isinstance(value, Categorical | Integer | Real | Subset)
 
 
-def check_settings(owner: str, settings: Mapping[str, Any]) -> None:
+def require_settings(owner: str, settings: Mapping[str, Any]) -> None:
     """Check settings; of a domain, check all its values.
 
     Args:

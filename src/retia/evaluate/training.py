@@ -9,11 +9,11 @@ from torch import nn
 
 from retia.cost import Costs, Example
 from retia.errors import ArchitectureError, EvaluationError
-from retia.evaluate.checks import check_functions, check_inputs, check_weights
 from retia.evaluate.data import LoadedData, TensorData, as_data, describe_data
 from retia.evaluate.inheritance import inherit_from_parent
 from retia.evaluate.recipe import DATA, Recipe
-from retia.evaluate.settings import check_settings, is_domain
+from retia.evaluate.requirements import require_functions, require_inputs, require_weights
+from retia.evaluate.settings import is_domain, require_settings
 from retia.evaluate.trainer import Trainer
 from retia.evaluate.weights import save_weights
 from retia.nn import Resumption, misfit_of, remove_unfinished, seeded, tensors_of
@@ -98,7 +98,7 @@ class Training(Recipe):
     """
 
     def __post_init__(self) -> None:
-        check_settings(self.preset, {**_fields(self.loss), **self._settings()})
+        require_settings(self.preset, {**_fields(self.loss), **self._settings()})
         if (
             isinstance(self.loss, nn.modules.loss._Loss)
             or getattr(self.loss, "__module__", "") == "torch.nn.functional"
@@ -110,7 +110,7 @@ class Training(Recipe):
                 "batch[1])."
             )
             raise EvaluationError(msg)
-        check_functions(self.preset, self._settings())
+        require_functions(self.preset, self._settings())
         if self.warmup_epochs != 0 and callable(self.schedule):
             msg = (
                 "'warmup_epochs' is part of 'cosine' and 'constant', but 'schedule' is a function, "
@@ -134,7 +134,7 @@ class Training(Recipe):
             )
             raise EvaluationError(msg)
         self._take_data()
-        self._check_example()
+        self._require_example()
 
     def _take_data(self) -> None:
         """Read the data in whatever form it was given, and check it."""
@@ -144,11 +144,11 @@ class Training(Recipe):
                 continue
             object.__setattr__(self, data, made := as_data(data, given))
             first = made.first()
-            check_inputs(data, self.inputs(first))
+            require_inputs(data, self.inputs(first))
             self.weigh(first)
-            check_weights(data, made, self.weigh)
+            require_weights(data, made, self.weigh)
 
-    def _check_example(self) -> None:
+    def _require_example(self) -> None:
         inputs = self.example_inputs
         tensors = list(tensors_of(inputs))
         if self.example is None and not (tensors and all(tensor.ndim for tensor in tensors)):

@@ -13,7 +13,7 @@ from retia.cost import Costs
 from retia.errors import EvaluationError
 from retia.evaluate.data import TensorData
 from retia.evaluate.proxies import PROXIES, Probe, Proxy
-from retia.evaluate.settings import check_settings
+from retia.evaluate.settings import require_settings
 from retia.evaluate.training import Training
 from retia.nn import Batch, move, seeded
 from retia.rng import stream_seed
@@ -55,7 +55,7 @@ class ZeroCost:
     device: str | None = None
 
     def __post_init__(self) -> None:
-        check_settings(type(self).__name__, {"batch_size": self.batch_size})
+        require_settings(type(self).__name__, {"batch_size": self.batch_size})
         if isinstance(self.proxies, str):
             object.__setattr__(self, "proxies", (self.proxies,))
         if capabilities_of(self.evaluator).training is None:

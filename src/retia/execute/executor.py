@@ -4,7 +4,7 @@ from concurrent.futures import Executor
 
 from retia.errors import ExecutorError
 from retia.execute.in_process import InProcess
-from retia.execute.processes import Processes, check_count
+from retia.execute.processes import Processes, require_count
 
 __all__ = ["executor_for", "release_executor", "slots_of"]
 
@@ -16,7 +16,7 @@ def executor_for(workers: int, time_limit_s: float | None = None) -> InProcess |
         ExecutorError: If `workers` is not a whole number of at least 1, or `time_limit_s` is given for one
             worker.
     """
-    check_count("workers", workers)
+    require_count("workers", workers)
     if workers != 1:
         return Processes(workers, time_limit_s=time_limit_s)
     if time_limit_s is not None:

@@ -16,7 +16,7 @@ from retia.execute.pickles import dumps
 from retia.execute.wire import FUNCTION, pack
 from retia.execute.worker_process import KEPT_FUNCTIONS, Call, Function, threads_environment
 
-__all__ = ["Processes", "check_count"]
+__all__ = ["Processes", "require_count"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -53,9 +53,9 @@ class Processes(Executor):
     def __init__(
         self, workers: int, *, time_limit_s: float | None = None, threads: int | None = None
     ) -> None:
-        check_count("workers", workers)
+        require_count("workers", workers)
         if threads is not None:
-            check_count("threads", threads)
+            require_count("threads", threads)
         if time_limit_s is not None and not time_limit_s > 0:
             msg = f"'time_limit_s' must be more than 0 seconds, or None for no limit, got {time_limit_s!r}."
             raise ExecutorError(msg)
@@ -158,7 +158,7 @@ def _pickled(value: object, what: str, shown: object) -> bytes:
         raise EvaluationError(msg) from error
 
 
-def check_count(name: str, value: int) -> None:
+def require_count(name: str, value: int) -> None:
     """Raise if a number of workers or threads is invalid.
 
     Raises:

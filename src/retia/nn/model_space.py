@@ -206,7 +206,7 @@ class ModelSpace(SearchSpace):
         """Seed torch's generators inside, and restore them afterwards."""
         return seeded(seed)
 
-    def check_device(self, device: str | None) -> None:
+    def require_device(self, device: str | None) -> None:
         """Raise if models can't be built on a device.
 
         Raises:

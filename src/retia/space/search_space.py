@@ -232,7 +232,7 @@ class SearchSpace:
         del seed
         return nullcontext()
 
-    def check_device(self, device: str | None) -> None:
+    def require_device(self, device: str | None) -> None:
         """Raise if models can't be built on the device; a plain space builds no models."""
         del device
 

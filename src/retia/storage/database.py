@@ -167,7 +167,7 @@ class Database:
         """The folder of the studies' files: beside an SQLite file, or in the current directory."""
         return self._address.files
 
-    def check_writable(self) -> None:
+    def require_writable(self) -> None:
         """Raise if a study can't be written.
 
         Raises:

@@ -31,7 +31,7 @@ __all__ = [
     "different_preparation",
     "preparation_record",
     "preparation_run",
-    "prepared",
+    "scoring_evaluator",
     "store_derived",
     "warn_of_penalties",
 ]
@@ -57,7 +57,7 @@ class PreparationStep:
     seconds: float
 
 
-def prepared(
+def scoring_evaluator(
     abilities: StrategyCapabilities,
     evaluator: Evaluator,
     run: Run,

@@ -9,14 +9,14 @@ from typing import Any, Literal
 from retia.space import SearchSpace, Value
 from retia.storage import Database, MemoryRecord, StudyRecord
 from retia.strategy import Strategy
-from retia.study.checks import require_runnable
 from retia.study.definition import hand_over
 from retia.study.directory import temporary_directory
 from retia.study.event import Event, Observer
 from retia.study.interrupts import Interrupts
 from retia.study.kept_weights import KeepWeights
-from retia.study.opening import open_record
 from retia.study.preparation import different_preparation
+from retia.study.record_access import open_record
+from retia.study.requirements import require_runnable
 from retia.study.results import StoredStudy, StudyResults, require_metrics
 from retia.study.retries import started_again
 from retia.study.specification import StudySpec
@@ -174,7 +174,7 @@ class Study(StudyResults):
         hand_over(self)
         options = RunOptions(trials, workers, executor, timeout, retry_failed, failures, strict)
         require_runnable(self.spec, strategy, options)
-        return self._run(strategy, options, observer or _ignore)
+        return self._run(strategy, options, observer)
 
     @property
     def history(self) -> History:
@@ -220,7 +220,7 @@ class Study(StudyResults):
             self.companions[kind] = stored
         return self.companions.get(kind)
 
-    def _run(self, strategy: Strategy, options: RunOptions, observer: Observer) -> str:
+    def _run(self, strategy: Strategy, options: RunOptions, observer: Observer | None) -> str:
         record, history = self._ready(strategy)
         self._stop_reason = None
         retried: Sequence[Trial] = ()
@@ -229,7 +229,8 @@ class Study(StudyResults):
             self._history = history
 
         def notify(kind: Any, trial: Trial | None = None, **more: Any) -> None:
-            observer(Event(kind, self, trial, options.trials, **more))
+            if observer is not None:
+                observer(Event(kind, self, trial, options.trials, **more))
 
         run = StudyRun(
             self.spec, strategy, options, record, history, self.directory, self._placed, notify, retried
@@ -247,7 +248,7 @@ class Study(StudyResults):
     def _ready(self, strategy: Strategy) -> tuple[StudyRecord, History]:
         """Return the record and the updated history; mark the folder of the files as this study's."""
         if self._database is not None:
-            self._database.check_writable()
+            self._database.require_writable()
         interrupts = Interrupts()
         interrupts.install()
         try:
@@ -295,7 +296,3 @@ class Study(StudyResults):
                 trial, (*self.objectives, *self.constraints), f"'{self.name}' in {self._database}"
             )
         return trial.placed(self.space, self.uid, self.directory)
-
-
-def _ignore(event: Event) -> None:
-    del event

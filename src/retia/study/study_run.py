@@ -13,7 +13,7 @@ from retia.storage import StudyRecord
 from retia.strategy import Strategy
 from retia.study.interrupts import Interrupts
 from retia.study.job import Job
-from retia.study.preparation import preparation_run, prepared, store_derived, warn_of_penalties
+from retia.study.preparation import preparation_run, scoring_evaluator, store_derived, warn_of_penalties
 from retia.study.specification import StudySpec
 from retia.study.trial_loop import INTERRUPTED, TrialLoop
 from retia.trial import Evaluator, History, Trial, strategy_capabilities_of
@@ -101,7 +101,7 @@ class StudyRun:
         seed = stream_seed(spec.seed, "prepare")
         run = preparation_run(spec.searched, seed, spec.device, self.directory, self.notify)
         warn_of_penalties(self.strategy, abilities.penalizes, self.history.objectives, spec.bounds)
-        self.evaluator = prepared(abilities, spec.judge, run, spec.counts, spec.bounds)
+        self.evaluator = scoring_evaluator(abilities, spec.judge, run, spec.counts, spec.bounds)
         if abilities.prepare is not None:
             store_derived(self.strategy, run, History(self.history.objectives, spec.bounds))
         return TrialLoop(
@@ -115,6 +115,7 @@ class StudyRun:
             baseline=spec.first_architecture,
             target=options.trials,
             deadline=float("inf") if options.timeout is None else time.monotonic() + options.timeout,
+            directory=self.directory,
             placed=self.placed,
             notify=self.notify,
             interrupts=interrupts,

@@ -63,7 +63,8 @@ class TrialLoop:
         baseline: Architecture of trial 0.
         target: Number of trials at which the loop stops; infeasible trials do not count.
         deadline: Time of `time.monotonic` after which no trial is started.
-        placed: Function that adds to a trial its space and its folder.
+        directory: Folder of the study's files, in which each trial has a folder.
+        placed: Function that adds to a stored trial its space and its folder.
         notify: Function that is called with "started" or "ended" and the trial.
         interrupts: Delays ctrl-C while a trial is written to the record and the history.
         retried: Trials that failed in an earlier run and are started again, before any other.
@@ -81,6 +82,7 @@ class TrialLoop:
     baseline: Architecture
     target: int
     deadline: float
+    directory: Path
     placed: Callable[[Trial], Trial]
     notify: Callable[[str, Trial], None]
     interrupts: Interrupts = field(default_factory=Interrupts)
@@ -201,8 +203,11 @@ class TrialLoop:
             parent=proposal.parent,
             limits=proposal.limits,
             started=time.time(),
+            directory=self.directory / f"{number:05d}",
+            space=self.space,
+            study=self.record.uid,
         )
-        return self._begin(self.placed(trial), new=True), ""
+        return self._begin(trial, new=True), ""
 
     def _begin(self, trial: Trial, *, new: bool) -> "_Begun | None":
         """Record a new trial and return it.

@@ -1,7 +1,7 @@
 """The records of a search: proposals, trials, objectives, constraints and the history that strategies see."""
 
 from retia.trial.attempt import Attempt, bounded
-from retia.trial.building import Buildable, WeightKeeping
+from retia.trial.buildable import Buildable, WeightKeeping
 from retia.trial.capabilities import (
     Capabilities,
     StrategyCapabilities,

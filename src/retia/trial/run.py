@@ -11,7 +11,7 @@ import numpy as np
 from retia.errors import EvaluationError
 from retia.rng import stream
 from retia.space import Architecture, SearchSpace
-from retia.trial.building import WeightKeeping
+from retia.trial.buildable import WeightKeeping
 
 __all__ = ["CHECKPOINT", "Parent", "Run"]
 

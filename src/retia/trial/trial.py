@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 from retia.errors import StudyError
 from retia.space import Architecture, SearchSpace
 from retia.trial.attempt import Attempt, bounded
-from retia.trial.building import Buildable
+from retia.trial.buildable import Buildable
 from retia.trial.limits import Limits
 from retia.trial.owner import require_owner
 
@@ -186,9 +186,9 @@ class Trial:
         if path is None or not path.exists():
             msg = (
                 f"Trial {self.number} has no trained weights (looked for {path}). "
-                "A study keeps those of its Pareto front, keep_weights='all' those of all trials. "
-                "An evaluator object saves them by retia.save_weights(model, run). "
-                "Otherwise build() the model and train it."
+                "The study's keep_weights= decides which trials keep weights: 'front' (the Pareto front) "
+                "unless it says otherwise, or 'all'. An evaluator object saves them by "
+                "retia.save_weights(model, run). Otherwise build() the model and train it."
             )
             raise StudyError(msg)
         return space.load(self.architecture, path, device=device)

@@ -120,22 +120,22 @@ def test_without_a_target_a_cost_is_relative_to_the_mean_over_the_values():
     [
         (
             {"form": "power"},
-            r"The form of Penalty\('params'\) is one of \['add', 'hinge', 'absolute', 'multiply', 'hard'\], got 'power'",
+            r"The form of Penalty\('params'\) must be one of \['add', 'hinge', 'absolute', 'multiply', 'hard'\], got 'power'",
         ),
-        ({"target": 0}, r"The target of Penalty\('params'\) is a cost above 0, got 0"),
-        ({"target": -1.0}, "a cost above 0, got -1.0"),
-        ({"target": math.nan}, "a cost above 0, got nan"),
-        ({"form": "hinge"}, "of the form 'hinge' is about a target, but has none"),
-        ({"scale": -0.1}, "The scale of .* is at least 0, got -0.1"),
-        ({"samples": 1}, "The samples of .* are at least 2, .* got 1"),
+        ({"target": 0}, r"The target of Penalty\('params'\) must be a finite cost above 0, got 0"),
+        ({"target": -1.0}, "a finite cost above 0, got -1.0"),
+        ({"target": math.nan}, "a finite cost above 0, got nan"),
+        ({"form": "hinge"}, "of the form 'hinge' requires a target"),
+        ({"scale": -0.1}, "The scale of .* must be finite and at least 0, got -0.1"),
+        ({"samples": 1}, "The samples of .* must be at least 2, got 1"),
         (
             {"table": LATENCY, "samples": 4},
-            "has a table, whose expectation is exact, so it takes no evaluator and no samples",
+            "has a table, whose expectation is exact, but also evaluator= or samples=",
         ),
-        ({"constant": 2.0}, "has a constant, 2.0, which is part of a table"),
+        ({"constant": 2.0}, "has the constant 2.0, but no table"),
         (
             {"metric": "latency_ms"},
-            r"Penalty\('latency_ms'\) is none of \['params', 'flops', 'macs'\], which are counted. Say what each value costs",
+            r"Penalty\('latency_ms'\) has a metric that is not counted on models; \['params', .* Give the cost of each",
         ),
     ],
 )
@@ -146,15 +146,13 @@ def test_settings_that_can_not_be(options, message):
 
 def test_a_cost_of_nothing_has_no_relative_size():
     table = {"width": {4: 0.0, 8: 0.0, 2: 0.0}}
-    with pytest.raises(
-        SupernetError, match="The latency_ms of .* are 0 on average, to which nothing can be relative"
-    ):
+    with pytest.raises(SupernetError, match="The latency_ms of .* are 0 on average, which can't be a target"):
         bound("latency_ms", table=table)
 
 
 def test_a_quality_below_zero_is_not_multiplied():
     with pytest.raises(
-        EvaluationError, match="'multiply' multiplies a quality of at least 0, such as an accuracy, got -0.5"
+        EvaluationError, match="'multiply' requires a quality of at least 0, such as an accuracy, got -0.5"
     ):
         bound(form="multiply").reward(-0.5, 10.0)
 

@@ -110,7 +110,7 @@ def test_a_loader_with_fewer_batches_than_its_length_is_refused():
 
     with pytest.raises(
         retia.EvaluationError,
-        match=r"The validation data LoadedData\(Short\) has ended after 4 batches in pass 1, and its length is 5",
+        match=r"The validation data LoadedData\(Short\) ended after 4 batches in pass 1, but its length is 5",
     ):
         reports(DARTS(), training(batches(6, 0), Short(batches(4, 1))))
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from retia.errors import EvaluationError
-from retia.evaluate.checks import check_scalar
+from retia.evaluate.requirements import require_scalar
 from retia.evaluate.training import Training
 from retia.nn import Batch, Nest, inputs_of, with_inputs
 
@@ -102,7 +102,7 @@ class Probe:
         if self.training.check is not None:
             self.training.check(outputs, self.batch)
         loss = self.training.loss(outputs, self.batch)
-        check_scalar(self.training.preset, "loss", loss)
+        require_scalar(self.training.preset, "loss", loss)
         return loss
 
     def weights(self) -> list[nn.Parameter]:

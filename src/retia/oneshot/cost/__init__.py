@@ -1,1 +1,1 @@
-"""Penalties, and what architectures cost in expectation."""
+"""Penalties, and expected costs of architectures under probabilities of their values."""

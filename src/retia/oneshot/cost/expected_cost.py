@@ -1,4 +1,4 @@
-"""What an architecture costs, and what it is to be expected to cost while its values are only probable."""
+"""Costs of architectures, and expected costs under probabilities of the parameters' values."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -16,25 +16,28 @@ from retia.space import Architecture, Parameter, SearchSpace, Value
 from retia.supernet import Supernet
 from retia.trial import Run
 
-__all__ = ["COUNTED", "ExpectedCost", "counted_cost", "measured_cost", "tabled_cost"]
+__all__ = ["COUNTED_METRICS", "ExpectedCost", "counted_cost", "measured_cost", "tabled_cost"]
 
-COUNTED = ("params", "flops", "macs")
-"""The costs that are counted on models."""
+COUNTED_METRICS = ("params", "flops", "macs")
+"""Names of the costs that are counted on models, without a table or a measurement."""
 
 CHECKED = 8
-"""How many architectures are counted to see whether the tables are right."""
+"""Number of architectures whose counted cost is compared with the tables."""
 
 
 class ExpectedCost(Protocol):
-    """A cost of architectures.
+    """A cost of architectures, and its expectation over independent parameters.
 
-    With one-hot probabilities the expectation is the cost of the architecture that they stand for.
+    Law: with one-hot probabilities, `expected` returns the `cost` of the architecture with these values.
     """
 
     def expected(
         self, probabilities: Mapping[str, Tensor], generator: torch.Generator | None = None
     ) -> Tensor:
-        """Return the expected cost, or an unbiased estimate of it and its gradient, a float64 scalar."""
+        """Return E[cost(a)] for values a drawn by `probabilities`, a float64 scalar with its gradient.
+
+        Either is exact or an unbiased estimate.
+        """
         ...
 
     def cost(self, architecture: Mapping[str, Value]) -> float:
@@ -43,19 +46,24 @@ class ExpectedCost(Protocol):
 
 
 def counted_cost(metric: str, supernet: Supernet, example: Example | None) -> TableSum:
-    """Return the exact expectation of a cost that is counted on models, as what the supernet's modules cost.
+    """Return a counted cost as the sum of the costs of a supernet's modules, whose expectation is exact.
 
-    Some architectures are counted alone to see that this is so.
+    The sum is compared with the count of whole models for a few architectures.
+
+    Args:
+        metric: One of `COUNTED_METRICS`.
+        supernet: Supernet whose modules are counted.
+        example: Example inputs of the model, required for "flops" and "macs".
 
     Raises:
-        SupernetError: If it is not, or a part of the supernet depends on too much at once. The message names
-            the metric and the remedy.
+        SupernetError: If `example` is missing, the sum differs from the count of a model, or the cost of a
+            module depends on too many combinations of values.
     """
     space = supernet.space
-    subject = f"The expected {metric} of {space.name} can't be had from its modules"
+    subject = f"Can't compute the expected {metric} of {space.name} from its modules"
     remedy = f"or estimate it from whole architectures with Penalty({metric!r}, samples=16)"
     if metric != "params" and example is None:
-        msg = f"{metric} depend on what the model takes. Bind the penalty with an example, or count params."
+        msg = f"{metric} depend on the inputs. Give example= to Penalty.bind, or penalize 'params'."
         raise SupernetError(msg)
     try:
         layout = Layout(supernet)
@@ -72,12 +80,11 @@ def counted_cost(metric: str, supernet: Supernet, example: Example | None) -> Ta
     rng = stream(0, "expected cost")
     for _ in range(CHECKED):
         architecture = space.sample(rng)
-        told, counted = cost.cost(architecture), count(architecture, Run(space))[metric]
-        if abs(told - counted) > 0.5:
+        total, counted = cost.cost(architecture), count(architecture, Run(space))[metric]
+        if abs(total - counted) > 0.5:
             msg = (
-                f"{subject}: these make {told:,.0f} and the model alone {counted:,.0f} for "
-                f"{dict(architecture)}. Let what changes with a choice follow from the "
-                f"modules' attributes, {remedy}."
+                f"{subject}: their sum is {total:,.0f}, but the model has {counted:,.0f} for "
+                f"{dict(architecture)}. Keep every choice in the attributes of modules, {remedy}."
             )
             raise SupernetError(msg)
     return cost
@@ -86,34 +93,41 @@ def counted_cost(metric: str, supernet: Supernet, example: Example | None) -> Ta
 def tabled_cost(
     metric: str, table: Mapping[str, Mapping[Any, float]], offset: float, space: SearchSpace
 ) -> TableSum:
-    """Return a cost that is a constant plus what the value of each parameter adds while it is active.
+    """Return a cost from a table: cost(a) = offset + sum over active labels l of table[l][a[l]].
+
+    Args:
+        metric: Name of the cost, for messages.
+        table: Cost of each value of a parameter, by label. A parameter that is not in it costs 0.
+        offset: Cost of every architecture, in the unit of the table.
+        space: Search space of the labels.
 
     Raises:
-        SupernetError: If a label is not in the space, or has not a cost for each value.
+        SupernetError: If a label is not a parameter of `space` or a real interval, or its costs are not
+            those of exactly its values, or its activity depends on too many combinations of values.
     """
     presences = _Activity(space)
     tables = [constant(offset)]
     for label, row in table.items():
         if label not in space.parameters:
             msg = (
-                f"The table of {metric!r} has '{label}', which is no parameter of the space. "
-                f"Its parameters are {sorted(space.parameters)}."
+                f"The table of {metric!r} has '{label}', which is not a parameter of the space. "
+                f"Use the labels {sorted(space.parameters)}."
             )
             raise SupernetError(msg)
         parameter = space.parameters[label]
         if parameter.domain.size == float("inf"):
             msg = (
-                f"The table of {metric!r} has '{label}', a real interval, which has no table of values. "
+                f"The table of {metric!r} has '{label}', a real interval, whose values can't be listed. "
                 "Search space.discretize(points)."
             )
             raise SupernetError(msg)
         values = list(parameter.domain.enumerate())
         if {*row} != {*values}:
             odd = next(value for value in (*values, *row) if (value in row) != (value in values))
-            what = "lacks" if odd in values else "has"
+            what = f"lacks {odd!r}. Add" if odd in values else f"has {odd!r}. Remove"
             msg = (
                 f"The table of {metric!r} needs one cost for each value of '{label}', {values}, "
-                f"but {what} {odd!r}."
+                f"but {what} it."
             )
             raise SupernetError(msg)
         costs = CostTable(
@@ -122,13 +136,13 @@ def tabled_cost(
         try:
             tables.append(costs * presences.of(parameter))
         except SupernetError as error:
-            msg = f"The expected {metric!r} of '{label}' can't be had from its table: {error}."
+            msg = f"Can't compute the expected {metric!r} of '{label}' from its table: {error}."
             raise SupernetError(msg) from error
     return TableSum.of(tables, {label: parameter.domain for label, parameter in space.parameters.items()})
 
 
 class _Activity:
-    """Tables of whether parameters are active."""
+    """Indicator tables of the activity of parameters."""
 
     def __init__(self, space: SearchSpace) -> None:
         self._space = space
@@ -148,26 +162,25 @@ class _Activity:
                         * self.of(asked)
                         * CostTable((clause.label,), torch.tensor(among, dtype=torch.float64))
                     )
-                absent = absent * holds.without()
-            self._known[parameter.label] = constant(1) if parameter.condition.always else absent.without()
+                absent = absent * holds.complement()
+            self._known[parameter.label] = constant(1) if parameter.condition.always else absent.complement()
         return self._known[parameter.label]
 
 
 def measured_cost(
     metric: str, evaluator: Callable[[Architecture, Run], Mapping[str, float]], space: SearchSpace
 ) -> Callable[[Architecture], float]:
-    """Return a function that asks an evaluator for the cost of an architecture.
+    """Return a function that returns one metric of an evaluator for an architecture.
 
-    Raises:
-        SupernetError: If what the evaluator says of an architecture has no such metric.
+    The returned function raises a SupernetError if the evaluator does not return `metric`.
     """
 
     def measure(architecture: Architecture) -> float:
         metrics = evaluator(architecture, Run(space))
         if metric not in metrics:
             msg = (
-                f"{type(evaluator).__name__} supplies {sorted(metrics)}, and not {metric!r}. "
-                "Name one of these in the penalty, or give another evaluator."
+                f"{type(evaluator).__name__} returns {sorted(metrics)}, but not {metric!r}. "
+                "Penalize one of these metrics, or give another evaluator."
             )
             raise SupernetError(msg)
         return float(metrics[metric])

@@ -1,6 +1,4 @@
-"""The expected number of floating-point operations: what each module computes, measured by dry runs of a
-supernet.
-"""
+"""Expected floating-point operations, from the operations of each module in dry runs of a supernet."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,22 +17,30 @@ from retia.space import SearchSpace, Value
 __all__ = ["expected_flops"]
 
 SAMPLES = 8
-"""In how many architectures it is seen whether a module computes the same for each entry of its weights."""
+"""Number of architectures in which it is tested whether the rate of a module is constant."""
 RUNS = 4_000
-"""How many dry runs the tables may take."""
+"""Largest number of dry runs."""
 
 
 def expected_flops(layout: Layout, space: SearchSpace, example: Example) -> TableSum:
-    """Return the floating-point operations of one sample, as the sum of what the supernet's modules compute.
+    """Return the floating-point operations for one sample as a sum of tables over the modules m.
 
-    A module computes, while it is present, a number of operations for each entry of its weights: for a
-    convolution twice the positions of its output. Where this rate is the same in all sampled architectures,
-    it is taken as a constant. Where it is not, as after a searchable stride or in attention, each parameter
-    is varied alone to find those that the rate depends on, and the rate is measured for all combinations of
-    their values. So the tables are exact if the samples have shown every dependence, which the caller checks.
+        flops = sum over m of presence_m * weight_m * rate_m
+
+    weight_m is the number of entries of the weights, and rate_m the operations for each entry: for a
+    convolution, twice the number of output positions. A rate that is equal in all sampled architectures is
+    a constant. Otherwise, as after a searchable stride or in attention, each parameter is varied alone to
+    find those on which the rate depends, and the rate is measured for all combinations of their values. The
+    tables are exact if the samples show every dependence, which the caller checks.
+
+    Args:
+        layout: Modules of the supernet.
+        space: Search space of the supernet, with its restrictions.
+        example: Example inputs of the model.
 
     Raises:
-        SupernetError: If the supernet does not run without memory, or too much depends on too many values.
+        SupernetError: If the supernet does not run on the meta device, more than 4,000 dry runs are
+            necessary, or a rate depends on parameters with too many combinations of values.
     """
     rng = stream(0, "expected flops")
     with flops_by_module(layout.twin.model, layout.state) as run:
@@ -63,21 +69,21 @@ def expected_flops(layout: Layout, space: SearchSpace, example: Example) -> Tabl
 
 @dataclass(frozen=True, eq=False)
 class _Point:
-    """Values of all parameters, whether they are active or not, and their positions in the domains."""
+    """Values of all parameters, active or not, and their positions in the domains."""
 
     values: Mapping[str, Value]
     positions: Mapping[str, int]
     _present: dict[int, bool] = field(default_factory=dict[int, bool])
 
     def has(self, presence: CostTable) -> bool:
-        """Whether what has this presence is present."""
+        """Return whether a module with this table of presence is present."""
         if id(presence) not in self._present:
             self._present[id(presence)] = presence.at(self.positions) == 1
         return self._present[id(presence)]
 
 
 class _Runs:
-    """Dry runs of a supernet's copy."""
+    """Cached dry runs of the copy of a supernet."""
 
     def __init__(
         self,
@@ -94,15 +100,17 @@ class _Runs:
         self._weights: dict[int, CostTable] = {}
 
     def point(self, architecture: Mapping[str, Value]) -> _Point:
-        """Return the point of an architecture, with defaults for what is not active."""
+        """Return the point of an architecture, with default values of inactive parameters."""
         values = {
             label: architecture.get(label, domain.default) for label, domain in self._layout.domains.items()
         }
         return _Point(values, self._layout.positions(values))
 
     def points_with(self, presences: Iterable[CostTable], points: Sequence[_Point]) -> list[_Point]:
-        """Return points of architectures of the space, as few as turn up, in which what is not in any of some
-        points is present.
+        """Return points in which those presences hold that hold in none of `points`.
+
+        Each point covers as many of them as are compatible. Presences that the restrictions exclude are left
+        out.
         """
         found: list[_Point] = []
         missing = [
@@ -120,13 +128,13 @@ class _Runs:
                 else:
                     values |= needed
             if len(left) == len(missing):
-                break  # the restrictions of the space leave them out
+                break  # the restrictions of the space exclude them
             found.append(self.point(values))
             missing = left
         return found
 
     def weight(self, part: Part) -> CostTable:
-        """Return the number of entries of a module's weights, of two or more dimensions; 1 if it has none."""
+        """Return the number of entries of the weights with two or more dimensions, or 1 without weights."""
         if id(part) not in self._weights:
             total = constant(0)
             for name, size in part.sizes.items():
@@ -137,16 +145,16 @@ class _Runs:
         return self._weights[id(part)]
 
     def flops(self, point: _Point) -> Mapping[nn.Module, int]:
-        """Return the operations of each module that computes something.
+        """Return the operations of each module that has any.
 
         Raises:
-            SupernetError: If the supernet does not run, or there have been too many runs.
+            SupernetError: If the supernet does not run on the meta device, or 4,000 runs were made.
         """
         key = tuple(point.values.values())
         if key not in self._flops:
             if len(self._flops) == RUNS:
                 msg = (
-                    f"it takes more than {RUNS:,} dry runs to see what it depends on. "
+                    f"it needs more than {RUNS:,} dry runs to find the parameters that it depends on. "
                     "Give the parameters fewer values"
                 )
                 raise SupernetError(msg)
@@ -162,13 +170,11 @@ class _Runs:
         return self._flops[key]
 
     def rate(self, part: Part, point: _Point) -> float:
-        """Return the operations for each entry of a module's weights."""
+        """Return the operations of a module for each entry of its weights."""
         return self.flops(point).get(part.module, 0) / self.weight(part).at(point.positions)
 
     def influences(self, parts: Sequence[Part], points: Sequence[_Point]) -> dict[int, list[str]]:
-        """Return the parameters that the rate of each module depends on, by the part's id: those that change
-        it, varied alone.
-        """
+        """Return the labels that change the rate of each module when varied alone, by the part's id."""
         found: dict[int, set[str]] = {id(part): set() for part in parts}
         for point in _twice(parts, points):
             present = [part for part in parts if point.has(part.presence)]
@@ -183,8 +189,9 @@ class _Runs:
         return {part: sorted(labels) for part, labels in found.items()}
 
     def tabled(self, part: Part, labels: Sequence[str], points: Sequence[_Point]) -> CostTable:
-        """Return the rate of a module for each combination of the values of some parameters; 0 where no
-        architecture has it with these.
+        """Return the table of a module's rate over `labels`.
+
+        The rate is 0 for values with which no architecture uses the module.
         """
         check_tabled(labels, self._layout.domains)
         rates: list[float] = []
@@ -202,9 +209,7 @@ class _Runs:
         return CostTable(tuple(labels), torch.tensor(rates, dtype=torch.float64).view(sizes))
 
     def _needed(self, presence: CostTable, values: Mapping[str, Value]) -> dict[str, Value] | None:
-        """Return values with which something is present, besides those that are given already; None if there
-        are none.
-        """
+        """Return values that make a presence hold together with `values`, or None if it is impossible."""
         for row in presence.entries.nonzero().tolist():
             needed = {
                 label: self._layout.values(label)[i] for label, i in zip(presence.labels, row, strict=True)
@@ -215,24 +220,20 @@ class _Runs:
         return None
 
     def _neighbours(self, point: _Point) -> Iterator[tuple[str, _Point]]:
-        """Yield the points of architectures of the space that differ in the value of one parameter, which
-        comes first.
-        """
+        """Yield the points of the space that differ in one parameter, each with its label."""
         for label in point.positions:
             for value in self._layout.values(label):
                 if value != point.values[label] and (varied := self._with(point, {label: value})) is not None:
                     yield label, varied
 
     def _with(self, point: _Point, values: Mapping[str, Value]) -> _Point | None:
-        """Return the point with some other values; None if that is no architecture of the space."""
+        """Return the point with other values, or None if it is not an architecture of the space."""
         varied = {**point.values, **values}
         return self.point(varied) if self._space.canonical(varied) in self._space else None
 
 
 def _twice(parts: Sequence[Part], points: Sequence[_Point]) -> list[_Point]:
-    """Return a few of the points, in which each of some modules is present twice, or as often as it is in
-    all.
-    """
+    """Return the first points in which each module is present twice, if it is in two of `points`."""
     chosen: list[_Point] = []
     wanted = {id(part): 2 for part in parts}
     for point in points:

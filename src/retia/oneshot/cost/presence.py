@@ -1,6 +1,4 @@
-"""Which modules of a supernet are present, and how large their tensors are, for each combination of the
-values that this depends on.
-"""
+"""Presence of a supernet's modules, and sizes of their tensors, as tables of parameter values."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -23,13 +21,13 @@ __all__ = ["Layout", "Part", "expected_params"]
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A module of a supernet that holds tensors of its own, or computes.
+    """A module of a supernet, apart from switches.
 
     Attributes:
-        module: The module.
-        presence: 1 where it is present, 0 where it is not; a module in several places is present if one of
-            them is.
-        sizes: The number of entries of each of its parameters while it is present, by name.
+        module: Module of the supernet's copy.
+        presence: Table of 1 where an architecture uses the module, else 0. A module in several places is
+            present if one of the places is.
+        sizes: Number of entries of each of its own parameters while it is present, by name.
     """
 
     module: nn.Module
@@ -38,19 +36,20 @@ class Part:
 
 
 class Layout:
-    """What a supernet is made of, told by tables; it looks at a copy without memory and leaves the supernet
-    as it is.
+    """The modules of a supernet, described by tables of parameter values.
+
+    It examines a copy on the meta device; the supernet does not change.
 
     Args:
-        supernet: The supernet.
+        supernet: Supernet to examine.
 
     Attributes:
-        twin: The copy, on the `meta` device.
-        domains: The domains of the parameters, by label.
-        parts: The modules that any architecture uses.
+        twin: Copy of the supernet, on the meta device.
+        domains: Domains of the parameters, by label.
+        parts: Modules in all places of the supernet, apart from switches.
 
     Raises:
-        SupernetError: If something depends on parameters with too many combinations of values.
+        SupernetError: If a presence or a size depends on parameters with too many combinations of values.
     """
 
     def __init__(self, supernet: Supernet) -> None:
@@ -80,27 +79,26 @@ class Layout:
         return self._values[label]
 
     def positions(self, values: Mapping[str, Value]) -> dict[str, int]:
-        """Return the positions of values in their domains; those of real intervals have none."""
+        """Return the positions of values in their domains, by label, without real intervals."""
         finite = (
             (label, value) for label, value in values.items() if not math.isinf(self.domains[label].size)
         )
         return {label: self.values(label).index(value) for label, value in finite}
 
     def fill(self, values: Mapping[str, Value]) -> None:
-        """Let the copy compute what the supernet does for values of all parameters, whether they are active
-        or not.
-        """
+        """Activate values in the copy, for all parameters, active or not."""
         self._filled = values
         self.twin.slots.fill(values)
 
     def state(self, module: nn.Module) -> tuple[Value, ...]:
-        """Return those of the values filled in that a module of the copy, or what is in it, depends on."""
+        """Return the active values on which a module of the copy, with its submodules, depends."""
         return tuple(self._filled[label] for label in self._labels_inside[id(module)])
 
     @cached_property
     def _labels_inside(self) -> dict[int, tuple[str, ...]]:
-        """The parameters on which each module depends with all that is in it, by the module's id; objects
-        that are no modules may be anywhere.
+        """Labels on which each module depends with its submodules, by the module's id.
+
+        An object that is not a module may be used by any module, so its labels belong to all of them.
         """
         modules = list(self.twin.model.modules())
         anywhere = frozenset[str]().union(
@@ -109,14 +107,12 @@ class Layout:
         inside = {
             id(module): self._own_labels.get(id(module), frozenset[str]()) | anywhere for module in modules
         }
-        for module in reversed(modules):  # what is in a module comes after it
+        for module in reversed(modules):  # submodules come after their module
             inside[id(module)] = inside[id(module)].union(*(inside[id(child)] for child in module.children()))
         return {module: tuple(sorted(labels)) for module, labels in inside.items()}
 
     def _places(self, module: nn.Module, presence: CostTable) -> Iterator[tuple[nn.Module, CostTable]]:
-        """Yield the places at which modules stand, each with the table of whether it is present; switches
-        themselves are left out.
-        """
+        """Yield the modules at all places, apart from switches, each with the table of its presence."""
         if isinstance(module, Switch):
             rows = self._look(module, lambda: {id(child): child for _, child in module.present()})
             children = {key: child for _, row in rows for key, child in row.items()}
@@ -138,26 +134,27 @@ class Layout:
         if type(module).shapes is Elastic.shapes:
             term = self._terms.get(id(module), module.elastic_sizes)
             return {name: self._entries(shape) for name, shape in term.items() if name in module._parameters}
-        # How its shapes follow from its attributes is its own affair: the attributes take every combination
-        # of values.
+        # `shapes` is overridden, so it is evaluated for every combination of the values of its attributes.
         rows = self._look(module, lambda: {name: math.prod(shape) for name, shape in module.shapes().items()})
         names = dict.fromkeys(name for _, row in rows for name in row if name in module._parameters)
         return {name: self._table(module, [float(row.get(name, 0)) for _, row in rows]) for name in names}
 
     def _entries(self, shape: Any) -> CostTable:
+        """Return the number of entries of a tensor, whose shape may be an expression."""
         if isinstance(shape, Expression):
             return of_expression(Call(math.prod, (shape,)), self.domains)
         return product_of(of_expression(size, self.domains) for size in shape)
 
     def _interned(self, table: CostTable) -> CostTable:
-        """Return a table that is equal to a table, always the same one."""
+        """Return the first table that is equal to `table`, so that equal tables are identical."""
         return self._presences.setdefault((table.labels, table.entries.numpy().tobytes()), table)
 
     def _look(
         self, module: nn.Module, see: Callable[[], Mapping[Any, Any]]
     ) -> list[tuple[dict[str, Value], Mapping[Any, Any]]]:
-        """Return what is seen of a module for each combination of the values that its attributes depend on,
-        the last of the sorted labels varying first.
+        """Return the results of `see` for each combination of the values on which a module depends.
+
+        Labels are sorted; the values of the last label vary fastest.
         """
         labels = sorted(self._own_labels.get(id(module), ()))
         check_tabled(labels, self.domains)
@@ -169,6 +166,7 @@ class Layout:
         return rows
 
     def _table(self, module: nn.Module, numbers: list[float]) -> CostTable:
+        """Return the table of numbers in the order of `_look`."""
         labels = tuple(sorted(self._own_labels.get(id(module), ())))
         return CostTable(
             labels,
@@ -179,8 +177,9 @@ class Layout:
 
 
 def expected_params(layout: Layout) -> TableSum:
-    """Return the number of parameters: the sum of the sizes of all tensors, each as often as it is present;
-    shared ones count once.
+    """Return the number of parameters as a sum of tables: presence * size of each tensor.
+
+    A tensor that several modules share counts once: at the first of them that is present.
     """
     holders: dict[Any, list[tuple[CostTable, CostTable]]] = {}
     for part in layout.parts:
@@ -191,18 +190,20 @@ def expected_params(layout: Layout) -> TableSum:
             )
     tables: list[CostTable] = []
     for holding in holders.values():
-        absent = constant(1)  # whether none of the holders before is present
+        absent = constant(1)  # 1 where all previous holders are absent
         for i, (presence, size) in enumerate(holding):
             tables.append(absent * presence * size)
             if i + 1 < len(holding):
-                absent = absent * presence.without()
+                absent = absent * presence.complement()
     return TableSum.of(tables, layout.domains)
 
 
 def _any_of(presences: list[CostTable]) -> CostTable:
-    """Return the table of whether any of several places is present."""
+    """Return 1 - (1 - p_1) (1 - p_2) ...: the table of whether at least one place is present."""
     if len(presences) == 1:
         return presences[0]
     if any(not presence.labels for presence in presences):
         return constant(1)
-    return reduce(lambda one, other: one * other, (presence.without() for presence in presences)).without()
+    return reduce(
+        lambda one, other: one * other, (presence.complement() for presence in presences)
+    ).complement()

@@ -1,4 +1,4 @@
-"""Costs that are known of whole architectures only: their expectation is estimated from some."""
+"""Costs of whole architectures, whose expectation is estimated from samples."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -15,21 +15,25 @@ from retia.space import Architecture, SearchSpace, Value
 __all__ = ["SampledCost"]
 
 TRIES = 1_000
-"""How many samples in a row may break the restrictions of the space."""
+"""Number of draws for one sample that meets the restrictions of the space."""
 
 
 @dataclass(frozen=True, eq=False)
 class SampledCost:
-    """A cost whose expectation is estimated from sampled architectures, with the gradient of the score
-    function.
+    """A cost whose expectation and gradient are estimated from N = `samples` architectures a_i.
 
-    Both are unbiased, given the restrictions of the space. Each sample is compared with the mean of the
-    others, which lowers the variance.
+    With c_i = measure(a_i) and the probability p(a_i) of its values:
+
+        expected = 1/N sum_i c_i
+        gradient = 1/N sum_i (c_i - mean of the other c_j) d log p(a_i)
+
+    Both are unbiased, also under restrictions of the space, where the expectation is over allowed
+    architectures: draws that break them are repeated.
 
     Attributes:
-        space: Where architectures are sampled.
-        measure: Returns the cost of one.
-        samples: How many are sampled, at least two.
+        space: Search space of the samples.
+        measure: Function that returns the cost of an architecture; called once for each.
+        samples: Number of samples N, at least 2.
 
     Reference:
         Kool et al., Buy 4 REINFORCE Samples, Get a Baseline for Free!, ICLR 2019 workshop, for the baseline.
@@ -48,13 +52,13 @@ class SampledCost:
         """Return an estimate of the expected cost, a float64 scalar.
 
         Args:
-            probabilities: Of each parameter's values, in the order of its domain, shape (K,). A parameter
-                without any is drawn uniformly.
-            generator: Where the samples come from, on the CPU; if not given, they follow from the
-                probabilities, so that the same ones give the same estimate.
+            probabilities: Probabilities of each parameter's values, in the order of its domain, shape (K,),
+                by label. A parameter that is not in it is drawn uniformly.
+            generator: CPU generator of the samples. Default: seeded by the probabilities, so that equal
+                probabilities give equal estimates.
 
         Raises:
-            SupernetError: If no sample meets the restrictions of the space.
+            SupernetError: If 1,000 draws in a row break the restrictions of the space.
         """
         generator = generator or _seeded_by(probabilities)
         plain = {label: given.detach().double().cpu() for label, given in probabilities.items()}
@@ -66,12 +70,12 @@ class SampledCost:
             logs = [probabilities[label][position].double().log() for label, position in positions.items()]
             scores.append(torch.stack(logs).sum() if logs else torch.zeros((), dtype=torch.float64))
         cost, score = torch.tensor(costs, dtype=torch.float64), torch.stack(scores)  # (N,), (N,)
-        # The cost minus the mean of the others, over N, is the cost minus the mean of all, over N - 1.
+        # (cost - mean of the others) / N equals (cost - mean of all) / (N - 1)
         advantage = ((cost - cost.mean()) / (self.samples - 1)).to(score.device)
         return cost.mean().to(score.device) + (advantage * (score - score.detach())).sum()
 
     def cost(self, architecture: Mapping[str, Value]) -> float:
-        """Return the cost of an architecture, which is measured once."""
+        """Return the cost of an architecture. Each architecture is measured once."""
         key = architecture if isinstance(architecture, Architecture) else self.space.validate(architecture)
         if key not in self._known:
             self._known[key] = self.measure(key)
@@ -80,7 +84,7 @@ class SampledCost:
     def _draw(
         self, probabilities: Mapping[str, Tensor], generator: torch.Generator
     ) -> tuple[Architecture, dict[str, int]]:
-        """Return an architecture, and the positions of its values that were drawn by their probabilities."""
+        """Return an architecture, and the positions of the values drawn by `probabilities`, by label."""
         for _ in range(TRIES):
             values: dict[str, Value] = {}
             positions: dict[str, int] = {}
@@ -97,8 +101,8 @@ class SampledCost:
             if values in self.space:
                 return self.space.validate(values), positions
         msg = (
-            f"None of {TRIES:,} architectures sampled by their probabilities met the restrictions of the "
-            "space. Loosen them."
+            f"{TRIES:,} architectures were sampled by their probabilities, but all break the restrictions "
+            "of the space. Loosen the restrictions."
         )
         raise SupernetError(msg)
 
@@ -110,7 +114,7 @@ class SampledCost:
 
 
 def _seeded_by(probabilities: Mapping[str, Tensor]) -> torch.Generator:
-    """Return a generator whose seed follows from the probabilities."""
+    """Return a generator seeded by the probabilities."""
     shown: list[Any] = [(label, probabilities[label].detach().tolist()) for label in sorted(probabilities)]
     digest = hashlib.blake2b(repr(shown).encode(), digest_size=16).hexdigest()
     return torch.Generator().manual_seed(stream_seed(0, "expected cost", digest))

@@ -1,6 +1,4 @@
-"""Tables of costs: what something costs for each combination of the values of a few parameters, and what that
-is to be expected.
-"""
+"""Tables of costs for combinations of parameter values, and their expectations."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,43 +15,43 @@ from retia.space import Domain, Expression, Value, labels_of, values_of
 __all__ = ["CostTable", "TableSum", "check_tabled", "constant", "of_expression", "product_of"]
 
 ENTRIES = 100_000
-"""How many combinations of values one table may have, as many as an expression of the space may be looked
-through for.
-"""
+"""Largest number of entries of a table; the limit for expressions of a search space is the same."""
 
 
 @dataclass(frozen=True, eq=False)
 class CostTable:
-    """A number for each combination of the values of some parameters.
+    """A number for each combination of the values of a few parameters.
 
     Attributes:
-        labels: The parameters, sorted.
-        entries: The numbers, shape (K of each parameter), each dimension in the order of the domain; float64,
-            so that counts are exact.
+        labels: Labels of the parameters, sorted.
+        entries: Numbers, shape (K_1, K_2, ...), one dimension a label, in the order of its domain. They are
+            float64, so that counts are exact.
     """
 
     labels: tuple[str, ...]
     entries: Tensor
 
     def __add__(self, other: "CostTable") -> "CostTable":
-        """Return the table of the sums."""
+        """Return the sum of two tables, over the labels of both."""
         return _combined(torch.add, self, other)
 
     def __mul__(self, other: "CostTable") -> "CostTable":
-        """Return the table of the products."""
+        """Return the product of two tables, over the labels of both."""
         return _combined(torch.mul, self, other)
 
-    def without(self) -> "CostTable":
-        """Return one minus the table: of an indicator, the opposite."""
+    def complement(self) -> "CostTable":
+        """Return 1 - table: for an indicator, its negation."""
         return CostTable(self.labels, 1 - self.entries)
 
     def at(self, positions: Mapping[str, int]) -> float:
-        """Return the entry for the positions of the parameters' values in their domains."""
+        """Return the entry at positions of values in their domains, by label."""
         return float(self._array[tuple(positions[label] for label in self.labels)])
 
     def expected(self, probabilities: Mapping[str, Tensor]) -> Tensor:
-        """Return the expectation under independent parameters, with gradients to their probabilities, each of
-        shape (K,).
+        """Return E = sum over i, j, ... of entries[i, j, ...] * p_1[i] * p_2[j] * ...
+
+        Args:
+            probabilities: Probabilities p_k of the values of each label, shape (K,). E has gradients to them.
         """
         entries = self.entries.to(probabilities[self.labels[0]].device) if self.labels else self.entries
         for label in self.labels:
@@ -62,25 +60,25 @@ class CostTable:
 
     @cached_property
     def _array(self) -> Any:
-        return self.entries.numpy()  # of which one entry is read more quickly
+        return self.entries.numpy()  # faster than a tensor for reading one entry
 
 
 def constant(value: float) -> CostTable:
-    """Return the table of a number that depends on no parameter."""
+    """Return a table without labels, whose entry is `value`."""
     return CostTable((), torch.tensor(float(value), dtype=torch.float64))
 
 
 def check_tabled(labels: Iterable[str], domains: Mapping[str, Domain]) -> None:
-    """Refuse parameters with too many combinations of values for a table.
+    """Reject parameters with too many combinations of values for a table.
 
     Raises:
-        SupernetError: If there are too many, or infinitely many.
+        SupernetError: If a domain is infinite, or there are more than 100,000 combinations.
     """
     combinations = 1.0
     for label in sorted(labels):
         if math.isinf(domains[label].size):
             msg = (
-                f"it depends on '{label}', a real interval, which has no probabilities to weigh. "
+                f"it depends on '{label}', a real interval, whose values have no probabilities. "
                 "Search space.discretize(points)"
             )
             raise SupernetError(msg)
@@ -96,15 +94,15 @@ def check_tabled(labels: Iterable[str], domains: Mapping[str, Domain]) -> None:
 def of_expression(
     term: "Expression | float", domains: Mapping[str, Domain], result: Callable[[object], float] | None = None
 ) -> CostTable:
-    """Return the table of an expression, or of a constant.
+    """Return the table of an expression or of a constant.
 
     Args:
-        term: What is computed from parameters.
-        domains: Their domains, by label.
-        result: Turns what the expression is into the number of the table; the value itself if not given.
+        term: Expression of parameters, or a number.
+        domains: Domains of the parameters, by label.
+        result: Function that turns a value of the expression into an entry. Default: `float`.
 
     Raises:
-        SupernetError: If there are too many combinations of values.
+        SupernetError: If the parameters have too many combinations of values.
     """
     number: Callable[[object], float] = result or float  # pyright: ignore[reportAssignmentType]  # an expression of sizes
     if not isinstance(term, Expression) or not term.labels:
@@ -119,7 +117,7 @@ def of_expression(
 
 
 def product_of(tables: Iterable[CostTable]) -> CostTable:
-    """Return the table of the products of all, 1 for none."""
+    """Return the product of all tables; `constant(1)` if there are none."""
     product = constant(1)
     for table in tables:
         product = product * table
@@ -128,16 +126,14 @@ def product_of(tables: Iterable[CostTable]) -> CostTable:
 
 @dataclass(frozen=True, eq=False)
 class TableSum:
-    """A cost that is the sum of tables: so its expectation is exact, and takes as long as the tables are
-    large.
+    """A cost that is a sum of tables, so its expectation is exact.
 
-    Parameters are independent of each other where they are active; what lies under a choice is in the tables
-    of the parts that it makes present, so those that are not active don't count. A parameter used in many
-    places is one random variable.
+    Parameters are independent of each other; a parameter used in several places is one random variable. A
+    table includes the indicator that its parameters are active, so inactive parameters do not count.
 
     Attributes:
-        tables: The tables, each of other parameters.
-        domains: The domains of the parameters, by label.
+        tables: Tables, each with different labels.
+        domains: Domains of the parameters, by label.
     """
 
     tables: Sequence[CostTable]
@@ -145,7 +141,7 @@ class TableSum:
 
     @classmethod
     def of(cls, tables: Iterable[CostTable], domains: Mapping[str, Domain]) -> "TableSum":
-        """Sum tables; one whose parameters are all in a larger one becomes part of that."""
+        """Return the sum of tables. A table whose labels are part of another's is added to that one."""
         merged: dict[tuple[str, ...], CostTable] = {}
         for table in tables:
             known = merged.get(table.labels)
@@ -165,22 +161,22 @@ class TableSum:
         """Return the expected cost, a float64 scalar.
 
         Args:
-            probabilities: Of each parameter's values, in the order of its domain, shape (K,). Whether the
-                parameter is active is not part of it.
-            generator: Nothing is drawn.
+            probabilities: Probabilities of each parameter's values while it is active, in the order of its
+                domain, shape (K,), by label.
+            generator: Unused, because the expectation is exact.
 
         Raises:
-            SupernetError: If the cost depends on a parameter that has none, or not one for each value.
+            SupernetError: If a parameter of the tables does not have one probability for each value.
         """
         del generator
         exact: dict[str, Tensor] = {}
         for label in self._labels:
             given = probabilities.get(label)
             if given is None or tuple(given.shape) != (int(self.domains[label].size),):
-                got = "none" if given is None else f"a tensor of the shape {tuple(given.shape)}"
+                got = "nothing" if given is None else f"a tensor of the shape {tuple(given.shape)}"
                 msg = (
                     f"The cost depends on '{label}' and needs the probabilities of its "
-                    f"{self.domains[label].size} values, got {got}."
+                    f"{self.domains[label].size} values, got {got}. Give one for each, shape (K,)."
                 )
                 raise SupernetError(msg)
             exact[label] = given.double()
@@ -189,7 +185,7 @@ class TableSum:
 
     def cost(self, architecture: Mapping[str, Value]) -> float:
         """Return the cost of an architecture."""
-        # What is not active makes no difference.
+        # an inactive parameter counts 0 at every position
         positions = {
             label: index[architecture[label]] if label in architecture else 0
             for label, index in self._positions.items()
@@ -197,7 +193,7 @@ class TableSum:
         return sum(table.at(positions) for table in self.tables)
 
     def scaled(self, factor: float) -> "TableSum":
-        """Return the cost times a number."""
+        """Return the cost times `factor`."""
         return TableSum(
             [CostTable(table.labels, factor * table.entries) for table in self.tables], self.domains
         )
@@ -215,6 +211,7 @@ class TableSum:
 
 
 def _combined(operation: Callable[[Tensor, Tensor], Tensor], one: CostTable, other: CostTable) -> CostTable:
+    """Apply an elementwise operation to two tables, broadcast to the labels of both."""
     if one.labels == other.labels:
         return CostTable(one.labels, operation(one.entries, other.entries))
     labels = tuple(sorted({*one.labels, *other.labels}))

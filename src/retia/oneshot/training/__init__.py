@@ -1,1 +1,1 @@
-"""The training of a supernet: its loop, data, processes and session."""
+"""Training of a supernet: loop, data schedule, processes and session."""

@@ -1,6 +1,4 @@
-"""The batches of a training, each of which follows from its number: so a training can stop, go on, and be
-shared.
-"""
+"""Batches of a training, each determined by its number, so that a training can be resumed and shared."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,15 +18,15 @@ __all__ = ["DataSchedule", "data_schedule_of"]
 
 @dataclass(frozen=True, eq=False)
 class DataSchedule:
-    """The training data of a supernet in items.
+    """The order of the batches of a training.
 
     Attributes:
-        train: What weights are trained on.
-        held_out: What architecture weights are trained on.
-        batch_size: Of both.
-        seed: Where the order comes from.
-        batches_per_step: Number of batches whose gradients make up one step.
-        batches_per_epoch: Number of batches in an epoch; its last step may have fewer than the others.
+        train: Data on which the supernet's weights are trained.
+        held_out: Data on which architecture weights are trained.
+        batch_size: Number of samples in a batch, of both.
+        seed: Seed of the orders.
+        batches_per_step: Number of batches whose gradients are accumulated in one training step.
+        batches_per_epoch: Number of batches in an epoch. The last step may have fewer than the others.
     """
 
     train: TensorData | LoadedData
@@ -40,16 +38,16 @@ class DataSchedule:
 
     @property
     def steps_per_epoch(self) -> int:
-        """The number of steps in an epoch."""
+        """Number of training steps in an epoch."""
         return -(-self.batches_per_epoch // self.batches_per_step)
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        """Yield the batches of an epoch, counted from 1, in an order of its own."""
+        """Yield the batches of an epoch, counted from 1. Each epoch has a different order."""
         batches = _drawn(self.train, self.batch_size, stream_seed(self.seed, "order", number))
         return islice(batches, self.batches_per_epoch)
 
     def held_out_batch(self, number: int) -> Batch:
-        """Return the held-out batch of a step: the steps go through the data pass after pass."""
+        """Return the held-out batch of a training step, counted from 0 over all epochs."""
         return self._held_out.batch(number)
 
     @cached_property
@@ -58,14 +56,14 @@ class DataSchedule:
 
 
 class _Passes:
-    """Data as an endless sequence of batches, each pass over the data in an order of its own.
+    """An endless sequence of batches, determined by their numbers. Each pass has a different order.
 
-    A batch follows from its number. Ascending numbers cost one iteration of a loader for each pass.
+    Ascending numbers need one iteration of a loader for each pass; a lower number starts its pass again.
 
     Args:
-        data: The data.
-        size: The number of samples in a batch.
-        seed: The seed of the orders.
+        data: Data of the batches.
+        size: Number of samples in a batch.
+        seed: Seed of the orders.
     """
 
     def __init__(self, data: TensorData | LoadedData, size: int, seed: int) -> None:
@@ -76,10 +74,10 @@ class _Passes:
         self._last: Batch = None
 
     def batch(self, number: int) -> Batch:
-        """Return the batch of a number, counted from 0.
+        """Return a batch by its number, counted from 0.
 
         Raises:
-            EvaluationError: If the data ends before its length.
+            EvaluationError: If a pass yields fewer batches than the length of the data.
         """
         current, position = divmod(number, self._length)
         if current != self._pass or position + 1 < self._taken:
@@ -89,17 +87,17 @@ class _Passes:
             self._taken, self._last = self._taken + 1, batch
         if self._taken != position + 1:
             msg = (
-                f"The validation data {self._data!r} has ended after {self._taken} batches in pass "
-                f"{current + 1}, and its length is {self._length}. Let its length count its batches."
+                f"The validation data {self._data!r} ended after {self._taken} batches in pass "
+                f"{current + 1}, but its length is {self._length}. Let its length count its batches."
             )
             raise EvaluationError(msg)
         return self._last
 
 
 def _drawn(data: TensorData | LoadedData, size: int, seed: int) -> Iterator[Batch]:
-    """Yield the batches of a pass over data, whose order and random transforms follow from a seed alone.
+    """Yield the batches of one pass. A seed determines their order and random transforms.
 
-    A loader that shuffles draws from its own generators or from torch's: all are left as they were.
+    A loader may draw from its own generators or from torch's; all of them keep their states.
     """
     batches = data.batches(size, generator=torch.Generator().manual_seed(seed))
     for number in count():
@@ -114,6 +112,7 @@ def _drawn(data: TensorData | LoadedData, size: int, seed: int) -> Iterator[Batc
 
 
 def _steps(data: TensorData | LoadedData, size: int) -> int:
+    """Return the number of batches in a pass."""
     with seeded(0), data.rewound():
         return data.steps(size)
 
@@ -121,18 +120,18 @@ def _steps(data: TensorData | LoadedData, size: int) -> int:
 def data_schedule_of(
     training: Training, *, seed: int, batches_per_step: int | None, held_out: float
 ) -> DataSchedule:
-    """Divide the data of a training into items.
+    """Return the data schedule of a training.
 
     Args:
-        training: The training.
-        seed: Where the order comes from.
-        batches_per_step: Number of batches whose gradients make up one step. Default: `accumulate` of the
-            training.
-        held_out: The share of training tensors on which architecture weights are trained; 0 takes the
-            validation data, as always where training data comes from a loader, which can't be divided.
+        training: Training whose data is used.
+        seed: Seed of the orders and of the split.
+        batches_per_step: Number of batches whose gradients are accumulated in one training step. Default:
+            `accumulate` of the training.
+        held_out: Fraction of the training tensors, in [0, 1), held out for architecture weights. With 0, or
+            with training data from a loader, architecture weights are trained on the validation data.
 
     Raises:
-        EvaluationError: If a batch is larger than the training tensors.
+        EvaluationError: If `batch_size` of the training exceeds the number of training samples.
     """
     train, other, batch_size = (
         training.data("train"),

@@ -1,4 +1,4 @@
-"""The training of a supernet: epochs of steps, each of one or more items."""
+"""The training loop of a supernet."""
 
 import math
 import warnings
@@ -27,21 +27,20 @@ __all__ = ["TrainingLoop"]
 
 @dataclass(frozen=True, eq=False)
 class TrainingLoop:
-    """Trains the supernet of a session.
+    """Trains the supernet of a session, and writes a checkpoint after each epoch.
 
-    After each epoch it writes a checkpoint, from which it goes on to the same losses: whatever is random
-    follows from the seed and the number of a item.
+    A training that continues from a checkpoint has the same losses as an uninterrupted one: all randomness
+    follows from the seed and the numbers of the batches.
 
     Attributes:
-        session: What is taught.
-        data_schedule: The items.
-        epochs: How many.
-        warmup_epochs: During how many of the first ones only weights are trained, not what chooses
-            architectures.
-        ranks: The processes that train together.
-        identity: What a checkpoint must be of, as JSON.
-        path: The checkpoint; None to keep none.
-        report: Hears the mean loss and what else is worth telling, after each epoch.
+        session: Session to train.
+        data_schedule: Batches of the training.
+        epochs: Number of epochs.
+        warmup_epochs: Number of epochs at the start that train weights only, without `session.search`.
+        ranks: Processes that train together.
+        identity: JSON values that identify the training. A checkpoint with other values is rejected.
+        path: Path of the checkpoint. None: no checkpoint is written or read.
+        report: Callback for the metrics of each epoch, and its number.
     """
 
     session: Session
@@ -54,12 +53,12 @@ class TrainingLoop:
     report: Callable[[Mapping[str, float], float], None]
 
     def run(self) -> list[dict[str, float]]:
-        """Train, or go on, and return what was reported of each epoch.
+        """Train from the checkpoint or from the beginning, and return the metrics of each epoch.
 
         Raises:
             EvaluationError: If no target counts in an epoch.
             TrainingDiverged: If a loss becomes NaN or infinite. The checkpoint of the last epoch is kept.
-            StorageError: If the checkpoint is damaged, or is one of something else.
+            StorageError: If the checkpoint is damaged, has another `identity` or does not fit the supernet.
         """
         supernet, training = self.session.supernet, self.session.setting.training
         optimizers = self.session.setting.optimizers
@@ -74,7 +73,7 @@ class TrainingLoop:
             except (KeyError, ValueError, TypeError, RuntimeError) as error:
                 msg = (
                     f"The checkpoint '{self.path}' does not fit the supernet: {error}. "
-                    "Has the code of the model changed? Remove it, or give another directory."
+                    "Probably the code of the model changed. Remove it, or give another directory."
                 )
                 raise StorageError(msg) from error
         supernet.train()
@@ -98,9 +97,9 @@ class TrainingLoop:
     def _restored(
         self, state: Mapping[str, Any], schedules: Sequence[LRScheduler], scaler: torch.amp.GradScaler
     ) -> list[dict[str, float]]:
-        """Put all into the state of a checkpoint, and return what was reported until then."""
+        """Restore the state of a checkpoint, and return the metrics of its epochs."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # schedules are stepped without the optimizers to where they were
+            warnings.simplefilter("ignore")  # schedules are stepped without their optimizers
             for schedule in list(schedules) * (self.data_schedule.steps_per_epoch * len(state["reported"])):
                 schedule.step()
         for optimizer, kept in zip(self.session.setting.optimizers, state["optimizers"], strict=True):
@@ -113,6 +112,7 @@ class TrainingLoop:
     def _epoch(
         self, epoch: int, schedules: Sequence[LRScheduler], scaler: torch.amp.GradScaler
     ) -> dict[str, float]:
+        """Train one epoch and return its metrics."""
         losses: list[float] = []
         found: dict[str, float] = {}
         remaining, position = self.data_schedule.epoch(epoch), 0
@@ -134,63 +134,70 @@ class TrainingLoop:
     def _step(
         self, position: int, epoch: int, batches: list[Batch], scaler: torch.amp.GradScaler
     ) -> Mapping[str, float]:
-        """Take the step at a position of an epoch, and return its loss with what the search tells; without a
-        loss where no target counts, which leaves the weights as they are.
+        """Take one training step and return its metrics.
+
+        The metrics have no loss if no target of the batches counts; the weights then stay as they are.
         """
-        setting, data_schedule = self.session.setting, self.data_schedule
-        step = (epoch - 1) * data_schedule.steps_per_epoch + position
-        first = (epoch - 1) * data_schedule.batches_per_epoch + position * data_schedule.batches_per_step
+        setting, schedule = self.session.setting, self.data_schedule
+        step = (epoch - 1) * schedule.steps_per_epoch + position
+        first = (epoch - 1) * schedule.batches_per_epoch + position * schedule.batches_per_step
         seed = stream_seed(setting.seed, "step", step)
-        # Each counts by the number of terms of its loss, so that gradients are those of all the batches
-        # together.
+        # A batch is weighted by the number of terms of its loss: the gradients are those of one large batch.
         weights = [setting.training.weigh(batch) for batch in batches]
-        parts = [sum(weights) / weight if weight else math.inf for weight in weights]
+        shares = [weight / sum(weights) if weight else 0.0 for weight in weights]
         items = [
             TrainingBatch(
                 number=first + i,
                 step=step,
                 batch=batch,
-                held_out=partial(data_schedule.held_out_batch, step),
+                held_out=partial(schedule.held_out_batch, step),
                 seed=stream_seed(seed, i),
-                scale=partial(_scaled, scaler, parts[i]),
+                scale=partial(_scaled, scaler, shares[i]),
             )
             for i, batch in enumerate(batches)
         ]
         reported: Mapping[str, float] = {}
         if epoch > self.warmup_epochs:
             with seeded(stream_seed(seed, "search")):
-                # In every process alike, so that they go on alike.
+                # Every process calls it with the same batch, so that all sessions stay in the same state.
                 reported = self.session.search(items[0])
         for optimizer in setting.optimizers:
             optimizer.zero_grad(set_to_none=True)
         if not any(weights):
             for optimizer in setting.optimizers:
-                optimizer.step()  # without gradients; a learning-rate schedule follows it
+                optimizer.step()  # no gradients; the learning-rate schedule expects a step before its own
             return reported
-        loss = 0.0
-        for item in items[self.ranks.rank :: self.ranks.size]:
-            if not weights[item.number - first]:
-                continue  # no target counts, so there is no mean loss
+        loss = self._add_gradients(list(zip(items, shares, strict=True)), epoch)
+        self._update_weights(scaler)
+        return {**reported, "loss": self.ranks.sum(loss, setting.training.place)}
+
+    def _add_gradients(self, items: Sequence[tuple[TrainingBatch, float]], epoch: int) -> float:
+        """Add the gradients of this process's batches, and return their part of the step's mean loss."""
+        total = 0.0
+        for item, share in items[self.ranks.rank :: self.ranks.size]:
+            if not share:
+                continue  # no target counts, so the batch has no mean loss
             with seeded(item.seed):
-                taught = self.session.train_batch(item)
-            if not math.isfinite(taught):
+                loss = self.session.train_batch(item)
+            if not math.isfinite(loss):
                 kept = (
                     f"The checkpoint of epoch {epoch - 1} is kept in '{self.path}'. "
                     if self.path is not None and epoch > 1
                     else ""
                 )
                 msg = (
-                    f"The loss became {taught} in epoch {epoch}, step {step}. "
+                    f"The loss became {loss} in epoch {epoch}, step {item.step}. "
                     f"{kept}Lower the learning rate, or set clip_norm."
                 )
                 raise TrainingDiverged(msg)
-            loss += taught / parts[item.number - first]
-        parameters = [
-            parameter
-            for optimizer in setting.optimizers
-            for group in optimizer.param_groups
-            for parameter in group["params"]
-        ]
+            total += loss * share
+        return total
+
+    def _update_weights(self, scaler: torch.amp.GradScaler) -> None:
+        """Sum the gradients of all processes, clip them and step the optimizers."""
+        setting = self.session.setting
+        groups = [group for optimizer in setting.optimizers for group in optimizer.param_groups]
+        parameters = [parameter for group in groups for parameter in group["params"]]
         self.ranks.sum_gradients(parameters)
         if (clip_norm := setting.training.clip_norm) is not None:
             for optimizer in setting.optimizers:
@@ -199,10 +206,9 @@ class TrainingLoop:
         for optimizer in setting.optimizers:
             scaler.step(optimizer)
         scaler.update()
-        return {**reported, "loss": self.ranks.sum(loss, setting.training.place)}
 
     def _entropy(self) -> dict[str, float]:
-        """Return the mean entropy of the choices, as a share of the greatest that there could be."""
+        """Return the mean entropy of the choices, each relative to its maximum, log K."""
         shares: list[float] = []
         for probabilities in self.session.probabilities().values():
             if len(probabilities) > 1:
@@ -213,6 +219,6 @@ class TrainingLoop:
         return {"entropy": sum(shares) / len(shares)} if shares else {}
 
 
-def _scaled(scaler: torch.amp.GradScaler, parts: float, loss: torch.Tensor) -> torch.Tensor:
-    """Return the share of a loss that is one of so many parts, scaled for half precision."""
-    return scaler.scale(loss / parts)
+def _scaled(scaler: torch.amp.GradScaler, share: float, loss: torch.Tensor) -> torch.Tensor:
+    """Return a loss times its share of the step's loss, scaled for half precision."""
+    return scaler.scale(loss * share)

@@ -1,4 +1,4 @@
-"""Data-parallel training: processes that `torchrun` has started, each on items of its own."""
+"""Data-parallel training: each process started by `torchrun` trains on a part of the batches."""
 
 import os
 from collections.abc import Iterable
@@ -15,15 +15,15 @@ class Ranks:
     """The processes that train together.
 
     Attributes:
-        rank: Which one this is, from 0.
-        size: How many there are.
+        rank: Rank of this process, from 0. Default 0.
+        size: Number of processes. Default 1.
     """
 
     rank: int = 0
     size: int = 1
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Add up the gradients of all processes; a weight that no item used in any has none afterwards."""
+        """Sum the gradients over all processes. A weight that no process used keeps the gradient None."""
         if self.size == 1:
             return
         trained = [parameter for parameter in parameters if parameter.requires_grad]
@@ -40,7 +40,7 @@ class Ranks:
                 distributed.all_reduce(parameter.grad)
 
     def mean_buffers(self, buffers: Iterable[Tensor]) -> None:
-        """Average the buffers of numbers, such as running statistics, over all processes."""
+        """Average floating-point buffers, such as running statistics, over all processes."""
         if self.size == 1:
             return
         for buffer in buffers:
@@ -49,7 +49,7 @@ class Ranks:
                 buffer /= self.size
 
     def sum(self, value: float, device: torch.device) -> float:
-        """Return the sum of a number over all processes."""
+        """Return the sum of a value over all processes."""
         if self.size == 1:
             return value
         total = torch.tensor(value, dtype=torch.float64, device=device if device.type != "mps" else None)
@@ -57,14 +57,18 @@ class Ranks:
         return total.item()
 
     def wait(self) -> None:
-        """Wait for all processes."""
+        """Wait until all processes have called this method."""
         if self.size > 1:
             distributed.barrier()
 
 
 def join(device: torch.device) -> Ranks:
-    """Return the processes that train together: those of `torchrun`, of a process group that the user has set
-    up, or this one alone.
+    """Return the processes that train together, and initialize their process group if necessary.
+
+    They are the processes of an initialized process group, those of `torchrun`, or else this process alone.
+
+    Args:
+        device: Device of the training. CUDA uses the backend "nccl", other devices use "gloo".
     """
     if not distributed.is_available():
         return Ranks()

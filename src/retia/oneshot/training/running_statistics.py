@@ -1,4 +1,4 @@
-"""Forward passes in training mode that leave running statistics alone."""
+"""Forward passes in training mode that do not update running statistics."""
 
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -11,13 +11,12 @@ __all__ = ["running_statistics_kept"]
 
 @contextmanager
 def running_statistics_kept(modules: Iterable[nn.Module]) -> Generator[None]:
-    """Let the normalization layers of modules compute as they would, but keep their running statistics.
+    """Keep the running statistics of normalization layers fixed; their outputs stay the same.
 
-    Nothing is copied: a batch norm that is trained normalizes by the batch whether it tracks statistics or
-    not.
+    No statistics are copied: in training mode, a batch norm normalizes by the batch in any case.
 
     Args:
-        modules: The modules, such as a supernet's; one may be part of another.
+        modules: Modules that contain the layers, such as a supernet. One may be part of another.
     """
     norms = [
         norm
@@ -30,9 +29,7 @@ def running_statistics_kept(modules: Iterable[nn.Module]) -> Generator[None]:
         for norm in norms:
             if isinstance(norm, _BatchNorm):
                 norm.track_running_stats = False
-            # an instance norm that tracks none would normalize otherwise when it is not trained, and is told
-            # how much to take over instead
-            else:
+            else:  # tracking decides how an instance norm normalizes, so its momentum is changed instead
                 norm.momentum = 0.0
         yield
     finally:

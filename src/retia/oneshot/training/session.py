@@ -1,4 +1,4 @@
-"""What one-shot methods have in common: a supernet is trained, and then ranks architectures."""
+"""Sessions: how a method trains a supernet and ranks architectures."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,19 +24,18 @@ __all__ = ["Batch", "Session", "Setting", "TrainingBatch"]
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """Where a method works: what stays the same from step to step.
+    """What stays the same during a training.
 
     Attributes:
-        supernet: The supernet; `supernet.space` is what is searched, with its restrictions.
-        training: How it is trained; its data is on its device.
-        steps: How many weight steps there are in all, and in each epoch.
-        steps_per_epoch: How many weight steps an epoch has.
-        seed: Where all randomness comes from.
-        allows: Whether an architecture meets the bounds on costs, which are checked before anything of it is
-            trained.
-        penalties: What is added to, or multiplied into, the loss of what chooses architectures. Those that
-            multiply come first, in whatever order they are given: what others subtract from a reward may
-            leave it below 0, and to multiply that would make costs a merit.
+        supernet: Supernet to train. `supernet.space` is the search space, with its restrictions.
+        training: Training recipe; its data is on its device.
+        steps: Number of training steps in all epochs.
+        steps_per_epoch: Number of training steps in an epoch.
+        seed: Seed of all randomness.
+        allows: Function that returns whether an architecture meets the bounds on costs.
+        penalties: Penalties for the loss or reward by which the method learns choices. Default: no penalty.
+            Those that multiply are moved to the front: another penalty can make a reward negative, and
+            multiplying a negative reward would favour a higher cost.
     """
 
     supernet: Supernet
@@ -53,28 +52,26 @@ class Setting:
 
     @cached_property
     def optimizers(self) -> tuple[Optimizer, ...]:
-        """The optimizers of the supernet's weights, which whoever trains them steps, and a method may look
-        at.
-        """
+        """Optimizers of the supernet's weights. The training loop steps them; a method may read them."""
         return self.training.optimizers(self.supernet, partial=True)
 
     def outputs(self, batch: Batch, model: nn.Module | None = None) -> Any:
-        """Return the outputs of the supernet as it is, or of another model, for a batch."""
+        """Return the outputs of `model`, or of the supernet in its active state, for a batch."""
         return self.training.outputs(self.supernet if model is None else model, batch)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the training loss of the supernet as it is."""
+        """Return the training loss of the supernet in its active state."""
         return self.training.loss_of(self.outputs(batch), batch)
 
     def require_distillation(self, method: str, without: str) -> None:
-        """Reject a training without a loss for distillation.
+        """Reject a training without a distillation loss.
 
         Args:
             method: Name of the method, for the message.
-            without: The method with settings for which no distillation is needed.
+            without: Call of the method with settings that need no distillation, for the message.
 
         Raises:
-            EvaluationError: If `distill` of the training is not given.
+            EvaluationError: If `distill` of the training is None.
         """
         if self.training.distill is None:
             msg = (
@@ -87,18 +84,19 @@ class Setting:
 
 @dataclass(frozen=True, eq=False)
 class TrainingBatch:
-    """One share of one step: a batch, and the random numbers that belong to it.
+    """A batch of a training step, with its random numbers.
 
-    A step may have several, whose gradients are averaged, in one process or in several: what a item does
-    depends on its number alone, so that the losses are the same.
+    The gradients of the batches of a step are averaged, in one or several processes. Everything random
+    follows from the number of the batch, so the losses do not depend on the number of processes.
 
     Attributes:
-        number: Counts the items from 0 on, over all steps and processes.
-        step: The step that it belongs to.
-        batch: Of the training data.
-        held_out: Gives a batch of the data that architecture weights are trained on.
-        seed: The batch's own.
-        scale: Turns a loss into what is to be back-propagated: `item.scale(loss).backward()`.
+        number: Number of the batch, from 0, over all steps and processes.
+        step: Number of its training step, from 0.
+        batch: Batch of the training data.
+        held_out: Function that returns the step's held-out batch, for architecture weights.
+        seed: Seed of this batch.
+        scale: Function that returns the loss to back-propagate: `item.scale(loss).backward()`. It averages
+            over the batches of a step and scales for half precision. Default: the identity.
     """
 
     number: int
@@ -110,18 +108,20 @@ class TrainingBatch:
 
     @property
     def rng(self) -> np.random.Generator:
-        """The batch's own random numbers, the same each time that they are asked for."""
+        """A numpy generator with the seed of this batch; each access returns a new one."""
         return stream(self.seed, "lesson")
 
     @property
     def generator(self) -> torch.Generator:
-        """The same for torch."""
+        """A torch generator with the seed of this batch; each access returns a new one."""
         return torch.Generator().manual_seed(stream_seed(self.seed, "lesson"))
 
 
 class Session(ABC):
-    """One training of a supernet by a method: all that changes from step to step, apart from the supernet's
-    weights.
+    """The state of one training by a method, apart from the supernet's weights.
+
+    In each training step the loop calls `search` once and `train_batch` for each batch. Change the state in
+    `search` only: with several processes, `train_batch` gets a part of the batches in each.
     """
 
     def __init__(self, setting: Setting) -> None:
@@ -130,32 +130,30 @@ class Session(ABC):
 
     @abstractmethod
     def train_batch(self, item: TrainingBatch) -> float:
-        """Add the gradients of a item to those of the supernet's weights, and return the loss."""
+        """Add the gradients for one batch to those of the supernet's weights, and return the loss."""
 
     def counts(self, *batches: Batch) -> bool:
-        """Return whether each batch has a target that counts, without which its loss is not a number."""
+        """Return whether each batch has a target that counts. Without one, its mean loss is undefined."""
         return all(self.setting.training.weigh(batch) for batch in batches)
 
     def search(self, item: TrainingBatch) -> Mapping[str, float]:
-        """Take a step of what chooses architectures, before the weights are taught; return what is worth
-        telling.
+        """Update what chooses architectures, and return metrics to report.
 
-        The weights' gradients are dropped afterwards. A method without one does nothing.
+        It is called before the weights are trained on the step; the gradients of the weights are dropped
+        afterwards. By default it does nothing.
         """
         return {}
 
     @abstractmethod
     def ranked(self) -> Iterator[Architecture]:
-        """Yield architectures, the most promising first, each once, as long as there are any."""
+        """Yield every allowed architecture once, the best first."""
 
     def probabilities(self) -> Mapping[str, np.ndarray[Any, Any]]:
-        """Return how likely each value of each parameter is chosen, by label; nothing where all are alike."""
+        """Return the probability of each value, shape (K,), by label; empty without preferences."""
         return {}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what changes from step to step, apart from the supernet, as tensors and JSON values by
-        name.
-        """
+        """Return the state of this session as tensors and JSON values by name."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -1,8 +1,9 @@
-"""A trial run of a mixture, which finds outputs that can't be mixed before anything is trained."""
+"""A trial run of a mixture, which finds outputs that can't be mixed before the training."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -16,12 +17,15 @@ from retia.space import Architecture
 __all__ = ["check_outputs", "run_mixed", "shown", "structure_of"]
 
 Check = Callable[[str, Mapping[str, Any]], None]
-"""Raises if the outputs of a choice, given by its label, can't be mixed."""
+"""Raises SupernetError if outputs can't be mixed. Arguments: the choice's label, and outputs by name."""
 
 
 def run_mixed(setting: Setting, mixtures: Mapping[str, Mixture | Tensor]) -> None:
-    """Run a mixture of the supernet once on the first batch, in evaluation mode; afterwards the supernet is
-    as it was.
+    """Run a mixture of the supernet on the first batch, in evaluation mode, and restore its state.
+
+    Args:
+        setting: Setting of the training.
+        mixtures: Mixture or weights, shape (K,), of each choice, by label.
     """
     supernet, training = setting.supernet, setting.training
     batch = move(training.data("train").first(), training.place)
@@ -45,43 +49,25 @@ def check_outputs(
     *,
     alike: bool = True,
 ) -> None:
-    """Check that what each choice returns, for each of its values, has tensors, and where outputs are summed
-    or compared one structure and shape.
+    """Run the candidates of choices on the first batch and reject outputs that can't be mixed.
 
-    A candidate that raises an exception beside others that don't is left to the training.
+    A candidate that raises an exception while others of its choice run is not reported here.
 
     Args:
-        setting: Where the method works.
+        setting: Setting of the training.
         method: Name of the method, for messages.
-        labels: Labels of the choices that the method weighs.
-        fixed: What other choices are mixed by.
-        paths: Architectures of a method that runs one candidate at a time: these alone are run, one for each
-            value of a choice. Default: the first candidates are run.
-        alike: Whether the outputs of a choice need one structure and shape. If not, only the candidates of
-            `paths` are run.
+        labels: Labels of the choices whose values the method weighs.
+        fixed: Weights of the other choices, by label, shape (K,).
+        paths: Architectures for a method that runs one candidate at a time; only those with a value not run
+            so far are run. Default: one run with all candidates.
+        alike: Whether the outputs of a choice must have the same structure and shape. If False, only the
+            candidates of `paths` are run. Default True.
 
     Raises:
-        SupernetError: If an output has no tensor of floating-point numbers, or two that must be alike have
-            different structures or shapes.
+        SupernetError: If an output has no floating-point tensor, or if `alike` and outputs of one choice
+            differ in structure or shape.
     """
-
-    def check(label: str, outputs: Mapping[str, Any]) -> None:
-        empty = any(
-            not any(tensor.is_floating_point() for tensor in tensors_of(output))
-            for output in outputs.values()
-        )
-        if empty or (alike and len({structure_of(output) for output in outputs.values()}) > 1):
-            returned = ", ".join(f"{name} returns {shown(output)}" for name, output in outputs.items())
-            same = ", all in the same structure and of the same shape" if alike else ""
-            msg = (
-                f"{method} weighs the values of '{label}', so each must return a tensor, or a tuple, "
-                f"list or dictionary of tensors{same}. "
-                f"On the first batch {returned}. "
-                f"Wrap them in modules that return such tensors, or search '{label}' by SPOS, FairNAS, "
-                "Sandwich, OnceForAll or ENAS, which sample paths."
-            )
-            raise SupernetError(msg)
-
+    check = partial(_require_mixable, method, alike)
     compared = {label: _Compared(setting, label, check, alike) for label in labels}
     with ExitStack() as hooks:
         for slot in setting.supernet.slots.all:
@@ -92,26 +78,55 @@ def check_outputs(
                 hooks.enter_context(owner.register_forward_pre_hook(_Terms(min(weighed), check)))
         if paths is None:
             run_mixed(setting, {**fixed, **compared})
-            return
-        unseen = {
-            (label, value)
-            for label in compared
-            for value in setting.supernet.space.parameters[label].domain.enumerate()
-        }
-        for path in paths:
-            if unseen & path.items():
-                run_mixed(
-                    setting, {**fixed, **{label: replace(one, path=path) for label, one in compared.items()}}
-                )
-                unseen -= path.items()
-            if not unseen:
-                break
+        else:
+            _run_paths(setting, fixed, compared, paths)
+
+
+def _require_mixable(method: str, alike: bool, label: str, outputs: Mapping[str, Any]) -> None:
+    """Reject outputs of a choice without floating-point tensors, or of different structures if `alike`."""
+    tensors = [[one for one in tensors_of(output) if one.is_floating_point()] for output in outputs.values()]
+    if all(tensors) and not (alike and len({structure_of(output) for output in outputs.values()}) > 1):
+        return
+    returned = ", ".join(f"{name} returns {shown(output)}" for name, output in outputs.items())
+    same = ", all in the same structure and of the same shape" if alike else ""
+    msg = (
+        f"{method} weighs the values of '{label}', so each must return a tensor, or a tuple, "
+        f"list or dictionary of tensors{same}. "
+        f"On the first batch {returned}. "
+        f"Wrap them in modules that return such tensors, or search '{label}' by SPOS, FairNAS, "
+        "Sandwich, OnceForAll or ENAS, which sample paths."
+    )
+    raise SupernetError(msg)
+
+
+def _run_paths(
+    setting: Setting,
+    fixed: Mapping[str, Tensor],
+    compared: Mapping[str, "_Compared"],
+    paths: Iterable[Architecture],
+) -> None:
+    """Run paths until every value of the compared choices has run once."""
+    parameters = setting.supernet.space.parameters
+    unseen = {(label, value) for label in compared for value in parameters[label].domain.enumerate()}
+    for path in paths:
+        if unseen & path.items():
+            mixtures = {label: replace(one, path=path) for label, one in compared.items()}
+            run_mixed(setting, {**fixed, **mixtures})
+            unseen -= path.items()
+        if not unseen:
+            break
 
 
 @dataclass(frozen=True, eq=False)
 class _Compared:
-    """A mixture that checks the outputs of all candidates, or of that of a path alone, and returns the path's
-    or the first.
+    """A mixture that runs candidates, checks their outputs and returns one of them.
+
+    Attributes:
+        setting: Setting of the training.
+        label: Label of the choice.
+        check: Check of the outputs.
+        all: Whether all candidates run. If False, only the candidate of `path` runs.
+        path: Architecture whose candidate's output is returned. Default: the first output is returned.
     """
 
     setting: Setting
@@ -122,14 +137,14 @@ class _Compared:
 
     @property
     def weights(self) -> Tensor:
-        """The same for every value."""
+        """Equal weights, shape (K,)."""
         count = self.setting.supernet.mixing.candidates(self.label)
         return torch.full((count,), 1 / count, device=self.setting.training.place)
 
     def combine(
         self, candidates: Sequence[nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
-        """Run every candidate, or that of the path, and check what it returns."""
+        """Run the candidates, check their outputs and return one of them."""
         outputs: dict[str, Any] = {}
         chosen: list[Any] = []
         failed: Exception | None = None
@@ -157,7 +172,7 @@ class _Compared:
 
 @dataclass(frozen=True, eq=False)
 class _Terms:
-    """A hook that checks what a stack, an input choice or the node of a cell is about to sum."""
+    """A hook that checks the terms that a stack, an input choice or the node of a cell sums."""
 
     label: str
     check: Check
@@ -168,6 +183,7 @@ class _Terms:
 
 
 def _terms(module: Any, given: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the terms of a module's sum, each with its name for messages."""
     match module:
         case ElasticSequential():
             for depth, block in enumerate((None, *module._modules.values())):
@@ -183,8 +199,9 @@ def _terms(module: Any, given: Any) -> Iterator[tuple[str, Any]]:
 
 
 def structure_of(output: Nest) -> Any:
-    """Return what outputs must have in common to be summed, as a hashable value: containers, keys, and shapes
-    of tensors; other values by class.
+    """Return a hashable value that is equal for outputs that can be summed.
+
+    It consists of containers, keys and the shapes of tensors; other values are represented by their class.
     """
     if isinstance(output, Tensor):
         return output.shape, output.is_floating_point()
@@ -197,7 +214,7 @@ def structure_of(output: Nest) -> Any:
 
 
 def shown(output: Nest) -> str:
-    """Return what an output consists of, for messages."""
+    """Describe an output for messages."""
     if isinstance(output, Tensor):
         return f"a tensor {tuple(output.shape)}"
     if isinstance(output, Mapping):

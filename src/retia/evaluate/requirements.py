@@ -13,12 +13,12 @@ from retia.evaluate.data import LoadedData, TensorData
 from retia.nn import Batch, Nest, tensors_of
 
 __all__ = [
-    "check_functions",
-    "check_inputs",
-    "check_names",
-    "check_scalar",
-    "check_weights",
     "judged_metrics",
+    "require_functions",
+    "require_inputs",
+    "require_names",
+    "require_scalar",
+    "require_weights",
 ]
 
 _ARGUMENTS = {
@@ -37,7 +37,7 @@ _ARGUMENTS = {
 _NO_INPUTS = (torch.uint8, torch.int8, torch.int16)
 
 
-def check_inputs(name: str, inputs: Nest) -> None:
+def require_inputs(name: str, inputs: Nest) -> None:
     """Check that the inputs of a model are floats or indices, or, beside others, a mask.
 
     Raises:
@@ -54,7 +54,7 @@ def check_inputs(name: str, inputs: Nest) -> None:
             raise EvaluationError(msg)
 
 
-def check_weights(name: str, data: TensorData | LoadedData, weight: Callable[[Batch], float]) -> None:
+def require_weights(name: str, data: TensorData | LoadedData, weight: Callable[[Batch], float]) -> None:
     """Check that some target counts, where the data lies in memory.
 
     Raises:
@@ -67,7 +67,7 @@ def check_weights(name: str, data: TensorData | LoadedData, weight: Callable[[Ba
         raise EvaluationError(msg)
 
 
-def check_functions(owner: str, functions: Mapping[str, Any]) -> None:
+def require_functions(owner: str, functions: Mapping[str, Any]) -> None:
     """Check that the functions of a recipe can be called as they will be.
 
     Args:
@@ -93,7 +93,7 @@ def check_functions(owner: str, functions: Mapping[str, Any]) -> None:
             raise EvaluationError(msg) from error
 
 
-def check_names(preset: str, settings: Mapping[str, Any], *makers: Callable[..., Any]) -> None:
+def require_names(preset: str, settings: Mapping[str, Any], *makers: Callable[..., Any]) -> None:
     """Check the names of a preset's further settings against the arguments of what takes them.
 
     Raises:
@@ -108,7 +108,7 @@ def check_names(preset: str, settings: Mapping[str, Any], *makers: Callable[...,
             raise EvaluationError(msg)
 
 
-def check_scalar(owner: str, name: str, value: Any) -> None:
+def require_scalar(owner: str, name: str, value: Any) -> None:
     """Check that a function of a recipe has returned a tensor of one number.
 
     Raises:

@@ -4,7 +4,7 @@ import inspect
 import warnings
 
 from retia.errors import StudyError
-from retia.execute import check_count
+from retia.execute import require_count
 from retia.strategy import Strategy
 from retia.study.architecture_function import ArchitectureEvaluator
 from retia.study.frozen import refuse_frozen
@@ -31,9 +31,9 @@ def require_runnable(spec: StudySpec, strategy: Strategy, options: RunOptions) -
         raise StudyError(spec.searched.nothing_to_search())
     refuse_frozen(strategy, StudyError)
     if workers is not None:
-        check_count("workers", workers)
+        require_count("workers", workers)
     if options.executor is None:  # the workers of another executor may have other devices
-        spec.searched.check_device(spec.device)
+        spec.searched.require_device(spec.device)
     if isinstance(trials, bool) or not isinstance(trials, int):  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
         msg = (
             f"'trials' must be a whole number, the number of trials of the study, got {trials!r}. "
