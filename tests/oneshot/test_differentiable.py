@@ -234,7 +234,7 @@ def test_only_allowed_paths_run(make_setting, items, name, monkeypatch):
 
 @pytest.mark.parametrize("name", ["gdas", "proxylessnas"])
 def test_where_samples_are_never_allowed_an_allowed_path_is_drawn(make_setting, items, name, monkeypatch):
-    monkeypatch.setattr("retia.oneshot.sampling.TRIES", 2)
+    monkeypatch.setattr("retia.oneshot.paths.sampling.TRIES", 2)
     setting = make_setting(ModelSpace(Activated), *data(), allows=lambda a: a["op"] == "tanh")
     session = METHODS[name].session(setting)
     with torch.no_grad():
@@ -302,7 +302,7 @@ class Fixed(nn.Sequential):
 def test_a_space_without_choices_is_refused(make_setting):
     setting = make_setting(ModelSpace(Fixed), torch.ones(8, 4), torch.ones(8, 2), loss=mse)
     with pytest.raises(
-        SupernetError, match="DARTS has nothing to weigh, for no choice of Fixed has two values"
+        SupernetError, match="DARTS requires a choice with two values, but Fixed has no such choice"
     ):
         DARTS().session(setting)
 

@@ -337,7 +337,7 @@ def test_restrictions_and_bounds_are_never_violated(make_setting, items, classes
 def test_what_the_controller_never_samples_is_drawn_at_random(
     make_setting, items, classes, monkeypatch, layers
 ):
-    monkeypatch.setattr("retia.oneshot.sampling.TRIES", 1)
+    monkeypatch.setattr("retia.oneshot.paths.sampling.TRIES", 1)
     setting = make_setting(layers, *classes, allows=lambda a: a["width"] == 6 and a["a"] == "tanh")
     session = ENAS().session(setting)
     told = [session.search(item) for item in items(setting, 20)]

@@ -30,16 +30,16 @@ _ONE_BATCH = (
 
 @dataclass(frozen=True, eq=False)
 class TensorData:
-    """Data that fits in memory: batches are taken by index, without any Python for each sample.
+    """Data that fits in memory: batches are taken by index, without Python code per sample.
 
     Args:
-        tensors: A nest of tensors (N, ...), mostly a pair (inputs, targets).
+        tensors: Nest of tensors (N, ...), such as a pair (inputs, targets).
     """
 
     tensors: Nest
 
     def __len__(self) -> int:
-        """The number of samples, N."""
+        """Return the number of samples, N."""
         return len(next(tensors_of(self.tensors)))
 
     def placed(self, device: torch.device, memory_format: torch.memory_format) -> "TensorData":
@@ -105,9 +105,9 @@ class LoadedData:
     """Data that a `DataLoader`, a `Dataset` or another collection of batches yields.
 
     Args:
-        source: The collection.
-        device: Device of the batches.
-        memory_format: Memory format of images.
+        source: Collection of batches or samples.
+        device: Device of the batches. Default "cpu".
+        memory_format: Memory format of images. Default: that of the batch.
     """
 
     source: Any
@@ -130,7 +130,7 @@ class LoadedData:
 
     @property
     def in_memory(self) -> Sequence[Batch]:
-        """The batches of a list; nothing for what has to be loaded."""
+        """The batches of a list; an empty list for other sources."""
         return self.source if isinstance(self.source, list) else []
 
     def steps(self, size: int) -> int:
@@ -156,7 +156,7 @@ class LoadedData:
 
     @contextmanager
     def rewound(self) -> Generator[None]:
-        """Restore a loader's own generators afterwards, so that trials do not depend on earlier ones."""
+        """Restore the loader's generators on exit, so that trials do not depend on earlier ones."""
         states = [(generator, generator.get_state()) for generator in self.generators()]
         try:
             yield

@@ -1,4 +1,4 @@
-"""Checkpoints: everything that a training needs to go on, as tensors and JSON in one safetensors file."""
+"""Checkpoints: the state of a training, as tensors and JSON in one safetensors file."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -19,13 +19,13 @@ _REMEDY = "Remove it to train from the beginning, or give another directory."
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
-    """Write a checkpoint, so that at any moment there is a whole one.
+    """Write a checkpoint atomically: a complete file exists at any moment.
 
     Args:
-        path: The file.
+        path: Path of the file.
         state: Tensors, numbers, strings, None, and lists, tuples and dicts of them, whose keys may be strings
             or ints.
-        identity: What it is a checkpoint of, as JSON.
+        identity: Settings that the training depends on, as JSON.
     """
     tensors: dict[str, Tensor] = {}
     header = {"version": VERSION, "identity": identity, "state": _packed(state, tensors)}
@@ -36,26 +36,25 @@ def load_checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] |
     """Read a checkpoint; None if there is no file.
 
     Raises:
-        StorageError: If it can't be read or is damaged, or is one of something else; the message says what
-            differs.
+        StorageError: If the file can't be read or is damaged, or its identity differs from `identity`.
     """
     if not path.exists():
         return None
     state, kept = read_checkpoint(path)
     if differences := list(_differences(kept, json.loads(json.dumps(identity)))):
         msg = (
-            f"The checkpoint '{path}' is of something else: {'; '.join(differences)}. "
-            f"Give another directory (or name of the study), or remove it to train anew."
+            f"The checkpoint '{path}' is of another training: {'; '.join(differences)}. "
+            f"Give another directory (or name of the study), or remove it to train from the beginning."
         )
         raise StorageError(msg)
     return state
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read a checkpoint of anything, and return its state and its identity.
+    """Return the state and the identity of a checkpoint.
 
     Raises:
-        StorageError: If it can't be read or is damaged.
+        StorageError: If the file can't be read or is damaged.
     """
     tensors, text = read_tensors(path, "a checkpoint of a training", _REMEDY)
     try:
@@ -104,7 +103,7 @@ def _unpacked(value: Any, tensors: Mapping[str, Tensor]) -> Any:
 
 
 def _differences(there: Any, here: Any, where: str = "") -> Iterator[str]:
-    """Say where two JSON values differ, and how."""
+    """Yield the differences of two JSON values, with their locations."""
     if (
         isinstance(there, dict)
         and isinstance(here, dict)

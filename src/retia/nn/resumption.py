@@ -1,4 +1,4 @@
-"""The states of a trial's training, which it keeps so that it, or another trial, can go on from there."""
+"""The states of a trial's training, from which this or another trial resumes."""
 
 import math
 import time
@@ -17,14 +17,14 @@ from retia.nn.checkpoint import load_checkpoint, save_checkpoint
 __all__ = ["Resumption", "misfit_of", "remove_unfinished"]
 
 _UNFINISHED = "unfinished"
-"""How the name of the file with the state of a training under way begins."""
+"""Prefix of the name of the file with the state of an unfinished training."""
 
 _SPARING = 20
-"""The time between two states that are kept sparingly, in multiples of the time that keeping one takes."""
+"""Minimum time between two sparingly kept states, in multiples of the time to write one."""
 
 
 class Resumption:
-    """What the training of one trial keeps in the trial's folder to go on from, and what it finds.
+    """The states of one trial's training in the trial's folder: written, found and removed.
 
     The state under way is in a file named after when the trial began, so that only this trial finds it, when
     it is taken up after its process has died. The state at the trial's fidelity is in another file, from
@@ -32,9 +32,9 @@ class Resumption:
     metrics: if its process dies at that moment, it goes on from the state before.
 
     Args:
-        run: The trial's `Run`.
-        checkpoint: The name of the file from which another trial goes on.
-        identity: What the training depends on, as JSON. Default: the seed, for a training loop that uses
+        run: `Run` of the trial.
+        checkpoint: Name of the file from which another trial continues.
+        identity: Training settings, as JSON. Default: the seed, for a training loop that uses
             `Run.save` and `Run.resume`.
     """
 
@@ -47,8 +47,9 @@ class Resumption:
     # --- any state
 
     def found(self, misfit: Callable[[Mapping[str, Any]], str | None]) -> dict[str, Any] | None:
-        """Return the state to go on from: that of this trial, if its process has died, or else that of the
-        trial that it goes on from; None if there is no state.
+        """Return the state to resume from; None if there is no state.
+
+        It is the state of this trial if its process has died, or else that of the trial it continues.
 
         Args:
             misfit: Function that returns why a state can't be loaded, and None if it can.
@@ -65,7 +66,7 @@ class Resumption:
         return self._usable(run.resume_from / self._checkpoint, misfit, f"was to go on{reached}")
 
     def keep(self, state: Mapping[str, Any], *, ended: bool) -> None:
-        """Keep a state, where a trial can go on from it.
+        """Write a state, if a trial can resume from it.
 
         Args:
             state: The state, as `save_checkpoint` takes it.
@@ -77,9 +78,7 @@ class Resumption:
         save_checkpoint(path.with_name(self._checkpoint) if ended else path, state, self._identity)
 
     def keep_sparingly(self, state: Callable[[], Mapping[str, Any]]) -> None:
-        """Keep the state under way of a trial of a stored study, so seldom that a twentieth of the training
-        is spent on it.
-        """
+        """Keep the state of a running trial of a stored study, in at most a twentieth of its time."""
         began = time.perf_counter()
         if self._run.began is None or began - self._kept_at < _SPARING * self._seconds:
             return
@@ -88,8 +87,9 @@ class Resumption:
         self._seconds = self._kept_at - began
 
     def settle(self, *, completed: bool) -> None:
-        """Remove the state under way, as the trial has ended. Before, if it completed and kept no state at
-        its fidelity, that one becomes the state from which a trial of a higher fidelity goes on.
+        """Remove the unfinished state of a trial that has ended.
+
+        If it completed without a state at its fidelity, the unfinished state becomes that state.
         """
         if self._unfinished is None:
             return
@@ -129,9 +129,7 @@ class Resumption:
         self.keep(state, ended=self._run.fidelity is not None and step >= self._run.fidelity)
 
     def resume(self, parts: tuple[Any, ...]) -> int:
-        """Load the latest state into all parts, and return its step, or 0 if there is no state; see
-        `Run.resume`.
-        """
+        """Load the latest state into all parts; return its step, or 0 without one; see `Run.resume`."""
         _require_states(parts)
         if (state := self.found(lambda state: _misfit_of_parts(parts, state["parts"]))) is not None:
             for part, one in zip(parts, state["parts"], strict=True):
@@ -188,7 +186,7 @@ def misfit_of(model: nn.Module, state: Mapping[str, Any]) -> str | None:
 
 def _misfit_of_parts(parts: tuple[Any, ...], states: list[Any]) -> str | None:
     if len(parts) != len(states):
-        return f"it is of {len(states)} parts, and {len(parts)} are given"
+        return f"it has {len(states)} parts, and {len(parts)} are given"
     found = (
         misfit_of(part, state)
         for part, state in zip(parts, states, strict=True)

@@ -1,4 +1,4 @@
-"""A recurrent network that decides on one parameter after the other."""
+"""A recurrent network that samples the parameters of an architecture in order."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -12,23 +12,22 @@ __all__ = ["Controller"]
 
 
 class Controller(nn.Module):
-    """A distribution over the architectures of a space, without regard to restrictions: an LSTM that decides
-    on the parameters in their order.
+    """An LSTM that is a distribution over the architectures of a space, without regard to restrictions.
 
-    It is fed the decision before; a parameter that is not active, given the decisions so far, is passed over.
-    A parameter with a single value is no decision.
+    Its input is the embedding of the previous decision. It skips inactive parameters and those with a single
+    value. The logits of a decision are `tanh_constant * tanh(head(h) / temperature)`.
 
     Args:
-        space: The space; its domains are finite.
-        hidden: The number of hidden units, and of an embedding.
-        tanh_constant: Logits are at most this.
-        temperature: What logits are divided by before that.
-        seed: Seeds the weights, uniform in [-0.1, 0.1].
+        space: Search space with finite domains.
+        hidden: Number of hidden units and size of the embeddings, D.
+        tanh_constant: Bound of the logits.
+        temperature: Divisor of the logits before the tanh.
+        seed: Seed of the initial weights, uniform in [-0.1, 0.1].
 
     Reference:
         Pham et al., Efficient Neural Architecture Search via Parameter Sharing, ICML 2018, sections 2.1 and
-        3.1. Deviation: each label has an embedding and a linear layer of its own, for labels have different
-        values.
+        3.1. Deviation: each label has its own embedding and linear layer, because labels have
+        different values.
     """
 
     def __init__(
@@ -62,9 +61,7 @@ class Controller(nn.Module):
 
     @torch.no_grad()
     def sample(self, generator: torch.Generator) -> tuple[Architecture, dict[str, Tensor]]:
-        """Draw an architecture, and return with it the probabilities of each decision's values, by label,
-        shape (K,).
-        """
+        """Return a random architecture, and the probabilities of each decision by label, shape (K,)."""
         values: dict[str, Value] = {}
         probabilities: dict[str, Tensor] = {}
 
@@ -77,9 +74,7 @@ class Controller(nn.Module):
         return Architecture.trusted(values), probabilities
 
     def score(self, architecture: Mapping[str, Value]) -> tuple[Tensor, Tensor]:
-        """Return the log-probability of an architecture, and the sum of the entropies of its decisions:
-        scalars with gradients.
-        """
+        """Return the log-probability of an architecture and the summed entropy, scalars with gradients."""
         log_probability = entropy = self.start.new_zeros(())
         for log_probabilities, chosen in self._decisions(
             {}, lambda label, _: self._places[label][architecture[label]]
@@ -91,9 +86,7 @@ class Controller(nn.Module):
     def _decisions(
         self, values: dict[str, Value], decide: Callable[[str, Tensor], int]
     ) -> Iterator[tuple[Tensor, int]]:
-        """Yield the log-probabilities of each decision, shape (K,), and which value was taken; `values` is
-        filled with them.
-        """
+        """Yield the log-probabilities, shape (K,), and the position of each decision; fill `values`."""
         state: tuple[Tensor, Tensor] | None = None
         fed = self.start  # (1, D)
         for parameter in self._parameters_of_space:

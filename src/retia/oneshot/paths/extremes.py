@@ -14,15 +14,13 @@ from retia.supernet import Supernet
 __all__ = ["Extremes", "ordered_labels"]
 
 TRIES = 10
-"""How often the labels without an order are drawn anew where an extreme is not allowed."""
+"""Number of further samples of the unordered values if the extreme path is not allowed."""
 SAMPLES = 50
-"""From how many allowed architectures the nearest to an extreme is taken."""
+"""Number of sampled paths from which `nearest` starts with the nearest one."""
 
 
 def ordered_labels(supernet: Supernet) -> frozenset[str]:
-    """Return the parameters whose values have an order: numbers and subsets, but not the candidates of a
-    layer choice.
-    """
+    """Return the labels of numbers and subsets, but not of layer choices."""
     layers = {module.label for module in supernet.modules() if isinstance(module, MixedLayer)}
     return frozenset(
         label
@@ -34,14 +32,13 @@ def ordered_labels(supernet: Supernet) -> frozenset[str]:
 class Extremes:
     """Finds the paths that have the greatest, or the least, of every size.
 
-    Values without an order, such as the candidates of a layer choice, are drawn. If restrictions or bounds
-    forbid the path that results, they are drawn anew, and if that does not help the nearest allowed path
-    takes its place: the nearest of fifty sampled ones, whose values are then moved towards the extreme one at
-    a time as far as is allowed.
+    Values without an order, such as the candidates of a layer choice, are sampled, and sampled again if the
+    path is not allowed. If no sample is allowed, the nearest allowed path replaces it: the nearest of fifty
+    samples, improved by greedy changes of one value.
 
     Args:
-        setting: Where.
-        sampler: Samples allowed paths.
+        setting: Setting of the training.
+        sampler: Sampler of allowed paths.
     """
 
     def __init__(self, setting: Setting, sampler: PathSampler) -> None:
@@ -61,9 +58,9 @@ class Extremes:
         """Return the extreme path, or the nearest allowed one.
 
         Args:
-            pick: Takes the extreme value of a domain: `greatest` or `least`.
-            rng: Draws the values without an order; None takes their defaults.
-            like: Where values without an order are taken from first, if it has them.
+            pick: Function that returns the extreme value of a domain: `greatest` or `least`.
+            rng: Generator of the values without an order; None takes their defaults.
+            like: Architecture whose values without an order are tried first. Default: no architecture.
         """
         path = self._extreme(pick, rng, like or {})
         for _ in range(0 if rng is None or self.ordered >= self._space.parameters.keys() else TRIES):
@@ -73,7 +70,7 @@ class Extremes:
         return path if self._sampler.allows(path) else self.nearest(path)
 
     def nearest(self, target: Architecture) -> Architecture:
-        """Return an allowed path near to one that is not: always the same."""
+        """Return an allowed path near `target`, always the same one."""
         if target not in self._nearest:
             rng = stream(self._setting.seed, "nearest", target.key)
             path = min(
@@ -86,9 +83,7 @@ class Extremes:
         return self._nearest[target]
 
     def _closer(self, path: Architecture, target: Architecture) -> Architecture | None:
-        """Return the nearest of the allowed paths that differ in one value and are nearer; None if there is
-        none.
-        """
+        """Return the nearest allowed neighbour that is nearer than `path`; None if there is no such path."""
         here = self._distance(path, target)
         nearer = [
             other
@@ -98,9 +93,7 @@ class Extremes:
         return min(nearer, key=lambda other: self._distance(other, target), default=None)
 
     def _distance(self, path: Architecture, target: Architecture) -> float:
-        """Return the sum of the parameters' distances, each at most 1, and 1 for one that only one of the two
-        has.
-        """
+        """Return the sum of the parameters' distances in [0, 1]; 1 for a parameter of only one path."""
         gaps = [
             self._gap(label, path[label], target[label]) if label in path and label in target else 1.0
             for label in path.keys() | target.keys()
@@ -115,9 +108,7 @@ class Extremes:
         return domain.distance(a, b)
 
     def same_candidates(self, path: Architecture, other: Architecture) -> bool:
-        """Whether one path has all values without an order that the other has, so that it differs in sizes
-        alone.
-        """
+        """Return whether `path` has all values without an order that `other` has."""
         return all(path.get(label) == value for label, value in other.items() if label not in self.ordered)
 
     def _extreme(

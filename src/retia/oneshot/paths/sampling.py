@@ -14,25 +14,23 @@ from retia.space import Architecture
 __all__ = ["PathSampler", "PathSession"]
 
 TRIES = 1_000
-"""How many samples in a row may break a restriction or bound before the space is listed, where it can be, or
-something else is taken.
-"""
+"""Number of rejected samples in a row before the space is listed or the fallback is taken."""
 LISTABLE = 10_000
-"""The largest space that is listed to find what its bounds allow."""
+"""Size of the largest space that is listed to find its allowed architectures."""
 PATIENCE = 10_000
-"""How many samples in a row may bring nothing new before a larger space counts as exhausted, or as empty."""
+"""Number of samples in a row without a new one after which a larger space counts as exhausted."""
 
 
 class PathSampler:
-    """Draws architectures that a setting allows: it samples the space until a bound is met.
+    """Sample architectures that a setting allows, by rejection.
 
     In a space of at most ten thousand architectures, of which bounds allow very few, it draws uniformly from
     a list of those few.
 
     Args:
-        setting: Where it samples.
-        uniform: "choices" draws each active parameter uniformly, "architectures" every architecture alike
-            (see `SearchSpace.sample`).
+        setting: Setting of the training.
+        uniform: Distribution: "choices" is uniform over the values of each active parameter, "architectures"
+            over the architectures (see `SearchSpace.sample`). Default "choices".
 
     Raises:
         StudyError: If no architecture is found that meets the bounds.
@@ -48,7 +46,7 @@ class PathSampler:
         """Draw an architecture.
 
         Raises:
-            StudyError: If none is found that meets the bounds.
+            StudyError: If no sampled architecture meets the bounds.
         """
         listable = self._space.size_before_restrictions() <= LISTABLE
         for _ in range(TRIES if listable else PATIENCE):
@@ -82,9 +80,9 @@ class PathSampler:
         """Return the first architecture of a distribution that is allowed.
 
         Args:
-            draw: Draws one, which may not be allowed.
-            otherwise: Returns what takes its place after too many that are not.
-            tries: How many that is; a thousand if not given.
+            draw: Function that samples an architecture, allowed or not.
+            otherwise: Function that returns the fallback after `tries` rejected samples.
+            tries: Maximum number of samples. Default 1000.
         """
         for _ in range(tries or TRIES):
             architecture = draw()
@@ -95,14 +93,14 @@ class PathSampler:
     def unseen(
         self, rng: np.random.Generator, *, but: set[Architecture] | None = None
     ) -> Iterator[Architecture]:
-        """Yield allowed architectures in random order, each once, until there are none left.
+        """Yield allowed architectures in random order, each once, until the space is exhausted.
 
         A space of at most ten thousand architectures is exhausted; a larger one, whose architectures can't be
         listed, counts as exhausted after ten thousand samples in a row without a new one that is allowed.
 
         Args:
-            rng: Where the randomness comes from.
-            but: Those that are not to be yielded.
+            rng: Generator of the order.
+            but: Architectures to skip. Default: no architecture.
         """
         seen = set(but or ())
         if self._space.size_before_restrictions() <= LISTABLE:

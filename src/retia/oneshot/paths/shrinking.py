@@ -1,4 +1,4 @@
-"""Progressive shrinking: which values of the parameters are open at which step."""
+"""Progressive shrinking: a schedule of the values that are sampled at each training step."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -14,11 +14,10 @@ __all__ = ["Shrinking", "phases_of"]
 
 
 def phases_of(supernet: Supernet) -> list[frozenset[str]]:
-    """Return the labels of the kernel sizes of a supernet, of its depths, and of its widths, without those
-    that it has none of.
+    """Return the labels of a supernet's kernel sizes, depths and widths, without empty phases.
 
-    A kernel is what a layer's `kernel_size` is computed from, a depth what the depth of a `repeat` is, and a
-    width what sizes a tensor and is neither.
+    A kernel size determines `kernel_size` of a layer, a depth determines the depth of a `repeat`, and a width
+    is any other parameter that determines the size of a tensor.
     """
     kernels, depths, widths = set[str](), set[str](), set[str]()
     for slot in supernet.slots.all:
@@ -42,10 +41,10 @@ class Shrinking:
     so that all are open before it ends; they stay open.
 
     Attributes:
-        domains: The domains of the parameters that are in a phase, by label.
-        phases: The labels of each phase.
-        largest: How many steps the largest network is trained.
-        steps: How many steps there are in all.
+        domains: Domains of the parameters in a phase, by label.
+        phases: Labels of each phase.
+        largest: Number of training steps of the largest network.
+        steps: Total number of training steps.
     """
 
     domains: Mapping[str, Domain]
@@ -54,30 +53,24 @@ class Shrinking:
     steps: int
 
     def phase(self, step: int) -> int:
-        """Return the number of the phase that a step is in, from 0; -1 for the largest network."""
+        """Return the phase of a step, from 0; -1 while the largest network is trained."""
         if step < self.largest or not self.phases:
             return -1
         return min(int(self._progress(step)), len(self.phases) - 1)
 
     def opened(self, label: str, step: int) -> float:
-        """Return how far a parameter of a phase is opened, as a share of the phase's steps: below 0 if its
-        phase is to come, 1 if it is over.
-        """
+        """Return the completed share of a parameter's phase: negative before the phase, 1 after it."""
         number = next(i for i, labels in enumerate(self.phases) if label in labels)
         return min(self._progress(step) - number, 1.0)
 
     def open_values(self, label: str, step: int) -> list[Value]:
-        """Return the values of a parameter of a phase that are open at a step, the largest first; the
-        parameter must not be a real interval.
-        """
+        """Return the open values of a parameter with a finite domain at a step, the largest first."""
         values = _from_largest(self.domains[label])
         share = self.opened(label, step)
         return values[: 1 if share < 0 else 2 + int(share * (len(values) - 1))]
 
     def sample(self, label: str, step: int, rng: np.random.Generator) -> Value:
-        """Draw an open value of a parameter uniformly; of a real interval from its upper part, as large as
-        its phase has gone.
-        """
+        """Return a uniform sample of the open values, or of the open upper part of a real interval."""
         domain = self.domains[label]
         if isinstance(domain, Real):
             return domain.from_unit(1 - max(self.opened(label, step), 0.0) * rng.random())
@@ -85,9 +78,7 @@ class Shrinking:
         return values[int(rng.integers(len(values)))]
 
     def _progress(self, step: int) -> float:
-        """Return in which phase a step is, from 0, plus which share of that phase is over; below 0 for the
-        largest network.
-        """
+        """Return the phase of a step plus the completed share of it; -1 for the largest network."""
         if step < self.largest:
             return -1.0
         left = self.steps - self.largest
@@ -95,7 +86,7 @@ class Shrinking:
 
 
 def select(labels: Sequence[str], phases: Sequence[Callable[[str], bool]]) -> list[frozenset[str]]:
-    """Return the labels of each phase that predicates describe; a label is in the first one that holds."""
+    """Return the labels of each phase; a label belongs to the first phase whose predicate holds."""
     left = list(labels)
     found: list[frozenset[str]] = []
     for predicate in phases:
@@ -105,9 +96,7 @@ def select(labels: Sequence[str], phases: Sequence[Callable[[str], bool]]) -> li
 
 
 def _from_largest(domain: Domain) -> list[Value]:
-    """Return the values of a domain, the largest first: numbers downwards, large subsets before small ones,
-    others as they stand.
-    """
+    """Return the values of a domain, the largest first; values without an order keep theirs."""
     values: list[Value] = list(domain.enumerate())
     match domain:
         case Subset():

@@ -1,4 +1,4 @@
-"""The edges of cells: which operations compete for a node's inputs."""
+"""The edges of cells, and the operations on them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ from retia.supernet import Supernet
 __all__ = ["CellEdges", "edges_of", "zero_operations"]
 
 ZERO = frozenset({"none", "zero"})
-"""The names of operations that are no connection."""
+"""Names of the operations that mean no connection."""
 
 
 @dataclass(frozen=True, eq=False)
 class CellEdges:
-    """A choice of the states before a node that it uses: a subset of a fixed size, as in the cells of DARTS.
+    """A choice of the predecessors of a node: a subset of a fixed size, as in the cells of DARTS.
 
     Attributes:
-        label: The choice.
-        operations: The label of the operation on each state; None if there is nothing to choose.
-        members: Which states are in each subset, shape (K, E).
-        weights: Weights of the subsets by which every edge counts once, shape (K,).
+        label: Label of the choice.
+        operations: Label of the operation choice on each edge; None for a fixed operation.
+        members: Indicators of the edges in each subset, 0 or 1, shape (K, E).
+        weights: Weights of the subsets with which every edge counts once, shape (K,).
     """
 
     label: str
@@ -36,21 +36,22 @@ class CellEdges:
 
     @classmethod
     def of(cls, label: str, domain: Subset, operations: tuple[str | None, ...]) -> "CellEdges":
-        """Lay out the subsets of a domain."""
+        """Return the edges of a choice with the subsets of `domain`."""
         rows = [[float(state in chosen) for state in domain.items] for chosen in domain.enumerate()]
         # Each edge is in C(E - 1, k - 1) of the C(E, k) subsets.
         share = 1 / comb(len(domain.items) - 1, domain.most - 1)
         return cls(label, operations, torch.tensor(rows), torch.full((len(rows),), share))
 
     def probabilities(self, strengths: Tensor) -> Tensor:
-        """Return how likely each subset is, given positive strengths of the edges, shape (E,): in proportion
-        to the product of its edges'.
+        """Return the probabilities of the subsets, shape (K,), for positive `strengths`, shape (E,).
+
+        `p(S)` is proportional to the product of `strengths[e]` over the edges e in S.
         """
         return (self.members.to(strengths) @ strengths.log()).softmax(0)
 
 
 def edges_of(supernet: Supernet) -> dict[str, CellEdges]:
-    """Return the choices of cells' edges by label."""
+    """Return the edge choices of a supernet by label."""
     found: dict[str, CellEdges] = {}
     for slot in supernet.slots.all:
         owner: Any = slot.owner
@@ -65,9 +66,7 @@ def edges_of(supernet: Supernet) -> dict[str, CellEdges]:
 
 
 def zero_operations(supernet: Supernet) -> Mapping[str, list[int]]:
-    """Return the positions of operations of cells that are no connection, which no derived cell has, by
-    label.
-    """
+    """Return the positions of "none" and "zero" in the operation choices of cells, by label."""
     zeros: dict[str, list[int]] = {}
     for module in supernet.model.modules():
         operations = (

@@ -1,6 +1,4 @@
-"""Binary gates: one candidate runs, and what another one would have returned is computed when its gradient is
-asked for.
-"""
+"""Binary gates: one candidate runs forward; the backward pass runs a second one for its gate's gradient."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,14 +18,21 @@ __all__ = ["BinaryGates"]
 
 @dataclass(frozen=True, eq=False)
 class BinaryGates:
-    """A mixture that runs one candidate; it gives the gates of two a gradient, for the memory of one.
+    """A mixture that runs one candidate and gives the gates of two a gradient, in the memory of one.
+
+    The output is `y = sum_i g_i o_i(x)` with one-hot gates `g`. The gradient of a gate is
+    `dL/dg_i = sum(dL/dy * o_i(x))`; it is computed for the positions `open` and `other`.
 
     Attributes:
-        weights: The gates of the values, shape (K,): 1 for the one that is open and 0 for the others.
-        open: The position of the candidate that runs.
-        other: The position of another one whose gate has a gradient.
-        label: The label of the choice, for messages.
-        values: The values of the choice, for messages.
+        weights: Gates of the values, shape (K,): 1 for the open gate and 0 for the others.
+        open: Position of the candidate that runs.
+        other: Position of the second candidate whose gate gets a gradient.
+        label: Label of the choice, for errors.
+        values: Values of the choice, for errors.
+
+    Reference:
+        Cai et al., ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware, ICLR 2019,
+        section 3.2, eq. 4.
     """
 
     weights: Tensor
@@ -79,11 +84,10 @@ class BinaryGates:
 
 
 class _Gated(torch.autograd.Function):
-    """Pass an output on; of the gates' gradients, which are products with candidates' outputs, compute those
-    of two.
+    """Identity of the output, whose backward pass computes the gradients of two gates.
 
-    It keeps what candidates are given, and runs them again, without a graph, one after the other. Their
-    running statistics, to which the first run has added the batch, stay what they are.
+    It saves the inputs of the candidates, and runs the candidates again in the backward pass, one after the
+    other and without a graph. Their running statistics do not change then.
     """
 
     @staticmethod
@@ -99,7 +103,7 @@ class _Gated(torch.autograd.Function):
         ctx.save_for_backward(*(one for one in given if isinstance(one, Tensor)))
         ctx.rest = [None if isinstance(one, Tensor) else (one,) for one in given]
         ctx.run, ctx.positions, ctx.gates = run, positions, gates.shape
-        # Tensors of their own, which whatever follows may change in place.
+        # Copies, because later modules may change them in place.
         copies = tuple(output.clone() for output in outputs)
         ctx.mark_non_differentiable(*(copy for copy in copies if not copy.is_floating_point()))
         return copies

@@ -1,6 +1,4 @@
-"""The Gumbel-softmax: random weights of values, which are theirs in expectation and through which gradients
-flow.
-"""
+"""Gumbel-softmax: random weights of values, through which gradients flow."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +13,15 @@ __all__ = ["Picked", "gumbel_softmax", "picked"]
 
 
 def gumbel_softmax(weights: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
-    """Return a sample of the concrete distribution, shape (K,), with gradients to architecture weights of the
-    same shape.
+    """Return a sample of the Gumbel-softmax distribution, shape (K,), with gradients to `weights`.
 
-    Random numbers are drawn on the CPU, so that they are the same on every device.
+    `softmax((log_softmax(weights) + g) / temperature)`, with `g = -log(e)` and `e ~ Exp(1)`. The random
+    numbers are drawn on the CPU, so that they are the same on every device.
+
+    Args:
+        weights: Architecture weights, shape (K,).
+        temperature: Positive temperature; the sample approaches one-hot as it approaches 0.
+        generator: CPU generator of the noise.
 
     Reference:
         Jang et al., Categorical Reparameterization with Gumbel-Softmax, ICLR 2017.
@@ -29,11 +32,11 @@ def gumbel_softmax(weights: Tensor, temperature: float, generator: torch.Generat
 
 @dataclass(frozen=True, eq=False)
 class Picked:
-    """A mixture that runs one candidate alone.
+    """A mixture that runs one candidate only.
 
     Attributes:
-        weights: One for each value, shape (K,): 1 for the one that is picked and 0 for the others.
-        position: Which one that is.
+        weights: One-hot weights of the values, shape (K,), with gradients.
+        position: Position of the candidate that runs.
     """
 
     weights: Tensor
@@ -42,12 +45,12 @@ class Picked:
     def combine(
         self, candidates: Sequence[nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
-        """Run the candidate that is picked, times its weight, to which a gradient flows."""
+        """Return the output of the picked candidate times its weight."""
         output = candidates[self.position](*args, **kwargs)
         return weighted(self.weights[self.position], output) if self.weights.requires_grad else output
 
 
 def picked(soft: Tensor, position: int) -> Picked:
-    """Pick a value: its weight is 1 exactly, and the gradient is that of the soft weights, shape (K,)."""
+    """Return a straight-through mixture: one-hot weights with the gradient of `soft`, shape (K,)."""
     hard = torch.zeros_like(soft).index_fill_(0, torch.tensor(position, device=soft.device), 1.0)
     return Picked(hard + (soft - soft.detach()), position)

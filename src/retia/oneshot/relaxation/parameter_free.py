@@ -1,6 +1,4 @@
-"""How much of an architecture has nothing to learn: the sign by which a search that has gone wrong is
-known.
-"""
+"""The share of parameter-free operations in an architecture, a symptom of a failed search."""
 
 from collections.abc import Mapping
 
@@ -15,9 +13,7 @@ PARAMETER_FREE = "parameter_free"
 
 
 def parameter_free_values(supernet: Supernet) -> Mapping[str, frozenset[Value]]:
-    """Return, for each layer choice by label, the values whose candidates have no parameters: skips, pools,
-    what passes nothing on.
-    """
+    """Return the values of each layer choice, by label, whose candidates have no parameters."""
     found: dict[str, frozenset[Value]] = {}
     for module in supernet.model.modules():
         if isinstance(module, MixedLayer) and isinstance(
@@ -31,12 +27,13 @@ def parameter_free_values(supernet: Supernet) -> Mapping[str, frozenset[Value]]:
 
 
 def share_parameter_free(architecture: Architecture, values: Mapping[str, frozenset[Value]]) -> float:
-    """Return in how many of its layer choices, as a share, an architecture has a candidate without
-    parameters; 0 if it has no layer choice.
+    """Return the share of active layer choices, in [0, 1], with a candidate without parameters.
+
+    It is 0 for an architecture without layer choices.
 
     Reference:
         Zela et al., Understanding and Robustifying Differentiable Architecture Search, ICLR 2020, section 2:
-        searches that fail end in skips.
+        failed searches end in skip connections.
     """
     chosen = [architecture[label] in free for label, free in values.items() if label in architecture]
     return sum(chosen) / len(chosen) if chosen else 0.0

@@ -1,4 +1,9 @@
-"""Partial channels: layers that compute with the first of their channels alone."""
+"""Partial channels: layers that compute with the first `1 / divisor` of their channels.
+
+Reference:
+    Xu et al., PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search, ICLR 2020,
+    section 3.2.
+"""
 
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -14,7 +19,7 @@ from retia.nn import MixedLayer, Switch
 __all__ = ["OTHERS", "PartialLayers", "bypass", "shuffled"]
 
 OTHERS = "DARTS, GDAS, SNAS, DrNAS, FBNet or ProxylessNAS"
-"""The methods that need no partial channels, for messages."""
+"""Methods without partial channels, for errors."""
 
 _CONVOLUTIONS = frozenset({nn.Conv1d, nn.Conv2d, nn.Conv3d})
 _NORMS = frozenset({nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm})
@@ -25,12 +30,13 @@ class PartialLayers:
     """The layers of a layer choice's candidates that depend on the number of channels.
 
     Args:
-        path: The choice's path in the model, for messages.
-        choice: The layer choice.
-        divisor: A candidate computes with one channel of so many.
+        path: Path of the choice in the model, for errors.
+        choice: Layer choice.
+        divisor: Ratio of all channels to the channels of a candidate, K in the paper.
 
     Raises:
-        SupernetError: If a candidate holds a layer for which it is not known how, or choices of its own.
+        SupernetError: If a candidate holds a choice, a layer with tensors that is neither a convolution nor a
+            batch norm, or a layer whose channels or groups are not divisible by `divisor`.
     """
 
     def __init__(self, path: str, choice: MixedLayer, divisor: int) -> None:
@@ -78,8 +84,9 @@ class PartialLayers:
 
     @contextmanager
     def in_part(self) -> Generator[None]:
-        """Let the layers compute with the first channels inside; gradients and running statistics are those
-        of the full tensors' parts.
+        """Make the layers compute with their first channels inside the context.
+
+        Gradients and running statistics are those of the first channels of the full tensors.
         """
         before: list[tuple[dict[str, Any], dict[str, Any]]] = []
         grouped = [(layer, layer.groups) for layer in self._layers if getattr(layer, "groups", 1) != 1]
@@ -89,7 +96,7 @@ class PartialLayers:
                     before.append((tensors, dict(tensors)))
                     for name, tensor in tensors.items():
                         if tensor is not None and tensor.ndim:
-                            tensors[name] = self._part(tensor, layer)  # pyright: ignore[reportArgumentType]  # a parameter's part is none
+                            tensors[name] = self._part(tensor, layer)  # pyright: ignore[reportArgumentType]  # a view is not a Parameter
             for layer, groups in grouped:
                 layer.groups = groups // self.divisor  # pyright: ignore[reportOperatorIssue]
             yield
@@ -107,9 +114,7 @@ class PartialLayers:
 
 
 def bypass(rest: Tensor, like: Tensor) -> Tensor:
-    """Return channels (B, C', ...) that bypass candidates in the extents of what these return: max-pooled
-    where candidates have a stride.
-    """
+    """Return the bypassed channels (B, C', ...), max-pooled to the spatial size of `like` if it differs."""
     if rest.shape[2:] == like.shape[2:]:
         return rest
     strides = [-(-before // after) for before, after in zip(rest.shape[2:], like.shape[2:], strict=True)]
@@ -117,8 +122,7 @@ def bypass(rest: Tensor, like: Tensor) -> Tensor:
 
 
 def shuffled(parts: Iterable[Tensor], groups: int) -> Tensor:
-    """Concatenate channels and interleave them, so that those of each group are spread: (B, C, ...) to the
-    same shape.
+    """Concatenate parts along the channels and interleave `groups` groups of channels: (B, C, ...).
 
     >>> shuffled([torch.tensor([[0, 1]]), torch.tensor([[2, 3]])], 2)
     tensor([[0, 2, 1, 3]])

@@ -1,6 +1,4 @@
-"""The continuous relaxation: architecture weights by label, how likely they make each value, and the
-architectures by how likely they are.
-"""
+"""The continuous relaxation: architecture weights, and the probabilities that they give to architectures."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -19,10 +17,10 @@ from retia.space import Architecture, Value, cheapest
 __all__ = ["Relaxation", "softmax"]
 
 INITIAL_SCALE = 1e-3
-"""The standard deviation of the first architecture weights."""
+"""Standard deviation of the initial architecture weights."""
 
 LAST = 1e6
-"""The cost of an operation that no derived cell has: it is ranked behind all others."""
+"""Cost of an operation that no derived cell has; it ranks such architectures last."""
 
 
 def softmax(weights: Tensor) -> Tensor:
@@ -31,33 +29,29 @@ def softmax(weights: Tensor) -> Tensor:
 
 
 class Relaxation:
-    """Architecture weights: one tensor for each parameter, however many modules use it, with one weight for
-    each value.
+    """Architecture weights: one tensor per parameter of the space, with one weight per value.
 
-    An architecture is as probable as the product of the probabilities of its values, over the parameters that
-    are active in it.
+    The probability of an architecture is `p(a) = prod_l p_l(a[l])` over its active parameters l, with
+    `p_l = likelihood(weights[l])`.
 
-    The edges of a cell (`retia.nn.cell` with distinct predecessors) have no weights of their own, as in
-    DARTS: while choices are mixed a node sums all of them, and an edge is as strong as the probability of its
-    strongest operation other than "none" or "zero". A set of edges is as probable as the product of their
-    strengths, over that of all sets. The most probable architecture so has those that the paper derives. An
-    operation named "none" or "zero" in a cell is ranked behind all others.
+    The edges of a cell (`retia.nn.cell` with distinct predecessors) have no weights, as in DARTS. A node of
+    the mixed model sums all edges. The strength of an edge is `s_e = max_o p_e(o)` over its operations o
+    other than "none" and "zero", and a set S of edges has a probability proportional to `prod_(e in S) s_e`.
+    Architectures with "none" or "zero" in a cell are ranked last.
 
     Args:
-        setting: Where the method works.
-        method: The method's name, for messages.
-        likelihood: What makes probabilities of weights; both have the shape (K,).
-        edge_weights: Whether edges have weights too, shape (E,), whose softmax is their strength. Those are
-            most probable then whose strength times the probability of their strongest operation is greatest.
+        setting: Setting of the training.
+        method: Name of the method, for errors.
+        likelihood: Function from weights to probabilities, both of shape (K,). Default `softmax`.
+        edge_weights: Whether edges have weights, shape (E,), with `s_e = softmax(weights)_e`. Default False.
 
     Attributes:
-        weights: The tensors by label, in the order of the space.
-        edges: The choices of cells' edges by label.
-        fixed: What those without weights are mixed by: every edge counts once.
+        weights: Architecture weights by label, in the order of the space.
+        edges: Choices of cells' edges by label.
+        fixed: Weights of the edge choices without architecture weights: each edge counts once.
 
     Raises:
-        SupernetError: If a parameter can't be mixed, or there is nothing to weigh; the message names the
-            methods that can search it.
+        SupernetError: If a parameter can't be mixed, or no parameter has two values.
 
     References:
         Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019, sections 2.2 and 2.4.
@@ -98,8 +92,8 @@ class Relaxation:
             )
         if not self.weights:
             msg = (
-                f"{method} has nothing to weigh, for no choice of {self._space.name} has two values. "
-                "Give one more values."
+                f"{method} requires a choice with two values, but {self._space.name} has no such choice. "
+                "Add values to a choice."
             )
             raise SupernetError(msg)
         self.fixed = (
@@ -108,9 +102,7 @@ class Relaxation:
         self._device = device
 
     def probabilities(self) -> dict[str, Tensor]:
-        """Return how likely each value of each parameter is while the parameter is active, shape (K,), with
-        gradients to the weights.
-        """
+        """Return the probabilities of each parameter's values while it is active, shape (K,), by label."""
         found = {
             label: self._likelihood(weights)
             for label, weights in self.weights.items()
@@ -124,8 +116,9 @@ class Relaxation:
         return {label: found[label] for label in self._space.parameters}
 
     def ranked(self) -> Iterator[Architecture]:
-        """Yield every architecture once, without regard to restrictions, the most probable first; those with
-        operations "none" in cells last.
+        """Yield every architecture once, the most probable first, without regard to restrictions.
+
+        Architectures with operations "none" or "zero" in cells are last.
         """
         costs: dict[str, np.ndarray[Any, Any]] = {}
         with torch.no_grad():
@@ -136,7 +129,7 @@ class Relaxation:
         return cheapest(self._space, costs)
 
     def log_probability(self, architecture: Mapping[str, Value]) -> float:
-        """Return the logarithm of how probable an architecture is."""
+        """Return the log-probability of an architecture."""
         with torch.no_grad():
             probabilities = {
                 label: likely.double().clamp(min=1e-300).log().tolist()
@@ -154,8 +147,9 @@ class Relaxation:
         return self._values[label]
 
     def architecture(self, positions: Mapping[str, int]) -> Architecture:
-        """Return the architecture of the values at some positions in their domains; where none is given, the
-        most probable value is taken.
+        """Return the architecture with the values at `positions` of their domains, by label.
+
+        A parameter without a position takes its most probable value.
         """
         chosen = dict(positions)
         if len(positions) < len(self._space.parameters):

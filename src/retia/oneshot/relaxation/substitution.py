@@ -1,4 +1,4 @@
-"""Other tensors in the place of a model's parameters, for a while."""
+"""Temporary replacement of a model's parameters by other tensors."""
 
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -11,11 +11,14 @@ __all__ = ["substituted"]
 
 @contextmanager
 def substituted(model: nn.Module, replacements: Iterable[tuple[nn.Parameter, Tensor]]) -> Generator[None]:
-    """Let a model compute with other tensors inside, to which gradients flow, wherever it holds these
-    parameters.
+    """Replace parameters of a model by other tensors inside the context; gradients flow to these tensors.
 
-    `torch.func.functional_call` reads a tensor by its attribute, which for an elastic layer is the part in
-    use; this replaces the full one.
+    `torch.func.functional_call` does not work for an elastic layer, whose attribute is the active part of the
+    tensor; this replaces the full tensor.
+
+    Args:
+        model: Model that holds the parameters, each possibly in several modules.
+        replacements: Pairs of a parameter and its replacement, of the same shape.
     """
     by_id = {id(parameter): tensor for parameter, tensor in replacements}
     before: list[tuple[dict[str, Any], str, nn.Parameter]] = []
@@ -29,16 +32,16 @@ def substituted(model: nn.Module, replacements: Iterable[tuple[nn.Parameter, Ten
                     own[name] = by_id[id(parameter)]
             if isinstance(module, nn.RNNBase):
                 recurrent.append(module)
-                _list_anew(module)
+                _refresh_weights(module)
         yield
     finally:
         for own, name, parameter in before:
             own[name] = parameter
         for module in recurrent:
-            _list_anew(module)
+            _refresh_weights(module)
 
 
-def _list_anew(module: nn.RNNBase) -> None:
-    """Let a recurrent layer, which keeps a list of its weights, list those that it holds now."""
+def _refresh_weights(module: nn.RNNBase) -> None:
+    """Update the list of weights that a recurrent layer keeps."""
     if "_flat_weights" in vars(module):
         module._flat_weights = [getattr(module, name) for name in module._flat_weights_names]  # pyright: ignore[reportAttributeAccessIssue]

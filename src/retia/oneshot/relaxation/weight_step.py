@@ -1,4 +1,4 @@
-"""The step that an optimizer takes with each weight, as a linear function of its gradient."""
+"""The update of each weight by an optimizer, as a linear function of the gradient."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,13 +12,16 @@ __all__ = ["WeightStep", "weight_steps"]
 
 @dataclass(frozen=True, eq=False)
 class WeightStep:
-    """How a weight w moves, given its gradient g: to w - rate (g + decay w) - shift.
+    """Update of one weight by its gradient: `w' = w - rate * (slope + decay * w) - shift`.
 
     Attributes:
-        parameter: The weight.
-        rate: How far it moves along its gradient.
-        decay: The weight decay.
-        shift: By what its momentum moves it besides; None for nothing.
+        parameter: The weight, w.
+        rate: Learning rate times the factor that momentum gives to the gradient.
+        decay: Weight decay.
+        shift: Update by the momentum of earlier steps; None without momentum.
+
+    Reference:
+        Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019, section 2.3, eq. 6.
     """
 
     parameter: nn.Parameter
@@ -27,22 +30,21 @@ class WeightStep:
     shift: Tensor | None = None
 
     def applied(self, slope: Tensor) -> Tensor:
-        """Return the weight after the step, through which a gradient flows to its own gradient alone."""
+        """Return the updated weight, through which gradients flow to `slope` only."""
         weight = self.parameter.detach()
         moved = weight - self.rate * (slope + self.decay * weight)
         return moved if self.shift is None else moved - self.shift
 
 
 def weight_steps(optimizers: Iterable[Optimizer], xi: float | None = None) -> list[WeightStep]:
-    """Return the steps that optimizers are about to take, for each weight that is trained.
+    """Return the next update of each trainable weight.
 
-    A step is exactly that of `torch.optim.SGD`, with momentum, dampening and Nesterov's variant; for any
-    other optimizer it is one of gradient descent with the learning rate and weight decay of the weight's
-    group.
+    For `torch.optim.SGD` it is exact, with momentum, dampening and Nesterov momentum. For other optimizers
+    it is a step of gradient descent with the learning rate and weight decay of the parameter group.
 
     Args:
-        optimizers: The optimizers; they are not changed.
-        xi: The learning rate, if not theirs.
+        optimizers: Optimizers of the weights; they are not changed.
+        xi: Learning rate of the update. Default None: that of each parameter group.
     """
     steps: list[WeightStep] = []
     for optimizer, group in ((one, group) for one in optimizers for group in one.param_groups):
@@ -62,11 +64,11 @@ def weight_steps(optimizers: Iterable[Optimizer], xi: float | None = None) -> li
 
 
 def _momentum(group: dict[str, Any], state: dict[str, Any]) -> tuple[float, Tensor | None]:
-    """Return what momentum multiplies the gradient by, and what it adds, for a learning rate of 1."""
+    """Return the factor of the gradient and the added term of momentum, for a learning rate of 1."""
     momentum, buffer = float(group["momentum"]), state.get("momentum_buffer")
     nesterov = bool(group["nesterov"])
-    if buffer is None:  # in the first step the buffer becomes the gradient itself
+    if buffer is None:  # the first step sets the buffer to the gradient
         return (1 + momentum if nesterov else 1.0), None
-    if nesterov:  # which has no dampening
+    if nesterov:  # requires a dampening of 0
         return 1 + momentum, momentum**2 * buffer
     return 1 - float(group["dampening"]), momentum * buffer
