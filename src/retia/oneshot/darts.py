@@ -25,20 +25,31 @@ RADIUS = 0.01
 class DARTS(Differentiable):
     """Weigh values by the softmax of architecture weights, which are trained on held-out data.
 
-    Of second order, `unrolled`, an architecture weight's gradient is that of the held-out loss after one more
-    step of the weights, which depends on it. That step is the one that the weights' optimizer would take if
-    it is `torch.optim.SGD`, with its learning rate, weight decay and momentum at that point. In the place of
-    any other, such as Adam, whose steps are not linear in the gradient, stands plain gradient descent with
-    its learning rate and weight decay. Clipping is left out.
+    The mixture of a choice is `sum_k softmax(alpha)_k * o_k(x)` with candidates o_k. The architecture weights
+    alpha descend the gradient of
+
+        L_valid(w - xi * d/dw L_train(w, alpha), alpha)                                             (eq. 6)
+
+    With `unrolled=False` (first order) xi is 0: the gradient is that of L_valid(w, alpha). With
+    `unrolled=True` (second order), w' = w - xi * d/dw L_train(w, alpha) and the gradient is
+
+        d/dalpha L_valid(w', alpha) - (d/dalpha L_train(w+, alpha) - d/dalpha L_train(w-, alpha)) / (2 eps)
+
+    with w+- = w +- eps * v, v = xi * d/dw' L_valid(w', alpha) and eps = 0.01 / |v|.
+
+    The step to w' is the one that the weights' optimizer would take if it is `torch.optim.SGD`, with its
+    learning rate, weight decay and momentum. For any other optimizer, such as Adam, whose steps are not
+    linear in the gradient, it is plain gradient descent with its learning rate and weight decay. Gradients
+    are not clipped in this step.
 
     Args:
-        unrolled: False is of first order. True is of second order, with the paper's finite difference in the
-            place of a Hessian-vector product: two more passes. "exact" differentiates through the step
-            instead, which takes a graph of gradients, and layers that can be differentiated twice.
-        xi: The learning rate of the step, where it should not be the optimizer's.
+        unrolled: Order of the gradient: False is first order (default); True is second order by the finite
+            difference, with two more passes; "exact" is second order by differentiation through the step,
+            which needs layers that can be differentiated twice.
+        xi: Learning rate of the step w'. Default: that of the weights' optimizer.
 
     Raises:
-        EvaluationError: If a setting can't be.
+        EvaluationError: If an argument is out of its range.
 
     Reference:
         Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019, algorithm 1, with its finite

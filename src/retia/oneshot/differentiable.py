@@ -75,8 +75,10 @@ class Differentiable(OneShot, ABC):
         """
 
     def refuse(self, space: SearchSpace) -> str | None:
-        """Return why not: the values of a real interval can't be weighed, and what `extend` has added is no
-        part of the model.
+        """Return why the method can't search a space.
+
+        The values of a real interval can't be weighed, and parameters that `extend` has added are not part of
+        the model.
         """
         for label, parameter in space.parameters.items():
             if isinstance(space, ModelSpace) and label not in space.labels and parameter.domain.size > 1:
@@ -138,9 +140,7 @@ class RelaxedSession(Session, ABC):
 
     @abstractmethod
     def mixtures(self, item: TrainingBatch, generator: torch.Generator) -> Mapping[str, Mixture | Tensor]:
-        """Return what stands for each parameter that has weights in one forward pass, with gradients to
-        them.
-        """
+        """Return the mixture weights of each parameter in one forward pass, with gradients to alpha."""
 
     def train_batch(self, item: TrainingBatch) -> float:
         """Train the weights of the mixture."""
@@ -180,7 +180,7 @@ class RelaxedSession(Session, ABC):
         return item.held_out()
 
     def mix(self, item: TrainingBatch, purpose: str) -> None:
-        """Mix the supernet, with the random numbers that a item has for a purpose."""
+        """Mix the supernet, with the random numbers of a batch for a purpose."""
         self.supernet.mix({**self.relaxation.fixed, **self.mixtures(item, generator_of(item, purpose))})
 
     def penalized(self, loss: Tensor, item: TrainingBatch) -> Tensor:
@@ -210,8 +210,9 @@ class RelaxedSession(Session, ABC):
         return [None if gradient is None else gradient / factor.to(gradient) for gradient in found]
 
     def step(self, gradients: Sequence[Tensor | None]) -> None:
-        """Take a step of Adam along the gradients of the architecture weights; none if one of them is not
-        finite, as scaled ones may be.
+        """Take a step of Adam along the gradients of the architecture weights.
+
+        There is no step if a gradient is not finite, as scaled gradients may be.
         """
         known = [gradient for gradient in gradients if gradient is not None]
         if not known or not torch.cat(known).isfinite().all():
@@ -264,7 +265,5 @@ class RelaxedSession(Session, ABC):
 
 
 def generator_of(item: TrainingBatch, purpose: str) -> torch.Generator:
-    """Return the random numbers that a item has for a purpose, the same each time that they are asked
-    for.
-    """
+    """Return the random numbers of a batch for a purpose, the same at each call."""
     return torch.Generator().manual_seed(stream_seed(item.seed, purpose))

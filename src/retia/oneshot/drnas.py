@@ -19,18 +19,21 @@ __all__ = ["DrNAS"]
 
 @dataclass(frozen=True, kw_only=True)
 class DrNAS(Differentiable):
-    """Weigh values by a random sample of a Dirichlet distribution for each parameter and step, whose
-    concentrations are trained.
+    """Weigh values by a sample of a Dirichlet distribution whose concentrations are trained.
 
-    A value is as probable as its expected weight. Gradients are those of the sample's path.
+    The weights of a parameter's values are theta ~ Dir(beta) with concentrations beta = elu(alpha) + 1, and
+    the architecture weights alpha descend the gradient of
+
+        E_theta[L_valid(w, theta)] + regularization * KL(Dir(beta) || Dir(1, ..., 1))
+
+    which is the gradient of the sample's path. The probability of a value is its expected weight.
 
     Args:
-        regularization: How much it counts how far the distributions are from the uniform Dirichlet(1, ...,
-            1): the Kullback-Leibler divergence from it, in nats, summed over the parameters. It takes the
-            place of weight decay.
+        regularization: Weight of the Kullback-Leibler divergence (in nats, summed over the parameters) from
+            the uniform distribution. It replaces weight decay.
 
     Raises:
-        EvaluationError: If a setting can't be.
+        EvaluationError: If an argument is out of its range.
 
     Reference:
         Chen et al., DrNAS: Dirichlet Neural Architecture Search, ICLR 2021, sections 2.2 and 2.3. Deviations:

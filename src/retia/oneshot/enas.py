@@ -28,8 +28,7 @@ ESTIMATED_FROM = 30
 
 @dataclass(frozen=True, kw_only=True)
 class ENAS(OneShot):
-    """Train paths that a controller samples, and the controller by REINFORCE with what the paths achieve on
-    held-out batches.
+    """Train paths that a controller samples, and the controller by REINFORCE on held-out batches.
 
     The reward of a path is its accuracy on a held-out batch where targets are class numbers and outputs
     scores of classes, else exp(-loss), or 1 - loss for a loss below 0, where the exponential would overflow:
@@ -56,7 +55,7 @@ class ENAS(OneShot):
             completely.
 
     Raises:
-        EvaluationError: If a setting can't be.
+        EvaluationError: If an argument is out of its range.
 
     Reference:
         Pham et al., Efficient Neural Architecture Search via Parameter Sharing, ICML 2018, sections 2.1, 2.2
@@ -96,9 +95,7 @@ class ENAS(OneShot):
             raise EvaluationError(msg)
 
     def refuse(self, space: SearchSpace) -> str | None:
-        """Return why not: the controller chooses between values, of which a real interval has no finite
-        number.
-        """
+        """Return why the method can't search a space: a real interval has infinitely many values."""
         for label, parameter in space.parameters.items():
             if math.isinf(parameter.domain.size):
                 return (
@@ -166,9 +163,7 @@ class _Session(Session):
         return {"reward": float(np.mean(rewards)), "controller_entropy": float(np.mean(entropies))}
 
     def ranked(self) -> Iterator[Architecture]:
-        """Yield what the controller samples, the most probable first, and then other architectures at
-        random.
-        """
+        """Yield the controller's samples, the most probable first, and then random architectures."""
         space = self.supernet.space
         if space.size_before_restrictions() <= self._method.candidates:
             found = {path: None for path in space.enumerate() if self._sampler.allows(path)}
@@ -182,9 +177,7 @@ class _Session(Session):
         yield from self._sampler.unseen(stream(self.setting.seed, "ranked"), but=set(scores))
 
     def probabilities(self) -> Mapping[str, np.ndarray[Any, Any]]:
-        """Return how likely each value is while its parameter is active, averaged over samples of the
-        controller.
-        """
+        """Return the probability of each value of an active parameter, averaged over samples."""
         generator = torch.Generator().manual_seed(stream_seed(self.setting.seed, "probabilities"))
         found: dict[str, list[Tensor]] = {}
         for _ in range(ESTIMATED_FROM):

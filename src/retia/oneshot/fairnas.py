@@ -26,22 +26,21 @@ SAMPLES = 32
 
 @dataclass(frozen=True, kw_only=True)
 class FairNAS(OneShot):
-    """Train several paths a item, such that each value of each choice is used equally often; their
-    gradients are summed.
+    """Train several paths with each batch, so that each value of each choice is used equally often.
 
-    Each active parameter takes, at random, one of the values that it has taken least often. So with K paths a
-    item, each of K candidates is used exactly once a item: strict fairness. A choice of another number of
-    values, and one that is active only under a condition, uses each of its n values exactly once in every n
-    paths in which it is active, across items; so at any time their counts differ by at most 1.
-
-    Where restrictions or bounds rule out a hundred such paths in a row, exact fairness may be impossible: the
-    path is then, of 32 random allowed ones, the one with values that have been used least often.
+    The gradients of the paths are summed. Each active parameter takes, at random, one of the values that
+    it has taken least often. So with K paths a batch, each of K candidates is used exactly once: strict
+    fairness. A choice of another number of values, and one that is active only under a condition, uses
+    each of its n values exactly once in every n paths in which it is active, across items; so at any time
+    their counts differ by at most 1. Where restrictions or bounds rule out a hundred such paths in a row,
+    exact fairness may be impossible: the path is then, of 32 random allowed ones, the one with values
+    that have been used least often.
 
     Args:
-        paths: How many a item; as many as the parameter with the most values has, if not given.
+        paths: Number of paths of a batch. Default: the largest number of values of a parameter.
 
     Raises:
-        EvaluationError: If a setting can't be.
+        EvaluationError: If an argument is out of its range.
 
     Reference:
         Chu et al., FairNAS: Rethinking Evaluation Fairness of Weight Sharing Neural Architecture Search, ICCV
@@ -79,8 +78,9 @@ class FairNAS(OneShot):
 
 
 class _Session(PathSession):
-    """Which paths a item trains follows from its number alone: those of the items in between, which other
-    processes train_batch, are drawn as well.
+    """Trains the paths of a batch, which follow from its number alone.
+
+    The paths of the batches in between, which other processes train, are drawn as well.
     """
 
     def __init__(self, setting: Setting, paths: int) -> None:

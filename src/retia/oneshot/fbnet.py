@@ -18,18 +18,21 @@ __all__ = ["FBNet"]
 
 @dataclass(frozen=True, kw_only=True)
 class FBNet(Differentiable):
-    """Weigh values by a random sample for each parameter and step, and add the cost of the sample to the
-    loss.
+    """Weigh values by a Gumbel-softmax sample, and penalize the cost of the sample.
 
-    Give it a penalty, such as `Penalty("flops", form="multiply", scale=0.6)` or one with a table of
-    latencies.
+    With gumbel noise g, the weights of a parameter's values are
+
+        m = softmax((alpha + g) / temperature),   temperature <- temperature * exp(-decay) after each epoch
+
+    and the cost of the sample is `sum_k m_k * cost_k`. It needs a penalty, such as
+    `Penalty("flops", form="multiply", scale=0.6)` or one with a table of latencies.
 
     Args:
-        temperature: Of the samples, in the first epoch.
-        decay: By exp(-decay) the temperature is multiplied after each epoch.
+        temperature: Temperature of the samples in the first epoch, above 0.
+        decay: Rate by which the temperature falls: it is multiplied by exp(-decay) after each epoch.
 
     Raises:
-        EvaluationError: If a setting can't be.
+        EvaluationError: If an argument is out of its range.
 
     References:
         Wu et al., FBNet: Hardware-Aware Efficient ConvNet Design via Differentiable Neural Architecture

@@ -19,19 +19,22 @@ __all__ = ["GDAS"]
 
 @dataclass(frozen=True, kw_only=True)
 class GDAS(Differentiable):
-    """Run one candidate of each layer choice, sampled by the Gumbel-max trick; its gradient is that of the
-    Gumbel-softmax.
+    """Run one sampled candidate of each layer choice, with the gradient of the Gumbel-softmax.
 
-    There is one sample for each parameter and step, which all modules with its label share. What is sampled
-    meets restrictions and bounds: it is drawn anew until it does. For this purpose a cell has the edges that
-    are the strongest at the moment.
+    With gumbel noise g and the probabilities p = softmax(alpha), a sample is
+
+        h = one_hot(argmax_k (log p_k + g_k)),   h~ = softmax((log p + g) / temperature)
+
+    The forward pass computes the candidate that h selects; the gradient is that of h~. Each parameter has one
+    sample in a step, which all modules with its label share. Samples meet restrictions and bounds: they are
+    drawn again until they do. For this purpose a cell has the edges that are currently the strongest.
 
     Args:
-        temperature: Of the soft sample, at first.
-        final_temperature: At last; in between it falls linearly.
+        temperature: Initial temperature of the Gumbel-softmax, above 0.
+        final_temperature: Final temperature, above 0; in between the temperature falls linearly.
 
     Raises:
-        EvaluationError: If a setting can't be.
+        EvaluationError: If an argument is out of its range.
 
     Reference:
         Dong and Yang, Searching for a Robust Neural Architecture in Four GPU Hours, CVPR 2019, section 3.2.

@@ -26,14 +26,13 @@ TRIES = 100
 
 @dataclass(frozen=True, kw_only=True)
 class OnceForAll(OneShot):
-    """Train the largest network first, then ever smaller ones with it: smaller kernels, then depths, then
-    widths.
+    """Train the largest network first, then smaller kernels, then smaller depths, then smaller widths.
 
     Which values are open is a function of the step alone (`Shrinking`). Parameters of no phase, such as layer
     choices, are open from the first step on. After the steps of the largest network, a frozen copy of it
     teaches all others: their loss is that on the targets plus `distillation` times that on its outputs, the
     cross-entropy with its softmax for classes or the mean squared error for anything else. The gradients of
-    the subnets of a item are summed.
+    the subnets of a batch are summed.
 
     If restrictions or bounds forbid a hundred paths of open values in a row, such as the largest network
     itself, the nearest allowed path is taken, which may have values that are not open yet.
@@ -42,12 +41,12 @@ class OnceForAll(OneShot):
         largest: The share of the steps that train the largest network.
         phases: Which labels each phase opens, as predicates; a label belongs to the first that holds. If not
             given: kernel sizes, depths, widths, which are found in the supernet.
-        subnets_per_step: How many subnets a item trains in each phase; the last number holds for further
+        subnets_per_step: Number of subnets of a batch in each phase; the last number holds for further
             phases too.
         distillation: The weight of the teacher's outputs; 0 for no teacher.
 
     Raises:
-        EvaluationError: If a setting can't be.
+        EvaluationError: If an argument is out of its range.
 
     Reference:
         Cai et al., Once-for-All: Train One Network and Specialize it for Efficient Deployment, ICLR 2020,
@@ -172,9 +171,7 @@ class _Session(PathSession):
         return Architecture(values)
 
     def _soft(self, batch: Batch) -> Any:
-        """Return the teacher's outputs: those of the largest network as it was when its own steps were
-        over.
-        """
+        """Return the outputs of the largest network as it was after its own training steps."""
         if self._teacher is None:
             architecture = self._extremes.path(greatest, None)
             if self._weights is None:

@@ -171,8 +171,9 @@ class OneShot(ABC):
     # --- as a strategy
 
     def prepare(self, evaluator: Any, run: Run) -> SupernetEvaluator:
-        """Train the supernet of the run's space, or continue from the checkpoint in its directory, and return
-        it as an evaluator.
+        """Train the supernet of the run's space, and return it as an evaluator.
+
+        The training continues from the checkpoint in the run's directory, if there is one.
 
         Raises:
             RetiaError: As `train` says.

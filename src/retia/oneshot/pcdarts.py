@@ -20,20 +20,23 @@ __all__ = ["PCDARTS"]
 
 @dataclass(frozen=True, kw_only=True)
 class PCDARTS(Differentiable):
-    """Weigh values as DARTS does, but send one channel of `divisor` through the candidates of a layer choice;
-    the others bypass them.
+    """Weigh values as DARTS does, on one of `divisor` channels; the other channels bypass the candidates.
 
-    Candidates are given tensors (B, C, ...) and return as many channels. They are made of convolutions, batch
-    norms and layers without tensors. What leaves the choice has its channels shuffled. The weights that
-    candidates are trained with are those of their first channels, so retrain what is found. Choices other
-    than of layers are mixed as in DARTS. Other layers with tensors, elastic ones, choices inside of
-    candidates, and channels or groups that `divisor` doesn't divide are refused before the training.
+    With the mask S of the first C / divisor channels, the mixture of a choice is
+
+        sum_k softmax(alpha)_k * o_k(S * x)  beside  (1 - S) * x
+
+    Candidates take tensors (B, C, ...) and return as many channels. They consist of convolutions, batch norms
+    and layers without tensors. The channels of a choice's output are shuffled. Candidates train the weights
+    of their first channels, so retrain what is found. Choices that are not layer choices are mixed as in
+    DARTS. Other layers with tensors, elastic layers, choices inside candidates, and channels or groups that
+    `divisor` does not divide are rejected before the training.
 
     Args:
-        divisor: One channel of so many goes through the candidates (the paper's K).
+        divisor: Share of the channels that candidates compute is 1 / divisor (the paper's K).
 
     Raises:
-        EvaluationError: If a setting can't be.
+        EvaluationError: If an argument is out of its range.
 
     Reference:
         Xu et al., PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search, ICLR 2020,

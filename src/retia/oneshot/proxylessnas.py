@@ -19,16 +19,19 @@ __all__ = ["ProxylessNAS"]
 
 @dataclass(frozen=True, kw_only=True)
 class ProxylessNAS(Differentiable):
-    """Train one sampled path at a time, and the architecture weights of two sampled values of each parameter,
-    of which one runs.
+    """Train one sampled path at a time, and the architecture weights by binary gates.
 
-    Weights are trained on a path that is sampled by the probabilities. In a step of the architecture weights
-    two values of each parameter are sampled, and one of the two by their renormalized probabilities: it runs.
-    Both gates get a gradient, one of the two weights grows and the other shrinks, and the probabilities of
-    the other values stay what they are. Sampled paths meet restrictions and bounds.
+    Weights are trained on a path that is sampled by p = softmax(alpha). In a step of the architecture
+    weights, two values of each parameter are sampled by p, and one of the two, by their renormalized
+    probabilities, runs. With binary gates g the gradient is
+
+        dL/dalpha_i = sum_j dL/dg_j * p_j * (1[i = j] - p_i)
+
+    over the two values. So one of the two weights grows and the other falls, and the probabilities of the
+    other values stay. Sampled paths meet restrictions and bounds.
 
     Raises:
-        EvaluationError: If a setting can't be.
+        EvaluationError: If an argument is out of its range.
 
     Reference:
         Cai et al., ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware, ICLR 2019,
@@ -75,9 +78,7 @@ class _Session(RelaxedSession):
         return float(loss.detach())
 
     def mixtures(self, item: TrainingBatch, generator: torch.Generator) -> Mapping[str, BinaryGates]:
-        """Open one gate of two for each parameter that the sampled path has; the path's other choices are
-        activated.
-        """
+        """Open one gate of two for each parameter of the sampled path, and activate its other choices."""
         del generator
         architecture, pairs = self._path(item, "search")
         self.supernet.activate(architecture)
@@ -117,9 +118,7 @@ class _Session(RelaxedSession):
         return {"search_loss": float(loss.detach())}
 
     def _path(self, item: TrainingBatch, purpose: str) -> tuple[Architecture, Mapping[str, tuple[int, int]]]:
-        """Sample a path that is allowed, and for each parameter the position of its value with that of
-        another one.
-        """
+        """Sample an allowed path, and for each parameter the positions of its value and of another."""
         with torch.no_grad():
             likely = {label: one.double().cpu() for label, one in self.relaxation.probabilities().items()}
         generator = generator_of(item, purpose)
@@ -146,9 +145,7 @@ class _Session(RelaxedSession):
 
 
 def _through_gates(weights: Tensor, gate: BinaryGates, slope: Tensor) -> Tensor:
-    """Return the gradient of the weights, shape (K,), given that of the gates, for two renormalized
-    probabilities.
-    """
+    """Return the gradient of the weights, shape (K,), from that of the two gates."""
     one, other = weights[[gate.open, gate.other]].softmax(0)
     pull = one * other * (slope[gate.open] - slope[gate.other])
     gradient = torch.zeros_like(weights)

@@ -1,6 +1,4 @@
-"""The sandwich rule: the largest path, the smallest and random ones in each item, with in-place
-distillation.
-"""
+"""The sandwich rule: the largest, the smallest and random paths, with in-place distillation."""
 
 from dataclasses import dataclass
 
@@ -20,8 +18,7 @@ __all__ = ["Sandwich"]
 
 @dataclass(frozen=True, kw_only=True)
 class Sandwich(OneShot):
-    """Train the largest path, the smallest and some random ones in each item; its parts learn from the
-    largest's outputs.
+    """Train the largest path, the smallest and random ones with each batch, on the largest's outputs.
 
     The loss is the sum over the paths: that of the largest on the targets, and of each other one, with
     distillation, the cross-entropy with the largest's softmax for classes, or the mean squared error to its
@@ -34,11 +31,11 @@ class Sandwich(OneShot):
     bound forbids an extreme path, the nearest allowed one takes its place.
 
     Args:
-        random: How many random paths a item.
+        random: Number of random paths of a batch.
         distill: Whether the parts of the largest path learn from it; else all learn from the targets.
 
     Raises:
-        EvaluationError: If a setting can't be.
+        EvaluationError: If an argument is out of its range.
 
     References:
         Yu and Huang, Universally Slimmable Networks and Improved Training Techniques, ICCV 2019, section 3,

@@ -17,15 +17,20 @@ __all__ = ["SNAS"]
 
 @dataclass(frozen=True, kw_only=True)
 class SNAS(Differentiable):
-    """Weigh values by a random sample for each parameter and step, which sharpens over the training; train
-    all weights on the same data.
+    """Weigh values by a sample of the concrete distribution, and train all weights on the same data.
+
+    With gumbel noise g and the probabilities p = softmax(alpha), the weights of a parameter's values are
+
+        z = softmax((log p + g) / temperature)
+
+    so the mixture of a choice is `sum_k z_k * o_k(x)`, and gradients reach alpha through z.
 
     Args:
-        temperature: Of the samples, at first.
-        final_temperature: At last; in between it falls linearly.
+        temperature: Initial temperature of the samples, above 0.
+        final_temperature: Final temperature, above 0; in between the temperature falls linearly.
 
     Raises:
-        EvaluationError: If a setting can't be.
+        EvaluationError: If an argument is out of its range.
 
     Reference:
         Xie et al., SNAS: Stochastic Neural Architecture Search, ICLR 2019, sections 2.2 and 2.3; `penalties`

@@ -1,4 +1,4 @@
-"""Single path one-shot: one uniformly sampled path a item."""
+"""Single path one-shot: one uniformly sampled path for each batch."""
 
 import math
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class SPOS(OneShot):
             same probability.
 
     Raises:
-        EvaluationError: If a setting can't be.
+        EvaluationError: If an argument is out of its range.
 
     Reference:
         Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, ECCV 2020, section
@@ -42,9 +42,7 @@ class SPOS(OneShot):
             raise EvaluationError(msg)
 
     def refuse(self, space: SearchSpace) -> str | None:
-        """Return why not: there is no uniform distribution over the architectures of a real interval by their
-        number.
-        """
+        """Return why the method can't search a space: a real interval has infinitely many values."""
         for label, parameter in space.parameters.items():
             if self.uniform == "architectures" and math.isinf(parameter.domain.size):
                 return (
