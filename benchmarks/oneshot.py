@@ -100,7 +100,7 @@ def setting_of(layout: torch.memory_format = torch.channels_last) -> Setting:
     )
 
 
-def lesson_of(setting: Setting, number: int) -> TrainingBatch:
+def training_batch(setting: Setting, number: int) -> TrainingBatch:
     part = slice(number % STEPS * BATCH, (number % STEPS + 1) * BATCH)
     batch, held_out = (setting.training.data(name).taken(part) for name in ("train", "valid"))
     return TrainingBatch(
@@ -137,7 +137,7 @@ def check_same(method: OneShot, kind: type[Search]) -> None:
             search.network.alphas[row].copy_(alpha)
     worst = 0.0
     for number in range(STEPS):
-        item, share = lesson_of(setting, number), number / (STEPS - 1)
+        item, share = training_batch(setting, number), number / (STEPS - 1)
         session.mix(item, "search")
         loss = session.search_loss(item)
         ours = session.gradients(item, session.penalized(loss, item))
@@ -282,7 +282,7 @@ class Steps:
 
     def item(self) -> TrainingBatch:
         self.number += 1
-        return replace(lesson_of(self.setting, self.number), step=self.number)
+        return replace(training_batch(self.setting, self.number), step=self.number)
 
     def train_batch(self, item: TrainingBatch) -> None:
         self.session.train_batch(item)

@@ -31,7 +31,7 @@ def batch(seed, n=8, features=3):
     return torch.randn(n, features, generator=generator), torch.randint(2, (n,), generator=generator)
 
 
-def lesson_of(train, held_out, step=0):
+def training_batch(train, held_out, step=0):
     return TrainingBatch(number=step, step=step, batch=train, held_out=lambda: held_out, seed=0)
 
 
@@ -109,14 +109,15 @@ def distance(one, other):
 def test_the_first_order_gradient_is_that_of_the_held_out_loss(make_setting):
     setting, train, held_out = small_setting(make_setting), batch(1), batch(2)
     expected = plain_gradient(setting, train, held_out, unrolled=False)
-    assert distance(gradient_of(setting, DARTS(), lesson_of(train, held_out)), expected) < 1e-5
+    assert distance(gradient_of(setting, DARTS(), training_batch(train, held_out)), expected) < 1e-5
 
 
 def test_the_exact_second_order_gradient_is_that_of_the_unrolled_objective(make_setting):
     setting, train, held_out = small_setting(make_setting), batch(1), batch(2)
     expected = plain_gradient(setting, train, held_out)
     assert (
-        distance(gradient_of(setting, DARTS(unrolled="exact"), lesson_of(train, held_out)), expected) < 1e-5
+        distance(gradient_of(setting, DARTS(unrolled="exact"), training_batch(train, held_out)), expected)
+        < 1e-5
     )
     first = plain_gradient(setting, train, held_out, unrolled=False)
     assert distance(first, expected) > 0.1  # else the test could not tell the orders apart
@@ -125,15 +126,17 @@ def test_the_exact_second_order_gradient_is_that_of_the_unrolled_objective(make_
 def test_the_finite_difference_is_close_to_the_unrolled_objective(make_setting):
     setting, train, held_out = small_setting(make_setting), batch(1), batch(2)
     expected = plain_gradient(setting, train, held_out)
-    assert distance(gradient_of(setting, DARTS(unrolled=True), lesson_of(train, held_out)), expected) < 2e-2
+    assert (
+        distance(gradient_of(setting, DARTS(unrolled=True), training_batch(train, held_out)), expected) < 2e-2
+    )
 
 
 @pytest.mark.parametrize("unrolled", [True, "exact"])
 def test_xi_stands_for_the_learning_rate(make_setting, unrolled):
     setting, train, held_out = small_setting(make_setting), batch(1), batch(2)
-    gradient = gradient_of(setting, DARTS(unrolled=unrolled, xi=0.05), lesson_of(train, held_out))
+    gradient = gradient_of(setting, DARTS(unrolled=unrolled, xi=0.05), training_batch(train, held_out))
     assert distance(gradient, plain_gradient(setting, train, held_out, lr=0.05)) < 2e-2
-    none = gradient_of(setting, DARTS(unrolled=unrolled, xi=0), lesson_of(train, held_out))
+    none = gradient_of(setting, DARTS(unrolled=unrolled, xi=0), training_batch(train, held_out))
     assert distance(none, plain_gradient(setting, train, held_out, unrolled=False)) < 1e-5
 
 
@@ -141,7 +144,7 @@ def test_the_learning_rate_is_what_a_schedule_has_made_of_it(make_setting):
     setting, train, held_out = small_setting(make_setting), batch(1), batch(2)
 
     setting.optimizers[0].param_groups[0]["lr"] = 0.1
-    gradient = gradient_of(setting, DARTS(unrolled="exact"), lesson_of(train, held_out, step=3))
+    gradient = gradient_of(setting, DARTS(unrolled="exact"), training_batch(train, held_out, step=3))
     assert distance(gradient, plain_gradient(setting, train, held_out, lr=0.1)) < 1e-5
 
 
@@ -164,7 +167,7 @@ def test_the_unrolled_step_has_the_momentum_of_the_weights_optimizer(
     buffers = [setting.optimizers[0].state[parameter]["momentum_buffer"].clone() for parameter in parameters]
     expected = plain_gradient(setting, train, held_out, buffers=buffers, nesterov=nesterov)
     assert (
-        distance(gradient_of(setting, DARTS(unrolled=unrolled), lesson_of(train, held_out)), expected)
+        distance(gradient_of(setting, DARTS(unrolled=unrolled), training_batch(train, held_out)), expected)
         < tolerance
     )
     assert distance(plain_gradient(setting, train, held_out), expected) > 0.05  # else the test could not tell
@@ -178,7 +181,7 @@ def test_an_unrolled_step_leaves_the_weights_as_they_were(make_setting, unrolled
     before = {name: tensor.clone() for name, tensor in setting.supernet.state_dict().items()}
     parameters = list(setting.supernet.parameters())
     session = DARTS(unrolled=unrolled).session(setting)
-    session.search(lesson_of(batch(1), batch(2)))
+    session.search(training_batch(batch(1), batch(2)))
     assert all(one is other for one, other in zip(parameters, setting.supernet.parameters(), strict=True))
     torch.testing.assert_close(setting.supernet.state_dict(), before, rtol=0, atol=0)
     assert not torch.equal(
@@ -211,7 +214,7 @@ def test_both_second_orders_agree_on_elastic_and_recurrent_layers(make_setting):
                 parameter *= 2
         session = DARTS(unrolled=unrolled).session(setting)
         session.step = gradients.extend
-        session.search(lesson_of(batch(1), batch(2)))
+        session.search(training_batch(batch(1), batch(2)))
     approximate, exact, first = gradients
     assert distance(approximate, exact) < 2e-2
     assert distance(first, exact) > 0.1
@@ -239,7 +242,7 @@ def test_a_step_of_the_architecture_weights_keeps_and_leaves_no_gradients_of_the
     setting = small_setting(make_setting)
     frozen = setting.supernet.model.stem.bias.requires_grad_(False)
     session = DARTS().session(setting)
-    session.search(lesson_of(batch(1), batch(2)))
+    session.search(training_batch(batch(1), batch(2)))
     assert all(parameter.grad is None for parameter in setting.supernet.parameters())
     assert [parameter for parameter in setting.supernet.parameters() if not parameter.requires_grad] == [
         frozen

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from retia.errors import EvaluationError
 from retia.oneshot.differentiable import Differentiable, RelaxedSession
-from retia.oneshot.relaxation.gumbel import Picked, gumbel_softmax, picked
+from retia.oneshot.relaxation.gumbel import LinearTemperature, Picked, gumbel_softmax, picked
 from retia.oneshot.relaxation.relaxation import Relaxation
 from retia.oneshot.training.session import Session, Setting, TrainingBatch
 from retia.rng import stream
@@ -50,15 +49,15 @@ class GDAS(Differentiable):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.final_temperature <= self.temperature:
-            msg = (
-                f"GDAS needs temperature >= final_temperature > 0, got {self.temperature} and "
-                f"{self.final_temperature}."
-            )
-            raise EvaluationError(msg)
+        _ = self.annealed
+
+    @property
+    def annealed(self) -> LinearTemperature:
+        """The temperature over the training."""
+        return LinearTemperature("GDAS", self.temperature, self.final_temperature)
 
     def session(self, setting: Setting) -> Session:
-        """Start a training."""
+        """Start a training session."""
         return _Session(setting, self)
 
 
@@ -68,14 +67,11 @@ class _Session(RelaxedSession):
 
     def __init__(self, setting: Setting, method: GDAS) -> None:
         super().__init__(setting, method, Relaxation(setting, "GDAS"))
-        self._method = method
+        self._temperature = method.annealed
 
     def mixtures(self, item: TrainingBatch, generator: torch.Generator) -> Mapping[str, Picked]:
         """Sample a value of each parameter, so that all together are allowed."""
-        method = self._method
-        temperature = method.temperature + (method.final_temperature - method.temperature) * self.progress(
-            item
-        )
+        temperature = self._temperature.at(self.progress(item))
         soft: dict[str, Tensor] = {}
 
         def draw() -> Architecture:

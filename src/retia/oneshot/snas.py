@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from retia.errors import EvaluationError
 from retia.oneshot.differentiable import Differentiable, RelaxedSession
-from retia.oneshot.relaxation.gumbel import gumbel_softmax
+from retia.oneshot.relaxation.gumbel import LinearTemperature, gumbel_softmax
 from retia.oneshot.relaxation.relaxation import Relaxation
 from retia.oneshot.training.session import Batch, Session, Setting, TrainingBatch
 
@@ -46,22 +45,22 @@ class SNAS(Differentiable):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.final_temperature <= self.temperature:
-            msg = (
-                f"SNAS needs temperature >= final_temperature > 0, got {self.temperature} and "
-                f"{self.final_temperature}."
-            )
-            raise EvaluationError(msg)
+        _ = self.annealed
+
+    @property
+    def annealed(self) -> LinearTemperature:
+        """The temperature over the training."""
+        return LinearTemperature("SNAS", self.temperature, self.final_temperature)
 
     def session(self, setting: Setting) -> Session:
-        """Start a training."""
+        """Start a training session."""
         return _Session(setting, self)
 
 
 class _Session(RelaxedSession):
     def __init__(self, setting: Setting, method: SNAS) -> None:
         super().__init__(setting, method, Relaxation(setting, "SNAS"))
-        self._method = method
+        self._temperature = method.annealed
 
     def mix(self, item: TrainingBatch, purpose: str) -> None:
         """Mix the supernet, with the same samples for every purpose."""
@@ -74,10 +73,7 @@ class _Session(RelaxedSession):
 
     def mixtures(self, item: TrainingBatch, generator: torch.Generator) -> Mapping[str, Tensor]:
         """Sample the weights of each parameter's values."""
-        method = self._method
-        temperature = method.temperature + (method.final_temperature - method.temperature) * self.progress(
-            item
-        )
+        temperature = self._temperature.at(self.progress(item))
         return {
             label: gumbel_softmax(weights, temperature, generator)
             for label, weights in self.relaxation.weights.items()

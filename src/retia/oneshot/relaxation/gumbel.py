@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from retia.nn import weighted
 
-__all__ = ["Picked", "gumbel_softmax", "picked"]
+__all__ = ["LinearTemperature", "Picked", "gumbel_softmax", "picked"]
 
 
 def gumbel_softmax(weights: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
@@ -28,6 +28,36 @@ def gumbel_softmax(weights: Tensor, temperature: float, generator: torch.Generat
     """
     noise = -torch.empty(weights.shape).exponential_(generator=generator).log()
     return ((weights.log_softmax(0) + noise.to(weights)) / temperature).softmax(0)
+
+
+@dataclass(frozen=True)
+class LinearTemperature:
+    """A temperature that falls linearly over the training.
+
+    Args:
+        method: Name of the method, for the error.
+        initial: Temperature at the start.
+        final: Temperature at the end, above 0 and at most `initial`.
+
+    Raises:
+        EvaluationError: If `final` is not above 0, or above `initial`.
+    """
+
+    method: str
+    initial: float
+    final: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.final <= self.initial:
+            msg = (
+                f"{self.method} needs temperature >= final_temperature > 0, got {self.initial} and "
+                f"{self.final}. Give two such numbers."
+            )
+            raise EvaluationError(msg)
+
+    def at(self, progress: float) -> float:
+        """Return the temperature at a share of the training, from 0 to 1."""
+        return self.initial + (self.final - self.initial) * progress
 
 
 @dataclass(frozen=True, eq=False)
