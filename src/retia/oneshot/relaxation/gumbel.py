@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from retia.errors import EvaluationError
 from retia.nn import weighted
 
 __all__ = ["LinearTemperature", "Picked", "gumbel_softmax", "picked"]
