@@ -1,6 +1,7 @@
 import math
 from collections import Counter
 from itertools import islice
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -159,3 +160,13 @@ def test_uniform_is_one_of_two():
         EvaluationError, match="'uniform' of SPOS is 'choices' or 'architectures', got 'paths'"
     ):
         SPOS(uniform="paths")
+
+
+def test_a_ranking_that_is_read_ends_with_the_training_that_it_began_with():
+    method = SPOS()
+    method._result.set(SimpleNamespace(ranked=lambda: iter("abcd")))
+    reading = method.ranked()
+    assert [next(reading), next(reading)] == ["a", "b"]
+    method._result.set(SimpleNamespace(ranked=lambda: iter("WXYZ")))
+    assert list(reading) == ["c", "d"]
+    assert list(method.ranked()) == list("WXYZ")

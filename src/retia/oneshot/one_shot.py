@@ -54,13 +54,14 @@ class _Result:
         self.session, self._source, self._known = session, session.ranked(), []
 
     def __iter__(self) -> Iterator[Architecture]:
+        known, source = self._known, self._source  # of this training, also after another one
         for i in itertools.count():
-            while i >= len(self._known):
-                architecture = next(self._source, None)
+            while i >= len(known):
+                architecture = next(source, None)
                 if architecture is None:
                     return
-                self._known.append(architecture)
-            yield self._known[i]
+                known.append(architecture)
+            yield known[i]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
