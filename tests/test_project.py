@@ -288,3 +288,11 @@ def test_the_four_kinds_of_extension_are_shown_to_contributors():
     for path in shown:  # what is added, without its demonstration
         added = path.read_text(encoding="utf-8").partition("def main(")[0]
         assert len([line for line in added.splitlines() if line.strip()]) < 40, path
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("TPE", r"Write retia\.strategy\.TPE\."), ("Nothing", r"docs/api\.md lists")]
+)
+def test_a_name_of_a_package_is_pointed_out(name, says):
+    with pytest.raises(AttributeError, match=f"module 'retia' has no attribute '{name}'. *{says}"):
+        getattr(retia, name)

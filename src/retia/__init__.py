@@ -150,12 +150,22 @@ def __getattr__(name: str) -> Any:
     if name in _PACKAGES:
         return import_module(f"retia.{name}")
     if name not in _HOME:
-        msg = f"module 'retia' has no attribute {name!r}"
+        msg = f"module 'retia' has no attribute {name!r}.{_elsewhere(name)}"
         raise AttributeError(msg)
     value = getattr(import_module(_HOME[name]), name)
     # Kept, so that the next access is direct.
     globals()[name] = value
     return value
+
+
+def _elsewhere(name: str) -> str:
+    """Return where a package exports a name, as a sentence for an error; empty if no package does."""
+    if name.startswith("_"):
+        return ""
+    for package in _PACKAGES:
+        if name in getattr(import_module(f"retia.{package}"), "__all__", ()):
+            return f" Write retia.{package}.{name}."
+    return " docs/api.md lists the names."
 
 
 def __dir__() -> list[str]:

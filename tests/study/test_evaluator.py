@@ -509,3 +509,10 @@ def test_a_parameter_named_run_gets_the_run(function):
 def test_arguments_that_are_taken_for_something_else_are_refused(function, says):
     with pytest.raises(EvaluationError, match=says):
         as_evaluator(function)
+
+
+def test_a_preset_must_be_called():
+    with pytest.raises(
+        EvaluationError, match=r"Classification is a function that makes an evaluator\. Call it"
+    ):
+        as_evaluator(retia.Classification)

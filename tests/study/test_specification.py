@@ -7,7 +7,7 @@ import pytest
 from retia.errors import ArchitectureError, EvaluationError, StudyError
 from retia.space import Integer, SearchSpace
 from retia.strategy import Random
-from retia.study import Study, StudySpec, architecture_evaluator
+from retia.study import Study, StudySpec, architecture_evaluator, run_control, run_retrained
 from retia.study.feasibility import Feasibility
 from retia.study.proposals import EXHAUSTED, REPEATING, next_proposal
 from retia.study.study_run import RunOptions
@@ -185,3 +185,26 @@ def test_random_search_as_a_control_spends_the_seconds_of_the_study(monkeypatch)
     control = run_control(study)
     assert sum(trial.seconds for trial in control.trials) == 30
     assert len(control.trials) == 10
+
+
+def searched(**options):
+    study = Study(SPACE, score, maximize="score", **options)
+    study.run(Random(), trials=3)
+    return study
+
+
+@pytest.mark.parametrize("k", [0, True, 2.0])
+def test_how_many_to_retrain_must_be_a_number_of_at_least_one(k):
+    with pytest.raises(
+        StudyError, match=r"'k' must be a whole number of at least 1, got .* run_retrained\(study, 5\)"
+    ):
+        run_retrained(searched(), k)
+
+
+def test_a_stored_study_has_no_evaluator_to_be_compared_with(tmp_path):
+    searched(storage=tmp_path / "study.db")
+    for compare in (run_control, lambda study: run_retrained(study, 1)):
+        with pytest.raises(
+            StudyError, match="The stored study 'study' has no evaluator .* Make it from its space"
+        ):
+            compare(Study.open(tmp_path / "study.db"))

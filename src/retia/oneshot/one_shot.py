@@ -109,8 +109,11 @@ class OneShot(ABC):
             ("recalibration_batches", 0),
         ):
             value = getattr(self, field)
-            if value is not None and value < least:
-                msg = f"'{field}' of {type(self).__name__} is at least {least}, got {value}."
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+                msg = (
+                    f"'{field}' of {type(self).__name__} must be a whole number of at least {least}, "
+                    f"got {value!r}."
+                )
                 raise EvaluationError(msg)
         if not 0 <= self.held_out < 1:
             msg = f"'held_out' of {type(self).__name__} is a share from 0 to below 1, got {self.held_out}."

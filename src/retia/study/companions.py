@@ -36,6 +36,7 @@ def run_control(study: Study, *, trials: int | None = None, **how: Any) -> Study
         StudyError: If a supernet scored the trials, `trials` is not given and no architecture was retrained;
             or as `Study.run`.
     """
+    _require_evaluator(study)
     seconds = _seconds(study) if trials is None else None
     how["failures"] = _failures(study)
     control = _made(study, CONTROL, seed=stream_seed(study.seed, "control"))
@@ -63,9 +64,22 @@ def run_retrained(study: Study, k: int, **how: Any) -> Study:
     Raises:
         StudyError: If the study has no feasible trial, or as `Study.run`.
     """
+    _require_evaluator(study)
+    if isinstance(k, bool) or not isinstance(k, int) or k < 1:  # pyright: ignore[reportUnnecessaryIsInstance]  # users err
+        msg = f"'k' must be a whole number of at least 1, got {k!r}. Write run_retrained(study, 5)."
+        raise StudyError(msg)
     if not (winners := [trial.architecture for trial in study.top(k)]):
         raise StudyError(no_result(study.name, study.history))
     return _evaluate_again(study, RETRAINED, winners, **how)
+
+
+def _require_evaluator(study: StudyResults) -> None:
+    if not isinstance(study, Study):
+        msg = (
+            f"The stored study '{study.name}' has no evaluator to compare it with. "
+            "Make it from its space and evaluator: retia.Study(space, evaluator, storage=..., name=...)."
+        )
+        raise StudyError(msg)
 
 
 def _evaluate_again(study: Study, kind: str, architectures: Sequence[Architecture], **how: Any) -> Study:

@@ -187,6 +187,10 @@ def as_evaluator(evaluator: Any) -> Evaluator:
     refuse_frozen(evaluator, EvaluationError, capabilities_of(evaluator).parameters)
     if isinstance(evaluator, ArchitectureEvaluator | ModelEvaluator):
         return evaluator
+    if is_function(evaluator) and str(getattr(evaluator, "__module__", "")).partition(".")[0] == "retia":
+        name = evaluator.__name__
+        msg = f"{name} is a function that makes an evaluator. Call it: {name}(...).{FORMS}"
+        raise EvaluationError(msg)
     if not is_function(evaluator) and len(needed_arguments(evaluator)) == 2:
         return cast("Evaluator", evaluator)
     return ModelEvaluator(evaluator)

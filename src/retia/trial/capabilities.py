@@ -4,8 +4,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from retia.errors import EvaluationError, RetiaError, StudyError
 from retia.space import Domain
 from retia.trial.evaluator import CostEvaluator, Evaluator
 from retia.trial.history import History
@@ -13,6 +14,8 @@ from retia.trial.run import Run
 from retia.trial.settings import fields_as_json
 
 __all__ = ["Capabilities", "StrategyCapabilities", "capabilities_of", "strategy_capabilities_of"]
+
+Record = TypeVar("Record", "Capabilities", "StrategyCapabilities")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,15 +89,33 @@ class StrategyCapabilities:
 
 
 def capabilities_of(evaluator: Any) -> Capabilities:
-    """Return the capabilities of an evaluator; the defaults if it has no method `capabilities`."""
-    ask = getattr(evaluator, "capabilities", None)
-    found: Capabilities = Capabilities() if ask is None else ask()
+    """Return what an evaluator says that it can do; without a method `capabilities`, the defaults.
+
+    Raises:
+        EvaluationError: If `capabilities` of `evaluator` is not a method that returns `Capabilities`.
+    """
+    found = _asked(evaluator, Capabilities, EvaluationError)
     if found.settings is None:
         return replace(found, settings=partial(fields_as_json, evaluator))
     return found
 
 
 def strategy_capabilities_of(strategy: Any) -> StrategyCapabilities:
-    """Return the capabilities of a strategy; the defaults if it has no method `capabilities`."""
-    ask = getattr(strategy, "capabilities", None)
-    return StrategyCapabilities() if ask is None else ask()
+    """Return what a strategy says that it can do; without a method `capabilities`, the defaults.
+
+    Raises:
+        StudyError: If `capabilities` of `strategy` is not a method that returns `StrategyCapabilities`.
+    """
+    return _asked(strategy, StrategyCapabilities, StudyError)
+
+
+def _asked(owner: Any, record: type[Record], error: type[RetiaError]) -> Record:
+    ask = getattr(owner, "capabilities", record)
+    found = ask() if callable(ask) else ask
+    if not isinstance(found, record):
+        msg = (
+            f"'capabilities' of {type(owner).__name__} must be a method that returns a "
+            f"retia.trial.{record.__name__}, got {found!r}. Write such a method, or leave it out."
+        )
+        raise error(msg)
+    return found

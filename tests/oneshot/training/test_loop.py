@@ -348,7 +348,7 @@ def test_a_teacher_that_the_training_can_not_use_is_refused_before_training(meth
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"epochs": 0}, "'epochs' of SPOS is at least 1, got 0"),
+        ({"epochs": 0}, "'epochs' of SPOS must be a whole number of at least 1, got 0"),
         ({"held_out": 1.0}, "'held_out' of SPOS is a share"),
     ],
 )
