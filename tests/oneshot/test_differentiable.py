@@ -259,7 +259,7 @@ def test_a_real_interval_is_refused(method):
     reason = method.refuse(ModelSpace(Rated))
     assert reason is not None
     assert reason.startswith("'rate' is a real interval")
-    assert f"so {type(method).__name__} can't search it. Use SPOS, Sandwich or OnceForAll" in reason
+    assert f"and {type(method).__name__} needs a finite number of values to weigh. Use SPOS" in reason
     assert method.refuse(ModelSpace(Activated)) is None
 
 
@@ -267,7 +267,7 @@ def test_what_is_no_choice_of_the_model_is_refused():
     reason = GDAS().refuse(ModelSpace(Activated).extend({"lr": Categorical((0.1, 0.2))}))
     assert reason is not None
     assert reason.startswith(
-        "'lr' is no choice of the model, but was added by extend, so GDAS, which trains a supernet, "
+        "'lr' was added by extend and is not a choice of the model, so a supernet can't have it and GDAS "
         "can't search it."
     )
 
@@ -314,7 +314,7 @@ def test_a_space_without_choices_is_refused(make_setting):
         (lambda: DARTS(weight_decay=-1), "weight_decay of at least 0"),
         (lambda: DARTS(unrolled="twice"), "'unrolled' of DARTS is False, True or 'exact', got 'twice'"),
         (lambda: DARTS(xi=-1), "'xi' of DARTS"),
-        (lambda: PCDARTS(divisor=0), "divisor of PCDARTS is at least 1, got 0"),
+        (lambda: PCDARTS(divisor=0), "'divisor' of PCDARTS must be at least 1, got 0"),
         (lambda: GDAS(temperature=0.01), "GDAS needs temperature >= final_temperature > 0"),
         (lambda: SNAS(final_temperature=0), "SNAS needs temperature >= final_temperature > 0"),
         (lambda: FBNet(temperature=0), "FBNet needs a temperature above 0"),

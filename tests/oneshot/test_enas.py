@@ -372,8 +372,8 @@ def test_a_bound_that_nothing_meets_is_an_error_before_training(make_setting, cl
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"samples": 0}, "'samples' of ENAS is at least 1, got 0"),
-        ({"learning_rate": 0.0}, "'learning_rate' of ENAS is above 0, got 0.0"),
+        ({"samples": 0}, "'samples' of ENAS must be at least 1, got 0"),
+        ({"learning_rate": 0.0}, "'learning_rate' of ENAS must be above 0, got 0.0"),
         ({"baseline_decay": 1.0}, "baseline_decay=1.0"),
         ({"entropy_weight": -1.0}, "entropy_weight=-1.0"),
     ],

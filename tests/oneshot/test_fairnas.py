@@ -132,5 +132,5 @@ def test_a_bound_that_nothing_meets_is_an_error_before_training(make_setting, cl
 
 
 def test_no_paths_are_no_lesson():
-    with pytest.raises(EvaluationError, match="'paths' of FairNAS is at least 1, got 0"):
+    with pytest.raises(EvaluationError, match="'paths' of FairNAS must be at least 1, got 0"):
         FairNAS(paths=0)

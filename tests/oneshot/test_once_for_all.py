@@ -152,7 +152,9 @@ def test_phases_may_be_given_as_predicates_of_labels(make_setting, items, signal
 
 def test_a_phase_without_a_parameter_is_an_error(make_setting, signals):
     method = OnceForAll(phases=[lambda label: label == "body", lambda label: label == "depth"])
-    with pytest.raises(EvaluationError, match="number 2 of 'phases' holds for none that is left of"):
+    with pytest.raises(
+        EvaluationError, match="number 2 of 'phases' holds for no label that an earlier phase has left of"
+    ):
         method.session(make_setting(ModelSpace(Net), *signals))
 
 
@@ -265,13 +267,13 @@ def test_a_bound_that_nothing_meets_is_an_error_before_training(make_setting, si
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"largest": 0.0}, "'largest' of OnceForAll is a share of the steps between 0 and 1, got 0.0"),
+        ({"largest": 0.0}, "'largest' of OnceForAll must be a share of the steps between 0 and 1, got 0.0"),
         (
             {"subnets_per_step": (1, 0)},
-            r"'subnets_per_step' of OnceForAll is at least 1 in each phase, got \(1, 0\)",
+            r"'subnets_per_step' of OnceForAll must be at least 1 in each phase, got \(1, 0\)",
         ),
         ({"subnets_per_step": ()}, "'subnets_per_step'"),
-        ({"distillation": -1.0}, "'distillation' of OnceForAll is a weight of at least 0, got -1.0"),
+        ({"distillation": -1.0}, "'distillation' of OnceForAll must be a weight of at least 0, got -1.0"),
     ],
 )
 def test_settings_that_cannot_be_are_errors(settings, message):

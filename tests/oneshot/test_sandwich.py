@@ -206,6 +206,6 @@ def test_a_bound_that_nothing_meets_is_an_error_before_training(make_setting, cl
 
 def test_a_number_of_paths_is_not_negative():
     with pytest.raises(
-        EvaluationError, match="'random' of Sandwich is a number of paths, at least 0, got -1"
+        EvaluationError, match="'random' of Sandwich must be a number of paths of at least 0, got -1"
     ):
         Sandwich(random=-1)

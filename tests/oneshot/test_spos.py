@@ -157,7 +157,7 @@ def test_a_bound_that_nothing_meets_is_an_error_before_training(make_setting, cl
 
 def test_uniform_is_one_of_two():
     with pytest.raises(
-        EvaluationError, match="'uniform' of SPOS is 'choices' or 'architectures', got 'paths'"
+        EvaluationError, match="'uniform' of SPOS must be 'choices' or 'architectures', got 'paths'"
     ):
         SPOS(uniform="paths")
 

@@ -141,5 +141,7 @@ def test_a_state_of_another_model_or_trial_is_not_taken(tmp_path):
 def test_what_has_no_state_is_refused(tmp_path):
     with pytest.raises(EvaluationError, match="take objects with state_dict.*got 3"):
         Run(retia.ModelSpace(net), directory=tmp_path).save(3, step=1)
+    with pytest.raises(EvaluationError, match=r"need the model, such as run\.resume\(model, optimizer\)"):
+        Run(retia.ModelSpace(net), directory=tmp_path).resume()
     with pytest.raises(EvaluationError, match=r"the space \(SearchSpace\) builds none"):
         Run(retia.SearchSpace({"a": retia.Integer(1, 3)})).resume()

@@ -196,6 +196,9 @@ def _misfit_of_parts(parts: tuple[Any, ...], states: list[Any]) -> str | None:
 
 
 def _require_states(parts: tuple[Any, ...]) -> None:
+    if not parts:
+        msg = "run.save and run.resume need the model, such as run.resume(model, optimizer), got no object."
+        raise EvaluationError(msg)
     for part in parts:
         if not (hasattr(part, "state_dict") and hasattr(part, "load_state_dict")):
             msg = (

@@ -69,7 +69,7 @@ class DARTS(Differentiable):
             raise EvaluationError(msg)
 
     def session(self, setting: Setting) -> Session:
-        """Start a training."""
+        """Start a training session."""
         return _Session(setting, self)
 
 

@@ -1,6 +1,5 @@
-"""What differentiable methods have in common: architecture weights, trained by gradients on held-out data."""
+"""Differentiable methods: architecture weights, trained by gradients on held-out data."""
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from retia.errors import EvaluationError
 from retia.nn import Mixture, ModelSpace
-from retia.oneshot.one_shot import OneShot
+from retia.oneshot.one_shot import OneShot, refuse_real_interval
 from retia.oneshot.paths.sampling import PathSampler
 from retia.oneshot.relaxation.relaxation import Relaxation
 from retia.oneshot.training.session import Batch, Session, Setting, TrainingBatch
@@ -24,15 +23,13 @@ from retia.space import Architecture, SearchSpace
 __all__ = ["Differentiable", "RelaxedSession", "generator_of"]
 
 PATIENCE = 10_000
-"""How many architectures in a row may break restrictions or bounds before allowed ones are sampled instead of
-listed.
-"""
+"""Number of architectures in a row that may break restrictions or bounds; then allowed ones are sampled."""
 
 TRIAL_PATHS = 100
-"""How many paths are drawn to try out each value of each choice before the training."""
+"""Number of paths that are run before the training, to try each value of each choice."""
 
 CHUNK = 1_000
-"""How many of those are put in order at once."""
+"""Number of sampled architectures that are sorted together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +37,12 @@ class Differentiable(OneShot, ABC):
     """A method that trains one weight for each value of each parameter by gradients.
 
     Layer choices, widths, kernels, depths and inputs can be searched (see `Supernet.mix`). `ranked` yields
-    architectures by the product of their values' probabilities, those alone that restrictions and bounds
-    allow.
+    the allowed architectures by the product of their values' probabilities.
 
     Attributes:
-        learning_rate: Of Adam, for the architecture weights.
-        betas: Of Adam.
-        weight_decay: Of Adam.
+        learning_rate: Learning rate of the architecture weights (Adam). Default 3e-4.
+        betas: Decay rates of Adam's moving averages. Default (0.5, 0.999).
+        weight_decay: Weight decay of the architecture weights. Default 1e-3.
     """
 
     learns_choices: ClassVar[bool] = True
@@ -67,7 +63,7 @@ class Differentiable(OneShot, ABC):
 
     @abstractmethod
     def session(self, setting: Setting) -> Session:
-        """Start a training.
+        """Start a training session.
 
         Raises:
             SupernetError: If a parameter can't be mixed.
@@ -83,35 +79,30 @@ class Differentiable(OneShot, ABC):
         for label, parameter in space.parameters.items():
             if isinstance(space, ModelSpace) and label not in space.labels and parameter.domain.size > 1:
                 return (
-                    f"'{label}' is no choice of the model, but was added by extend, "
-                    f"so {type(self).__name__}, which trains a supernet, can't search it. "
-                    "Use a strategy that trains models one by one, such as RegularizedEvolution, "
-                    "or leave it out."
+                    f"'{label}' was added by extend and is not a choice of the model, so a supernet can't "
+                    f"have it and {type(self).__name__} can't search it. Use a strategy that trains models "
+                    "one by one, such as RegularizedEvolution, or leave it out."
                 )
-            if math.isinf(parameter.domain.size):
-                return (
-                    f"'{label}' is a real interval ({parameter.domain}), which has no finite number of "
-                    f"values to weigh, so {type(self).__name__} can't "
-                    f"search it. Use SPOS, Sandwich or OnceForAll, or space.discretize(points)."
-                )
-        return None
+        return refuse_real_interval(
+            space, f"and {type(self).__name__} needs a finite number of values to weigh"
+        )
 
 
 class RelaxedSession(Session, ABC):
-    """A training that mixes the values of choices by architecture weights.
+    """A training session that mixes the values of choices by architecture weights.
 
     Args:
-        setting: Where it works.
+        setting: The supernet, its training and its data.
         method: The method.
         relaxation: The architecture weights.
 
     Attributes:
         runs_one: Whether one candidate of a layer choice runs at a time, on a path that is allowed.
-        alike: Whether outputs of candidates are added or compared, so that they must have one shape.
+        alike: Whether outputs of candidates are added or compared, so that their shapes must be equal.
 
     Raises:
         StudyError: If no architecture meets the bounds.
-        SupernetError: If a candidate returns no tensor, or one of another shape than the others.
+        SupernetError: If the outputs of candidates can't be mixed.
     """
 
     runs_one: ClassVar[bool] = False
@@ -162,8 +153,7 @@ class RelaxedSession(Session, ABC):
     def search_loss(self, item: TrainingBatch) -> Tensor:
         """Return the loss of the supernet as it is on the data of a step of the architecture weights.
 
-        Its graph is that of the architecture weights alone: what the gradients of the weights would need is
-        not kept.
+        Its graph has the architecture weights only: tensors for the gradients of other weights are not kept.
         """
         trained = [parameter for parameter in self.supernet.parameters() if parameter.requires_grad]
         batch = self.search_batch(item)
@@ -184,7 +174,7 @@ class RelaxedSession(Session, ABC):
         self.supernet.mix({**self.relaxation.fixed, **self.mixtures(item, generator_of(item, purpose))})
 
     def penalized(self, loss: Tensor, item: TrainingBatch) -> Tensor:
-        """Return a loss with the penalties on the cost that is to be expected."""
+        """Return a loss with the penalties on the expected cost."""
         if self.setting.penalties:
             probabilities = self.expected_weights()
             for i, penalty in enumerate(self.setting.penalties):
@@ -194,7 +184,7 @@ class RelaxedSession(Session, ABC):
         return loss
 
     def expected_weights(self) -> Mapping[str, Tensor]:
-        """Return the weights of values by which costs are expected."""
+        """Return the weights of values for the expected costs."""
         return self.relaxation.probabilities()
 
     def gradients(
@@ -202,7 +192,7 @@ class RelaxedSession(Session, ABC):
     ) -> list[Tensor | None]:
         """Return the gradients of a loss for the architecture weights, or for other tensors.
 
-        They are computed of the scaled loss, so that those of half precision don't vanish, and scaled back.
+        The loss is scaled and the gradients are scaled back, so that they do not vanish in half precision.
         """
         tensors = list(self.relaxation.weights.values()) if of is None else list(of)
         factor = item.scale(torch.ones_like(loss.detach()))
@@ -223,14 +213,14 @@ class RelaxedSession(Session, ABC):
         self.optimizer.zero_grad()
 
     def progress(self, item: TrainingBatch) -> float:
-        """Return which share of the training lies behind, from 0 in the first step to 1 in the last."""
+        """Return the share of the training that is done: 0 in the first step, 1 in the last."""
         return item.step / max(1, self.setting.steps - 1)
 
     def ranked(self) -> Iterator[Architecture]:
-        """Yield architectures by how probable they are, each once.
+        """Yield architectures by their probability, each once.
 
-        Where ten thousand in a row break restrictions or bounds, allowed ones are sampled from then on, a
-        thousand at a time, which are put in order.
+        After `PATIENCE` architectures in a row that break restrictions or bounds, allowed ones are sampled
+        and sorted, `CHUNK` at a time.
         """
         misses, yielded = 0, set[Architecture]()
         for architecture in self.relaxation.ranked():
@@ -247,7 +237,7 @@ class RelaxedSession(Session, ABC):
             yield from sorted(chunk, key=self.relaxation.log_probability, reverse=True)
 
     def probabilities(self) -> Mapping[str, np.ndarray[Any, Any]]:
-        """Return how likely each value of each parameter is while the parameter is active, by label."""
+        """Return the probability of each value of each parameter while it is active, by label."""
         with torch.no_grad():
             return {
                 label: likely.double().cpu().numpy()

@@ -52,7 +52,7 @@ class DrNAS(Differentiable):
             raise EvaluationError(msg)
 
     def session(self, setting: Setting) -> Session:
-        """Start a training."""
+        """Start a training session."""
         return _Session(setting, self)
 
 

@@ -1,7 +1,6 @@
-"""ENAS: a controller learns, by reinforcement, which paths are good."""
+"""ENAS: a controller learns by reinforcement which paths are good."""
 
 import copy
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from retia.errors import EvaluationError
 from retia.nn import Batch
-from retia.oneshot.one_shot import OneShot
+from retia.oneshot.one_shot import OneShot, refuse_real_interval
 from retia.oneshot.paths.controller import Controller
 from retia.oneshot.paths.sampling import PathSampler
 from retia.oneshot.training.running_statistics import running_statistics_kept
@@ -23,36 +22,38 @@ from retia.space import Architecture, SearchSpace
 __all__ = ["ENAS"]
 
 ESTIMATED_FROM = 30
-"""From how many architectures of the controller probabilities are estimated."""
+"""Number of the controller's samples from which probabilities are estimated."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ENAS(OneShot):
     """Train paths that a controller samples, and the controller by REINFORCE on held-out batches.
 
-    The reward of a path is its accuracy on a held-out batch where targets are class numbers and outputs
-    scores of classes, else exp(-loss), or 1 - loss for a loss below 0, where the exponential would overflow:
-    both fall as the loss rises, and meet smoothly at 0. Penalties on what the path costs change it, those
-    that multiply before those that subtract. To be rewarded leaves running statistics as they are. `ranked`
-    yields what the controller samples, the most probable first, then other architectures at random.
+    The reward of a path is its accuracy on a held-out batch if targets are class numbers and outputs are
+    scores of classes. Otherwise it is exp(-loss), or 1 - loss for a loss below 0, where the exponential would
+    overflow: both fall as the loss rises, and are equal at 0. Penalties on the cost of the path change the
+    reward; those that multiply come before those that subtract. The running statistics of batch norms do not
+    change while a path is rewarded. `ranked` yields the controller's samples, the most probable first, and
+    then random architectures.
 
-    The controller knows no restrictions or bounds: what it samples is rejected until it meets them, and its
-    gradient is that of the distribution before the rejection. A thousand rejections in a row bring a random
-    allowed path in its place.
+    The controller does not know restrictions and bounds: its samples are rejected until one meets them, and
+    its gradient is that of the distribution before the rejection. After a thousand rejections in a row, a
+    random allowed path is taken instead.
 
-    In some hundred steps, several `samples` and a learning rate of 1e-3 decide sooner; higher rates decide
-    before the weights can be trusted.
+    With a few hundred training steps, several `samples` and a learning rate of 1e-3 converge sooner. With
+    higher rates the controller converges before the weights are trained well enough.
 
     Args:
-        samples: How many paths the controller's gradient is averaged over in each step.
-        hidden: The number of its hidden units.
-        learning_rate: Of Adam, for the controller.
-        entropy_weight: How much the entropy of its decisions, in nats, counts beside the reward.
-        baseline_decay: Of the moving average of the rewards, which is subtracted from them.
-        tanh_constant: The greatest logit.
-        temperature: What logits are divided by, before the tanh that bounds them.
-        candidates: From how many samples architectures are ranked; a space of no more architectures is ranked
-            completely.
+        samples: Number of paths over which the controller's gradient is averaged in each step. Default 1.
+        hidden: Number of hidden units of the controller. Default 100.
+        learning_rate: Learning rate of the controller (Adam). Default 3.5e-4.
+        entropy_weight: Weight of the entropy of the controller's decisions, in nats. Default 1e-4.
+        baseline_decay: Decay of the moving average of the rewards, which is subtracted from them. Default
+            0.99.
+        tanh_constant: Greatest logit. Default 2.5.
+        temperature: Divisor of the logits before the tanh that bounds them. Default 5.
+        candidates: Number of samples that are ranked. Default 1,000; a space with fewer architectures is
+            ranked completely.
 
     Raises:
         EvaluationError: If an argument is out of its range.
@@ -80,11 +81,11 @@ class ENAS(OneShot):
         super().__post_init__()
         for name in ("samples", "hidden", "candidates"):
             if getattr(self, name) < 1:
-                msg = f"'{name}' of ENAS is at least 1, got {getattr(self, name)}."
+                msg = f"'{name}' of ENAS must be at least 1, got {getattr(self, name)}."
                 raise EvaluationError(msg)
         for name in ("learning_rate", "tanh_constant", "temperature"):
             if not getattr(self, name) > 0:
-                msg = f"'{name}' of ENAS is above 0, got {getattr(self, name)}."
+                msg = f"'{name}' of ENAS must be above 0, got {getattr(self, name)}."
                 raise EvaluationError(msg)
         if self.entropy_weight < 0 or not 0 <= self.baseline_decay < 1:
             msg = (
@@ -96,17 +97,10 @@ class ENAS(OneShot):
 
     def refuse(self, space: SearchSpace) -> str | None:
         """Return why the method can't search a space: a real interval has infinitely many values."""
-        for label, parameter in space.parameters.items():
-            if math.isinf(parameter.domain.size):
-                return (
-                    f"'{label}' is a real interval ({parameter.domain}), and the controller of ENAS chooses "
-                    "between a finite number of values. "
-                    f"Use SPOS, Sandwich or OnceForAll, or space.discretize(points)."
-                )
-        return None
+        return refuse_real_interval(space, "and the controller of ENAS needs a finite number of values")
 
     def session(self, setting: Setting) -> Session:
-        """Start a training.
+        """Start a training session.
 
         Raises:
             StudyError: If no architecture meets the bounds.
@@ -130,7 +124,7 @@ class _Session(Session):
         self._baseline: float | None = None
 
     def train_batch(self, item: TrainingBatch) -> float:
-        """Train a path of the controller's."""
+        """Train a path that the controller samples."""
         self.supernet.activate(self._sample(item.generator, item.rng))
         loss = self.setting.loss(item.batch)
         item.scale(loss).backward()
@@ -157,7 +151,7 @@ class _Session(Session):
             rewards.append(reward)
             entropies.append(float(entropy.detach()))
         self._optimizer.zero_grad(set_to_none=True)
-        if loss.requires_grad:  # unless nothing is to be decided
+        if loss.requires_grad:  # False if no parameter has two values
             (loss / self._method.samples).backward()
             self._optimizer.step()
         return {"reward": float(np.mean(rewards)), "controller_entropy": float(np.mean(entropies))}
@@ -194,13 +188,13 @@ class _Session(Session):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore them."""
+        """Restore what `state_dict` returned."""
         self._controller.load_state_dict(state["controller"])
         self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))  # torch keeps the very tensors
         self._baseline = state["baseline"]
 
     def _sample(self, generator: torch.Generator, rng: np.random.Generator) -> Architecture:
-        """Draw a path of the controller's that is allowed."""
+        """Draw an allowed path from the controller."""
         return self._sampler.accepted(
             lambda: self._controller.sample(generator)[0], lambda: self._sampler.sample(rng)
         )

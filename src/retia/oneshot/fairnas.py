@@ -1,6 +1,5 @@
 """FairNAS: every candidate is trained equally often."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from retia.errors import EvaluationError
-from retia.oneshot.one_shot import OneShot
+from retia.oneshot.one_shot import OneShot, refuse_real_interval
 from retia.oneshot.paths.sampling import PathSession
 from retia.oneshot.training.session import Session, Setting, TrainingBatch
 from retia.rng import stream
@@ -17,24 +16,21 @@ from retia.space import Architecture, SearchSpace, Value
 __all__ = ["FairNAS"]
 
 TRIES = 100
-"""How many fair paths may break a restriction or bound before an allowed one is taken that is as fair as can
-be.
-"""
+"""Number of fair paths in a row that may break a restriction; then the fairest of `SAMPLES` is taken."""
 SAMPLES = 32
-"""From how many allowed paths that one is taken."""
+"""Number of random allowed paths of which the fairest is taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FairNAS(OneShot):
     """Train several paths with each batch, so that each value of each choice is used equally often.
 
-    The gradients of the paths are summed. Each active parameter takes, at random, one of the values that
-    it has taken least often. So with K paths a batch, each of K candidates is used exactly once: strict
-    fairness. A choice of another number of values, and one that is active only under a condition, uses
-    each of its n values exactly once in every n paths in which it is active, across items; so at any time
-    their counts differ by at most 1. Where restrictions or bounds rule out a hundred such paths in a row,
-    exact fairness may be impossible: the path is then, of 32 random allowed ones, the one with values
-    that have been used least often.
+    The gradients of the paths are summed. Each active parameter takes, at random, one of the values that it
+    has taken least often. So with K paths a batch, each of K candidates is used exactly once: strict
+    fairness. A parameter with another number n of values, or with a condition, uses each value exactly once
+    in every n paths in which it is active, across batches. So the counts of its values never differ by more
+    than 1. If restrictions or bounds forbid a hundred such paths in a row, exact fairness may be impossible:
+    then, of 32 random allowed paths, the one is taken whose values have been used least often.
 
     Args:
         paths: Number of paths of a batch. Default: the largest number of values of a parameter.
@@ -53,22 +49,15 @@ class FairNAS(OneShot):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.paths is not None and self.paths < 1:
-            msg = f"'paths' of FairNAS is at least 1, got {self.paths}."
+            msg = f"'paths' of FairNAS must be at least 1, got {self.paths}."
             raise EvaluationError(msg)
 
     def refuse(self, space: SearchSpace) -> str | None:
-        """Return why not: the values of a real interval can't each be trained equally often."""
-        for label, parameter in space.parameters.items():
-            if math.isinf(parameter.domain.size):
-                return (
-                    f"'{label}' is a real interval ({parameter.domain}), of which FairNAS can't train every "
-                    "value equally often. "
-                    f"Use SPOS, Sandwich or OnceForAll, or space.discretize(points)."
-                )
-        return None
+        """Return why the method can't search a space: a real interval has infinitely many values."""
+        return refuse_real_interval(space, "and FairNAS can't train each of its values equally often")
 
     def session(self, setting: Setting) -> Session:
-        """Start a training.
+        """Start a training session.
 
         Raises:
             StudyError: If no architecture meets the bounds.
@@ -103,7 +92,7 @@ class _Session(PathSession):
         return total
 
     def state_dict(self) -> dict[str, Any]:
-        """Return how often each value has been used, in the order of its domain, and in how many items."""
+        """Return how often each value has been used, by label, and the number of batches."""
         return {
             "drawn": self._drawn,
             "counts": {label: list(counts.values()) for label, counts in self._counts.items()},
@@ -123,7 +112,7 @@ class _Session(PathSession):
         }
 
     def _draw(self) -> list[Architecture]:
-        """Return the paths of the next item."""
+        """Return the paths of the next batch."""
         rng = stream(self.setting.seed, "fair paths", self._drawn)
         self._drawn += 1
         paths: list[Architecture] = []

@@ -59,7 +59,7 @@ class FBNet(Differentiable):
             raise EvaluationError(msg)
 
     def session(self, setting: Setting) -> Session:
-        """Start a training."""
+        """Start a training session."""
         return _Session(setting, self)
 
 

@@ -37,11 +37,11 @@ class GDAS(Differentiable):
 
     Reference:
         Dong and Yang, Searching for a Robust Neural Architecture in Four GPU Hours, CVPR 2019, section 3.2.
-        The temperatures are those of the authors' code. Deviations: reduction cells are searched as any
-        other; the temperature falls in each step and not after each epoch. Depths and inputs, of which all
-        are run, and widths and kernels, which run masked at their greatest, give each value a gradient and
-        not the sampled one alone. Where samples are rejected, the gradient is that of the distribution
-        before.
+        The temperatures are those of the authors' code. Deviations: reduction cells are searched like other
+        cells; the temperature falls in each step and not after each epoch; depths and inputs, of which all
+        run, and widths and kernels, which run masked at their greatest value, give each value a gradient and
+        not only the sampled one. If samples are rejected, the gradient is that of the distribution before the
+        rejection.
     """
 
     temperature: float = 10.0
@@ -70,7 +70,7 @@ class _Session(RelaxedSession):
         self._temperature = method.annealed
 
     def mixtures(self, item: TrainingBatch, generator: torch.Generator) -> Mapping[str, Picked]:
-        """Sample a value of each parameter, so that all together are allowed."""
+        """Sample a value of each parameter, so that the architecture is allowed."""
         temperature = self._temperature.at(self.progress(item))
         soft: dict[str, Tensor] = {}
 

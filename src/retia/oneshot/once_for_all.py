@@ -21,41 +21,41 @@ from retia.space import Architecture, Value, greatest
 __all__ = ["OnceForAll"]
 
 TRIES = 100
-"""How many paths of open values may break a restriction or bound before the nearest allowed path is taken."""
+"""Number of paths of open values that may break a restriction; then the nearest allowed path is taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OnceForAll(OneShot):
     """Train the largest network first, then smaller kernels, then smaller depths, then smaller widths.
 
-    Which values are open is a function of the step alone (`Shrinking`). Parameters of no phase, such as layer
-    choices, are open from the first step on. After the steps of the largest network, a frozen copy of it
-    teaches all others: their loss is that on the targets plus `distillation` times that on its outputs, the
-    cross-entropy with its softmax for classes or the mean squared error for anything else. The gradients of
-    the subnets of a batch are summed.
+    The values that are open follow from the step (`Shrinking`). Parameters that are in no phase, such as
+    layer choices, are open from the first step. After the steps of the largest network, a frozen copy of it
+    is the teacher of all others: their loss is that on the targets plus `distillation` times that on the
+    teacher's outputs, which is the cross-entropy with its softmax for classes, and the mean squared error
+    otherwise. The gradients of the subnets of a batch are summed.
 
     If restrictions or bounds forbid a hundred paths of open values in a row, such as the largest network
-    itself, the nearest allowed path is taken, which may have values that are not open yet.
+    itself, the nearest allowed path is taken. It may have values that are not open yet.
 
     Args:
-        largest: The share of the steps that train the largest network.
-        phases: Which labels each phase opens, as predicates; a label belongs to the first that holds. If not
-            given: kernel sizes, depths, widths, which are found in the supernet.
+        largest: Share of the steps that train the largest network, between 0 and 1. Default 0.3.
+        phases: Predicates of labels, one for each phase; a label belongs to the first that holds. Default:
+            kernel sizes, depths and widths, which are found in the supernet.
         subnets_per_step: Number of subnets of a batch in each phase; the last number holds for further
-            phases too.
-        distillation: The weight of the teacher's outputs; 0 for no teacher.
+            phases. Default (1, 2, 4).
+        distillation: Weight of the loss on the teacher's outputs. Default 1; 0 trains without a teacher.
 
     Raises:
         EvaluationError: If an argument is out of its range.
 
     Reference:
         Cai et al., Once-for-All: Train One Network and Specialize it for Efficient Deployment, ICLR 2020,
-        section 3.4. `Supernet(kernel_transform= True)` has its kernel transformation. Deviations: phases take
+        section 3.4. `Supernet(kernel_transform=True)` has its kernel transformation. Deviations: phases take
         equal shares of the steps, and their values open at equal distances (the paper has 180 epochs for the
         largest network, which is the default of `largest`, 125 for kernels, and 25 and 125 for each of the
         two stages of depth and width); channels are not sorted by importance before widths shrink; the
         teacher normalizes by the batch, as in the authors' code, and has no dropout; `ranked` yields random
-        architectures, where the paper searches with a predictor.
+        architectures, and the paper searches with a predictor.
     """
 
     largest: float = 0.3
@@ -66,15 +66,16 @@ class OnceForAll(OneShot):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 < self.largest < 1:
-            msg = f"'largest' of OnceForAll is a share of the steps between 0 and 1, got {self.largest}."
+            msg = f"'largest' of OnceForAll must be a share of the steps between 0 and 1, got {self.largest}."
             raise EvaluationError(msg)
         if not self._subnets or min(self._subnets) < 1:
             msg = (
-                f"'subnets_per_step' of OnceForAll is at least 1 in each phase, got {self.subnets_per_step}."
+                "'subnets_per_step' of OnceForAll must be at least 1 in each phase, "
+                f"got {self.subnets_per_step}."
             )
             raise EvaluationError(msg)
         if self.distillation < 0:
-            msg = f"'distillation' of OnceForAll is a weight of at least 0, got {self.distillation}."
+            msg = f"'distillation' of OnceForAll must be a weight of at least 0, got {self.distillation}."
             raise EvaluationError(msg)
 
     @property
@@ -86,7 +87,7 @@ class OnceForAll(OneShot):
         )
 
     def session(self, setting: Setting) -> Session:
-        """Start a training.
+        """Start a training session.
 
         Raises:
             EvaluationError: If a phase has no parameter, or `distill` of the training is not given for a
@@ -100,9 +101,9 @@ class OnceForAll(OneShot):
             phases = select(list(parameters), self.phases)
             if not all(phases):
                 msg = (
-                    "Each phase of OnceForAll opens at least one parameter, "
-                    f"but number {phases.index(frozenset()) + 1} of 'phases' holds for none that is left "
-                    f"of {list(parameters)}. A label is in the first phase that holds for it."
+                    "Each phase of OnceForAll must open at least one parameter, "
+                    f"but number {phases.index(frozenset()) + 1} of 'phases' holds for no label that an "
+                    f"earlier phase has left of {list(parameters)}. Change this phase, or leave it out."
                 )
                 raise EvaluationError(msg)
         if phases and self.distillation:
@@ -147,7 +148,7 @@ class _Session(PathSession):
         return total
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the weights of the teacher, once there is one."""
+        """Return the weights of the teacher; None before there is a teacher."""
         return {"teacher": self._weights}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -182,9 +183,8 @@ class _Session(PathSession):
             self._teacher.load_state_dict(self._weights)
             self._teacher.eval()
             for module in self._teacher.modules():
-                if isinstance(
-                    module, _BatchNorm
-                ):  # without statistics it normalizes by the batch, whichever process has seen what
+                # Without statistics it normalizes by the batch, so that all processes agree.
+                if isinstance(module, _BatchNorm):
                     module.running_mean = module.running_var = None
         with torch.no_grad():
             return self.setting.outputs(batch, self._teacher)

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +36,7 @@ from retia.trial import (
     fields_as_json,
 )
 
-__all__ = ["OneShot"]
+__all__ = ["OneShot", "refuse_real_interval"]
 
 
 class _Result:
@@ -350,6 +351,23 @@ class OneShot(ABC):
             )
             raise StudyError(msg)
         return self._result.session
+
+
+def refuse_real_interval(space: SearchSpace, reason: str, first: str = "SPOS") -> str | None:
+    """Return why a method that needs a finite number of values can't search a space; None if it can.
+
+    Args:
+        space: The space.
+        reason: What the method can't do with a real interval, as a clause.
+        first: The first method to use instead.
+    """
+    for label, parameter in space.parameters.items():
+        if math.isinf(parameter.domain.size):
+            return (
+                f"'{label}' is a real interval ({parameter.domain}), {reason}. "
+                f"Use {first}, Sandwich or OnceForAll, or space.discretize(points)."
+            )
+    return None
 
 
 def _fingerprint(space: ModelSpace) -> str:

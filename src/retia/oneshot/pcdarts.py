@@ -52,11 +52,11 @@ class PCDARTS(Differentiable):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.divisor < 1:
-            msg = f"The divisor of PCDARTS is at least 1, got {self.divisor}."
+            msg = f"'divisor' of PCDARTS must be at least 1, got {self.divisor}."
             raise EvaluationError(msg)
 
     def session(self, setting: Setting) -> Session:
-        """Start a training.
+        """Start a training session.
 
         Raises:
             SupernetError: If a parameter can't be mixed, or the candidates of a layer choice can't compute
@@ -79,11 +79,11 @@ class _Session(RelaxedSession):
             label: torch.linalg.pinv(edges.members.T).to(setting.training.place)
             for label, edges in self.relaxation.edges.items()
         }  # (K, E)
-        # Candidates that can't do with a share of their channels are found before anything is trained.
+        # Candidates that can't compute a share of their channels are found before the training.
         run_mixed(setting, self._weighed())
 
     def mixtures(self, item: TrainingBatch, generator: torch.Generator) -> Mapping[str, Mixture]:
-        """Weigh values and edges by how probable they are."""
+        """Weigh values and edges by their probabilities."""
         del item, generator
         return self._weighed()
 
@@ -102,7 +102,7 @@ class _PartialSum:
     """The weighted sum of the candidates' outputs for the first channels, beside the other channels.
 
     Attributes:
-        weights: One for each value, shape (K,).
+        weights: Weights of the values, shape (K,).
         layers: The layers of the candidates, by the identity of the list of candidates.
     """
 
@@ -132,7 +132,7 @@ class _PartialSum:
             if output.ndim != x.ndim or output.shape[1] != part:
                 msg = (
                     f"The candidates of '{layers.label}' ('{layers.path}') must return as many channels as "
-                    "they are given, for PCDARTS lets the others bypass "
+                    "they are given, since PCDARTS lets the other channels bypass "
                     f"them, got the shape {tuple(output.shape)} for {part} channels. Use {OTHERS}."
                 )
                 raise SupernetError(msg)

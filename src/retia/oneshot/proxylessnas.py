@@ -36,12 +36,13 @@ class ProxylessNAS(Differentiable):
     Reference:
         Cai et al., ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware, ICLR 2019,
         sections 3.1, 3.2 and 3.3.1 (`penalties`). The settings of Adam are those of the authors' code, which
-        trains weights alone for 40 epochs (`warmup_epochs`) and architecture weights in every fifth step, and
-        here in each. Deviations: the output of the path that runs is computed again with that of the other,
-        when their gradients are asked for, so that no output is kept: dropout draws anew there, and running
-        statistics stay. A cell's edges are sampled by their strengths (see `Relaxation`) and not by weights
-        of their own. Where samples are rejected, the gradient is that of the distribution before. Depths,
-        inputs, widths and kernels are masked at their greatest in steps of the architecture weights.
+        trains only weights for 40 epochs (`warmup_epochs`). Deviations: architecture weights are trained in
+        each step and not in every fifth; the output of the path that runs is computed again, with that of the
+        other, when their gradients are computed, so that no output is kept: dropout is drawn again there, and
+        running statistics do not change. A cell's edges are sampled by their strengths (see `Relaxation`) and
+        not by weights of their own. Where samples are rejected, the gradient is that of the distribution
+        before. Depths, inputs, widths and kernels are masked at their greatest in steps of the architecture
+        weights.
     """
 
     learning_rate: float = 1e-3
@@ -59,7 +60,7 @@ class ProxylessNAS(Differentiable):
             raise EvaluationError(msg)
 
     def session(self, setting: Setting) -> Session:
-        """Start a training."""
+        """Start a training session."""
         return _Session(setting, self)
 
 

@@ -18,21 +18,22 @@ __all__ = ["Sandwich"]
 
 @dataclass(frozen=True, kw_only=True)
 class Sandwich(OneShot):
-    """Train the largest path, the smallest and random ones with each batch, on the largest's outputs.
+    """Train the largest path, the smallest path and random paths with each batch.
 
-    The loss is the sum over the paths: that of the largest on the targets, and of each other one, with
-    distillation, the cross-entropy with the largest's softmax for classes, or the mean squared error to its
-    outputs for anything else.
+    The loss is the sum over the paths. The largest path learns from the targets. With distillation, each
+    other path learns from the outputs of the largest: by the cross-entropy with its softmax for classes, by
+    the mean squared error otherwise.
 
-    Largest and smallest are meant of values with an order: sizes, depths, numbers, subsets. Other values,
-    such as the candidates of a layer choice, are drawn, the same for the largest and the smallest path; a
-    random path with other candidates than the largest, which is then not a part of it, learns from the
-    targets. In a space without sizes another random path takes the place of the smallest. If a restriction or
-    bound forbids an extreme path, the nearest allowed one takes its place.
+    Largest and smallest refer to values with an order: sizes, depths, numbers, subsets. Other values, such as
+    the candidates of a layer choice, are sampled, and are the same for the largest and the smallest path. A
+    random path with other candidates is not a part of the largest path, and learns from the targets. In a
+    space without sizes, another random path replaces the smallest. If a restriction or a bound forbids an
+    extreme path, the nearest allowed path replaces it.
 
     Args:
-        random: Number of random paths of a batch.
-        distill: Whether the parts of the largest path learn from it; else all learn from the targets.
+        random: Number of random paths of a batch. Default 2.
+        distill: Whether parts of the largest path learn from its outputs. Default True; otherwise all paths
+            learn from the targets.
 
     Raises:
         EvaluationError: If an argument is out of its range.
@@ -41,8 +42,8 @@ class Sandwich(OneShot):
         Yu and Huang, Universally Slimmable Networks and Improved Training Techniques, ICCV 2019, section 3,
         for the rule and the distillation. Yu et al., BigNAS: Scaling Up Neural Architecture Search with Big
         Single-Stage Models, ECCV 2020, section 3.1. Deviations: its initialization, learning-rate schedule
-        and regularization of the largest path alone are left to the model and the evaluator; `ranked` yields
-        random architectures, where the paper selects from coarse to fine.
+        and regularization of the largest path only are left to the model and the evaluator; `ranked` yields
+        random architectures, and the paper selects from coarse to fine.
     """
 
     random: int = 2
@@ -51,11 +52,11 @@ class Sandwich(OneShot):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.random < 0:
-            msg = f"'random' of Sandwich is a number of paths, at least 0, got {self.random}."
+            msg = f"'random' of Sandwich must be a number of paths of at least 0, got {self.random}."
             raise EvaluationError(msg)
 
     def session(self, setting: Setting) -> Session:
-        """Start a training.
+        """Start a training session.
 
         Raises:
             EvaluationError: If `distill` of the training is not given, and that of the method is True.

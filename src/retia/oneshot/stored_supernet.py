@@ -18,7 +18,7 @@ SUPERNET = "supernet.safetensors"
 
 
 class PreparedStudy(Protocol):
-    """What is needed of a `Study`: its space, the method that prepared it, and where that kept its files."""
+    """A study as `load_supernet` reads it: its space, its method and the folder of the method."""
 
     space: SearchSpace
 
@@ -88,8 +88,8 @@ def load_supernet(
         supernet.load_state_dict(state["supernet"])
     except RuntimeError as error:
         msg = (
-            f"The supernet '{path}' does not fit {space.name}: {error}. Has the code of the model changed? "
-            "Restore it, or train the supernet again under another name."
+            f"The supernet '{path}' does not fit {space.name}: {error}. The code of the model may have "
+            "changed. Restore it, or train the supernet again under another name."
         )
         raise StorageError(msg) from error
     return supernet.to(device or "cpu").eval()

@@ -1,4 +1,4 @@
-"""A trained supernet as an evaluator: any strategy can search it."""
+"""A trained supernet as an evaluator, for any strategy."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,18 +25,18 @@ __all__ = ["SupernetEvaluator"]
 
 @dataclass(frozen=True, eq=False)
 class SupernetEvaluator:
-    """Judges an architecture by the weights that it has in a trained supernet; nothing is trained.
+    """Scores an architecture by its weights in a trained supernet, without training.
 
-    Batch-norm statistics are taken anew for each architecture, from the same batches of the training data. In
-    a space with layer choices the metric "parameter_free" tells which share of them has a candidate without
-    parameters. It counts costs, and tells the names of its metrics, if `evaluator` does; the metrics on test
-    data and the time of a training are not among them.
+    Batch-norm statistics are computed for each architecture, from the same batches of the training data. In a
+    space with layer choices, the metric "parameter_free" is the share of them whose candidate has no
+    parameters. Costs and the names of the metrics are those of `evaluator`, without metrics of test data and
+    without the training time.
 
     Attributes:
         supernet: The supernet.
-        evaluator: What it was trained for, which judges: its metrics are those on its validation data.
-        recalibration_batches: How many batches statistics are taken from; 0 leaves them as they are.
-        trained_by: What trained the supernet, as JSON.
+        evaluator: The evaluator that the supernet was trained for, whose validation data is used.
+        recalibration_batches: Number of batches for the statistics. Default 8; 0 keeps those of the training.
+        trained_by: The method that trained the supernet, as JSON.
 
     Reference:
         Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, ECCV 2020, section
@@ -47,6 +47,7 @@ class SupernetEvaluator:
     evaluator: Any
     recalibration_batches: int = 8
     trained_by: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    _trainings: dict[str | None, Training] = field(default_factory=dict[str | None, Training], init=False)
 
     def __call__(self, architecture: Architecture, run: Run) -> Mapping[str, float]:
         """Activate the architecture and return its metrics on the validation data.
@@ -56,14 +57,14 @@ class SupernetEvaluator:
         """
         labels = self.supernet.space.parameters
         if unknown := next((label for label in architecture if label not in labels), None):
-            msg = f"'{unknown}' is no parameter of the supernet's space. Search supernet.space."
+            msg = f"'{unknown}' is not a parameter of the supernet's space. Search supernet.space."
             raise EvaluationError(msg)
         training = self._training(run.device)
         self.supernet.activate(architecture)
         self.supernet.eval()
         with seeded(run.seed):
             if self.recalibration_batches:
-                recalibrate(self.supernet, self._batches(training), forward=training.outputs)
+                recalibrate(self.supernet, self._batches, forward=training.outputs)
             judged = training.measure(self.supernet)
         if self._parameter_free:
             judged[PARAMETER_FREE] = share_parameter_free(architecture, self._parameter_free)
@@ -71,7 +72,7 @@ class SupernetEvaluator:
         return judged
 
     def capabilities(self) -> Capabilities:
-        """Return the metrics and costs of the evaluator, but the metrics of test data and training time."""
+        """Return metrics and costs of the evaluator, without those of test data and the training time."""
         inner = capabilities_of(self.evaluator)
         left_out = ("test_", "train_seconds")
         names = [name for name in inner.metrics or () if not name.startswith(left_out)]
@@ -99,25 +100,17 @@ class SupernetEvaluator:
 
     def _training(self, device: str | None) -> Training:
         # Data is put on the device once, not for each architecture.
-        kept: dict[str | None, Training] = self.__dict__.setdefault("_trainings", {})
-        if device not in kept:
+        if device not in self._trainings:
             training = cast("Callable[[], Training]", capabilities_of(self.evaluator).training)()
-            kept[device] = training.on(
-                torch.device(device or training.place), memory_format_of(self.supernet)
-            )
-        return kept[device]
+            place = torch.device(device or training.place)
+            self._trainings[device] = training.on(place, memory_format_of(self.supernet))
+        return self._trainings[device]
 
-    def _batches(self, training: Training) -> list[Any]:
-        kept: list[Any] | None = self.__dict__.get("_recalibration")
-        if kept is None:
-            generator = torch.Generator().manual_seed(0)
-            data = training.data("train")
-            with seeded(0), data.rewound():
-                kept = list(
-                    islice(
-                        data.batches(cast("int", training.batch_size), generator=generator),
-                        self.recalibration_batches,
-                    )
-                )
-            self.__dict__["_recalibration"] = kept
-        return kept
+    @cached_property
+    def _batches(self) -> list[Any]:
+        """The batches of the training data from which statistics are computed."""
+        training = next(iter(self._trainings.values()))
+        data, size = training.data("train"), cast("int", training.batch_size)
+        with seeded(0), data.rewound():
+            batches = data.batches(size, generator=torch.Generator().manual_seed(0))
+            return list(islice(batches, self.recalibration_batches))

@@ -100,7 +100,7 @@ class _Averages:
                 self._add(trial)
 
     def best_before(self, proposal: Proposal) -> float:
-        """Return the least loss of the trials that a proposal continues; infinite if there are none."""
+        """Return the least loss of the trials that a proposal continues; infinite for a new trial."""
         before = self.history.continued(proposal)
         losses = [] if before is None else self._losses(before)
         return min((loss for _, loss in losses), default=math.inf)

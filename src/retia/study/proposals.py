@@ -17,7 +17,7 @@ REPEATS = 100
 def next_proposal(
     strategy: Strategy, space: SearchSpace, history: History, seed: int, number: int
 ) -> tuple[Proposal, Architecture] | str:
-    """Return a proposal for a new trial with its valid architecture, or the reason why there is none.
+    """Return a proposal for a new trial with its valid architecture, or the reason for no proposal.
 
     If the strategy proposes what has been evaluated, it is called again. The random numbers depend on the
     number of the trial, and not on how many trials run at once.

@@ -183,7 +183,7 @@ class TrialLoop:
     def _next(self) -> tuple["_Begun | None", str]:
         """Return a trial to evaluate and no reason, or None.
 
-        There is none if the trial ended at once, if another process took its number, or for the reason.
+        There is no trial if it ended at once, if another process took its number, or for the reason.
         """
         if self._claimed:
             return self._begin(self._claimed.popleft(), new=False), ""

@@ -96,7 +96,7 @@ class Run:
             step: Number of epochs, or other units of the fidelity, that are done.
 
         Raises:
-            EvaluationError: If a part has no `state_dict`, or the space builds no models.
+            EvaluationError: If there is no part, a part has no `state_dict`, or the space builds no models.
         """
         self._resumption.save(parts, step)
 
@@ -111,7 +111,7 @@ class Run:
             is no checkpoint.
 
         Raises:
-            EvaluationError: If a part has no `state_dict`, or the space builds no models.
+            EvaluationError: If there is no part, a part has no `state_dict`, or the space builds no models.
 
         Warns:
             RuntimeWarning: If a checkpoint is missing or can't be used.

@@ -117,7 +117,7 @@ def of_expression(
 
 
 def product_of(tables: Iterable[CostTable]) -> CostTable:
-    """Return the product of all tables; `constant(1)` if there are none."""
+    """Return the product of all tables; `constant(1)` for no tables."""
     product = constant(1)
     for table in tables:
         product = product * table

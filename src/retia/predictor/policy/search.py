@@ -82,7 +82,7 @@ class PolicySearch(ABC):
     def propose(
         self, space: SearchSpace, history: History, n: int, rng: np.random.Generator
     ) -> Sequence[Proposal]:
-        """Return up to `n` unseen architectures: samples of the policy, or random ones if it has none."""
+        """Return up to `n` unseen architectures: from the policy, or at random if there is no policy yet."""
         policy = self.learn(space, history)
         samples = (drawn for _ in range(ROUNDS) for drawn in policy.sample(DRAWN, rng))
 
