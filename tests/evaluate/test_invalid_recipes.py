@@ -269,3 +269,24 @@ def test_weights_of_labels_at_each_position(size):
 def test_the_error_of_an_example_is_short():
     with pytest.raises(EvaluationError, match=re.escape("got a Graph. Give one of these.")):
         retia.cost.Example.of(Graph(X, Y))
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"class_weights": [1.0, 2.0]}, "'class_weights' is a setting of the cross-entropy, but 'loss' is"),
+        ({"label_smoothing": 0.1}, "'label_smoothing' is a setting of the cross-entropy, but 'loss' is"),
+    ],
+)
+def test_settings_of_the_cross_entropy_are_refused_beside_another_loss(settings, says):
+    x, y = torch.zeros(4, 3), torch.tensor([0, 1, 0, 1])
+    with pytest.raises(EvaluationError, match=says):
+        Classification((x, y), (x, y), loss=lambda outputs, batch: outputs.sum(), **settings)
+
+
+def test_labels_have_no_class_number_to_ignore():
+    x, y = torch.zeros(4, 3), torch.ones(4, 2)
+    with pytest.raises(
+        EvaluationError, match="'ignore_index' is a class number, and multilabel=True has labels"
+    ):
+        Classification((x, y), (x, y), multilabel=True, ignore_index=255)

@@ -102,6 +102,20 @@ def test_a_disk_that_is_full_costs_the_weights_but_not_the_metrics(monkeypatch):
         study.best.load()
 
 
+def test_a_disk_that_is_full_costs_a_training_its_weights_only(monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("retia.evaluate.weights.write_weights", full)
+    x, y = torch.ones(8, 1), torch.zeros(8, dtype=torch.long)
+    evaluator = retia.Classification((x, y), (x, y), epochs=1, batch_size=8, device="cpu")
+    space = retia.ModelSpace(lambda: nn.Linear(1, retia.choice("classes", [2, 3])))
+    study = retia.Study(space, evaluator, maximize="accuracy")
+    with pytest.warns(RuntimeWarning, match="can't be saved in .*No space left.*Its metrics are kept"):
+        study.run(retia.Random(), trials=1)
+    assert study.best.state == "completed"
+
+
 def test_a_policy_that_does_not_exist():
     with pytest.raises(StudyError, match="'keep_weights' must be one of .*got 'some'"):
         retia.Study(retia.ModelSpace(net), fill, maximize="score", keep_weights="some")

@@ -22,6 +22,9 @@ from retia.nn import Batch, Nest, inputs_of, targets_of
 
 __all__ = ["Accuracy", "ClassScores", "Classification", "CrossEntropy"]
 
+IGNORED = -100
+"""Class number of targets that do not count, as in PyTorch."""
+
 _COLUMN = "Give the targets without their dimension of length 1: y.squeeze(1)."
 
 
@@ -32,7 +35,7 @@ def Classification(  # noqa: N802  # a preset reads like the class that it makes
     test: Data | None = None,
     label_smoothing: Searched[float] = 0.0,
     class_weights: Sequence[float] | Tensor | None = None,
-    ignore_index: int = -100,
+    ignore_index: int = IGNORED,
     class_dim: int | None = None,
     multilabel: bool = False,
     loss: Loss | None = None,
@@ -67,7 +70,8 @@ def Classification(  # noqa: N802  # a preset reads like the class that it makes
         EvaluationError: If a setting or the data is not valid.
     """
     require_names(settings.get("preset", "Classification"), settings, Classification, Training)
-    _require_arguments(class_dim, loss, label_smoothing, multilabel=multilabel)
+    _require_arguments(class_dim, ignore_index, multilabel=multilabel)
+    _require_cross_entropy(loss, label_smoothing, class_weights)
     data = preset_data(inputs, train, valid, test)
     labels = ClassTargets(targets, ignore_index=ignore_index, multilabel=multilabel)
     own = _objective(data, labels, label_smoothing, class_weights, loss)
@@ -81,10 +85,14 @@ def Classification(  # noqa: N802  # a preset reads like the class that it makes
     )
 
 
-def _require_arguments(
-    class_dim: int | None, loss: Loss | None, label_smoothing: Searched[float], *, multilabel: bool
-) -> None:
+def _require_arguments(class_dim: int | None, ignore_index: int, *, multilabel: bool) -> None:
     """Reject arguments of `Classification` that contradict each other."""
+    if multilabel and ignore_index != IGNORED:
+        msg = (
+            f"'ignore_index' is a class number, and multilabel=True has labels 0 or 1, got {ignore_index}. "
+            "Leave it out, and give loss= if some labels do not count."
+        )
+        raise EvaluationError(msg)
     if class_dim not in (None, 1, -1) or (class_dim is not None and multilabel):
         msg = (
             f"'class_dim' is the dimension of the classes in the scores, 1 or -1, got {class_dim!r}"
@@ -92,10 +100,17 @@ def _require_arguments(
             "Give one of these, or leave it out."
         )
         raise EvaluationError(msg)
-    if loss is not None and label_smoothing != 0:
+
+
+def _require_cross_entropy(
+    loss: Loss | None, label_smoothing: Searched[float], class_weights: Sequence[float] | Tensor | None
+) -> None:
+    """Reject settings of the cross-entropy beside another loss, on which they have no effect."""
+    given = {"label_smoothing": label_smoothing != 0, "class_weights": class_weights is not None}
+    for name in (name for name, is_given in given.items() if is_given and loss is not None):
         msg = (
-            f"'label_smoothing' is a setting of the cross-entropy, but 'loss' is {loss!r}. "
-            "Smooth the labels in that function, with label_smoothing=0."
+            f"'{name}' is a setting of the cross-entropy, but 'loss' is {loss!r}. "
+            f"Do it in that function, and leave '{name}' out."
         )
         raise EvaluationError(msg)
 

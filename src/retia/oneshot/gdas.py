@@ -49,7 +49,7 @@ class GDAS(Differentiable):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _ = self.annealed
+        _ = self.annealed  # an invalid temperature is an error now
 
     @property
     def annealed(self) -> LinearTemperature:

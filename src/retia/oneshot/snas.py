@@ -45,7 +45,7 @@ class SNAS(Differentiable):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _ = self.annealed
+        _ = self.annealed  # an invalid temperature is an error now
 
     @property
     def annealed(self) -> LinearTemperature:

@@ -34,6 +34,7 @@ from retia.trial import (
     as_json,
     capabilities_of,
     function_as_json,
+    unsaved_is_a_warning,
 )
 
 __all__ = ["ModelEvaluator", "as_evaluator", "evaluator"]
@@ -209,12 +210,5 @@ def _keep_weights(model: Any, run: Run, earlier: tuple[int, int] | None) -> None
     if run.directory is None or not run.keep_weights or _stamp(run) != earlier:
         return
     space: Any = run.space
-    try:
+    with unsaved_is_a_warning(run.directory):
         space.keep(model, run.directory / WEIGHTS)
-    except Exception as error:  # noqa: BLE001  # a full disk, say: the metrics are worth more
-        msg = (
-            f"The weights of a trial can't be saved in '{run.directory}' ({type(error).__name__}: {error}). "
-            "Its metrics are kept, but load() will find "
-            f"no weights. Make room or give another folder, directory=, or set keep_weights='none'."
-        )
-        warnings.warn(msg, RuntimeWarning, stacklevel=3)

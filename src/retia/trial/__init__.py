@@ -31,6 +31,7 @@ from retia.trial.pareto import (
 )
 from retia.trial.proposal import Proposal
 from retia.trial.run import CHECKPOINT, Parent, Run
+from retia.trial.saved_weights import unsaved_is_a_warning
 from retia.trial.selection import pick
 from retia.trial.settings import as_json, fields_as_json, function_as_json, qualified_name
 from retia.trial.trial import STOPPED_STEP, WEIGHTS, Progress, State, Trial
@@ -78,4 +79,5 @@ __all__ = [
     "require_owner",
     "strategy_capabilities_of",
     "take_folder",
+    "unsaved_is_a_warning",
 ]
